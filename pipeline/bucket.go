@@ -1,0 +1,150 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrNotFound is returned for a key that holds nothing.
+var ErrNotFound = errors.New("key not found")
+
+// ErrConflict is returned by a compare-and-swap that lost: somebody else wrote
+// the key since it was read. Read again and decide again.
+var ErrConflict = errors.New("key was changed meanwhile")
+
+// Bucket is a key-value bucket.
+type Bucket struct {
+	kv jetstream.KeyValue
+}
+
+// Entry is one revision of a key. Deleted entries have no value.
+type Entry struct {
+	Key      string
+	Value    []byte
+	Revision uint64
+	Written  time.Time
+	Deleted  bool
+}
+
+// Bucket opens one of the buckets that [Pipeline.Ensure] made.
+func (p *Pipeline) Bucket(ctx context.Context, name BucketName) (*Bucket, error) {
+	kv, err := p.js.KeyValue(ctx, p.names.Bucket(name))
+	if err != nil {
+		return nil, fmt.Errorf("open bucket %s: %w", p.names.Bucket(name), err)
+	}
+	return &Bucket{kv: kv}, nil
+}
+
+// Get reads a key. The error is [ErrNotFound] for a key without a value.
+func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
+	found, err := b.kv.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return Entry{}, fmt.Errorf("read key %s: %w", key, ErrNotFound)
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("read key %s: %w", key, err)
+	}
+	return entry(found), nil
+}
+
+// Put writes a key, whatever it holds, and returns its new revision.
+func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, error) {
+	revision, err := b.kv.Put(ctx, key, value)
+	if err != nil {
+		return 0, fmt.Errorf("write key %s: %w", key, err)
+	}
+	return revision, nil
+}
+
+// Swap writes a key if its revision is still the given one, 0 meaning that it
+// holds nothing, and returns the new revision. The error is [ErrConflict] when
+// somebody else was first.
+func (b *Bucket) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	var next uint64
+	var err error
+	if revision == 0 {
+		next, err = b.kv.Create(ctx, key, value)
+	} else {
+		next, err = b.kv.Update(ctx, key, value, revision)
+	}
+	if errors.Is(err, jetstream.ErrKeyExists) || wrongRevision(err) {
+		return 0, fmt.Errorf("swap key %s: %w", key, ErrConflict)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("swap key %s: %w", key, err)
+	}
+	return next, nil
+}
+
+func wrongRevision(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+}
+
+// Delete removes a key; removing one that is not there is no error.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	if err := b.kv.Delete(ctx, key); err != nil {
+		return fmt.Errorf("delete key %s: %w", key, err)
+	}
+	return nil
+}
+
+// Load reads every key that has a value.
+func (b *Bucket) Load(ctx context.Context) ([]Entry, error) {
+	watching, enough := context.WithCancel(ctx)
+	defer enough()
+	var entries []Entry
+	whole := false
+	err := b.Watch(watching, func(e Entry) {
+		if !e.Deleted {
+			entries = append(entries, e)
+		}
+	}, func() { whole = true; enough() })
+	if !whole {
+		return nil, fmt.Errorf("load bucket %s: %w", b.kv.Bucket(), err)
+	}
+	return entries, nil
+}
+
+// Watch calls each with every key, and from then on with every change, until
+// ctx ends; loaded is called once, after the keys that were there. Both are
+// called from this goroutine. It returns the error of ctx, or why the watch
+// ended.
+func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) error {
+	watcher, err := b.kv.WatchAll(ctx)
+	if err != nil {
+		return fmt.Errorf("watch bucket %s: %w", b.kv.Bucket(), err)
+	}
+	defer func() { _ = watcher.Stop() }() // it fails only when the connection is gone, and the watch with it
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case found, ok := <-watcher.Updates():
+			switch {
+			case !ok && ctx.Err() != nil:
+				return ctx.Err()
+			case !ok:
+				return fmt.Errorf("watch bucket %s: the subscription ended", b.kv.Bucket())
+			case found == nil: // the library's mark for the end of what was there
+				loaded()
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+			default:
+				each(entry(found))
+			}
+		}
+	}
+}
+
+func entry(found jetstream.KeyValueEntry) Entry {
+	return Entry{
+		Key: found.Key(), Value: found.Value(), Revision: found.Revision(), Written: found.Created(),
+		Deleted: found.Operation() != jetstream.KeyValuePut,
+	}
+}

@@ -1,0 +1,201 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// ErrServerTooOld is returned by [Connect] when the server cannot schedule
+// messages, which it can from 2.14 on.
+var ErrServerTooOld = errors.New("nats-server is too old")
+
+// Config says which server to use, and under which names.
+type Config struct {
+	// URL of the server, or several separated by commas. Credentials may stand
+	// in it. Ignored when InProcess is set.
+	URL string
+	// InProcess connects to a server in this process, without a socket.
+	InProcess InProcess
+	// User and Password are for InProcess, where there is no URL to hold them.
+	User, Password string
+	// Process names this process in logs, results and the server's lists.
+	// Defaults to host name and process id.
+	Process string
+	// Prefix begins every subject. Defaults to "vedette".
+	Prefix string
+	// Shards is how many clocks tick for the installation: the most scheduler
+	// processes that can share the work. Fixed at the first start; defaults to 64.
+	Shards int
+	// Replicas of each stream, 1, 3 or 5. Defaults to 1.
+	Replicas int
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+}
+
+// InProcess is a server that gives out connections without a socket;
+// *broker.Broker is one.
+type InProcess interface {
+	InProcessConn() (net.Conn, error)
+}
+
+// Pipeline is a connection to one installation. It is safe for concurrent use.
+// Close it when everything that was made of it has returned.
+type Pipeline struct {
+	conn    *nats.Conn
+	js      jetstream.JetStream
+	names   Names
+	config  Config
+	log     *slog.Logger
+	revived *broadcast
+}
+
+// reconnectWait is short because a server that is away costs missed slots.
+const (
+	reconnectWait  = 250 * time.Millisecond
+	maxPendingAcks = 4096 // publishes in flight; more made no difference when measured
+	defaultShards  = 64
+	minMinor       = 14 // message schedules that repeat: 2.14
+)
+
+// Connect joins an installation. It waits for the server until ctx ends, and
+// afterwards reconnects for ever. The error is [ErrServerTooOld], or says why
+// the server was not reached.
+func Connect(ctx context.Context, config Config) (*Pipeline, error) {
+	config = config.withDefaults()
+	names := Names{Prefix: config.Prefix}
+	if err := names.validate(); err != nil {
+		return nil, err
+	}
+	p := &Pipeline{names: names, config: config, log: config.Logger, revived: newBroadcast()}
+	conn, err := p.dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to nats: %w", err)
+	}
+	if err := checkVersion(conn.ConnectedServerVersion()); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(maxPendingAcks))
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open jetstream: %w", err)
+	}
+	p.conn, p.js = conn, js
+	return p, nil
+}
+
+func (c Config) withDefaults() Config {
+	if c.Process == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "unknown"
+		}
+		c.Process = host + "-" + strconv.Itoa(os.Getpid())
+	}
+	if c.Prefix == "" {
+		c.Prefix = "vedette"
+	}
+	if c.Shards == 0 {
+		c.Shards = defaultShards
+	}
+	if c.Replicas == 0 {
+		c.Replicas = 1
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// dial tries until it is connected or ctx ends; the library's own retry would
+// hide why the first connection does not come about.
+func (p *Pipeline) dial(ctx context.Context) (*nats.Conn, error) {
+	for {
+		conn, err := nats.Connect(p.config.URL, p.options()...)
+		if err == nil {
+			return conn, nil
+		}
+		if errors.Is(err, nats.ErrAuthorization) {
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(reconnectWait):
+		}
+	}
+}
+
+func (p *Pipeline) options() []nats.Option {
+	options := []nats.Option{
+		nats.Name("vedette " + p.config.Process),
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectHandler(func(*nats.Conn) {
+			p.log.Info("reconnected to nats")
+			p.revived.notify()
+		}),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				p.log.Warn("connection to nats lost; trying again", "error", err)
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			p.log.Warn("nats reports an error", "error", err)
+		}),
+	}
+	if p.config.InProcess != nil {
+		options = append(options,
+			nats.InProcessServer(p.config.InProcess),
+			nats.UserInfo(p.config.User, p.config.Password))
+	}
+	return options
+}
+
+// checkVersion compares a server's version with the oldest that will do.
+func checkVersion(version string) error {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) == 3 {
+		major, majorErr := strconv.Atoi(parts[0])
+		minor, minorErr := strconv.Atoi(parts[1])
+		if majorErr == nil && minorErr == nil && (major > 2 || major == 2 && minor >= minMinor) {
+			return nil
+		}
+	}
+	return fmt.Errorf("check server: %w: found version %q, expected 2.%d or later", ErrServerTooOld, version, minMinor)
+}
+
+// Process is the name of this process, as results and logs show it.
+func (p *Pipeline) Process() string { return p.config.Process }
+
+// Shards is the number of clocks of the installation.
+func (p *Pipeline) Shards() int { return p.config.Shards }
+
+// Connected reports whether the server can be reached at this moment.
+func (p *Pipeline) Connected() bool { return p.conn.IsConnected() }
+
+// URL returns the server's address without credentials, for people.
+func (p *Pipeline) URL() string { return p.conn.ConnectedUrlRedacted() }
+
+// Close sends what is still buffered and disconnects.
+func (p *Pipeline) Close() error {
+	if p.conn.IsClosed() {
+		return nil
+	}
+	err := p.conn.Flush()
+	p.conn.Close()
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		return fmt.Errorf("close connection to nats: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,22 @@
+// Package job holds every message that crosses the pipeline, and the errors
+// by which a handler says what should become of a job.
+//
+// It is the only place where producers and workers meet: a producer makes a
+// [Monitor], a [Check] or a [Mail], a worker turns checks into [Result]s,
+// results into [State]s and [Event]s, and events into mails. All of them
+// travel as JSON, so a program in any language can take part.
+//
+// # Versions
+//
+// Each message carries a version, "v"; a message without one is version 1. A
+// message of this version or an older one may hold known fields only: a
+// misspelt field is an error, not a default. A message from a newer version is
+// refused with [ErrNewer], and whoever reads it keeps its bytes.
+//
+// # Words
+//
+// A monitor's health is pending, up, down or unknown. A check's result has the
+// same health, with a class and a cause when it is not up. An incident runs
+// from the first failed slot of a monitor that became down until it is up
+// again. Durations are written as Go writes them ("1m30s"), times in RFC 3339.
+package job

@@ -1,0 +1,49 @@
+package job
+
+import "time"
+
+// Mail orders one mail to one envelope recipient.
+type Mail struct {
+	V int `json:"v"`
+	// ID identifies the mail: a second order with the id of one that is queued
+	// or was sent lately has no effect. A mail without it takes the last token
+	// of its subject.
+	ID string `json:"id,omitempty"`
+	// To is one address, RFC 5322, with or without a display name.
+	To string `json:"to"`
+	// From is the sender; empty means the installation's.
+	From    string `json:"from,omitempty"`
+	Subject string `json:"subject"`
+	// Text is the plain body, HTML the alternative to it.
+	Text string `json:"text"`
+	HTML string `json:"html,omitempty"`
+	// Thread groups mails: those of one incident share it.
+	Thread string `json:"thread,omitempty"`
+	// Date is the mail's date: the event's time, the same at each attempt.
+	// Zero means when the job was stored.
+	Date time.Time `json:"date,omitzero"`
+	// NotAfter is when the mail is no longer wanted: later it becomes a dead
+	// letter "expired". Zero means that it is always wanted.
+	NotAfter time.Time `json:"not_after,omitzero"`
+}
+
+// The classes of mail, each a subject of its own so that one backlog does not
+// delay another.
+const (
+	MailAlert   = "alert"   // ordered by the notifier
+	MailRequest = "request" // ordered by people and programs
+)
+
+// Sent says what became of a mail; it is kept under the mail's id for two days
+// and read before the mail is tried again.
+type Sent struct {
+	V  int    `json:"v"`
+	ID string `json:"id"`
+	// Done is true once a relay or the Maildir has accepted the mail.
+	Done bool `json:"done"`
+	// At is when the state was written, Reply the relay's last words, Relay
+	// who said them.
+	At    time.Time `json:"at"`
+	Relay string    `json:"relay,omitempty"`
+	Reply string    `json:"reply,omitempty"`
+}

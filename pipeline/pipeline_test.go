@@ -1,0 +1,225 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/broker"
+	"vedette/pipeline/pipelinetest"
+)
+
+func contains(s, part string) bool { return strings.Contains(s, part) }
+
+func TestEnsureTwiceChangesNothing(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	if err := p.Ensure(t.Context()); err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+	if err := p.CheckInstalled(t.Context()); err != nil {
+		t.Errorf("got %v, want an installation", err)
+	}
+}
+
+func TestEnsureNamesTheStreamWhoseChangeTheServerRefuses(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.Broker(t)
+	p := pipelinetest.Connect(t, b, pipeline.Config{Replicas: 3})
+	err := p.Ensure(t.Context())
+	if err == nil || !contains(err.Error(), "VEDETTE_TICK") {
+		t.Errorf("got %v, want an error that names VEDETTE_TICK, since one node cannot hold three replicas", err)
+	}
+}
+
+func TestNothingIsInstalledByLooking(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.Connect(t, pipelinetest.Broker(t), pipeline.Config{})
+	if err := p.CheckInstalled(t.Context()); !errors.Is(err, pipeline.ErrNotInstalled) {
+		t.Errorf("got %v, want ErrNotInstalled", err)
+	}
+}
+
+func TestPrefixIsRefusedUnlessItIsAToken(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.Broker(t)
+	for _, prefix := range []string{"a.b", "A", "a b", ">"} {
+		_, err := pipeline.Connect(t.Context(), pipeline.Config{InProcess: b, Prefix: prefix})
+		if err == nil || !contains(err.Error(), prefix) {
+			t.Errorf("got %v, want an error that shows %q", err, prefix)
+		}
+	}
+}
+
+func TestTwoInstallationsShareAServer(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.Broker(t)
+	for _, prefix := range []string{"one", "two"} {
+		p := pipelinetest.Connect(t, b, pipeline.Config{Prefix: prefix})
+		if err := p.Ensure(t.Context()); err != nil {
+			t.Fatalf("install %s: %v", prefix, err)
+		}
+		put(t, p, "same")
+	}
+}
+
+func TestWrongSecretIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatalf("start broker: %v", err)
+	}
+	t.Cleanup(func() { _ = b.Stop() })
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	_, err = pipeline.Connect(ctx, pipeline.Config{URL: strings.Replace(b.URL(), b.Secret(), "wrong", 1)})
+	if err == nil || ctx.Err() != nil {
+		t.Errorf("got %v, want an authorization error before the deadline", err)
+	}
+}
+
+func TestSecondMessageOnAnOccupiedSubjectIsRefusedUntilTheFirstIsDone(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	message := pipeline.Message{Subject: pipeline.RequestSubject("here", "a"), Body: []byte("{}")}
+	if err := p.Publish(t.Context(), message); err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+	if err := p.Publish(t.Context(), message); !errors.Is(err, pipeline.ErrOccupied) {
+		t.Fatalf("got %v, want ErrOccupied while it waits", err)
+	}
+	began, release := make(chan struct{}), make(chan struct{})
+	pool, _ := serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+		close(began)
+		<-release
+		return nil
+	}})
+	receive(t, began, "the job")
+	if err := p.Publish(t.Context(), message); !errors.Is(err, pipeline.ErrOccupied) {
+		t.Errorf("got %v, want ErrOccupied while it runs", err)
+	}
+	close(release)
+	eventually(t, "an empty queue", func() bool {
+		queue, err := pool.Queue(t.Context(), time.Now())
+		return err == nil && queue.Depth == 0
+	})
+}
+
+func TestPublishAllTellsEachMessageItsOwnFate(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	put(t, p, "taken")
+	messages := []pipeline.Message{
+		{Subject: pipeline.RequestSubject("here", "one"), Body: []byte("{}")},
+		{Subject: pipeline.RequestSubject("here", "taken"), Body: []byte("{}")},
+		{Subject: pipeline.RequestSubject("here", "huge"), Body: make([]byte, pipeline.MaxMessage+1)},
+		{Subject: pipeline.RequestSubject("here", "two"), Body: []byte("{}")},
+	}
+	errs := p.PublishAll(t.Context(), messages)
+	want := []error{nil, pipeline.ErrOccupied, pipeline.ErrTooLarge, nil}
+	for i, err := range errs {
+		if !errors.Is(err, want[i]) {
+			t.Errorf("message %d: got %v, want %v", i, err, want[i])
+		}
+	}
+}
+
+func TestSameIDIsStoredOnce(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	message := pipeline.Message{Subject: pipeline.RequestSubject("here", "a"), Body: []byte("{}"), ID: "slot"}
+	for range 2 {
+		if err := p.Publish(t.Context(), message); err != nil {
+			t.Errorf("got %v, want nil: the second is the first again", err)
+		}
+	}
+}
+
+func TestSwapLosesAgainstALaterRevision(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	bucket, err := p.Bucket(t.Context(), pipeline.States)
+	if err != nil {
+		t.Fatalf("open bucket: %v", err)
+	}
+	first, err := bucket.Swap(t.Context(), "a", []byte("1"), 0)
+	if err != nil {
+		t.Fatalf("create: %v", err)
+	}
+	if _, err := bucket.Swap(t.Context(), "a", []byte("x"), 0); !errors.Is(err, pipeline.ErrConflict) {
+		t.Errorf("got %v, want ErrConflict for a second creation", err)
+	}
+	if _, err := bucket.Swap(t.Context(), "a", []byte("2"), first); err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+	if _, err := bucket.Swap(t.Context(), "a", []byte("x"), first); !errors.Is(err, pipeline.ErrConflict) {
+		t.Errorf("got %v, want ErrConflict for an old revision", err)
+	}
+	found, err := bucket.Get(t.Context(), "a")
+	if err != nil || string(found.Value) != "2" {
+		t.Errorf("got %q, %v, want 2", found.Value, err)
+	}
+	if err := bucket.Delete(t.Context(), "a"); err != nil {
+		t.Errorf("delete: %v", err)
+	}
+	if _, err := bucket.Get(t.Context(), "a"); !errors.Is(err, pipeline.ErrNotFound) {
+		t.Errorf("got %v, want ErrNotFound", err)
+	}
+	entries, err := bucket.Load(t.Context())
+	if err != nil || len(entries) != 0 {
+		t.Errorf("got %v, %v, want no entries", entries, err)
+	}
+}
+
+func TestLoadOfAnEndedContextIsAnErrorAndNotAnEmptyBucket(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	bucket, err := p.Bucket(t.Context(), pipeline.States)
+	if err != nil {
+		t.Fatalf("open bucket: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := bucket.Load(ctx); err == nil {
+		t.Error("got nil, want an error")
+	}
+}
+
+func TestClocksTickEveryShardEverySecond(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{Shards: 2})
+	type tick struct {
+		shard  string
+		stored time.Time
+	}
+	ticks := make(chan tick, 100)
+	pool, err := p.NewPool(pipeline.PoolConfig{Name: "ticks", Stream: pipeline.Tick, Filter: "tick.due.*", Handler: func(_ context.Context, d pipeline.Delivery) error {
+		ticks <- tick{strings.TrimPrefix(d.Subject, "tick.due."), d.Stored}
+		return nil
+	}})
+	if err != nil {
+		t.Fatalf("make pool: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- pool.Serve(ctx) }()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	last := map[string]time.Time{}
+	for range 6 {
+		got := receive(t, ticks, "a tick")
+		second := got.stored.Truncate(time.Second)
+		if before, seen := last[got.shard]; seen && !second.After(before) {
+			t.Errorf("shard %s: got second %s after %s, want a later one", got.shard, second, before)
+		}
+		last[got.shard] = second
+	}
+	if len(last) != 2 {
+		t.Errorf("got ticks of shards %v, want both", last)
+	}
+}

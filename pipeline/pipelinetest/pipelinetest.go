@@ -1,0 +1,62 @@
+// Package pipelinetest gives a test a pipeline of its own: a real nats-server
+// in the process, over a directory of the test's.
+package pipelinetest
+
+import (
+	"log/slog"
+	"testing"
+
+	"vedette/pipeline"
+	"vedette/pipeline/broker"
+)
+
+// New starts a broker without a socket, installs the streams and returns a
+// connection. Everything ends with the test. Four shards keep it quiet; the
+// config's zero fields keep their defaults otherwise.
+func New(tb testing.TB, config pipeline.Config) *pipeline.Pipeline {
+	tb.Helper()
+	b := Broker(tb)
+	p := Connect(tb, b, config)
+	if err := p.Ensure(tb.Context()); err != nil {
+		tb.Fatalf("install streams: %v", err)
+	}
+	return p
+}
+
+// Broker starts a broker without a socket that ends with the test.
+func Broker(tb testing.TB) *broker.Broker {
+	tb.Helper()
+	b, err := broker.Start(broker.Config{Dir: tb.TempDir()})
+	if err != nil {
+		tb.Fatalf("start broker: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := b.Stop(); err != nil {
+			tb.Errorf("stop broker: %v", err)
+		}
+	})
+	return b
+}
+
+// Connect opens another connection to a test's broker, as another process
+// would. It ends with the test.
+func Connect(tb testing.TB, b *broker.Broker, config pipeline.Config) *pipeline.Pipeline {
+	tb.Helper()
+	config.InProcess, config.User, config.Password = b, broker.User, b.Secret()
+	if config.Shards == 0 {
+		config.Shards = 4
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	p, err := pipeline.Connect(tb.Context(), config)
+	if err != nil {
+		tb.Fatalf("connect to broker: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			tb.Errorf("close connection: %v", err)
+		}
+	})
+	return p
+}

@@ -1,0 +1,343 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/job"
+)
+
+// Delivery is a job as a handler gets it.
+type Delivery struct {
+	// Subject is without the installation's prefix.
+	Subject string
+	Body    []byte
+	// Sequence identifies the job within its stream.
+	Sequence uint64
+	// Stored is when JetStream accepted the job: its first-seen time.
+	Stored time.Time
+	// Attempt counts the attempts at this job, from 1. Interruptions do not
+	// count: neither a stopped process nor a dead one is the job's fault.
+	Attempt int
+	// Deleted marks the removal of a key, in pools over a bucket's log.
+	Deleted bool
+}
+
+// Handler does one job. What it returns is the job's fate: nil is done,
+// [job.RetryIn] and [job.Interrupted] another attempt at a time of its
+// choosing, [job.Dead] a dead letter, any other error another attempt by the
+// pool's curve. It must return soon after ctx ends; one that returns an error
+// after the pool began to stop is interrupted, not failed.
+type Handler func(ctx context.Context, d Delivery) error
+
+// PoolConfig describes a pool.
+type PoolConfig struct {
+	// Name is the consumer's, the same in every process that shares the work.
+	Name string
+	// Stream is where the jobs are; Filter, without prefix, selects among
+	// them. An empty Filter means all.
+	Stream Stream
+	Filter string
+	// Limit is how many jobs run at once in this process. Defaults to 16.
+	Limit int
+	// Timeout is a job's deadline. Defaults to a minute.
+	Timeout time.Duration
+	// Grace is how long a job may go on after its deadline, or after the pool
+	// was told to stop, before it counts as stuck. Defaults to 5s.
+	Grace time.Duration
+	// AckWait is how long after a process died its jobs are given to another.
+	// Defaults to 5s; a running job's hold is renewed every third of it.
+	AckWait time.Duration
+	// MaxUnsettled bounds the jobs of all processes that are running or
+	// waiting for another attempt. Defaults to 20,000.
+	MaxUnsettled int
+	// Curve is the wait between attempts.
+	Curve Curve
+	// GiveUpAfter is the age at which a failing job becomes a dead letter
+	// instead of another attempt. Zero means never.
+	GiveUpAfter time.Duration
+	// Confirm waits for the server's word that a job is settled. It costs a
+	// round trip, and is for jobs that must not run again, such as mails.
+	Confirm bool
+	// Handler does the jobs.
+	Handler Handler
+}
+
+func (c PoolConfig) withDefaults() PoolConfig {
+	if c.Limit == 0 {
+		c.Limit = 16
+	}
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute
+	}
+	if c.Grace == 0 {
+		c.Grace = 5 * time.Second
+	}
+	if c.AckWait == 0 {
+		c.AckWait = 5 * time.Second
+	}
+	if c.MaxUnsettled == 0 {
+		c.MaxUnsettled = 20_000
+	}
+	return c
+}
+
+func (c PoolConfig) validate() error {
+	var problems []error
+	if !job.ValidName(c.Name) {
+		problems = append(problems, fmt.Errorf("name: found %q, expected letters, digits, _ and -", c.Name))
+	}
+	if c.Handler == nil {
+		problems = append(problems, errors.New("handler: found none"))
+	}
+	if c.Limit < 0 {
+		problems = append(problems, fmt.Errorf("limit: found %d, expected 1 or more", c.Limit))
+	}
+	if c.AckWait < 0 || c.Timeout < 0 || c.Grace < 0 {
+		problems = append(problems, errors.New("times: found a negative one"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return fmt.Errorf("check pool %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// Pool takes jobs from a stream and runs them, never more than its limit at
+// once: it asks the server for exactly as many jobs as it has free slots. So a
+// job waits in the stream, where any process can take it, and not in memory.
+type Pool struct {
+	p      *Pipeline
+	config PoolConfig
+	log    *slog.Logger
+
+	serving atomic.Bool
+	running atomic.Int64
+	done    atomic.Uint64
+	failed  atomic.Uint64
+}
+
+// NewPool makes a pool. It starts with Serve. The error lists every problem of
+// the configuration.
+func (p *Pipeline) NewPool(config PoolConfig) (*Pool, error) {
+	config = config.withDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
+	}
+	return &Pool{p: p, config: config, log: p.log.With("pool", config.Name)}, nil
+}
+
+// PoolStatus is what a pool is doing.
+type PoolStatus struct {
+	Name string `json:"name"`
+	// Running is how many jobs run in this process, Limit how many may.
+	Running int `json:"running"`
+	Limit   int `json:"limit"`
+	// Done and Failed count attempts since the process started.
+	Done   uint64 `json:"done"`
+	Failed uint64 `json:"failed"`
+}
+
+// Status tells what the pool is doing.
+func (l *Pool) Status() PoolStatus {
+	return PoolStatus{
+		Name: l.config.Name, Running: int(l.running.Load()), Limit: l.config.Limit,
+		Done: l.done.Load(), Failed: l.failed.Load(),
+	}
+}
+
+// ErrServing is returned by a Serve that is called while another one runs.
+var ErrServing = errors.New("already serving")
+
+// Serve runs jobs until ctx ends; then it takes no more, lets those that run
+// finish within the grace, gives the rest back and returns nil. A lost
+// connection is no error: Serve waits for its return. An error means that the
+// consumer could not be made, or that a stuck job was left behind.
+func (l *Pool) Serve(ctx context.Context) error {
+	if !l.serving.CompareAndSwap(false, true) {
+		return fmt.Errorf("serve pool %s: %w", l.config.Name, ErrServing)
+	}
+	defer l.serving.Store(false)
+	attempts, err := l.p.Bucket(ctx, Attempts)
+	if err != nil {
+		return fmt.Errorf("serve pool %s: %w", l.config.Name, err)
+	}
+	if err := l.bind(ctx); err != nil {
+		return fmt.Errorf("serve pool %s: %w", l.config.Name, err)
+	}
+	run := &poolRun{
+		Pool: l, attempts: &attemptLog{bucket: attempts, prefix: string(l.config.Stream) + "." + l.config.Name},
+		ended: make(chan *task, l.config.Limit), over: make(chan struct{}), tasks: map[*task]struct{}{},
+	}
+	defer close(run.over)
+	return run.loop(ctx)
+}
+
+// bind makes the consumer, or brings it up to date.
+func (l *Pool) bind(ctx context.Context) error {
+	filter := ""
+	if l.config.Filter != "" {
+		filter = l.p.names.Subject(l.config.Filter)
+	}
+	_, err := l.p.js.CreateOrUpdateConsumer(ctx, l.p.names.Stream(l.config.Stream), jetstream.ConsumerConfig{
+		Durable:       l.config.Name,
+		FilterSubject: filter,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       l.config.AckWait,
+		// The pool settles each job itself. A bound here would leave a job in
+		// a work queue that nobody gets and that blocks its subject.
+		MaxDeliver:    -1,
+		MaxAckPending: l.config.MaxUnsettled,
+	})
+	if err != nil {
+		return fmt.Errorf("bind consumer %s: %w", l.config.Name, err)
+	}
+	return nil
+}
+
+// poolRun is one Serve of a pool. Its loop owns tasks and the puller; handlers
+// run beside it and come back through ended.
+type poolRun struct {
+	*Pool
+	attempts *attemptLog
+	ended    chan *task
+	over     chan struct{} // closed when Serve returns
+	tasks    map[*task]struct{}
+	settling sync.WaitGroup
+}
+
+// loop asks for jobs as slots come free, starts them, renews their hold, and
+// ends when ctx does.
+func (r *poolRun) loop(ctx context.Context) error {
+	pull, err := newPuller(r.Pool)
+	if err != nil {
+		return err
+	}
+	defer pull.close()
+	revived, deaf := r.p.revived.listen()
+	defer deaf()
+	beat := time.NewTicker(r.config.AckWait / 3)
+	defer beat.Stop()
+	work, interrupt := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer interrupt(nil)
+	for {
+		r.settleEnded(ctx)
+		if err := pull.ask(r.config.Limit - len(r.tasks)); err != nil {
+			r.log.DebugContext(ctx, "ask for jobs", "error", err) // the next beat tries again
+		}
+		select {
+		case <-ctx.Done():
+			pull.close()
+			return r.drain(ctx, interrupt)
+		case message := <-pull.messages:
+			r.receive(work, pull, message)
+		case t := <-r.ended:
+			r.finish(ctx, t)
+		case <-revived:
+			pull.forget()
+		case now := <-beat.C:
+			r.restore(ctx, pull)
+			pull.check(now)
+			r.renew(ctx, now)
+		}
+	}
+}
+
+// restore makes the consumer again if somebody deleted it. It waits for the
+// server no longer than the jobs that run can be left without a beat.
+func (r *poolRun) restore(ctx context.Context, pull *puller) {
+	if !pull.gone {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.config.AckWait/6)
+	defer cancel()
+	if err := r.bind(ctx); err != nil {
+		r.log.WarnContext(ctx, "restore consumer", "error", err) // the next refusal tries again
+	}
+	pull.gone = false
+}
+
+// settleEnded takes in everything that has ended by now, so that one request
+// asks for all the slots that came free.
+func (r *poolRun) settleEnded(ctx context.Context) {
+	for {
+		select {
+		case t := <-r.ended:
+			r.finish(ctx, t)
+		default:
+			return
+		}
+	}
+}
+
+// receive starts the job in a message, if there is one.
+func (r *poolRun) receive(work context.Context, pull *puller, message *nats.Msg) {
+	delivered := pull.take(message)
+	switch {
+	case delivered == nil:
+	case len(r.tasks) >= r.config.Limit:
+		giveBack(delivered) // asked for twice, around a lost connection
+	default:
+		r.start(work, delivered)
+	}
+}
+
+// drain lets what runs finish within half of the grace, then tells it to stop,
+// and leaves behind what does not within the other half.
+func (r *poolRun) drain(ctx context.Context, interrupt context.CancelCauseFunc) error {
+	beat := time.NewTicker(r.config.AckWait / 3)
+	defer beat.Stop()
+	patience := time.NewTimer(r.config.Grace / 2)
+	defer patience.Stop()
+	told := false
+	for len(r.tasks) > 0 {
+		select {
+		case t := <-r.ended:
+			r.finish(ctx, t)
+		case now := <-beat.C:
+			r.renew(ctx, now)
+		case <-patience.C:
+			if told {
+				return r.abandon()
+			}
+			told = true
+			interrupt(errStopping)
+			patience.Reset(r.config.Grace / 2)
+		}
+	}
+	r.settling.Wait()
+	return nil
+}
+
+// abandon gives up on handlers that do not return.
+func (r *poolRun) abandon() error {
+	stuck := 0
+	for t := range r.tasks {
+		if t.fence() {
+			stuck++
+			r.log.Error("job ignores the end of its context", "subject", t.delivery.Subject, "sequence", t.delivery.Sequence)
+		}
+		delete(r.tasks, t)
+		r.running.Add(-1)
+	}
+	r.settling.Wait()
+	if stuck == 0 {
+		return nil
+	}
+	return fmt.Errorf("stop pool %s: %w: %d", r.config.Name, ErrStuck, stuck)
+}
+
+// ErrStuck is returned by [Pool.Serve] when jobs ignored the end of their
+// context; they run elsewhere once their hold has passed.
+var ErrStuck = errors.New("jobs are stuck")
+
+// errStopping is the cause of the context of a job that was interrupted
+// because its pool stops.
+var errStopping = errors.New("the pool is stopping")

@@ -1,0 +1,425 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/pipelinetest"
+)
+
+// patience is how long a test waits for what should come; it is only ever
+// spent by a test that fails.
+const patience = 20 * time.Second
+
+func put(t *testing.T, p *pipeline.Pipeline, id string) {
+	t.Helper()
+	message := pipeline.Message{Subject: pipeline.RequestSubject("here", id), Body: []byte(`{"id":"` + id + `"}`)}
+	if err := p.Publish(t.Context(), message); err != nil {
+		t.Fatalf("publish: %v", err)
+	}
+}
+
+// serve runs a pool over the requests until the test ends or stop is called;
+// stop returns what Serve returned.
+func serve(t *testing.T, p *pipeline.Pipeline, config pipeline.PoolConfig) (pool *pipeline.Pool, stop func() error) {
+	t.Helper()
+	config.Name, config.Stream = "test", pipeline.Request
+	pool, err := p.NewPool(config)
+	if err != nil {
+		t.Fatalf("make pool: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- pool.Serve(ctx) }()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	t.Cleanup(func() { _ = stop() })
+	return pool, stop
+}
+
+func receive[T any](t *testing.T, from <-chan T, what string) T {
+	t.Helper()
+	select {
+	case got := <-from:
+		return got
+	case <-time.After(patience):
+		t.Fatalf("got nothing for %s, want %s", patience, what)
+		panic("unreachable")
+	}
+}
+
+// eventually waits for a fact of the server's that announces itself nowhere.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	look := time.NewTicker(5 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("got no change for %s, want %s", patience, what)
+		case <-look.C:
+		}
+	}
+}
+
+func TestPoolNeverRunsMoreThanItsLimit(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	const jobs, limit = 200, 4
+	for i := range jobs {
+		put(t, p, strconv.Itoa(i))
+	}
+	var running, most atomic.Int64
+	finished := make(chan struct{}, jobs)
+	_, stop := serve(t, p, pipeline.PoolConfig{Limit: limit, Handler: func(context.Context, pipeline.Delivery) error {
+		now := running.Add(1)
+		defer running.Add(-1)
+		for seen := most.Load(); now > seen && !most.CompareAndSwap(seen, now); seen = most.Load() {
+			runtime.Gosched() // somebody else raised it; look again
+		}
+		finished <- struct{}{}
+		return nil
+	}})
+	for range jobs {
+		receive(t, finished, "a job")
+	}
+	if err := stop(); err != nil {
+		t.Errorf("got error %v, want a clean stop", err)
+	}
+	if got := most.Load(); got > limit {
+		t.Errorf("got %d running at once, want at most %d", got, limit)
+	}
+}
+
+func TestPoolTakesTheOldestJobFirst(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	const jobs = 100
+	for i := range jobs {
+		put(t, p, strconv.Itoa(i))
+	}
+	order := make(chan uint64, jobs)
+	serve(t, p, pipeline.PoolConfig{Limit: 1, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		order <- d.Sequence
+		return nil
+	}})
+	for i := range uint64(jobs) {
+		if got := receive(t, order, "a job"); got != i+1 {
+			t.Fatalf("got job %d at place %d, want the oldest first", got, i+1)
+		}
+	}
+}
+
+func TestPoolKeepsRunningAtItsLimitWhileWorkWaits(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	const limit = 4
+	for i := range 3 * limit {
+		put(t, p, strconv.Itoa(i))
+	}
+	began, release := make(chan struct{}, 3*limit), make(chan struct{})
+	pool, _ := serve(t, p, pipeline.PoolConfig{Limit: limit, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+		began <- struct{}{}
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return nil
+	}})
+	for range limit {
+		receive(t, began, "a job in each slot")
+	}
+	for range 2 * limit {
+		release <- struct{}{}
+		receive(t, began, "the next job in the slot that came free")
+		if got := pool.Status().Running; got > limit {
+			t.Fatalf("got %d running, want at most %d", got, limit)
+		}
+	}
+	queue, err := pool.Queue(t.Context(), time.Now())
+	if err != nil {
+		t.Fatalf("read queue: %v", err)
+	}
+	if queue.Waiting != 0 || queue.Unsettled < limit {
+		t.Errorf("got %+v, want nothing waiting and %d or more unsettled", queue, limit)
+	}
+	close(release)
+}
+
+func TestWhatAHandlerReturnsIsTheFateOfItsJob(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	quick := pipeline.Curve{Initial: time.Millisecond, Max: time.Millisecond}
+	cases := []struct {
+		name     string
+		fate     func(attempt int) error
+		attempts []int // as the handler sees them
+		dead     job.Reason
+	}{
+		{"nil is done", func(int) error { return nil }, []int{1}, ""},
+		{"an error is another attempt", failUntil(3, boom), []int{1, 2, 3}, ""},
+		{"retry in is another attempt", failUntil(2, job.RetryIn(boom, time.Millisecond)), []int{1, 2}, ""},
+		{"dead is a dead letter", func(int) error { return job.Dead(job.ReasonPermanent, boom) }, []int{1}, job.ReasonPermanent},
+		{"a panic is another attempt", func(attempt int) error {
+			if attempt < 3 {
+				panic("boom")
+			}
+			return nil
+		}, []int{1, 2, 3}, ""},
+		{"five panics are a dead letter", func(int) error { panic("boom") }, []int{1, 2, 3, 4, 5}, job.ReasonPanic},
+		{"a Goexit is another attempt", func(attempt int) error {
+			if attempt < 2 {
+				runtime.Goexit()
+			}
+			return nil
+		}, []int{1, 2}, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := pipelinetest.New(t, pipeline.Config{})
+			put(t, p, "job")
+			seen := make(chan int, 10)
+			pool, _ := serve(t, p, pipeline.PoolConfig{Curve: quick, Handler: func(_ context.Context, d pipeline.Delivery) error {
+				seen <- d.Attempt
+				return c.fate(d.Attempt)
+			}})
+			for _, want := range c.attempts {
+				if got := receive(t, seen, "an attempt"); got != want {
+					t.Fatalf("got attempt %d, want %d", got, want)
+				}
+			}
+			eventually(t, "an empty queue", func() bool {
+				queue, err := pool.Queue(t.Context(), time.Now())
+				return err == nil && queue.Depth == 0
+			})
+			letter, found := deadLetter(t, p)
+			if found != (c.dead != "") {
+				t.Fatalf("got dead letter %v, want %q", found, c.dead)
+			}
+			if found && (letter.Reason != c.dead || string(letter.Body) != `{"id":"job"}` || letter.Subject != "request.here.job") {
+				t.Errorf("got %+v, want reason %s and the job byte for byte", letter, c.dead)
+			}
+		})
+	}
+}
+
+func failUntil(attempt int, err error) func(int) error {
+	return func(n int) error {
+		if n < attempt {
+			return err
+		}
+		return nil
+	}
+}
+
+func deadLetter(t *testing.T, p *pipeline.Pipeline) (pipeline.DeadLetter, bool) {
+	t.Helper()
+	letters, err := p.DeadLetters(t.Context(), 10)
+	if err != nil {
+		t.Fatalf("read dead letters: %v", err)
+	}
+	if len(letters) == 0 {
+		return pipeline.DeadLetter{}, false
+	}
+	return letters[0], true
+}
+
+func TestInterruptionIsNoAttempt(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	put(t, p, "job")
+	attempts := make(chan int, 10)
+	var calls atomic.Int64
+	serve(t, p, pipeline.PoolConfig{Handler: func(_ context.Context, d pipeline.Delivery) error {
+		attempts <- d.Attempt
+		if calls.Add(1) < 3 {
+			return job.Interrupted(errors.New("relay away"), time.Millisecond)
+		}
+		return nil
+	}})
+	for range 3 {
+		if got := receive(t, attempts, "a delivery"); got != 1 {
+			t.Errorf("got attempt %d, want 1 at each delivery", got)
+		}
+	}
+}
+
+func TestStoppingPoolGivesItsJobsToAnotherAtOnceAndCountsNoAttempt(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.Broker(t)
+	first := pipelinetest.Connect(t, b, pipeline.Config{Process: "first"})
+	if err := first.Ensure(t.Context()); err != nil {
+		t.Fatalf("install: %v", err)
+	}
+	second := pipelinetest.Connect(t, b, pipeline.Config{Process: "second"})
+	put(t, first, "job")
+	began := make(chan struct{}, 1)
+	// An AckWait of a minute: only giving back can bring the job in time.
+	_, stop := serve(t, first, pipeline.PoolConfig{AckWait: time.Minute, Grace: 50 * time.Millisecond, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+		began <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}})
+	receive(t, began, "the job in the first pool")
+	if err := stop(); err != nil {
+		t.Fatalf("got error %v, want a clean stop", err)
+	}
+	attempts := make(chan int, 1)
+	serve(t, second, pipeline.PoolConfig{AckWait: time.Minute, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		attempts <- d.Attempt
+		return nil
+	}})
+	if got := receive(t, attempts, "the job in the second pool"); got != 1 {
+		t.Errorf("got attempt %d, want 1", got)
+	}
+}
+
+func TestSlowJobIsHeldAndRunsOnce(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	put(t, p, "job")
+	const ackWait = 600 * time.Millisecond
+	var calls atomic.Int64
+	finished := make(chan struct{})
+	serve(t, p, pipeline.PoolConfig{AckWait: ackWait, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+		calls.Add(1)
+		slow := time.NewTimer(3 * ackWait) // the slowness is what is tested
+		defer slow.Stop()
+		select {
+		case <-slow.C:
+		case <-ctx.Done():
+		}
+		close(finished)
+		return nil
+	}})
+	receive(t, finished, "the end of the job")
+	if got := calls.Load(); got != 1 {
+		t.Errorf("got %d runs, want 1", got)
+	}
+}
+
+func TestStuckJobLosesItsSlotAndItsSay(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	put(t, p, "stuck")
+	put(t, p, "good")
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	seen := make(chan string, 10)
+	pool, _ := serve(t, p, pipeline.PoolConfig{
+		Limit: 1, Timeout: 50 * time.Millisecond, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
+		Curve: pipeline.Curve{Initial: time.Hour, Jitter: 0.1},
+		Handler: func(_ context.Context, d pipeline.Delivery) error {
+			seen <- d.Subject
+			if d.Subject == "request.here.stuck" {
+				<-release
+			}
+			return nil
+		},
+	})
+	if got := receive(t, seen, "the stuck job"); got != "request.here.stuck" {
+		t.Fatalf("got %s, want the stuck job first", got)
+	}
+	if got := receive(t, seen, "the good job"); got != "request.here.good" {
+		t.Fatalf("got %s, want the good job in the slot of the stuck one", got)
+	}
+	release <- struct{}{} // the stuck handler returns nil, too late
+	eventually(t, "one job unsettled: the stuck one, waiting for its next attempt", func() bool {
+		queue, err := pool.Queue(t.Context(), time.Now())
+		return err == nil && queue.Depth == 1 && queue.Unsettled == 1
+	})
+}
+
+func TestPoolRestoresItsDeletedConsumer(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	seen := make(chan string, 10)
+	serve(t, p, pipeline.PoolConfig{AckWait: 300 * time.Millisecond, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		seen <- d.Subject
+		return nil
+	}})
+	put(t, p, "before")
+	receive(t, seen, "a job")
+	if err := pipeline.DeleteConsumer(t.Context(), p, pipeline.Request, "test"); err != nil {
+		t.Fatalf("delete consumer: %v", err)
+	}
+	put(t, p, "after")
+	if got := receive(t, seen, "a job after the deletion"); got != "request.here.after" && got != "request.here.before" {
+		t.Errorf("got %s, want the job after the deletion", got)
+	}
+}
+
+func TestPoolConfigIsRefusedWithAllItsProblems(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	_, err := p.NewPool(pipeline.PoolConfig{Name: "a b", Limit: -1, Timeout: -1})
+	if err == nil {
+		t.Fatal("got nil, want an error")
+	}
+	for _, want := range []string{"name", "handler", "limit", "times"} {
+		if !contains(err.Error(), want) {
+			t.Errorf("got %q, want it to name %s", err, want)
+		}
+	}
+}
+
+func TestSecondServeIsAnError(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	put(t, p, "job")
+	began := make(chan struct{}, 1)
+	pool, _ := serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+		began <- struct{}{}
+		return nil
+	}})
+	receive(t, began, "a job")
+	if err := pool.Serve(t.Context()); !errors.Is(err, pipeline.ErrServing) {
+		t.Errorf("got %v, want ErrServing", err)
+	}
+}
+
+func BenchmarkPoolNoOp(b *testing.B) {
+	p := pipelinetest.New(b, pipeline.Config{})
+	messages := make([]pipeline.Message, b.N)
+	for i := range messages {
+		messages[i] = pipeline.Message{Subject: pipeline.CheckSubject("here", strconv.Itoa(i)), Body: []byte(`{}`)}
+	}
+	for _, err := range p.PublishAll(b.Context(), messages) {
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	done := make(chan struct{}, b.N)
+	pool, err := p.NewPool(pipeline.PoolConfig{Name: "bench", Stream: pipeline.Checks, Limit: 256, Handler: func(context.Context, pipeline.Delivery) error {
+		done <- struct{}{}
+		return nil
+	}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	ended := make(chan error, 1)
+	b.ResetTimer()
+	go func() { ended <- pool.Serve(ctx) }()
+	for range b.N {
+		<-done
+	}
+	b.StopTimer()
+	cancel()
+	if err := <-ended; err != nil {
+		b.Error(err)
+	}
+}

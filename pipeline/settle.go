@@ -1,0 +1,163 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"vedette/pipeline/job"
+)
+
+// settleTimeout bounds the settling of one job. One that is not settled by
+// then comes again once its hold has passed.
+const settleTimeout = 10 * time.Second
+
+// settle carries out the fate of a job, even while the pool stops.
+func (r *poolRun) settle(ctx context.Context, t *task) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	verdict := r.config.decide(t.err, int(t.attempt.Load()), time.Since(t.delivery.Stored), chance())
+	if err := r.carryOut(ctx, t, verdict); err != nil {
+		r.log.WarnContext(ctx, "settle job", "subject", t.delivery.Subject, "sequence", t.delivery.Sequence, "error", err)
+	}
+}
+
+func (r *poolRun) carryOut(ctx context.Context, t *task, verdict fate) error {
+	log := r.log.With("subject", t.delivery.Subject, "attempt", t.attempt.Load())
+	switch {
+	case verdict.done:
+		r.done.Add(1)
+		return r.ack(ctx, t.message)
+	case verdict.dead != "":
+		r.failed.Add(1)
+		log.ErrorContext(ctx, "job is dead", "reason", verdict.dead, "error", t.err)
+		if err := r.bury(ctx, t, verdict.dead); err != nil {
+			return err
+		}
+		return r.ack(ctx, t.message)
+	case verdict.counted:
+		r.failed.Add(1)
+		logFailure(log.With("retry_in", verdict.wait), t.err)
+		if err := r.attempts.count(ctx, t.delivery.Sequence, int(t.attempt.Load())); err != nil {
+			return err
+		}
+		return nak(t.message, verdict.wait)
+	default:
+		log.DebugContext(ctx, "job was interrupted", "retry_in", verdict.wait, "error", t.err)
+		return nak(t.message, verdict.wait)
+	}
+}
+
+// logFailure shows a failure, and the stack of one that was a panic.
+func logFailure(log *slog.Logger, err error) {
+	if panicked, ok := errors.AsType[*PanicError](err); ok {
+		log.Error("job panicked", "error", err, "stack", string(panicked.Stack))
+		return
+	}
+	log.Warn("job failed", "error", err)
+}
+
+func nak(message *nats.Msg, wait time.Duration) error {
+	if err := message.NakWithDelay(wait); err != nil {
+		return fmt.Errorf("give back: %w", err)
+	}
+	return nil
+}
+
+func (r *poolRun) ack(ctx context.Context, message *nats.Msg) error {
+	var err error
+	if r.config.Confirm {
+		err = message.AckSync(nats.Context(ctx))
+	} else {
+		err = message.Ack()
+	}
+	if err != nil {
+		return fmt.Errorf("acknowledge: %w", err)
+	}
+	return nil
+}
+
+// Headers of a dead letter. Its body is the job's, byte for byte.
+const (
+	HeaderReason   = "Vedette-Reason"
+	HeaderError    = "Vedette-Error"
+	HeaderSubject  = "Vedette-Subject"
+	HeaderAttempts = "Vedette-Attempts"
+	HeaderFirst    = "Vedette-First"
+	HeaderWorker   = "Vedette-Worker"
+)
+
+// bury stores the job as a dead letter. The subject names the message that it
+// was, so that doing it twice is impossible.
+func (r *poolRun) bury(ctx context.Context, t *task, reason job.Reason) error {
+	subject := r.p.names.Subject("dead", string(r.config.Stream), r.config.Name, strconv.FormatUint(t.delivery.Sequence, 10))
+	letter := nats.NewMsg(subject)
+	letter.Data = t.delivery.Body
+	letter.Header.Set(HeaderReason, string(reason))
+	letter.Header.Set(HeaderError, oneLine(t.err))
+	letter.Header.Set(HeaderSubject, t.delivery.Subject)
+	letter.Header.Set(HeaderAttempts, strconv.FormatInt(t.attempt.Load(), 10))
+	letter.Header.Set(HeaderFirst, t.delivery.Stored.UTC().Format(time.RFC3339Nano))
+	letter.Header.Set(HeaderWorker, r.p.config.Process)
+	if err := r.p.publish(ctx, letter); err != nil && !errors.Is(err, ErrOccupied) {
+		return fmt.Errorf("bury job: %w", err)
+	}
+	return nil
+}
+
+// oneLine makes an error fit a header.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+func cutPrefix(subject, prefix string) string {
+	return strings.TrimPrefix(subject, prefix+".")
+}
+
+// attemptLog counts the attempts at jobs that failed. The broker's own count
+// of deliveries would count interruptions too.
+type attemptLog struct {
+	bucket *Bucket
+	prefix string
+}
+
+type attemptRecord struct {
+	V        int `json:"v"`
+	Attempts int `json:"attempts"`
+}
+
+func (a *attemptLog) key(sequence uint64) string {
+	return a.prefix + "." + strconv.FormatUint(sequence, 10)
+}
+
+// next returns the number of the attempt that begins. When the count cannot be
+// read the job runs all the same, as a first attempt: it waits less than it
+// should have.
+func (a *attemptLog) next(ctx context.Context, sequence uint64) int {
+	found, err := a.bucket.Get(ctx, a.key(sequence))
+	if err != nil {
+		return 1
+	}
+	var record attemptRecord
+	if err := json.Unmarshal(found.Value, &record); err != nil {
+		return 1
+	}
+	return record.Attempts + 1
+}
+
+// count records that attempts have been made at a job.
+func (a *attemptLog) count(ctx context.Context, sequence uint64, attempts int) error {
+	body, err := job.Encode(attemptRecord{V: job.Version, Attempts: attempts})
+	if err != nil {
+		return err
+	}
+	_, err = a.bucket.Put(ctx, a.key(sequence), body)
+	return err
+}

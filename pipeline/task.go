@@ -1,0 +1,204 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"vedette/pipeline/job"
+)
+
+// task is one job that runs. The pool's loop owns it, but for the fence.
+type task struct {
+	message  *nats.Msg
+	delivery Delivery
+	began    time.Time
+	attempt  atomic.Int64
+	err      error // the handler's, once the task has ended
+	// fenced is true when the job was given up: whatever its handler still
+	// does has no effect on the job.
+	fenced atomic.Bool
+	stuck  bool
+}
+
+// fence takes the job from its handler, and reports whether it was the first
+// to do so.
+func (t *task) fence() bool { return t.fenced.CompareAndSwap(false, true) }
+
+// PanicError is a handler's panic, or its Goexit.
+type PanicError struct {
+	Value any // nil for Goexit
+	Stack []byte
+}
+
+// Error tells a panic from a Goexit.
+func (e *PanicError) Error() string {
+	if e.Value == nil {
+		return "handler called runtime.Goexit"
+	}
+	return fmt.Sprintf("handler panicked: %v", e.Value)
+}
+
+// start runs the handler beside the loop.
+func (r *poolRun) start(work context.Context, message *nats.Msg) {
+	delivery, redelivered, err := r.read(message)
+	if err != nil {
+		r.log.ErrorContext(work, "read delivery", "error", err) // not from JetStream: there is nothing to settle
+		return
+	}
+	ctx, cancel := context.WithTimeout(work, r.config.Timeout)
+	t := &task{message: message, delivery: delivery, began: time.Now()}
+	t.attempt.Store(1)
+	r.tasks[t] = struct{}{}
+	r.running.Add(1)
+	go r.run(ctx, cancel, t, redelivered)
+}
+
+// run calls the handler, and turns each way of ending into an error or nil.
+func (r *poolRun) run(ctx context.Context, cancel context.CancelFunc, t *task, redelivered bool) {
+	returned := false
+	defer func() {
+		if !returned { // a deferred call sees a panic and a Goexit alike; only a panic has a value
+			t.err = &PanicError{Value: recover(), Stack: debug.Stack()}
+		}
+		cancel()
+		select {
+		case r.ended <- t:
+		case <-r.over: // it was stuck, and the pool has stopped without it
+		}
+	}()
+	delivery := t.delivery
+	if redelivered {
+		delivery.Attempt = r.attempts.next(ctx, delivery.Sequence)
+		t.attempt.Store(int64(delivery.Attempt))
+	}
+	t.err = interrupted(ctx, r.config.Handler(ctx, delivery))
+	returned = true
+}
+
+// interrupted makes the error of a job whose pool stopped under it one that
+// does not count as an attempt; a fate that the handler decided stands.
+func interrupted(ctx context.Context, err error) error {
+	var dead *job.DeadError
+	var retry *job.RetryError
+	if err == nil || !errors.Is(context.Cause(ctx), errStopping) || errors.As(err, &dead) || errors.As(err, &retry) {
+		return err
+	}
+	return job.Interrupted(err, 0)
+}
+
+// read turns a message into a delivery.
+func (r *poolRun) read(message *nats.Msg) (Delivery, bool, error) {
+	meta, err := message.Metadata()
+	if err != nil {
+		return Delivery{}, false, fmt.Errorf("read metadata of %s: %w", message.Subject, err)
+	}
+	operation := message.Header.Get("KV-Operation")
+	return Delivery{
+		Subject: cutPrefix(message.Subject, r.p.names.Prefix), Body: message.Data,
+		Sequence: meta.Sequence.Stream, Stored: meta.Timestamp, Attempt: 1,
+		Deleted: operation == "DEL" || operation == "PURGE",
+	}, meta.NumDelivered > 1, nil
+}
+
+// finish takes in a task that ended, and settles its job beside the loop.
+func (r *poolRun) finish(ctx context.Context, t *task) {
+	if t.stuck {
+		r.log.WarnContext(ctx, "stuck job returned", "subject", t.delivery.Subject, "after", time.Since(t.began))
+		return // its slot was given back when it was found stuck
+	}
+	delete(r.tasks, t)
+	r.running.Add(-1)
+	if !t.fence() {
+		return
+	}
+	r.settling.Go(func() { r.settle(ctx, t) })
+}
+
+// renew holds on to the jobs that run, and gives up those that are stuck.
+func (r *poolRun) renew(ctx context.Context, now time.Time) {
+	for t := range r.tasks {
+		if now.Sub(t.began) > r.config.Timeout+r.config.Grace {
+			r.giveUp(ctx, t)
+			continue
+		}
+		if err := t.message.InProgress(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+			r.log.DebugContext(ctx, "renew hold", "subject", t.delivery.Subject, "error", err) // the next beat tries again
+		}
+	}
+}
+
+// giveUp takes the job from a handler that ignores its deadline, so that it
+// costs the pool neither its slot nor the job.
+func (r *poolRun) giveUp(ctx context.Context, t *task) {
+	if !t.fence() {
+		return
+	}
+	t.stuck = true
+	delete(r.tasks, t)
+	r.running.Add(-1)
+	r.log.ErrorContext(ctx, "job is stuck: it ignores the end of its context",
+		"subject", t.delivery.Subject, "sequence", t.delivery.Sequence, "goroutines", string(stacks()))
+	// The handler may yet write to its own task, so the job goes on in another.
+	failed := &task{message: t.message, delivery: t.delivery}
+	failed.attempt.Store(t.attempt.Load())
+	failed.err = fmt.Errorf("%w: no return %s after the deadline", ErrStuck, r.config.Grace)
+	r.settling.Go(func() { r.settle(ctx, failed) })
+}
+
+// stacks returns the goroutines' stacks that run handlers: which of them is the
+// stuck one, its subject in the log tells a reader.
+func stacks() []byte {
+	buffer := make([]byte, 1<<20)
+	all := bytes.Split(buffer[:runtime.Stack(buffer, true)], []byte("\n\n"))
+	var found [][]byte
+	for _, stack := range all {
+		if bytes.Contains(stack, []byte("(*poolRun).run(")) {
+			found = append(found, stack)
+		}
+	}
+	return bytes.Join(found, []byte("\n\n"))
+}
+
+// fate is what becomes of a job, decided from its handler's error.
+type fate struct {
+	done    bool
+	dead    job.Reason // empty unless it ends as a dead letter
+	wait    time.Duration
+	counted bool // the attempt counts
+}
+
+// maxPanics is how often a job may panic before it is set aside: whatever it
+// does to the process, it must not do it for ever.
+const maxPanics = 5
+
+// decide is the whole policy of retries: a pure function of the handler's
+// error, the attempt, the job's age and a number in [0, 1).
+func (c PoolConfig) decide(err error, attempt int, age time.Duration, chance float64) fate {
+	var dead *job.DeadError
+	var retry *job.RetryError
+	var panicked *PanicError
+	switch {
+	case err == nil:
+		return fate{done: true}
+	case errors.As(err, &dead):
+		return fate{dead: dead.Reason}
+	case errors.As(err, &retry) && retry.Free:
+		return fate{wait: retry.After}
+	case c.GiveUpAfter > 0 && age > c.GiveUpAfter:
+		return fate{dead: job.ReasonGivenUp}
+	case errors.As(err, &panicked) && attempt >= maxPanics:
+		return fate{dead: job.ReasonPanic}
+	case retry != nil:
+		return fate{wait: retry.After, counted: true}
+	default:
+		return fate{wait: c.Curve.Wait(attempt, chance), counted: true}
+	}
+}

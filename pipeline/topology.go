@@ -1,0 +1,224 @@
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/job"
+)
+
+// Stream names one of the streams, without the installation's prefix.
+type Stream string
+
+// The streams. [Topology] says what each is like, and why.
+const (
+	Tick    Stream = "TICK"
+	Checks  Stream = "CHECK"
+	Request Stream = "REQUEST"
+	Result  Stream = "RESULT"
+	Mail    Stream = "MAIL"
+	Dead    Stream = "DEAD"
+	// StateLog is the stream under the bucket [States]: its writes, in order.
+	StateLog Stream = "KV_STATE"
+)
+
+// BucketName names one of the key-value buckets, without the prefix.
+type BucketName string
+
+// The buckets.
+const (
+	Monitors BucketName = "MONITOR"
+	States   BucketName = "STATE"
+	Sent     BucketName = "SENT"
+	Cursors  BucketName = "CURSOR"
+	Attempts BucketName = "ATTEMPT"
+	Outcomes BucketName = "OUTCOME"
+)
+
+// Names gives everything in one installation its name. Several installations
+// may share a NATS account when their prefixes differ.
+type Names struct {
+	// Prefix is the first token of each subject, lower case.
+	Prefix string
+}
+
+// Subject returns the subject of the given tokens.
+func (n Names) Subject(tokens ...string) string {
+	return n.Prefix + "." + strings.Join(tokens, ".")
+}
+
+// Stream returns the server's name of a stream.
+func (n Names) Stream(s Stream) string {
+	if bucket, ok := strings.CutPrefix(string(s), "KV_"); ok {
+		return "KV_" + n.Bucket(BucketName(bucket))
+	}
+	return strings.ToUpper(n.Prefix) + "_" + string(s)
+}
+
+// Bucket returns the server's name of a bucket.
+func (n Names) Bucket(b BucketName) string { return strings.ToUpper(n.Prefix) + "_" + string(b) }
+
+// CheckSubject is where the scheduler puts the check of a monitor.
+func CheckSubject(location, monitor string) string { return "check." + location + "." + monitor }
+
+// RequestSubject is where people and programs put checks of their own.
+func RequestSubject(location, id string) string { return "request." + location + "." + id }
+
+// MailSubject is where mails are ordered; class is [job.MailAlert] or
+// [job.MailRequest].
+func MailSubject(class, id string) string { return "mail." + class + "." + id }
+
+// Topology is every stream and bucket of an installation, as data.
+type Topology struct {
+	Streams []jetstream.StreamConfig
+	Buckets []jetstream.KeyValueConfig
+}
+
+// Limits of the streams. A publisher that meets one is told so.
+const (
+	maxRequests      = 100_000
+	maxRequestBytes  = 256 << 20
+	maxMails         = 1_000_000
+	maxMailBytes     = 4 << 30
+	maxResultBytes   = 1 << 30
+	maxResultAge     = 24 * time.Hour
+	maxDead          = 1_000_000
+	maxDeadBytes     = 4 << 30
+	duplicatesWindow = 20 * time.Second // a second line only: ids cost 240 B each while it lasts
+	stateHistory     = 16
+	sentKept         = 48 * time.Hour
+	attemptsKept     = 7 * 24 * time.Hour
+	outcomesKept     = 48 * time.Hour
+)
+
+// MaxMessage is the largest message, in bytes, that any stream takes.
+const MaxMessage = 8 << 20
+
+// topology lists what an installation is made of.
+func topology(names Names, replicas int) Topology {
+	stream := func(name Stream, subjects ...string) jetstream.StreamConfig {
+		config := jetstream.StreamConfig{
+			Name: names.Stream(name), Storage: jetstream.FileStorage, Replicas: replicas,
+			Duplicates: duplicatesWindow, MaxMsgSize: MaxMessage, AllowDirect: true,
+		}
+		for _, subject := range subjects {
+			config.Subjects = append(config.Subjects, names.Subject(subject))
+		}
+		return config
+	}
+	bucket := func(name BucketName, history uint8, ttl time.Duration) jetstream.KeyValueConfig {
+		return jetstream.KeyValueConfig{
+			Bucket: names.Bucket(name), Storage: jetstream.FileStorage, Replicas: replicas,
+			History: history, TTL: ttl,
+		}
+	}
+	return Topology{
+		Streams: []jetstream.StreamConfig{
+			tickStream(stream(Tick, "tick.clock.*", "tick.due.*")),
+			checkStream(stream(Checks, "check.>")),
+			requestStream(stream(Request, "request.>")),
+			resultStream(stream(Result, "result.*")),
+			mailStream(stream(Mail, "mail.>")),
+			deadStream(stream(Dead, "dead.>")),
+		},
+		Buckets: []jetstream.KeyValueConfig{
+			bucket(Monitors, 1, 0),
+			bucket(States, stateHistory, 0),
+			bucket(Sent, 1, sentKept),
+			bucket(Cursors, 1, 0),
+			bucket(Attempts, 1, attemptsKept),
+			bucket(Outcomes, 1, outcomesKept),
+		},
+	}
+}
+
+// tickStream holds the clock: one schedule a shard, and the newest tick of
+// each. An older tick that nobody took is worth nothing, since the next one
+// covers all the time since the shard's cursor.
+func tickStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+	config.Retention = jetstream.WorkQueuePolicy
+	config.AllowMsgSchedules = true
+	config.AllowMsgTTL = true
+	config.MaxMsgsPerSubject = 1
+	config.Discard = jetstream.DiscardOld
+	return config
+}
+
+// checkStream holds at most one outstanding check a monitor, queued or
+// running. It has no MaxMsgs: the number of monitors bounds it, and on three
+// replicas the combination walks every subject at each publish.
+func checkStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+	return onePerSubject(config)
+}
+
+// requestStream is bounded, so that the publisher of too many is told.
+func requestStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+	config = onePerSubject(config)
+	config.MaxMsgs, config.MaxBytes = maxRequests, maxRequestBytes
+	return config
+}
+
+// resultStream keeps the results of a day for whoever wants to read them;
+// evaluators follow it.
+func resultStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+	config.Retention = jetstream.LimitsPolicy
+	config.MaxAge, config.MaxBytes = maxResultAge, maxResultBytes
+	return config
+}
+
+// mailStream holds one job a mail; the id in the subject makes a second order
+// of the same mail a refusal for as long as the first lives.
+func mailStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+	config = onePerSubject(config)
+	config.MaxMsgs, config.MaxBytes = maxMails, maxMailBytes
+	return config
+}
+
+// deadStream keeps dead letters until somebody drops them; moving one there
+// twice is impossible, since its subject names the message it was.
+func deadStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+	config = onePerSubject(config)
+	config.Retention = jetstream.LimitsPolicy
+	config.MaxMsgs, config.MaxBytes = maxDead, maxDeadBytes
+	return config
+}
+
+func onePerSubject(config jetstream.StreamConfig) jetstream.StreamConfig {
+	config.Retention = jetstream.WorkQueuePolicy
+	config.MaxMsgsPerSubject = 1
+	config.Discard = jetstream.DiscardNew
+	config.DiscardNewPerSubject = true
+	return config
+}
+
+// Keys of the bucket [Monitors], which holds recipients too: they change with
+// the same file, and whoever needs one needs the other.
+const (
+	monitorKey   = "monitor."
+	recipientKey = "recipient."
+)
+
+// MonitorKey is the key of a monitor's definition.
+func MonitorKey(name string) string { return monitorKey + name }
+
+// RecipientKey is the key of a recipient.
+func RecipientKey(name string) string { return recipientKey + name }
+
+// CutMonitorKey returns the monitor's name that a key holds, and whether it
+// holds one.
+func CutMonitorKey(key string) (string, bool) { return strings.CutPrefix(key, monitorKey) }
+
+// CutRecipientKey returns the recipient's name that a key holds, and whether
+// it holds one.
+func CutRecipientKey(key string) (string, bool) { return strings.CutPrefix(key, recipientKey) }
+
+// validate checks what a configuration can get wrong.
+func (n Names) validate() error {
+	if !job.ValidName(n.Prefix) || strings.Contains(n.Prefix, ".") || strings.ToLower(n.Prefix) != n.Prefix {
+		return fmt.Errorf("check prefix: found %q, expected lower-case letters, digits, _ and -", n.Prefix)
+	}
+	return nil
+}
