@@ -97,8 +97,7 @@ const (
 // bury stores the job as a dead letter. The subject names the message that it
 // was, so that doing it twice is impossible.
 func (r *poolRun) bury(ctx context.Context, t *task, reason job.Reason) error {
-	subject := r.p.names.Subject("dead", string(r.config.Stream), r.config.Name, strconv.FormatUint(t.delivery.Sequence, 10))
-	letter := nats.NewMsg(subject)
+	letter := nats.NewMsg(r.p.names.Subject(deadSubject(r.config.Stream, r.config.Name, t.delivery.Sequence)))
 	letter.Data = t.delivery.Body
 	letter.Header.Set(HeaderReason, string(reason))
 	letter.Header.Set(HeaderError, oneLine(t.err))

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -70,6 +71,15 @@ func RequestSubject(location, id string) string { return "request." + location +
 // MailSubject is where mails are ordered; class is [job.MailAlert] or
 // [job.MailRequest].
 func MailSubject(class, id string) string { return "mail." + class + "." + id }
+
+// ResultSubject is where results go; partitions spread them for readers that
+// want only a part.
+func ResultSubject(partition int) string { return "result." + strconv.Itoa(partition) }
+
+// deadSubject is where the dead letter of a job goes.
+func deadSubject(stream Stream, consumer string, sequence uint64) string {
+	return "dead." + string(stream) + "." + consumer + "." + strconv.FormatUint(sequence, 10)
+}
 
 // Topology is every stream and bucket of an installation, as data.
 type Topology struct {

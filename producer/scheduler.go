@@ -1,0 +1,280 @@
+package producer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+)
+
+// SchedulerConfig says what a scheduler works on.
+type SchedulerConfig struct {
+	Pipeline *pipeline.Pipeline
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+}
+
+// Scheduler publishes the checks that are due. JetStream is its clock: one
+// tick a second and shard, taken by any one scheduler. A cursor for each shard
+// says up to which second its slots were handled, so a tick that comes late,
+// or twice, or not at all, neither doubles a slot nor loses one: what is too
+// late to check is recorded as missed.
+type Scheduler struct {
+	config SchedulerConfig
+	table  *table
+	ready  chan struct{}
+	once   sync.Once
+
+	mu   sync.Mutex
+	seen []time.Time // by shard, the second that this process knows to be handled
+}
+
+// NewScheduler makes a scheduler. It starts with Serve.
+func NewScheduler(config SchedulerConfig) (*Scheduler, error) {
+	if config.Pipeline == nil {
+		return nil, errors.New("make scheduler: found no pipeline")
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	shards := config.Pipeline.Shards()
+	return &Scheduler{
+		config: config, table: newTable(shards), ready: make(chan struct{}), seen: make([]time.Time, shards),
+	}, nil
+}
+
+// tickCurve is short: a tick that failed matters less each second, and the
+// next one covers its slots.
+func tickCurve() pipeline.Curve {
+	return pipeline.Curve{Initial: 100 * time.Millisecond, Max: time.Second, Jitter: 0.5}
+}
+
+// Serve watches the definitions and handles ticks until ctx ends. An error
+// means that a watch or the consumer could not be had; serving again is safe.
+func (s *Scheduler) Serve(ctx context.Context) error {
+	monitors, err := s.config.Pipeline.Bucket(ctx, pipeline.Monitors)
+	if err != nil {
+		return fmt.Errorf("serve scheduler: %w", err)
+	}
+	cursors, err := s.config.Pipeline.Bucket(ctx, pipeline.Cursors)
+	if err != nil {
+		return fmt.Errorf("serve scheduler: %w", err)
+	}
+	pool, err := s.config.Pipeline.NewPool(pipeline.PoolConfig{
+		Name: "scheduler", Stream: pipeline.Tick, Filter: "tick.due.*", Limit: s.config.Pipeline.Shards(),
+		Timeout: 20 * time.Second, Curve: tickCurve(),
+		Handler: func(ctx context.Context, d pipeline.Delivery) error { return s.tick(ctx, cursors, d) },
+	})
+	if err != nil {
+		return fmt.Errorf("serve scheduler: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	loaded := make(chan struct{})
+	group.Go(func() error {
+		return endOf(ctx, monitors.Watch(ctx, s.learn, func() { close(loaded) }))
+	})
+	group.Go(func() error {
+		select {
+		case <-loaded: // before, every slot would look like nobody's
+			s.once.Do(func() { close(s.ready) })
+			return pool.Serve(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	})
+	return group.Wait()
+}
+
+// endOf tells an end that was asked for from one that was not.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// Ready is closed once the definitions are known.
+func (s *Scheduler) Ready() <-chan struct{} { return s.ready }
+
+// learn takes in a definition, its change or its removal.
+func (s *Scheduler) learn(e pipeline.Entry) {
+	name, ok := pipeline.CutMonitorKey(e.Key)
+	if !ok {
+		return // a recipient
+	}
+	if e.Deleted {
+		s.table.remove(name)
+		return
+	}
+	monitor, err := job.Decode[job.Monitor](e.Value)
+	if err == nil {
+		var made entry
+		if made, err = newEntry(monitor, e.Written); err == nil {
+			s.table.set(name, made)
+			return
+		}
+	}
+	// Whoever wrote this did not go through Apply. What stood before is no
+	// longer what they want, so the monitor is not checked, and we say so.
+	s.table.remove(name)
+	s.config.Logger.Error("definition cannot be used; the monitor is not checked", "monitor", name, "error", err)
+}
+
+// cursor is up to which second the slots of a shard were handled.
+type cursor struct {
+	V      int       `json:"v"`
+	Second time.Time `json:"second"`
+}
+
+// tick handles one tick of one shard: publish, record the misses, move the
+// cursor, in this order, so that a crash in between repeats and never skips.
+func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeline.Delivery) error {
+	shard, err := strconv.Atoi(strings.TrimPrefix(d.Subject, "tick.due."))
+	if err != nil || shard < 0 || shard >= len(s.seen) {
+		return job.Dead(job.ReasonInvalid, fmt.Errorf("read tick: found shard %q, expected 0 to %d", d.Subject, len(s.seen)-1))
+	}
+	second := d.Stored.UTC().Truncate(time.Second)
+	if known := s.handled(shard); !known.IsZero() && s.table.due(shard, known, second).empty() {
+		s.note(shard, second)
+		return nil // whatever others did, nothing is due since the last second that we know of
+	}
+	at, revision, err := readCursor(ctx, cursors, shard)
+	if err != nil {
+		return err
+	}
+	if !second.After(at) {
+		s.note(shard, at)
+		return nil // a later tick has covered this one
+	}
+	todo := s.table.due(shard, at, second)
+	if todo.empty() {
+		s.note(shard, second)
+		return nil
+	}
+	if err := s.publish(ctx, shard, second, todo); err != nil {
+		return err
+	}
+	if err := moveCursor(ctx, cursors, shard, second, revision); err != nil {
+		return err
+	}
+	s.note(shard, second)
+	return nil
+}
+
+func (s *Scheduler) handled(shard int) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen[shard]
+}
+
+func (s *Scheduler) note(shard int, second time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if second.After(s.seen[shard]) {
+		s.seen[shard] = second
+	}
+}
+
+// publish stores the checks and the misses of a tick.
+func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d due) error {
+	messages := make([]pipeline.Message, len(d.checks))
+	for i, check := range d.checks {
+		body, err := job.Encode(check)
+		if err != nil {
+			return err
+		}
+		messages[i] = pipeline.Message{
+			Subject: pipeline.CheckSubject(check.Location, check.Monitor), Body: body,
+			ID: check.Monitor + "@" + strconv.FormatInt(check.Slot.Unix(), 10),
+		}
+	}
+	misses := d.missed
+	for i, err := range s.config.Pipeline.PublishAll(ctx, messages) {
+		miss, err := refusal(d.checks[i], err)
+		if err != nil {
+			return err // the server is away; the tick comes again
+		}
+		misses = append(misses, miss...)
+	}
+	return s.record(ctx, shard, second, misses)
+}
+
+// refusal turns what the server said of a check into the miss that it means:
+// none when it was stored. Any other error is returned.
+func refusal(check job.Check, err error) ([]job.Result, error) {
+	reason := job.MissRefused
+	detail := ""
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.Is(err, pipeline.ErrOccupied):
+		reason = job.MissOverlap
+	case errors.Is(err, pipeline.ErrFull), errors.Is(err, pipeline.ErrTooLarge):
+		detail = err.Error()
+	default:
+		return nil, err
+	}
+	return []job.Result{{
+		Monitor: check.Monitor, Slot: check.Slot,
+		Miss: &job.Miss{Reason: reason, Count: 1, Last: check.Slot, Detail: detail},
+	}}, nil
+}
+
+// maxBatch is how many results travel in one message.
+const maxBatch = 100
+
+func (s *Scheduler) record(ctx context.Context, shard int, second time.Time, misses []job.Result) error {
+	for part := 0; len(misses) > 0; part++ {
+		batch := misses[:min(maxBatch, len(misses))]
+		misses = misses[len(batch):]
+		body, err := job.Encode(job.Results{V: job.Version, Results: batch})
+		if err != nil {
+			return err
+		}
+		err = s.config.Pipeline.Publish(ctx, pipeline.Message{
+			Subject: pipeline.ResultSubject(shard), Body: body, ID: fmt.Sprintf("miss-%d-%d-%d", shard, second.Unix(), part),
+		})
+		if err != nil {
+			return fmt.Errorf("record misses: %w", err)
+		}
+	}
+	return nil
+}
+
+func readCursor(ctx context.Context, cursors *pipeline.Bucket, shard int) (time.Time, uint64, error) {
+	found, err := cursors.Get(ctx, strconv.Itoa(shard))
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return time.Time{}, 0, nil
+	}
+	if err != nil {
+		return time.Time{}, 0, fmt.Errorf("read cursor of shard %d: %w", shard, err)
+	}
+	var at cursor
+	if err := json.Unmarshal(found.Value, &at); err != nil {
+		return time.Time{}, 0, fmt.Errorf("read cursor of shard %d: %w", shard, err)
+	}
+	return at.Second, found.Revision, nil
+}
+
+// moveCursor moves a cursor on. When another scheduler was faster the tick is
+// tried again, and finds what is left for it.
+func moveCursor(ctx context.Context, cursors *pipeline.Bucket, shard int, second time.Time, revision uint64) error {
+	body, err := job.Encode(cursor{V: job.Version, Second: second})
+	if err != nil {
+		return err
+	}
+	if _, err := cursors.Swap(ctx, strconv.Itoa(shard), body, revision); err != nil {
+		return fmt.Errorf("move cursor of shard %d: %w", shard, err)
+	}
+	return nil
+}

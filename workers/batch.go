@@ -1,0 +1,168 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+)
+
+// Publisher stores messages; *pipeline.Pipeline is one.
+type Publisher interface {
+	Publish(ctx context.Context, m pipeline.Message) error
+}
+
+// A batch is sent when it holds this many results, or when its first one has
+// waited this long. One message for each result doubled the cost of the whole
+// pipeline when that was measured.
+const (
+	batchSize = 100
+	batchWait = 20 * time.Millisecond
+	// resultRoom is how many bytes of a message a batch fills at most, well
+	// below what the pipeline takes.
+	resultRoom = pipeline.MaxMessage / 4
+)
+
+// ErrBatcherStopped is returned by Submit when the batcher no longer serves:
+// the result was not stored, and its check is to be run again.
+var ErrBatcherStopped = errors.New("results are no longer taken")
+
+// Batcher gathers results into batches, so that a check costs a part of a
+// message. Its Submit returns when the result is stored, so that whoever made
+// the check can acknowledge it.
+type Batcher struct {
+	to        Publisher
+	partition int
+	queue     chan submission
+	stopped   chan struct{}
+}
+
+type submission struct {
+	body []byte
+	done chan<- error
+}
+
+// NewBatcher makes a batcher for one partition of the results. It starts with
+// Serve.
+func NewBatcher(to Publisher, partition int) *Batcher {
+	return &Batcher{to: to, partition: partition, queue: make(chan submission, batchSize), stopped: make(chan struct{})}
+}
+
+// Submit stores a result, together with others, and returns when it is stored.
+// The error says that it is not, or not known to be: ctx ended, the batcher
+// stopped ([ErrBatcherStopped]), or the pipeline refused.
+func (b *Batcher) Submit(ctx context.Context, result job.Result) error {
+	body, err := job.Encode(result)
+	if err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	select {
+	case b.queue <- submission{body: body, done: done}:
+	case <-b.stopped:
+		return ErrBatcherStopped
+	case <-ctx.Done():
+		return fmt.Errorf("submit result: %w", ctx.Err())
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-b.stopped:
+		return lastWord(done)
+	case <-ctx.Done():
+		return fmt.Errorf("await storing of result: %w", ctx.Err())
+	}
+}
+
+// lastWord looks whether the result was stored just before the end.
+func lastWord(done <-chan error) error {
+	select {
+	case err := <-done:
+		return err
+	default:
+		return ErrBatcherStopped
+	}
+}
+
+// Serve sends batches until ctx ends; what waits then is sent before it
+// returns. It serves once.
+func (b *Batcher) Serve(ctx context.Context) error {
+	defer close(b.stopped)
+	for {
+		select {
+		case first := <-b.queue:
+			b.send(ctx, b.gather(ctx, first))
+		case <-ctx.Done():
+			b.flush(ctx)
+			return nil
+		}
+	}
+}
+
+// gather waits for more to go with the first result.
+func (b *Batcher) gather(ctx context.Context, first submission) []submission {
+	batch, size := []submission{first}, len(first.body)
+	wait := time.NewTimer(batchWait)
+	defer wait.Stop()
+	for len(batch) < batchSize && size < resultRoom {
+		select {
+		case next := <-b.queue:
+			batch, size = append(batch, next), size+len(next.body)
+		case <-wait.C:
+			return batch
+		case <-ctx.Done():
+			return batch
+		}
+	}
+	return batch
+}
+
+func (b *Batcher) flush(ctx context.Context) {
+	for {
+		select {
+		case first := <-b.queue:
+			b.send(ctx, []submission{first})
+		default:
+			return
+		}
+	}
+}
+
+// sendTimeout bounds the storing of one batch while the server is away; its
+// checks are then run again.
+const sendTimeout = 10 * time.Second
+
+// send stores a batch and tells everybody who waits for it. A batch that was
+// begun is finished even while the process stops.
+func (b *Batcher) send(ctx context.Context, batch []submission) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
+	defer cancel()
+	err := b.to.Publish(ctx, pipeline.Message{Subject: pipeline.ResultSubject(b.partition), Body: join(batch)})
+	if err != nil {
+		err = fmt.Errorf("store results: %w", err)
+	}
+	for _, s := range batch {
+		s.done <- err
+	}
+}
+
+// join makes a [job.Results] of results that are already encoded, so that each
+// is encoded once, by whoever submits it.
+func join(batch []submission) []byte {
+	size := 32
+	for _, s := range batch {
+		size += len(s.body) + 1
+	}
+	body := make([]byte, 0, size)
+	body = fmt.Appendf(body, `{"v":%d,"results":[`, job.Version)
+	for i, s := range batch {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, s.body...)
+	}
+	return append(body, ']', '}')
+}

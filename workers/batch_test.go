@@ -1,0 +1,95 @@
+package workers_test
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/workers"
+)
+
+// outbox is a publisher that keeps what it is given, or refuses it.
+type outbox struct {
+	mu       sync.Mutex
+	err      error
+	messages []job.Results
+}
+
+func (o *outbox) Publish(_ context.Context, m pipeline.Message) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return o.err
+	}
+	results, err := job.Decode[job.Results](m.Body)
+	o.messages = append(o.messages, results)
+	return err
+}
+
+func submitAll(ctx context.Context, b *workers.Batcher, n int) []error {
+	errs := make([]error, n)
+	var group sync.WaitGroup
+	for i := range n {
+		group.Go(func() { errs[i] = b.Submit(ctx, job.Result{Monitor: strconv.Itoa(i)}) })
+	}
+	group.Wait()
+	return errs
+}
+
+func TestResultsTravelTogetherAndEachSubmitReturnsWhenItsOwnIsStored(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out outbox
+		b := workers.NewBatcher(&out, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Serve(ctx) }()
+		for i, err := range submitAll(t.Context(), b, 250) {
+			if err != nil {
+				t.Errorf("result %d: got %v, want nil", i, err)
+			}
+		}
+		if got := len(out.messages); got != 3 {
+			t.Errorf("got %d messages, want 250 results in 3", got)
+		}
+		seen := map[string]bool{}
+		for _, message := range out.messages {
+			for _, r := range message.Results {
+				seen[r.Monitor] = true
+			}
+		}
+		if len(seen) != 250 {
+			t.Errorf("got %d different results, want 250", len(seen))
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("got %v, want a clean end", err)
+		}
+		if err := b.Submit(t.Context(), job.Result{}); !errors.Is(err, workers.ErrBatcherStopped) {
+			t.Errorf("got %v after the end, want ErrBatcherStopped", err)
+		}
+	})
+}
+
+func TestRefusedBatchIsTheErrorOfEachOfItsResults(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		out := outbox{err: pipeline.ErrFull}
+		b := workers.NewBatcher(&out, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Serve(ctx) }()
+		for i, err := range submitAll(t.Context(), b, 5) {
+			if !errors.Is(err, pipeline.ErrFull) {
+				t.Errorf("result %d: got %v, want ErrFull", i, err)
+			}
+		}
+		cancel()
+		<-done
+	})
+}

@@ -1,0 +1,152 @@
+// Package statuspage shows what Vedette knows: an overview for people, the
+// same as JSON, and the two questions that machines ask, /healthz (is the
+// process alive?) and /readyz (does it do its work?).
+package statuspage
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+// Board is what the page shows: definitions, states and last results, fed by
+// whoever follows them. It is safe for concurrent use.
+type Board struct {
+	mu   sync.RWMutex
+	rows map[string]*row
+}
+
+type row struct {
+	monitor job.Monitor
+	defined bool
+	state   job.State
+	last    job.Result
+	missed  int
+}
+
+// NewBoard returns an empty board.
+func NewBoard() *Board {
+	return &Board{rows: map[string]*row{}}
+}
+
+func (b *Board) row(name string) *row {
+	r := b.rows[name]
+	if r == nil {
+		r = &row{}
+		b.rows[name] = r
+	}
+	return r
+}
+
+// Define takes in a definition or its change.
+func (b *Board) Define(m job.Monitor) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.row(m.Name)
+	r.monitor, r.defined = m, true
+}
+
+// Undefine takes in the removal of a monitor.
+func (b *Board) Undefine(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.rows, name)
+}
+
+// State takes in a monitor's state.
+func (b *Board) State(s job.State) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.row(s.Monitor).state = s
+}
+
+// Result takes in the result of a check, or a miss; an older one than the last
+// counts only as missed.
+func (b *Board) Result(result job.Result) {
+	if result.Monitor == "" {
+		return // somebody ordered it; it belongs to no monitor
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.row(result.Monitor)
+	if result.Miss != nil {
+		r.missed += result.Miss.Count
+		return
+	}
+	if result.Slot.After(r.last.Slot) {
+		r.last = result
+	}
+}
+
+// Row is one monitor as the page and the JSON show it.
+type Row struct {
+	Name   string     `json:"name"`
+	Target string     `json:"target"`
+	Health job.Health `json:"health"`
+	// Since is when the health began; zero when it was always so.
+	Since time.Time `json:"since,omitzero"`
+	// Cause and Class say why it is down.
+	Class job.Class `json:"class,omitempty"`
+	Cause string    `json:"cause,omitempty"`
+	// Checked is the slot of the last result, Latency how long that took.
+	Checked time.Time    `json:"checked,omitzero"`
+	Latency job.Duration `json:"latency,omitempty"`
+	// Missed counts the slots without a check in the last day.
+	Missed int `json:"missed,omitempty"`
+}
+
+// Rows returns every defined monitor: what is down first, then what is not
+// known, then by name.
+func (b *Board) Rows() []Row {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	rows := make([]Row, 0, len(b.rows))
+	for name, r := range b.rows {
+		if r.defined {
+			rows = append(rows, r.show(name))
+		}
+	}
+	slices.SortFunc(rows, func(a, c Row) int {
+		return cmp.Or(cmp.Compare(urgency(a.Health), urgency(c.Health)), cmp.Compare(a.Name, c.Name))
+	})
+	return rows
+}
+
+func urgency(h job.Health) int {
+	return slices.Index([]job.Health{job.Down, job.Unknown, job.Pending, job.Up}, h)
+}
+
+func (r *row) show(name string) Row {
+	shown := Row{
+		Name: name, Target: r.monitor.Target(), Health: r.health(), Checked: r.last.Slot, Missed: r.missed,
+	}
+	if !r.state.Removed {
+		shown.Since = r.state.Since
+	}
+	if r.last.Outcome != nil {
+		shown.Latency = r.last.Outcome.Latency
+		shown.Class, shown.Cause = r.last.Outcome.Class, r.last.Outcome.Cause
+	}
+	if r.state.Incident != nil {
+		shown.Class, shown.Cause = r.state.Incident.Outcome.Class, r.state.Incident.Outcome.Cause
+	}
+	return shown
+}
+
+// health is the judged one, where there is one: a monitor that was never
+// anything but up has no state, and is pending until its first result.
+func (r *row) health() job.Health {
+	switch {
+	case r.state.Health == job.Down && !r.state.Removed:
+		return job.Down
+	case r.last.Outcome == nil:
+		return job.Pending
+	case r.state.Health == job.Up, r.last.Outcome.Health == job.Up:
+		return job.Up
+	default:
+		return job.Pending // it fails, but not yet often enough to be down
+	}
+}

@@ -1,0 +1,191 @@
+package statuspage_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"vedette/pipeline/job"
+	"vedette/workers/statuspage"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func board() *statuspage.Board {
+	b := statuspage.NewBoard()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for _, name := range []string{"a-up", "b-down", "c-pending", "d-failing"} {
+		b.Define(job.Monitor{Name: name, Spec: job.Spec{TCP: &job.TCP{Address: "<" + name + ">:1"}}})
+	}
+	good := &job.Outcome{Health: job.Up, Latency: job.Duration(12300 * time.Microsecond)}
+	bad := &job.Outcome{Health: job.Down, Class: job.ClassConnect, Cause: "connect <b>refused</b>"}
+	b.Result(job.Result{Monitor: "a-up", Slot: now, Outcome: good})
+	b.Result(job.Result{Monitor: "a-up", Slot: now.Add(-time.Minute), Outcome: bad}) // late: changes nothing
+	b.Result(job.Result{Monitor: "b-down", Slot: now, Outcome: bad})
+	b.Result(job.Result{Monitor: "d-failing", Slot: now, Outcome: bad})
+	b.Result(job.Result{Monitor: "c-pending", Slot: now, Miss: &job.Miss{Reason: job.MissLate, Count: 3}})
+	b.Result(job.Result{ID: "ordered", Outcome: good})
+	b.State(job.State{Monitor: "b-down", Health: job.Down, Since: now, Incident: &job.Incident{Outcome: *bad}})
+	b.State(job.State{Monitor: "gone", Health: job.Down})
+	return b
+}
+
+func TestRowsShowWhatIsDownFirstAndOnlyWhatIsDefined(t *testing.T) {
+	t.Parallel()
+	var got []string
+	for _, r := range board().Rows() {
+		got = append(got, r.Name+"="+string(r.Health))
+	}
+	want := "b-down=down c-pending=pending d-failing=pending a-up=up"
+	if strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+func TestRemovedMonitorIsNoLongerShown(t *testing.T) {
+	t.Parallel()
+	b := board()
+	b.Undefine("b-down")
+	for _, r := range b.Rows() {
+		if r.Name == "b-down" {
+			t.Error("got a row of a monitor that was removed, want none")
+		}
+	}
+}
+
+func page(t *testing.T, config statuspage.Config) *statuspage.Page {
+	t.Helper()
+	p, err := statuspage.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func get(t *testing.T, p *statuspage.Page, path string) (int, string) {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	p.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, nil))
+	return recorder.Code, recorder.Body.String()
+}
+
+func TestOverviewEscapesWhatComesFromOutside(t *testing.T) {
+	t.Parallel()
+	p := page(t, statuspage.Config{Listen: "127.0.0.1:0", Board: board(), Queues: func(context.Context) []statuspage.Queue {
+		return []statuspage.Queue{{Name: "check", Running: 1, Limit: 2}}
+	}})
+	code, body := get(t, p, "/")
+	if code != http.StatusOK || strings.Contains(body, "<b>refused") || !strings.Contains(body, "&lt;b&gt;refused") {
+		t.Errorf("got %d %s, want the cause escaped", code, body)
+	}
+	for _, want := range []string{"<title>1 DOWN · Vedette</title>", "12.3 ms", "<td>check</td>"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("got a page without %q", want)
+		}
+	}
+}
+
+func TestEmptyBoardSaysWhatToDo(t *testing.T) {
+	t.Parallel()
+	p := page(t, statuspage.Config{Listen: "127.0.0.1:0", Board: statuspage.NewBoard()})
+	if code, body := get(t, p, "/"); code != http.StatusOK || !strings.Contains(body, "vedette apply") {
+		t.Errorf("got %d %s, want a hint", code, body)
+	}
+}
+
+func TestReadyzTellsWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	ok := false
+	p := page(t, statuspage.Config{Listen: "127.0.0.1:0", Board: board(), Ready: func() []statuspage.Condition {
+		return []statuspage.Condition{{Name: "nats", OK: ok, Detail: "not connected"}}
+	}})
+	if code, body := get(t, p, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "not connected") {
+		t.Errorf("got %d %s, want 503 and the reason", code, body)
+	}
+	if code, _ := get(t, p, "/healthz"); code != http.StatusOK {
+		t.Errorf("got %d of a process that lives, want 200", code)
+	}
+	ok = true
+	if code, _ := get(t, p, "/readyz"); code != http.StatusOK {
+		t.Errorf("got %d, want 200", code)
+	}
+}
+
+func TestStatusIsTheOverviewAsJSON(t *testing.T) {
+	t.Parallel()
+	code, body := get(t, page(t, statuspage.Config{Listen: "127.0.0.1:0", Board: board()}), "/status.json")
+	var got struct {
+		Ready    bool
+		Monitors []struct{ Name, Health, Latency string }
+	}
+	if err := json.Unmarshal([]byte(body), &got); err != nil || code != http.StatusOK {
+		t.Fatalf("got %d, %v, want JSON", code, err)
+	}
+	if !got.Ready || len(got.Monitors) != 4 || got.Monitors[3].Latency != "12.3ms" {
+		t.Errorf("got %+v, want four monitors", got)
+	}
+}
+
+func TestPageServesAgainAfterItReturned(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	p := page(t, statuspage.Config{Listen: address, Board: board()})
+	for range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- p.Serve(ctx) }()
+		if body := fetch(t, "http://"+address+"/healthz"); body != "ok\n" {
+			t.Errorf("got %q, want ok", body)
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("got %v, want a clean end", err)
+		}
+	}
+}
+
+func TestTakenAddressIsAnError(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	p := page(t, statuspage.Config{Listen: listener.Addr().String(), Board: board()})
+	if err := p.Serve(t.Context()); err == nil {
+		t.Error("got nil, want an error")
+	}
+}
+
+// fetch asks until somebody answers: Serve does not tell when it listens.
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		response, err := client.Get(url)
+		if err != nil {
+			continue
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(body)
+	}
+	t.Fatalf("got no answer from %s", url)
+	return ""
+}
