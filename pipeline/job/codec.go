@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 )
 
 // Version is the version of the wire format that this program writes, and the
@@ -37,13 +36,8 @@ func Decode[T any](data []byte) (T, error) {
 	if head.V < 0 {
 		return message, fmt.Errorf("decode %T: %w: found v=%d, expected 1 to %d", message, ErrMalformed, head.V, Version)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&message); err != nil {
+	if err := decodeStrict(data, &message); err != nil {
 		return message, fmt.Errorf("decode %T: %w: %w", message, ErrMalformed, err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return message, fmt.Errorf("decode %T: %w: found more after the message", message, ErrMalformed)
 	}
 	return message, nil
 }
@@ -60,8 +54,8 @@ func Encode(message any) ([]byte, error) {
 	return bytes.TrimRight(buffer.Bytes(), "\n"), nil
 }
 
-// decodeStrict keeps the refusal of unknown fields inside values that decode
-// themselves: a decoder's settings do not reach into UnmarshalJSON.
+// decodeStrict refuses unknown fields. Values that decode themselves call it
+// too, since a decoder's settings do not reach into UnmarshalJSON.
 func decodeStrict(data []byte, value any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline"
+	"vedette/pipeline/broker"
+)
+
+// instance is how a command finds a running installation.
+type instance struct {
+	data string
+	nats string
+}
+
+const defaultData = "vedette-data"
+
+func (i *instance) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&i.data, "data", defaultData, "data directory of the running instance")
+	cmd.Flags().StringVar(&i.nats, "nats", "", "URL of a NATS server, instead of the instance's own (default $NATS_URL, then --data)")
+}
+
+// url is where the instance's server is: what was said, then the environment,
+// then what the instance left in its data directory.
+func (i *instance) url() (string, error) {
+	if i.nats != "" {
+		return i.nats, nil
+	}
+	if found := os.Getenv("NATS_URL"); found != "" {
+		return found, nil
+	}
+	return broker.FindURL(i.data)
+}
+
+// connect joins the running installation.
+func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
+	url, err := i.url()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	p, err := pipeline.Connect(ctx, pipeline.Config{URL: url})
+	if err != nil {
+		return nil, &hintError{err: err, hint: "is the instance running? 'vedette run FILE' starts one"}
+	}
+	if err := p.CheckInstalled(ctx); err != nil {
+		return nil, closing(p, err)
+	}
+	return p, nil
+}
+
+func envCommand() *cobra.Command {
+	var where instance
+	cmd := &cobra.Command{
+		Use:   "env",
+		Short: "Print how other programs reach the running instance",
+		Long: `Prints NATS_URL, with the secret, in a form that a shell takes in, so that any
+NATS client can order checks and mails.`,
+		Example: `  eval "$(vedette env)"
+  nats pub vedette.request.default.try1 '{"http": "https://example.org"}'
+  nats kv get VEDETTE_OUTCOME try1 --raw`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			url, err := where.url()
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "export NATS_URL=%s\n", url)
+			return err
+		},
+	}
+	where.flags(cmd)
+	return cmd
+}

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"io/fs"
+	"syscall"
+
+	"vedette/pipeline"
+	"vedette/pipeline/broker"
+)
+
+type hint struct {
+	err  error
+	hint string
+}
+
+// hints are the ways out of errors that people meet.
+func hints() []hint {
+	return []hint{
+		{broker.ErrPortTaken, "another program listens there; stop it, or choose another address with --nats-listen, or server.nats in the file"},
+		{broker.ErrLocked, "another vedette uses this directory; stop it, or choose another directory with --data, or server.data in the file"},
+		{broker.ErrNotRunning, "start an instance with 'vedette run FILE', or name its directory with --data, or its server with --nats"},
+		{pipeline.ErrNotInstalled, "is this the right server? an instance installs its streams when 'vedette run FILE' starts"},
+		{pipeline.ErrServerTooOld, "upgrade nats-server, or leave out --nats to use the one inside vedette"},
+		{syscall.ECONNREFUSED, "nothing listens there; is the instance running?"},
+		{syscall.EADDRINUSE, "another program listens there; stop it, or choose another address with --http, or server.http in the file"},
+		{fs.ErrPermission, "check who owns the file or directory"},
+	}
+}

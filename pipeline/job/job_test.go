@@ -1,0 +1,261 @@
+package job_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vedette/pipeline/job"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden is the wire format: what each message looks like, byte for byte. A
+// change of these files is a change of the format.
+func golden() map[string]any {
+	slot := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
+	refused := job.Outcome{
+		Health: job.Down, Class: job.ClassConnect, Cause: "connect refused", Started: slot.Add(12 * time.Millisecond),
+		Latency: job.Duration(3 * time.Millisecond), Phases: job.Phases{DNS: job.Duration(time.Millisecond)}, Address: "192.0.2.7:443",
+	}
+	spec := job.Spec{
+		HTTP:   &job.HTTP{URL: "https://example.org/health", Method: "HEAD", Headers: map[string]string{"Accept": "text/html"}},
+		Expect: []string{`status == 200`, `latency < duration("800ms")`}, Timeout: job.Duration(10 * time.Second),
+	}
+	incident := job.Incident{
+		ID: job.IncidentID("website", slot), Monitor: "website", Target: "https://example.org/health", Began: slot,
+		LastGood: slot.Add(-time.Minute), Outcome: refused, Failures: 3, Notify: []string{"oncall"},
+	}
+	return map[string]any{
+		"monitor": job.Monitor{
+			V: 1, Name: "website", Spec: spec, Interval: job.Duration(time.Minute),
+			Policy: job.Policy{FailureThreshold: 3, SuccessThreshold: 2, Notify: []string{"oncall"}},
+		},
+		"recipient": job.Recipient{V: 1, Name: "oncall", Addresses: []string{"ops@example.org"}},
+		"check":     job.Check{V: 1, Monitor: "website", Slot: slot, Location: "default", NotAfter: slot.Add(time.Minute), Spec: spec},
+		"request":   job.Check{V: 1, ID: "try1", Spec: job.Spec{TCP: &job.TCP{Address: "db.example.org:5432"}}},
+		"results": job.Results{V: 1, Results: []job.Result{
+			{Monitor: "website", Slot: slot, Worker: "host-1", Location: "default", Outcome: &refused},
+			{Monitor: "database", Slot: slot, Miss: &job.Miss{Reason: job.MissLate, Count: 3, Last: slot.Add(2 * time.Minute)}},
+		}},
+		"state": job.State{
+			V: 1, Monitor: "website", Health: job.Down, Since: slot, Slot: slot.Add(2 * time.Minute), Failures: 3, FirstFailure: slot,
+			LastGood: slot.Add(-time.Minute), Incident: &incident,
+			Events: []job.Event{{ID: incident.ID + "-down", Kind: job.EventDown, At: slot.Add(2 * time.Minute), Incident: incident}},
+		},
+		"mail": job.Mail{
+			V: 1, ID: "m1", To: "ops@example.org", Subject: "[DOWN] website: connect refused", Text: "It is down.\n",
+			HTML: "<p>It is down.</p>", Thread: incident.ID, Date: slot,
+		},
+		"sent": job.Sent{V: 1, ID: "m1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+	}
+}
+
+func TestWireFormatIsWhatTheGoldenFilesSay(t *testing.T) {
+	t.Parallel()
+	for name, message := range golden() {
+		body, err := job.Encode(message)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		path := filepath.Join("..", "..", "testdata", "job", name+".json")
+		if *update {
+			if err := os.WriteFile(path, append(body, '\n'), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(strings.TrimSpace(string(want)), string(body)); diff != "" {
+			t.Errorf("%s: wire format differs (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
+	t.Parallel()
+	again := map[string]func([]byte) (any, error){
+		"monitor":   decode[job.Monitor],
+		"recipient": decode[job.Recipient],
+		"check":     decode[job.Check],
+		"request":   decode[job.Check],
+		"results":   decode[job.Results],
+		"state":     decode[job.State],
+		"mail":      decode[job.Mail],
+		"sent":      decode[job.Sent],
+	}
+	for name, message := range golden() {
+		want, err := job.Encode(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoded, err := again[name](want)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		got, err := job.Encode(decoded)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+			t.Errorf("%s: (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func decode[T any](data []byte) (any, error) { return job.Decode[T](data) }
+
+func TestShortFormOfAProbeIsItsTarget(t *testing.T) {
+	t.Parallel()
+	got, err := job.Decode[job.Check]([]byte(`{"http": "https://example.org"}`))
+	if err != nil || got.Target() != "https://example.org" {
+		t.Errorf("got %+v, %v, want the URL", got, err)
+	}
+	got, err = job.Decode[job.Check]([]byte(`{"tcp": "example.org:22", "timeout": "3s"}`))
+	if err != nil || got.Target() != "example.org:22" || got.Timeout.Std() != 3*time.Second {
+		t.Errorf("got %+v, %v, want the address and 3s", got, err)
+	}
+}
+
+func TestWhatIsNoMessageIsRefused(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name, body string
+		want       error
+		says       string
+	}{
+		{"no JSON", `http://example.org`, job.ErrMalformed, "invalid character"},
+		{"nothing", ``, job.ErrMalformed, "unexpected end"},
+		{"an unknown field", `{"htp": "x"}`, job.ErrMalformed, `"htp"`},
+		{"an unknown field of a probe", `{"http": {"url": "x", "metod": "GET"}}`, job.ErrMalformed, `"metod"`},
+		{"a wrong type", `{"timeout": 3}`, job.ErrMalformed, "timeout"},
+		{"a bad duration", `{"timeout": "3"}`, job.ErrMalformed, "expected a duration"},
+		{"more than one message", `{} {}`, job.ErrMalformed, "after top-level"},
+		{"a newer version", `{"v": 2, "quantum": true}`, job.ErrNewer, "found v=2"},
+		{"a negative version", `{"v": -1}`, job.ErrMalformed, "found v=-1"},
+	}
+	for _, c := range cases {
+		_, err := job.Decode[job.Check]([]byte(c.body))
+		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: got %v, want %v that says %q", c.name, err, c.want, c.says)
+		}
+	}
+}
+
+func TestExactlyOneProbeIsExpected(t *testing.T) {
+	t.Parallel()
+	both := job.Spec{HTTP: &job.HTTP{}, TCP: &job.TCP{}}
+	for _, spec := range []job.Spec{{}, both} {
+		if _, err := spec.Kind(); !errors.Is(err, job.ErrProbe) {
+			t.Errorf("%+v: got %v, want ErrProbe", spec, err)
+		}
+	}
+	if got := (job.Spec{}).Target(); got != "" {
+		t.Errorf("got target %q of no probe, want none", got)
+	}
+}
+
+func TestNamesThatCanBeSubjects(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"a", "www.example.org", "Db_1-x", strings.Repeat("a", 128)} {
+		if !job.ValidName(name) {
+			t.Errorf("%q: got refused, want accepted", name)
+		}
+	}
+	for _, name := range []string{"", ".", "a.", ".a", "a..b", "a b", "a*", ">", "ä", "a\n", strings.Repeat("a", 129)} {
+		if job.ValidName(name) {
+			t.Errorf("%q: got accepted, want refused", name)
+		}
+	}
+}
+
+func TestIDsAreFunctionsOfTheirPartsAndOfNothingElse(t *testing.T) {
+	t.Parallel()
+	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	here := began.In(time.FixedZone("here", 3600))
+	if a, b := job.IncidentID("a", began), job.IncidentID("a", here); a != b {
+		t.Errorf("got %s and %s for one instant in two zones, want the same", a, b)
+	}
+	seen := map[string]bool{}
+	for _, id := range []string{
+		job.IncidentID("a", began), job.IncidentID("b", began), job.IncidentID("a", began.Add(time.Second)),
+		job.DeriveID("a", "bc"), job.DeriveID("ab", "c"),
+	} {
+		if seen[id] || len(id) != 20 || !job.ValidName(id) {
+			t.Errorf("got %q, want 20 letters and digits, each once", id)
+		}
+		seen[id] = true
+	}
+}
+
+func TestShardsAreTheSameEverywhereAndEvenlyFilled(t *testing.T) {
+	t.Parallel()
+	if got := job.Shard("website", 64); got != 10 {
+		t.Errorf("got shard %d, want 10: another value moves every monitor of every installation", got)
+	}
+	counts := make([]int, 64)
+	for i := range 64_000 {
+		counts[job.Shard("monitor-"+string(rune('a'+i%26))+time.Duration(i).String(), 64)]++
+	}
+	for shard, n := range counts {
+		if n < 500 || n > 1500 {
+			t.Errorf("shard %d: got %d of 64,000, want about 1,000", shard, n)
+		}
+	}
+}
+
+func TestFatesKeepTheirCause(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("cause")
+	for _, err := range []error{job.Dead(job.ReasonInvalid, cause), job.RetryIn(cause, time.Second), job.Interrupted(cause, 0)} {
+		if !errors.Is(err, cause) || !strings.Contains(err.Error(), "cause") {
+			t.Errorf("got %v, want the cause in it", err)
+		}
+	}
+	if _, dead := errors.AsType[*job.DeadError](job.DeadFor(cause)); dead {
+		t.Error("got a dead letter for any error, want one for what cannot be decoded only")
+	}
+	_, malformed := job.Decode[job.Mail]([]byte("x"))
+	if dead, ok := errors.AsType[*job.DeadError](job.DeadFor(malformed)); !ok || dead.Reason != job.ReasonMalformed {
+		t.Errorf("got %v, want a dead letter malformed", job.DeadFor(malformed))
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, message := range golden() {
+		body, err := job.Encode(message)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		check, err := job.Decode[job.Check](data)
+		if err != nil {
+			return
+		}
+		body, err := job.Encode(check)
+		if err != nil {
+			return // a time that JSON cannot hold
+		}
+		again, err := job.Decode[job.Check](body)
+		if err != nil {
+			t.Fatalf("got %v for what we encoded ourselves: %s", err, body)
+		}
+		first, _ := json.Marshal(check)
+		second, _ := json.Marshal(again)
+		if !bytes.Equal(first, second) {
+			t.Errorf("got %s, want %s", second, first)
+		}
+	})
+}
