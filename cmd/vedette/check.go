@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline/job"
+	"vedette/workers/check"
+)
+
+// checkOptions are the flags of `vedette check`.
+type checkOptions struct {
+	timeout  time.Duration
+	parallel int
+	expect   []string
+	json     bool
+}
+
+func checkCommand() *cobra.Command {
+	var options checkOptions
+	cmd := &cobra.Command{
+		Use:   "check TARGET...",
+		Short: "Check targets once, now",
+		Long: `Checks URLs and host:port addresses at once, and says which are up. It needs no
+running instance. Exits with 0 when all are up, 1 when some are down, and 2
+when something could not be tried.`,
+		Example: `  vedette check https://example.org db.example.org:5432
+  vedette check --expect 'status == 301' http://example.org
+  vedette check --json --timeout 3s https://example.org`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			specs, err := options.specs(args)
+			if err != nil {
+				return invalid(err)
+			}
+			return options.run(cmd.Context(), cmd.OutOrStdout(), args, specs)
+		},
+	}
+	cmd.Flags().DurationVar(&options.timeout, "timeout", 10*time.Second, "how long one check may take, in all")
+	cmd.Flags().IntVar(&options.parallel, "parallel", 64, "how many checks run at once")
+	cmd.Flags().StringArrayVar(&options.expect, "expect", nil, "expression that must be true of each target (may be repeated)")
+	cmd.Flags().BoolVar(&options.json, "json", false, "print a JSON object for each target")
+	return cmd
+}
+
+// specs reads the targets, and shows every mistake at once.
+func (o checkOptions) specs(args []string) ([]job.Spec, error) {
+	var problems []error
+	if o.parallel < 1 {
+		problems = append(problems, fmt.Errorf("read --parallel: found %d, expected 1 or more", o.parallel))
+	}
+	if o.timeout <= 0 {
+		problems = append(problems, fmt.Errorf("read --timeout: found %s, expected more than 0s", o.timeout))
+	}
+	specs := make([]job.Spec, len(args))
+	for i, arg := range args {
+		spec, err := check.ParseTarget(arg)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		spec.Timeout, spec.Expect = job.Duration(o.timeout), o.expect
+		for _, p := range check.Validate(spec) {
+			problems = append(problems, fmt.Errorf("check %s: %s", arg, p.Message))
+		}
+		specs[i] = spec
+	}
+	return specs, errors.Join(problems...)
+}
+
+// run checks all targets, prints each as it comes, and exits by the worst.
+func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string, specs []job.Spec) error {
+	checker, err := check.New(check.Config{})
+	if err != nil {
+		return err
+	}
+	code := exitOK
+	for i, outcome := range check.Many(ctx, specs, o.parallel, checker.Check) {
+		if err := o.print(stdout, names[i], outcome); err != nil {
+			return err
+		}
+		switch outcome.Health {
+		case job.Up, job.Pending:
+		case job.Down:
+			code = max(code, exitDown)
+		default:
+			code = exitInvalid
+		}
+	}
+	if code == exitOK {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+func (o checkOptions) print(stdout io.Writer, name string, outcome job.Outcome) error {
+	if o.json {
+		return json.NewEncoder(stdout).Encode(struct {
+			Target string `json:"target"`
+			job.Outcome
+		}{name, outcome})
+	}
+	latency := outcome.Latency.Std().Round(100 * time.Microsecond)
+	var err error
+	switch outcome.Health {
+	case job.Up:
+		_, err = fmt.Fprintf(stdout, "%s is UP! (%s)\n", name, latency)
+	case job.Down:
+		_, err = fmt.Fprintf(stdout, "%s is DOWN! (%s) %s: %s\n", name, latency, outcome.Class, outcome.Cause)
+	default:
+		_, err = fmt.Fprintf(stdout, "%s could not be checked (%s): %s\n", name, latency, outcome.Cause)
+	}
+	return err
+}

