@@ -1,0 +1,248 @@
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+// ErrConflict is what a [Store] returns for a state that somebody else wrote
+// since it was read.
+var ErrConflict = errors.New("state was changed meanwhile")
+
+// Store holds the states.
+type Store interface {
+	// Get reads a monitor's state and its revision. Without one the state is
+	// zero, and so is the revision; that is no error.
+	Get(ctx context.Context, monitor string) (job.State, uint64, error)
+	// Update writes a state if its revision is still the given one, and returns
+	// the new revision; else the error is [ErrConflict].
+	Update(ctx context.Context, state job.State, revision uint64) (uint64, error)
+}
+
+// Config says what an evaluator works on.
+type Config struct {
+	Store Store
+	// Now gives the time at which a monitor's removal is dated. Defaults to
+	// time.Now.
+	Now func() time.Time
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+}
+
+// Evaluator judges results against a store. It keeps a mirror of definitions
+// and states, fed by their owner, so that a healthy result costs a look into a
+// map and no more. It is safe for concurrent use.
+type Evaluator struct {
+	config  Config
+	seed    maphash.Seed
+	stripes [stripes]stripe
+}
+
+// stripes is how many parts the mirror has, each under a lock of its own, so
+// that results of different monitors seldom meet.
+const stripes = 64
+
+type stripe struct {
+	mu       sync.Mutex
+	monitors map[string]*mirror
+}
+
+// mirror is what an evaluator knows of a monitor. Of one that was never
+// anything but up there is no state, only the last good slot: that is what a
+// million monitors cost.
+type mirror struct {
+	monitor  job.Monitor
+	defined  bool
+	lastGood int64 // seconds; zero when none is known
+	state    *job.State
+	revision uint64
+}
+
+// New makes an evaluator without definitions. The error says what of the
+// configuration is missing.
+func New(config Config) (*Evaluator, error) {
+	if config.Store == nil {
+		return nil, errors.New("make evaluator: found no store")
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	e := &Evaluator{config: config, seed: maphash.MakeSeed()}
+	for i := range e.stripes {
+		e.stripes[i].monitors = map[string]*mirror{}
+	}
+	return e, nil
+}
+
+func (e *Evaluator) stripe(name string) *stripe {
+	return &e.stripes[maphash.String(e.seed, name)%stripes]
+}
+
+func (s *stripe) mirror(name string) *mirror {
+	m := s.monitors[name]
+	if m == nil {
+		m = &mirror{}
+		s.monitors[name] = m
+	}
+	return m
+}
+
+// Define takes in a definition or its change.
+func (e *Evaluator) Define(m job.Monitor) {
+	s := e.stripe(m.Name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.mirror(m.Name)
+	known.monitor, known.defined = m, true
+}
+
+// Undefine takes in the removal of a monitor, and ends its incident if it has
+// one. The error is the store's; [Evaluator.Reconcile] does later what could
+// not be done.
+func (e *Evaluator) Undefine(ctx context.Context, name string) error {
+	s := e.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.monitors[name]
+	if known == nil {
+		return nil
+	}
+	known.defined = false
+	return e.remove(ctx, s, name, known)
+}
+
+// remove writes the state of a monitor that is no more.
+func (e *Evaluator) remove(ctx context.Context, s *stripe, name string, known *mirror) error {
+	if known.state != nil {
+		at := e.config.Now().UTC().Truncate(time.Second)
+		if _, err := e.swap(ctx, name, known, func(state job.State) Change { return Remove(state, at) }); err != nil {
+			return fmt.Errorf("remove state of %s: %w", name, err)
+		}
+	}
+	delete(s.monitors, name)
+	return nil
+}
+
+// Observe takes in a state that somebody wrote, maybe ourselves.
+func (e *Evaluator) Observe(state job.State, revision uint64) {
+	s := e.stripe(state.Monitor)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.mirror(state.Monitor)
+	if revision > known.revision {
+		known.state, known.revision = &state, revision
+	}
+}
+
+// Reconcile ends the incidents of monitors that were removed while nobody
+// looked. Call it when all definitions and states were taken in.
+func (e *Evaluator) Reconcile(ctx context.Context) error {
+	for i := range e.stripes {
+		if err := e.reconcile(ctx, &e.stripes[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *Evaluator) reconcile(ctx context.Context, s *stripe) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, known := range s.monitors {
+		if known.defined {
+			continue
+		}
+		if err := e.remove(ctx, s, name, known); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Handle judges a batch of results. When it returns nil, every state that they
+// change is stored. After an error the batch is to be handled again; what was
+// stored already is not changed by that.
+func (e *Evaluator) Handle(ctx context.Context, batch job.Results) error {
+	for i := range batch.Results {
+		if err := e.judge(ctx, &batch.Results[i]); err != nil {
+			return fmt.Errorf("judge %s: %w", batch.Results[i].Monitor, err)
+		}
+	}
+	return nil
+}
+
+func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
+	s := e.stripe(result.Monitor)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.monitors[result.Monitor]
+	if known == nil || !known.defined {
+		e.config.Logger.DebugContext(ctx, "result of a monitor that is not defined", "monitor", result.Monitor)
+		return nil
+	}
+	slot := result.Slot.Unix()
+	if known.state == nil && (slot <= known.lastGood || isUp(result)) {
+		known.lastGood = max(known.lastGood, slot)
+		return nil // by far the most results
+	}
+	change, err := e.swap(ctx, result.Monitor, known, func(state job.State) Change {
+		if state.LastGood.IsZero() && known.lastGood > 0 {
+			state.LastGood = time.Unix(known.lastGood, 0).UTC()
+		}
+		return Step(state, *result, known.monitor)
+	})
+	if err == nil && change.Event != nil {
+		e.config.Logger.InfoContext(ctx, "monitor changed", "monitor", result.Monitor, "event", change.Event.Kind)
+	}
+	return err
+}
+
+func isUp(result *job.Result) bool { return result.Outcome != nil && result.Outcome.Health == job.Up }
+
+// maxTries is how often a lost swap is tried again before the whole batch is.
+const maxTries = 10
+
+// swap steps the mirrored state and stores what came out. Whoever loses
+// against another evaluator reads what that one wrote, and decides again.
+//
+// It holds the stripe's lock while it writes, so results of one monitor are
+// judged one after the other. Writes are rare: a state changes when a monitor
+// does.
+func (e *Evaluator) swap(ctx context.Context, name string, known *mirror, step func(job.State) Change) (Change, error) {
+	for range maxTries {
+		var state job.State
+		if known.state != nil {
+			state = *known.state
+		}
+		change := step(state)
+		if !change.Write {
+			if known.state != nil {
+				known.state = &change.State
+			}
+			return change, nil
+		}
+		revision, err := e.config.Store.Update(ctx, change.State, known.revision)
+		if err == nil {
+			known.state, known.revision = &change.State, revision
+			return change, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			return Change{}, err
+		}
+		if state, revision, err = e.config.Store.Get(ctx, name); err != nil {
+			return Change{}, err
+		}
+		known.state, known.revision = &state, revision
+	}
+	return Change{}, fmt.Errorf("store state: %w, %d times", ErrConflict, maxTries)
+}

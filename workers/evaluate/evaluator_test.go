@@ -1,0 +1,236 @@
+package evaluate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"vedette/pipeline/job"
+	"vedette/workers/evaluate"
+)
+
+// store is a compare-and-swap store that keeps every state it was ever given.
+type store struct {
+	mu       sync.Mutex
+	states   map[string]job.State
+	revision map[string]uint64
+	writes   []job.State
+	err      error
+}
+
+func newStore() *store {
+	return &store{states: map[string]job.State{}, revision: map[string]uint64{}}
+}
+
+func (s *store) Get(_ context.Context, name string) (job.State, uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.states[name], s.revision[name], s.err
+}
+
+func (s *store) Update(_ context.Context, state job.State, revision uint64) (uint64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return 0, s.err
+	}
+	if s.revision[state.Monitor] != revision {
+		return 0, evaluate.ErrConflict
+	}
+	s.revision[state.Monitor]++
+	s.states[state.Monitor] = state
+	s.writes = append(s.writes, state)
+	return s.revision[state.Monitor], nil
+}
+
+func newEvaluator(t testing.TB, s *store) *evaluate.Evaluator {
+	t.Helper()
+	e, err := evaluate.New(evaluate.Config{Store: s, Now: func() time.Time { return start.Add(time.Hour) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func handle(t *testing.T, e *evaluate.Evaluator, letters string, from int) {
+	t.Helper()
+	var batch job.Results
+	for i, letter := range letters {
+		batch.Results = append(batch.Results, result(from+i, letter))
+	}
+	if err := e.Handle(t.Context(), batch); err != nil {
+		t.Fatalf("handle: %v", err)
+	}
+}
+
+func TestHealthyMonitorsAreNeverWritten(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	e := newEvaluator(t, s)
+	e.Define(website(1, 1))
+	handle(t, e, "UUUUU", 0)
+	if len(s.writes) != 0 {
+		t.Errorf("got %d writes, want none", len(s.writes))
+	}
+	handle(t, e, "D", 5)
+	if len(s.writes) != 1 || !s.writes[0].Incident.LastGood.Equal(start.Add(4*time.Minute)) {
+		t.Errorf("got %+v, want one write that knows the last good slot", s.writes)
+	}
+	handle(t, e, "D", 2) // late: older than the last good one
+	if len(s.writes) != 1 {
+		t.Errorf("got %d writes, want the late failure ignored", len(s.writes))
+	}
+}
+
+func TestLateFailureOfAHealthyMonitorIsIgnored(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	e := newEvaluator(t, s)
+	e.Define(website(1, 1))
+	handle(t, e, "U", 10)
+	handle(t, e, "D", 9)
+	if len(s.writes) != 0 {
+		t.Errorf("got %+v, want nothing", s.writes)
+	}
+}
+
+func TestResultsOfAnUndefinedMonitorAreIgnored(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	handle(t, newEvaluator(t, s), "DDDD", 0)
+	if len(s.writes) != 0 {
+		t.Errorf("got %+v, want nothing", s.writes)
+	}
+}
+
+func TestRestartGoesOnWhereItStopped(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	first := newEvaluator(t, s)
+	first.Define(website(3, 1))
+	handle(t, first, "DD", 0)
+	second := newEvaluator(t, s)
+	second.Define(website(3, 1))
+	second.Observe(s.states["website"], s.revision["website"])
+	handle(t, second, "DD", 1) // the second failure again, then the third
+	if got := s.states["website"]; got.Health != job.Down || !got.Incident.Began.Equal(start) {
+		t.Errorf("got %+v, want down since the first failure", got)
+	}
+}
+
+func TestRemovedMonitorEndsItsIncidentNowOrAtTheNextStart(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	e := newEvaluator(t, s)
+	e.Define(website(1, 1))
+	handle(t, e, "D", 0)
+	stored := s.states["website"]
+	if err := e.Undefine(t.Context(), "website"); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.states["website"]; !got.Removed || len(got.Events) != 2 {
+		t.Errorf("got %+v, want the incident ended", got)
+	}
+
+	s = newStore()
+	s.states["website"], s.revision["website"] = stored, 1
+	e = newEvaluator(t, s)
+	e.Observe(stored, 1)
+	if err := e.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.states["website"]; !got.Removed {
+		t.Errorf("got %+v, want the incident ended by reconciliation", got)
+	}
+}
+
+func TestStoreThatFailsIsAnErrorAndTheBatchCanComeAgain(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	e := newEvaluator(t, s)
+	e.Define(website(1, 1))
+	s.err = errors.New("away")
+	batch := job.Results{Results: []job.Result{result(0, 'D')}}
+	if err := e.Handle(t.Context(), batch); !errors.Is(err, s.err) {
+		t.Fatalf("got %v, want the store's error", err)
+	}
+	s.err = nil
+	if err := e.Handle(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.writes) != 1 || s.writes[0].Health != job.Down {
+		t.Errorf("got %+v, want down", s.writes)
+	}
+}
+
+// Many evaluators, each given all results: whoever is first, the store sees
+// each event once, in turn.
+func TestManyEvaluatorsWriteEachEventOnce(t *testing.T) {
+	t.Parallel()
+	const letters = "UDDDUUDDDDUUUDDUUDDDUU"
+	s := newStore()
+	var group sync.WaitGroup
+	for range 8 {
+		e := newEvaluator(t, s)
+		e.Define(website(2, 2))
+		group.Go(func() {
+			for i, letter := range letters {
+				if err := e.Handle(t.Context(), job.Results{Results: []job.Result{result(i, letter)}}); err != nil {
+					t.Errorf("handle: %v", err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	seen := map[string]bool{}
+	kind := job.EventUp
+	for _, state := range s.writes {
+		for _, event := range state.Events {
+			if seen[event.ID] {
+				continue
+			}
+			seen[event.ID] = true
+			if event.Kind == kind {
+				t.Fatalf("got %s twice in a row", kind)
+			}
+			kind = event.Kind
+		}
+	}
+	if len(seen) == 0 {
+		t.Error("got no events, want some")
+	}
+}
+
+func TestEvaluatorWithoutAStoreIsRefused(t *testing.T) {
+	t.Parallel()
+	if _, err := evaluate.New(evaluate.Config{}); err == nil {
+		t.Error("got nil, want an error")
+	}
+}
+
+func BenchmarkHealthyResults(b *testing.B) {
+	const monitors = 100_000
+	e := newEvaluator(b, newStore())
+	batch := job.Results{Results: make([]job.Result, 100)}
+	names := make([]string, monitors)
+	for i := range names {
+		names[i] = fmt.Sprintf("monitor-%d", i)
+		e.Define(job.Monitor{Name: names[i]})
+	}
+	up := &job.Outcome{Health: job.Up}
+	n := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		for i := range batch.Results {
+			batch.Results[i] = job.Result{Monitor: names[n%monitors], Slot: start, Outcome: up}
+			n++
+		}
+		if err := e.Handle(b.Context(), batch); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/result")
+}
