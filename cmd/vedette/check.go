@@ -66,7 +66,7 @@ func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 			continue
 		}
 		spec.Timeout, spec.Expect = job.Duration(o.timeout), o.expect
-		for _, p := range check.Validate(spec) {
+		for _, p := range validator.Validate(spec) {
 			problems = append(problems, fmt.Errorf("check %s: %s", arg, p.Message))
 		}
 		specs[i] = spec

@@ -130,7 +130,7 @@ func count(n int, what string) string {
 // which only the checks can tell.
 func expectProblems(spec job.Spec) []monitor.ExpectProblem {
 	var problems []monitor.ExpectProblem
-	for _, p := range check.Validate(spec) {
+	for _, p := range validator.Validate(spec) {
 		problems = append(problems, monitor.ExpectProblem{Index: p.Index, Message: p.Message})
 	}
 	return problems

@@ -1,0 +1,44 @@
+package check
+
+import (
+	"context"
+	"iter"
+	"sync"
+
+	"vedette/pipeline/job"
+)
+
+// Many makes many checks, at most limit at once, and gives each outcome with
+// the place of its spec, as it comes. There is an outcome for each spec: when
+// ctx ends, those of the others are unknown. Ending the iteration early ends
+// the checks that run.
+func Many(ctx context.Context, specs []job.Spec, limit int, check func(context.Context, job.Spec) job.Outcome) iter.Seq2[int, job.Outcome] {
+	return func(yield func(int, job.Outcome) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var group sync.WaitGroup
+		defer group.Wait()
+		defer cancel()
+		type placed struct {
+			place   int
+			outcome job.Outcome
+		}
+		outcomes := make(chan placed, len(specs))
+		places := make(chan int, len(specs))
+		for place := range specs {
+			places <- place
+		}
+		close(places)
+		for range min(limit, len(specs)) {
+			group.Go(func() {
+				for place := range places {
+					outcomes <- placed{place, check(ctx, specs[place])}
+				}
+			})
+		}
+		for range specs {
+			if p := <-outcomes; !yield(p.place, p.outcome) {
+				return
+			}
+		}
+	}
+}
