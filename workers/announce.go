@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,6 +18,7 @@ import (
 type announce struct {
 	p     *pipeline.Pipeline
 	log   *slog.Logger
+	grace time.Duration
 	pools *poolSet
 	ready func(context.Context)
 }
@@ -33,7 +35,7 @@ func (a *announce) Serve(ctx context.Context) error {
 		return err
 	}
 	pool, err := a.p.NewPool(pipeline.PoolConfig{
-		Name: "notify", Stream: pipeline.StateLog, Limit: announceLimit, Curve: shortCurve(),
+		Name: "notify", Stream: pipeline.StateLog, Limit: announceLimit, Curve: shortCurve(), Grace: a.grace,
 		Handler: func(ctx context.Context, d pipeline.Delivery) error {
 			if d.Deleted {
 				return nil

@@ -26,6 +26,7 @@ type checks struct {
 	prober   Prober
 	location string
 	limit    int
+	grace    time.Duration
 	pools    *poolSet
 }
 
@@ -39,7 +40,7 @@ func (c *checks) Serve(ctx context.Context) error {
 	batcher := NewBatcher(c.p, 0)
 	scheduled, err := c.p.NewPool(pipeline.PoolConfig{
 		Name: "check-" + c.location, Stream: pipeline.Checks, Filter: "check." + c.location + ".>",
-		Limit: c.limit, Timeout: maxCheckTime, Curve: shortCurve(), MaxUnsettled: 1 << 20,
+		Limit: c.limit, Timeout: maxCheckTime, Curve: shortCurve(), Grace: c.grace, MaxUnsettled: 1 << 20,
 		Handler: func(ctx context.Context, d pipeline.Delivery) error { return c.scheduled(ctx, batcher, d) },
 	})
 	if err != nil {
@@ -51,7 +52,7 @@ func (c *checks) Serve(ctx context.Context) error {
 	}
 	ordered, err := c.p.NewPool(pipeline.PoolConfig{
 		Name: "request-" + c.location, Stream: pipeline.Request, Filter: "request." + c.location + ".>",
-		Limit: max(1, c.limit/4), Timeout: maxCheckTime, Curve: shortCurve(),
+		Limit: max(1, c.limit/4), Timeout: maxCheckTime, Curve: shortCurve(), Grace: c.grace,
 		Handler: func(ctx context.Context, d pipeline.Delivery) error { return c.ordered(ctx, outcomes, d) },
 	})
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,6 +20,7 @@ type judge struct {
 	p     *pipeline.Pipeline
 	log   *slog.Logger
 	limit int
+	grace time.Duration
 	pools *poolSet
 	ready func(context.Context)
 }
@@ -39,7 +41,7 @@ func (j *judge) Serve(ctx context.Context) error {
 		return err
 	}
 	pool, err := j.p.NewPool(pipeline.PoolConfig{
-		Name: "evaluate", Stream: pipeline.Result, Limit: j.limit, Curve: shortCurve(),
+		Name: "evaluate", Stream: pipeline.Result, Limit: j.limit, Curve: shortCurve(), Grace: j.grace,
 		Handler: func(ctx context.Context, d pipeline.Delivery) error {
 			results, err := job.Decode[job.Results](d.Body)
 			if err != nil {

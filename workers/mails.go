@@ -8,15 +8,32 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
-	"vedette/workers/mail"
 )
+
+// Mailer sends mails.
+type Mailer interface {
+	// Handle sends one mail that was ordered at the given time. What it returns
+	// is the fate of the mail's job.
+	Handle(ctx context.Context, m job.Mail, stored time.Time) error
+	// Close ends what is still open, when no Handle runs any more.
+	Close()
+}
+
+// SentLedger remembers what was sent.
+type SentLedger interface {
+	// Sent tells what is known of a mail, and whether anything is.
+	Sent(ctx context.Context, id string) (job.Sent, bool, error)
+	// Mark writes down what became of a mail.
+	Mark(ctx context.Context, sent job.Sent) error
+}
 
 // mails is the service that sends mails: as many at once as there are
 // sessions, each on a session of its own.
 type mails struct {
 	p     *pipeline.Pipeline
-	make  func(mail.Ledger) (*mail.Worker, error)
+	make  func(SentLedger) (Mailer, error)
 	limit int
+	grace time.Duration
 	pools *poolSet
 }
 
@@ -38,9 +55,10 @@ func (m *mails) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer worker.Close()
 	pool, err := m.p.NewPool(pipeline.PoolConfig{
 		Name: "mail", Stream: pipeline.Mail, Limit: m.limit, Timeout: mailTimeout,
-		Curve: pipeline.MailCurve(), GiveUpAfter: giveUpAfter, Confirm: true,
+		Curve: pipeline.MailCurve(), GiveUpAfter: giveUpAfter, Confirm: true, Grace: m.grace,
 		Handler: func(ctx context.Context, d pipeline.Delivery) error {
 			order, err := job.Decode[job.Mail](d.Body)
 			if err != nil {

@@ -1,16 +1,18 @@
 package workers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
-	"vedette/workers/mail"
+	"vedette/workers/statuspage"
 )
 
 // Config says what a process works on.
@@ -20,12 +22,14 @@ type Config struct {
 	Prober Prober
 	// NewMailer makes what sends the mails, given the ledger of what was sent;
 	// it is called at each start of the mail branch.
-	NewMailer func(mail.Ledger) (*mail.Worker, error)
+	NewMailer func(SentLedger) (Mailer, error)
 	// Location is where this process checks. Defaults to "default".
 	Location string
 	// Checks, Evaluations and Mails are how many run at once. They default to
 	// 256, 4 and 8.
 	Checks, Evaluations, Mails int
+	// Grace is how long all of it may take to stop. Defaults to 20s.
+	Grace time.Duration
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -42,6 +46,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Mails == 0 {
 		c.Mails = 8
+	}
+	if c.Grace == 0 {
+		c.Grace = 20 * time.Second
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -70,9 +77,6 @@ type Workers struct {
 	pools *poolSet
 }
 
-// Shutdown is how long each branch of the tree may take to stop.
-const shutdown = 10 * time.Second
-
 // New makes the workers' tree:
 //
 //	workers            one_for_one
@@ -96,16 +100,20 @@ func New(config Config) (*Workers, error) {
 		return nil, err
 	}
 	pools := &poolSet{}
+	// The branches stop one after the other, so each has its part of the grace,
+	// and its pools a little less, to give back what they could not finish.
+	shutdown := config.Grace / branches
+	grace := shutdown * 3 / 4
 	branch := func(name string, service supervise.Service) supervise.Child {
 		return supervise.Child{Name: name, Service: service, Shutdown: shutdown}
 	}
 	supervisor, err := supervise.New(supervise.Spec{
 		Name: "workers", Strategy: supervise.OneForOne, Intensity: supervise.Restarts(maxRestarts), Window: restartWindow, Logger: config.Logger,
 		Children: []supervise.Child{
-			branch("mail", &mails{p: config.Pipeline, make: config.NewMailer, limit: config.Mails, pools: pools}),
-			branch("notify", &announce{p: config.Pipeline, log: config.Logger, pools: pools, ready: supervise.Ready}),
-			branch("evaluate", &judge{p: config.Pipeline, log: config.Logger, limit: config.Evaluations, pools: pools, ready: supervise.Ready}),
-			branch("check", &checks{p: config.Pipeline, prober: config.Prober, location: config.Location, limit: config.Checks, pools: pools}),
+			branch("mail", &mails{p: config.Pipeline, make: config.NewMailer, limit: config.Mails, grace: grace, pools: pools}),
+			branch("notify", &announce{p: config.Pipeline, log: config.Logger, grace: grace, pools: pools, ready: supervise.Ready}),
+			branch("evaluate", &judge{p: config.Pipeline, log: config.Logger, limit: config.Evaluations, grace: grace, pools: pools, ready: supervise.Ready}),
+			branch("check", &checks{p: config.Pipeline, prober: config.Prober, location: config.Location, limit: config.Checks, grace: grace, pools: pools}),
 		},
 	})
 	if err != nil {
@@ -115,30 +123,30 @@ func New(config Config) (*Workers, error) {
 }
 
 const (
+	branches      = 4
 	maxRestarts   = 10
 	restartWindow = time.Minute
 )
 
-// QueueStatus is a pool of this process and the queue before it.
-type QueueStatus struct {
-	pipeline.PoolStatus
-	pipeline.QueueStatus
-}
-
-// Queues tells what each pool of this process does, and what waits for it. A
-// queue that cannot be read shows the pool alone.
-func (w *Workers) Queues(ctx context.Context, now time.Time) []QueueStatus {
+// Queues tells what each pool of this process does, and what waits for it. Of
+// a queue that cannot be read only the pool is told.
+func (w *Workers) Queues(ctx context.Context, now time.Time) []statuspage.Queue {
 	pools := w.pools.all()
-	statuses := make([]QueueStatus, len(pools))
+	queues := make([]statuspage.Queue, len(pools))
 	var group sync.WaitGroup
 	for i, pool := range pools {
 		group.Go(func() {
-			queue, _ := pool.Queue(ctx, now) // the error is that the server is away, which /readyz tells
-			statuses[i] = QueueStatus{PoolStatus: pool.Status(), QueueStatus: queue}
+			running := pool.Status()
+			waiting, _ := pool.Queue(ctx, now) // the error is that the server is away, which /readyz tells
+			queues[i] = statuspage.Queue{
+				Name: running.Name, Running: running.Running, Limit: running.Limit, Done: running.Done, Failed: running.Failed,
+				Waiting: waiting.Waiting, OldestAge: job.Duration(waiting.OldestAge.Truncate(time.Second)),
+			}
 		})
 	}
 	group.Wait()
-	return statuses
+	slices.SortFunc(queues, func(a, b statuspage.Queue) int { return cmp.Compare(a.Name, b.Name) })
+	return queues
 }
 
 // expectedPools is how many pools a process has when all its branches work.

@@ -58,6 +58,10 @@ func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 	if o.timeout <= 0 {
 		problems = append(problems, fmt.Errorf("read --timeout: found %s, expected more than 0s", o.timeout))
 	}
+	validator, err := check.NewValidator()
+	if err != nil {
+		return nil, err
+	}
 	specs := make([]job.Spec, len(args))
 	for i, arg := range args {
 		spec, err := check.ParseTarget(arg)

@@ -17,7 +17,11 @@ import (
 // loadFile reads a monitor file, and says its warnings. A file with mistakes
 // is an error that exits with 2, after every mistake was shown.
 func loadFile(path string, stderr io.Writer) (*monitor.File, error) {
-	file, err := monitor.Load(path, monitor.Options{CheckExpect: expectProblems})
+	validator, err := check.NewValidator()
+	if err != nil {
+		return nil, err
+	}
+	file, err := monitor.Load(path, monitor.Options{CheckExpect: expectProblems(validator)})
 	if invalidFile, ok := errors.AsType[*monitor.InvalidError](err); ok {
 		return nil, invalid(invalidFile)
 	}
@@ -128,10 +132,12 @@ func count(n int, what string) string {
 
 // expectProblems lets the file's reader know of mistakes in expectations,
 // which only the checks can tell.
-func expectProblems(spec job.Spec) []monitor.ExpectProblem {
-	var problems []monitor.ExpectProblem
-	for _, p := range validator.Validate(spec) {
-		problems = append(problems, monitor.ExpectProblem{Index: p.Index, Message: p.Message})
+func expectProblems(validator *check.Validator) func(job.Spec) []monitor.ExpectProblem {
+	return func(spec job.Spec) []monitor.ExpectProblem {
+		var problems []monitor.ExpectProblem
+		for _, p := range validator.Validate(spec) {
+			problems = append(problems, monitor.ExpectProblem{Index: p.Index, Message: p.Message})
+		}
+		return problems
 	}
-	return problems
 }

@@ -14,12 +14,8 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
-	"vedette/pipeline/supervise"
 	"vedette/producer"
 	"vedette/producer/monitor"
-	"vedette/workers"
-	"vedette/workers/check"
-	"vedette/workers/mail"
 	"vedette/workers/statuspage"
 )
 
@@ -40,7 +36,10 @@ each change of a monitor, and serves an overview, /healthz and /readyz.
 
 SIGHUP reads the file again: monitors are added, changed and removed by
 difference. A file with mistakes changes nothing. Ctrl-C stops cleanly; a
-second one at once. Starting again goes on where it stopped.`,
+second one at once. Starting again goes on where it stopped.
+
+Exits with 2 when the file is wrong, and with 3 when a part of the process
+failed so often that it gave up.`,
 		Example: `  vedette run monitors.yaml
   vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml`,
 		Args: cobra.ExactArgs(1),
@@ -69,7 +68,8 @@ func (o runOptions) resolve(server monitor.Server) runOptions {
 	return o
 }
 
-// run starts everything, and stops it in reverse.
+// run starts everything, and stops it in reverse: first the tree, then the
+// connection that it stands on, then the server.
 func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
 	log, err := logger(stderr, o.logFormat, o.logLevel)
 	if err != nil {
@@ -96,7 +96,10 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	if err := install(ctx, p, file); err != nil {
 		return err
 	}
-	r := &runner{options: o, path: path, file: file, p: p, log: log, stdout: stdout, stderr: stderr, board: statuspage.NewBoard()}
+	r := &instanceRun{
+		options: o, path: path, file: file, pipeline: p, log: log,
+		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(),
+	}
 	return r.serve(ctx)
 }
 
@@ -121,47 +124,36 @@ func canListen(ctx context.Context, address string) error {
 	return listener.Close()
 }
 
-// runner is a running instance.
-type runner struct {
+// instanceRun is a running instance.
+type instanceRun struct {
 	options        runOptions
 	path           string
 	file           *monitor.File
-	p              *pipeline.Pipeline
+	pipeline       *pipeline.Pipeline
 	log            *slog.Logger
 	stdout, stderr io.Writer
 	board          *statuspage.Board
 }
 
-// serve builds the process's tree and serves it:
-//
-//	vedette          one_for_one
-//	├── workers      (workers/tree.go)
-//	├── scheduler
-//	├── board        follows definitions, states and results for the page
-//	├── changes      prints them
-//	├── page
-//	└── reload       reads the file at SIGHUP
-//
-// They meet in streams and buckets only, so a crash of one is none of the
-// others'. Nothing here outlives the connection: it is closed after the tree,
-// and the broker after the connection.
-func (r *runner) serve(ctx context.Context) error {
-	tree, err := workers.New(workers.Config{
-		Pipeline: r.p, Prober: nil, Logger: r.log, NewMailer: r.mailer,
-	})
-	if err != nil {
-		return err
+// greet tells where things are.
+func (r *instanceRun) greet() error {
+	mail := "by SMTP, first " + firstRelay(r.file.Mail)
+	if len(r.file.Mail.Relays) == 0 {
+		mail = "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)
 	}
-	_ = tree
-	return nil
+	_, err := fmt.Fprintf(r.stdout, `vedette watches %s of %s
+  overview  http://%s/
+  nats      %s, for this user only: see 'vedette env'
+  mail      %s
+`, count(len(r.file.Monitors), "monitor"), r.path, r.options.http, r.options.nats, mail)
+	return err
 }
 
-func (r *runner) mailer(ledger mail.Ledger) (*mail.Worker, error) {
-	return nil, nil
+func firstRelay(m monitor.Mail) string {
+	if len(m.Relays) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", m.Relays[0].Host, m.Relays[0].Port)
 }
 
-var (
-	_ = check.New
-	_ = filepath.Join
-	_ = supervise.New
-)
+func (r *instanceRun) maildir() string { return filepath.Join(r.options.data, "mail") }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -95,6 +96,9 @@ func tlsCause(err error) string {
 	}
 	if header, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "the server does not speak TLS: " + header.Msg
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return "the server does not speak TLS: it answered in plain HTTP"
 	}
 	if alert, ok := errors.AsType[tls.AlertError](err); ok {
 		return "handshake failed: " + alert.Error()

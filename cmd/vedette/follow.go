@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/workers/notify"
+)
+
+// boardAge is from when on results are read for the board: the page shows what
+// was missed in the last day.
+const boardAge = 24 * time.Hour
+
+// followBoard feeds the page's board until ctx ends.
+func (r *instanceRun) followBoard(ctx context.Context) error {
+	monitors, err := r.pipeline.Bucket(ctx, pipeline.Monitors)
+	if err != nil {
+		return err
+	}
+	states, err := r.pipeline.Bucket(ctx, pipeline.States)
+	if err != nil {
+		return err
+	}
+	nothing := func() {}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return monitors.Watch(ctx, r.learnMonitor, nothing) })
+	group.Go(func() error { return states.Watch(ctx, r.learnState, nothing) })
+	group.Go(func() error { return r.pipeline.Follow(ctx, pipeline.Result, boardAge, r.learnResults) })
+	return ended(ctx, group.Wait())
+}
+
+// ended tells an end that was asked for from one that was not.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled { //nolint:errorlint // exactly that one: a sibling's failure is another
+		return nil
+	}
+	return err
+}
+
+func (r *instanceRun) learnMonitor(e pipeline.Entry) {
+	name, ok := pipeline.CutMonitorKey(e.Key)
+	if !ok {
+		return
+	}
+	monitor, err := job.Decode[job.Monitor](e.Value)
+	if e.Deleted || err != nil { // the scheduler says what is wrong with it
+		r.board.Undefine(name)
+		return
+	}
+	r.board.Define(monitor)
+}
+
+func (r *instanceRun) learnState(e pipeline.Entry) {
+	if state, err := job.Decode[job.State](e.Value); err == nil && !e.Deleted {
+		r.board.State(state)
+	}
+}
+
+func (r *instanceRun) learnResults(d pipeline.Delivery) {
+	batch, err := job.Decode[job.Results](d.Body)
+	if err != nil {
+		return // the evaluator buries it
+	}
+	for i := range batch.Results {
+		r.board.Result(batch.Results[i])
+	}
+}
+
+// printChanges prints a line for each change of a monitor, from now on.
+func (r *instanceRun) printChanges(ctx context.Context) error {
+	states, err := r.pipeline.Bucket(ctx, pipeline.States)
+	if err != nil {
+		return err
+	}
+	printed := map[string][]string{} // by monitor, the events that its state holds
+	loaded := false
+	err = states.Watch(ctx, func(e pipeline.Entry) {
+		state, err := job.Decode[job.State](e.Value)
+		if err != nil || e.Deleted {
+			return
+		}
+		fresh := unseen(printed, state)
+		for i := range fresh {
+			if loaded {
+				_, _ = fmt.Fprintln(r.stdout, changeLine(fresh[i])) // nobody may be reading; the mails are what counts
+			}
+		}
+	}, func() { loaded = true })
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// unseen returns the events of a state that were not there before.
+func unseen(seen map[string][]string, state job.State) []job.Event {
+	known := map[string]bool{}
+	for _, id := range seen[state.Monitor] {
+		known[id] = true
+	}
+	var fresh []job.Event
+	ids := make([]string, len(state.Events))
+	for i, event := range state.Events {
+		ids[i] = event.ID
+		if !known[event.ID] {
+			fresh = append(fresh, event)
+		}
+	}
+	seen[state.Monitor] = ids
+	return fresh
+}
+
+// changeLine is a change for people who watch the terminal.
+func changeLine(e job.Event) string {
+	at := e.At.Local().Format(time.DateTime)
+	lasted := notify.Lasted(e.At.Sub(e.Incident.Began))
+	switch e.Kind {
+	case job.EventDown:
+		return fmt.Sprintf("%s DOWN    %s: %s: %s", at, e.Incident.Monitor, e.Incident.Outcome.Class, e.Incident.Outcome.Cause)
+	case job.EventUp:
+		return fmt.Sprintf("%s UP      %s: was down %s", at, e.Incident.Monitor, lasted)
+	case job.EventRemoved:
+		return fmt.Sprintf("%s REMOVED %s: no longer watched, was down %s", at, e.Incident.Monitor, lasted)
+	default:
+		return fmt.Sprintf("%s %s %s", at, e.Kind, e.Incident.Monitor)
+	}
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"reflect"
+	"syscall"
+
+	"vedette/producer"
+)
+
+// reload reads the file again at each SIGHUP, until ctx ends.
+func (r *instanceRun) reload(ctx context.Context) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-hangups:
+			r.reread(ctx)
+		}
+	}
+}
+
+// reread applies the file as it is now. What is wrong with it is said, and
+// changes nothing.
+func (r *instanceRun) reread(ctx context.Context) {
+	file, err := loadFile(r.path, r.stderr)
+	if err != nil {
+		fmt.Fprintf(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
+		return
+	}
+	change, err := producer.Apply(ctx, r.pipeline, definitions(file), false)
+	if err != nil {
+		fmt.Fprintf(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
+		return
+	}
+	fmt.Fprint(r.stdout, changeLines(change, false))
+	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server {
+		fmt.Fprintln(r.stderr, "warning: the sections mail and server have changed; they take effect when vedette is started again")
+	}
+}

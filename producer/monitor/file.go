@@ -1,0 +1,171 @@
+// Package monitor reads the monitor file: its format, its defaults, and every
+// mistake in it at once, each with the place where it stands.
+//
+// The file is YAML with the sections recipients, mail, server, defaults and
+// monitors; further top-level keys that begin with "x-" may hold anchors. Its
+// one vocabulary is that of the messages in vedette/pipeline/job, in
+// snake_case. Durations are written as Go writes them, such as 1m30s. In any
+// text, ${NAME} is the environment's value of NAME and $$ is a dollar.
+//
+// What a monitor does not say comes from the section defaults, and then from
+// the constants of this package. A timeout that a monitor does not set itself
+// is lowered to 80 % of its interval when it would not be shorter than it.
+package monitor
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+// Defaults of a monitor when neither it nor the section defaults says more.
+const (
+	DefaultInterval         = time.Minute
+	DefaultTimeout          = 10 * time.Second
+	DefaultFailureThreshold = 3
+	DefaultSuccessThreshold = 2
+)
+
+// Defaults of the section server.
+const (
+	DefaultData  = "vedette-data"
+	DefaultHTTP  = "127.0.0.1:8080"
+	DefaultNATS  = "127.0.0.1:4222"
+	DefaultGrace = 20 * time.Second
+)
+
+// File is a monitor file without mistakes, with its defaults filled in.
+type File struct {
+	// Monitors and Recipients stand in the order of the file, ready to be stored.
+	Monitors   []job.Monitor
+	Recipients []job.Recipient
+	Mail       Mail
+	Server     Server
+	// Warnings are what is allowed and yet probably not meant, by line.
+	Warnings []Problem
+}
+
+// Mail is the section mail: how mails leave the installation.
+type Mail struct {
+	// From is the sender, RFC 5322; it is set when there are relays.
+	From string
+	// Relays are tried in this order; without any, mails are not sent by SMTP.
+	Relays []Relay
+}
+
+// TLS says how a connection to a relay is protected.
+type TLS string
+
+// The ways to protect a connection: upgrading it before anything is said
+// (RFC 3207), from its first byte (RFC 8314), or not at all.
+const (
+	TLSStart    TLS = "starttls"
+	TLSImplicit TLS = "implicit"
+	TLSNone     TLS = "none"
+)
+
+// Relay is a mail server that takes mails for others.
+type Relay struct {
+	Host string
+	// Port is 587, 465 or 25 by default, as TLS says.
+	Port int
+	// TLS is TLSStart by default.
+	TLS TLS
+	// Username and Password are both set or both empty.
+	Username string
+	Password Secret
+	// AllowCleartext says that the password may be sent without TLS.
+	AllowCleartext bool
+}
+
+// Secret is a text that is not shown by fmt, slog or an encoder. Convert it to
+// string where it is used.
+type Secret string
+
+const masked = "****"
+
+// String returns a mask, or nothing for an empty secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return masked
+}
+
+// GoString returns what String returns, in quotes.
+func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
+
+// MarshalText returns what String returns. It never fails.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue returns what String returns.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// Server is the section server: where the process listens and stores.
+type Server struct {
+	// Data is the data directory, relative to the working directory.
+	Data string
+	// HTTP is where the page, /healthz and /readyz are, NATS where the
+	// embedded server listens: host:port.
+	HTTP, NATS string
+	// Grace is how long running jobs may finish when the process stops.
+	Grace time.Duration
+}
+
+// Options say what reading a file may use. The zero value reads environment
+// and files of the process, and leaves expectations unchecked.
+type Options struct {
+	// LookupEnv finds the variables of ${NAME}. Defaults to [os.LookupEnv].
+	LookupEnv func(name string) (string, bool)
+	// ReadFile reads the monitor file and the files that hold secrets.
+	// Defaults to [os.ReadFile].
+	ReadFile func(path string) ([]byte, error)
+	// CheckExpect finds mistakes in the expectations of a spec that is
+	// otherwise good. Nil checks none.
+	CheckExpect func(spec job.Spec) []ExpectProblem
+}
+
+// ExpectProblem is a mistake in an expectation of a spec. Index is that of the
+// expectation, or -1 when the mistake is the probe's.
+type ExpectProblem struct {
+	Index   int
+	Message string
+}
+
+func (o Options) withDefaults() Options {
+	if o.LookupEnv == nil {
+		o.LookupEnv = os.LookupEnv
+	}
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
+	return o
+}
+
+// Load reads the monitor file at a path. A file with mistakes is an
+// [*InvalidError] that holds them all; any other error means that the file
+// could not be read.
+func Load(path string, opts Options) (*File, error) {
+	opts = opts.withDefaults()
+	data, err := opts.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read monitor file: %w", err)
+	}
+	return Parse(path, data, opts)
+}
+
+// Parse reads the text of a monitor file. The name is shown in messages, and
+// relative paths in the file start from its folder. The error is always an
+// [*InvalidError] that holds every mistake.
+func Parse(name string, data []byte, opts Options) (*File, error) {
+	r := newReader(name, data, opts.withDefaults())
+	file := r.file()
+	if problems := tidy(r.problems); len(problems) > 0 {
+		return nil, &InvalidError{Problems: problems}
+	}
+	file.Warnings = tidy(r.warnings)
+	return file, nil
+}

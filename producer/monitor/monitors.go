@@ -1,0 +1,269 @@
+package monitor
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"vedette/pipeline/job"
+	"vedette/producer/schedule"
+)
+
+// watch collects the monitors of a file.
+type watch struct {
+	*reader
+	place    value // of the list
+	defaults defaults
+	monitors []job.Monitor
+	count    int            // of items, good or bad
+	lines    map[string]int // where each name stands
+
+	silent      []string // monitors that notify nobody, by omission
+	firstSilent value
+}
+
+func (r *reader) readMonitors(root mapping, d defaults, chunks []chunk) []job.Monitor {
+	list, _ := r.get(root, "monitors")
+	list.key = "monitors"
+	w := &watch{reader: r, place: list, defaults: d, lines: map[string]int{}}
+	if len(chunks) > 0 {
+		parseChunks(chunks, w.addChunk)
+	} else if list, ok := r.section(root, "monitors"); ok {
+		if _, ok := r.list(list, "a list of monitors", false); ok {
+			w.addAll(list.node)
+		}
+	}
+	if w.count == 0 && len(r.problems) == 0 {
+		r.warn(list, "no monitors", "at least one", "nothing is watched")
+	}
+	w.warnSilent()
+	return w.monitors
+}
+
+// addChunk takes in a part of the list.
+func (w *watch) addChunk(part parsed) {
+	if part.mistake != nil {
+		w.reportMistake(part.mistake)
+		return
+	}
+	unbound, defined := len(w.anchors.unbound), w.anchors.defined
+	w.anchors.fresh = w.anchors.fresh[:0]
+	w.anchors.bind(part.root)
+	w.reportUnbound(unbound)
+	w.addAll(part.root)
+	w.anchors.forget(defined)
+}
+
+func (w *watch) addAll(node ast.Node) {
+	sequence, ok := node.(*ast.SequenceNode)
+	if !ok {
+		return
+	}
+	w.monitors = slices.Grow(w.monitors, len(sequence.Values))
+	for _, item := range sequence.Values {
+		w.add(w.item(w.place, w.count, item))
+		w.count++
+	}
+}
+
+// add reads one monitor.
+func (w *watch) add(v value) {
+	m, ok := w.mapping(v, "a monitor such as {name: website, http: https://example.org}",
+		"name", job.KindHTTP, job.KindTCP, "interval", "cron", "time_zone", "timeout", "expect",
+		"failure_threshold", "success_threshold", "notify")
+	if !ok {
+		return
+	}
+	before := len(w.problems)
+	monitor := job.Monitor{V: job.Version, Name: w.name(m)}
+	monitor.Spec = w.spec(m)
+	interval := w.when(m, &monitor)
+	monitor.Timeout = job.Duration(w.ownTimeout(m, interval))
+	monitor.FailureThreshold = w.threshold(m, "failure_threshold", w.defaults.failures)
+	monitor.SuccessThreshold = w.threshold(m, "success_threshold", w.defaults.success)
+	monitor.Notify = w.who(m, monitor.Name)
+	if len(w.problems) == before {
+		w.checkExpect(m, monitor.Spec)
+	}
+	if len(w.problems) == 0 {
+		w.monitors = append(w.monitors, monitor)
+	}
+}
+
+// name reads the name of a monitor, which no other may have.
+func (w *watch) name(m mapping) string {
+	v, ok := w.must(m, "name", aName)
+	if !ok {
+		return ""
+	}
+	name, ok := w.text(v, aName)
+	if !ok || !w.validName(v, name) {
+		return ""
+	}
+	if line, taken := w.lines[name]; taken {
+		w.report(v, v.describe()+" again", fmt.Sprintf("a name of its own, unlike the one in line %d", line), "")
+		return ""
+	}
+	w.lines[name] = v.line
+	return name
+}
+
+// when reads the schedule. It returns the interval, zero for cron.
+func (w *watch) when(m mapping, monitor *job.Monitor) setting {
+	cron, hasCron := w.get(m, "cron")
+	zone, hasZone := w.get(m, "time_zone")
+	interval := w.interval(m)
+	if hasZone && !hasCron {
+		w.report(zone, "a time_zone without cron", "cron beside it", "an interval is the same in all zones")
+	}
+	switch {
+	case hasCron && interval.set:
+		w.report(cron, "cron and interval", "one of them", "")
+		return setting{set: true}
+	case hasCron:
+		w.cron(cron, zone, hasZone, monitor)
+		return setting{set: true}
+	case interval.set:
+	default:
+		interval = w.defaults.interval
+	}
+	monitor.Interval = job.Duration(interval.d)
+	return interval
+}
+
+// cron reads an expression and its zone.
+func (w *watch) cron(v, zoneAt value, hasZone bool, monitor *job.Monitor) {
+	const expected = "a cron expression such as '15 3 * * *'"
+	expression, ok := w.filled(v, expected)
+	if ok {
+		if _, err := schedule.Cron(expression, ""); err != nil {
+			w.refused(v, err, expected)
+			ok = false
+		}
+	}
+	monitor.Cron = expression
+	if !hasZone {
+		return
+	}
+	const aZone = "an IANA name such as Europe/Berlin"
+	if monitor.TimeZone, hasZone = w.filled(zoneAt, aZone); !hasZone {
+		return
+	}
+	if !ok {
+		expression = "@daily" // any will do to try the zone
+	}
+	if _, err := schedule.Cron(expression, monitor.TimeZone); err != nil {
+		w.refused(zoneAt, err, aZone)
+	}
+}
+
+// refused reports what the schedule says of a value: it knows best which part
+// of it is wrong. Of a value from the environment nothing is shown.
+func (w *watch) refused(v value, err error, expected string) {
+	what, wanted, ok := cutLast(err.Error(), ", expected ")
+	label, found, known := cutLast(what, "found ")
+	if !ok || !known || !w.safe(v) {
+		w.wrong(v, expected)
+		return
+	}
+	if _, part, nested := cutLast(strings.TrimSuffix(label, ": "), `": `); nested {
+		found += " as the " + part
+	}
+	w.report(v, found, wanted, "")
+}
+
+func cutLast(text, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(text, separator)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(separator):], true
+}
+
+// interval reads an interval. Its duration is zero when it cannot be used.
+func (r *reader) interval(m mapping) setting {
+	v, ok := r.get(m, "interval")
+	if !ok {
+		return setting{value: v}
+	}
+	s := setting{value: v, set: true}
+	if s.d, ok = r.duration(v); !ok {
+		return s
+	}
+	if _, err := schedule.Every(s.d, ""); err != nil {
+		r.report(v, v.written(), fmt.Sprintf("whole seconds from 1s to %s", show(schedule.MaxInterval)), "")
+		s.d = 0
+	}
+	return s
+}
+
+// timeout reads a timeout. Its duration is zero when it cannot be used.
+func (r *reader) timeout(m mapping) setting {
+	v, ok := r.get(m, "timeout")
+	if !ok {
+		return setting{value: v}
+	}
+	s := setting{value: v, set: true}
+	s.d, _ = r.duration(v)
+	return s
+}
+
+// timeoutFits refuses a timeout that reaches into the next slot.
+func (r *reader) timeoutFits(timeout, interval setting) {
+	if timeout.d > 0 && interval.d > 0 && timeout.d >= interval.d {
+		r.report(timeout.value, timeout.written(), "less than the interval "+show(interval.d), "")
+	}
+}
+
+// ownTimeout is the timeout of a monitor. One that it does not set itself
+// yields to its interval.
+func (w *watch) ownTimeout(m mapping, interval setting) time.Duration {
+	timeout := w.timeout(m)
+	switch {
+	case timeout.set:
+		w.timeoutFits(timeout, interval)
+		return timeout.d
+	case interval.d > 0 && interval.d <= w.defaults.timeout.d:
+		return interval.d * 4 / 5
+	default:
+		return w.defaults.timeout.d
+	}
+}
+
+// who reads the recipients of a monitor.
+func (w *watch) who(m mapping, name string) []string {
+	names, set := w.notify(m)
+	switch {
+	case set:
+		return names
+	case w.defaults.notifySet:
+		return w.defaults.notify
+	}
+	if len(w.silent) == 0 {
+		w.firstSilent, _ = w.get(m, "notify")
+	}
+	w.silent = append(w.silent, name)
+	return nil
+}
+
+// warnSilent tells once of all the monitors that nobody hears of.
+func (w *watch) warnSilent() {
+	if len(w.silent) == 0 {
+		return
+	}
+	found := "no notify, here or in defaults"
+	if more := len(w.silent) - 1; more > 0 {
+		found = fmt.Sprintf("no notify, here, in %d more monitors or in defaults", more)
+	}
+	w.warn(w.firstSilent, found, "names of recipients", "nobody gets mail about "+listed(w.silent)+"; notify: [] says that this is meant")
+}
+
+func listed(names []string) string {
+	if len(names) > maxListed {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,102 @@
+package monitor
+
+import (
+	"net/mail"
+	"slices"
+	"strings"
+
+	"vedette/pipeline/job"
+)
+
+func (r *reader) readRecipients(root mapping) []job.Recipient {
+	r.recipients = map[string]bool{}
+	v, ok := r.section(root, "recipients")
+	if !ok {
+		return nil
+	}
+	m, ok := r.mapping(v, "names with their addresses")
+	if !ok {
+		r.recipients = nil
+		return nil
+	}
+	recipients := make([]job.Recipient, 0, len(m.fields))
+	for _, f := range m.fields {
+		r.validName(m.keyOf(f), f.key)
+		r.recipients[f.key] = true
+		r.names = append(r.names, f.key)
+		recipients = append(recipients, job.Recipient{V: job.Version, Name: f.key, Addresses: r.addresses(r.valueOf(m, f))})
+	}
+	return recipients
+}
+
+// addresses reads the addresses of a recipient: one, or a list.
+func (r *reader) addresses(v value) []string {
+	const expected = "an address such as ops@example.org"
+	items, ok := r.list(v, expected+", or a list of them", true)
+	if !ok {
+		return nil
+	}
+	if len(items) == 0 {
+		r.report(v, "an empty list", "at least one address", "")
+	}
+	addresses := make([]string, 0, len(items))
+	for _, item := range items {
+		if address, ok := r.address(item, expected); ok {
+			addresses = append(addresses, address)
+		}
+	}
+	return addresses
+}
+
+// address reads an address of RFC 5322, with or without a display name.
+func (r *reader) address(v value, expected string) (string, bool) {
+	text, ok := r.filled(v, expected)
+	if !ok {
+		return "", false
+	}
+	if _, err := mail.ParseAddress(text); err != nil || strings.ContainsAny(text, "\r\n") {
+		return "", r.wrong(v, expected)
+	}
+	return text, true
+}
+
+const aName = "1 to 128 of A-Z a-z 0-9 _ - and single dots between them"
+
+func (r *reader) validName(at value, name string) bool {
+	if job.ValidName(name) {
+		return true
+	}
+	if at.node == nil {
+		r.report(at, quote(name), aName, "")
+		return false
+	}
+	return r.wrong(at, aName)
+}
+
+// notify reads names of recipients: one, or a list. An empty list is a way to
+// say nobody.
+func (r *reader) notify(m mapping) (names []string, set bool) {
+	v, ok := r.get(m, "notify")
+	if !ok {
+		return nil, false
+	}
+	items, ok := r.list(v, "a name of recipients, or a list of them", true)
+	if !ok {
+		return nil, true
+	}
+	for _, item := range items {
+		name, ok := r.text(item, "a name of recipients")
+		switch {
+		case !ok:
+		case slices.Contains(names, name):
+			r.report(item, item.describe()+" again", "each recipient once", "")
+		case r.recipients == nil || r.recipients[name]:
+			names = append(names, name)
+		case len(r.names) == 0:
+			r.report(item, item.describe(), "a name that recipients defines", "it defines none")
+		default:
+			r.report(item, item.describe(), oneOf(r.names), didYouMean(name, r.names))
+		}
+	}
+	return names, true
+}

@@ -1,0 +1,289 @@
+package monitor
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml/ast"
+
+	"vedette/pipeline/job"
+)
+
+// maxFound bounds how much of a value is shown as found.
+const maxFound = 80
+
+// describe says what a value is, as it is written: nothing that came from the
+// environment, and no secret.
+func (v value) describe() string {
+	if v.null() {
+		return "nothing"
+	}
+	switch n := v.node.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return "a mapping"
+	case *ast.SequenceNode:
+		return "a list"
+	case *ast.TagNode:
+		return "the tag " + n.Start.Value
+	default:
+		text, ok := v.literal()
+		switch {
+		case ok && text == "":
+			return "an empty text"
+		case v.secret:
+			return "a value that is not shown"
+		case ok:
+			return quote(text)
+		case n.GetToken() != nil:
+			return shorten(n.GetToken().Value)
+		default:
+			return "something else"
+		}
+	}
+}
+
+// literal is the text of a value that is text, references not yet replaced.
+func (v value) literal() (string, bool) {
+	switch n := v.node.(type) {
+	case *ast.StringNode:
+		return restore(n.Value), true
+	case *ast.LiteralNode:
+		if n.Value == nil {
+			return "", true
+		}
+		return restore(n.Value.Value), true
+	default:
+		return "", false
+	}
+}
+
+func quote(text string) string { return strconv.Quote(shorten(maskURL(text))) }
+
+func shorten(text string) string {
+	if runes := []rune(text); len(runes) > maxFound {
+		return string(runes[:maxFound]) + "…"
+	}
+	return text
+}
+
+// wrong reports a value that is not what was expected. It returns false, which
+// is what its callers return.
+func (r *reader) wrong(v value, expected string) bool {
+	r.wrongHint(v, expected, "")
+	return false
+}
+
+func (r *reader) wrongHint(v value, expected, hint string) {
+	if v.node == nil && v.line > 0 && r.danglingAt(v) {
+		return // an alias without an anchor was reported when it was bound
+	}
+	r.report(v, v.describe(), expected, hint)
+}
+
+// danglingAt reports whether an alias without an anchor stands there.
+func (r *reader) danglingAt(v value) bool {
+	for _, alias := range r.anchors.unbound {
+		if line, column := position(alias); line == v.line && column == v.column {
+			return true
+		}
+	}
+	return false
+}
+
+// text reads text, and replaces its references to the environment.
+func (r *reader) text(v value, expected string) (string, bool) {
+	literal, ok := v.literal()
+	if !ok {
+		hint := ""
+		if v.scalar() {
+			hint = "write it in quotes to make it text"
+		}
+		r.wrongHint(v, expected, hint)
+		return "", false
+	}
+	return r.expand(v, literal)
+}
+
+// scalar reports whether the value is one, though not text.
+func (v value) scalar() bool {
+	if v.null() {
+		return false
+	}
+	switch v.node.(type) {
+	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
+		return true
+	default:
+		return false
+	}
+}
+
+// filled is text that may not be empty.
+func (r *reader) filled(v value, expected string) (string, bool) {
+	text, ok := r.text(v, expected)
+	if ok && strings.TrimSpace(text) == "" {
+		return "", r.wrong(v, expected)
+	}
+	return text, ok
+}
+
+// expand replaces ${NAME} and $$. Any other dollar stands for itself, as
+// regular expressions need it.
+func (r *reader) expand(v value, literal string) (string, bool) {
+	if !strings.Contains(literal, "$") {
+		return literal, true
+	}
+	var b strings.Builder
+	for rest := literal; ; {
+		before, after, found := strings.Cut(rest, "$")
+		b.WriteString(before)
+		if !found {
+			return b.String(), true
+		}
+		switch {
+		case strings.HasPrefix(after, "$"):
+			b.WriteByte('$')
+			rest = after[1:]
+		case strings.HasPrefix(after, "{"):
+			n := nameLength(after[1:])
+			if n == 0 || !strings.HasPrefix(after[1+n:], "}") {
+				r.report(v, "${ without a name and }", "${NAME}", "write $$ for a dollar")
+				return "", false
+			}
+			name := after[1 : 1+n]
+			found, ok := r.options.LookupEnv(name)
+			if !ok {
+				r.report(v, "${"+name+"}, which is not set", "a variable of the environment",
+					"set "+name+", or write $$ for a dollar")
+				return "", false
+			}
+			b.WriteString(found)
+			rest = after[n+2:]
+		default:
+			b.WriteByte('$')
+			rest = after
+		}
+	}
+}
+
+// plain reads what is written without quotes, as a type of node, or comes from
+// the environment.
+func (r *reader) plain(v value, expected string, kind ast.NodeType) (string, bool) {
+	if literal, ok := v.literal(); ok && strings.Contains(literal, "${") {
+		return r.expand(v, literal)
+	}
+	if v.null() || v.node.Type() != kind {
+		hint := ""
+		if literal, ok := v.literal(); ok && v.quoted() && literal != "" && strings.Trim(literal, "0123456789") == "" {
+			hint = "write it without quotes"
+		}
+		r.wrongHint(v, expected, hint)
+		return "", false
+	}
+	return v.node.GetToken().Value, true
+}
+
+func (v value) quoted() bool {
+	t := v.node.GetToken()
+	return t != nil && (strings.HasPrefix(strings.TrimSpace(t.Origin), `"`) || strings.HasPrefix(strings.TrimSpace(t.Origin), "'"))
+}
+
+// integer reads a whole number in decimal digits.
+func (r *reader) integer(v value, low, high int) (int, bool) {
+	expected := fmt.Sprintf("a whole number from %d to %d", low, high)
+	text, ok := r.plain(v, expected, ast.IntegerType)
+	if !ok {
+		return 0, false
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil || number < low || number > high {
+		return 0, r.wrong(v, expected)
+	}
+	return number, true
+}
+
+// boolean reads true or false.
+func (r *reader) boolean(v value) (bool, bool) {
+	text, ok := r.plain(v, "true or false", ast.BoolType)
+	if !ok {
+		return false, false
+	}
+	switch text {
+	case "true", "True", "TRUE": // the core schema of YAML 1.2
+		return true, true
+	case "false", "False", "FALSE":
+		return false, true
+	default:
+		return false, r.wrong(v, "true or false")
+	}
+}
+
+const aDuration = "a duration such as 500ms, 30s or 1h30m"
+
+// duration reads a duration above zero, as Go writes it. A bare number has no
+// unit, and whoever wrote it may have meant any.
+func (r *reader) duration(v value) (time.Duration, bool) {
+	if !v.null() && (v.node.Type() == ast.IntegerType || v.node.Type() == ast.FloatType) {
+		written := v.node.GetToken().Value
+		r.report(v, written, aDuration, fmt.Sprintf("did you mean %ss?", written))
+		return 0, false
+	}
+	if _, ok := v.literal(); !ok {
+		return 0, r.wrong(v, aDuration)
+	}
+	text, ok := r.text(v, aDuration)
+	if !ok {
+		return 0, false
+	}
+	var d job.Duration
+	if d.UnmarshalText([]byte(text)) != nil {
+		hint := ""
+		if number, err := strconv.ParseFloat(text, 64); err == nil && number > 0 && r.safe(v) {
+			hint = fmt.Sprintf("did you mean %ss?", text)
+		}
+		r.report(v, v.describe(), aDuration, hint)
+		return 0, false
+	}
+	if d <= 0 {
+		r.report(v, v.written(), "a duration above 0s", "")
+		return 0, false
+	}
+	return d.Std(), true
+}
+
+// safe reports whether nothing in the value comes from the environment.
+func (r *reader) safe(v value) bool {
+	if literal, ok := v.literal(); ok {
+		return !strings.Contains(literal, "${")
+	}
+	if !isMapping(v.node) {
+		return true
+	}
+	m := mapping{value: v, fields: r.fields(v, v.node)}
+	return !slices.ContainsFunc(m.fields, func(f field) bool { return !r.safe(r.valueOf(m, f)) })
+}
+
+// written is a value that needs no quotes, as it is written.
+func (v value) written() string {
+	if literal, ok := v.literal(); ok {
+		return shorten(literal)
+	}
+	return v.describe()
+}
+
+// show writes a duration the way people do: 60s and 1h30m, not 1m0s.
+func show(d time.Duration) string {
+	if d%time.Second == 0 && d < 10*time.Minute {
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}

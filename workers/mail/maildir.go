@@ -1,0 +1,164 @@
+package mail
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+// MaildirConfig says where a [Maildir] is.
+type MaildirConfig struct {
+	// Dir is the directory; it is made when it is missing.
+	Dir string
+	// From is who sends mails that do not say so: one address, RFC 5322.
+	From string
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+}
+
+// Maildir stores mails in a directory instead of sending them, for an
+// installation without a relay: one file a mail, in the form that Dovecot,
+// mutt and others read (tmp, new, cur). Only the owner can read them. It is
+// safe for concurrent use.
+type Maildir struct {
+	dir, from string
+	log       *slog.Logger
+}
+
+// NewMaildir makes the directories that are missing.
+func NewMaildir(config MaildirConfig) (*Maildir, error) {
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	if config.Dir == "" {
+		return nil, errors.New("set up maildir: dir: found none")
+	}
+	if _, err := parseAddress("from", config.From); err != nil {
+		return nil, fmt.Errorf("set up maildir: %w", err)
+	}
+	for _, name := range []string{"tmp", "new", "cur"} {
+		if err := os.MkdirAll(filepath.Join(config.Dir, name), 0o700); err != nil {
+			return nil, fmt.Errorf("set up maildir: %w", err)
+		}
+	}
+	return &Maildir{dir: config.Dir, from: config.From, log: config.Logger}, nil
+}
+
+// Send stores a mail. It is there, whole and on the disk, when Send returns;
+// one whose id is there already, read or unread, is not stored again. What
+// cannot be stored is no fault of the mail: the error is of class relay.
+func (d *Maildir) Send(ctx context.Context, m job.Mail, stored time.Time) (Receipt, error) {
+	message, err := Build(m, Defaults{From: d.from, Stored: stored})
+	if err != nil {
+		return Receipt{}, err
+	}
+	if err := context.Cause(ctx); err != nil {
+		return Receipt{}, d.failed(err)
+	}
+	found, err := d.find(m.ID)
+	if err != nil {
+		return Receipt{}, d.failed(err)
+	}
+	if found != "" {
+		d.log.DebugContext(ctx, "mail is in the maildir already", "id", m.ID, "file", found)
+		return d.receipt(found), nil
+	}
+	name := fileName(m.ID, message.Date)
+	if err := d.store(name, message.Bytes); err != nil {
+		return Receipt{}, d.failed(err)
+	}
+	return d.receipt(filepath.Join("new", name)), nil
+}
+
+func (d *Maildir) receipt(file string) Receipt {
+	return Receipt{Relay: "maildir:" + d.dir, Reply: "stored as " + file}
+}
+
+func (d *Maildir) failed(err error) *Error {
+	return &Error{Verdict: Verdict{Class: ClassRelay, Stage: StageBody, Err: err}, Relay: "maildir:" + d.dir}
+}
+
+const suffix = ".vedette"
+
+// fileName is unique among mails and the same for each attempt at one: seconds,
+// by which readers sort, and the id.
+func fileName(id string, date time.Time) string {
+	return strconv.FormatInt(date.Unix(), 10) + "." + id + suffix
+}
+
+// hasID reports whether a file is the mail with the id. A reader appends ":2,"
+// and flags to the name when it moves a file to cur.
+func hasID(name, id string) bool {
+	name, _, _ = strings.Cut(name, ":")
+	_, rest, _ := strings.Cut(name, ".")
+	return rest == id+suffix
+}
+
+// find returns the file of a mail, or nothing.
+func (d *Maildir) find(id string) (string, error) {
+	for _, folder := range []string{"new", "cur"} {
+		names, err := list(filepath.Join(d.dir, folder))
+		if err != nil {
+			return "", err
+		}
+		for _, name := range names {
+			if hasID(name, id) {
+				return filepath.Join(folder, name), nil
+			}
+		}
+	}
+	return "", nil
+}
+
+func list(path string) ([]string, error) {
+	folder, err := os.Open(path) //nolint:gosec // the operator's own directory
+	if err != nil {
+		return nil, err
+	}
+	names, err := folder.Readdirnames(-1)
+	return names, errors.Join(err, folder.Close())
+}
+
+// store writes a file in tmp and moves it to new, so that no reader ever sees
+// half a mail. Lines end as files' lines do.
+func (d *Maildir) store(name string, content []byte) (err error) {
+	file, err := os.CreateTemp(filepath.Join(d.dir, "tmp"), name+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(file.Name()) // it is not there if it was moved
+		}
+	}()
+	_, err = file.Write(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")))
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	fresh := filepath.Join(d.dir, "new")
+	if err := os.Rename(file.Name(), filepath.Join(fresh, name)); err != nil {
+		return err
+	}
+	return syncFolder(fresh)
+}
+
+// syncFolder makes sure that a name outlives a power cut.
+func syncFolder(path string) error {
+	folder, err := os.Open(path) //nolint:gosec // the operator's own directory
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}

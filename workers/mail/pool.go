@@ -1,0 +1,174 @@
+package mail
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+)
+
+// pool is the sessions of one relay: at most as many as it has slots, each
+// used by one goroutine or idle.
+type pool struct {
+	relay      Relay
+	hello      string
+	timings    timings
+	idleLimit  time.Duration
+	perSession int
+	log        *slog.Logger
+
+	// slots is held by whoever uses a session or opens one. Sessions are opened
+	// only when none is idle, so there are never more than slots.
+	slots chan struct{}
+	rest  rest
+
+	mu      sync.Mutex // guards what follows, and the expiry of idle sessions
+	idle    []*session // the one used last is the last
+	closed  bool
+	leaving sync.WaitGroup // sessions that take leave; added to under mu, while not closed
+}
+
+// send makes one attempt, on an idle session if there is one. After says how
+// long this relay is of no use.
+func (p *pool) send(ctx context.Context, m Message) (v Verdict, after time.Duration) {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		err := fmt.Errorf("wait for a session: %w", context.Cause(ctx))
+		return Verdict{Class: ClassRelay, Stage: StageConnect, Err: err}, 0
+	}
+	if s := p.take(); s != nil {
+		v, keep := s.deliver(ctx, m)
+		// A kept session may have been ended by the relay while it was idle.
+		// That is found out here, and costs nothing but a dial.
+		stale := v.Class == ClassRelay && v.beforeBody() && ctx.Err() == nil
+		if !stale {
+			return v, p.finish(ctx, s, v, keep)
+		}
+		s.drop()
+	}
+	s, v, after := p.open(ctx)
+	if s == nil {
+		<-p.slots
+		return v, after
+	}
+	v, keep := s.deliver(ctx, m)
+	return v, p.finish(ctx, s, v, keep)
+}
+
+// finish puts the session where it belongs, gives the slot back and lets the
+// relay rest if the mail showed that it refuses our settings.
+func (p *pool) finish(ctx context.Context, s *session, v Verdict, keep bool) (after time.Duration) {
+	p.put(s, keep)
+	if v.Class != ClassConfig {
+		return 0
+	}
+	now := time.Now()
+	return p.failed(ctx, now, v)
+}
+
+// open opens a session, unless the relay rests.
+func (p *pool) open(ctx context.Context) (*session, Verdict, time.Duration) {
+	began := time.Now()
+	if wait, last := p.rest.admit(began); wait > 0 {
+		return nil, last, wait
+	}
+	s, err := openSession(ctx, p.relay, p.hello, p.timings)
+	switch {
+	case err == nil:
+		p.rest.succeeded()
+		return s, Verdict{}, 0
+	case ctx.Err() != nil: // it says nothing about the relay
+		p.rest.abandoned()
+		return nil, Verdict{Class: ClassRelay, Stage: StageConnect, Err: context.Cause(ctx)}, 0
+	default:
+		v := judgeError(StageConnect, err)
+		return nil, v, p.failed(ctx, began, v)
+	}
+}
+
+// failed lets the relay rest, and tells the operator once for each rest.
+func (p *pool) failed(ctx context.Context, began time.Time, v Verdict) time.Duration {
+	wait, first := p.rest.failed(began, time.Now(), v)
+	if first {
+		level := slog.LevelWarn
+		if v.Class == ClassConfig {
+			level = slog.LevelError
+		}
+		p.log.Log(ctx, level, "relay is of no use", "relay", p.relay, "class", v.Class, "stage", v.Stage, "error", causeOf(v), "rests", wait)
+	}
+	return wait
+}
+
+// take returns the idle session that was used last, or nil.
+func (p *pool) take() *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) == 0 {
+		return nil
+	}
+	s := p.idle[len(p.idle)-1]
+	p.idle = p.idle[:len(p.idle)-1]
+	s.expiry.Stop() // if it is too late, expire will not find the session
+	return s
+}
+
+// put keeps a session for the next mail, or ends it: without a word if it is
+// broken, politely if it has carried enough. The slot is given back when the
+// relay has seen the session end.
+func (p *pool) put(s *session, keep bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case !keep:
+		s.drop()
+		<-p.slots
+	case p.closed:
+		s.leave()
+		<-p.slots
+	case s.carried >= p.perSession:
+		p.leaving.Go(func() {
+			s.quit()
+			<-p.slots
+		})
+	default:
+		s.expiry = time.AfterFunc(p.idleLimit, func() { p.expire(s) })
+		p.idle = append(p.idle, s)
+		<-p.slots
+	}
+}
+
+// expire ends a session that is still idle.
+func (p *pool) expire(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := slices.Index(p.idle, s)
+	if at < 0 {
+		return
+	}
+	p.idle = slices.Delete(p.idle, at, at+1)
+	p.leaving.Go(s.quit)
+}
+
+// reopen lets sessions be kept again.
+func (p *pool) reopen() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = false
+}
+
+// close ends the idle sessions, and waits for those that take leave. Those in
+// use end after their mail.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	for _, s := range p.idle {
+		s.expiry.Stop()
+		p.leaving.Go(s.quit)
+	}
+	p.idle = nil
+	p.mu.Unlock()
+	p.leaving.Wait()
+}

@@ -1,0 +1,96 @@
+package mail
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// rest keeps a relay from being dialled while it is of no use: it is the
+// circuit breaker of one relay. After a failure no session is opened for a
+// while; then one is tried, and the others wait for what it finds.
+type rest struct {
+	mu       sync.Mutex
+	failures int
+	until    time.Time
+	failedAt time.Time
+	last     Verdict
+}
+
+const (
+	maxRelayRest  = 30 * time.Second
+	maxConfigRest = 30 * time.Minute
+	// trialTime is how long the others wait for the one that tries.
+	trialTime = 30 * time.Second
+)
+
+// restAfter is how long a relay rests after so many failures in a row: 1 s, 2 s,
+// 4 s and up to 30 s when it is away, 1 min up to 30 min when it refuses our
+// settings.
+func restAfter(class Class, failures int) time.Duration {
+	wait, limit := time.Second, maxRelayRest
+	if class == ClassConfig {
+		wait, limit = time.Minute, maxConfigRest
+	}
+	for range failures - 1 {
+		wait = min(2*wait, limit)
+	}
+	return wait
+}
+
+// admit says whether a session may be opened now: if not, how long not and
+// what the last failure was.
+func (r *rest) admit(now time.Time) (wait time.Duration, last Verdict) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Before(r.until) {
+		last = r.last
+		last.Err = fmt.Errorf("relay rests after %d failures: %w", r.failures, causeOf(r.last))
+		last.Reply = Reply{}
+		return r.until.Sub(now), last
+	}
+	if r.failures > 0 {
+		r.until = now.Add(trialTime)
+	}
+	return 0, Verdict{}
+}
+
+// failed counts a failure of a dial that began at the time began, and returns
+// how long the relay rests now; first is true if this failure began the rest.
+// Of several dials at once only the first counts.
+func (r *rest) failed(began, now time.Time, v Verdict) (wait time.Duration, first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if began.Before(r.failedAt) {
+		return max(r.until.Sub(now), 0), false
+	}
+	r.failures++
+	r.failedAt, r.last = now, v
+	r.until = now.Add(restAfter(v.Class, r.failures))
+	return r.until.Sub(now), true
+}
+
+// abandoned takes back an attempt that was given up before it was decided.
+func (r *rest) abandoned() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failures > 0 {
+		r.until = time.Time{}
+	}
+}
+
+// succeeded ends the rest.
+func (r *rest) succeeded() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failures, r.until, r.last = 0, time.Time{}, Verdict{}
+}
+
+// causeOf is the reply or the error that decided, as an error.
+func causeOf(v Verdict) error {
+	if v.Reply.Code != 0 {
+		return errors.New(v.Reply.String())
+	}
+	return v.Err
+}

@@ -1,0 +1,187 @@
+package mail
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+// Ledger remembers what became of mails, for as long as one may come again.
+type Ledger interface {
+	// Sent returns what is known of a mail, and whether anything is.
+	Sent(ctx context.Context, id string) (job.Sent, bool, error)
+	// Mark replaces what is known of a mail.
+	Mark(ctx context.Context, sent job.Sent) error
+}
+
+// Transport carries mails: a [*Sender] or a [*Maildir].
+type Transport interface {
+	// Send makes one attempt. Its errors are those that [Fate] knows. It must
+	// be safe for concurrent use.
+	Send(ctx context.Context, m job.Mail, stored time.Time) (Receipt, error)
+}
+
+// WorkerConfig says what a [Worker] works with.
+type WorkerConfig struct {
+	Transport Transport
+	Ledger    Ledger
+	// Now defaults to time.Now.
+	Now func() time.Time
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+}
+
+// Worker does mail jobs. It is safe for concurrent use with different mails;
+// the queue sees to it that one mail is with one worker.
+type Worker struct {
+	transport Transport
+	ledger    Ledger
+	now       func() time.Time
+	log       *slog.Logger
+
+	mu       sync.Mutex // guards outcomes
+	outcomes map[Class]uint64
+}
+
+// NewWorker returns a Worker. The error names what is missing.
+func NewWorker(config WorkerConfig) (*Worker, error) {
+	if config.Transport == nil || config.Ledger == nil {
+		return nil, errors.New("set up mail worker: found no transport or no ledger")
+	}
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Worker{
+		transport: config.Transport, ledger: config.Ledger, now: config.Now, log: config.Logger,
+		outcomes: make(map[Class]uint64),
+	}, nil
+}
+
+// Handle does one job: a mail that was stored at the given time. The returned
+// error is the job's fate, as package job defines it.
+//
+// The ledger is read first, so that a mail that went out is not called expired.
+// Then an intent is written: it shows that the ledger can be written, without
+// which a mail that is sent could not be known as sent; and if this process
+// dies, whoever gets the mail next can tell that it may arrive twice. A ledger
+// that cannot be reached costs no attempt.
+func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error {
+	sent, known, err := w.ledger.Sent(ctx, m.ID)
+	if err != nil {
+		return job.Interrupted(fmt.Errorf("read ledger of mail %s: %w", m.ID, err), ledgerDelay)
+	}
+	if known && sent.Done {
+		w.log.DebugContext(ctx, "mail was sent before", "id", m.ID, "relay", sent.Relay, "at", sent.At)
+		return nil
+	}
+	if now := w.now(); !m.NotAfter.IsZero() && now.After(m.NotAfter) {
+		return job.Dead(job.ReasonExpired, fmt.Errorf("send mail %s: wanted until %s", m.ID, m.NotAfter.UTC().Format(time.RFC3339)))
+	}
+	if known {
+		w.log.InfoContext(ctx, "mail was tried before", "id", m.ID, "at", sent.At)
+	}
+	if err := w.ledger.Mark(ctx, job.Sent{V: job.Version, ID: m.ID, At: w.now().UTC()}); err != nil {
+		return job.Interrupted(fmt.Errorf("write ledger of mail %s: %w", m.ID, err), ledgerDelay)
+	}
+	receipt, err := w.transport.Send(ctx, m, stored)
+	if err != nil {
+		return w.failed(ctx, m, err)
+	}
+	w.delivered(ctx, m, receipt)
+	return nil
+}
+
+// ledgerDelay is how long a mail waits for a ledger that cannot be reached.
+const ledgerDelay = 5 * time.Second
+
+func (w *Worker) failed(ctx context.Context, m job.Mail, err error) error {
+	if failed, ok := errors.AsType[*Error](err); ok {
+		w.count(failed.Class)
+		level := slog.LevelInfo
+		if failed.Class == ClassUnknown {
+			level = slog.LevelWarn // whoever reads the mail may get it twice
+		}
+		w.log.Log(ctx, level, "mail was not delivered", "id", m.ID, "class", failed.Class, "error", err)
+	}
+	return Fate(err)
+}
+
+// delivered records a mail that a relay has taken. Whatever happens here, the
+// job is done: to call it failed would send the mail again for certain, while
+// done without a record sends it again only if the acknowledgement is lost too.
+func (w *Worker) delivered(ctx context.Context, m job.Mail, receipt Receipt) {
+	w.count(ClassDelivered)
+	w.log.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
+	err := w.record(ctx, job.Sent{V: job.Version, ID: m.ID, Done: true, At: w.now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
+	if err != nil {
+		w.log.ErrorContext(ctx, "delivered mail is not in the ledger: it may be sent twice", "id", m.ID, "error", err)
+	}
+}
+
+const (
+	// recordPause is the first pause between the tries to record a delivery;
+	// each is twice as long, and after recordMaxPause it is given up: six tries
+	// in 6 s.
+	recordPause    = 200 * time.Millisecond
+	recordMaxPause = 4 * time.Second
+	// recordGrace is how long that may go on after the context's end. With
+	// lastWords it stays below what a pool calls stuck.
+	recordGrace = 500 * time.Millisecond
+)
+
+// record writes to the ledger, also for a moment after the end of ctx: a mail
+// that was taken in the last moment counts like any other.
+func (w *Worker) record(ctx context.Context, sent job.Sent) error {
+	ctx, cancel := outlive(ctx, recordGrace)
+	defer cancel()
+	for pause := recordPause; ; pause *= 2 {
+		err := w.ledger.Mark(ctx, sent)
+		if err == nil || pause > recordMaxPause {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return errors.Join(err, context.Cause(ctx))
+		}
+	}
+}
+
+// outlive returns a context that ends d after its parent.
+func outlive(parent context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(parent))
+	stop := context.AfterFunc(parent, func() {
+		select {
+		case <-time.After(d):
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+func (w *Worker) count(class Class) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.outcomes[class]++
+}
+
+// Outcomes returns how many attempts came to which class since the start.
+// [ClassUnknown] is how many mails may have arrived twice.
+func (w *Worker) Outcomes() map[Class]uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.outcomes)
+}
