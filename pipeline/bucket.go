@@ -104,7 +104,10 @@ func (b *Bucket) Load(ctx context.Context) ([]Entry, error) {
 			entries = append(entries, e)
 		}
 	}, func() { whole = true; enough() })
-	if !whole {
+	if err == nil && !whole {
+		err = ctx.Err()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("load bucket %s: %w", b.kv.Bucket(), err)
 	}
 	return entries, nil
@@ -112,10 +115,13 @@ func (b *Bucket) Load(ctx context.Context) ([]Entry, error) {
 
 // Watch calls each with every key, and from then on with every change, until
 // ctx ends; loaded is called once, after the keys that were there. Both are
-// called from this goroutine. It returns the error of ctx, or why the watch
-// ended.
+// called from this goroutine. It returns nil when ctx ends, and else why the
+// watch could not go on.
 func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) error {
 	watcher, err := b.kv.WatchAll(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("watch bucket %s: %w", b.kv.Bucket(), err)
 	}
@@ -123,18 +129,15 @@ func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) err
 	for {
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return nil
 		case found, ok := <-watcher.Updates():
 			switch {
 			case !ok && ctx.Err() != nil:
-				return ctx.Err()
+				return nil
 			case !ok:
 				return fmt.Errorf("watch bucket %s: the subscription ended", b.kv.Bucket())
 			case found == nil: // the library's mark for the end of what was there
 				loaded()
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
 			default:
 				each(entry(found))
 			}

@@ -49,7 +49,8 @@ func (l *Pool) Queue(ctx context.Context, now time.Time) (QueueStatus, error) {
 
 // Follow calls each with every message of a stream that is stored from now
 // minus since on, until ctx ends. It takes nothing out: it is for pages and
-// logs, which only look. It returns the error of ctx, or why it ended.
+// logs, which only look. It returns nil when ctx ends, and else why it could
+// not go on.
 func (p *Pipeline) Follow(ctx context.Context, name Stream, since time.Duration, each func(Delivery)) error {
 	start := time.Now().Add(-since)
 	consumer, err := p.js.OrderedConsumer(ctx, p.names.Stream(name), jetstream.OrderedConsumerConfig{
@@ -67,7 +68,7 @@ func (p *Pipeline) Follow(ctx context.Context, name Stream, since time.Duration,
 	for {
 		message, err := messages.Next()
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("follow stream %s: %w", name, err)

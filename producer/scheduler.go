@@ -81,7 +81,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	loaded := make(chan struct{})
 	group.Go(func() error {
-		return endOf(ctx, monitors.Watch(ctx, s.learn, func() { close(loaded) }))
+		return monitors.Watch(ctx, s.learn, func() { close(loaded) })
 	})
 	group.Go(func() error {
 		select {
@@ -93,14 +93,6 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 		}
 	})
 	return group.Wait()
-}
-
-// endOf tells an end that was asked for from one that was not.
-func endOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // Ready is closed once the definitions are known.

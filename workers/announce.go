@@ -53,7 +53,7 @@ func (a *announce) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	known := make(chan struct{})
 	group.Go(func() error {
-		return endOf(ctx, definitions.Watch(ctx, func(e pipeline.Entry) { a.learn(ctx, notifier, e) }, func() { close(known) }))
+		return definitions.Watch(ctx, func(e pipeline.Entry) { a.learn(ctx, notifier, e) }, func() { close(known) })
 	})
 	group.Go(func() error {
 		if !await(ctx, known) {

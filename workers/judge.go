@@ -56,17 +56,17 @@ func (j *judge) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	knowStates, knowMonitors := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
-		return endOf(ctx, states.Watch(ctx, func(e pipeline.Entry) { j.observe(ctx, evaluator, e) }, func() { close(knowStates) }))
+		return states.Watch(ctx, func(e pipeline.Entry) { j.observe(ctx, evaluator, e) }, func() { close(knowStates) })
 	})
 	group.Go(func() error {
-		return endOf(ctx, monitors.Watch(ctx, func(e pipeline.Entry) { j.define(ctx, evaluator, e) }, func() { close(knowMonitors) }))
+		return monitors.Watch(ctx, func(e pipeline.Entry) { j.define(ctx, evaluator, e) }, func() { close(knowMonitors) })
 	})
 	group.Go(func() error {
 		if !await(ctx, knowStates, knowMonitors) {
 			return nil
 		}
 		if err := evaluator.Reconcile(ctx); err != nil {
-			return endOf(ctx, err)
+			return err
 		}
 		j.pools.add(pool)
 		defer j.pools.remove(pool)
@@ -86,14 +86,6 @@ func await(ctx context.Context, all ...<-chan struct{}) bool {
 		}
 	}
 	return true
-}
-
-// endOf tells an end that was asked for from one that was not.
-func endOf(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 func (j *judge) observe(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {

@@ -206,7 +206,7 @@ func (o benchOptions) count(ctx context.Context, p *pipeline.Pipeline) (tally, e
 		}
 	})
 	if t.length == 0 {
-		return t, fmt.Errorf("count results: only %d of %d monitors were checked: %w", len(seen), o.monitors, err)
+		return t, errors.Join(fmt.Errorf("count results: only %d of %d monitors were checked in time", len(seen), o.monitors), err)
 	}
 	return t, nil
 }

@@ -29,7 +29,7 @@ func loadFile(path string, stderr io.Writer) (*monitor.File, error) {
 		return nil, invalid(err)
 	}
 	for _, warning := range file.Warnings {
-		fmt.Fprintf(stderr, "warning: %s\n", warning)
+		say(stderr, "warning: %s\n", warning)
 	}
 	return file, nil
 }

@@ -31,15 +31,7 @@ func (r *instanceRun) followBoard(ctx context.Context) error {
 	group.Go(func() error { return monitors.Watch(ctx, r.learnMonitor, nothing) })
 	group.Go(func() error { return states.Watch(ctx, r.learnState, nothing) })
 	group.Go(func() error { return r.pipeline.Follow(ctx, pipeline.Result, boardAge, r.learnResults) })
-	return ended(ctx, group.Wait())
-}
-
-// ended tells an end that was asked for from one that was not.
-func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled { //nolint:errorlint // exactly that one: a sibling's failure is another
-		return nil
-	}
-	return err
+	return group.Wait()
 }
 
 func (r *instanceRun) learnMonitor(e pipeline.Entry) {
@@ -79,7 +71,7 @@ func (r *instanceRun) printChanges(ctx context.Context) error {
 	}
 	printed := map[string][]string{} // by monitor, the events that its state holds
 	loaded := false
-	err = states.Watch(ctx, func(e pipeline.Entry) {
+	return states.Watch(ctx, func(e pipeline.Entry) {
 		state, err := job.Decode[job.State](e.Value)
 		if err != nil || e.Deleted {
 			return
@@ -87,14 +79,10 @@ func (r *instanceRun) printChanges(ctx context.Context) error {
 		fresh := unseen(printed, state)
 		for i := range fresh {
 			if loaded {
-				_, _ = fmt.Fprintln(r.stdout, changeLine(fresh[i])) // nobody may be reading; the mails are what counts
+				say(r.stdout, "%s\n", changeLine(fresh[i]))
 			}
 		}
 	}, func() { loaded = true })
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }
 
 // unseen returns the events of a state that were not there before.

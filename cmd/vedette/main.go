@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
 	// Monitors may name any IANA zone, on machines without a zone database too.
 	_ "time/tzdata"
 )
@@ -35,7 +34,7 @@ const (
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := notifyTwice(ctx)
 	defer stop()
-	root := rootCommand(stdout, stderr)
+	root := rootCommand(stdout, stderr) //nolint:contextcheck // cobra hands the context over when it executes
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -46,13 +45,17 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		code, err = exit.code, exit.err
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "vedette: %v\n", err)
+		say(stderr, "vedette: %v\n", err)
 		if hint := hintFor(err); hint != "" {
-			fmt.Fprintf(stderr, "hint: %s\n", hint)
+			say(stderr, "hint: %s\n", hint)
 		}
 	}
 	return code
 }
+
+// say tells people something beside a command's output. That nobody may be
+// reading any more must not stop the command.
+func say(to io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(to, format, args...) }
 
 // exitError carries an exit code out of a subcommand. A nil err means that
 // everything was already said.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/signal"
 	"reflect"
@@ -31,16 +30,16 @@ func (r *instanceRun) reload(ctx context.Context) error {
 func (r *instanceRun) reread(ctx context.Context) {
 	file, err := loadFile(r.path, r.stderr)
 	if err != nil {
-		fmt.Fprintf(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
+		say(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
 		return
 	}
 	change, err := producer.Apply(ctx, r.pipeline, definitions(file), false)
 	if err != nil {
-		fmt.Fprintf(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
+		say(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
 		return
 	}
-	fmt.Fprint(r.stdout, changeLines(change, false))
+	say(r.stdout, "%s", changeLines(change, false))
 	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server {
-		fmt.Fprintln(r.stderr, "warning: the sections mail and server have changed; they take effect when vedette is started again")
+		say(r.stderr, "warning: the sections mail and server have changed; they take effect when vedette is started again\n")
 	}
 }

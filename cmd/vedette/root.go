@@ -25,12 +25,12 @@ which runs inside the process unless you have one.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageError(cmd, err) })
+	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(runCommand(), checkCommand(), validateCommand(), applyCommand(), envCommand(), benchCommand())
 	for _, cmd := range root.Commands() {
 		if args := cmd.Args; args != nil {
@@ -38,6 +38,19 @@ which runs inside the process unless you have one.`,
 		}
 	}
 	return root
+}
+
+// knownCommand refuses what is no subcommand, and says which was meant.
+func knownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("run %s: found unknown command %q", cmd.Name(), args[0])
+	cmd.SuggestionsMinimumDistance = 2
+	if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
+		return invalid(&hintError{err: err, hint: fmt.Sprintf("did you mean %q?", meant[0])})
+	}
+	return usageError(cmd, err)
 }
 
 // usageError makes a mistake on the command line exit with 2, and says where

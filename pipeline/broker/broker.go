@@ -21,6 +21,7 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
+	"golang.org/x/crypto/bcrypt"
 )
 
 // ErrPortTaken is returned by [Start] when another program listens on the
@@ -138,10 +139,16 @@ func (b *Broker) start(config Config) error {
 }
 
 func (b *Broker) options(config Config) (*server.Options, error) {
+	// The server compares hashes as it compares plain words, but warns of the
+	// latter. The secret is random, so the cheapest hash is as good as any.
+	hash, err := bcrypt.GenerateFromPassword([]byte(b.secret), bcrypt.MinCost)
+	if err != nil {
+		return nil, fmt.Errorf("hash secret: %w", err)
+	}
 	options := &server.Options{
 		ServerName: "vedette", JetStream: true, StoreDir: filepath.Join(config.Dir, "jetstream"),
 		SyncInterval: syncInterval, MaxPayload: config.MaxPayload, NoSigs: true,
-		Username: User, Password: b.secret, DontListen: !b.listen,
+		Username: User, Password: string(hash), DontListen: !b.listen,
 		// Without a limit of its own JetStream takes what it guesses is there;
 		// the streams' own bounds are what counts.
 		JetStreamMaxStore: 1 << 50, JetStreamMaxMemory: 1 << 40,

@@ -23,7 +23,7 @@ import (
 //   - anything else: it failed. That includes a context's error while its own
 //     context had not ended: some operation of its own timed out, and nobody
 //     asked it to stop.
-//   - a panic or runtime.Goexit: it failed, and the stack is kept.
+//   - a panic or [runtime.Goexit]: it failed, and the stack is kept.
 //
 // After its context has ended, every way of returning is a stop.
 type Service interface {

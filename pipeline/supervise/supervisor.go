@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -113,7 +114,7 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 	for i, spec := range s.spec.Children {
 		r.children[i] = &child{Child: spec, place: i}
 	}
-	return r.serve()
+	return r.serve() //nolint:contextcheck // each child has a context of its own, which outlives ctx until its turn to stop
 }
 
 // Children tells the state of every child, and of theirs.
@@ -306,8 +307,7 @@ func (r *run) restartGroup(failed *child) {
 			again = append(again, c)
 		}
 	}
-	for i := len(again) - 1; i >= 0; i-- {
-		c := again[i]
+	for _, c := range slices.Backward(again) {
 		r.mu.Lock()
 		r.status[c.place].Restarts++
 		r.mu.Unlock()
@@ -367,8 +367,8 @@ func (r *run) late(e exit) {
 
 // stopAll stops every child in reverse order.
 func (r *run) stopAll() error {
-	for place := len(r.children) - 1; place >= 0; place-- {
-		r.stop(r.children[place])
+	for _, c := range slices.Backward(r.children) {
+		r.stop(c)
 	}
 	if len(r.stuck) > 0 {
 		return &StuckError{Supervisor: r.spec.Name, Children: r.stuck}

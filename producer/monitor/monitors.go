@@ -255,8 +255,8 @@ func (w *watch) warnSilent() {
 		return
 	}
 	found := "no notify, here or in defaults"
-	if more := len(w.silent) - 1; more > 0 {
-		found = fmt.Sprintf("no notify, here, in %d more monitors or in defaults", more)
+	if n := len(w.silent); n > 1 {
+		found = fmt.Sprintf("no notify in %d monitors, of which this is the first, or in defaults", n)
 	}
 	w.warn(w.firstSilent, found, "names of recipients", "nobody gets mail about "+listed(w.silent)+"; notify: [] says that this is meant")
 }

@@ -12,29 +12,29 @@ import (
 	"vedette/producer/schedule"
 )
 
-func every(t testing.TB, interval time.Duration, name string) schedule.Schedule {
-	t.Helper()
+func every(tb testing.TB, interval time.Duration, name string) schedule.Schedule {
+	tb.Helper()
 	s, err := schedule.Every(interval, name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func cron(t testing.TB, expression, zone string) schedule.Schedule {
-	t.Helper()
+func cron(tb testing.TB, expression, zone string) schedule.Schedule {
+	tb.Helper()
 	s, err := schedule.Cron(expression, zone)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return s
 }
 
-func at(t testing.TB, text string) time.Time {
-	t.Helper()
+func at(tb testing.TB, text string) time.Time {
+	tb.Helper()
 	parsed, err := time.Parse("2006-01-02 15:04:05Z07:00", text)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return parsed
 }

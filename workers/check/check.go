@@ -31,14 +31,14 @@ package check
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"runtime/debug"
 	"time"
-
-	"crypto/x509"
 
 	"vedette/pipeline/job"
 )
@@ -110,9 +110,7 @@ func New(config Config) (*Checker, error) {
 		job.KindHTTP: c.http,
 		job.KindTCP:  c.tcp,
 	}
-	for kind, probe := range config.Probes {
-		c.probes[kind] = probe
-	}
+	maps.Copy(c.probes, config.Probes)
 	return c, nil
 }
 

@@ -30,11 +30,11 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func checker(t testing.TB, config check.Config) *check.Checker {
-	t.Helper()
+func checker(tb testing.TB, config check.Config) *check.Checker {
+	tb.Helper()
 	c, err := check.New(config)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return c
 }
@@ -44,12 +44,12 @@ func httpSpec(url string, timeout time.Duration, expect ...string) job.Spec {
 }
 
 // serve answers http requests until the test ends.
-func serve(t testing.TB, handler http.HandlerFunc) *httptest.Server {
-	t.Helper()
+func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
+	tb.Helper()
 	s := httptest.NewUnstartedServer(handler)
 	s.Config.ErrorLog = nil
 	s.Start()
-	t.Cleanup(s.Close)
+	tb.Cleanup(s.Close)
 	return s
 }
 
@@ -120,7 +120,7 @@ func TestOutcomesOfMisbehavingServers(t *testing.T) {
 		class job.Class
 		cause string
 	}{
-		{"refused", func(t *testing.T) string { return closedPort(t) }, job.ClassConnect, "connect refused"},
+		{"refused", closedPort, job.ClassConnect, "connect refused"},
 		{"no such host", func(*testing.T) string { return "http://nosuchhost.invalid" }, job.ClassDNS, "nosuchhost.invalid"},
 		{"silent after accepting", func(t *testing.T) string { return accept(t, silent) }, job.ClassTimeout, "waiting for the first byte"},
 		{"silent in the headers", func(t *testing.T) string { return accept(t, answer("HTTP/1.1 200 OK\r\nX: ", true)) }, job.ClassTimeout, "no answer within 300ms"},

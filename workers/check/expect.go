@@ -109,7 +109,7 @@ func (p *programs) get(kind, expression string) (*program, error) {
 	if known != nil {
 		return known, nil
 	}
-	made, err := p.compile(p.envs[kind], expression)
+	made, err := compile(p.envs[kind], expression)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,7 @@ func (p *programs) get(kind, expression string) (*program, error) {
 	return made, nil
 }
 
-func (p *programs) compile(env *cel.Env, expression string) (*program, error) {
+func compile(env *cel.Env, expression string) (*program, error) {
 	checked, issues := env.Compile(expression)
 	if issues.Err() != nil {
 		return nil, errors.New(firstIssue(issues))

@@ -199,7 +199,7 @@ func parseURL(raw string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	if err != nil {
 		// The parser's own words would repeat the URL, and a password in it.
-		return nil, fmt.Errorf("read URL: %s", innermost(err)) //nolint:errorlint // on purpose without the original
+		return nil, fmt.Errorf("read URL: %s", innermost(err))
 	}
 	target.Scheme = strings.ToLower(target.Scheme)
 	if target.Scheme != "http" && target.Scheme != "https" {

@@ -15,6 +15,20 @@ type Problem struct {
 	Message string
 }
 
+// Validator validates specs. It remembers the expressions that it has seen.
+type Validator struct {
+	programs *programs
+}
+
+// NewValidator makes a validator.
+func NewValidator() (*Validator, error) {
+	programs, err := newPrograms()
+	if err != nil {
+		return nil, fmt.Errorf("make validator: %w", err)
+	}
+	return &Validator{programs: programs}, nil
+}
+
 // Validate finds everything that is wrong with a spec, so that it can be told
 // to whoever writes it instead of being found out at each check.
 func (v *Validator) Validate(spec job.Spec) []Problem {
@@ -45,20 +59,6 @@ func (v *Validator) Validate(spec job.Spec) []Problem {
 		}
 	}
 	return problems
-}
-
-// Validator validates specs. It remembers the expressions that it has seen.
-type Validator struct {
-	programs *programs
-}
-
-// NewValidator makes a validator.
-func NewValidator() (*Validator, error) {
-	programs, err := newPrograms()
-	if err != nil {
-		return nil, fmt.Errorf("make validator: %w", err)
-	}
-	return &Validator{programs: programs}, nil
 }
 
 func httpProblems(h *job.HTTP) []string {

@@ -46,11 +46,11 @@ func (s *store) Update(_ context.Context, state job.State, revision uint64) (uin
 	return s.revision[state.Monitor], nil
 }
 
-func newEvaluator(t testing.TB, s *store) *evaluate.Evaluator {
-	t.Helper()
+func newEvaluator(tb testing.TB, s *store) *evaluate.Evaluator {
+	tb.Helper()
 	e, err := evaluate.New(evaluate.Config{Store: s, Now: func() time.Time { return start.Add(time.Hour) }})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return e
 }

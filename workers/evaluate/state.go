@@ -82,7 +82,8 @@ func fail(state job.State, result job.Result, m job.Monitor) Change {
 	}
 	state = begin(state, m)
 	state.Slot = result.Slot
-	if state.Failures++; state.Failures == 1 {
+	state.Failures++
+	if state.Failures == 1 {
 		state.FirstFailure = result.Slot
 	}
 	if state.Failures < max(1, m.FailureThreshold) {

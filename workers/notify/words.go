@@ -170,8 +170,11 @@ func took(outcome *job.Outcome) string {
 		name string
 		took job.Duration
 	}{
-		{"dns", outcome.Phases.DNS}, {"connect", outcome.Phases.Connect}, {"tls", outcome.Phases.TLS},
-		{"first byte", outcome.Phases.FirstByte}, {"transfer", outcome.Phases.Transfer},
+		{"dns", outcome.Phases.DNS},
+		{"connect", outcome.Phases.Connect},
+		{"tls", outcome.Phases.TLS},
+		{"first byte", outcome.Phases.FirstByte},
+		{"transfer", outcome.Phases.Transfer},
 	} {
 		if p.took > 0 {
 			phases = append(phases, p.name+" "+millis(p.took))

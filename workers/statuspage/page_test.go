@@ -73,7 +73,7 @@ func page(t *testing.T, config statuspage.Config) *statuspage.Page {
 func get(t *testing.T, p *statuspage.Page, path string) (int, string) {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	p.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, nil))
+	p.Handler().ServeHTTP(recorder, httptest.NewRequest(http.MethodGet, path, http.NoBody))
 	return recorder.Code, recorder.Body.String()
 }
 

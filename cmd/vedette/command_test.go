@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// vedette runs one command line in this process.
+func vedette(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = Main(t.Context(), args, &out, &errs)
+	return out.String(), errs.String(), code
+}
+
+func TestCheckSaysWhatIsUpAndWhy(t *testing.T) {
+	t.Parallel()
+	good := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer good.Close()
+	bad := httptest.NewServer(http.NotFoundHandler())
+	defer bad.Close()
+	closed := freeAddress(t)
+	cases := []struct {
+		name string
+		args []string
+		code int
+		says []string
+	}{
+		{"all up", []string{"check", good.URL, strings.TrimPrefix(good.URL, "http://")}, exitOK, []string{good.URL + " is UP! ("}},
+		{"some down", []string{"check", good.URL, bad.URL, closed}, exitDown, []string{
+			" is UP!", bad.URL + " is DOWN! (", "status: status 404 Not Found", closed + " is DOWN! (", "connect: connect refused",
+		}},
+		{"expectation", []string{"check", "--expect", "status == 404", bad.URL}, exitOK, []string{"is UP!"}},
+		{"failed expectation", []string{"check", "--expect", "status == 404", good.URL}, exitDown, []string{"expectation: expected status == 404, found status = 200"}},
+	}
+	for _, c := range cases {
+		stdout, stderr, code := vedette(t, c.args...)
+		if code != c.code || stderr != "" {
+			t.Errorf("%s: got code %d and %q on stderr, want %d and nothing", c.name, code, stderr, c.code)
+		}
+		for _, want := range c.says {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("%s: got %q, want %q in it", c.name, stdout, want)
+			}
+		}
+	}
+}
+
+func TestCheckAsJSONIsAnObjectForEachTarget(t *testing.T) {
+	t.Parallel()
+	good := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer good.Close()
+	stdout, _, code := vedette(t, "check", "--json", good.URL, freeAddress(t))
+	if code != exitDown {
+		t.Errorf("got code %d, want %d", code, exitDown)
+	}
+	decoder := json.NewDecoder(strings.NewReader(stdout))
+	healths := map[string]int{}
+	for decoder.More() {
+		var line struct{ Target, Health, Latency string }
+		if err := decoder.Decode(&line); err != nil || line.Target == "" || line.Latency == "" {
+			t.Fatalf("got %+v, %v from %s", line, err, stdout)
+		}
+		healths[line.Health]++
+	}
+	if healths["up"] != 1 || healths["down"] != 1 {
+		t.Errorf("got %v, want one up and one down", healths)
+	}
+}
+
+func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.yaml")
+	if err := os.WriteFile(bad, []byte("monitors:\n  - {name: a, htttp: x}\nrecipient: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cases := []struct {
+		args []string
+		says []string
+	}{
+		{[]string{"vaildate"}, []string{`unknown command "vaildate"`, `did you mean "validate"?`}},
+		{[]string{"check"}, []string{"requires at least 1 arg", "vedette check --help"}},
+		{[]string{"check", "--parallel", "0", "--timeout", "-1s", "ftp://x", "db:0"}, []string{"--parallel", "--timeout", `scheme "ftp"`, `port "0"`}},
+		{[]string{"check", "--expect", "statsu == 200", "http://x"}, []string{"undeclared reference", "statsu"}},
+		{[]string{"check", "--bogus", "x"}, []string{"unknown flag: --bogus", "hint: "}},
+		{[]string{"validate", bad}, []string{"bad.yaml:2:", `did you mean "http"?`, "bad.yaml:3:", `did you mean "recipients"?`}},
+		{[]string{"validate", filepath.Join(dir, "none.yaml")}, []string{"none.yaml", "no such file"}},
+		{[]string{"apply", bad}, []string{"bad.yaml:2:"}},
+		{[]string{"run", bad}, []string{"bad.yaml:2:"}},
+		{[]string{"run", "--log-level", "loud", bad}, []string{`found "loud"`}},
+		{[]string{"bench", "--monitors", "0"}, []string{"1 monitor or more"}},
+	}
+	for _, c := range cases {
+		stdout, stderr, code := vedette(t, c.args...)
+		if code != exitInvalid || stdout != "" {
+			t.Errorf("%v: got code %d and %q on stdout, want %d and nothing", c.args, code, stdout, exitInvalid)
+		}
+		for _, want := range c.says {
+			if !strings.Contains(stderr, want) {
+				t.Errorf("%v: got %q, want %q in it", c.args, stderr, want)
+			}
+		}
+	}
+}
+
+func TestValidateSaysThatTheDemoIsGood(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := vedette(t, "validate", filepath.Join("..", "..", "testdata", "demo.yaml"))
+	if code != exitOK || !strings.Contains(stdout, "2 monitors, 1 recipient") || stderr != "" {
+		t.Errorf("got %d %q %q", code, stdout, stderr)
+	}
+}
+
+func TestMistakesInExpectationsAreFoundWhereTheyStand(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "monitors.yaml")
+	text := "monitors:\n  - name: a\n    http: http://example.org\n    expect:\n      - status == 200\n      - statsu == 200\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := vedette(t, "validate", file); code != exitInvalid || !strings.Contains(stderr, ":6:9: monitors[0].expect[1]") {
+		t.Errorf("got %d %s, want the line of the expression", code, stderr)
+	}
+}
+
+func TestCommandsWithoutAnInstanceSayHowToStartOne(t *testing.T) {
+	t.Parallel()
+	demo := filepath.Join("..", "..", "testdata", "demo.yaml")
+	nobody := "nats://" + freeAddress(t)
+	for _, args := range [][]string{
+		{"env", "--data", t.TempDir()}, {"apply", "--data", t.TempDir(), demo},
+	} {
+		if os.Getenv("NATS_URL") != "" {
+			t.Fatal("got NATS_URL set in the environment of the tests, want it unset: it names an instance")
+		}
+		_, stderr, code := vedette(t, args...)
+		if code != exitFailed || !strings.Contains(stderr, "vedette run FILE") {
+			t.Errorf("%v: got %d %s, want a hint", args, code, stderr)
+		}
+	}
+	if stdout, _, code := vedette(t, "env", "--nats", nobody); code != exitOK || stdout != "export NATS_URL="+nobody+"\n" {
+		t.Errorf("got %d %s, want what was said", code, stdout)
+	}
+}
+
+func TestHelpHasExamplesForEveryCommand(t *testing.T) {
+	t.Parallel()
+	for _, cmd := range rootCommand(&bytes.Buffer{}, &bytes.Buffer{}).Commands() {
+		if cmd.Example == "" || cmd.Long == "" || cmd.Short == "" {
+			t.Errorf("%s: got no example or no description, want both", cmd.Name())
+		}
+	}
+	if stdout, _, code := vedette(t); code != exitOK || !strings.Contains(stdout, "Usage:") {
+		t.Errorf("got %d %s, want the help", code, stdout)
+	}
+	if stdout, _, code := vedette(t, "completion", "bash"); code != exitOK || !strings.Contains(stdout, "__start_vedette") {
+		t.Errorf("got %d, want a completion script", code)
+	}
+}
+
+func TestBenchPrintsItsFigures(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, code := vedette(t, "bench", "--monitors", "50", "--interval", "1s", "--for", "2s")
+	if code != exitOK || !strings.Contains(stdout, "ratio") || !strings.Contains(stdout, "0 missed") {
+		t.Errorf("got %d %s %s", code, stdout, stderr)
+	}
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// recipients are who should hear of everything, once.
+func recipients() []string {
+	return []string{"ops@example.org", "boss@example.org", "night@example.org"}
+}
+
+func watching(x *target, box *inbox) string {
+	return fmt.Sprintf(`
+recipients:
+  day: [ops@example.org, boss@example.org]
+  night: night@example.org
+mail: {from: vedette@example.org, relays: [%s]}
+defaults: {interval: 1s, timeout: 800ms, failure_threshold: 2, success_threshold: 2, notify: [day, night]}
+monitors:
+  - {name: website, http: %q}
+`, box.relay(), x.url)
+}
+
+// everybodyHas tells whether each recipient got mails of a kind.
+func everybodyHas(box *inbox, kind string) bool {
+	for _, address := range recipients() {
+		if box.count(address, kind) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// The promise of the whole program: whatever happens to the process, each
+// recipient gets one mail for each transition.
+func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	r := newInstance(t, watching(x, box))
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	killSometimes := func() {
+		for range 5 {
+			// The point is to hit any moment: it is what is tested.
+			<-time.After(time.Duration(random.IntN(2500)) * time.Millisecond)
+			r.kill()
+			r.start()
+		}
+	}
+	r.start()
+	r.ready()
+	eventually(t, "an up website", func() bool { return r.health("website") == "up" })
+	x.setIll(true)
+	killSometimes()
+	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	x.setIll(false)
+	killSometimes()
+	eventually(t, "an UP mail for everybody", func() bool { return everybodyHas(box, "[UP]") })
+	r.ready()
+	r.stop()
+
+	// Once more from the beginning: nothing is announced again.
+	r.start()
+	r.ready()
+	eventually(t, "an up website after the restart", func() bool { return r.health("website") == "up" })
+	r.stop()
+	for _, address := range recipients() {
+		for _, kind := range []string{"[DOWN]", "[UP]"} {
+			if got := box.count(address, kind); got != 1 {
+				t.Errorf("%s: got %d mails %s, want 1", address, got, kind)
+			}
+		}
+	}
+}
+
+func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	r := newInstance(t, watching(x, box))
+	r.start()
+	r.ready()
+
+	more := watching(x, box) + fmt.Sprintf("  - {name: second, http: %q}\n", x.url)
+	r.write(more)
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "an up second monitor", func() bool { return r.health("second") == "up" })
+
+	r.write(more + "  - {name: third, htp: x}\n")
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a refusal", func() bool { return strings.Contains(r.output.String(), "was not applied") })
+	if got := r.health("second"); got != "up" {
+		t.Errorf("got %q after a file with a mistake, want everything as before", got)
+	}
+
+	file := filepath.Join(r.dir, "other.yaml")
+	if err := os.WriteFile(file, []byte(watching(x, box)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if output, code := r.vedette("apply", "--dry-run", file); code != 0 || !strings.Contains(output, "- second") || !strings.Contains(output, "would apply") {
+		t.Errorf("got %d %s, want what would be removed", code, output)
+	}
+	if output, code := r.vedette("apply", file); code != 0 || !strings.Contains(output, "1 removed, 3 unchanged") {
+		t.Errorf("got %d %s, want one removed", code, output)
+	}
+	eventually(t, "no second monitor", func() bool { return r.health("second") == "" })
+	if got := r.health("website"); got != "up" {
+		t.Errorf("got %q, want the other monitor undisturbed", got)
+	}
+	if output, code := r.vedette("env"); code != 0 || !strings.HasPrefix(output, "export NATS_URL=nats://vedette:") {
+		t.Errorf("got %d %s, want the address", code, output)
+	}
+	r.stop()
+}
+
+func TestRemovedMonitorThatIsDownIsToldOnce(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	x.setIll(true)
+	r := newInstance(t, watching(x, box))
+	r.start()
+	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	r.write(strings.Split(watching(x, box), "monitors:")[0] + "monitors: []\n")
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a REMOVED mail for everybody", func() bool { return everybodyHas(box, "[REMOVED]") })
+	r.stop()
+}
+
+func TestSecondInstanceOverTheSameDataIsRefused(t *testing.T) {
+	t.Parallel()
+	r := newInstance(t, "monitors: []\n")
+	r.start()
+	r.ready()
+	output, code := r.vedette("run", "--http", freeAddress(t), "--nats-listen", "127.0.0.1:0", r.file)
+	if code != exitFailed || !strings.Contains(output, "in use by another process") || !strings.Contains(output, "hint: ") {
+		t.Errorf("got %d %s, want a refusal with a hint", code, output)
+	}
+	output, code = r.vedette("run", "--http", r.http, "--data", "other", r.file)
+	if code != exitFailed || !strings.Contains(output, "address already in use") || !strings.Contains(output, "--http") {
+		t.Errorf("got %d %s, want a taken address with a hint", code, output)
+	}
+	r.stop()
+}

@@ -1,0 +1,62 @@
+package mail
+
+import (
+	"testing"
+	"time"
+)
+
+func TestRestGrowsToItsLimit(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		class    Class
+		failures int
+		want     time.Duration
+	}{
+		{ClassRelay, 1, time.Second},
+		{ClassRelay, 2, 2 * time.Second},
+		{ClassRelay, 5, 16 * time.Second},
+		{ClassRelay, 6, 30 * time.Second},
+		{ClassRelay, 1000, 30 * time.Second},
+		{ClassConfig, 1, time.Minute},
+		{ClassConfig, 5, 16 * time.Minute},
+		{ClassConfig, 6, 30 * time.Minute},
+	}
+	for _, c := range cases {
+		if got := restAfter(c.class, c.failures); got != c.want {
+			t.Errorf("%s after %d: got %s, want %s", c.class, c.failures, got, c.want)
+		}
+	}
+}
+
+func TestRestingRelayIsTriedByOneAtATime(t *testing.T) {
+	t.Parallel()
+	var r rest
+	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	at := func(s float64) time.Time { return start.Add(time.Duration(s * float64(time.Second))) }
+	away := Verdict{Class: ClassRelay, Stage: StageConnect, Reply: Reply{Code: 421, Text: "full"}}
+	admitted := func(s float64, want bool) {
+		t.Helper()
+		if wait, _ := r.admit(at(s)); (wait == 0) != want {
+			t.Errorf("at %.1f s: got a wait of %s, want admitted %t", s, wait, want)
+		}
+	}
+	admitted(0, true) // three at once
+	admitted(0, true)
+	admitted(0, true)
+	for i := range 3 {
+		if wait, first := r.failed(at(0), at(0.1), away); first != (i == 0) || wait != time.Second {
+			t.Errorf("failure %d: got %s, first %t, want one rest of 1 s for the three", i, wait, first)
+		}
+	}
+	admitted(1, false)
+	admitted(1.1, true) // tries
+	admitted(1.2, false)
+	r.abandoned()
+	admitted(1.3, true) // tries in its place
+	r.failed(at(1.3), at(1.4), away)
+	admitted(3.3, false)
+	admitted(3.4, true)
+	r.succeeded()
+	admitted(3.5, true)
+	admitted(3.5, true)
+}

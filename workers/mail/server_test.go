@@ -1,0 +1,268 @@
+package mail_test
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vedette/workers/mail"
+)
+
+// The actions that a script may name in place of a reply.
+const (
+	silence  = "!silence"    // say nothing until the client goes
+	hangUp   = "!hang up"    // close the connection
+	readABit = "!read a bit" // accept DATA, read a little, close the connection
+)
+
+// script is a relay that says what a test wants it to say. A command that it
+// does not name gets the reply of a relay that takes everything.
+type script map[string]string
+
+// "MAIL 2" names the second MAIL of a connection.
+func (s script) reply(verb string, nth int) string {
+	if said, ok := s[fmt.Sprintf("%s %d", verb, nth)]; ok {
+		return said
+	}
+	if said, ok := s[verb]; ok {
+		return said
+	}
+	switch verb {
+	case "greeting":
+		return "220 relay.test ESMTP"
+	case "EHLO":
+		return "250-relay.test\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES"
+	case "DATA":
+		return "354 go ahead"
+	case ".":
+		return "250 2.0.0 queued as 1"
+	case "QUIT":
+		return "221 bye"
+	default:
+		return "250 2.0.0 ok"
+	}
+}
+
+// relay is a scripted relay that listens.
+type relay struct {
+	host string
+	port int
+
+	mu          sync.Mutex
+	news        sync.Cond // something was heard
+	connections int
+	heard       []string // command lines of all connections
+	bodies      []string
+}
+
+// serveScripts starts a relay; the n-th connection follows the n-th script,
+// those after the last follow the last.
+func serveScripts(t *testing.T, certificate *tls.Certificate, scripts ...script) *relay {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &relay{host: "127.0.0.1", port: listener.Addr().(*net.TCPAddr).Port}
+	r.news.L = &r.mu
+	var group sync.WaitGroup
+	var open sync.Map
+	group.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			open.Store(conn, true)
+			n := r.connected()
+			group.Go(func() {
+				defer conn.Close()
+				r.talk(conn, certificate, scripts[min(n, len(scripts))-1])
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = listener.Close()
+		open.Range(func(conn, _ any) bool { return conn.(net.Conn).Close() != nil || true })
+		group.Wait()
+	})
+	return r
+}
+
+func (r *relay) connected() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.connections++
+	return r.connections
+}
+
+func (r *relay) note(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.heard = append(r.heard, line)
+	r.news.Broadcast()
+}
+
+// await returns when a command was heard.
+func (r *relay) await(verb string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for !slices.ContainsFunc(r.heard, func(line string) bool { return strings.HasPrefix(line, verb) }) {
+		r.news.Wait()
+	}
+}
+
+// commands returns the verbs that were heard so far.
+func (r *relay) commands() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var verbs []string
+	for _, line := range r.heard {
+		verb, _, _ := strings.Cut(line, " ")
+		verbs = append(verbs, verb)
+	}
+	return verbs
+}
+
+func (r *relay) lines() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.heard)
+}
+
+func (r *relay) received() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.bodies)
+}
+
+func (r *relay) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.connections
+}
+
+// talk follows a script until the client or the script has enough.
+func (r *relay) talk(conn net.Conn, certificate *tls.Certificate, s script) {
+	reader := bufio.NewReader(conn)
+	times := map[string]int{}
+	reply := func(verb string) string {
+		times[verb]++
+		return s.reply(verb, times[verb])
+	}
+	if !act(conn, reader, reply("greeting")) {
+		return
+	}
+	for {
+		line, err := reader.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimRight(line, "\r\n")
+		r.note(line)
+		verb, _, _ := strings.Cut(strings.ToUpper(line), " ")
+		said := reply(verb)
+		if !act(conn, reader, said) {
+			return
+		}
+		switch {
+		case verb == "STARTTLS" && certificate != nil:
+			conn = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*certificate}})
+			reader = bufio.NewReader(conn)
+		case verb == "DATA" && strings.HasPrefix(said, "354"):
+			if !r.readBody(reader) || !act(conn, reader, reply(".")) {
+				return
+			}
+		case verb == "QUIT":
+			return
+		}
+	}
+}
+
+func (r *relay) readBody(reader *bufio.Reader) bool {
+	var body strings.Builder
+	for {
+		line, err := reader.ReadString('\n')
+		if err != nil {
+			return false
+		}
+		if line == ".\r\n" {
+			break
+		}
+		body.WriteString(line)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.bodies = append(r.bodies, body.String())
+	return true
+}
+
+// act replies, and reports whether the dialogue goes on.
+func act(conn net.Conn, reader *bufio.Reader, reply string) bool {
+	switch reply {
+	case silence:
+		_, _ = io.Copy(io.Discard, reader)
+		return false
+	case hangUp:
+		return false
+	case readABit:
+		_, _ = fmt.Fprint(conn, "354 go ahead\r\n")
+		_, _ = io.CopyN(io.Discard, reader, 1000)
+		return false
+	}
+	_, err := fmt.Fprint(conn, reply+"\r\n")
+	return err == nil
+}
+
+// certify makes a certificate for 127.0.0.1, and the pool that trusts it.
+func certify(t *testing.T) (*tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+}
+
+// newSender returns a sender that is closed before the relay is.
+func newSender(tb testing.TB, config mail.Config) *mail.Sender {
+	tb.Helper()
+	config.From, config.Hello = "vedette@example.com", "worker.test"
+	s, err := mail.New(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(s.Close)
+	return s
+}
+
+func (r *relay) plain() mail.Relay {
+	return mail.Relay{Host: r.host, Port: r.port, TLS: mail.TLSNone}
+}

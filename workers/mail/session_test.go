@@ -1,0 +1,448 @@
+package mail_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+
+	"vedette/pipeline/job"
+	"vedette/workers/mail"
+)
+
+// house is a real SMTP server that takes every mail.
+type house struct {
+	host string
+	port int
+	// hold is called for each mail before it is accepted.
+	hold func()
+
+	mu       sync.Mutex
+	sessions int // since the start
+	open     int
+	most     int // open at once
+	got      []letter
+}
+
+type letter struct{ from, to, body string }
+
+func (h *house) NewSession(*smtp.Conn) (smtp.Session, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sessions++
+	h.open++
+	h.most = max(h.most, h.open)
+	return &visit{house: h}, nil
+}
+
+func (h *house) letters() []letter {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.got
+}
+
+type visit struct {
+	house  *house
+	letter letter
+}
+
+func (*visit) AuthMechanisms() []string { return []string{sasl.Plain, sasl.Login} }
+
+func (*visit) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, username, password string) error {
+		if username != "me" || password != "s3cret" {
+			return smtp.ErrAuthFailed
+		}
+		return nil
+	}), nil
+}
+
+func (v *visit) Mail(from string, _ *smtp.MailOptions) error {
+	v.letter = letter{from: from}
+	return nil
+}
+
+func (v *visit) Rcpt(to string, _ *smtp.RcptOptions) error {
+	v.letter.to = to
+	return nil
+}
+
+func (v *visit) Data(r io.Reader) error {
+	body, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	if v.house.hold != nil {
+		v.house.hold()
+	}
+	v.house.mu.Lock()
+	defer v.house.mu.Unlock()
+	v.letter.body = string(body)
+	v.house.got = append(v.house.got, v.letter)
+	return nil
+}
+
+func (*visit) Reset() {}
+
+func (v *visit) Logout() error {
+	v.house.mu.Lock()
+	defer v.house.mu.Unlock()
+	v.house.open--
+	return nil
+}
+
+type noLog struct{}
+
+func (noLog) Printf(string, ...any) {}
+func (noLog) Println(...any)        {}
+
+// openHouse starts a real server; with a certificate it offers STARTTLS, and
+// with implicit it speaks TLS from the first byte.
+func openHouse(tb testing.TB, h *house, certificate *tls.Certificate, implicit bool) *house {
+	tb.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	h.host, h.port = "127.0.0.1", listener.Addr().(*net.TCPAddr).Port
+	server := smtp.NewServer(h)
+	server.Domain, server.ErrorLog = "house.test", noLog{}
+	if certificate != nil {
+		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}}
+	}
+	if implicit {
+		listener = tls.NewListener(listener, server.TLSConfig)
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	tb.Cleanup(func() {
+		_ = server.Close()
+		<-served
+	})
+	return h
+}
+
+func (h *house) plain() mail.Relay {
+	return mail.Relay{Host: h.host, Port: h.port, TLS: mail.TLSNone}
+}
+
+func mustSend(t *testing.T, s *mail.Sender, id string) mail.Receipt {
+	t.Helper()
+	receipt, err := s.Send(t.Context(), order(id), stored)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return receipt
+}
+
+func TestMailArrivesAsItWasBuiltInEachMode(t *testing.T) {
+	t.Parallel()
+	certificate, trusted := certify(t)
+	for _, mode := range []string{mail.TLSStartTLS, mail.TLSImplicit, mail.TLSNone} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			offered := certificate
+			if mode == mail.TLSNone {
+				offered = nil
+			}
+			h := openHouse(t, &house{}, offered, mode == mail.TLSImplicit)
+			relay := mail.Relay{Host: h.host, Port: h.port, TLS: mode, RootCAs: trusted}
+			if mode != mail.TLSNone {
+				relay.Username, relay.Password = "me", "s3cret"
+			}
+			receipt := mustSend(t, newSender(t, mail.Config{Relays: []mail.Relay{relay}}), "m1")
+			if receipt.Relay != fmt.Sprintf("127.0.0.1:%d", h.port) || !strings.HasPrefix(receipt.Reply, "250 2.0.0 OK") {
+				t.Errorf("got receipt %+v", receipt)
+			}
+			want := letter{"vedette@example.com", "ops@example.org", string(build(t, order("m1")).Bytes)}
+			// The default sender has a name in build, and none in newSender.
+			want.body = strings.Replace(want.body, `"Vedette" <vedette@example.com>`, "<vedette@example.com>", 1)
+			if got := h.letters(); len(got) != 1 || got[0] != want {
+				t.Errorf("got %+v, want %+v once", got, want)
+			}
+		})
+	}
+}
+
+func TestWrongPasswordIsRefusedByARealServer(t *testing.T) {
+	t.Parallel()
+	certificate, trusted := certify(t)
+	h := openHouse(t, &house{}, certificate, false)
+	relay := mail.Relay{Host: h.host, Port: h.port, RootCAs: trusted, Username: "me", Password: "wr0ng"}
+	_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay}}).Send(t.Context(), order("m1"), stored)
+	failed, ok := errors.AsType[*mail.Error](err)
+	if !ok || failed.Class != mail.ClassConfig || failed.Reply.Code != 535 || strings.Contains(err.Error(), "wr0ng") {
+		t.Errorf("got %v, want 535 of class config", err)
+	}
+}
+
+func TestManyMailsShareOneSession(t *testing.T) {
+	t.Parallel()
+	h := openHouse(t, &house{}, nil, false)
+	s := newSender(t, mail.Config{Relays: []mail.Relay{h.plain()}, PerSession: 10})
+	for n := range 25 {
+		mustSend(t, s, fmt.Sprintf("m%d", n))
+	}
+	s.Close()
+	if len(h.letters()) != 25 || h.sessions != 3 {
+		t.Errorf("got %d mails on %d sessions, want 25 on 3 of 10 each", len(h.letters()), h.sessions)
+	}
+}
+
+func TestMailAfterARefusedOneSucceedsOnTheSameSession(t *testing.T) {
+	t.Parallel()
+	relay := serveScripts(t, nil, script{"RCPT": "550 5.1.1 no such user"})
+	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
+	for range 3 {
+		if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.Fate(err)) != "dead permanent" {
+			t.Fatalf("got %v, want it refused for good", err)
+		}
+	}
+	if got := strings.Join(relay.commands(), " "); got != "EHLO MAIL RCPT RSET MAIL RCPT RSET MAIL RCPT RSET" || relay.count() != 1 {
+		t.Errorf("got %q on %d connections, want each refusal followed by RSET on one", got, relay.count())
+	}
+}
+
+func TestManyMailsAtOnceUseNoMoreSessionsThanAllowed(t *testing.T) {
+	t.Parallel()
+	var inside sync.WaitGroup
+	inside.Add(4)
+	turn := make(chan int, 20)
+	for n := range 20 {
+		turn <- n
+	}
+	h := &house{hold: func() {
+		if n := <-turn; n < 4 {
+			inside.Done()
+		}
+		inside.Wait() // until four mails are under way at once
+	}}
+	openHouse(t, h, nil, false)
+	s := newSender(t, mail.Config{Relays: []mail.Relay{h.plain()}})
+	var group sync.WaitGroup
+	for n := range 20 {
+		group.Go(func() {
+			if _, err := s.Send(t.Context(), order(fmt.Sprintf("m%d", n)), stored); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	s.Close()
+	if len(h.letters()) != 20 || h.most != 4 || h.sessions != 4 {
+		t.Errorf("got %d mails on %d sessions, %d at once, want 20 on 4", len(h.letters()), h.sessions, h.most)
+	}
+}
+
+func TestKeptSessionThatTheRelayHasEndedIsDialledAgainForFree(t *testing.T) {
+	t.Parallel()
+	for name, second := range map[string]string{
+		"without a word": hangUp, "with 421": "421 4.4.2 idle too long", "with 503": "503 5.5.1 who are you?",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			// The first connection takes one mail and ends at the second.
+			relay := serveScripts(t, nil, script{"MAIL 2": second}, script{})
+			s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
+			mustSend(t, s, "m1")
+			mustSend(t, s, "m2")
+			mustSend(t, s, "m3")
+			if relay.count() != 2 || len(relay.received()) != 3 {
+				t.Errorf("got %d mails on %d connections, want 3 on 2", len(relay.received()), relay.count())
+			}
+		})
+	}
+}
+
+func TestKeptSessionIsDialledAgainOnceOnly(t *testing.T) {
+	t.Parallel()
+	relay := serveScripts(t, nil, script{"MAIL 2": hangUp}, script{"MAIL": hangUp}, script{})
+	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
+	mustSend(t, s, "m1")
+	_, err := s.Send(t.Context(), order("m2"), stored)
+	if got := fateOf(mail.Fate(err)); got != "free true" || relay.count() != 2 {
+		t.Errorf("got %q after %d connections, want the job back after 2", got, relay.count())
+	}
+}
+
+func TestMailThatMayHaveArrivedIsNotSentAgainInTheSameAttempt(t *testing.T) {
+	t.Parallel()
+	lossy := serveScripts(t, nil, script{"MAIL 2": "250 ok", ". 2": hangUp}, script{})
+	spare := serveScripts(t, nil, script{})
+	s := newSender(t, mail.Config{Relays: []mail.Relay{lossy.plain(), spare.plain()}})
+	mustSend(t, s, "m1")
+	_, err := s.Send(t.Context(), order("m2"), stored)
+	if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassUnknown {
+		t.Errorf("got %v, want class unknown", err)
+	}
+	if lossy.count() != 1 || spare.count() != 0 {
+		t.Errorf("got %d and %d connections, want no other attempt", lossy.count(), spare.count())
+	}
+}
+
+func TestNextRelayIsUsedWhenOneIsOfNoUse(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name  string
+		first script
+		next  bool
+	}{
+		{"full", script{"greeting": "421 too many"}, true},
+		{"blocking", script{"greeting": "554 no"}, true},
+		{"lost before the body", script{"RCPT": hangUp}, true},
+		{"refusing for now", script{"RCPT": "450 4.2.0 later"}, false},
+		{"refusing for good", script{"RCPT": "550 5.1.1 no"}, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			first, second := serveScripts(t, nil, c.first), serveScripts(t, nil, script{})
+			s := newSender(t, mail.Config{Relays: []mail.Relay{first.plain(), second.plain()}})
+			receipt, err := s.Send(t.Context(), order("m1"), stored)
+			if (err == nil) != c.next || len(second.received()) == 1 != c.next {
+				t.Errorf("got %+v, %v, want the next relay to be used: %t", receipt, err, c.next)
+			}
+		})
+	}
+}
+
+func TestRelayThatIsOfNoUseRestsBeforeItIsDialledAgain(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		greeting string
+		least    time.Duration
+	}{{"554 5.7.1 blocked", 50 * time.Second}, {"421 too many", 500 * time.Millisecond}} {
+		relay := serveScripts(t, nil, script{"greeting": c.greeting})
+		s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
+		for range 20 {
+			_, err := s.Send(t.Context(), order("m1"), stored)
+			failed, ok := errors.AsType[*mail.Error](err)
+			if !ok || failed.After < c.least/2 || !strings.Contains(err.Error(), c.greeting) {
+				t.Fatalf("got %v after %s, want the relay's words and a wait", err, failed.After)
+			}
+		}
+		if relay.count() != 1 {
+			t.Errorf("%s: got %d connections for 20 mails, want 1", c.greeting, relay.count())
+		}
+	}
+}
+
+func TestMailWaitsForABusySessionAsLongAsItsContext(t *testing.T) {
+	t.Parallel()
+	relay := serveScripts(t, nil, script{".": silence})
+	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}, Sessions: 1})
+	held, release := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { _, _ = s.Send(held, order("m1"), stored) })
+	relay.await("DATA") // the first mail holds the only session
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := s.Send(ctx, order("m2"), stored)
+	if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassRelay || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v, want class relay and the context's end", err)
+	}
+	release()
+	group.Wait()
+	if relay.count() != 1 {
+		t.Errorf("got %d connections, want 1", relay.count())
+	}
+}
+
+func TestIdleSessionTakesLeave(t *testing.T) {
+	t.Parallel()
+	relay := serveScripts(t, nil, script{})
+	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}, Idle: 20 * time.Millisecond})
+	mustSend(t, s, "m1")
+	relay.await("QUIT")
+	mustSend(t, s, "m2")
+	if relay.count() != 2 {
+		t.Errorf("got %d connections, want 2", relay.count())
+	}
+}
+
+func TestServeEndsTheSessionsAndMayBeCalledAgain(t *testing.T) {
+	t.Parallel()
+	h := openHouse(t, &house{}, nil, false)
+	s := newSender(t, mail.Config{Relays: []mail.Relay{h.plain()}})
+	for round := range 2 {
+		ctx, cancel := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- s.Serve(ctx) }()
+		mustSend(t, s, "m1")
+		cancel()
+		if err := <-served; err != nil {
+			t.Fatal(err)
+		}
+		mustSend(t, s, "m2") // after the end a mail still goes out, on a session of its own
+		if round == 0 && h.sessions != 2 {
+			t.Errorf("got %d sessions, want 2", h.sessions)
+		}
+	}
+}
+
+func TestSettingsThatCannotWorkAreNamed(t *testing.T) {
+	t.Parallel()
+	good := mail.Relay{Host: "relay.example.org"}
+	cases := []struct {
+		name   string
+		config mail.Config
+		says   string
+	}{
+		{"no relay", mail.Config{From: "a@example.org"}, "relays"},
+		{"no sender", mail.Config{Relays: []mail.Relay{good}}, "from"},
+		{"no host", mail.Config{From: "a@example.org", Relays: []mail.Relay{{}}}, "relay 1: host"},
+		{"a socket", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "unix:///run/x"}}}, "host"},
+		{"a port too high", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "h", Port: 70000}}}, "port"},
+		{"an unknown mode", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "h", TLS: "maybe"}}}, "tls"},
+		{"a password alone", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "h", Password: "s3cret"}}}, "username"},
+		{"a password in clear text", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "h", TLS: "none", Username: "me", Password: "s3cret"}}}, "clear text"},
+		{"a command in hello", mail.Config{From: "a@example.org", Relays: []mail.Relay{good}, Hello: "a\r\nMAIL"}, "hello"},
+		{"a negative limit", mail.Config{From: "a@example.org", Relays: []mail.Relay{good}, Sessions: -1}, "negative"},
+	}
+	for _, c := range cases {
+		_, err := mail.New(c.config)
+		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("%s: got %v, want an error that says %q", c.name, err, c.says)
+		}
+	}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		shown := fmt.Sprintf(format, mail.Config{Relays: []mail.Relay{{Host: "h", Port: 25, Password: "s3cret"}}})
+		if strings.Contains(shown, "s3cret") {
+			t.Errorf("%s shows the password: %s", format, shown)
+		}
+	}
+}
+
+func BenchmarkSend(b *testing.B) {
+	h := openHouse(b, &house{}, nil, false)
+	s := newSender(b, mail.Config{Relays: []mail.Relay{h.plain()}, Sessions: 8, PerSession: 1 << 30})
+	m := job.Mail{ID: "m1", To: "ops@example.org", Subject: "[DOWN] website", Text: strings.Repeat("It is down.\n", 80), HTML: strings.Repeat("<p>It is down.</p>\n", 60)}
+	b.SetParallelism(4)
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := s.Send(b.Context(), m, stored); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
+}
+
+func BenchmarkBuild(b *testing.B) {
+	m := order("m1")
+	for b.Loop() {
+		if _, err := mail.Build(m, defaults); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package mail_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vedette/pipeline/job"
+	"vedette/workers/mail"
+)
+
+// ledger is a ledger in memory that can be away.
+type ledger struct {
+	mu      sync.Mutex
+	sent    map[string]job.Sent
+	written []job.Sent
+	// readFails and writeFails are how often each still fails; writeFrom is the
+	// write with which failing begins.
+	readFails, writeFails, writeFrom int
+	writes                           int
+}
+
+var errAway = errors.New("ledger is away")
+
+func (l *ledger) Sent(_ context.Context, id string) (job.Sent, bool, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.readFails > 0 {
+		l.readFails--
+		return job.Sent{}, false, errAway
+	}
+	sent, ok := l.sent[id]
+	return sent, ok, nil
+}
+
+func (l *ledger) Mark(ctx context.Context, sent job.Sent) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.writes++
+	if l.writes > l.writeFrom && l.writeFails > 0 {
+		l.writeFails--
+		return errAway
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if l.sent == nil {
+		l.sent = map[string]job.Sent{}
+	}
+	l.sent[sent.ID] = sent
+	l.written = append(l.written, sent)
+	return nil
+}
+
+// carrier is a transport that does what a test says.
+type carrier func(ctx context.Context, m job.Mail) (mail.Receipt, error)
+
+func (c carrier) Send(ctx context.Context, m job.Mail, _ time.Time) (mail.Receipt, error) {
+	return c(ctx, m)
+}
+
+// counting takes every mail, and counts.
+func counting(n *int) carrier {
+	return func(context.Context, job.Mail) (mail.Receipt, error) {
+		*n++
+		return mail.Receipt{Relay: "relay:25", Reply: "250 ok"}, nil
+	}
+}
+
+var now = stored.Add(time.Hour)
+
+func newWorker(t *testing.T, via mail.Transport, l mail.Ledger) *mail.Worker {
+	t.Helper()
+	w, err := mail.NewWorker(mail.WorkerConfig{Transport: via, Ledger: l, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestDeliveredMailIsRecordedAndNotSentAgain(t *testing.T) {
+	t.Parallel()
+	var l ledger
+	var sent int
+	w := newWorker(t, counting(&sent), &l)
+	for range 2 {
+		if err := w.Handle(t.Context(), order("m1"), stored); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := []job.Sent{
+		{V: 1, ID: "m1", At: now},
+		{V: 1, ID: "m1", Done: true, At: now, Relay: "relay:25", Reply: "250 ok"},
+	}
+	if diff := cmp.Diff(want, l.written); diff != "" || sent != 1 {
+		t.Errorf("got sent %d times, want once; ledger (-want +got):\n%s", sent, diff)
+	}
+	if diff := cmp.Diff(map[mail.Class]uint64{mail.ClassDelivered: 1}, w.Outcomes()); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+}
+
+func TestMailThatWasBegunIsSentAgain(t *testing.T) {
+	t.Parallel()
+	l := ledger{sent: map[string]job.Sent{"m1": {V: 1, ID: "m1", At: stored}}}
+	var sent int
+	if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
+		t.Errorf("got %v, sent %d times, want once", err, sent)
+	}
+}
+
+func TestMailThatIsNoLongerWantedIsNotSent(t *testing.T) {
+	t.Parallel()
+	done := map[string]job.Sent{"m1": {V: 1, ID: "m1", Done: true, At: stored}}
+	cases := []struct {
+		name     string
+		notAfter time.Time
+		known    map[string]job.Sent
+		fate     string
+		sent     int
+	}{
+		{"wanted for ever", time.Time{}, nil, "done", 1},
+		{"wanted still", now.Add(time.Second), nil, "done", 1},
+		{"wanted until now", now, nil, "done", 1},
+		{"no longer wanted", now.Add(-time.Second), nil, "dead expired", 0},
+		{"sent in time and seen again", now.Add(-time.Second), done, "done", 0},
+	}
+	for _, c := range cases {
+		var sent int
+		m := order("m1")
+		m.NotAfter = c.notAfter
+		err := newWorker(t, counting(&sent), &ledger{sent: c.known}).Handle(t.Context(), m, stored)
+		if fateOf(err) != c.fate || sent != c.sent {
+			t.Errorf("%s: got %v, sent %d, want %q and %d", c.name, err, sent, c.fate, c.sent)
+		}
+	}
+}
+
+func TestLedgerThatIsAwayCostsNoAttemptAndSendsNothing(t *testing.T) {
+	t.Parallel()
+	for name, l := range map[string]*ledger{"at reading": {readFails: 1}, "at writing": {writeFails: 1}} {
+		var sent int
+		w := newWorker(t, counting(&sent), l)
+		if err := w.Handle(t.Context(), order("m1"), stored); fateOf(err) != "free true" || !errors.Is(err, errAway) || sent != 0 {
+			t.Errorf("%s: got %v, sent %d, want the job back unsent", name, err, sent)
+		}
+		if err := w.Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
+			t.Errorf("%s, back again: got %v, sent %d, want once", name, err, sent)
+		}
+	}
+}
+
+func TestDeliveredMailIsDoneEvenIfItCannotBeRecorded(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name        string
+		fails       int
+		recorded    bool
+		least, most time.Duration
+	}{
+		{"ledger away for a moment", 3, true, time.Second, 2 * time.Second},
+		{"ledger away for good", 1 << 30, false, 5 * time.Second, 10 * time.Second},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := ledger{writeFrom: 1, writeFails: c.fails}
+				var sent int
+				began := time.Now()
+				if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
+					t.Errorf("got %v, sent %d, want done once", err, sent)
+				}
+				if took := time.Since(began); took < c.least || took > c.most {
+					t.Errorf("took %s, want %s to %s", took, c.least, c.most)
+				}
+				if l.sent["m1"].Done != c.recorded {
+					t.Errorf("got recorded %t, want %t", l.sent["m1"].Done, c.recorded)
+				}
+			})
+		})
+	}
+}
+
+func TestMailTakenAtTheContextsEndIsRecordedStill(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		fails    int
+		recorded bool
+	}{{0, true}, {1, true}, {1 << 30, false}} {
+		synctest.Test(t, func(t *testing.T) {
+			l := ledger{writeFrom: 1, writeFails: c.fails}
+			ctx, cancel := context.WithCancel(t.Context())
+			w := newWorker(t, carrier(func(context.Context, job.Mail) (mail.Receipt, error) {
+				cancel()
+				return mail.Receipt{}, nil
+			}), &l)
+			began := time.Now()
+			if err := w.Handle(ctx, order("m1"), stored); err != nil || l.sent["m1"].Done != c.recorded {
+				t.Errorf("%d failures: got %v, recorded %t, want done and %t", c.fails, err, l.sent["m1"].Done, c.recorded)
+			}
+			if took := time.Since(began); took > 600*time.Millisecond {
+				t.Errorf("%d failures: took %s after the end, want at most 0.5 s", c.fails, took)
+			}
+		})
+	}
+}
+
+func TestOutcomesAreCountedByClassAndBecomeTheFate(t *testing.T) {
+	t.Parallel()
+	classes := []mail.Class{mail.ClassTemporary, mail.ClassRelay, mail.ClassConfig, mail.ClassPermanent, mail.ClassUnknown, mail.ClassUnknown}
+	fates := []string{"attempt", "free true", "free true", "dead permanent", "attempt", "attempt"}
+	var next int
+	l := &ledger{}
+	w := newWorker(t, carrier(func(context.Context, job.Mail) (mail.Receipt, error) {
+		next++
+		return mail.Receipt{}, &mail.Error{Verdict: mail.Verdict{Class: classes[next-1], Stage: mail.StageDot, Err: io.EOF}}
+	}), l)
+	var got []string
+	for range classes {
+		got = append(got, fateOf(w.Handle(t.Context(), order("m1"), stored)))
+	}
+	if !slices.Equal(got, fates) {
+		t.Errorf("got %q, want %q", got, fates)
+	}
+	want := map[mail.Class]uint64{mail.ClassTemporary: 1, mail.ClassRelay: 1, mail.ClassConfig: 1, mail.ClassPermanent: 1, mail.ClassUnknown: 2}
+	if diff := cmp.Diff(want, w.Outcomes()); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
+	}
+	if l.sent["m1"].Done {
+		t.Error("got a failed mail recorded as sent")
+	}
+}
+
+func TestMailLostAfterTheDotIsSentAgainByteForByte(t *testing.T) {
+	t.Parallel()
+	relay := serveScripts(t, nil, script{".": hangUp}, script{})
+	w := newWorker(t, newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}}), &ledger{})
+	if err := w.Handle(t.Context(), order("m1"), stored); fateOf(err) != "attempt" {
+		t.Fatalf("got %v, want an attempt", err)
+	}
+	if err := w.Handle(t.Context(), order("m1"), stored); err != nil {
+		t.Fatal(err)
+	}
+	got := relay.received()
+	if len(got) != 2 || got[0] != got[1] || !strings.Contains(got[0], "Message-ID: <m1@example.com>") {
+		t.Errorf("got %q, want the same mail twice", got)
+	}
+}
+
+func TestWorkerNeedsATransportAndALedger(t *testing.T) {
+	t.Parallel()
+	if _, err := mail.NewWorker(mail.WorkerConfig{}); err == nil {
+		t.Error("got no error, want one")
+	}
+}
