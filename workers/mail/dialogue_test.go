@@ -114,6 +114,7 @@ func TestWhatTheRelaySaysDecidesTheFate(t *testing.T) {
 			if got := slices.Contains(relay.commands(), "QUIT"); got != c.kept && c.stage != mail.StageConnect {
 				t.Errorf("got session kept %t, want %t; heard %q", got, c.kept, relay.commands())
 			}
+			relay.awaitEnd(t)
 			if relay.count() != 1 {
 				t.Errorf("got %d connections, want 1", relay.count())
 			}

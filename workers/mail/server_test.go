@@ -62,8 +62,9 @@ type relay struct {
 
 	mu          sync.Mutex
 	news        sync.Cond // something was heard
-	connections int
-	heard       []string // command lines of all connections
+	connections int       // since the start
+	open        int       // that the client has not closed
+	heard       []string  // command lines of all connections
 	bodies      []string
 }
 
@@ -89,7 +90,9 @@ func serveScripts(t *testing.T, certificate *tls.Certificate, scripts ...script)
 			n := r.connected()
 			group.Go(func() {
 				defer conn.Close()
+				defer r.ended()
 				r.talk(conn, certificate, scripts[min(n, len(scripts))-1])
+				_, _ = io.Copy(io.Discard, conn) // until the client has closed its side
 			})
 		}
 	})
@@ -105,7 +108,15 @@ func (r *relay) connected() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.connections++
+	r.open++
 	return r.connections
+}
+
+func (r *relay) ended() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open--
+	r.news.Broadcast()
 }
 
 func (r *relay) note(line string) {
@@ -115,13 +126,39 @@ func (r *relay) note(line string) {
 	r.news.Broadcast()
 }
 
-// await returns when a command was heard.
-func (r *relay) await(verb string) {
+// await waits until something is so, which is asked with the lock held.
+func (r *relay) await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	late := false
+	timer := time.AfterFunc(20*time.Second, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		late = true
+		r.news.Broadcast()
+	})
+	defer timer.Stop()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for !slices.ContainsFunc(r.heard, func(line string) bool { return strings.HasPrefix(line, verb) }) {
+	for !so() && !late {
 		r.news.Wait()
 	}
+	if late {
+		t.Errorf("got nothing in 20 s, want %s; heard %q", what, r.heard)
+	}
+}
+
+// awaitCommand waits until a command was heard.
+func (r *relay) awaitCommand(t *testing.T, verb string) {
+	t.Helper()
+	r.await(t, verb, func() bool {
+		return slices.ContainsFunc(r.heard, func(line string) bool { return strings.HasPrefix(line, verb) })
+	})
+}
+
+// awaitEnd waits until the clients have closed all connections.
+func (r *relay) awaitEnd(t *testing.T) {
+	t.Helper()
+	r.await(t, "all connections closed", func() bool { return r.open == 0 })
 }
 
 // commands returns the verbs that were heard so far.

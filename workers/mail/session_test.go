@@ -2,138 +2,15 @@ package mail_test
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/emersion/go-sasl"
-	"github.com/emersion/go-smtp"
-
-	"vedette/pipeline/job"
 	"vedette/workers/mail"
 )
-
-// house is a real SMTP server that takes every mail.
-type house struct {
-	host string
-	port int
-	// hold is called for each mail before it is accepted.
-	hold func()
-
-	mu       sync.Mutex
-	sessions int // since the start
-	open     int
-	most     int // open at once
-	got      []letter
-}
-
-type letter struct{ from, to, body string }
-
-func (h *house) NewSession(*smtp.Conn) (smtp.Session, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.sessions++
-	h.open++
-	h.most = max(h.most, h.open)
-	return &visit{house: h}, nil
-}
-
-func (h *house) letters() []letter {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.got
-}
-
-type visit struct {
-	house  *house
-	letter letter
-}
-
-func (*visit) AuthMechanisms() []string { return []string{sasl.Plain, sasl.Login} }
-
-func (*visit) Auth(string) (sasl.Server, error) {
-	return sasl.NewPlainServer(func(_, username, password string) error {
-		if username != "me" || password != "s3cret" {
-			return smtp.ErrAuthFailed
-		}
-		return nil
-	}), nil
-}
-
-func (v *visit) Mail(from string, _ *smtp.MailOptions) error {
-	v.letter = letter{from: from}
-	return nil
-}
-
-func (v *visit) Rcpt(to string, _ *smtp.RcptOptions) error {
-	v.letter.to = to
-	return nil
-}
-
-func (v *visit) Data(r io.Reader) error {
-	body, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	if v.house.hold != nil {
-		v.house.hold()
-	}
-	v.house.mu.Lock()
-	defer v.house.mu.Unlock()
-	v.letter.body = string(body)
-	v.house.got = append(v.house.got, v.letter)
-	return nil
-}
-
-func (*visit) Reset() {}
-
-func (v *visit) Logout() error {
-	v.house.mu.Lock()
-	defer v.house.mu.Unlock()
-	v.house.open--
-	return nil
-}
-
-type noLog struct{}
-
-func (noLog) Printf(string, ...any) {}
-func (noLog) Println(...any)        {}
-
-// openHouse starts a real server; with a certificate it offers STARTTLS, and
-// with implicit it speaks TLS from the first byte.
-func openHouse(tb testing.TB, h *house, certificate *tls.Certificate, implicit bool) *house {
-	tb.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	h.host, h.port = "127.0.0.1", listener.Addr().(*net.TCPAddr).Port
-	server := smtp.NewServer(h)
-	server.Domain, server.ErrorLog = "house.test", noLog{}
-	if certificate != nil {
-		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}}
-	}
-	if implicit {
-		listener = tls.NewListener(listener, server.TLSConfig)
-	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	tb.Cleanup(func() {
-		_ = server.Close()
-		<-served
-	})
-	return h
-}
-
-func (h *house) plain() mail.Relay {
-	return mail.Relay{Host: h.host, Port: h.port, TLS: mail.TLSNone}
-}
 
 func mustSend(t *testing.T, s *mail.Sender, id string) mail.Receipt {
 	t.Helper()
@@ -343,7 +220,7 @@ func TestMailWaitsForABusySessionAsLongAsItsContext(t *testing.T) {
 	held, release := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	group.Go(func() { _, _ = s.Send(held, order("m1"), stored) })
-	relay.await("DATA") // the first mail holds the only session
+	relay.awaitCommand(t, "DATA") // the first mail holds the only session
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := s.Send(ctx, order("m2"), stored)
@@ -362,7 +239,7 @@ func TestIdleSessionTakesLeave(t *testing.T) {
 	relay := serveScripts(t, nil, script{})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}, Idle: 20 * time.Millisecond})
 	mustSend(t, s, "m1")
-	relay.await("QUIT")
+	relay.awaitCommand(t, "QUIT")
 	mustSend(t, s, "m2")
 	if relay.count() != 2 {
 		t.Errorf("got %d connections, want 2", relay.count())
@@ -385,64 +262,6 @@ func TestServeEndsTheSessionsAndMayBeCalledAgain(t *testing.T) {
 		mustSend(t, s, "m2") // after the end a mail still goes out, on a session of its own
 		if round == 0 && h.sessions != 2 {
 			t.Errorf("got %d sessions, want 2", h.sessions)
-		}
-	}
-}
-
-func TestSettingsThatCannotWorkAreNamed(t *testing.T) {
-	t.Parallel()
-	good := mail.Relay{Host: "relay.example.org"}
-	cases := []struct {
-		name   string
-		config mail.Config
-		says   string
-	}{
-		{"no relay", mail.Config{From: "a@example.org"}, "relays"},
-		{"no sender", mail.Config{Relays: []mail.Relay{good}}, "from"},
-		{"no host", mail.Config{From: "a@example.org", Relays: []mail.Relay{{}}}, "relay 1: host"},
-		{"a socket", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "unix:///run/x"}}}, "host"},
-		{"a port too high", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "h", Port: 70000}}}, "port"},
-		{"an unknown mode", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "h", TLS: "maybe"}}}, "tls"},
-		{"a password alone", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "h", Password: "s3cret"}}}, "username"},
-		{"a password in clear text", mail.Config{From: "a@example.org", Relays: []mail.Relay{{Host: "h", TLS: "none", Username: "me", Password: "s3cret"}}}, "clear text"},
-		{"a command in hello", mail.Config{From: "a@example.org", Relays: []mail.Relay{good}, Hello: "a\r\nMAIL"}, "hello"},
-		{"a negative limit", mail.Config{From: "a@example.org", Relays: []mail.Relay{good}, Sessions: -1}, "negative"},
-	}
-	for _, c := range cases {
-		_, err := mail.New(c.config)
-		if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "s3cret") {
-			t.Errorf("%s: got %v, want an error that says %q", c.name, err, c.says)
-		}
-	}
-	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
-		shown := fmt.Sprintf(format, mail.Config{Relays: []mail.Relay{{Host: "h", Port: 25, Password: "s3cret"}}})
-		if strings.Contains(shown, "s3cret") {
-			t.Errorf("%s shows the password: %s", format, shown)
-		}
-	}
-}
-
-func BenchmarkSend(b *testing.B) {
-	h := openHouse(b, &house{}, nil, false)
-	s := newSender(b, mail.Config{Relays: []mail.Relay{h.plain()}, Sessions: 8, PerSession: 1 << 30})
-	m := job.Mail{ID: "m1", To: "ops@example.org", Subject: "[DOWN] website", Text: strings.Repeat("It is down.\n", 80), HTML: strings.Repeat("<p>It is down.</p>\n", 60)}
-	b.SetParallelism(4)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			if _, err := s.Send(b.Context(), m, stored); err != nil {
-				b.Error(err)
-				return
-			}
-		}
-	})
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "mails/s")
-}
-
-func BenchmarkBuild(b *testing.B) {
-	m := order("m1")
-	for b.Loop() {
-		if _, err := mail.Build(m, defaults); err != nil {
-			b.Fatal(err)
 		}
 	}
 }
