@@ -96,9 +96,10 @@ func (r *running) vedette(args ...string) (string, int) {
 }
 
 // start runs the instance; it is killed at the end of the test at the latest.
-func (r *running) start() {
+func (r *running) start(flags ...string) {
 	r.t.Helper()
-	r.cmd = r.command("run", "--http", r.http, "--nats-listen", "127.0.0.1:0", r.file)
+	args := append([]string{"run", "--http", r.http, "--nats-listen", "127.0.0.1:0"}, flags...)
+	r.cmd = r.command(append(args, r.file)...)
 	r.cmd.Stdout, r.cmd.Stderr = r.output, r.output
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)

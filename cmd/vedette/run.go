@@ -21,7 +21,9 @@ import (
 
 // runOptions are the flags of `vedette run`.
 type runOptions struct {
-	data, http, nats    string
+	data, http, listen  string
+	nats                string // a server of its own; empty means the one inside
+	replicas            int
 	logFormat, logLevel string
 }
 
@@ -34,6 +36,9 @@ func runCommand() *cobra.Command {
 watches the monitors of the file until it is told to stop. It prints a line for
 each change of a monitor, and serves an overview, /healthz and /readyz.
 
+With --nats any number of processes share the work: run as many as you like with
+the same file, on one machine or on many.
+
 SIGHUP reads the file again: monitors are added, changed and removed by
 difference. A file with mistakes changes nothing. Ctrl-C stops cleanly; a
 second one at once. Starting again goes on where it stopped.
@@ -41,7 +46,8 @@ second one at once. Starting again goes on where it stopped.
 Exits with 2 when the file is wrong, and with 3 when a part of the process
 failed so often that it gave up.`,
 		Example: `  vedette run monitors.yaml
-  vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml`,
+  vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml
+  vedette run --nats nats://n1:4222,nats://n2:4222 --replicas 3 monitors.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return options.run(cmd.Context(), args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -49,7 +55,9 @@ failed so often that it gave up.`,
 	}
 	cmd.Flags().StringVar(&options.data, "data", "", "data directory (default server.data of the file, or "+defaultData+")")
 	cmd.Flags().StringVar(&options.http, "http", "", "address of the overview (default server.http of the file, or 127.0.0.1:8080)")
-	cmd.Flags().StringVar(&options.nats, "nats-listen", "", "address for other NATS clients (default server.nats of the file, or 127.0.0.1:4222)")
+	cmd.Flags().StringVar(&options.listen, "nats-listen", "", "address for other NATS clients (default server.nats of the file, or 127.0.0.1:4222)")
+	cmd.Flags().StringVar(&options.nats, "nats", "", "URL of a NATS server or cluster to use, instead of the server inside")
+	cmd.Flags().IntVar(&options.replicas, "replicas", 1, "copies of each stream that a cluster keeps: 1, 3 or 5")
 	cmd.Flags().StringVar(&options.logFormat, "log-format", "text", "log on standard error as text or json")
 	cmd.Flags().StringVar(&options.logLevel, "log-level", "warn", "log from debug, info, warn or error on")
 	return cmd
@@ -60,7 +68,7 @@ func (o runOptions) resolve(server monitor.Server) runOptions {
 	for _, field := range []struct {
 		flag *string
 		file string
-	}{{&o.data, server.Data}, {&o.http, server.HTTP}, {&o.nats, server.NATS}} {
+	}{{&o.data, server.Data}, {&o.http, server.HTTP}, {&o.listen, server.NATS}} {
 		if *field.flag == "" {
 			*field.flag = field.file
 		}
@@ -83,16 +91,11 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	if err := canListen(ctx, o.http); err != nil {
 		return err
 	}
-	b, err := broker.Start(broker.Config{Dir: o.data, Listen: o.nats, Logger: log})
+	p, stop, err := o.open(ctx, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.Stop()) }()
-	p, err := pipeline.Connect(ctx, pipeline.Config{InProcess: b, User: broker.User, Password: b.Secret(), Logger: log})
-	if err != nil {
-		return err
-	}
-	defer func() { err = closing(p, err) }()
+	defer func() { err = errors.Join(err, stop()) }()
 	if err := install(ctx, p, file); err != nil {
 		return err
 	}
@@ -101,6 +104,28 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(),
 	}
 	return r.serve(ctx)
+}
+
+// open starts the server inside, unless another one was named, and connects to
+// it. The function that it returns undoes both.
+func (o runOptions) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
+	config := pipeline.Config{URL: o.nats, Replicas: o.replicas, Logger: log}
+	stopServer := func() error { return nil }
+	if o.nats == "" {
+		b, err := broker.Start(broker.Config{Dir: o.data, Listen: o.listen, Logger: log})
+		if err != nil {
+			return nil, nil, err
+		}
+		config.InProcess, config.User, config.Password = b, broker.User, b.Secret()
+		stopServer = b.Stop
+	}
+	limited, cancel := context.WithTimeout(ctx, commandTimeout)
+	defer cancel()
+	p, err := pipeline.Connect(limited, config)
+	if err != nil {
+		return nil, nil, errors.Join(err, stopServer())
+	}
+	return p, func() error { return errors.Join(p.Close(), stopServer()) }, nil
 }
 
 // commandTimeout bounds what a command waits for a server.
@@ -143,10 +168,17 @@ func (r *instanceRun) greet() error {
 	}
 	_, err := fmt.Fprintf(r.stdout, `vedette watches %s of %s
   overview  http://%s/
-  nats      %s, for this user only: see 'vedette env'
+  nats      %s
   mail      %s
-`, count(len(r.file.Monitors), "monitor"), r.path, r.options.http, r.options.nats, mail)
+`, count(len(r.file.Monitors), "monitor"), r.path, r.options.http, r.server(), mail)
 	return err
+}
+
+func (r *instanceRun) server() string {
+	if r.options.nats != "" {
+		return r.pipeline.URL()
+	}
+	return r.options.listen + ", for this user only: see 'vedette env'"
 }
 
 func firstRelay(m monitor.Mail) string {

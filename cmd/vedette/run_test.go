@@ -154,3 +154,54 @@ func TestSecondInstanceOverTheSameDataIsRefused(t *testing.T) {
 	}
 	r.stop()
 }
+
+func TestProcessesShareTheWorkOfOneServer(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	first := newInstance(t, watching(x, box))
+	first.start()
+	first.ready()
+	output, code := first.vedette("env")
+	if code != 0 {
+		t.Fatalf("got %d %s", code, output)
+	}
+	url := strings.TrimSpace(strings.TrimPrefix(output, "export NATS_URL="))
+	second := newInstance(t, watching(x, box))
+	second.start("--nats", url)
+	second.ready()
+	x.setIll(true)
+	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "the change printed by both", func() bool {
+		return strings.Contains(first.output.String(), "DOWN    website") && strings.Contains(second.output.String(), "DOWN    website")
+	})
+	second.stop()
+	x.setIll(false)
+	eventually(t, "an UP mail for everybody, by the one that is left", func() bool { return everybodyHas(box, "[UP]") })
+	first.stop()
+	for _, address := range recipients() {
+		for _, kind := range []string{"[DOWN]", "[UP]"} {
+			if got := box.count(address, kind); got != 1 {
+				t.Errorf("%s: got %d mails %s, want 1", address, got, kind)
+			}
+		}
+	}
+}
+
+func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	r := newInstance(t, watching(x, box))
+	r.start()
+	r.ready()
+	output, _ := r.vedette("env")
+	client := natsClient(t, strings.TrimSpace(strings.TrimPrefix(output, "export NATS_URL=")))
+	client.publish("vedette.request.default.try1", `{"http": "`+x.url+`", "expect": ["status == 200"]}`)
+	eventually(t, "an outcome under the id", func() bool {
+		return strings.Contains(client.read("VEDETTE_OUTCOME", "try1"), `"health":"up"`)
+	})
+	client.publish("vedette.mail.request.hello1", `{"to": "you@example.org", "subject": "[HELLO] from a program", "text": "Hello."}`)
+	eventually(t, "a mail", func() bool { return box.count("you@example.org", "[HELLO]") == 1 })
+	client.publish("vedette.mail.request.bad1", `{"too": "you@example.org"}`)
+	eventually(t, "a dead letter, byte for byte", func() bool { return client.dead() == `malformed {"too": "you@example.org"}` })
+	r.stop()
+}
