@@ -60,7 +60,7 @@ type stripe struct {
 type mirror struct {
 	monitor  job.Monitor
 	defined  bool
-	lastGood int64 // seconds; zero when none is known
+	lastGood int64 // seconds; zero when none is known. That of a state may be older.
 	state    *job.State
 	revision uint64
 }
@@ -139,9 +139,15 @@ func (e *Evaluator) Observe(state job.State, revision uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.mirror(state.Monitor)
-	if revision > known.revision {
-		known.state, known.revision = &state, revision
+	if revision <= known.revision {
+		return
 	}
+	if state.Health == job.Up && state.Failures == 0 {
+		// Later good slots were not written. Not to know the last one is better
+		// than to name one that was not.
+		state.LastGood = time.Time{}
+	}
+	known.state, known.revision = &state, revision
 }
 
 // Reconcile ends the incidents of monitors that were removed while nobody
@@ -191,13 +197,13 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 		return nil
 	}
 	slot := result.Slot.Unix()
-	if known.state == nil && (slot <= known.lastGood || isUp(result)) {
+	if known.healthy() && (slot <= known.lastGood || isUp(result) && known.after(slot)) {
 		known.lastGood = max(known.lastGood, slot)
 		return nil // by far the most results
 	}
 	change, err := e.swap(ctx, result.Monitor, known, func(state job.State) Change {
-		if state.LastGood.IsZero() && known.lastGood > 0 {
-			state.LastGood = time.Unix(known.lastGood, 0).UTC()
+		if good := time.Unix(known.lastGood, 0).UTC(); known.lastGood > 0 && good.After(state.LastGood) {
+			state.LastGood = good
 		}
 		return Step(state, *result, known.monitor)
 	})
@@ -206,6 +212,14 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	}
 	return err
 }
+
+// healthy tells whether a good result changes nothing that is stored.
+func (m *mirror) healthy() bool {
+	return m.state == nil || m.state.Health == job.Up && m.state.Failures == 0
+}
+
+// after tells whether a slot is later than what the state has judged.
+func (m *mirror) after(slot int64) bool { return m.state == nil || slot > m.state.Slot.Unix() }
 
 func isUp(result *job.Result) bool { return result.Outcome != nil && result.Outcome.Health == job.Up }
 

@@ -97,6 +97,37 @@ func TestLateFailureOfAHealthyMonitorIsIgnored(t *testing.T) {
 	}
 }
 
+func TestLateSuccessEndsNoIncident(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	e := newEvaluator(t, s)
+	e.Define(website(1, 1))
+	handle(t, e, "DDD", 0)
+	handle(t, e, "U", 1) // of a slot between failures
+	if got := s.states["website"]; got.Health != job.Down || len(s.writes) != 1 {
+		t.Errorf("got %+v after %d writes, want down", got, len(s.writes))
+	}
+}
+
+func TestLastGoodSlotIsTheLastOrNotTold(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	e := newEvaluator(t, s)
+	e.Define(website(1, 1))
+	handle(t, e, "UDUUUUD", 0)
+	if got := s.states["website"].Incident.LastGood; !got.Equal(start.Add(5 * time.Minute)) {
+		t.Errorf("got %s, want the slot before the second failure", got)
+	}
+	handle(t, e, "UUUU", 7)
+	restarted := newEvaluator(t, s)
+	restarted.Define(website(1, 1))
+	restarted.Observe(s.states["website"], s.revision["website"])
+	handle(t, restarted, "D", 11)
+	if got := s.states["website"].Incident.LastGood; !got.IsZero() {
+		t.Errorf("got %s, want none: the stored one is not the last", got)
+	}
+}
+
 func TestResultsOfAnUndefinedMonitorAreIgnored(t *testing.T) {
 	t.Parallel()
 	s := newStore()
@@ -219,6 +250,9 @@ func BenchmarkHealthyResults(b *testing.B) {
 	for i := range names {
 		names[i] = fmt.Sprintf("monitor-%d", i)
 		e.Define(job.Monitor{Name: names[i]})
+		if i%2 == 0 { // those were down once
+			e.Observe(job.State{Monitor: names[i], Health: job.Up, Slot: start.Add(-time.Hour)}, 1)
+		}
 	}
 	up := &job.Outcome{Health: job.Up}
 	n := 0

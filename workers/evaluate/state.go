@@ -75,9 +75,9 @@ func succeed(state job.State, result job.Result, m job.Monitor) Change {
 func fail(state job.State, result job.Result, m job.Monitor) Change {
 	if state.Health == job.Down {
 		interrupted := state.Successes > 0
-		if interrupted {
-			state.Slot, state.Successes = result.Slot, 0
-		}
+		// Even what is not written advances the slot, so that a success of an
+		// earlier one that comes late ends nothing.
+		state.Slot, state.Successes = result.Slot, 0
 		return Change{State: state, Write: interrupted}
 	}
 	state = begin(state, m)
@@ -106,7 +106,7 @@ func begin(state job.State, m job.Monitor) job.State {
 		state.Health = job.Pending
 	}
 	if state.Health == job.Pending && !state.LastGood.IsZero() {
-		state.Health = job.Up
+		state.Health, state.Since = job.Up, state.LastGood
 	}
 	return state
 }
@@ -138,7 +138,7 @@ func Remove(state job.State, at time.Time) Change {
 		change = end(state, job.EventRemoved, at, nil)
 	}
 	change.State.Removed = true
-	change.State.Health, change.State.LastGood = job.Pending, time.Time{}
+	change.State.Health, change.State.Since, change.State.LastGood = job.Pending, time.Time{}, time.Time{}
 	change.State.Failures, change.State.FirstFailure = 0, time.Time{}
 	return change
 }

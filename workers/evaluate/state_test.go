@@ -162,7 +162,7 @@ func TestRemovalEndsTheIncidentOnce(t *testing.T) {
 	}
 	// Defined again: it begins anew, and its old slots stay old.
 	back, events := run(change.State, website(1, 1), "U", 200)
-	if len(events) != 0 || back.Health != job.Up || back.Removed {
+	if len(events) != 0 || back.Health != job.Up || back.Removed || !back.Since.Equal(start.Add(200*time.Minute)) {
 		t.Errorf("got %+v with %d events, want up without an event", back, len(events))
 	}
 	_, events = run(change.State, website(1, 1), "D", 200)

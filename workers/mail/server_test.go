@@ -253,10 +253,12 @@ func act(conn net.Conn, reader *bufio.Reader, reply string) bool {
 		_, _ = io.Copy(io.Discard, reader)
 		return false
 	case hangUp:
+		_ = conn.Close()
 		return false
 	case readABit:
 		_, _ = fmt.Fprint(conn, "354 go ahead\r\n")
 		_, _ = io.CopyN(io.Discard, reader, 1000)
+		_ = conn.Close()
 		return false
 	}
 	_, err := fmt.Fprint(conn, reply+"\r\n")

@@ -124,7 +124,9 @@ func (n *Notifier) announce(ctx context.Context, event *job.Event) error {
 			return err
 		}
 	}
-	n.handed.add(event.ID)
+	if len(unknown) == 0 { // else whoever is defined by the next time is told then
+		n.handed.add(event.ID)
+	}
 	return nil
 }
 

@@ -194,6 +194,10 @@ func TestUnknownRecipientsHinderNobodyElse(t *testing.T) {
 	if len(o.mails) != 1 || o.mails[o.order[0]].To != "boss@example.org" {
 		t.Errorf("got %v, want the mail of the other recipient", o.mails)
 	}
+	n.SetRecipient(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
+	if err := n.Handle(t.Context(), job.State{Events: []job.Event{event(job.EventDown, time.Minute)}}); err != nil || len(o.mails) != 2 {
+		t.Errorf("got %d mails, %v, want the one of the recipient that is defined now", len(o.mails), err)
+	}
 }
 
 func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
@@ -201,12 +205,12 @@ func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
 	var o outbox
 	n := notifier(t, &o)
 	e := event(job.EventDown, time.Minute)
-	e.Incident.Outcome.Cause = "oops\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>" + strings.Repeat("x", 500)
+	e.Incident.Outcome.Cause = "oops\u202e\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>" + strings.Repeat("x", 500)
 	if err := n.Handle(t.Context(), job.State{Events: []job.Event{e}}); err != nil {
 		t.Fatal(err)
 	}
 	mail := o.mails[o.order[0]]
-	if strings.ContainsAny(mail.Subject, "\r\n") || len([]rune(mail.Subject)) > 120 {
+	if strings.ContainsAny(mail.Subject, "\r\n\u202e") || len([]rune(mail.Subject)) > 120 {
 		t.Errorf("got subject %q, want one short line", mail.Subject)
 	}
 	if strings.Contains(mail.HTML, "<script>") {

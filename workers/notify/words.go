@@ -112,7 +112,7 @@ func rows(event *job.Event, cause string) []line {
 	add("Address", incident.Outcome.Address)
 	add("Down since", moment(incident.Began))
 	if event.Kind == job.EventDown {
-		add("Last good check", cmpOr(moment(incident.LastGood), "none since it is watched"))
+		add("Last good check", cmpOr(moment(incident.LastGood), "not known"))
 	} else {
 		add("Until", moment(event.At))
 		add("Was down", Lasted(event.At.Sub(incident.Began)))
@@ -125,7 +125,11 @@ func rows(event *job.Event, cause string) []line {
 	if event.Outcome != nil {
 		shown = event.Outcome
 	}
-	add("Took", took(shown))
+	if event.Kind == job.EventUp {
+		add("This check took", took(shown))
+	} else {
+		add("Took", took(shown))
+	}
 	return rows
 }
 
@@ -209,10 +213,11 @@ func subject(kind, monitor, rest string) string {
 	return string(whole)
 }
 
-// plain puts what came from outside on one line, without control characters:
-// a cause may hold what a hostile server sent.
+// plain puts what came from outside on one line, without control characters
+// and the invisible ones that turn the order of letters around: a cause may
+// hold what a hostile server sent.
 func plain(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }), " ")
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }), " ")
 }
 
 // quote makes one word of a target for a shell, since URLs hold what shells
