@@ -122,7 +122,7 @@ func (s *session) hangUp(err error) Verdict {
 // finish sends the final dot and hears the relay's answer.
 func (s *session) finish(ctx context.Context, body *smtp.DataCloser) (v Verdict, keep bool) {
 	s.extend(s.timings.dot)
-	stop := context.AfterFunc(ctx, func() { })
+	stop := context.AfterFunc(ctx, func() { s.extend(lastWords) })
 	if err := body.Close(); err != nil {
 		v = judgeError(StageDot, err)
 	} else {

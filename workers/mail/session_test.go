@@ -151,18 +151,32 @@ func TestKeptSessionIsDialledAgainOnceOnly(t *testing.T) {
 	}
 }
 
-func TestMailThatMayHaveArrivedIsNotSentAgainInTheSameAttempt(t *testing.T) {
+func TestMailWhoseBodyWasSentIsNotSentAgainInTheSameAttempt(t *testing.T) {
 	t.Parallel()
-	lossy := serveScripts(t, nil, script{"MAIL 2": "250 ok", ". 2": hangUp}, script{})
-	spare := serveScripts(t, nil, script{})
-	s := newSender(t, mail.Config{Relays: []mail.Relay{lossy.plain(), spare.plain()}})
-	mustSend(t, s, "m1")
-	_, err := s.Send(t.Context(), order("m2"), stored)
-	if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassUnknown {
-		t.Errorf("got %v, want class unknown", err)
+	for reply, class := range map[string]mail.Class{hangUp: mail.ClassUnknown, "421 4.3.2 closing": mail.ClassRelay} {
+		t.Run(string(class), func(t *testing.T) {
+			t.Parallel()
+			relay := serveScripts(t, nil, script{". 2": reply}, script{})
+			s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
+			mustSend(t, s, "m1")
+			_, err := s.Send(t.Context(), order("m2"), stored)
+			if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != class || failed.Stage != mail.StageDot {
+				t.Errorf("got %v, want class %s at the dot", err, class)
+			}
+			if relay.count() != 1 {
+				t.Errorf("got %d connections, want no other attempt", relay.count())
+			}
+		})
 	}
-	if lossy.count() != 1 || spare.count() != 0 {
-		t.Errorf("got %d and %d connections, want no other attempt", lossy.count(), spare.count())
+}
+
+func TestMailThatMayHaveArrivedIsNotGivenToTheNextRelay(t *testing.T) {
+	t.Parallel()
+	lossy, spare := serveScripts(t, nil, script{".": hangUp}), serveScripts(t, nil, script{})
+	s := newSender(t, mail.Config{Relays: []mail.Relay{lossy.plain(), spare.plain()}})
+	_, err := s.Send(t.Context(), order("m1"), stored)
+	if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassUnknown || spare.count() != 0 {
+		t.Errorf("got %v and %d connections to the next relay, want class unknown and none", err, spare.count())
 	}
 }
 
