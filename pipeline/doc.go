@@ -24,6 +24,14 @@
 // its not_after records the miss, and while it waits the refusal of the next
 // slots is recorded as overlap. Each monitor still has at most one.
 //
+// Results travel on one partition. Evaluators share them by a common consumer,
+// and what two of them decide at once is settled by compare-and-swap, so that
+// nothing is gained by more until one stream is too slow.
+//
+// Mails carry no signature: whoever may publish to MAIL may order mail. On the
+// server inside that is this user's processes; on a shared server, give the
+// right to publish below mail to nobody else.
+//
 // A pool speaks the pull protocol itself, because the client library's
 // iterators ask for messages before a slot is free, and the time until a
 // redelivery runs while those wait in the client's buffer.

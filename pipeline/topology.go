@@ -22,6 +22,12 @@ const (
 	Result  Stream = "RESULT"
 	Mail    Stream = "MAIL"
 	Dead    Stream = "DEAD"
+	// Advisory keeps the server's own word of messages that it gave up on,
+	// which is lost unless a stream listens.
+	Advisory Stream = "ADVISORY"
+	// Timer holds messages that are due at a time of their own, so that no
+	// process has to stay alive until then.
+	Timer Stream = "TIMER"
 	// StateLog is the stream under the bucket [States]: its writes, in order.
 	StateLog Stream = "KV_STATE"
 )
@@ -37,6 +43,11 @@ const (
 	Cursors  BucketName = "CURSOR"
 	Attempts BucketName = "ATTEMPT"
 	Outcomes BucketName = "OUTCOME"
+	// Silences, the registry of workers and the history have their buckets from the
+	// first installation on, so that no upgrade has to make them.
+	Silences BucketName = "SILENCE"
+	Workers  BucketName = "WORKER"
+	History  BucketName = "HISTORY"
 )
 
 // Names gives everything in one installation its name. Several installations
@@ -102,6 +113,8 @@ const (
 	sentKept         = 48 * time.Hour
 	attemptsKept     = 7 * 24 * time.Hour
 	outcomesKept     = 48 * time.Hour
+	advisoriesKept   = 7 * 24 * time.Hour
+	workerLease      = 30 * time.Second
 )
 
 // MaxMessage is the largest message, in bytes, that any stream takes.
@@ -127,12 +140,14 @@ func topology(names Names, replicas int) Topology {
 	}
 	return Topology{
 		Streams: []jetstream.StreamConfig{
-			tickStream(stream(Tick, "tick.clock.*", "tick.due.*")),
+			scheduleStream(stream(Tick, "tick.clock.*", "tick.due.*")),
 			checkStream(stream(Checks, "check.>")),
 			requestStream(stream(Request, "request.>")),
 			resultStream(stream(Result, "result.*")),
 			mailStream(stream(Mail, "mail.>")),
 			deadStream(stream(Dead, "dead.>")),
+			scheduleStream(stream(Timer, "timer.at.*.*", "timer.due.>")),
+			advisoryStream(stream(Advisory), names),
 		},
 		Buckets: []jetstream.KeyValueConfig{
 			bucket(Monitors, 1, 0),
@@ -141,14 +156,18 @@ func topology(names Names, replicas int) Topology {
 			bucket(Cursors, 1, 0),
 			bucket(Attempts, 1, attemptsKept),
 			bucket(Outcomes, 1, outcomesKept),
+			bucket(Silences, 1, 0),
+			bucket(Workers, 1, workerLease),
+			bucket(History, 1, 0),
 		},
 	}
 }
 
-// tickStream holds the clock: one schedule a shard, and the newest tick of
-// each. An older tick that nobody took is worth nothing, since the next one
-// covers all the time since the shard's cursor.
-func tickStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+// scheduleStream holds schedules, and the newest message that each has fired.
+// Of the clock an older tick that nobody took is worth nothing, since the next
+// one covers all the time since the shard's cursor; a timer is moved by being
+// published again.
+func scheduleStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	config.Retention = jetstream.WorkQueuePolicy
 	config.AllowMsgSchedules = true
 	config.AllowMsgTTL = true
@@ -193,6 +212,19 @@ func deadStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	config = onePerSubject(config)
 	config.Retention = jetstream.LimitsPolicy
 	config.MaxMsgs, config.MaxBytes = maxDead, maxDeadBytes
+	return config
+}
+
+// advisoryStream listens to the advisories about our work queues only, since
+// installations that share an account may not listen to the same subjects.
+func advisoryStream(config jetstream.StreamConfig, names Names) jetstream.StreamConfig {
+	for _, queue := range []Stream{Tick, Checks, Request, Result, Mail, StateLog} {
+		for _, kind := range []string{"MAX_DELIVERIES", "MSG_TERMINATED"} {
+			config.Subjects = append(config.Subjects, "$JS.EVENT.ADVISORY.CONSUMER."+kind+"."+names.Stream(queue)+".*")
+		}
+	}
+	config.Retention = jetstream.WorkQueuePolicy
+	config.MaxAge = advisoriesKept
 	return config
 }
 
