@@ -16,8 +16,8 @@ type QueueStatus struct {
 	// wait for another attempt.
 	Waiting   uint64 `json:"waiting"`
 	Unsettled int    `json:"unsettled"`
-	// Depth and Bytes are those of the whole stream, OldestAge the age of its
-	// oldest message; zero when it is empty.
+	// Depth and Bytes are those of the whole stream. OldestAge is the age of the
+	// oldest job that is not settled; zero when there is none.
 	Depth     uint64        `json:"depth"`
 	Bytes     uint64        `json:"bytes"`
 	OldestAge time.Duration `json:"-"`
@@ -32,9 +32,6 @@ func (l *Pool) Queue(ctx context.Context, now time.Time) (QueueStatus, error) {
 	}
 	state := stream.CachedInfo().State
 	status.Depth, status.Bytes = state.Msgs, state.Bytes
-	if state.Msgs > 0 {
-		status.OldestAge = now.Sub(state.FirstTime)
-	}
 	consumer, err := stream.Consumer(ctx, l.config.Name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return status, nil // not bound yet
@@ -44,6 +41,16 @@ func (l *Pool) Queue(ctx context.Context, now time.Time) (QueueStatus, error) {
 	}
 	info := consumer.CachedInfo()
 	status.Waiting, status.Unsettled = info.NumPending, info.NumAckPending
+	if info.NumPending == 0 && info.NumAckPending == 0 {
+		return status, nil
+	}
+	oldest := state.FirstTime
+	if stream.CachedInfo().Config.Retention == jetstream.LimitsPolicy { // settled messages stay in such a stream
+		if message, err := stream.GetMsg(ctx, info.AckFloor.Stream+1); err == nil {
+			oldest = message.Time
+		}
+	}
+	status.OldestAge = now.Sub(oldest)
 	return status, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,6 +19,10 @@ type instance struct {
 }
 
 const defaultData = "vedette-data"
+
+// findTimeout bounds how long a command looks for an instance that ought to be
+// running.
+const findTimeout = 3 * time.Second
 
 func (i *instance) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&i.data, "data", defaultData, "data directory of the running instance")
@@ -42,7 +47,7 @@ func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
 	p, err := pipeline.Connect(ctx, pipeline.Config{URL: url})
 	if err != nil {

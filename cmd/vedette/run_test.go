@@ -38,6 +38,18 @@ func everybodyHas(box *inbox, kind string) bool {
 	return true
 }
 
+// expectOneOfEach checks that each recipient got one mail of each kind.
+func expectOneOfEach(t *testing.T, box *inbox) {
+	t.Helper()
+	for _, address := range recipients() {
+		for _, kind := range []string{"[DOWN]", "[UP]"} {
+			if got := box.count(address, kind); got != 1 {
+				t.Errorf("%s: got %d mails %s, want 1", address, got, kind)
+			}
+		}
+	}
+}
+
 // The promise of the whole program: whatever happens to the process, each
 // recipient gets one mail for each transition.
 func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
@@ -72,13 +84,7 @@ func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
 	r.ready()
 	eventually(t, "an up website after the restart", func() bool { return r.health("website") == "up" })
 	r.stop()
-	for _, address := range recipients() {
-		for _, kind := range []string{"[DOWN]", "[UP]"} {
-			if got := box.count(address, kind); got != 1 {
-				t.Errorf("%s: got %d mails %s, want 1", address, got, kind)
-			}
-		}
-	}
+	expectOneOfEach(t, box)
 }
 
 func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
@@ -178,13 +184,7 @@ func TestProcessesShareTheWorkOfOneServer(t *testing.T) {
 	x.setIll(false)
 	eventually(t, "an UP mail for everybody, by the one that is left", func() bool { return everybodyHas(box, "[UP]") })
 	first.stop()
-	for _, address := range recipients() {
-		for _, kind := range []string{"[DOWN]", "[UP]"} {
-			if got := box.count(address, kind); got != 1 {
-				t.Errorf("%s: got %d mails %s, want 1", address, got, kind)
-			}
-		}
-	}
+	expectOneOfEach(t, box)
 }
 
 func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
