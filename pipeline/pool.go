@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,7 +93,7 @@ func (c PoolConfig) withDefaults() PoolConfig {
 
 func (c PoolConfig) validate() error {
 	var problems []error
-	if !job.ValidName(c.Name) {
+	if !job.ValidName(c.Name) || strings.Contains(c.Name, ".") { // the server takes no dots in a consumer's name
 		problems = append(problems, fmt.Errorf("name: found %q, expected letters, digits, _ and -", c.Name))
 	}
 	if c.Handler == nil {
