@@ -125,7 +125,7 @@ func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) err
 	if err != nil {
 		return fmt.Errorf("watch bucket %s: %w", b.kv.Bucket(), err)
 	}
-	defer func() { _ = watcher.Stop() }() // it fails only when the connection is gone, and the watch with it
+	defer unwatch(watcher)
 	for {
 		select {
 		case <-ctx.Done():
@@ -142,6 +142,24 @@ func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) err
 				each(entry(found))
 			}
 		}
+	}
+}
+
+// unwatchTimeout is how long the end of a watch waits for the server, which is
+// to forget it. One that is away forgets it by itself.
+const unwatchTimeout = time.Second
+
+func unwatch(watcher jetstream.KeyWatcher) {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		_ = watcher.Stop() // it fails only when the connection is gone, and the watch with it
+	}()
+	patience := time.NewTimer(unwatchTimeout)
+	defer patience.Stop()
+	select {
+	case <-stopped:
+	case <-patience.C:
 	}
 }
 

@@ -187,14 +187,17 @@ func (p *Pipeline) Connected() bool { return p.conn.IsConnected() }
 // URL returns the server's address without credentials, for people.
 func (p *Pipeline) URL() string { return p.conn.ConnectedUrlRedacted() }
 
-// Close sends what is still buffered and disconnects.
+// flushTimeout bounds the last words to a server that may be going away.
+const flushTimeout = 2 * time.Second
+
+// Close sends what is still buffered and disconnects. While the server is away
+// there is nobody to send to, which is no error.
 func (p *Pipeline) Close() error {
-	if p.conn.IsClosed() {
+	defer p.conn.Close()
+	if !p.conn.IsConnected() {
 		return nil
 	}
-	err := p.conn.Flush()
-	p.conn.Close()
-	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+	if err := p.conn.FlushTimeout(flushTimeout); err != nil && p.conn.IsConnected() {
 		return fmt.Errorf("close connection to nats: %w", err)
 	}
 	return nil

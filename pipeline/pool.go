@@ -52,7 +52,8 @@ type PoolConfig struct {
 	// Timeout is a job's deadline. Defaults to a minute.
 	Timeout time.Duration
 	// Grace is how long a job may go on after its deadline, or after the pool
-	// was told to stop, before it counts as stuck. Defaults to 5s.
+	// was told to stop, before it counts as stuck. Defaults to 5s. Stopping
+	// takes half as much more at most, to settle what is done.
 	Grace time.Duration
 	// AckWait is how long after a process died its jobs are given to another.
 	// Defaults to 5s; a running job's hold is renewed every third of it.
@@ -228,25 +229,28 @@ func (r *poolRun) loop(ctx context.Context) error {
 	defer beat.Stop()
 	work, interrupt := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer interrupt(nil)
+	// Jobs are settled even while the pool stops, for a while.
+	settle, hurry := context.WithCancel(context.WithoutCancel(ctx))
+	defer hurry()
 	for {
-		r.settleEnded(ctx)
+		r.settleEnded(settle)
 		if err := pull.ask(r.config.Limit - len(r.tasks)); err != nil {
 			r.log.DebugContext(ctx, "ask for jobs", "error", err) // the next beat tries again
 		}
 		select {
 		case <-ctx.Done():
 			pull.close()
-			return r.drain(ctx, interrupt)
+			return r.drain(settle, interrupt, hurry)
 		case message := <-pull.messages:
 			r.receive(work, pull, message)
 		case t := <-r.ended:
-			r.finish(ctx, t)
+			r.finish(settle, t)
 		case <-revived:
 			pull.forget()
 		case now := <-beat.C:
 			r.restore(ctx, pull)
 			pull.check(now)
-			r.renew(ctx, now)
+			r.renew(settle, now)
 		}
 	}
 }
@@ -291,8 +295,9 @@ func (r *poolRun) receive(work context.Context, pull *puller, message *nats.Msg)
 }
 
 // drain lets what runs finish within half of the grace, then tells it to stop,
-// and leaves behind what does not within the other half.
-func (r *poolRun) drain(ctx context.Context, interrupt context.CancelCauseFunc) error {
+// and leaves behind what does not within the other half. hurry ends the
+// settling of jobs that are done, when the server does not answer.
+func (r *poolRun) drain(ctx context.Context, interrupt context.CancelCauseFunc, hurry context.CancelFunc) error {
 	beat := time.NewTicker(r.config.AckWait / 3)
 	defer beat.Stop()
 	patience := time.NewTimer(r.config.Grace / 2)
@@ -306,19 +311,27 @@ func (r *poolRun) drain(ctx context.Context, interrupt context.CancelCauseFunc) 
 			r.renew(ctx, now)
 		case <-patience.C:
 			if told {
-				return r.abandon()
+				return r.abandon(hurry)
 			}
 			told = true
 			interrupt(errStopping)
 			patience.Reset(r.config.Grace / 2)
 		}
 	}
-	r.settling.Wait()
+	r.settled(hurry)
 	return nil
 }
 
+// settled waits until every job is settled, half of the grace at most: what is
+// not by then runs again elsewhere.
+func (r *poolRun) settled(hurry context.CancelFunc) {
+	late := time.AfterFunc(r.config.Grace/2, hurry)
+	defer late.Stop()
+	r.settling.Wait()
+}
+
 // abandon gives up on handlers that do not return.
-func (r *poolRun) abandon() error {
+func (r *poolRun) abandon(hurry context.CancelFunc) error {
 	stuck := 0
 	for t := range r.tasks {
 		if t.fence() {
@@ -328,7 +341,7 @@ func (r *poolRun) abandon() error {
 		delete(r.tasks, t)
 		r.running.Add(-1)
 	}
-	r.settling.Wait()
+	r.settled(hurry)
 	if stuck == 0 {
 		return nil
 	}

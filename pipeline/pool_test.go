@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
 )
@@ -421,5 +422,44 @@ func BenchmarkPoolNoOp(b *testing.B) {
 	cancel()
 	if err := <-ended; err != nil {
 		b.Error(err)
+	}
+}
+
+func TestPoolStopsInTimeWhileTheServerIsAway(t *testing.T) {
+	t.Parallel()
+	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stopBroker := sync.OnceValue(b.Stop)
+	t.Cleanup(func() { _ = stopBroker() })
+	p, err := pipeline.Connect(t.Context(), pipeline.Config{URL: b.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, p, "job")
+	began, release := make(chan struct{}), make(chan struct{})
+	_, stop := serve(t, p, pipeline.PoolConfig{Confirm: true, Grace: 400 * time.Millisecond, Handler: func(context.Context, pipeline.Delivery) error {
+		close(began)
+		<-release
+		return errors.New("fails while nobody can be told")
+	}})
+	receive(t, began, "the job")
+	if err := stopBroker(); err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	started := time.Now()
+	if err := stop(); err != nil {
+		t.Errorf("got %v, want a clean stop", err)
+	}
+	if took := time.Since(started); took > 5*time.Second {
+		t.Errorf("got a stop after %s, want it within the grace and a half", took)
+	}
+	if err := p.Close(); err != nil {
+		t.Errorf("close: got %v, want nil", err)
 	}
 }

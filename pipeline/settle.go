@@ -19,9 +19,9 @@ import (
 // then comes again once its hold has passed.
 const settleTimeout = 10 * time.Second
 
-// settle carries out the fate of a job, even while the pool stops.
+// settle carries out the fate of a job.
 func (r *poolRun) settle(ctx context.Context, t *task) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
 	verdict := r.config.decide(t.err, int(t.attempt.Load()), time.Since(t.delivery.Stored), chance())
 	if err := r.carryOut(ctx, t, verdict); err != nil {

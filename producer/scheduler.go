@@ -53,6 +53,9 @@ func NewScheduler(config SchedulerConfig) (*Scheduler, error) {
 	}, nil
 }
 
+// stopGrace is short, because a tick that is given back costs nothing.
+const stopGrace = 2 * time.Second
+
 // tickCurve is short: a tick that failed matters less each second, and the
 // next one covers its slots.
 func tickCurve() pipeline.Curve {
@@ -72,7 +75,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	}
 	pool, err := s.config.Pipeline.NewPool(pipeline.PoolConfig{
 		Name: "scheduler", Stream: pipeline.Tick, Filter: "tick.due.*", Limit: s.config.Pipeline.Shards(),
-		Timeout: 20 * time.Second, Curve: tickCurve(),
+		Timeout: 20 * time.Second, Grace: stopGrace, Curve: tickCurve(),
 		Handler: func(ctx context.Context, d pipeline.Delivery) error { return s.tick(ctx, cursors, d) },
 	})
 	if err != nil {

@@ -103,7 +103,7 @@ func New(config Config) (*Workers, error) {
 	// The branches stop one after the other, so each has its part of the grace,
 	// and its pools a little less, to give back what they could not finish.
 	shutdown := config.Grace / branches
-	grace := shutdown * 3 / 4
+	grace := shutdown / 2
 	branch := func(name string, service supervise.Service) supervise.Child {
 		return supervise.Child{Name: name, Service: service, Shutdown: shutdown}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -204,4 +205,32 @@ func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
 	client.publish("vedette.mail.request.bad1", `{"too": "you@example.org"}`)
 	eventually(t, "a dead letter, byte for byte", func() bool { return client.dead() == `malformed {"too": "you@example.org"}` })
 	r.stop()
+}
+
+func TestProcessOutlivesItsServerAndStopsCleanlyWithoutIt(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	first := newInstance(t, watching(x, box))
+	first.start()
+	first.ready()
+	output, _ := first.vedette("env")
+	url := strings.TrimSpace(strings.TrimPrefix(output, "export NATS_URL="))
+	second := newInstance(t, watching(x, box))
+	second.start("--nats", url)
+	second.ready()
+	unready := func() bool {
+		body, code := second.get("/readyz")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "not connected")
+	}
+
+	first.kill()
+	eventually(t, "a process that tells of its lost server", unready)
+	first.start("--nats-listen", strings.Split(url, "@")[1])
+	second.ready()
+	x.setIll(true)
+	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+
+	first.kill()
+	eventually(t, "a process that tells of its lost server again", unready)
+	second.stop()
 }
