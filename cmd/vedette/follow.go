@@ -12,8 +12,7 @@ import (
 	"vedette/workers/notify"
 )
 
-// boardAge is from when on results are read for the board: the page shows what
-// was missed in the last day.
+// boardAge is from when on results are read for the board when it starts.
 const boardAge = 24 * time.Hour
 
 // followBoard feeds the page's board until ctx ends.

@@ -94,7 +94,8 @@ type Row struct {
 	// Checked is the slot of the last result, Latency how long that took.
 	Checked time.Time    `json:"checked,omitzero"`
 	Latency job.Duration `json:"latency,omitempty"`
-	// Missed counts the slots without a check in the last day.
+	// Missed counts the slots without a check, since a day before the process
+	// that shows it was started.
 	Missed int `json:"missed,omitempty"`
 }
 
