@@ -51,8 +51,12 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 	return entry(found), nil
 }
 
-// Put writes a key, whatever it holds, and returns its new revision.
+// Put writes a key, whatever it holds, and returns its new revision. The error
+// is [ErrFenced] for a handler whose job was taken from it.
 func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, error) {
+	if err := unfenced(ctx); err != nil {
+		return 0, fmt.Errorf("write key %s: %w", key, err)
+	}
 	revision, err := b.kv.Put(ctx, key, value)
 	if err != nil {
 		return 0, fmt.Errorf("write key %s: %w", key, err)
@@ -62,8 +66,11 @@ func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, err
 
 // Swap writes a key if its revision is still the given one, 0 meaning that it
 // holds nothing, and returns the new revision. The error is [ErrConflict] when
-// somebody else was first.
+// somebody else was first, or [ErrFenced].
 func (b *Bucket) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	if err := unfenced(ctx); err != nil {
+		return 0, fmt.Errorf("swap key %s: %w", key, err)
+	}
 	var next uint64
 	var err error
 	if revision == 0 {
@@ -87,6 +94,9 @@ func wrongRevision(err error) bool {
 
 // Delete removes a key; removing one that is not there is no error.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
+	if err := unfenced(ctx); err != nil {
+		return fmt.Errorf("delete key %s: %w", key, err)
+	}
 	if err := b.kv.Delete(ctx, key); err != nil {
 		return fmt.Errorf("delete key %s: %w", key, err)
 	}

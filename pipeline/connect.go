@@ -13,6 +13,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/job"
 )
 
 // ErrServerTooOld is returned by [Connect] when the server cannot schedule
@@ -33,6 +35,11 @@ type Config struct {
 	Process string
 	// Prefix begins every subject. Defaults to "vedette".
 	Prefix string
+	// Inbox is a token that sets this program's inboxes apart, for users of the
+	// server who may read no others: "_INBOX.<Inbox>.>" for the server's
+	// answers and "<Prefix>.reply.<Inbox>.>" for those of calls. Empty means
+	// anywhere below "_INBOX" and "<Prefix>.reply".
+	Inbox string
 	// Shards is how many clocks tick for the installation: the most scheduler
 	// processes that can share the work. Fixed at the first start; defaults to 64.
 	Shards int
@@ -75,6 +82,9 @@ func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 	names := Names{Prefix: config.Prefix}
 	if err := names.validate(); err != nil {
 		return nil, err
+	}
+	if config.Inbox != "" && (!job.ValidName(config.Inbox) || strings.Contains(config.Inbox, ".")) {
+		return nil, fmt.Errorf("check inbox: found %q, expected letters, digits, _ and -", config.Inbox)
 	}
 	p := &Pipeline{names: names, config: config, log: config.Logger, revived: newBroadcast()}
 	conn, err := p.dial(ctx)
@@ -153,6 +163,9 @@ func (p *Pipeline) options() []nats.Option {
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			p.log.Warn("nats reports an error", "error", err)
 		}),
+	}
+	if p.config.Inbox != "" {
+		options = append(options, nats.CustomInboxPrefix("_INBOX."+p.config.Inbox))
 	}
 	if p.config.InProcess != nil {
 		options = append(options,

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"vedette/pipeline/job"
@@ -15,51 +18,124 @@ import (
 // DeadLetter is a job that was set aside, with why.
 type DeadLetter struct {
 	// ID is the sequence of the letter itself.
-	ID uint64
+	ID uint64 `json:"id"`
+	// Stage is which pool's stage could not do it: check, evaluate, notify, mail.
+	Stage string `json:"stage"`
 	// Subject and Body are the job's, byte for byte.
-	Subject string
-	Body    []byte
-	Reason  job.Reason
+	Subject string     `json:"subject"`
+	Body    []byte     `json:"body"`
+	Reason  job.Reason `json:"reason"`
 	// Error is what the last attempt said, Attempts how many there were.
-	Error    string
-	Attempts int
-	// First is when the job was stored, Died when it was set aside, and Worker
-	// the process that did.
-	First  time.Time
-	Died   time.Time
-	Worker string
+	Error    string `json:"error"`
+	Attempts int    `json:"attempts"`
+	// First is when the job was first stored, Died when it was set aside, and
+	// Worker the process that did.
+	First  time.Time `json:"first"`
+	Died   time.Time `json:"died"`
+	Worker string    `json:"worker"`
 }
 
-// DeadLetters reads up to limit dead letters, oldest first.
-func (p *Pipeline) DeadLetters(ctx context.Context, limit int) ([]DeadLetter, error) {
+// Headers of a dead letter, beside [HeaderFirst]. Its body is the job's, byte
+// for byte.
+const (
+	HeaderStage    = "Vedette-Stage"
+	HeaderReason   = "Vedette-Reason"
+	HeaderError    = "Vedette-Error"
+	HeaderSubject  = "Vedette-Subject"
+	HeaderAttempts = "Vedette-Attempts"
+	HeaderWorker   = "Vedette-Worker"
+)
+
+// message is the letter as it is stored, under a subject that names the message
+// which it was, so that storing it twice is impossible.
+func (l DeadLetter) message(subject string) *nats.Msg {
+	letter := nats.NewMsg(subject)
+	letter.Data = l.Body
+	letter.Header.Set(HeaderStage, l.Stage)
+	letter.Header.Set(HeaderReason, string(l.Reason))
+	letter.Header.Set(HeaderError, l.Error)
+	letter.Header.Set(HeaderSubject, l.Subject)
+	letter.Header.Set(HeaderAttempts, strconv.Itoa(l.Attempts))
+	letter.Header.Set(HeaderFirst, l.First.UTC().Format(time.RFC3339Nano))
+	letter.Header.Set(HeaderWorker, l.Worker)
+	return letter
+}
+
+// ReadDeadLetter reads a letter that a pool over the stream [Dead] delivers. A
+// field that somebody else's letter lacks stays empty, or zero.
+func ReadDeadLetter(d Delivery) DeadLetter {
+	return deadLetter(d.Sequence, d.Stored, d.Header, d.Body)
+}
+
+func deadLetter(id uint64, died time.Time, header nats.Header, body []byte) DeadLetter {
+	attempts, _ := strconv.Atoi(header.Get(HeaderAttempts))
+	first, _ := time.Parse(time.RFC3339Nano, header.Get(HeaderFirst))
+	return DeadLetter{
+		ID: id, Stage: header.Get(HeaderStage), Subject: header.Get(HeaderSubject), Body: body,
+		Reason: job.Reason(header.Get(HeaderReason)), Error: header.Get(HeaderError),
+		Attempts: attempts, First: first, Died: died, Worker: header.Get(HeaderWorker),
+	}
+}
+
+// DeadFilter selects dead letters. What is zero selects all.
+type DeadFilter struct {
+	// IDs selects these.
+	IDs []uint64
+	// Stage and Reason select those that have one of them.
+	Stages  []string
+	Reasons []job.Reason
+	// Before and After select by the time of death.
+	Before, After time.Time
+}
+
+func (f DeadFilter) match(l DeadLetter) bool {
+	return (len(f.IDs) == 0 || slices.Contains(f.IDs, l.ID)) &&
+		(len(f.Stages) == 0 || slices.Contains(f.Stages, l.Stage)) &&
+		(len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
+		(f.Before.IsZero() || l.Died.Before(f.Before)) &&
+		(f.After.IsZero() || l.Died.After(f.After))
+}
+
+// DeadLetters calls each with every dead letter that there is now and that the
+// filter selects, oldest first, until each returns false.
+func (p *Pipeline) DeadLetters(ctx context.Context, filter DeadFilter, each func(DeadLetter) bool) error {
 	stream, err := p.js.Stream(ctx, p.names.Stream(Dead))
 	if err != nil {
-		return nil, fmt.Errorf("read dead letters: %w", err)
+		return fmt.Errorf("read dead letters: %w", err)
 	}
 	state := stream.CachedInfo().State
-	var letters []DeadLetter
-	for sequence := state.FirstSeq; sequence <= state.LastSeq && len(letters) < limit; {
-		message, err := stream.GetMsg(ctx, sequence, jetstream.WithGetMsgSubject(p.names.Subject("dead.>")))
+	next := state.FirstSeq
+	if len(filter.IDs) > 0 {
+		next = max(next, slices.Min(filter.IDs))
+		state.LastSeq = min(state.LastSeq, slices.Max(filter.IDs))
+	}
+	for next <= state.LastSeq {
+		message, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(p.names.Subject("dead.>")))
 		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			break
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read dead letter %d: %w", sequence, err)
+			return fmt.Errorf("read dead letter %d: %w", next, err)
 		}
-		letters = append(letters, deadLetter(message))
-		sequence = message.Sequence + 1
+		letter := deadLetter(message.Sequence, message.Time, message.Header, message.Data)
+		if letter.ID <= state.LastSeq && filter.match(letter) && !each(letter) {
+			return nil
+		}
+		next = message.Sequence + 1
 	}
-	return letters, nil
+	return nil
 }
 
-// deadLetter reads what bury wrote; a field that somebody else's letter lacks
-// stays empty, or zero.
-func deadLetter(message *jetstream.RawStreamMsg) DeadLetter {
-	attempts, _ := strconv.Atoi(message.Header.Get(HeaderAttempts))
-	first, _ := time.Parse(time.RFC3339Nano, message.Header.Get(HeaderFirst))
-	return DeadLetter{
-		ID: message.Sequence, Subject: message.Header.Get(HeaderSubject), Body: message.Data,
-		Reason: job.Reason(message.Header.Get(HeaderReason)), Error: message.Header.Get(HeaderError),
-		Attempts: attempts, First: first, Died: message.Time, Worker: message.Header.Get(HeaderWorker),
+// DeadCount is how many dead letters there are.
+func (p *Pipeline) DeadCount(ctx context.Context) (uint64, error) {
+	stream, err := p.js.Stream(ctx, p.names.Stream(Dead))
+	if err != nil {
+		return 0, fmt.Errorf("count dead letters: %w", err)
 	}
+	return stream.CachedInfo().State.Msgs, nil
+}
+
+// oneLine makes an error fit a header.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
 }

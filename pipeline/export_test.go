@@ -1,8 +1,50 @@
 package pipeline
 
-import "context"
+import (
+	"context"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
 
 // DeleteConsumer plays the operator who deletes a consumer by hand.
 func DeleteConsumer(ctx context.Context, p *Pipeline, stream Stream, name string) error {
 	return p.js.DeleteConsumer(ctx, p.names.Stream(stream), name)
 }
+
+// ChangeConsumer plays the operator who changes a consumer by hand.
+func ChangeConsumer(ctx context.Context, p *Pipeline, stream Stream, name string, change func(*jetstream.ConsumerConfig)) error {
+	config, err := ConsumerConfig(ctx, p, stream, name)
+	if err != nil {
+		return err
+	}
+	change(&config)
+	_, err = p.js.UpdateConsumer(ctx, p.names.Stream(stream), config)
+	return err
+}
+
+// ConsumerConfig is a consumer as the server has it.
+func ConsumerConfig(ctx context.Context, p *Pipeline, stream Stream, name string) (jetstream.ConsumerConfig, error) {
+	consumer, err := p.js.Consumer(ctx, p.names.Stream(stream), name)
+	if err != nil {
+		return jetstream.ConsumerConfig{}, err
+	}
+	return consumer.CachedInfo().Config, nil
+}
+
+// Messages is how many messages a stream holds.
+func Messages(ctx context.Context, p *Pipeline, stream Stream) (uint64, error) {
+	found, err := p.js.Stream(ctx, p.names.Stream(stream))
+	if err != nil {
+		return 0, err
+	}
+	return found.CachedInfo().State.Msgs, nil
+}
+
+// TopologyFor is what an installation is made of.
+func TopologyFor(prefix string, replicas int) Topology {
+	return topology(Names{Prefix: prefix}, replicas)
+}
+
+// Conn is the connection itself, for what a stranger would do with it.
+func Conn(p *Pipeline) *nats.Conn { return p.conn }

@@ -23,11 +23,16 @@ type Delivery struct {
 	Body    []byte
 	// Sequence identifies the job within its stream.
 	Sequence uint64
-	// Stored is when JetStream accepted the job: its first-seen time.
-	Stored time.Time
+	// Stored is when JetStream accepted the job, First when it did so for the
+	// first time: earlier, if the job was a dead letter in between.
+	Stored, First time.Time
 	// Attempt counts the attempts at this job, from 1. Interruptions do not
 	// count: neither a stopped process nor a dead one is the job's fault.
 	Attempt int
+	// Reply is where an answer is awaited; empty when nobody waits.
+	Reply string
+	// Header is whatever else came with the job.
+	Header map[string][]string
 	// Deleted marks the removal of a key, in pools over a bucket's log.
 	Deleted bool
 }
@@ -43,12 +48,18 @@ type Handler func(ctx context.Context, d Delivery) error
 type PoolConfig struct {
 	// Name is the consumer's, the same in every process that shares the work.
 	Name string
+	// Stage is what the pool does, for people: check, evaluate, notify, mail.
+	// Defaults to Name.
+	Stage string
 	// Stream is where the jobs are; Filter, without prefix, selects among
 	// them. An empty Filter means all.
 	Stream Stream
 	Filter string
 	// Limit is how many jobs run at once in this process. Defaults to 16.
 	Limit int
+	// MaxLimit is how far [Pool.SetLimit] may raise it. Defaults to the higher
+	// of Limit and 1,024.
+	MaxLimit int
 	// Timeout is a job's deadline. Defaults to a minute.
 	Timeout time.Duration
 	// Grace is how long a job may go on after its deadline, or after the pool
@@ -69,13 +80,27 @@ type PoolConfig struct {
 	// Confirm waits for the server's word that a job is settled. It costs a
 	// round trip, and is for jobs that must not run again, such as mails.
 	Confirm bool
+	// Buried, when set, is called when a job has become a dead letter. An error
+	// has the job come again, to be buried again.
+	Buried func(ctx context.Context, d Delivery, letter DeadLetter) error
 	// Handler does the jobs.
 	Handler Handler
 }
 
+const (
+	defaultLimit    = 16
+	defaultMaxLimit = 1024
+)
+
 func (c PoolConfig) withDefaults() PoolConfig {
+	if c.Stage == "" {
+		c.Stage = c.Name
+	}
 	if c.Limit == 0 {
-		c.Limit = 16
+		c.Limit = defaultLimit
+	}
+	if c.MaxLimit == 0 {
+		c.MaxLimit = max(c.Limit, defaultMaxLimit)
 	}
 	if c.Timeout == 0 {
 		c.Timeout = time.Minute
@@ -100,8 +125,8 @@ func (c PoolConfig) validate() error {
 	if c.Handler == nil {
 		problems = append(problems, errors.New("handler: found none"))
 	}
-	if c.Limit < 0 {
-		problems = append(problems, fmt.Errorf("limit: found %d, expected 1 or more", c.Limit))
+	if c.Limit < 0 || c.Limit > c.MaxLimit {
+		problems = append(problems, fmt.Errorf("limit: found %d, expected 1 to %d", c.Limit, c.MaxLimit))
 	}
 	if c.AckWait < 0 || c.Timeout < 0 || c.Grace < 0 {
 		problems = append(problems, errors.New("times: found a negative one"))
@@ -120,10 +145,13 @@ type Pool struct {
 	config PoolConfig
 	log    *slog.Logger
 
+	limit   atomic.Int64
+	changed chan struct{} // holds a token when limit was changed
 	serving atomic.Bool
 	running atomic.Int64
 	done    atomic.Uint64
 	failed  atomic.Uint64
+	stuck   atomic.Uint64
 }
 
 // NewPool makes a pool. It starts with Serve. The error lists every problem of
@@ -133,25 +161,45 @@ func (p *Pipeline) NewPool(config PoolConfig) (*Pool, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	return &Pool{p: p, config: config, log: p.log.With("pool", config.Name)}, nil
+	pool := &Pool{p: p, config: config, log: p.log.With("pool", config.Name), changed: make(chan struct{}, 1)}
+	pool.limit.Store(int64(config.Limit))
+	return pool, nil
+}
+
+// SetLimit changes how many jobs run at once, also while the pool serves. What
+// runs goes on; a lower limit holds for what comes next. The error says that
+// the limit is not between 1 and the configured MaxLimit.
+func (l *Pool) SetLimit(limit int) error {
+	if limit < 1 || limit > l.config.MaxLimit {
+		return fmt.Errorf("set limit of pool %s: found %d, expected 1 to %d", l.config.Name, limit, l.config.MaxLimit)
+	}
+	l.limit.Store(int64(limit))
+	select {
+	case l.changed <- struct{}{}:
+	default: // the loop has not yet seen the change before, and will see this one with it
+	}
+	return nil
 }
 
 // PoolStatus is what a pool is doing.
 type PoolStatus struct {
-	Name string `json:"name"`
+	Name  string `json:"name"`
+	Stage string `json:"stage"`
 	// Running is how many jobs run in this process, Limit how many may.
 	Running int `json:"running"`
 	Limit   int `json:"limit"`
-	// Done and Failed count attempts since the process started.
+	// Done and Failed count attempts since the process started, Stuck those
+	// whose handler ignored the end of its context.
 	Done   uint64 `json:"done"`
 	Failed uint64 `json:"failed"`
+	Stuck  uint64 `json:"stuck"`
 }
 
 // Status tells what the pool is doing.
 func (l *Pool) Status() PoolStatus {
 	return PoolStatus{
-		Name: l.config.Name, Running: int(l.running.Load()), Limit: l.config.Limit,
-		Done: l.done.Load(), Failed: l.failed.Load(),
+		Name: l.config.Name, Stage: l.config.Stage, Running: int(l.running.Load()), Limit: int(l.limit.Load()),
+		Done: l.done.Load(), Failed: l.failed.Load(), Stuck: l.stuck.Load(),
 	}
 }
 
@@ -176,7 +224,7 @@ func (l *Pool) Serve(ctx context.Context) error {
 	}
 	run := &poolRun{
 		Pool: l, attempts: &attemptLog{bucket: attempts, prefix: string(l.config.Stream) + "." + l.config.Name},
-		ended: make(chan *task, l.config.Limit), over: make(chan struct{}), tasks: map[*task]struct{}{},
+		ended: make(chan *task, min(l.config.MaxLimit, defaultMaxLimit)), over: make(chan struct{}), tasks: map[*task]struct{}{},
 	}
 	defer close(run.over)
 	return run.loop(ctx)
@@ -234,7 +282,7 @@ func (r *poolRun) loop(ctx context.Context) error {
 	defer hurry()
 	for {
 		r.settleEnded(settle)
-		if err := pull.ask(r.config.Limit - len(r.tasks)); err != nil {
+		if err := pull.ask(r.free()); err != nil {
 			r.log.DebugContext(ctx, "ask for jobs", "error", err) // the next beat tries again
 		}
 		select {
@@ -247,6 +295,7 @@ func (r *poolRun) loop(ctx context.Context) error {
 			r.finish(settle, t)
 		case <-revived:
 			pull.forget()
+		case <-r.changed: // the next turn asks by the new limit
 		case now := <-beat.C:
 			r.restore(ctx, pull)
 			pull.check(now)
@@ -254,6 +303,10 @@ func (r *poolRun) loop(ctx context.Context) error {
 		}
 	}
 }
+
+// free is how many slots nothing runs in; negative for a while after the limit
+// was lowered.
+func (r *poolRun) free() int { return int(r.limit.Load()) - len(r.tasks) }
 
 // restore makes the consumer again if somebody deleted it. It waits for the
 // server no longer than the jobs that run can be left without a beat.
@@ -287,8 +340,8 @@ func (r *poolRun) receive(work context.Context, pull *puller, message *nats.Msg)
 	delivered := pull.take(message)
 	switch {
 	case delivered == nil:
-	case len(r.tasks) >= r.config.Limit:
-		giveBack(delivered) // asked for twice, around a lost connection
+	case r.free() <= 0:
+		giveBack(delivered) // asked for twice, around a lost connection, or before the limit was lowered
 	default:
 		r.start(work, delivered)
 	}
@@ -311,7 +364,7 @@ func (r *poolRun) drain(ctx context.Context, interrupt context.CancelCauseFunc, 
 			r.renew(ctx, now)
 		case <-patience.C:
 			if told {
-				return r.abandon(hurry)
+				return r.abandon(ctx, hurry)
 			}
 			told = true
 			interrupt(errStopping)
@@ -331,12 +384,13 @@ func (r *poolRun) settled(hurry context.CancelFunc) {
 }
 
 // abandon gives up on handlers that do not return.
-func (r *poolRun) abandon(hurry context.CancelFunc) error {
+func (r *poolRun) abandon(ctx context.Context, hurry context.CancelFunc) error {
 	stuck := 0
 	for t := range r.tasks {
-		if t.fence() {
+		if t.take() {
 			stuck++
-			r.log.Error("job ignores the end of its context", "subject", t.delivery.Subject, "sequence", t.delivery.Sequence)
+			r.stuck.Add(1)
+			r.tellStuck(ctx, t)
 		}
 		delete(r.tasks, t)
 		r.running.Add(-1)

@@ -31,7 +31,22 @@ type Message struct {
 	// ID, when set, lets the server drop a second message with the same id
 	// that comes within 20 s, so that publishing again is safe.
 	ID string
+	// Wait makes a full stream no error: the message is tried again until
+	// there is room, or the context ends.
+	Wait bool
+	// Reply is an address of [Replies] at which an answer is awaited.
+	Reply string
+	// First is when the job was first stored, for one that is stored again.
+	First time.Time
 }
+
+// Headers of a job.
+const (
+	// HeaderReply is where its answer is awaited.
+	HeaderReply = "Vedette-Reply"
+	// HeaderFirst is when the job was first stored.
+	HeaderFirst = "Vedette-First"
+)
 
 // publishTimeout bounds one try; a leader that just died needs up to 5 s to be
 // replaced, and the next try finds the new one.
@@ -39,21 +54,29 @@ const publishTimeout = 2 * time.Second
 
 // Publish stores a message, and returns when the server has it. While the
 // server does not answer, it tries again until ctx ends. The error is
-// [ErrFull], [ErrOccupied], [ErrTooLarge], or why it could not be stored.
+// [ErrFull], [ErrOccupied], [ErrTooLarge], [ErrFenced], or why it could not be
+// stored.
 func (p *Pipeline) Publish(ctx context.Context, m Message) error {
-	return p.publish(ctx, p.message(m))
+	return p.publish(ctx, p.message(m), m.Wait)
 }
 
-func (p *Pipeline) publish(ctx context.Context, message *nats.Msg) error {
+func (p *Pipeline) publish(ctx context.Context, message *nats.Msg, wait bool) error {
+	if err := unfenced(ctx); err != nil {
+		return fmt.Errorf("publish %s: %w", message.Subject, err)
+	}
+	tries := 0
 	try := func() error {
 		limited, cancel := context.WithTimeout(ctx, publishTimeout)
 		defer cancel()
 		_, err := p.js.PublishMsg(limited, message)
 		err = publishError(err)
-		if err != nil && !transient(err) {
-			return backoff.Permanent(err)
+		if tries++; tries > 1 && errors.Is(err, ErrOccupied) && p.holds(limited, message) {
+			return nil
 		}
-		return err
+		if err == nil || transient(err) || wait && errors.Is(err, ErrFull) {
+			return err
+		}
+		return backoff.Permanent(err)
 	}
 	curve := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(0))
@@ -63,31 +86,70 @@ func (p *Pipeline) publish(ctx context.Context, message *nats.Msg) error {
 	return nil
 }
 
-// PublishAll stores many messages at once, pipelined, and returns an error for
-// each that was not stored, in the order of the messages: nil, [ErrFull],
-// [ErrOccupied], [ErrTooLarge] or another. What the server did not answer is
-// tried again, one by one, until ctx ends.
+// holds tells whether it is this very message that occupies its subject: an
+// earlier try stored it, and the server's word of that was lost.
+func (p *Pipeline) holds(ctx context.Context, message *nats.Msg) bool {
+	id := message.Header.Get(jetstream.MsgIDHeader)
+	if id == "" {
+		return false
+	}
+	name, err := p.js.StreamNameBySubject(ctx, message.Subject)
+	if err != nil {
+		return false
+	}
+	stream, err := p.js.Stream(ctx, name)
+	if err != nil {
+		return false
+	}
+	found, err := stream.GetLastMsgForSubject(ctx, message.Subject)
+	return err == nil && found.Header.Get(jetstream.MsgIDHeader) == id
+}
+
+// maxInFlight is how many messages PublishAll has on their way at once. More
+// made no difference when measured, and would only fill memory.
+const maxInFlight = 1024
+
+// PublishAll stores many messages, pipelined with a bounded number in flight,
+// and returns an error for each that was not stored, in the order of the
+// messages: nil, [ErrFull], [ErrOccupied], [ErrTooLarge], [ErrFenced] or
+// another. What the server did not answer is tried again, one by one, until
+// ctx ends, and so is what a full stream refused if the message may wait.
 func (p *Pipeline) PublishAll(ctx context.Context, messages []Message) []error {
 	errs := make([]error, len(messages))
-	futures := make([]jetstream.PubAckFuture, len(messages))
-	for i, m := range messages {
-		futures[i], errs[i] = p.js.PublishMsgAsync(p.message(m))
+	if err := unfenced(ctx); err != nil {
+		for i := range errs {
+			errs[i] = fmt.Errorf("publish %s: %w", messages[i].Subject, err)
+		}
+		return errs
 	}
-	for i, future := range futures {
-		if errs[i] == nil {
-			errs[i] = await(ctx, future)
+	futures := make([]jetstream.PubAckFuture, min(len(messages), maxInFlight))
+	settle := func(i int) { errs[i] = p.outcome(ctx, messages[i], futures[i%maxInFlight], errs[i]) }
+	for i, m := range messages {
+		if i >= maxInFlight {
+			settle(i - maxInFlight)
 		}
-		errs[i] = publishError(errs[i])
-		if errs[i] == nil {
-			continue
-		}
-		if transient(errs[i]) && ctx.Err() == nil {
-			errs[i] = p.Publish(ctx, messages[i])
-			continue
-		}
-		errs[i] = fmt.Errorf("publish %s: %w", messages[i].Subject, errs[i])
+		futures[i%maxInFlight], errs[i] = p.js.PublishMsgAsync(p.message(m))
+	}
+	for i := max(0, len(messages)-maxInFlight); i < len(messages); i++ {
+		settle(i)
 	}
 	return errs
+}
+
+// outcome waits for what became of one of many messages.
+func (p *Pipeline) outcome(ctx context.Context, m Message, future jetstream.PubAckFuture, err error) error {
+	if err == nil {
+		err = await(ctx, future)
+	}
+	err = publishError(err)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() == nil && (transient(err) || m.Wait && errors.Is(err, ErrFull)):
+		return p.Publish(ctx, m)
+	default:
+		return fmt.Errorf("publish %s: %w", m.Subject, err)
+	}
 }
 
 func await(ctx context.Context, future jetstream.PubAckFuture) error {
@@ -111,12 +173,24 @@ func (p *Pipeline) message(m Message) *nats.Msg {
 	if m.ID != "" {
 		message.Header.Set(jetstream.MsgIDHeader, m.ID)
 	}
+	if m.Reply != "" {
+		message.Header.Set(HeaderReply, m.Reply)
+	}
+	if !m.First.IsZero() {
+		message.Header.Set(HeaderFirst, m.First.UTC().Format(time.RFC3339Nano))
+	}
 	return message
 }
 
-// storeFailed is the server's code for whatever its store refuses; which limit
-// it was, only the description says.
-const storeFailed = 10077
+// Codes of the server. With storeFailed it refuses whatever its store refuses;
+// which limit it was, only the description says. The others say that the whole
+// account or server has no room.
+const (
+	storeFailed     = 10077
+	accountFull     = 10002
+	serverFull      = 10023
+	serverDisksFull = 10047
+)
 
 // publishError gives the server's refusals our names.
 func publishError(err error) error {
@@ -132,6 +206,9 @@ func publishError(err error) error {
 		return ErrOccupied
 	case api.ErrorCode == storeFailed && strings.Contains(api.Description, "exceeded"):
 		return ErrFull
+	case api.ErrorCode == accountFull, api.ErrorCode == serverFull, api.ErrorCode == serverDisksFull,
+		api.ErrorCode == storeFailed && strings.Contains(api.Description, "no space"):
+		return fmt.Errorf("%w: the server says %q", ErrFull, api.Description)
 	case strings.Contains(api.Description, "message size exceeds"):
 		return fmt.Errorf("%w: expected at most %d bytes", ErrTooLarge, MaxMessage)
 	default:

@@ -46,7 +46,7 @@ func newPuller(pool *Pool) (*puller, error) {
 		subject: fmt.Sprintf("$JS.API.CONSUMER.MSG.NEXT.%s.%s", pool.p.names.Stream(pool.config.Stream), pool.config.Name),
 		inbox:   pool.p.conn.NewInbox(),
 		// Room for all jobs, and for the words about requests beside them.
-		messages: make(chan *nats.Msg, 2*pool.config.Limit+256),
+		messages: make(chan *nats.Msg, 2*pool.config.MaxLimit+256),
 		heard:    time.Now(),
 	}
 	sub, err := pool.p.conn.ChanSubscribe(p.inbox+".*", p.messages)

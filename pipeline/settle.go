@@ -84,36 +84,26 @@ func (r *poolRun) ack(ctx context.Context, message *nats.Msg) error {
 	return nil
 }
 
-// Headers of a dead letter. Its body is the job's, byte for byte.
-const (
-	HeaderReason   = "Vedette-Reason"
-	HeaderError    = "Vedette-Error"
-	HeaderSubject  = "Vedette-Subject"
-	HeaderAttempts = "Vedette-Attempts"
-	HeaderFirst    = "Vedette-First"
-	HeaderWorker   = "Vedette-Worker"
-)
-
-// bury stores the job as a dead letter. The subject names the message that it
-// was, so that doing it twice is impossible.
+// bury stores the job as a dead letter, and says so to whoever asked.
 func (r *poolRun) bury(ctx context.Context, t *task, reason job.Reason) error {
-	letter := nats.NewMsg(r.p.names.Subject(deadSubject(r.config.Stream, r.config.Name, t.delivery.Sequence)))
-	letter.Data = t.delivery.Body
-	letter.Header.Set(HeaderReason, string(reason))
-	letter.Header.Set(HeaderError, oneLine(t.err))
-	letter.Header.Set(HeaderSubject, t.delivery.Subject)
-	letter.Header.Set(HeaderAttempts, strconv.FormatInt(t.attempt.Load(), 10))
-	letter.Header.Set(HeaderFirst, t.delivery.Stored.UTC().Format(time.RFC3339Nano))
-	letter.Header.Set(HeaderWorker, r.p.config.Process)
-	if err := r.p.publish(ctx, letter); err != nil && !errors.Is(err, ErrOccupied) {
+	letter := DeadLetter{
+		Stage: r.config.Stage, Subject: t.delivery.Subject, Body: t.delivery.Body, Reason: reason, Error: oneLine(t.err),
+		Attempts: int(t.attempt.Load()), First: t.delivery.First, Worker: r.p.config.Process,
+	}
+	if r.config.Stream == Dead {
+		return nil // a letter about a letter, and so on, would fill the stream; the log has it
+	}
+	subject := r.p.names.Subject(deadSubject(r.config.Stream, r.config.Name, t.delivery.Sequence))
+	if err := r.p.publish(ctx, letter.message(subject), false); err != nil && !errors.Is(err, ErrOccupied) {
 		return fmt.Errorf("bury job: %w", err)
 	}
+	if r.config.Buried == nil {
+		return nil
+	}
+	if err := r.config.Buried(ctx, t.delivery, letter); err != nil {
+		return fmt.Errorf("tell of buried job: %w", err)
+	}
 	return nil
-}
-
-// oneLine makes an error fit a header.
-func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
 func cutPrefix(subject, prefix string) string {

@@ -1,11 +1,9 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -22,15 +20,25 @@ type task struct {
 	began    time.Time
 	attempt  atomic.Int64
 	err      error // the handler's, once the task has ended
-	// fenced is true when the job was given up: whatever its handler still
-	// does has no effect on the job.
+	// fenced is true when the job has its fate: whatever else comes has no
+	// effect on it. stuck is true when the handler did not decide it: what that
+	// still wants to write is refused.
 	fenced atomic.Bool
-	stuck  bool
+	stuck  atomic.Bool
 }
 
-// fence takes the job from its handler, and reports whether it was the first
-// to do so.
+// fence decides that nobody else may settle the job, and reports whether it
+// was the first to do so.
 func (t *task) fence() bool { return t.fenced.CompareAndSwap(false, true) }
+
+// take fences the job off from its handler, and reports whether it still could.
+func (t *task) take() bool {
+	if !t.fence() {
+		return false
+	}
+	t.stuck.Store(true)
+	return true
+}
 
 // PanicError is a handler's panic, or its Goexit.
 type PanicError struct {
@@ -58,7 +66,7 @@ func (r *poolRun) start(work context.Context, message *nats.Msg) {
 	t.attempt.Store(1)
 	r.tasks[t] = struct{}{}
 	r.running.Add(1)
-	go r.run(ctx, cancel, t, redelivered)
+	go r.run(withFence(ctx, t), cancel, t, redelivered)
 }
 
 // run calls the handler, and turns each way of ending into an error or nil.
@@ -104,13 +112,24 @@ func (r *poolRun) read(message *nats.Msg) (Delivery, bool, error) {
 	return Delivery{
 		Subject: cutPrefix(message.Subject, r.p.names.Prefix), Body: message.Data,
 		Sequence: meta.Sequence.Stream, Stored: meta.Timestamp, Attempt: 1,
+		First: firstSeen(message.Header, meta.Timestamp), Reply: message.Header.Get(HeaderReply), Header: message.Header,
 		Deleted: operation == "DEL" || operation == "PURGE",
 	}, meta.NumDelivered > 1, nil
 }
 
+// firstSeen is when a job was stored for the first time: before now, if it was
+// a dead letter in between.
+func firstSeen(header nats.Header, stored time.Time) time.Time {
+	first, err := time.Parse(time.RFC3339Nano, header.Get(HeaderFirst))
+	if err != nil || first.After(stored) {
+		return stored // no header, or one that cannot be true
+	}
+	return first
+}
+
 // finish takes in a task that ended, and settles its job beside the loop.
 func (r *poolRun) finish(ctx context.Context, t *task) {
-	if t.stuck {
+	if t.stuck.Load() {
 		r.log.WarnContext(ctx, "stuck job returned", "subject", t.delivery.Subject, "after", time.Since(t.began))
 		return // its slot was given back when it was found stuck
 	}
@@ -138,33 +157,18 @@ func (r *poolRun) renew(ctx context.Context, now time.Time) {
 // giveUp takes the job from a handler that ignores its deadline, so that it
 // costs the pool neither its slot nor the job.
 func (r *poolRun) giveUp(ctx context.Context, t *task) {
-	if !t.fence() {
+	if !t.take() {
 		return
 	}
-	t.stuck = true
 	delete(r.tasks, t)
 	r.running.Add(-1)
-	r.log.ErrorContext(ctx, "job is stuck: it ignores the end of its context",
-		"subject", t.delivery.Subject, "sequence", t.delivery.Sequence, "goroutines", string(stacks()))
+	r.stuck.Add(1)
+	r.tellStuck(ctx, t)
 	// The handler may yet write to its own task, so the job goes on in another.
 	failed := &task{message: t.message, delivery: t.delivery}
 	failed.attempt.Store(t.attempt.Load())
 	failed.err = fmt.Errorf("%w: no return %s after the deadline", ErrStuck, r.config.Grace)
 	r.settling.Go(func() { r.settle(ctx, failed) })
-}
-
-// stacks returns the goroutines' stacks that run handlers: which of them is the
-// stuck one, its subject in the log tells a reader.
-func stacks() []byte {
-	buffer := make([]byte, 1<<20)
-	all := bytes.Split(buffer[:runtime.Stack(buffer, true)], []byte("\n\n"))
-	var found [][]byte
-	for _, stack := range all {
-		if bytes.Contains(stack, []byte("(*poolRun).run(")) {
-			found = append(found, stack)
-		}
-	}
-	return bytes.Join(found, []byte("\n\n"))
 }
 
 // fate is what becomes of a job, decided from its handler's error.

@@ -21,7 +21,12 @@ const (
 	Request Stream = "REQUEST"
 	Result  Stream = "RESULT"
 	Mail    Stream = "MAIL"
-	Dead    Stream = "DEAD"
+	// Call holds the checks and mails that somebody waits for, so that no
+	// backlog of others delays them.
+	Call Stream = "CALL"
+	Dead Stream = "DEAD"
+	// Notice keeps what operators should know of the installation itself.
+	Notice Stream = "NOTICE"
 	// Advisory keeps the server's own word of messages that it gave up on,
 	// which is lost unless a stream listens.
 	Advisory Stream = "ADVISORY"
@@ -43,6 +48,8 @@ const (
 	Cursors  BucketName = "CURSOR"
 	Attempts BucketName = "ATTEMPT"
 	Outcomes BucketName = "OUTCOME"
+	// Digests are what operators have yet to be told.
+	Digests BucketName = "DIGEST"
 	// Silences, the registry of workers and the history have their buckets from the
 	// first installation on, so that no upgrade has to make them.
 	Silences BucketName = "SILENCE"
@@ -83,6 +90,18 @@ func RequestSubject(location, id string) string { return "request." + location +
 // [job.MailRequest].
 func MailSubject(class, id string) string { return "mail." + class + "." + id }
 
+// CallCheckSubject is where a check is put that its caller waits for.
+func CallCheckSubject(location, id string) string { return "call.check." + location + "." + id }
+
+// CallMailSubject is where a mail is put that its caller waits for.
+func CallMailSubject(id string) string { return "call.mail." + id }
+
+// NoticeSubject is where notices of a kind go.
+func NoticeSubject(kind job.NoticeKind) string { return "notice." + string(kind) }
+
+// TimerSubject is where the timer of an id fires.
+func TimerSubject(what, id string) string { return "timer.due." + what + "." + id }
+
 // ResultSubject is where results go; partitions spread them for readers that
 // want only a part.
 func ResultSubject(partition int) string { return "result." + strconv.Itoa(partition) }
@@ -102,6 +121,8 @@ type Topology struct {
 const (
 	maxRequests      = 100_000
 	maxRequestBytes  = 256 << 20
+	maxCalls         = 10_000
+	maxCallBytes     = 256 << 20
 	maxMails         = 1_000_000
 	maxMailBytes     = 4 << 30
 	maxResultBytes   = 1 << 30
@@ -114,6 +135,8 @@ const (
 	attemptsKept     = 7 * 24 * time.Hour
 	outcomesKept     = 48 * time.Hour
 	advisoriesKept   = 7 * 24 * time.Hour
+	noticesKept      = 30 * 24 * time.Hour
+	maxNoticeBytes   = 256 << 20
 	workerLease      = 30 * time.Second
 )
 
@@ -143,9 +166,11 @@ func topology(names Names, replicas int) Topology {
 			scheduleStream(stream(Tick, "tick.clock.*", "tick.due.*")),
 			checkStream(stream(Checks, "check.>")),
 			requestStream(stream(Request, "request.>")),
+			callStream(stream(Call, "call.>")),
 			resultStream(stream(Result, "result.*")),
 			mailStream(stream(Mail, "mail.>")),
 			deadStream(stream(Dead, "dead.>")),
+			noticeStream(stream(Notice, "notice.*")),
 			scheduleStream(stream(Timer, "timer.at.*.*", "timer.due.>")),
 			advisoryStream(stream(Advisory), names),
 		},
@@ -156,6 +181,7 @@ func topology(names Names, replicas int) Topology {
 			bucket(Cursors, 1, 0),
 			bucket(Attempts, 1, attemptsKept),
 			bucket(Outcomes, 1, outcomesKept),
+			bucket(Digests, 1, 0),
 			bucket(Silences, 1, 0),
 			bucket(Workers, 1, workerLease),
 			bucket(History, 1, 0),
@@ -190,6 +216,22 @@ func requestStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	return config
 }
 
+// callStream is shorter: a caller who would have to wait behind ten thousand
+// others had better know.
+func callStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+	config = onePerSubject(config)
+	config.MaxMsgs, config.MaxBytes = maxCalls, maxCallBytes
+	return config
+}
+
+// noticeStream keeps notices for whoever wants to read them; the log has them
+// too, so the oldest may go.
+func noticeStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+	config.Retention = jetstream.LimitsPolicy
+	config.MaxAge, config.MaxBytes = noticesKept, maxNoticeBytes
+	return config
+}
+
 // resultStream keeps the results of a day for whoever wants to read them;
 // evaluators follow it.
 func resultStream(config jetstream.StreamConfig) jetstream.StreamConfig {
@@ -218,7 +260,7 @@ func deadStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 // advisoryStream listens to the advisories about our work queues only, since
 // installations that share an account may not listen to the same subjects.
 func advisoryStream(config jetstream.StreamConfig, names Names) jetstream.StreamConfig {
-	for _, queue := range []Stream{Tick, Checks, Request, Result, Mail, StateLog} {
+	for _, queue := range []Stream{Tick, Checks, Request, Call, Result, Mail, Timer, Notice, Dead, StateLog} {
 		for _, kind := range []string{"MAX_DELIVERIES", "MSG_TERMINATED"} {
 			config.Subjects = append(config.Subjects, "$JS.EVENT.ADVISORY.CONSUMER."+kind+"."+names.Stream(queue)+".*")
 		}
@@ -236,11 +278,13 @@ func onePerSubject(config jetstream.StreamConfig) jetstream.StreamConfig {
 	return config
 }
 
-// Keys of the bucket [Monitors], which holds recipients too: they change with
-// the same file, and whoever needs one needs the other.
+// Keys of the bucket [Monitors], which holds recipients and settings too: they
+// change with the same file, and whoever needs one needs the other.
 const (
 	monitorKey   = "monitor."
 	recipientKey = "recipient."
+	// SettingsKey is the key of the installation's [job.Settings].
+	SettingsKey = "settings"
 )
 
 // MonitorKey is the key of a monitor's definition.

@@ -19,7 +19,16 @@ const (
 	ReasonExpired     Reason = "expired"     // its not_after passed
 	ReasonGivenUp     Reason = "given_up"    // tried until the stage's limit
 	ReasonPanic       Reason = "panic"       // the handler panicked each time
+	ReasonStranded    Reason = "stranded"    // the server gave up on it, because its consumer was changed by hand
 )
+
+// Reasons lists them all.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonMalformed, ReasonUnsupported, ReasonInvalid, ReasonPermanent,
+		ReasonExpired, ReasonGivenUp, ReasonPanic, ReasonStranded,
+	}
+}
 
 // DeadError ends a job as a dead letter. Make it with [Dead].
 type DeadError struct {

@@ -32,6 +32,9 @@ type Mail struct {
 const (
 	MailAlert   = "alert"   // ordered by the notifier
 	MailRequest = "request" // ordered by people and programs
+	// MailOperator mails tell operators of the installation. When one fails,
+	// nobody is mailed of that.
+	MailOperator = "operator"
 )
 
 // Sent says what became of a mail; it is kept under the mail's id for two days

@@ -1,0 +1,220 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/pipelinetest"
+)
+
+func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{Process: "worker-1"})
+	ordered := time.Now()
+	put(t, p, "job")
+	var well atomic.Bool
+	seen := make(chan pipeline.Delivery, 10)
+	pool, _ := serve(t, p, pipeline.PoolConfig{Stage: "check", Curve: pipeline.Curve{Initial: time.Millisecond}, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		seen <- d
+		switch {
+		case well.Load():
+			return nil
+		case d.Attempt < 3:
+			return errors.New("not yet")
+		default:
+			return job.Dead(job.ReasonPermanent, errors.New("no such\nuser"))
+		}
+	}})
+	for range 3 {
+		receive(t, seen, "an attempt")
+	}
+	eventually(t, "a dead letter", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 1 })
+	letter, _ := deadLetter(t, p)
+	if letter.Stage != "check" || letter.Reason != job.ReasonPermanent || letter.Attempts != 3 || letter.Worker != "worker-1" ||
+		letter.Error != "permanent: no such user" || letter.First.Before(ordered.Add(-time.Second)) || letter.Died.Before(letter.First) {
+		t.Errorf("got %+v, want stage, reason, attempts, error in one line, times and worker", letter)
+	}
+
+	well.Store(true)
+	for range 2 { // the second time there is nothing left to do
+		if err := p.Replay(t.Context(), letter); err != nil {
+			t.Fatalf("replay: %v", err)
+		}
+	}
+	again := receive(t, seen, "the replayed job")
+	if again.Attempt != 1 || !again.First.Equal(letter.First) || string(again.Body) != `{"id":"job"}` || !again.Stored.After(letter.First) {
+		t.Errorf("got %+v, want the job with its attempts before it and its first time", again)
+	}
+	eventually(t, "an empty queue", func() bool {
+		queue, err := pool.Queue(t.Context(), time.Now())
+		return err == nil && queue.Depth == 0
+	})
+	if len(seen) != 0 {
+		t.Errorf("got %d more runs, want one replay", len(seen))
+	}
+	if left := deadLetters(t, p, pipeline.DeadFilter{}); len(left) != 0 {
+		t.Errorf("got %d letters left, want none", len(left))
+	}
+}
+
+func TestLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	for _, id := range []string{"a", "b", "c"} {
+		put(t, p, id)
+	}
+	reasons := map[string]job.Reason{"request.here.a": job.ReasonInvalid, "request.here.b": job.ReasonExpired, "request.here.c": job.ReasonInvalid}
+	serve(t, p, pipeline.PoolConfig{Stage: "check", Limit: 1, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		return job.Dead(reasons[d.Subject], errors.New("no"))
+	}})
+	eventually(t, "three letters", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 3 })
+	all := deadLetters(t, p, pipeline.DeadFilter{})
+	cases := []struct {
+		name   string
+		filter pipeline.DeadFilter
+		want   int
+	}{
+		{"reason", pipeline.DeadFilter{Reasons: []job.Reason{job.ReasonInvalid}}, 2},
+		{"two reasons", pipeline.DeadFilter{Reasons: []job.Reason{job.ReasonInvalid, job.ReasonExpired}}, 3},
+		{"stage", pipeline.DeadFilter{Stages: []string{"mail"}}, 0},
+		{"id", pipeline.DeadFilter{IDs: []uint64{all[1].ID}}, 1},
+		{"ids and reason", pipeline.DeadFilter{IDs: []uint64{all[0].ID, all[1].ID}, Reasons: []job.Reason{job.ReasonExpired}}, 1},
+		{"unknown id", pipeline.DeadFilter{IDs: []uint64{99}}, 0},
+		{"before", pipeline.DeadFilter{Before: all[1].Died}, 1},
+		{"after", pipeline.DeadFilter{After: all[1].Died}, 1},
+	}
+	for _, c := range cases {
+		if got := len(deadLetters(t, p, c.filter)); got != c.want {
+			t.Errorf("%s: got %d letters, want %d", c.name, got, c.want)
+		}
+	}
+	count, err := p.DeadCount(t.Context())
+	if err != nil || count != 3 {
+		t.Errorf("got %d, %v, want 3", count, err)
+	}
+}
+
+func TestDroppingALetterTwiceIsDroppingItOnce(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	put(t, p, "job")
+	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+		return job.Dead(job.ReasonInvalid, errors.New("no"))
+	}})
+	eventually(t, "a letter", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 1 })
+	letter, _ := deadLetter(t, p)
+	for range 2 {
+		if err := p.DropDead(t.Context(), letter.ID); err != nil {
+			t.Errorf("got %v, want nil", err)
+		}
+	}
+	if count, err := p.DeadCount(t.Context()); err != nil || count != 0 {
+		t.Errorf("got %d letters, %v, want none", count, err)
+	}
+}
+
+func TestReplayOfWhatLivesAgainDropsTheLetterAlone(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	put(t, p, "job")
+	if err := p.Replay(t.Context(), pipeline.DeadLetter{ID: 1, Subject: "request.here.job", Body: []byte("old")}); err != nil {
+		t.Errorf("got %v, want nil: the job was ordered anew", err)
+	}
+	if stored, err := pipeline.Messages(t.Context(), p, pipeline.Request); err != nil || stored != 1 {
+		t.Errorf("got %d jobs, %v, want the one that lives", stored, err)
+	}
+}
+
+// A letter's headers are what somebody wrote: they must not become a way to
+// publish anywhere.
+func TestLetterThatNamesNoJobIsNotReplayed(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	for _, subject := range []string{"", "job", "tick.clock.0", "timer.at.a.b", "dead.REQUEST.x.1", "notice.dead_letter", "$KV.OTHER.key", "$JS.API.STREAM.DELETE.VEDETTE_MAIL"} {
+		err := p.Replay(t.Context(), pipeline.DeadLetter{ID: 1, Subject: subject})
+		if !errors.Is(err, pipeline.ErrNotReplayable) {
+			t.Errorf("%q: got %v, want ErrNotReplayable", subject, err)
+		}
+	}
+}
+
+func TestReplayOfAStatesLetterAnnouncesThePresentState(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	states, err := p.Bucket(t.Context(), pipeline.States)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := states.Put(t.Context(), "site", []byte("present")); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"site", "removed"} {
+		letter := pipeline.DeadLetter{ID: 1, Stage: "notify", Subject: "$KV.VEDETTE_STATE." + key, Body: []byte("past")}
+		if err := p.Replay(t.Context(), letter); err != nil {
+			t.Errorf("%s: got %v, want nil", key, err)
+		}
+	}
+	found, err := states.Get(t.Context(), "site")
+	if err != nil || string(found.Value) != "present" || found.Revision != 2 {
+		t.Errorf("got %+v, %v, want the present state, written once more", found, err)
+	}
+}
+
+func TestPoolOverDeadLettersBuriesNothing(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	put(t, p, "job")
+	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+		return job.Dead(job.ReasonInvalid, errors.New("no"))
+	}})
+	seen := make(chan pipeline.DeadLetter, 10)
+	pool, err := p.NewPool(pipeline.PoolConfig{Name: "letters", Stream: pipeline.Dead, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		seen <- pipeline.ReadDeadLetter(d)
+		return job.Dead(job.ReasonInvalid, errors.New("not this either"))
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, pool)
+	if letter := receive(t, seen, "a letter"); letter.Reason != job.ReasonInvalid || letter.Subject != "request.here.job" {
+		t.Errorf("got %+v, want the letter of the job", letter)
+	}
+	eventually(t, "a settled letter", func() bool { return pool.Status().Failed == 1 })
+	if count, err := p.DeadCount(t.Context()); err != nil || count != 1 {
+		t.Errorf("got %d letters, %v, want no letter about a letter", count, err)
+	}
+}
+
+func TestBuriedIsCalledUntilItSucceeds(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	put(t, p, "job")
+	told := make(chan pipeline.DeadLetter, 10)
+	var calls atomic.Int64
+	pool, _ := serve(t, p, pipeline.PoolConfig{
+		AckWait: 300 * time.Millisecond,
+		Handler: func(context.Context, pipeline.Delivery) error { return job.Dead(job.ReasonInvalid, errors.New("no")) },
+		Buried: func(_ context.Context, _ pipeline.Delivery, letter pipeline.DeadLetter) error {
+			if calls.Add(1) == 1 {
+				return errors.New("cannot be told at the moment")
+			}
+			told <- letter
+			return nil
+		},
+	})
+	if letter := receive(t, told, "word of the letter"); letter.Reason != job.ReasonInvalid {
+		t.Errorf("got %+v, want the letter", letter)
+	}
+	eventually(t, "an empty queue", func() bool {
+		queue, err := pool.Queue(t.Context(), time.Now())
+		return err == nil && queue.Depth == 0
+	})
+	if count, err := p.DeadCount(t.Context()); err != nil || count != 1 {
+		t.Errorf("got %d letters, %v, want 1 for the one job", count, err)
+	}
+}

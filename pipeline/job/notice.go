@@ -1,0 +1,61 @@
+package job
+
+import "time"
+
+// NoticeKind is a kind of [Notice]. The set is closed, so that people can
+// filter by it.
+type NoticeKind string
+
+// The kinds.
+const (
+	// NoticeDead: a job became a dead letter.
+	NoticeDead NoticeKind = "dead_letter"
+	// NoticeStuck: a handler ignored the end of its context, and its job was
+	// taken from it.
+	NoticeStuck NoticeKind = "stuck_job"
+	// NoticeStranded: the server gave up on a job, because somebody changed
+	// its consumer by hand.
+	NoticeStranded NoticeKind = "stranded_job"
+)
+
+// Notice is something that the operators of the installation should know of
+// the installation itself. It is stored, and mailed to them together with
+// others of the same minutes.
+type Notice struct {
+	V int `json:"v"`
+	// ID is a function of what happened: the same thing told twice is one notice.
+	ID   string     `json:"id"`
+	Kind NoticeKind `json:"kind"`
+	At   time.Time  `json:"at"`
+	// Source is the process that noticed.
+	Source string `json:"source"`
+	// Summary is one line for people, Detail whatever helps, such as a stack.
+	Summary string `json:"summary"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+// Digest is what the operators have yet to be told, and when they last were.
+type Digest struct {
+	V int `json:"v"`
+	// Pending are the notices that wait, oldest first, at most [MaxPending];
+	// More counts those beyond.
+	Pending []Notice `json:"pending,omitempty"`
+	More    int      `json:"more,omitempty"`
+	// Due is when they are mailed, zero while none waits. Sent is when the last
+	// mail was due.
+	Due  time.Time `json:"due,omitzero"`
+	Sent time.Time `json:"sent,omitzero"`
+	// Recent are the ids of the last notices, so that one that comes twice
+	// counts once.
+	Recent []string `json:"recent,omitempty"`
+}
+
+// MaxPending is how many notices a [Digest] tells in full.
+const MaxPending = 20
+
+// Settings are what an installation's file says of the installation itself.
+type Settings struct {
+	V int `json:"v"`
+	// Operators are names of recipients who are mailed [Notice]s.
+	Operators []string `json:"operators,omitempty"`
+}

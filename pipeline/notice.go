@@ -1,0 +1,26 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+// Notify stores a notice for the operators. Version, time and source are
+// filled in where they are missing. A notice with the id of one that was stored
+// within 20 s is not stored again.
+func (p *Pipeline) Notify(ctx context.Context, n job.Notice) error {
+	n.V = job.Version
+	if n.At.IsZero() {
+		n.At = time.Now().UTC()
+	}
+	if n.Source == "" {
+		n.Source = p.config.Process
+	}
+	body, err := job.Encode(n)
+	if err != nil {
+		return err
+	}
+	return p.Publish(ctx, Message{Subject: NoticeSubject(n.Kind), Body: body, ID: "notice-" + n.ID})
+}

@@ -1,0 +1,102 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/job"
+)
+
+// advisory is the server's word of a message that it will deliver no more.
+type advisory struct {
+	Type       string `json:"type"`
+	Stream     string `json:"stream"`
+	Consumer   string `json:"consumer"`
+	Sequence   uint64 `json:"stream_seq"`
+	Deliveries uint64 `json:"deliveries"`
+	Reason     string `json:"reason"`
+}
+
+// Types of advisory, and the reasons of those that mean no harm: a message in
+// flight was removed by its stream's own limits, as an old tick is.
+const (
+	advisoryMaxDeliver   = "io.nats.jetstream.advisory.v1.max_deliver"
+	advisoryTerminated   = "io.nats.jetstream.advisory.v1.terminated"
+	reasonLimits         = "Message deleted by stream limits"
+	reasonUnackedRemoved = "Unacknowledged message was deleted"
+)
+
+// Rescue handles one advisory of the stream [Advisory]. Our consumers give up
+// on nothing, so one about them means that somebody has changed a consumer by
+// hand, or settled a job in our place.
+//
+// A job that the server delivers no more would stay in its stream, unseen, and
+// block its subject: it becomes a dead letter "stranded". One that was
+// terminated is gone, and the operators are told. Anything else is no advisory
+// that concerns us.
+func (p *Pipeline) Rescue(ctx context.Context, d Delivery) error {
+	var a advisory
+	if err := json.Unmarshal(d.Body, &a); err != nil {
+		return job.Dead(job.ReasonMalformed, fmt.Errorf("read advisory: %w", err))
+	}
+	switch {
+	case a.Type == advisoryMaxDeliver:
+		return p.rescue(ctx, a)
+	case a.Type == advisoryTerminated && a.Reason != reasonLimits && a.Reason != reasonUnackedRemoved:
+		return p.Notify(ctx, job.Notice{
+			Kind: job.NoticeStranded, At: d.Stored.UTC(), ID: a.id(),
+			Summary: fmt.Sprintf("job %d of %s was terminated by somebody else's hand, and is lost: %s", a.Sequence, a.Stream, a.Reason),
+		})
+	default:
+		return nil
+	}
+}
+
+func (a advisory) id() string {
+	return job.DeriveID("advisory", a.Type, a.Stream, a.Consumer, fmt.Sprint(a.Sequence))
+}
+
+// rescue makes a stranded job a dead letter, and its subject free.
+func (p *Pipeline) rescue(ctx context.Context, a advisory) error {
+	stream, err := p.js.Stream(ctx, a.Stream)
+	if err != nil {
+		return fmt.Errorf("rescue job: %w", err)
+	}
+	message, err := stream.GetMsg(ctx, a.Sequence)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil // it was settled after all
+	}
+	if err != nil {
+		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
+	}
+	letter := DeadLetter{
+		Stage: a.Consumer, Subject: cutPrefix(message.Subject, p.names.Prefix), Body: message.Data, Reason: job.ReasonStranded,
+		Error:    fmt.Sprintf("the server gave up after %d deliveries: consumer %s has a limit that is not ours", a.Deliveries, a.Consumer),
+		Attempts: int(a.Deliveries), First: firstSeen(message.Header, message.Time), Worker: p.config.Process, //nolint:gosec // a small count
+	}
+	subject := p.names.Subject(deadSubject(p.names.cutStream(a.Stream), a.Consumer, a.Sequence))
+	if err := p.publish(ctx, letter.message(subject), false); err != nil && !errors.Is(err, ErrOccupied) {
+		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
+	}
+	if stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy {
+		return nil // the message is not a job alone
+	}
+	if err := remove(ctx, stream, a.Sequence); err != nil {
+		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
+	}
+	return nil
+}
+
+// cutStream is the reverse of [Names.Stream].
+func (n Names) cutStream(name string) Stream {
+	prefix := strings.ToUpper(n.Prefix) + "_"
+	if bucket, ok := strings.CutPrefix(name, "KV_"+prefix); ok {
+		return Stream("KV_" + bucket)
+	}
+	return Stream(strings.TrimPrefix(name, prefix))
+}

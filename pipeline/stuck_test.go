@@ -1,0 +1,138 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/pipelinetest"
+)
+
+// hangForTheStack is a function with a name that its stack shows.
+func hangForTheStack(release <-chan struct{}) { <-release }
+
+func hangUnnoticed(release <-chan struct{}) { <-release }
+
+func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	bucket, err := p.Bucket(t.Context(), pipeline.States)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, p, "stuck")
+	put(t, p, "good")
+	release := make(chan struct{})
+	seen, writes := make(chan string, 10), make(chan error, 10)
+	pool, _ := serve(t, p, pipeline.PoolConfig{
+		Limit: 1, Timeout: 50 * time.Millisecond, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
+		Curve: pipeline.Curve{Initial: time.Hour, Jitter: 0.1},
+		Handler: func(ctx context.Context, d pipeline.Delivery) error {
+			seen <- d.Subject
+			if d.Subject == "request.here.stuck" {
+				hangForTheStack(release)
+				ctx = context.WithoutCancel(ctx) // it tries to get round the end of its context
+				message := pipeline.Message{Subject: pipeline.ResultSubject(0), Body: []byte("late")}
+				writes <- p.Publish(ctx, message)
+				writes <- p.PublishAll(ctx, []pipeline.Message{message})[0]
+				writes <- p.Reply(ctx, "nobody.1", []byte("late"))
+				_, err := bucket.Put(ctx, "a", []byte("late"))
+				writes <- err
+				_, err = bucket.Swap(ctx, "a", []byte("late"), 0)
+				writes <- err
+				writes <- bucket.Delete(ctx, "a")
+			}
+			return nil
+		},
+	})
+	if got := receive(t, seen, "the stuck job"); got != "request.here.stuck" {
+		t.Fatalf("got %s, want the stuck job first", got)
+	}
+	if got := receive(t, seen, "the good job"); got != "request.here.good" {
+		t.Fatalf("got %s, want the good job in the slot of the stuck one", got)
+	}
+	close(release) // the stuck handler goes on, too late
+	for range 6 {
+		if got := receive(t, writes, "a late write"); !errors.Is(got, pipeline.ErrFenced) {
+			t.Errorf("got %v for a late write, want ErrFenced", got)
+		}
+	}
+	eventually(t, "one job unsettled: the stuck one, waiting for its next attempt", func() bool {
+		queue, err := pool.Queue(t.Context(), time.Now())
+		return err == nil && queue.Depth == 1 && queue.Unsettled == 1
+	})
+	if got := pool.Status().Stuck; got != 1 {
+		t.Errorf("got %d stuck, want 1", got)
+	}
+}
+
+func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{Process: "worker-1"})
+	put(t, p, "stuck")
+	put(t, p, "slow")
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	serve(t, p, pipeline.PoolConfig{
+		Stage: "check", Timeout: time.Minute, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
+		Handler: func(ctx context.Context, d pipeline.Delivery) error {
+			if d.Subject == "request.here.slow" {
+				hangUnnoticed(release)
+			}
+			return nil
+		},
+	})
+	other, err := p.NewPool(pipeline.PoolConfig{
+		Name: "stuck", Stage: "mail", Stream: pipeline.Mail, Timeout: 50 * time.Millisecond, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
+		Handler: func(context.Context, pipeline.Delivery) error {
+			hangForTheStack(release)
+			return nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, other)
+	if err := p.Publish(t.Context(), pipeline.Message{Subject: pipeline.MailSubject(job.MailAlert, "m1"), Body: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	notice := receive(t, notices(t, p), "a notice")
+	if notice.Kind != job.NoticeStuck || notice.Source != "worker-1" || !strings.Contains(notice.Summary, "mail.alert.m1") || !strings.Contains(notice.Summary, "stage mail") {
+		t.Errorf("got %+v, want the stage, the job and the process", notice)
+	}
+	if !strings.Contains(notice.Detail, "hangForTheStack") || strings.Contains(notice.Detail, "hangUnnoticed") {
+		t.Errorf("got stack\n%s\nwant that of the stuck handler alone", notice.Detail)
+	}
+}
+
+// run serves a pool until the test ends.
+func run(t *testing.T, pool *pipeline.Pool) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- pool.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		<-done // what it left behind is the test's affair
+	})
+}
+
+// notices are those that are stored from now on, and those before.
+func notices(t *testing.T, p *pipeline.Pipeline) <-chan job.Notice {
+	t.Helper()
+	found := make(chan job.Notice, 100)
+	pool, err := p.NewPool(pipeline.PoolConfig{Name: "notices", Stream: pipeline.Notice, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		notice, err := job.Decode[job.Notice](d.Body)
+		found <- notice
+		return job.DeadFor(err)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, pool)
+	return found
+}

@@ -1,0 +1,217 @@
+package pipeline_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/broker"
+	"vedette/pipeline/pipelinetest"
+)
+
+// startWorker runs a pool in a process of its own; it is killed at the end of
+// the test at the latest.
+func startWorker(t *testing.T, url, name string, limit int, busy time.Duration) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), beWorker+"="+url, workerName+"="+name, workerLimit+"="+strconv.Itoa(limit), workerBusy+"="+busy.String())
+	cmd.Stderr = t.Output()
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+	return cmd
+}
+
+// listening is a broker that other processes can reach, and a connection to it.
+func listening(t *testing.T) (*broker.Broker, *pipeline.Pipeline) {
+	t.Helper()
+	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Stop() })
+	p := pipelinetest.Connect(t, b, pipeline.Config{Process: "test"})
+	if err := p.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b, p
+}
+
+// journal is what jobs wrote down when they began: "job process attempt".
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func follow(t *testing.T, p *pipeline.Pipeline) *journal {
+	t.Helper()
+	begun, err := p.Bucket(t.Context(), pipeline.Outcomes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &journal{}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- begun.Watch(ctx, func(e pipeline.Entry) {
+			parts := strings.Split(e.Key, ".") // request.here.<job>.<process>.<attempt>.<time>
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.lines = append(j.lines, strings.Join(parts[2:5], " "))
+		}, func() {})
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return j
+}
+
+func (j *journal) all() []string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return append([]string(nil), j.lines...)
+}
+
+// by returns how many jobs a process began.
+func (j *journal) by(process string) int {
+	n := 0
+	for _, line := range j.all() {
+		if strings.Fields(line)[1] == process {
+			n++
+		}
+	}
+	return n
+}
+
+func putMany(t *testing.T, p *pipeline.Pipeline, from, to int) {
+	t.Helper()
+	var messages []pipeline.Message
+	for i := from; i < to; i++ {
+		messages = append(messages, pipeline.Message{Subject: pipeline.RequestSubject("here", strconv.Itoa(i)), Body: []byte("{}")})
+	}
+	for _, err := range p.PublishAll(t.Context(), messages) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestKilledWorkersJobsAllRunElsewhereWithinSixSeconds(t *testing.T) {
+	t.Parallel()
+	b, p := listening(t)
+	j := follow(t, p)
+	const jobs = 100
+	putMany(t, p, 0, jobs)
+	victim := startWorker(t, b.URL(), "victim", jobs, 30*time.Second)
+	eventually(t, "all jobs in flight", func() bool { return j.by("victim") == jobs })
+	startWorker(t, b.URL(), "heir", jobs, 30*time.Second)
+	if err := victim.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	_ = victim.Wait()
+	eventually(t, "all jobs elsewhere", func() bool { return j.by("heir") == jobs })
+	if took := time.Since(killed); took > 6*time.Second {
+		t.Errorf("got the last job elsewhere after %s, want 6s at most", took)
+	}
+	for _, line := range j.all() {
+		if !strings.HasSuffix(line, " 1") {
+			t.Errorf("got %q, want no attempt counted for a death that was not the job's fault", line)
+		}
+	}
+}
+
+func TestTerminatedWorkerHandsItsJobsOnAtOnceAndBurnsNoAttempt(t *testing.T) {
+	t.Parallel()
+	b, p := listening(t)
+	j := follow(t, p)
+	const jobs = 200
+	putMany(t, p, 0, jobs)
+	first := startWorker(t, b.URL(), "first", jobs/2, time.Hour)
+	eventually(t, "a full worker", func() bool { return j.by("first") == jobs/2 })
+	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := first.Wait(); err != nil {
+		t.Errorf("got %v, want a clean end", err)
+	}
+	ended := time.Now()
+	startWorker(t, b.URL(), "second", jobs, time.Hour)
+	eventually(t, "all jobs in the second worker", func() bool { return j.by("second") == jobs })
+	if took := time.Since(ended); took > 4*time.Second {
+		t.Errorf("got all jobs elsewhere %s after the end, want them given back and not waited for", took)
+	}
+	seen := map[string]int{}
+	for _, line := range j.all() {
+		fields := strings.Fields(line)
+		seen[fields[0]]++
+		if fields[2] != "1" {
+			t.Errorf("got %q, want attempt 1", line)
+		}
+	}
+	if len(seen) != jobs {
+		t.Errorf("got %d jobs, want %d: none is lost", len(seen), jobs)
+	}
+}
+
+func TestLimitOfFourHoldsAndTheQueueSurvivesAKillInItsOrder(t *testing.T) {
+	t.Parallel()
+	b, p := listening(t)
+	j := follow(t, p)
+	const jobs, limit = 1000, 4
+	putMany(t, p, 0, jobs)
+	victim := startWorker(t, b.URL(), "victim", limit, 2*time.Millisecond)
+	eventually(t, "a part of the jobs begun", func() bool { return j.by("victim") > 100 })
+	if err := victim.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = victim.Wait()
+	startWorker(t, b.URL(), "heir", limit, 2*time.Millisecond)
+	left := func() bool {
+		n, err := pipeline.Messages(t.Context(), p, pipeline.Request)
+		return err == nil && n == 0
+	}
+	eventually(t, "an empty queue", left)
+	seen := map[string]int{}
+	last := -1
+	for _, line := range j.all() {
+		fields := strings.Fields(line)
+		seen[fields[0]]++
+		number, err := strconv.Atoi(fields[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Four run side by side, so neighbours may write in either order; what the
+		// victim held comes again once its hold has passed.
+		if seen[fields[0]] == 1 && number < last-limit {
+			t.Errorf("got job %d after job %d, want first in, first out", number, last)
+		}
+		last = max(last, number)
+	}
+	if len(seen) != jobs {
+		t.Errorf("got %d of %d jobs, want all: the queue survives", len(seen), jobs)
+	}
+	twice := 0
+	for _, n := range seen {
+		if n > 1 {
+			twice++
+		}
+	}
+	if twice > limit {
+		t.Errorf("got %d jobs begun twice, want at most the %d that were running when the worker died", twice, limit)
+	}
+}
