@@ -70,7 +70,8 @@ func (p *Pipeline) publish(ctx context.Context, message *nats.Msg, wait bool) er
 		defer cancel()
 		_, err := p.js.PublishMsg(limited, message)
 		err = publishError(err)
-		if tries++; tries > 1 && errors.Is(err, ErrOccupied) && p.holds(limited, message) {
+		tries++
+		if tries > 1 && errors.Is(err, ErrOccupied) && p.holds(limited, message) {
 			return nil
 		}
 		if err == nil || transient(err) || wait && errors.Is(err, ErrFull) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -58,7 +59,7 @@ func (p *Pipeline) Rescue(ctx context.Context, d Delivery) error {
 }
 
 func (a advisory) id() string {
-	return job.DeriveID("advisory", a.Type, a.Stream, a.Consumer, fmt.Sprint(a.Sequence))
+	return job.DeriveID("advisory", a.Type, a.Stream, a.Consumer, strconv.FormatUint(a.Sequence, 10))
 }
 
 // rescue makes a stranded job a dead letter, and its subject free.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strconv"
 	"time"
 
 	"vedette/pipeline/job"
@@ -18,7 +19,7 @@ func (r *poolRun) tellStuck(ctx context.Context, t *task) {
 		"subject", t.delivery.Subject, "sequence", t.delivery.Sequence, "stack", stack)
 	notice := job.Notice{
 		Kind: job.NoticeStuck,
-		ID:   job.DeriveID("stuck", string(r.config.Stream), r.config.Name, fmt.Sprint(t.delivery.Sequence), t.began.UTC().Format(time.RFC3339Nano)),
+		ID:   job.DeriveID("stuck", string(r.config.Stream), r.config.Name, strconv.FormatUint(t.delivery.Sequence, 10), t.began.UTC().Format(time.RFC3339Nano)),
 		Summary: fmt.Sprintf("a job of stage %s ignored the end of its context and was taken from its handler: %s, running for %s",
 			r.config.Stage, t.delivery.Subject, time.Since(t.began).Truncate(time.Millisecond)),
 		Detail: stack,

@@ -79,7 +79,7 @@ func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
 	t.Cleanup(func() { close(release) })
 	serve(t, p, pipeline.PoolConfig{
 		Stage: "check", Timeout: time.Minute, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
-		Handler: func(ctx context.Context, d pipeline.Delivery) error {
+		Handler: func(_ context.Context, d pipeline.Delivery) error {
 			if d.Subject == "request.here.slow" {
 				hangUnnoticed(release)
 			}

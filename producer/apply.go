@@ -18,6 +18,7 @@ import (
 type Definitions struct {
 	Monitors   []job.Monitor
 	Recipients []job.Recipient
+	Settings   job.Settings
 }
 
 // Change is what Apply did: the names of monitors and recipients that were
@@ -67,6 +68,12 @@ func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, dry bool
 func encodeAll(want Definitions) (map[string][]byte, error) {
 	wanted := make(map[string][]byte, len(want.Monitors)+len(want.Recipients))
 	var errs []error
+	if len(want.Settings.Operators) > 0 {
+		want.Settings.V = job.Version
+		body, err := job.Encode(want.Settings)
+		wanted[pipeline.SettingsKey] = body
+		errs = append(errs, err)
+	}
 	for _, r := range want.Recipients {
 		body, err := job.Encode(r)
 		wanted[pipeline.RecipientKey(r.Name)] = body
@@ -84,14 +91,14 @@ func encodeAll(want Definitions) (map[string][]byte, error) {
 type steps struct {
 	change            Change
 	putRecipients     map[string][]byte
-	putMonitors       map[string][]byte
-	removedMonitors   []string
+	putOthers         map[string][]byte // monitors and settings, which name recipients
+	removedOthers     []string
 	removedRecipients []string
 }
 
 // difference compares what is stored with what should be.
 func difference(have []pipeline.Entry, wanted map[string][]byte) steps {
-	s := steps{putRecipients: map[string][]byte{}, putMonitors: map[string][]byte{}}
+	s := steps{putRecipients: map[string][]byte{}, putOthers: map[string][]byte{}}
 	known := make(map[string]bool, len(have))
 	for _, e := range have {
 		known[e.Key] = true
@@ -118,31 +125,38 @@ func difference(have []pipeline.Entry, wanted map[string][]byte) steps {
 
 // put notes a key to write, and returns what people call it.
 func (s *steps) put(key string, body []byte) string {
-	if name, ok := pipeline.CutMonitorKey(key); ok {
-		s.putMonitors[key] = body
-		return name
+	name, isRecipient := nameOf(key)
+	if isRecipient {
+		s.putRecipients[key] = body
+	} else {
+		s.putOthers[key] = body
 	}
-	s.putRecipients[key] = body
-	return recipientName(key)
+	return name
 }
 
 func (s *steps) remove(key string) {
-	if name, ok := pipeline.CutMonitorKey(key); ok {
-		s.removedMonitors = append(s.removedMonitors, key)
-		s.change.Removed = append(s.change.Removed, name)
-		return
+	name, isRecipient := nameOf(key)
+	if isRecipient {
+		s.removedRecipients = append(s.removedRecipients, key)
+	} else {
+		s.removedOthers = append(s.removedOthers, key)
 	}
-	s.removedRecipients = append(s.removedRecipients, key)
-	s.change.Removed = append(s.change.Removed, recipientName(key))
+	s.change.Removed = append(s.change.Removed, name)
 }
 
-func recipientName(key string) string {
-	name, _ := pipeline.CutRecipientKey(key)
-	return "recipient " + name
+// nameOf is what people call a key, and whether it is a recipient's.
+func nameOf(key string) (name string, isRecipient bool) {
+	if name, ok := pipeline.CutMonitorKey(key); ok {
+		return name, false
+	}
+	if name, ok := pipeline.CutRecipientKey(key); ok {
+		return "recipient " + name, true
+	}
+	return key, false
 }
 
 func (s *steps) carryOut(ctx context.Context, bucket *pipeline.Bucket) error {
-	for _, puts := range []map[string][]byte{s.putRecipients, s.putMonitors} {
+	for _, puts := range []map[string][]byte{s.putRecipients, s.putOthers} {
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(writers)
 		for key, body := range puts {
@@ -155,7 +169,7 @@ func (s *steps) carryOut(ctx context.Context, bucket *pipeline.Bucket) error {
 			return err
 		}
 	}
-	for _, key := range slices.Concat(s.removedMonitors, s.removedRecipients) {
+	for _, key := range slices.Concat(s.removedOthers, s.removedRecipients) {
 		if err := bucket.Delete(ctx, key); err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,8 +17,8 @@ import (
 type announce struct {
 	p     *pipeline.Pipeline
 	log   *slog.Logger
-	grace time.Duration
 	pools *poolSet
+	base  pipeline.PoolConfig
 	ready func(context.Context)
 }
 
@@ -30,25 +29,21 @@ func (a *announce) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	notifier, err := notify.New(notify.Config{Outbox: &mailOutbox{p: a.p}, Logger: a.log})
+	notifier, err := notify.New(notify.Config{Outbox: &mailOutbox{p: a.p, class: job.MailAlert}, Logger: a.log})
 	if err != nil {
 		return err
 	}
-	pool, err := a.p.NewPool(pipeline.PoolConfig{
-		Name: "notify", Stream: pipeline.StateLog, Limit: announceLimit, Curve: shortCurve(), Grace: a.grace,
-		Handler: func(ctx context.Context, d pipeline.Delivery) error {
-			if d.Deleted {
-				return nil
-			}
-			state, err := job.Decode[job.State](d.Body)
-			if err != nil {
-				return job.DeadFor(err)
-			}
-			return notifier.Handle(ctx, state)
-		},
-	})
-	if err != nil {
-		return err
+	config := a.base
+	config.Name, config.Stage, config.Stream, config.Curve = "notify", StageNotify, pipeline.StateLog, shortCurve()
+	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
+		if d.Deleted {
+			return nil
+		}
+		state, err := job.Decode[job.State](d.Body)
+		if err != nil {
+			return job.DeadFor(err)
+		}
+		return notifier.Handle(ctx, state)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	known := make(chan struct{})
@@ -59,17 +54,16 @@ func (a *announce) Serve(ctx context.Context) error {
 		if !await(ctx, known) {
 			return nil
 		}
-		a.pools.add(pool)
-		defer a.pools.remove(pool)
+		pools, err := a.pools.make(a.p, config)
+		if err != nil {
+			return err
+		}
+		defer a.pools.remove(pools...)
 		a.ready(ctx)
-		return pool.Serve(ctx)
+		return serveAll(ctx, pools)
 	})
 	return group.Wait()
 }
-
-// announceLimit is enough: a transition costs a few messages, and nothing waits
-// for a relay here.
-const announceLimit = 16
 
 func (a *announce) learn(ctx context.Context, notifier *notify.Notifier, e pipeline.Entry) {
 	name, ok := pipeline.CutRecipientKey(e.Key)
@@ -77,7 +71,7 @@ func (a *announce) learn(ctx context.Context, notifier *notify.Notifier, e pipel
 		return
 	}
 	if e.Deleted {
-		notifier.RemoveRecipient(name)
+		notifier.Recipients().Remove(name)
 		return
 	}
 	recipient, err := job.Decode[job.Recipient](e.Value)
@@ -85,12 +79,13 @@ func (a *announce) learn(ctx context.Context, notifier *notify.Notifier, e pipel
 		a.log.ErrorContext(ctx, "stored recipient cannot be read", "recipient", name, "error", err)
 		return
 	}
-	notifier.SetRecipient(recipient)
+	notifier.Recipients().Set(recipient)
 }
 
-// mailOutbox orders mails of the pipeline.
+// mailOutbox orders mails of the pipeline, all of one class.
 type mailOutbox struct {
-	p *pipeline.Pipeline
+	p     *pipeline.Pipeline
+	class string
 }
 
 // Enqueue orders a mail. One that is already ordered, queued or being sent is
@@ -100,7 +95,7 @@ func (o *mailOutbox) Enqueue(ctx context.Context, m job.Mail) error {
 	if err != nil {
 		return err
 	}
-	err = o.p.Publish(ctx, pipeline.Message{Subject: pipeline.MailSubject(job.MailAlert, m.ID), Body: body, ID: "mail-" + m.ID})
+	err = o.p.Publish(ctx, pipeline.Message{Subject: pipeline.MailSubject(o.class, m.ID), Body: body, ID: "mail-" + m.ID})
 	if errors.Is(err, pipeline.ErrOccupied) {
 		return nil
 	}

@@ -55,6 +55,9 @@ func NewBatcher(to Publisher, partition int) *Batcher {
 // The error says that it is not, or not known to be: ctx ended, the batcher
 // stopped ([ErrBatcherStopped]), or the pipeline refused.
 func (b *Batcher) Submit(ctx context.Context, result job.Result) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("submit result: %w", err) // a handler whose job was taken from it has no say any more
+	}
 	body, err := job.Encode(result)
 	if err != nil {
 		return err

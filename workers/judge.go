@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -19,9 +18,8 @@ import (
 type judge struct {
 	p     *pipeline.Pipeline
 	log   *slog.Logger
-	limit int
-	grace time.Duration
 	pools *poolSet
+	base  pipeline.PoolConfig
 	ready func(context.Context)
 }
 
@@ -40,18 +38,14 @@ func (j *judge) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pool, err := j.p.NewPool(pipeline.PoolConfig{
-		Name: "evaluate", Stream: pipeline.Result, Limit: j.limit, Curve: shortCurve(), Grace: j.grace,
-		Handler: func(ctx context.Context, d pipeline.Delivery) error {
-			results, err := job.Decode[job.Results](d.Body)
-			if err != nil {
-				return job.DeadFor(err)
-			}
-			return evaluator.Handle(ctx, results)
-		},
-	})
-	if err != nil {
-		return err
+	config := j.base
+	config.Name, config.Stage, config.Stream, config.Curve = "evaluate", StageEvaluate, pipeline.Result, shortCurve()
+	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
+		results, err := job.Decode[job.Results](d.Body)
+		if err != nil {
+			return job.DeadFor(err)
+		}
+		return evaluator.Handle(ctx, results)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	knowStates, knowMonitors := make(chan struct{}), make(chan struct{})
@@ -68,10 +62,13 @@ func (j *judge) Serve(ctx context.Context) error {
 		if err := evaluator.Reconcile(ctx); err != nil {
 			return err
 		}
-		j.pools.add(pool)
-		defer j.pools.remove(pool)
+		pools, err := j.pools.make(j.p, config)
+		if err != nil {
+			return err
+		}
+		defer j.pools.remove(pools...)
 		j.ready(ctx)
-		return pool.Serve(ctx)
+		return serveAll(ctx, pools)
 	})
 	return group.Wait()
 }

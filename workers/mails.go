@@ -3,7 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
-	"fmt"
+	"strings"
 	"time"
 
 	"vedette/pipeline"
@@ -27,14 +27,13 @@ type SentLedger interface {
 	Mark(ctx context.Context, sent job.Sent) error
 }
 
-// mails is the service that sends mails: as many at once as there are
-// sessions, each on a session of its own.
+// mails is the service that sends mails: those that somebody waits for from a
+// queue of their own, so that no backlog delays them.
 type mails struct {
 	p     *pipeline.Pipeline
 	make  func(SentLedger) (Mailer, error)
-	limit int
-	grace time.Duration
 	pools *poolSet
+	base  pipeline.PoolConfig
 }
 
 const (
@@ -51,32 +50,72 @@ func (m *mails) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	worker, err := m.make(&sentLedger{bucket: sent})
+	answers, err := newAnswers(ctx, m.p)
 	if err != nil {
 		return err
 	}
-	defer worker.Close()
-	pool, err := m.p.NewPool(pipeline.PoolConfig{
-		Name: "mail", Stream: pipeline.Mail, Limit: m.limit, Timeout: mailTimeout,
-		Curve: pipeline.MailCurve(), GiveUpAfter: giveUpAfter, Confirm: true, Grace: m.grace,
-		Handler: func(ctx context.Context, d pipeline.Delivery) error {
-			order, err := job.Decode[job.Mail](d.Body)
-			if err != nil {
-				return job.DeadFor(err)
-			}
-			order.ID = idOf(order.ID, d.Subject)
-			if !job.ValidName(order.ID) {
-				return job.Dead(job.ReasonInvalid, fmt.Errorf("read mail: found id %q, expected letters, digits, _, - and single dots", order.ID))
-			}
-			return worker.Handle(ctx, order, d.Stored)
-		},
-	})
+	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers}
+	post.worker, err = m.make(post.ledger)
 	if err != nil {
 		return err
 	}
-	m.pools.add(pool)
-	defer m.pools.remove(pool)
-	return pool.Serve(ctx)
+	defer post.worker.Close()
+	pools, err := m.pools.make(m.p, m.pool("mail", pipeline.Mail, "", post), m.pool("call-mail", pipeline.Call, "call.mail.>", post))
+	if err != nil {
+		return err
+	}
+	defer m.pools.remove(pools...)
+	return serveAll(ctx, pools)
+}
+
+func (m *mails) pool(name string, stream pipeline.Stream, filter string, post *post) pipeline.PoolConfig {
+	config := m.base
+	config.Name, config.Stage, config.Stream, config.Filter = name, StageMail, stream, filter
+	config.Timeout, config.Curve, config.GiveUpAfter, config.Confirm = mailTimeout, pipeline.MailCurve(), giveUpAfter, true
+	config.Buried, config.Handler = post.buried, post.handle
+	return config
+}
+
+// post does the mail jobs.
+type post struct {
+	worker  Mailer
+	ledger  *sentLedger
+	answers *answers
+}
+
+func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
+	order, err := job.Decode[job.Mail](d.Body)
+	if err != nil {
+		return job.DeadFor(err)
+	}
+	if order.ID, err = checkID(order.ID, d.Subject); err != nil {
+		return err
+	}
+	if err := m.worker.Handle(ctx, order, d.Stored); err != nil {
+		return err
+	}
+	if !ordered(d.Subject) {
+		return nil
+	}
+	sent, _, err := m.ledger.Sent(ctx, order.ID)
+	if err != nil {
+		return err // the mail is in the ledger, so that the next attempt does nothing but answer
+	}
+	sent.V, sent.ID, sent.Done = job.Version, order.ID, true
+	return m.answers.give(ctx, d, job.Answer{Order: job.OrderMail, ID: order.ID, Mail: &sent})
+}
+
+func (m *post) buried(ctx context.Context, d pipeline.Delivery, letter pipeline.DeadLetter) error {
+	if !ordered(d.Subject) {
+		return nil
+	}
+	return m.answers.buried(job.OrderMail)(ctx, d, letter)
+}
+
+// ordered tells whether people or programs ordered a mail; what the notifier
+// orders needs no answer.
+func ordered(subject string) bool {
+	return strings.HasPrefix(subject, "mail."+job.MailRequest+".") || strings.HasPrefix(subject, "call.")
 }
 
 // sentLedger is the bucket of sent mails as the worker sees it.

@@ -1,22 +1,101 @@
 package workers
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"vedette/pipeline"
 )
 
-// poolSet is the pools that serve at this moment, for status.
-type poolSet struct {
-	mu    sync.Mutex
-	pools []*pipeline.Pool
+// Limits are how many jobs a process runs at once. What is zero keeps its
+// default.
+type Limits struct {
+	// Checks are scheduled checks, 256 by default; Requests those that somebody
+	// ordered, 64; Calls those that somebody waits for, 64.
+	Checks, Requests, Calls int
+	// Evaluations are batches of results, 4.
+	Evaluations int
+	// Mails are mails, and as many again that somebody waits for, 8.
+	Mails int
 }
 
-func (s *poolSet) add(pools ...*pipeline.Pool) {
+func (l Limits) withDefaults() Limits {
+	for _, field := range []struct {
+		limit    *int
+		standard int
+	}{{&l.Checks, 256}, {&l.Requests, 64}, {&l.Calls, 64}, {&l.Evaluations, 4}, {&l.Mails, 8}} {
+		if *field.limit == 0 {
+			*field.limit = field.standard
+		}
+	}
+	return l
+}
+
+// MaxConcurrency is the most that any limit may be.
+const MaxConcurrency = 1 << 16
+
+func (l Limits) validate() error {
+	for _, field := range []struct {
+		name  string
+		limit int
+	}{{"checks", l.Checks}, {"requests", l.Requests}, {"calls", l.Calls}, {"evaluations", l.Evaluations}, {"mails", l.Mails}} {
+		if field.limit < 1 || field.limit > MaxConcurrency {
+			return fmt.Errorf("limit of %s: found %d, expected 1 to %d", field.name, field.limit, MaxConcurrency)
+		}
+	}
+	return nil
+}
+
+// of is the limit of a pool, known by the beginning of its name.
+func (l Limits) of(pool string) int {
+	switch {
+	case strings.HasPrefix(pool, "check-"):
+		return l.Checks
+	case strings.HasPrefix(pool, "request-"):
+		return l.Requests
+	case strings.HasPrefix(pool, "call-check-"):
+		return l.Calls
+	case pool == "evaluate":
+		return l.Evaluations
+	case pool == "mail", pool == "call-mail":
+		return l.Mails
+	default:
+		return fewAtOnce
+	}
+}
+
+// fewAtOnce is enough for stages whose jobs cost a few messages and wait for
+// nobody else.
+const fewAtOnce = 16
+
+// maxLimit is how far a pool's limit can be raised while it serves.
+func maxLimit(limit int) int { return max(4*limit, 1024) }
+
+// poolSet is the pools that serve at this moment, and their limits.
+type poolSet struct {
+	mu     sync.Mutex
+	limits Limits
+	pools  []*pipeline.Pool
+}
+
+// make makes pools and adds them. Their limits are the present ones.
+func (s *poolSet) make(p *pipeline.Pipeline, configs ...pipeline.PoolConfig) ([]*pipeline.Pool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pools = append(s.pools, pools...)
+	var made []*pipeline.Pool
+	for _, config := range configs {
+		config.Limit = s.limits.of(config.Name)
+		config.MaxLimit = maxLimit(config.Limit)
+		pool, err := p.NewPool(config)
+		if err != nil {
+			return nil, err
+		}
+		made = append(made, pool)
+	}
+	s.pools = append(s.pools, made...)
+	return made, nil
 }
 
 func (s *poolSet) remove(pools ...*pipeline.Pool) {
@@ -29,4 +108,29 @@ func (s *poolSet) all() []*pipeline.Pool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.pools)
+}
+
+// setLimits changes the limits of what serves, and of what will. The error
+// names the pools that cannot be raised so far while they serve.
+func (s *poolSet) setLimits(limits Limits) error {
+	limits = limits.withDefaults()
+	if err := limits.validate(); err != nil {
+		return fmt.Errorf("set limits: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limits = limits
+	var late []string
+	for _, pool := range s.pools {
+		status := pool.Status()
+		if limit := limits.of(status.Name); limit != status.Limit {
+			if err := pool.SetLimit(limit); err != nil {
+				late = append(late, err.Error())
+			}
+		}
+	}
+	if len(late) > 0 {
+		return fmt.Errorf("%s; it takes effect at the next start", strings.Join(late, "; "))
+	}
+	return nil
 }

@@ -68,7 +68,7 @@ func envCommand() *cobra.Command {
 NATS client can order checks and mails.`,
 		Example: `  eval "$(vedette env)"
   nats pub vedette.request.default.try1 '{"http": "https://example.org"}'
-  nats kv get VEDETTE_OUTCOME try1 --raw`,
+  nats kv get VEDETTE_OUTCOME check.try1 --raw`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			url, err := where.url()

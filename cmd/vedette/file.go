@@ -35,7 +35,9 @@ func loadFile(path string, stderr io.Writer) (*monitor.File, error) {
 }
 
 func definitions(file *monitor.File) producer.Definitions {
-	return producer.Definitions{Monitors: file.Monitors, Recipients: file.Recipients}
+	return producer.Definitions{
+		Monitors: file.Monitors, Recipients: file.Recipients, Settings: job.Settings{V: job.Version, Operators: file.Operators},
+	}
 }
 
 func validateCommand() *cobra.Command {

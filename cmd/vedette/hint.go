@@ -6,6 +6,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/producer"
 )
 
 type hint struct {
@@ -21,6 +22,11 @@ func hints() []hint {
 		{broker.ErrNotRunning, "start an instance with 'vedette run FILE', or name its directory with --data, or its server with --nats"},
 		{pipeline.ErrNotInstalled, "is this the right server? an instance installs its streams when 'vedette run FILE' starts"},
 		{pipeline.ErrServerTooOld, "upgrade nats-server, or leave out --nats to use the one inside vedette"},
+		{pipeline.ErrFull, "its workers are slower than its publishers: see the queues on the overview, and the section workers of the file"},
+		{pipeline.ErrNotReplayable, "it can be looked at with 'vedette dead show', and dropped with 'vedette dead drop'"},
+		{producer.ErrDuplicate, "'vedette outcome' tells what became of it; another order needs another --id"},
+		{producer.ErrPending, "nothing is lost: ask again later"},
+		{producer.ErrUnknown, "outcomes are kept for two days, under the id that the order printed"},
 		{syscall.ECONNREFUSED, "nothing listens there; is the instance running?"},
 		{syscall.EADDRINUSE, "another program listens there; stop it, or choose another address with --http, or server.http in the file"},
 		{fs.ErrPermission, "check who owns the file or directory"},

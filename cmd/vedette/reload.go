@@ -8,10 +8,11 @@ import (
 	"syscall"
 
 	"vedette/producer"
+	"vedette/workers"
 )
 
 // reload reads the file again at each SIGHUP, until ctx ends.
-func (r *instanceRun) reload(ctx context.Context) error {
+func (r *instanceRun) reload(ctx context.Context, work *workers.Workers) error {
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -20,14 +21,14 @@ func (r *instanceRun) reload(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-hangups:
-			r.reread(ctx)
+			r.reread(ctx, work)
 		}
 	}
 }
 
 // reread applies the file as it is now. What is wrong with it is said, and
 // changes nothing.
-func (r *instanceRun) reread(ctx context.Context) {
+func (r *instanceRun) reread(ctx context.Context, work *workers.Workers) {
 	file, err := loadFile(r.path, r.stderr)
 	if err != nil {
 		say(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
@@ -37,6 +38,9 @@ func (r *instanceRun) reread(ctx context.Context) {
 	if err != nil {
 		say(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
 		return
+	}
+	if err := work.SetLimits(workers.Limits(file.Workers)); err != nil {
+		say(r.stderr, "warning: %v\n", err)
 	}
 	say(r.stdout, "%s", changeLines(change, false))
 	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server {

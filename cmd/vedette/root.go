@@ -31,13 +31,23 @@ which runs inside the process unless you have one.`,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(usageError)
-	root.AddCommand(runCommand(), checkCommand(), validateCommand(), applyCommand(), envCommand(), benchCommand())
-	for _, cmd := range root.Commands() {
-		if args := cmd.Args; args != nil {
+	root.AddCommand(
+		runCommand(), checkCommand(), validateCommand(), applyCommand(), orderCommand(), outcomeCommand(), deadCommand(),
+		envCommand(), benchCommand(),
+	)
+	explainArgs(root)
+	return root
+}
+
+// explainArgs has every wrong number of arguments say where the right use can
+// be read.
+func explainArgs(parent *cobra.Command) {
+	for _, cmd := range parent.Commands() {
+		explainArgs(cmd)
+		if args := cmd.Args; args != nil && !cmd.HasSubCommands() {
 			cmd.Args = func(cmd *cobra.Command, given []string) error { return usageError(cmd, args(cmd, given)) }
 		}
 	}
-	return root
 }
 
 // knownCommand refuses what is no subcommand, and says which was meant.

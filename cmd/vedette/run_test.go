@@ -198,7 +198,7 @@ func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
 	client := natsClient(t, strings.TrimSpace(strings.TrimPrefix(output, "export NATS_URL=")))
 	client.publish("vedette.request.default.try1", `{"http": "`+x.url+`", "expect": ["status == 200"]}`)
 	eventually(t, "an outcome under the id", func() bool {
-		return strings.Contains(client.read("VEDETTE_OUTCOME", "try1"), `"health":"up"`)
+		return strings.Contains(client.read("VEDETTE_OUTCOME", "check.try1"), `"health":"up"`)
 	})
 	client.publish("vedette.mail.request.hello1", `{"to": "you@example.org", "subject": "[HELLO] from a program", "text": "Hello."}`)
 	eventually(t, "a mail", func() bool { return box.count("you@example.org", "[HELLO]") == 1 })

@@ -36,6 +36,10 @@ func (r *instanceRun) serve(ctx context.Context) error {
 		Listen: r.options.http, Board: r.board, Logger: r.log,
 		Ready:  func() []statuspage.Condition { return r.conditions(ctx, work, scheduler) },
 		Queues: func(ctx context.Context) []statuspage.Queue { return work.Queues(ctx, time.Now()) },
+		DeadLetters: func(ctx context.Context) uint64 {
+			count, _ := r.pipeline.DeadCount(ctx) // the error is that the server is away, which /readyz tells
+			return count
+		},
 	})
 	if err != nil {
 		return err
@@ -48,7 +52,7 @@ func (r *instanceRun) serve(ctx context.Context) error {
 			{Name: "changes", Service: supervise.ServiceFunc(r.printChanges)},
 			{Name: "workers", Service: work, Shutdown: r.file.Server.Grace + time.Second},
 			{Name: "scheduler", Service: scheduler},
-			{Name: "reload", Service: supervise.ServiceFunc(r.reload)},
+			{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })},
 		},
 	})
 	if err != nil {
@@ -84,7 +88,8 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 		return nil, nil, err
 	}
 	work, err := workers.New(workers.Config{
-		Pipeline: r.pipeline, Prober: checker, NewMailer: r.newMailer, Grace: r.file.Server.Grace, Logger: r.log,
+		Pipeline: r.pipeline, Prober: checker, NewMailer: r.newMailer,
+		Limits: workers.Limits(r.file.Workers), Grace: r.file.Server.Grace, Logger: r.log,
 	})
 	if err != nil {
 		return nil, nil, err

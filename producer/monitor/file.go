@@ -1,8 +1,8 @@
 // Package monitor reads the monitor file: its format, its defaults, and every
 // mistake in it at once, each with the place where it stands.
 //
-// The file is YAML with the sections recipients, mail, server, defaults and
-// monitors; further top-level keys that begin with "x-" may hold anchors. Its
+// The file is YAML with the sections recipients, operators, mail, server,
+// workers, defaults and monitors; further top-level keys that begin with "x-" may hold anchors. Its
 // one vocabulary is that of the messages in vedette/pipeline/job, in
 // snake_case. Durations are written as Go writes them, such as 1m30s. In any
 // text, ${NAME} is the environment's value of NAME and $$ is a dollar.
@@ -42,8 +42,11 @@ type File struct {
 	// Monitors and Recipients stand in the order of the file, ready to be stored.
 	Monitors   []job.Monitor
 	Recipients []job.Recipient
-	Mail       Mail
-	Server     Server
+	// Operators are names of recipients who hear of the installation itself.
+	Operators []string
+	Mail      Mail
+	Server    Server
+	Workers   Workers
 	// Warnings are what is allowed and yet probably not meant, by line.
 	Warnings []Problem
 }
@@ -113,6 +116,12 @@ type Server struct {
 	HTTP, NATS string
 	// Grace is how long running jobs may finish when the process stops.
 	Grace time.Duration
+}
+
+// Workers is the section workers: how many jobs a process runs at once. Zero
+// means that the file does not say.
+type Workers struct {
+	Checks, Requests, Calls, Evaluations, Mails int
 }
 
 // Options say what reading a file may use. The zero value reads environment

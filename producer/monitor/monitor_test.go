@@ -99,7 +99,9 @@ func TestBadFilesSayExactlyWhatIsWrong(t *testing.T) {
 type loaded struct {
 	Monitors   []job.Monitor   `json:"monitors"`
 	Recipients []job.Recipient `json:"recipients"`
+	Operators  []string        `json:"operators,omitempty"`
 	Server     monitor.Server  `json:"server"`
+	Workers    monitor.Workers `json:"workers,omitzero"`
 	Warnings   []string        `json:"warnings"`
 }
 
@@ -112,7 +114,7 @@ func TestGoodFilesMeanExactlyThis(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := loaded{Monitors: file.Monitors, Recipients: file.Recipients, Server: file.Server}
+			got := loaded{Monitors: file.Monitors, Recipients: file.Recipients, Operators: file.Operators, Server: file.Server, Workers: file.Workers}
 			for _, w := range file.Warnings {
 				got.Warnings = append(got.Warnings, w.String())
 			}

@@ -102,13 +102,15 @@ func (r *reader) sections(whole parsed, chunks []chunk) *File {
 		v := value{node: r.anchors.resolve(whole.root), index: -1}
 		v.line, v.column = position(whole.root)
 		var ok bool
-		if root, ok = r.mapping(v, "sections such as monitors", "recipients", "mail", "server", "defaults", "monitors"); !ok {
+		if root, ok = r.mapping(v, "sections such as monitors", "recipients", "operators", "mail", "server", "workers", "defaults", "monitors"); !ok {
 			return file
 		}
 	}
 	file.Recipients = r.readRecipients(root)
+	file.Operators, _ = r.recipientNames(root, "operators")
 	file.Mail = r.readMail(root)
 	file.Server = r.readServer(root)
+	file.Workers = r.readWorkers(root)
 	d := r.readDefaults(root)
 	file.Monitors = r.readMonitors(root, d, chunks)
 	return file

@@ -75,8 +75,10 @@ func (r *reader) validName(at value, name string) bool {
 
 // notify reads names of recipients: one, or a list. An empty list is a way to
 // say nobody.
-func (r *reader) notify(m mapping) (names []string, set bool) {
-	v, ok := r.get(m, "notify")
+func (r *reader) notify(m mapping) (names []string, set bool) { return r.recipientNames(m, "notify") }
+
+func (r *reader) recipientNames(m mapping, key string) (names []string, set bool) {
+	v, ok := r.get(m, key)
 	if !ok {
 		return nil, false
 	}

@@ -11,9 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"vedette/pipeline/job"
@@ -42,10 +39,8 @@ type Config struct {
 type Notifier struct {
 	config Config
 	words  *words
-
-	mu         sync.RWMutex
-	recipients map[string][]string
-	handed     *recent
+	book   Book
+	handed *recent
 }
 
 const (
@@ -72,22 +67,11 @@ func New(config Config) (*Notifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make notifier: %w", err)
 	}
-	return &Notifier{config: config, words: parsed, recipients: map[string][]string{}, handed: newRecent(maxHanded)}, nil
+	return &Notifier{config: config, words: parsed, handed: newRecent(maxHanded)}, nil
 }
 
-// SetRecipient takes in a recipient or its change.
-func (n *Notifier) SetRecipient(r job.Recipient) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.recipients[r.Name] = slices.Clone(r.Addresses)
-}
-
-// RemoveRecipient takes in the removal of a recipient.
-func (n *Notifier) RemoveRecipient(name string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.recipients, name)
-}
+// Recipients are who is told; whoever learns of a change tells them.
+func (n *Notifier) Recipients() *Book { return &n.book }
 
 // Handle announces the transitions that a state remembers. All of them, not
 // only the last: whoever reads the states may have missed a write. When it
@@ -111,7 +95,7 @@ func (n *Notifier) announce(ctx context.Context, event *job.Event) error {
 		n.handed.add(event.ID)
 		return nil
 	}
-	addresses, unknown := n.addresses(event.Incident.Notify)
+	addresses, unknown := n.book.Resolve(event.Incident.Notify)
 	for _, name := range unknown {
 		n.config.Logger.ErrorContext(ctx, "recipient is not defined; nobody is told in its place", "recipient", name, "event", event.ID)
 	}
@@ -128,26 +112,4 @@ func (n *Notifier) announce(ctx context.Context, event *job.Event) error {
 		n.handed.add(event.ID)
 	}
 	return nil
-}
-
-// addresses resolves names, each address once however many names lead to it,
-// in a fixed order. Names that lead nowhere are returned too.
-func (n *Notifier) addresses(names []string) (addresses, unknown []string) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	seen := map[string]bool{}
-	for _, name := range names {
-		found, ok := n.recipients[name]
-		if !ok {
-			unknown = append(unknown, name)
-		}
-		for _, address := range found {
-			if key := strings.ToLower(address); !seen[key] {
-				seen[key] = true
-				addresses = append(addresses, address)
-			}
-		}
-	}
-	slices.Sort(addresses)
-	return addresses, unknown
 }

@@ -68,8 +68,8 @@ func notifier(t *testing.T, o *outbox) *notify.Notifier {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.SetRecipient(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org", "Boss@example.org"}})
-	n.SetRecipient(job.Recipient{Name: "boss", Addresses: []string{"boss@example.org"}})
+	n.Recipients().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org", "Boss@example.org"}})
+	n.Recipients().Set(job.Recipient{Name: "boss", Addresses: []string{"boss@example.org"}})
 	return n
 }
 
@@ -83,7 +83,7 @@ func TestMailsAreWhatTheGoldenFilesSay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		n.SetRecipient(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
+		n.Recipients().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
 		if err := n.Handle(t.Context(), job.State{Events: []job.Event{e}}); err != nil {
 			t.Fatal(err)
 		}
@@ -187,14 +187,14 @@ func TestUnknownRecipientsHinderNobodyElse(t *testing.T) {
 	t.Parallel()
 	var o outbox
 	n := notifier(t, &o)
-	n.RemoveRecipient("oncall")
+	n.Recipients().Remove("oncall")
 	if err := n.Handle(t.Context(), job.State{Events: []job.Event{event(job.EventDown, time.Minute)}}); err != nil {
 		t.Fatal(err)
 	}
 	if len(o.mails) != 1 || o.mails[o.order[0]].To != "boss@example.org" {
 		t.Errorf("got %v, want the mail of the other recipient", o.mails)
 	}
-	n.SetRecipient(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
+	n.Recipients().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
 	if err := n.Handle(t.Context(), job.State{Events: []job.Event{event(job.EventDown, time.Minute)}}); err != nil || len(o.mails) != 2 {
 		t.Errorf("got %d mails, %v, want the one of the recipient that is defined now", len(o.mails), err)
 	}

@@ -23,12 +23,14 @@ type Condition struct {
 	Detail string `json:"detail,omitempty"`
 }
 
-// Queue is a line of the overview about the work that waits.
+// Queue is a line of the overview about the work that waits: Running of at most
+// Limit in this process, Waiting for any, Depth in the whole stream.
 type Queue struct {
 	Name      string       `json:"name"`
 	Running   int          `json:"running"`
 	Limit     int          `json:"limit"`
 	Waiting   uint64       `json:"waiting"`
+	Depth     uint64       `json:"depth"`
 	OldestAge job.Duration `json:"oldest_age"`
 	Done      uint64       `json:"done"`
 	Failed    uint64       `json:"failed"`
@@ -43,6 +45,8 @@ type Config struct {
 	Ready func() []Condition
 	// Queues tells of the queues; nil means none.
 	Queues func(ctx context.Context) []Queue
+	// DeadLetters tells how many there are; nil means none.
+	DeadLetters func(ctx context.Context) uint64
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -130,6 +134,8 @@ type view struct {
 	Conditions []Condition `json:"conditions"`
 	Monitors   []Row       `json:"monitors"`
 	Queues     []Queue     `json:"queues"`
+	// DeadLetters is how many jobs could not be done.
+	DeadLetters uint64 `json:"dead_letters"`
 }
 
 // Title tells how many monitors are down, for those who keep the page in a tab.
@@ -151,6 +157,9 @@ func (p *Page) view(ctx context.Context) view {
 	v.Ready, v.Conditions = p.ready()
 	if p.config.Queues != nil {
 		v.Queues = p.config.Queues(ctx)
+	}
+	if p.config.DeadLetters != nil {
+		v.DeadLetters = p.config.DeadLetters(ctx)
 	}
 	return v
 }

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline"
+)
+
+// bulk does something to each selected dead letter.
+type bulk struct {
+	filter  deadFilter
+	all     bool
+	dry     bool
+	rate    float64 // a second; 0 means as fast as possible
+	verb    string  // what is done, in the past
+	do      func(context.Context, *pipeline.Pipeline, pipeline.DeadLetter) error
+	stdout  io.Writer
+	done    int
+	failed  int
+	stopped error
+}
+
+func (b *bulk) flags(cmd *cobra.Command) {
+	b.filter.flags(cmd)
+	cmd.Flags().BoolVar(&b.all, "all", false, "all dead letters")
+	cmd.Flags().BoolVar(&b.dry, "dry-run", false, "say what would be done, and do nothing")
+}
+
+func deadReplayCommand() *cobra.Command {
+	b := &bulk{verb: "replayed"}
+	cmd := &cobra.Command{
+		Use:   "replay [ID...]",
+		Short: "Give dead letters' jobs back to their stages",
+		Long: `Gives the jobs back as they were, with all their attempts before them. A job
+that lives under its id by now is left alone, and a mail that was sent in the
+last two days is not sent again, so that replaying twice is replaying once.`,
+		Example: `  vedette dead replay 17 18
+  vedette dead replay --stage mail --reason given_up
+  vedette dead replay --all --rate 10`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			b.do = func(ctx context.Context, p *pipeline.Pipeline, l pipeline.DeadLetter) error { return p.Replay(ctx, l) }
+			if b.rate <= 0 {
+				return usageError(cmd, fmt.Errorf("read --rate: found %g, expected more than 0", b.rate))
+			}
+			return b.run(cmd, args)
+		},
+	}
+	b.flags(cmd)
+	cmd.Flags().Float64Var(&b.rate, "rate", 100, "replay at most this many a second")
+	return cmd
+}
+
+func deadDropCommand() *cobra.Command {
+	b := &bulk{verb: "dropped"}
+	cmd := &cobra.Command{
+		Use:     "drop [ID...]",
+		Short:   "Remove dead letters for good",
+		Example: "  vedette dead drop 17\n  vedette dead drop --reason malformed --older-than 24h --dry-run",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			b.do = func(ctx context.Context, p *pipeline.Pipeline, l pipeline.DeadLetter) error {
+				return p.DropDead(ctx, l.ID)
+			}
+			return b.run(cmd, args)
+		},
+	}
+	b.flags(cmd)
+	return cmd
+}
+
+// run does it, and goes on after a letter that cannot be helped.
+func (b *bulk) run(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 && !b.all && !b.filter.set() {
+		return usageError(cmd, errors.New("select dead letters: found no id and no filter, expected some, or --all"))
+	}
+	if b.all && (len(args) > 0 || b.filter.set()) {
+		return usageError(cmd, errors.New("select dead letters: found --all beside ids or filters, expected one or the other"))
+	}
+	b.stdout = cmd.OutOrStdout()
+	ctx := cmd.Context()
+	pace := make(<-chan time.Time)
+	if b.rate > 0 {
+		ticker := time.NewTicker(time.Duration(float64(time.Second) / b.rate))
+		defer ticker.Stop()
+		pace = ticker.C
+	}
+	err := b.filter.each(ctx, args, func(p *pipeline.Pipeline, l pipeline.DeadLetter) bool {
+		return b.one(ctx, cmd.ErrOrStderr(), p, l, pace)
+	})
+	return errors.Join(err, b.report())
+}
+
+// one does one letter, and reports whether to go on.
+func (b *bulk) one(ctx context.Context, stderr io.Writer, p *pipeline.Pipeline, l pipeline.DeadLetter, pace <-chan time.Time) bool {
+	if b.dry {
+		b.done++
+		say(b.stdout, "would be %s: %d  %s  %s  %s\n", b.verb, l.ID, printable(l.Stage), printable(string(l.Reason)), printable(l.Subject))
+		return true
+	}
+	if err := b.do(ctx, p, l); err != nil {
+		b.failed++
+		say(stderr, "vedette: %v\n", err)
+		if errors.Is(err, pipeline.ErrFull) || ctx.Err() != nil {
+			b.stopped = err
+			return false
+		}
+		return true
+	}
+	b.done++
+	if b.rate == 0 {
+		return true
+	}
+	select {
+	case <-pace:
+		return true
+	case <-ctx.Done():
+		b.stopped = ctx.Err()
+		return false
+	}
+}
+
+func (b *bulk) report() error {
+	verb := b.verb
+	if b.dry {
+		verb = "would be " + verb
+	}
+	if _, err := fmt.Fprintf(b.stdout, "%s %s\n", count(b.done, "dead letter"), verb); err != nil {
+		return err
+	}
+	switch {
+	case b.stopped != nil:
+		return &hintError{err: fmt.Errorf("select dead letters: stopped: %w", b.stopped), hint: "the rest stay; run the same command again"}
+	case b.failed > 0:
+		return &exitError{code: exitFailed}
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline"
+	"vedette/workers/notify"
+)
+
+func deadListCommand() *cobra.Command {
+	var filter deadFilter
+	var asJSON bool
+	var limit int
+	cmd := &cobra.Command{
+		Use:     "list",
+		Short:   "List dead letters, oldest first",
+		Example: "  vedette dead list --stage mail --newer-than 24h\n  vedette dead list --json | jq .error",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 1 {
+				return usageError(cmd, fmt.Errorf("read --limit: found %d, expected 1 or more", limit))
+			}
+			list := &letterList{to: cmd.OutOrStdout(), json: asJSON, limit: limit, now: time.Now()}
+			if err := filter.each(cmd.Context(), nil, list.add); err != nil {
+				return err
+			}
+			return list.end()
+		},
+	}
+	filter.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each, body included")
+	cmd.Flags().IntVar(&limit, "limit", 100, "list at most this many")
+	return cmd
+}
+
+// letterList prints a table of letters, or JSON.
+type letterList struct {
+	to    io.Writer
+	json  bool
+	limit int
+	now   time.Time
+	shown int
+	more  bool
+	table *tabwriter.Writer
+	err   error
+}
+
+func (l *letterList) add(_ *pipeline.Pipeline, letter pipeline.DeadLetter) bool {
+	if l.shown == l.limit {
+		l.more = true
+		return false
+	}
+	l.shown++
+	if l.json {
+		l.err = json.NewEncoder(l.to).Encode(shownLetter(letter))
+		return l.err == nil
+	}
+	if l.table == nil {
+		l.table = tabwriter.NewWriter(l.to, 0, 0, 2, ' ', 0)
+		say(l.table, "ID\tDIED\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
+	}
+	say(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.Lasted(l.now.Sub(letter.Died)),
+		printable(letter.Stage), printable(string(letter.Reason)), letter.Attempts, printable(letter.Subject), short(printable(letter.Error)))
+	return true
+}
+
+func (l *letterList) end() error {
+	if l.err != nil || l.json {
+		return l.err
+	}
+	if l.table == nil {
+		_, err := fmt.Fprintln(l.to, "no dead letters")
+		return err
+	}
+	if err := l.table.Flush(); err != nil {
+		return err
+	}
+	if l.more {
+		_, err := fmt.Fprintf(l.to, "… and more: these are the oldest %d, see --limit\n", l.limit)
+		return err
+	}
+	return nil
+}
+
+// maxError is how much of an error a line of the table shows.
+const maxError = 80
+
+func short(s string) string {
+	runes := []rune(s)
+	if len(runes) > maxError {
+		return string(runes[:maxError-1]) + "…"
+	}
+	return s
+}
+
+// printable keeps what came from outside from steering the terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '�'
+		}
+		return r
+	}, s)
+}
+
+// letterJSON is a letter as programs read it. Exactly one of the bodies is set.
+type letterJSON struct {
+	pipeline.DeadLetter
+
+	Text   string `json:"body,omitempty"`
+	Base64 []byte `json:"body_base64,omitempty"`
+}
+
+func shownLetter(letter pipeline.DeadLetter) letterJSON {
+	shown := letterJSON{DeadLetter: letter}
+	if utf8.Valid(letter.Body) {
+		shown.Text = string(letter.Body)
+	} else {
+		shown.Base64 = letter.Body
+	}
+	return shown
+}
+
+func deadShowCommand() *cobra.Command {
+	var filter deadFilter
+	var asJSON, bodyOnly bool
+	cmd := &cobra.Command{
+		Use:     "show ID...",
+		Short:   "Show everything about dead letters",
+		Example: "  vedette dead show 17\n  vedette dead show 17 --body > job.json",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var failed error
+			err := filter.each(cmd.Context(), args, func(_ *pipeline.Pipeline, letter pipeline.DeadLetter) bool {
+				failed = showLetter(cmd.OutOrStdout(), letter, asJSON, bodyOnly)
+				return failed == nil
+			})
+			if failed != nil {
+				return failed
+			}
+			return err
+		},
+	}
+	filter.where.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each")
+	cmd.Flags().BoolVar(&bodyOnly, "body", false, "print the job's body alone, byte for byte")
+	return cmd
+}
+
+func showLetter(to io.Writer, letter pipeline.DeadLetter, asJSON, bodyOnly bool) error {
+	switch {
+	case bodyOnly:
+		_, err := to.Write(letter.Body)
+		return err
+	case asJSON:
+		return json.NewEncoder(to).Encode(shownLetter(letter))
+	}
+	_, err := fmt.Fprintf(to, `dead letter %d
+  stage     %s
+  reason    %s
+  error     %s
+  attempts  %d
+  first     %s
+  died      %s
+  worker    %s
+  job       %s
+  body      %s
+
+`, letter.ID, printable(letter.Stage), printable(string(letter.Reason)), printable(letter.Error), letter.Attempts,
+		letter.First.Local().Format(time.DateTime), letter.Died.Local().Format(time.DateTime),
+		printable(letter.Worker), printable(letter.Subject), printable(string(letter.Body)))
+	return err
+}

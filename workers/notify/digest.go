@@ -1,0 +1,162 @@
+package notify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+const (
+	// digestWait is how long the first notice waits for others that come of the
+	// same cause, digestInterval how long after a mail the next one may follow.
+	digestWait     = 10 * time.Second
+	digestInterval = 5 * time.Minute
+	// maxRecent is how many ids a digest remembers.
+	maxRecent = 200
+)
+
+// Collect adds a notice to what the operators have yet to be told, and decides
+// when they are: soon after the first notice, but not more often than every
+// five minutes. It reports whether it was new; one that was told or collected
+// before changes nothing. It is a pure function.
+func Collect(d job.Digest, n job.Notice, now time.Time) (job.Digest, bool) {
+	if slices.Contains(d.Recent, n.ID) {
+		return d, false
+	}
+	d.V = job.Version
+	d.Recent = append(slices.Clone(d.Recent), n.ID)
+	d.Recent = d.Recent[max(0, len(d.Recent)-maxRecent):]
+	if len(d.Pending) < job.MaxPending {
+		d.Pending = append(slices.Clone(d.Pending), n)
+	} else {
+		d.More++
+	}
+	if d.Due.IsZero() {
+		d.Due = later(now.Add(digestWait), d.Sent.Add(digestInterval)).UTC().Truncate(time.Second)
+	}
+	return d, true
+}
+
+// Told takes out of a digest what was mailed. What has come meanwhile stays,
+// and is due at its own time.
+func Told(d, mailed job.Digest) job.Digest {
+	d.Sent, d.Due = mailed.Due, time.Time{}
+	d.More -= mailed.More
+	d.Pending = slices.DeleteFunc(slices.Clone(d.Pending), func(n job.Notice) bool {
+		return slices.ContainsFunc(mailed.Pending, func(m job.Notice) bool { return m.ID == n.ID })
+	})
+	if len(d.Pending)+d.More > 0 {
+		d.Due = d.Sent.Add(digestInterval)
+	}
+	return d
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// DigestMail writes the mail of a digest to one address. Its id is that of the
+// time at which it is due, so that it is one mail however often it is derived.
+func DigestMail(d job.Digest, address string) job.Mail {
+	return job.Mail{
+		V: job.Version, ID: job.DeriveID("operators", d.Due.UTC().Format(time.RFC3339), strings.ToLower(address)),
+		To: address, Subject: digestSubject(d), Text: digestText(d), Thread: "operators", Date: d.Due.UTC(),
+	}
+}
+
+func digestSubject(d job.Digest) string {
+	if len(d.Pending) == 1 && d.More == 0 {
+		return subject("VEDETTE", kindWords(d.Pending[0].Kind, 1), plain(d.Pending[0].Summary))
+	}
+	counts := map[job.NoticeKind]int{}
+	var kinds []job.NoticeKind
+	for _, n := range d.Pending {
+		if counts[n.Kind] == 0 {
+			kinds = append(kinds, n.Kind)
+		}
+		counts[n.Kind]++
+	}
+	parts := make([]string, len(kinds))
+	for i, kind := range kinds {
+		parts[i] = fmt.Sprintf("%d %s", counts[kind], kindWords(kind, counts[kind]))
+	}
+	if d.More > 0 {
+		parts = append(parts, fmt.Sprintf("%d more", d.More))
+	}
+	return "[VEDETTE] " + strings.Join(parts, ", ")
+}
+
+// kindWords names what a kind of notice tells of.
+func kindWords(kind job.NoticeKind, n int) string {
+	words := strings.ReplaceAll(string(kind), "_", " ")
+	if n != 1 {
+		words += "s"
+	}
+	return words
+}
+
+// digestText tells each notice in a paragraph of its own, and what a person can
+// do about its kind once.
+func digestText(d job.Digest) string {
+	var b strings.Builder
+	var kinds []job.NoticeKind
+	b.WriteString("Vedette itself needs a look.\n")
+	for _, n := range d.Pending {
+		fmt.Fprintf(&b, "\n%s  %s\n  %s\n  noticed by %s\n", moment(n.At), strings.ToUpper(kindWords(n.Kind, 1)), plain(n.Summary), plain(n.Source))
+		if n.Detail != "" {
+			fmt.Fprintf(&b, "\n%s\n", indent(n.Detail))
+		}
+		if !slices.Contains(kinds, n.Kind) {
+			kinds = append(kinds, n.Kind)
+		}
+	}
+	if d.More > 0 {
+		fmt.Fprintf(&b, "\n… and %d more.\n", d.More)
+	}
+	for _, kind := range kinds {
+		fmt.Fprintf(&b, "\n%s\n", remedy(kind))
+	}
+	return b.String()
+}
+
+// maxDetail bounds what a mail shows of a detail; the log and the stream have
+// the rest.
+const maxDetail = 30
+
+func indent(detail string) string {
+	lines := strings.Split(strings.TrimSpace(detail), "\n")
+	if len(lines) > maxDetail {
+		lines = append(lines[:maxDetail], "…")
+	}
+	for i, line := range lines {
+		lines[i] = "    " + plain(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func remedy(kind job.NoticeKind) string {
+	switch kind {
+	case job.NoticeDead:
+		return "To look at dead letters:  vedette dead list\nTo have them done again:  vedette dead replay ID..."
+	case job.NoticeStuck:
+		return "The job is tried again elsewhere. The stack shows where its handler hangs: please report it."
+	case job.NoticeStranded:
+		return "Somebody changed a consumer or settled a job by hand. 'vedette run' sets consumers right when it starts."
+	default:
+		return "See the log of the process that noticed."
+	}
+}
+
+// DeadNotice is the notice of a dead letter, which the subject identifies.
+func DeadNotice(subject, stage, what string, reason job.Reason, err, worker string, died time.Time) job.Notice {
+	return job.Notice{
+		V: job.Version, ID: job.DeriveID("dead", subject), Kind: job.NoticeDead, At: died.UTC(), Source: worker,
+		Summary: fmt.Sprintf("stage %s gave up on %s (%s): %s", stage, what, reason, err),
+	}
+}

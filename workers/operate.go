@@ -1,0 +1,230 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/workers/notify"
+)
+
+// operate is the service that looks after the pipeline itself: it tells the
+// operators of dead letters, stuck handlers and the like, a few of them in one
+// mail, and rescues jobs that the server gave up on.
+//
+// What is yet to be told stands under one key, which any process changes by
+// compare-and-swap, and a timer of the server's says when: so there is one mail
+// however many processes notice something, and none is lost with one of them.
+type operate struct {
+	p     *pipeline.Pipeline
+	log   *slog.Logger
+	pools *poolSet
+	base  pipeline.PoolConfig
+	ready func(context.Context)
+
+	book      notify.Book
+	mu        sync.Mutex
+	operators []string
+}
+
+// digestKey is where the digest stands, and digestTimer what its timer is.
+const (
+	digestKey   = "operators"
+	digestTimer = "digest"
+)
+
+// Serve looks after the pipeline until ctx ends.
+func (o *operate) Serve(ctx context.Context) error {
+	definitions, err := o.p.Bucket(ctx, pipeline.Monitors)
+	if err != nil {
+		return err
+	}
+	digests, err := o.p.Bucket(ctx, pipeline.Digests)
+	if err != nil {
+		return err
+	}
+	pool := func(name string, stream pipeline.Stream, filter string, handler pipeline.Handler) pipeline.PoolConfig {
+		config := o.base
+		config.Name, config.Stage, config.Stream, config.Filter = name, StageOperate, stream, filter
+		config.Curve, config.Handler = shortCurve(), handler
+		return config
+	}
+	known := make(chan struct{})
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return definitions.Watch(ctx, func(e pipeline.Entry) { o.learn(ctx, e) }, func() { close(known) })
+	})
+	group.Go(func() error {
+		if !await(ctx, known) {
+			return nil
+		}
+		pools, err := o.pools.make(o.p,
+			pool("operate-notices", pipeline.Notice, "", func(ctx context.Context, d pipeline.Delivery) error { return o.notice(ctx, digests, d) }),
+			pool("operate-letters", pipeline.Dead, "", func(ctx context.Context, d pipeline.Delivery) error { return o.letter(ctx, digests, d) }),
+			pool("operate-digest", pipeline.Timer, pipeline.TimerSubject(digestTimer, "*"), func(ctx context.Context, _ pipeline.Delivery) error { return o.tell(ctx, digests) }),
+			pool("operate-rescue", pipeline.Advisory, "", o.p.Rescue),
+		)
+		if err != nil {
+			return err
+		}
+		defer o.pools.remove(pools...)
+		o.ready(ctx)
+		return serveAll(ctx, pools)
+	})
+	return group.Wait()
+}
+
+// learn takes in who the operators are.
+func (o *operate) learn(ctx context.Context, e pipeline.Entry) {
+	name, isRecipient := pipeline.CutRecipientKey(e.Key)
+	var err error
+	switch {
+	case isRecipient && e.Deleted:
+		o.book.Remove(name)
+	case isRecipient:
+		var recipient job.Recipient
+		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
+			o.book.Set(recipient)
+		}
+	case e.Key == pipeline.SettingsKey && e.Deleted:
+		o.setOperators(nil)
+	case e.Key == pipeline.SettingsKey:
+		var settings job.Settings
+		if settings, err = job.Decode[job.Settings](e.Value); err == nil {
+			o.setOperators(settings.Operators)
+		}
+	default: // monitors are others' affair
+	}
+	if err != nil {
+		o.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)
+	}
+}
+
+func (o *operate) setOperators(names []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.operators = names
+}
+
+// addresses are the operators'.
+func (o *operate) addresses(ctx context.Context) []string {
+	o.mu.Lock()
+	names := o.operators
+	o.mu.Unlock()
+	addresses, unknown := o.book.Resolve(names)
+	for _, name := range unknown {
+		o.log.ErrorContext(ctx, "operator is not a defined recipient", "recipient", name)
+	}
+	return addresses
+}
+
+func (o *operate) notice(ctx context.Context, digests *pipeline.Bucket, d pipeline.Delivery) error {
+	notice, err := job.Decode[job.Notice](d.Body)
+	if err != nil {
+		return job.DeadFor(err)
+	}
+	return o.collect(ctx, digests, notice)
+}
+
+// letter makes a notice of a dead letter. One that was a mail to the operators
+// themselves is in the log alone: a mail about it would fare no better.
+func (o *operate) letter(ctx context.Context, digests *pipeline.Bucket, d pipeline.Delivery) error {
+	letter := pipeline.ReadDeadLetter(d)
+	if strings.HasPrefix(letter.Subject, "mail."+job.MailOperator+".") {
+		o.log.ErrorContext(ctx, "mail to operators is dead", "letter", letter.ID, "reason", letter.Reason, "error", letter.Error)
+		return nil
+	}
+	return o.collect(ctx, digests, notify.DeadNotice(d.Subject, letter.Stage, letter.Subject, letter.Reason, letter.Error, letter.Worker, letter.Died))
+}
+
+// maxSwaps is how often a swap is tried before the job is tried again later:
+// others who win each time have work of the same kind.
+const maxSwaps = 10
+
+// collect puts a notice into the digest. Without operators nobody waits for it;
+// streams and logs have it.
+func (o *operate) collect(ctx context.Context, digests *pipeline.Bucket, n job.Notice) error {
+	if len(o.addresses(ctx)) == 0 {
+		return nil
+	}
+	return o.change(ctx, digests, func(before job.Digest) (job.Digest, bool) {
+		return notify.Collect(before, n, time.Now())
+	})
+}
+
+// change changes the digest by compare-and-swap, and sets its timer when that
+// is new or may be missing: a process may die between the two.
+func (o *operate) change(ctx context.Context, digests *pipeline.Bucket, step func(job.Digest) (job.Digest, bool)) error {
+	for range maxSwaps {
+		before, revision, err := readDigest(ctx, digests)
+		if err != nil {
+			return err
+		}
+		after, changed := step(before)
+		if changed {
+			body, err := job.Encode(after)
+			if err != nil {
+				return err
+			}
+			_, err = digests.Swap(ctx, digestKey, body, revision)
+			if errors.Is(err, pipeline.ErrConflict) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("write digest: %w", err)
+			}
+		}
+		if after.Due.IsZero() || changed && after.Due.Equal(before.Due) {
+			return nil
+		}
+		return o.p.SetTimer(ctx, digestTimer, digestKey, after.Due, nil)
+	}
+	return fmt.Errorf("write digest: %w", pipeline.ErrConflict)
+}
+
+func readDigest(ctx context.Context, digests *pipeline.Bucket) (job.Digest, uint64, error) {
+	found, err := digests.Get(ctx, digestKey)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return job.Digest{}, 0, nil
+	}
+	if err != nil {
+		return job.Digest{}, 0, fmt.Errorf("read digest: %w", err)
+	}
+	digest, err := job.Decode[job.Digest](found.Value)
+	if err != nil {
+		return job.Digest{}, found.Revision, nil //nolint:nilerr // what cannot be read cannot be told; the next write replaces it
+	}
+	return digest, found.Revision, nil
+}
+
+// tell mails the digest to the operators, if it is due. A mail whose id was
+// ordered before is the same mail.
+func (o *operate) tell(ctx context.Context, digests *pipeline.Bucket) error {
+	digest, _, err := readDigest(ctx, digests)
+	if err != nil {
+		return err
+	}
+	if digest.Due.IsZero() || time.Now().Before(digest.Due) {
+		return nil // it was told, or moved; another timer is set
+	}
+	outbox := mailOutbox{p: o.p, class: job.MailOperator}
+	for _, address := range o.addresses(ctx) {
+		if err := outbox.Enqueue(ctx, notify.DigestMail(digest, address)); err != nil {
+			return err
+		}
+	}
+	return o.change(ctx, digests, func(now job.Digest) (job.Digest, bool) {
+		if !now.Due.Equal(digest.Due) {
+			return now, false // somebody else has told it
+		}
+		return notify.Told(now, digest), true
+	})
+}
