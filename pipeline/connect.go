@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -37,8 +38,9 @@ type Config struct {
 	Prefix string
 	// Inbox is a token that sets this program's inboxes apart, for users of the
 	// server who may read no others: "_INBOX.<Inbox>.>" for the server's
-	// answers and "<Prefix>.reply.<Inbox>.>" for those of calls. Empty means
-	// anywhere below "_INBOX" and "<Prefix>.reply".
+	// answers and "<Prefix>.reply.<Inbox>.>" for those of calls. Defaults to the
+	// user's name in URL; without one, inboxes are anywhere below "_INBOX" and
+	// "<Prefix>.reply".
 	Inbox string
 	// Shards is how many clocks tick for the installation: the most scheduler
 	// processes that can share the work. Fixed at the first start; defaults to 64.
@@ -83,7 +85,7 @@ func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 	if err := names.validate(); err != nil {
 		return nil, err
 	}
-	if config.Inbox != "" && (!job.ValidName(config.Inbox) || strings.Contains(config.Inbox, ".")) {
+	if config.Inbox != "" && !validInbox(config.Inbox) {
 		return nil, fmt.Errorf("check inbox: found %q, expected letters, digits, _ and -", config.Inbox)
 	}
 	p := &Pipeline{names: names, config: config, log: config.Logger, revived: newBroadcast()}
@@ -115,6 +117,9 @@ func (c Config) withDefaults() Config {
 	if c.Prefix == "" {
 		c.Prefix = "vedette"
 	}
+	if c.Inbox == "" {
+		c.Inbox = userOf(c.URL)
+	}
 	if c.Shards == 0 {
 		c.Shards = defaultShards
 	}
@@ -126,6 +131,19 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// userOf is the user's name in a URL, or in the first of several; empty when
+// it has none that a subject can hold.
+func userOf(urls string) string {
+	first, _, _ := strings.Cut(urls, ",")
+	parsed, err := url.Parse(strings.TrimSpace(first))
+	if err != nil || parsed.User == nil || !validInbox(parsed.User.Username()) {
+		return ""
+	}
+	return parsed.User.Username()
+}
+
+func validInbox(token string) bool { return job.ValidName(token) && !strings.Contains(token, ".") }
 
 // dial tries until it is connected or ctx ends; the library's own retry would
 // hide why the first connection does not come about.

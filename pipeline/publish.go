@@ -94,11 +94,7 @@ func (p *Pipeline) holds(ctx context.Context, message *nats.Msg) bool {
 	if id == "" {
 		return false
 	}
-	name, err := p.js.StreamNameBySubject(ctx, message.Subject)
-	if err != nil {
-		return false
-	}
-	stream, err := p.js.Stream(ctx, name)
+	stream, err := p.js.Stream(ctx, p.names.Stream(streamOf(cutPrefix(message.Subject, p.names.Prefix))))
 	if err != nil {
 		return false
 	}

@@ -106,6 +106,13 @@ func TimerSubject(what, id string) string { return "timer.due." + what + "." + i
 // want only a part.
 func ResultSubject(partition int) string { return "result." + strconv.Itoa(partition) }
 
+// streamOf is the stream of a subject without prefix: each first token belongs
+// to one, which has its name.
+func streamOf(subject string) Stream {
+	first, _, _ := strings.Cut(subject, ".")
+	return Stream(strings.ToUpper(first))
+}
+
 // deadSubject is where the dead letter of a job goes.
 func deadSubject(stream Stream, consumer string, sequence uint64) string {
 	return "dead." + string(stream) + "." + consumer + "." + strconv.FormatUint(sequence, 10)

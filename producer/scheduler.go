@@ -74,7 +74,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 		return fmt.Errorf("serve scheduler: %w", err)
 	}
 	pool, err := s.config.Pipeline.NewPool(pipeline.PoolConfig{
-		Name: "scheduler", Stream: pipeline.Tick, Filter: "tick.due.*", Limit: s.config.Pipeline.Shards(),
+		Name: pipeline.ConsumerScheduler, Stream: pipeline.Tick, Filter: "tick.due.*", Limit: s.config.Pipeline.Shards(),
 		Timeout: 20 * time.Second, Grace: stopGrace, Curve: tickCurve(),
 		Handler: func(ctx context.Context, d pipeline.Delivery) error { return s.tick(ctx, cursors, d) },
 	})

@@ -34,7 +34,7 @@ func (a *announce) Serve(ctx context.Context) error {
 		return err
 	}
 	config := a.base
-	config.Name, config.Stage, config.Stream, config.Curve = "notify", StageNotify, pipeline.StateLog, shortCurve()
+	config.Name, config.Stage, config.Stream, config.Curve = pipeline.ConsumerNotify, StageNotify, pipeline.StateLog, shortCurve()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
 			return nil

@@ -47,8 +47,8 @@ func (c *checks) Serve(ctx context.Context) error {
 	batcher := NewBatcher(c.p, 0)
 	pools, err := c.pools.make(c.p,
 		c.scheduledPool(batcher),
-		c.orderedPool("request-"+c.location, pipeline.Request, "request."+c.location+".>", answers),
-		c.orderedPool("call-check-"+c.location, pipeline.Call, "call.check."+c.location+".>", answers),
+		c.orderedPool(pipeline.ConsumerRequests(c.location), pipeline.Request, "request."+c.location+".>", answers),
+		c.orderedPool(pipeline.ConsumerCheckCalls(c.location), pipeline.Call, "call.check."+c.location+".>", answers),
 	)
 	if err != nil {
 		return err
@@ -73,7 +73,7 @@ func serveAll(ctx context.Context, pools []*pipeline.Pool) error {
 
 func (c *checks) scheduledPool(batcher *Batcher) pipeline.PoolConfig {
 	config := c.base
-	config.Name, config.Stage, config.Stream = "check-"+c.location, StageCheck, pipeline.Checks
+	config.Name, config.Stage, config.Stream = pipeline.ConsumerChecks(c.location), StageCheck, pipeline.Checks
 	config.Filter = "check." + c.location + ".>"
 	config.Timeout, config.Curve, config.MaxUnsettled = maxCheckTime, shortCurve(), 1<<20
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.scheduled(ctx, batcher, d) }

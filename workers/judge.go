@@ -39,7 +39,7 @@ func (j *judge) Serve(ctx context.Context) error {
 		return err
 	}
 	config := j.base
-	config.Name, config.Stage, config.Stream, config.Curve = "evaluate", StageEvaluate, pipeline.Result, shortCurve()
+	config.Name, config.Stage, config.Stream, config.Curve = pipeline.ConsumerEvaluate, StageEvaluate, pipeline.Result, shortCurve()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		results, err := job.Decode[job.Results](d.Body)
 		if err != nil {

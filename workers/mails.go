@@ -60,7 +60,7 @@ func (m *mails) Serve(ctx context.Context) error {
 		return err
 	}
 	defer post.worker.Close()
-	pools, err := m.pools.make(m.p, m.pool("mail", pipeline.Mail, "", post), m.pool("call-mail", pipeline.Call, "call.mail.>", post))
+	pools, err := m.pools.make(m.p, m.pool(pipeline.ConsumerMail, pipeline.Mail, "", post), m.pool(pipeline.ConsumerMailCalls, pipeline.Call, "call.mail.>", post))
 	if err != nil {
 		return err
 	}

@@ -67,10 +67,10 @@ func (o *operate) Serve(ctx context.Context) error {
 			return nil
 		}
 		pools, err := o.pools.make(o.p,
-			pool("operate-notices", pipeline.Notice, "", func(ctx context.Context, d pipeline.Delivery) error { return o.notice(ctx, digests, d) }),
-			pool("operate-letters", pipeline.Dead, "", func(ctx context.Context, d pipeline.Delivery) error { return o.letter(ctx, digests, d) }),
-			pool("operate-digest", pipeline.Timer, pipeline.TimerSubject(digestTimer, "*"), func(ctx context.Context, _ pipeline.Delivery) error { return o.tell(ctx, digests) }),
-			pool("operate-rescue", pipeline.Advisory, "", o.p.Rescue),
+			pool(pipeline.ConsumerNotices, pipeline.Notice, "", func(ctx context.Context, d pipeline.Delivery) error { return o.notice(ctx, digests, d) }),
+			pool(pipeline.ConsumerLetters, pipeline.Dead, "", func(ctx context.Context, d pipeline.Delivery) error { return o.letter(ctx, digests, d) }),
+			pool(pipeline.ConsumerDigest, pipeline.Timer, pipeline.TimerSubject(digestTimer, "*"), func(ctx context.Context, _ pipeline.Delivery) error { return o.tell(ctx, digests) }),
+			pool(pipeline.ConsumerRescue, pipeline.Advisory, "", o.p.Rescue),
 		)
 		if err != nil {
 			return err

@@ -51,15 +51,15 @@ func (l Limits) validate() error {
 // of is the limit of a pool, known by the beginning of its name.
 func (l Limits) of(pool string) int {
 	switch {
-	case strings.HasPrefix(pool, "check-"):
+	case strings.HasPrefix(pool, pipeline.ConsumerChecks("")):
 		return l.Checks
-	case strings.HasPrefix(pool, "request-"):
+	case strings.HasPrefix(pool, pipeline.ConsumerRequests("")):
 		return l.Requests
-	case strings.HasPrefix(pool, "call-check-"):
+	case strings.HasPrefix(pool, pipeline.ConsumerCheckCalls("")):
 		return l.Calls
-	case pool == "evaluate":
+	case pool == pipeline.ConsumerEvaluate:
 		return l.Evaluations
-	case pool == "mail", pool == "call-mail":
+	case pool == pipeline.ConsumerMail, pool == pipeline.ConsumerMailCalls:
 		return l.Mails
 	default:
 		return fewAtOnce

@@ -56,6 +56,26 @@ func golden() map[string]any {
 			HTML: "<p>It is down.</p>", Thread: incident.ID, Date: slot,
 		},
 		"sent": job.Sent{V: 1, ID: "m1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+		"answer-check": job.Answer{
+			V: 1, Order: job.OrderCheck, ID: "try1", At: slot, Attempts: 1,
+			Check: &job.Result{ID: "try1", Worker: "host-1", Location: "default", Outcome: &refused},
+		},
+		"answer-mail": job.Answer{
+			V: 1, Order: job.OrderMail, ID: "hello1", At: slot, Attempts: 2,
+			Mail: &job.Sent{V: 1, ID: "hello1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+		},
+		"answer-dead": job.Answer{
+			V: 1, Order: job.OrderMail, ID: "hello1", At: slot, Attempts: 1,
+			Dead: &job.Death{Reason: job.ReasonPermanent, Error: "permanent: 550 5.1.1 no such user"},
+		},
+		"notice": job.Notice{
+			V: 1, ID: "n1", Kind: job.NoticeStuck, At: slot, Source: "host-1", Summary: "a job of stage check ignored the end of its context", Detail: "goroutine 7 [chan receive]:",
+		},
+		"digest": job.Digest{
+			V: 1, Pending: []job.Notice{{V: 1, ID: "n1", Kind: job.NoticeDead, At: slot, Source: "host-1", Summary: "stage mail gave up on mail.request.hello1"}},
+			More: 3, Due: slot.Add(10 * time.Second), Sent: slot.Add(-time.Hour), Recent: []string{"n1"},
+		},
+		"settings": job.Settings{V: 1, Operators: []string{"oncall"}},
 	}
 }
 
@@ -93,6 +113,13 @@ func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
 		"state":     decode[job.State],
 		"mail":      decode[job.Mail],
 		"sent":      decode[job.Sent],
+
+		"answer-check": decode[job.Answer],
+		"answer-mail":  decode[job.Answer],
+		"answer-dead":  decode[job.Answer],
+		"notice":       decode[job.Notice],
+		"digest":       decode[job.Digest],
+		"settings":     decode[job.Settings],
 	}
 	for name, message := range golden() {
 		want, err := job.Encode(message)

@@ -135,7 +135,11 @@ func indent(detail string) string {
 		lines = append(lines[:maxDetail], "…")
 	}
 	for i, line := range lines {
-		lines[i] = "    " + plain(line)
+		margin := "    "
+		if strings.HasPrefix(line, "\t") {
+			margin += "    "
+		}
+		lines[i] = margin + plain(line)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -1,0 +1,322 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/pipelinetest"
+	"vedette/producer"
+	"vedette/workers"
+)
+
+// roleServer is a server whose users are those that 'vedette roles' prints.
+// Each password is the name of the role.
+func roleServer(t *testing.T) (address string, names pipeline.Names) {
+	t.Helper()
+	names = pipeline.Names{Prefix: "vedette"}
+	for _, role := range pipeline.Roles() {
+		t.Setenv(names.PasswordVariable(role), string(role))
+	}
+	var config, stderr bytes.Buffer
+	if code := Main(t.Context(), []string{"roles"}, &config, &stderr); code != 0 {
+		t.Fatalf("vedette roles: got %d %s", code, stderr.String())
+	}
+	return pipelinetest.Server(t, config.String()), names
+}
+
+func asRole(names pipeline.Names, address string, role pipeline.Role) string {
+	return "nats://" + names.User(role) + ":" + string(role) + "@" + address
+}
+
+// joinAs connects with a role's rights. A refusal of the server is a failure of
+// the test: what the role needs must work.
+func joinAs(t *testing.T, names pipeline.Names, address string, role pipeline.Role) *pipeline.Pipeline {
+	t.Helper()
+	log := refusals(t, string(role))
+	p, err := pipeline.Connect(t.Context(), pipeline.Config{URL: asRole(names, address, role), Process: string(role), Shards: 2, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// background runs a service until the test ends.
+func background(t *testing.T, name string, serve func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("%s: got %v, want a clean end", name, err)
+		}
+	})
+}
+
+// mailbag takes mails.
+type mailbag struct{ mails chan job.Mail }
+
+func (b *mailbag) Handle(_ context.Context, m job.Mail, _ time.Time) error {
+	b.mails <- m
+	return nil
+}
+
+func (*mailbag) Close() {}
+
+func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
+	address, names := roleServer(t)
+	operator := joinAs(t, names, address, pipeline.RoleOperator)
+	if err := operator.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	monitor := job.Monitor{
+		V: job.Version, Name: "site", Spec: tcp("site:1"), Interval: job.Duration(time.Second),
+		Policy: job.Policy{FailureThreshold: 1, SuccessThreshold: 1, Notify: []string{"ops"}},
+	}
+	_, err := producer.Apply(t.Context(), operator, producer.Definitions{
+		Monitors: []job.Monitor{monitor}, Recipients: []job.Recipient{{V: job.Version, Name: "ops", Addresses: []string{"ops@example.org"}}},
+		Settings: job.Settings{Operators: []string{"ops"}},
+	}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bag := &mailbag{mails: make(chan job.Mail, 100)}
+	down := probeFunc(func(context.Context, job.Spec) job.Outcome {
+		return job.Outcome{Health: job.Down, Class: job.ClassConnect, Cause: "refused", Started: time.Now()}
+	})
+	for role, stages := range map[pipeline.Role][]string{
+		pipeline.RoleOperator:    {workers.StageOperate},
+		pipeline.RoleCheckWorker: {workers.StageCheck},
+		pipeline.RoleEvaluator:   {workers.StageEvaluate, workers.StageNotify},
+		pipeline.RoleMailWorker:  {workers.StageMail},
+	} {
+		w, err := workers.New(workers.Config{
+			Pipeline: joinAs(t, names, address, role), Stages: stages, Prober: down, Grace: time.Second, Logger: refusals(t, string(role)),
+			NewMailer: func(workers.SentLedger) (workers.Mailer, error) { return bag, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		background(t, string(role), w.Serve)
+	}
+	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{
+		Pipeline: joinAs(t, names, address, pipeline.RoleScheduler), Logger: refusals(t, "scheduler"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	background(t, "scheduler", scheduler.Serve)
+
+	waitForMail(t, bag, "[DOWN] site") // scheduler, check worker, evaluator and mail worker have done their work
+	publisherWorks(t, joinAs(t, names, address, pipeline.RolePublisher))
+	waitForMail(t, bag, "[VEDETTE]") // and the operator its own, about what the publisher got wrong
+	viewerSees(t, joinAs(t, names, address, pipeline.RoleViewer))
+}
+
+func waitForMail(t *testing.T, bag *mailbag, subject string) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		select {
+		case m := <-bag.mails:
+			if strings.HasPrefix(m.Subject, subject) {
+				return
+			}
+		case <-deadline.C:
+			t.Fatalf("got no mail %q for %s", subject, patience)
+		}
+	}
+}
+
+func publisherWorks(t *testing.T, p *pipeline.Pipeline) {
+	t.Helper()
+	if err := p.CheckInstalled(t.Context()); err != nil {
+		t.Errorf("publisher: %v", err)
+	}
+	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	ctx := within(t)
+	if answer, err := client.Check(ctx, job.Check{ID: "c1", Spec: tcp("site:1")}); err != nil || answer.Check == nil {
+		t.Errorf("publisher: got %+v, %v, want an answer to its check", answer, err)
+	}
+	if answer, err := client.Mail(ctx, job.Mail{ID: "m1", To: "you@example.org", Subject: "s", Text: "t"}); err != nil || answer.Mail == nil {
+		t.Errorf("publisher: got %+v, %v, want an answer to its mail", answer, err)
+	}
+	if _, err := client.EnqueueCheck(ctx, job.Check{ID: "c2", Spec: tcp("site:1")}); err != nil {
+		t.Errorf("publisher: %v", err)
+	}
+	if _, err := client.EnqueueMail(ctx, job.Mail{To: "you@example.org", Subject: "s", Text: "t"}); err != nil {
+		t.Errorf("publisher: %v", err)
+	}
+	eventually(t, "an outcome", func() bool {
+		_, err := client.Outcome(ctx, job.OrderCheck, "c2")
+		return err == nil
+	})
+	if err := p.Publish(ctx, pipeline.Message{Subject: pipeline.RequestSubject(job.DefaultLocation, "bad"), Body: []byte("{")}); err != nil {
+		t.Errorf("publisher: %v", err)
+	}
+}
+
+func viewerSees(t *testing.T, p *pipeline.Pipeline) {
+	t.Helper()
+	for _, name := range []pipeline.BucketName{pipeline.Monitors, pipeline.States} {
+		bucket, err := p.Bucket(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries, err := bucket.Load(within(t))
+		if err != nil || len(entries) == 0 {
+			t.Errorf("viewer: got %d keys of %s, %v, want some", len(entries), name, err)
+		}
+	}
+	ctx, seen := context.WithCancel(within(t))
+	if err := p.Follow(ctx, pipeline.Result, time.Minute, func(pipeline.Delivery) { seen() }); err != nil {
+		t.Errorf("viewer: %v", err)
+	}
+	var letters []pipeline.DeadLetter
+	err := p.DeadLetters(within(t), pipeline.DeadFilter{}, func(l pipeline.DeadLetter) bool {
+		letters = append(letters, l)
+		return true
+	})
+	if err != nil || len(letters) != 1 {
+		t.Errorf("viewer: got %d dead letters, %v, want the one", len(letters), err)
+	}
+}
+
+// universe is what somebody could try, each allowed to the roles beside it; the
+// operator may all of it but what is another installation's.
+func universe() map[string][]pipeline.Role {
+	const create, next, info = "$JS.API.CONSUMER.CREATE.", "$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.STREAM.INFO."
+	publisher, scheduler, check := pipeline.RolePublisher, pipeline.RoleScheduler, pipeline.RoleCheckWorker
+	evaluator, mail, viewer := pipeline.RoleEvaluator, pipeline.RoleMailWorker, pipeline.RoleViewer
+	return map[string][]pipeline.Role{
+		// jobs
+		"vedette.request.default.x":    {publisher},
+		"vedette.call.check.default.x": {publisher},
+		"vedette.call.mail.x":          {publisher},
+		"vedette.mail.request.x":       {publisher},
+		"vedette.mail.alert.x":         {evaluator},
+		"vedette.mail.operator.x":      {},
+		"vedette.check.default.x":      {scheduler},
+		"vedette.result.0":             {scheduler, check},
+		"vedette.tick.clock.0":         {},
+		"vedette.tick.due.0":           {},
+		"vedette.timer.at.a.b":         {},
+		"vedette.dead.X.y.1":           {scheduler, check, evaluator, mail},
+		"vedette.notice.stuck_job":     {scheduler, check, evaluator, mail},
+		"vedette.reply.x.y":            {check, mail},
+		// keys
+		"$KV.VEDETTE_MONITOR.monitor.x": {},
+		"$KV.VEDETTE_STATE.x":           {evaluator},
+		"$KV.VEDETTE_SENT.x":            {mail},
+		"$KV.VEDETTE_OUTCOME.check.x":   {check},
+		"$KV.VEDETTE_OUTCOME.mail.x":    {mail},
+		"$KV.VEDETTE_CURSOR.0":          {scheduler},
+		"$KV.VEDETTE_DIGEST.operators":  {},
+		// taking other people's jobs, and looking at them
+		next + "VEDETTE_CHECK.check-default":                            {check},
+		next + "VEDETTE_CHECK.check-fra":                                {},
+		next + "VEDETTE_MAIL.mail":                                      {mail},
+		next + "VEDETTE_RESULT.evaluate":                                {evaluator},
+		next + "VEDETTE_TICK.scheduler":                                 {scheduler},
+		"$JS.ACK.VEDETTE_MAIL.mail.1.1.1.1.1":                           {mail},
+		create + "VEDETTE_MAIL.thief":                                   {},
+		create + "VEDETTE_RESULT.thief":                                 {viewer},
+		create + "VEDETTE_RESULT.evaluate":                              {evaluator},
+		create + "KV_VEDETTE_STATE.notify.$KV.VEDETTE_STATE.>":          {evaluator},
+		"$JS.API.CONSUMER.DELETE.KV_VEDETTE_STATE.notify":               {evaluator},
+		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.alert.x":          {},
+		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.request.x":        {publisher},
+		"$JS.API.DIRECT.GET.KV_VEDETTE_MONITOR.$KV.VEDETTE_MONITOR.x":   {scheduler, evaluator, viewer},
+		"$JS.API.DIRECT.GET.KV_VEDETTE_SENT.$KV.VEDETTE_SENT.x":         {mail, viewer},
+		"$JS.API.DIRECT.GET.KV_VEDETTE_OUTCOME.$KV.VEDETTE_OUTCOME.a.x": {publisher, viewer},
+		// the installation
+		info + "VEDETTE_DEAD":                       {viewer},
+		"$JS.API.STREAM.UPDATE.VEDETTE_MAIL":        {},
+		"$JS.API.STREAM.DELETE.VEDETTE_MAIL":        {},
+		"$JS.API.STREAM.PURGE.VEDETTE_DEAD":         {},
+		"$JS.API.STREAM.MSG.DELETE.VEDETTE_DEAD":    {},
+		"$JS.API.STREAM.MSG.GET.VEDETTE_REQUEST":    {},
+		"$JS.API.CONSUMER.DELETE.VEDETTE_MAIL.mail": {},
+	}
+}
+
+// foreign is what no role may, the operator neither.
+func foreign() []string {
+	return []string{
+		"other.subject", "$JS.API.STREAM.DELETE.OTHER", "$JS.API.STREAM.CREATE.OTHER", "$KV.OTHER.key",
+		"$JS.API.CONSUMER.CREATE.OTHER.x", "$JS.ACK.OTHER.x.1.1.1.1.1", "_INBOX.vedette-operator2.x", "$SYS.REQ.SERVER.PING",
+	}
+}
+
+func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
+	address, names := roleServer(t)
+	for _, role := range pipeline.Roles() {
+		refused := foreign()
+		for subject, allowed := range universe() {
+			if role != pipeline.RoleOperator && !slices.Contains(allowed, role) {
+				refused = append(refused, subject)
+			}
+		}
+		for _, subject := range refused {
+			if !violates(t, asRole(names, address, role), func(c *nats.Conn) error { return c.Publish(subject, []byte("x")) }) {
+				t.Errorf("%s: may publish %s, want a refusal", role, subject)
+			}
+		}
+		for _, subject := range []string{">", "_INBOX.>", "$JS.EVENT.>", "vedette.reply.>", "vedette.mail.>", "$KV.>"} {
+			if role == pipeline.RoleOperator && strings.HasPrefix(subject, "vedette.") {
+				continue
+			}
+			if !violates(t, asRole(names, address, role), func(c *nats.Conn) error { _, err := c.SubscribeSync(subject); return err }) {
+				t.Errorf("%s: may subscribe %s, want a refusal", role, subject)
+			}
+		}
+	}
+}
+
+// violates tells whether the server refuses what somebody does.
+func violates(t *testing.T, url string, do func(*nats.Conn) error) bool {
+	t.Helper()
+	conn, err := nats.Connect(url, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := do(conn); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return conn.LastError() != nil && strings.Contains(strings.ToLower(conn.LastError().Error()), "permissions violation")
+}
+
+// refusals is a log that fails the test when the server refuses something.
+func refusals(t *testing.T, who string) *slog.Logger {
+	t.Helper()
+	return slog.New(slog.NewTextHandler(writerFunc(func(line []byte) (int, error) {
+		if bytes.Contains(bytes.ToLower(line), []byte("permissions violation")) {
+			t.Errorf("%s: %s", who, line)
+		}
+		return len(line), nil
+	}), nil))
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -1,0 +1,41 @@
+package pipelinetest
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// Server runs a nats-server that is not ours, with a configuration of the
+// test's, on a port of its own, and returns its host and port. JetStream is on.
+// It ends with the test.
+func Server(tb testing.TB, config string) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	path := filepath.Join(dir, "nats-server.conf")
+	config = "listen: 127.0.0.1:-1\nmax_payload: 8MB\njetstream { store_dir: \"" + filepath.Join(dir, "jetstream") + "\" }\n" + config
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	options, err := server.ProcessConfigFile(path)
+	if err != nil {
+		tb.Fatalf("read configuration of nats-server: %v\n%s", err, config)
+	}
+	options.NoSigs, options.NoLog = true, true
+	s, err := server.NewServer(options)
+	if err != nil {
+		tb.Fatalf("make nats-server: %v", err)
+	}
+	s.Start()
+	tb.Cleanup(func() {
+		s.Shutdown()
+		s.WaitForShutdown()
+	})
+	if !s.ReadyForConnections(30 * time.Second) {
+		tb.Fatal("start nats-server: not ready after 30s")
+	}
+	return s.Addr().String()
+}

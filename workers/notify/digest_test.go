@@ -1,0 +1,118 @@
+package notify_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vedette/pipeline/job"
+	"vedette/workers/notify"
+)
+
+func notice(i int) job.Notice {
+	return job.Notice{ID: fmt.Sprintf("n%d", i), Kind: job.NoticeDead, At: began, Source: "worker-1", Summary: fmt.Sprintf("stage mail gave up on job %d", i)}
+}
+
+// collectAll adds notices from..to-1, all at one time.
+func collectAll(d job.Digest, from, to int, now time.Time) job.Digest {
+	for i := from; i < to; i++ {
+		d, _ = notify.Collect(d, notice(i), now)
+	}
+	return d
+}
+
+func TestNoticesOfTheSameMinutesAreToldTogether(t *testing.T) {
+	t.Parallel()
+	first := collectAll(job.Digest{}, 0, 3, began)
+	if want := began.Add(10 * time.Second); !first.Due.Equal(want) || len(first.Pending) != 3 {
+		t.Fatalf("got %d due at %s, want 3 at %s: soon, but not one by one", len(first.Pending), first.Due, want)
+	}
+	told := notify.Told(first, first)
+	if !told.Due.IsZero() || len(told.Pending) != 0 {
+		t.Fatalf("got %+v, want nothing left", told)
+	}
+	again := collectAll(told, 3, 4, began.Add(time.Minute))
+	if want := first.Due.Add(5 * time.Minute); !again.Due.Equal(want) {
+		t.Errorf("got the next mail due at %s, want %s: five minutes after the last", again.Due, want)
+	}
+	later := collectAll(told, 3, 4, began.Add(time.Hour))
+	if want := began.Add(time.Hour + 10*time.Second); !later.Due.Equal(want) {
+		t.Errorf("got a mail due at %s, want %s: nothing was told for an hour", later.Due, want)
+	}
+}
+
+func TestNoticeThatComesTwiceIsCountedOnceAlsoAfterItWasTold(t *testing.T) {
+	t.Parallel()
+	d := collectAll(job.Digest{}, 0, 2, began)
+	if _, changed := notify.Collect(d, notice(1), began); changed {
+		t.Error("got a change by a notice that is there")
+	}
+	if _, changed := notify.Collect(notify.Told(d, d), notice(1), began); changed {
+		t.Error("got a change by a notice that was told")
+	}
+}
+
+func TestWhatComesWhileADigestIsMailedIsNotLost(t *testing.T) {
+	t.Parallel()
+	mailed := collectAll(job.Digest{}, 0, 25, began) // 20 in full, 5 counted
+	after := notify.Told(collectAll(mailed, 25, 27, began.Add(time.Second)), mailed)
+	if after.More != 2 || len(after.Pending) != 0 || !after.Due.Equal(mailed.Due.Add(5*time.Minute)) {
+		t.Errorf("got %d pending, %d more, due %s, want the two that came meanwhile, five minutes later", len(after.Pending), after.More, after.Due)
+	}
+}
+
+func TestCollectLeavesTheDigestBeforeAlone(t *testing.T) {
+	t.Parallel()
+	before := collectAll(job.Digest{}, 0, 3, began)
+	left := collectAll(before, 3, 4, began)
+	right := collectAll(before, 4, 5, began)
+	if left.Pending[3].ID != "n3" || right.Pending[3].ID != "n4" || len(before.Pending) != 3 {
+		t.Errorf("got %v and %v of %v, want two digests that do not share", left.Pending, right.Pending, before.Pending)
+	}
+}
+
+func TestDigestMailIsAFunctionOfTheDigest(t *testing.T) {
+	t.Parallel()
+	d := collectAll(job.Digest{}, 0, 2, began)
+	d, _ = notify.Collect(d, job.Notice{
+		ID: "s", Kind: job.NoticeStuck, At: began, Source: "worker-2", Summary: "a job ignored the end of its context\x1b[2J",
+		Detail: "goroutine 7 [chan receive]:\nmain.hang(0x1)\n\t/src/hang.go:7",
+	}, began)
+	m := notify.DigestMail(d, "Ops@example.org")
+	if same := notify.DigestMail(d, "ops@example.org"); same.ID != m.ID {
+		t.Errorf("got ids %s and %s, want one for one address", m.ID, same.ID)
+	}
+	if m.Subject != "[VEDETTE] 2 dead letters, 1 stuck job" {
+		t.Errorf("got subject %q", m.Subject)
+	}
+	path := filepath.Join("..", "..", "testdata", "mails", "operators.txt")
+	got := "Subject: " + m.Subject + "\n\n" + m.Text
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("mail differs from %s (-want +got):\n%s", path, diff)
+	}
+	if strings.ContainsRune(got, '\x1b') {
+		t.Error("got an escape character in the mail")
+	}
+}
+
+func TestOneNoticeAloneTellsItselfInTheSubject(t *testing.T) {
+	t.Parallel()
+	m := notify.DigestMail(collectAll(job.Digest{}, 7, 8, began), "ops@example.org")
+	if want := "[VEDETTE] dead letter: stage mail gave up on job 7"; m.Subject != want {
+		t.Errorf("got subject %q, want %q", m.Subject, want)
+	}
+}
