@@ -275,20 +275,24 @@ func (r *poolRun) loop(ctx context.Context) error {
 	defer deaf()
 	beat := time.NewTicker(r.config.AckWait / 3)
 	defer beat.Stop()
-	work, interrupt := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer interrupt(nil)
+	// Handlers' contexts have no parent that can end: with hundreds of them they
+	// would queue for its lock. The loop knows them all and ends each itself.
+	work := context.WithoutCancel(ctx)
 	// Jobs are settled even while the pool stops, for a while.
 	settle, hurry := context.WithCancel(context.WithoutCancel(ctx))
 	defer hurry()
 	for {
+		// What has come together is taken in together: choosing among all channels
+		// costs more than the rest of the loop.
 		r.settleEnded(settle)
+		r.receiveAll(work, pull)
 		if err := pull.ask(r.free()); err != nil {
 			r.log.DebugContext(ctx, "ask for jobs", "error", err) // the next beat tries again
 		}
 		select {
 		case <-ctx.Done():
 			pull.close()
-			return r.drain(settle, interrupt, hurry)
+			return r.drain(settle, hurry)
 		case message := <-pull.messages:
 			r.receive(work, pull, message)
 		case t := <-r.ended:
@@ -335,6 +339,18 @@ func (r *poolRun) settleEnded(ctx context.Context) {
 	}
 }
 
+// receiveAll takes in what has arrived by now, as long as there are slots.
+func (r *poolRun) receiveAll(work context.Context, pull *puller) {
+	for r.free() > 0 {
+		select {
+		case message := <-pull.messages:
+			r.receive(work, pull, message)
+		default:
+			return
+		}
+	}
+}
+
 // receive starts the job in a message, if there is one.
 func (r *poolRun) receive(work context.Context, pull *puller, message *nats.Msg) {
 	delivered := pull.take(message)
@@ -350,7 +366,7 @@ func (r *poolRun) receive(work context.Context, pull *puller, message *nats.Msg)
 // drain lets what runs finish within half of the grace, then tells it to stop,
 // and leaves behind what does not within the other half. hurry ends the
 // settling of jobs that are done, when the server does not answer.
-func (r *poolRun) drain(ctx context.Context, interrupt context.CancelCauseFunc, hurry context.CancelFunc) error {
+func (r *poolRun) drain(ctx context.Context, hurry context.CancelFunc) error {
 	beat := time.NewTicker(r.config.AckWait / 3)
 	defer beat.Stop()
 	patience := time.NewTimer(r.config.Grace / 2)
@@ -367,7 +383,9 @@ func (r *poolRun) drain(ctx context.Context, interrupt context.CancelCauseFunc, 
 				return r.abandon(ctx, hurry)
 			}
 			told = true
-			interrupt(errStopping)
+			for t := range r.tasks {
+				t.interrupt()
+			}
 			patience.Reset(r.config.Grace / 2)
 		}
 	}
@@ -405,7 +423,3 @@ func (r *poolRun) abandon(ctx context.Context, hurry context.CancelFunc) error {
 // ErrStuck is returned by [Pool.Serve] when jobs ignored the end of their
 // context; they run elsewhere once their hold has passed.
 var ErrStuck = errors.New("jobs are stuck")
-
-// errStopping is the cause of the context of a job that was interrupted
-// because its pool stops.
-var errStopping = errors.New("the pool is stopping")

@@ -150,6 +150,11 @@ func (p *Pipeline) outcome(ctx context.Context, m Message, future jetstream.PubA
 }
 
 func await(ctx context.Context, future jetstream.PubAckFuture) error {
+	select {
+	case <-future.Ok(): // of many messages most are stored by the time that one asks
+		return nil
+	default:
+	}
 	timer := time.NewTimer(publishTimeout)
 	defer timer.Stop()
 	select {

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -57,19 +56,22 @@ func newPuller(pool *Pool) (*puller, error) {
 	return p, nil
 }
 
-// ask requests as many jobs as there are free slots that nothing has been
-// requested for.
-func (p *puller) ask(free int) error {
+// wants tells whether it is time to ask.
+func (p *puller) wants(free int) bool {
 	free -= p.asked
-	if free <= 0 || p.paused {
+	return free > 0 && !p.paused && (p.asked == 0 || free >= int(p.pool.limit.Load())/8)
+}
+
+// ask requests as many jobs as there are free slots that nothing has been
+// requested for. While the server still owes some, a few more slots than that
+// wait until it does not, or until they are an eighth of all: each request costs
+// the server work, and it keeps 512 of them at most.
+func (p *puller) ask(free int) error {
+	if !p.wants(free) {
 		return nil
 	}
-	body, err := json.Marshal(map[string]any{
-		"batch": free, "expires": pullExpires.Nanoseconds(), "idle_heartbeat": pullHeartbeat.Nanoseconds(),
-	})
-	if err != nil {
-		return fmt.Errorf("encode request: %w", err)
-	}
+	free -= p.asked
+	body := fmt.Appendf(nil, `{"batch":%d,"expires":%d,"idle_heartbeat":%d}`, free, pullExpires, pullHeartbeat)
 	if p.asked == 0 {
 		p.heard = time.Now()
 	}

@@ -29,6 +29,15 @@ func (r *poolRun) settle(ctx context.Context, t *task) {
 	}
 }
 
+// acknowledged settles a job that is done, without waiting for the server's
+// word. Should ours get lost, the job comes again once its hold has passed.
+func (r *poolRun) acknowledged(ctx context.Context, t *task) {
+	r.done.Add(1)
+	if err := t.message.Ack(); err != nil {
+		r.log.WarnContext(ctx, "settle job", "subject", t.delivery.Subject, "sequence", t.delivery.Sequence, "error", err)
+	}
+}
+
 func (r *poolRun) carryOut(ctx context.Context, t *task, verdict fate) error {
 	log := r.log.With("subject", t.delivery.Subject, "attempt", t.attempt.Load())
 	switch {

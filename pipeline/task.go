@@ -25,6 +25,10 @@ type task struct {
 	// still wants to write is refused.
 	fenced atomic.Bool
 	stuck  atomic.Bool
+	// cancel ends the handler's context; interrupted says that the pool did,
+	// because it stops.
+	cancel      context.CancelFunc
+	interrupted atomic.Bool
 }
 
 // fence decides that nobody else may settle the job, and reports whether it
@@ -38,6 +42,12 @@ func (t *task) take() bool {
 	}
 	t.stuck.Store(true)
 	return true
+}
+
+// interrupt tells the handler that its pool stops.
+func (t *task) interrupt() {
+	t.interrupted.Store(true)
+	t.cancel()
 }
 
 // PanicError is a handler's panic, or its Goexit.
@@ -61,22 +71,28 @@ func (r *poolRun) start(work context.Context, message *nats.Msg) {
 		r.log.ErrorContext(work, "read delivery", "error", err) // not from JetStream: there is nothing to settle
 		return
 	}
-	ctx, cancel := context.WithTimeout(work, r.config.Timeout)
 	t := &task{message: message, delivery: delivery, began: time.Now()}
 	t.attempt.Store(1)
+	ctx, cancel := context.WithDeadline(withFence(work, t), t.began.Add(r.config.Timeout))
+	t.cancel = cancel
 	r.tasks[t] = struct{}{}
 	r.running.Add(1)
-	go r.run(withFence(ctx, t), cancel, t, redelivered)
+	go r.run(ctx, t, redelivered)
 }
 
-// run calls the handler, and turns each way of ending into an error or nil.
-func (r *poolRun) run(ctx context.Context, cancel context.CancelFunc, t *task, redelivered bool) {
+// run calls the handler, and turns each way of ending into an error or nil. What
+// is simply done it acknowledges itself, which spares the loop the work, and the
+// job another goroutine: together a third of what a job cost.
+func (r *poolRun) run(ctx context.Context, t *task, redelivered bool) {
 	returned := false
 	defer func() {
 		if !returned { // a deferred call sees a panic and a Goexit alike; only a panic has a value
 			t.err = &PanicError{Value: recover(), Stack: debug.Stack()}
 		}
-		cancel()
+		t.cancel()
+		if t.err == nil && !r.config.Confirm && t.fence() {
+			r.acknowledged(ctx, t)
+		}
 		select {
 		case r.ended <- t:
 		case <-r.over: // it was stuck, and the pool has stopped without it
@@ -87,16 +103,16 @@ func (r *poolRun) run(ctx context.Context, cancel context.CancelFunc, t *task, r
 		delivery.Attempt = r.attempts.next(ctx, delivery.Sequence)
 		t.attempt.Store(int64(delivery.Attempt))
 	}
-	t.err = interrupted(ctx, r.config.Handler(ctx, delivery))
+	t.err = t.excuse(r.config.Handler(ctx, delivery))
 	returned = true
 }
 
-// interrupted makes the error of a job whose pool stopped under it one that
-// does not count as an attempt; a fate that the handler decided stands.
-func interrupted(ctx context.Context, err error) error {
+// excuse makes the error of a job whose pool stopped under it one that does not
+// count as an attempt; a fate that the handler decided stands.
+func (t *task) excuse(err error) error {
 	var dead *job.DeadError
 	var retry *job.RetryError
-	if err == nil || !errors.Is(context.Cause(ctx), errStopping) || errors.As(err, &dead) || errors.As(err, &retry) {
+	if err == nil || !t.interrupted.Load() || errors.As(err, &dead) || errors.As(err, &retry) {
 		return err
 	}
 	return job.Interrupted(err, 0)

@@ -40,7 +40,7 @@ the whole path: clock, check, result, judgement. It prints how many results
 came, how late, and what they cost, beside a bare loop of the same requests in
 the same run. Nothing but loopback is contacted, and everything is removed.`,
 		Example: "  vedette bench --monitors 1000 --interval 10s --for 1m",
-		Args:    cobra.NoArgs,
+		Args:    knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if options.monitors < 1 || options.interval < time.Second || options.length < options.interval {
 				return usageError(cmd, errors.New("read flags: expected 1 monitor or more, an interval of 1s or more, and at least one interval of time"))
@@ -48,6 +48,7 @@ the same run. Nothing but loopback is contacted, and everything is removed.`,
 			return options.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
+	cmd.AddCommand(benchPipelineCommand())
 	cmd.Flags().IntVar(&options.monitors, "monitors", 1000, "how many monitors")
 	cmd.Flags().DurationVar(&options.interval, "interval", 10*time.Second, "interval of each")
 	cmd.Flags().DurationVar(&options.length, "for", time.Minute, "how long to count, after each was checked once")

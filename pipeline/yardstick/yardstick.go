@@ -1,0 +1,101 @@
+// Package yardstick does what a benchmark of the pipeline is measured against:
+// the same work with nothing but the client library, as its documentation
+// shows it.
+package yardstick
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline"
+)
+
+const (
+	stream  = "YARDSTICK"
+	pending = 4096 // publishes in flight, as the pipeline has
+)
+
+// Jobs publishes n messages of the given body to a work queue of its own,
+// asynchronously, each on a subject of its own, and takes them out again with
+// the library's own consumer, which fetches ahead, acknowledging each. It
+// returns when all are acknowledged, and removes the queue.
+//
+// The queue is like the pipeline's, on disk and with one message a subject, so
+// that the difference is the pipeline's own.
+func Jobs(ctx context.Context, server pipeline.InProcess, user, password string, n int, body []byte) (err error) {
+	conn, err := nats.Connect("", nats.InProcessServer(server), nats.UserInfo(user, password))
+	if err != nil {
+		return fmt.Errorf("connect to nats: %w", err)
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn, jetstream.WithPublishAsyncMaxPending(pending))
+	if err != nil {
+		return fmt.Errorf("open jetstream: %w", err)
+	}
+	queue, err := js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: stream, Subjects: []string{"yardstick.>"}, Retention: jetstream.WorkQueuePolicy, Storage: jetstream.FileStorage,
+		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
+	})
+	if err != nil {
+		return fmt.Errorf("make stream: %w", err)
+	}
+	defer func() { err = errors.Join(err, js.DeleteStream(context.WithoutCancel(ctx), stream)) }()
+	acknowledged, stop, err := acknowledge(ctx, queue, n)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := publish(ctx, js, n, body); err != nil {
+		return err
+	}
+	select {
+	case <-acknowledged:
+		return conn.Flush()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// acknowledge takes messages until there were n.
+func acknowledge(ctx context.Context, queue jetstream.Stream, n int) (done <-chan struct{}, stop func(), err error) {
+	consumer, err := queue.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+		Durable: "yardstick", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: n,
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("make consumer: %w", err)
+	}
+	all := make(chan struct{})
+	var seen atomic.Int64
+	consuming, err := consumer.Consume(func(m jetstream.Msg) {
+		if err := m.Ack(); err != nil {
+			return // the message comes again, and is counted then
+		}
+		if seen.Add(1) == int64(n) {
+			close(all)
+		}
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("consume: %w", err)
+	}
+	return all, consuming.Stop, nil
+}
+
+func publish(ctx context.Context, js jetstream.JetStream, n int, body []byte) error {
+	for i := range n {
+		if _, err := js.PublishMsgAsync(&nats.Msg{Subject: "yardstick." + strconv.Itoa(i), Data: body}); err != nil {
+			return fmt.Errorf("publish: %w", err)
+		}
+	}
+	select {
+	case <-js.PublishAsyncComplete():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
