@@ -83,7 +83,7 @@ func TestLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
 		{"two reasons", pipeline.DeadFilter{Reasons: []job.Reason{job.ReasonInvalid, job.ReasonExpired}}, 3},
 		{"stage", pipeline.DeadFilter{Stages: []string{"mail"}}, 0},
 		{"id", pipeline.DeadFilter{IDs: []uint64{all[1].ID}}, 1},
-		{"ids and reason", pipeline.DeadFilter{IDs: []uint64{all[0].ID, all[1].ID}, Reasons: []job.Reason{job.ReasonExpired}}, 1},
+		{"ids and reason", pipeline.DeadFilter{IDs: []uint64{all[0].ID, all[1].ID, all[2].ID}, Reasons: []job.Reason{job.ReasonExpired}}, 1},
 		{"unknown id", pipeline.DeadFilter{IDs: []uint64{99}}, 0},
 		{"before", pipeline.DeadFilter{Before: all[1].Died}, 1},
 		{"after", pipeline.DeadFilter{After: all[1].Died}, 1},
