@@ -126,15 +126,6 @@ func (p *Pipeline) DeadLetters(ctx context.Context, filter DeadFilter, each func
 	return nil
 }
 
-// DeadCount is how many dead letters there are.
-func (p *Pipeline) DeadCount(ctx context.Context) (uint64, error) {
-	stream, err := p.js.Stream(ctx, p.names.Stream(Dead))
-	if err != nil {
-		return 0, fmt.Errorf("count dead letters: %w", err)
-	}
-	return stream.CachedInfo().State.Msgs, nil
-}
-
 // oneLine makes an error fit a header.
 func oneLine(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")

@@ -93,7 +93,7 @@ func TestLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
 			t.Errorf("%s: got %d letters, want %d", c.name, got, c.want)
 		}
 	}
-	count, err := p.DeadCount(t.Context())
+	count, err := p.Count(t.Context(), pipeline.Dead)
 	if err != nil || count != 3 {
 		t.Errorf("got %d, %v, want 3", count, err)
 	}
@@ -113,7 +113,7 @@ func TestDroppingALetterTwiceIsDroppingItOnce(t *testing.T) {
 			t.Errorf("got %v, want nil", err)
 		}
 	}
-	if count, err := p.DeadCount(t.Context()); err != nil || count != 0 {
+	if count, err := p.Count(t.Context(), pipeline.Dead); err != nil || count != 0 {
 		t.Errorf("got %d letters, %v, want none", count, err)
 	}
 }
@@ -125,7 +125,7 @@ func TestReplayOfWhatLivesAgainDropsTheLetterAlone(t *testing.T) {
 	if err := p.Replay(t.Context(), pipeline.DeadLetter{ID: 1, Subject: "request.here.job", Body: []byte("old")}); err != nil {
 		t.Errorf("got %v, want nil: the job was ordered anew", err)
 	}
-	if stored, err := pipeline.Messages(t.Context(), p, pipeline.Request); err != nil || stored != 1 {
+	if stored, err := p.Count(t.Context(), pipeline.Request); err != nil || stored != 1 {
 		t.Errorf("got %d jobs, %v, want the one that lives", stored, err)
 	}
 }
@@ -185,7 +185,7 @@ func TestPoolOverDeadLettersBuriesNothing(t *testing.T) {
 		t.Errorf("got %+v, want the letter of the job", letter)
 	}
 	eventually(t, "a settled letter", func() bool { return pool.Status().Failed == 1 })
-	if count, err := p.DeadCount(t.Context()); err != nil || count != 1 {
+	if count, err := p.Count(t.Context(), pipeline.Dead); err != nil || count != 1 {
 		t.Errorf("got %d letters, %v, want no letter about a letter", count, err)
 	}
 }
@@ -214,7 +214,7 @@ func TestBuriedIsCalledUntilItSucceeds(t *testing.T) {
 		queue, err := pool.Queue(t.Context(), time.Now())
 		return err == nil && queue.Depth == 0
 	})
-	if count, err := p.DeadCount(t.Context()); err != nil || count != 1 {
+	if count, err := p.Count(t.Context(), pipeline.Dead); err != nil || count != 1 {
 		t.Errorf("got %d letters, %v, want 1 for the one job", count, err)
 	}
 }

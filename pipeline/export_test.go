@@ -32,15 +32,6 @@ func ConsumerConfig(ctx context.Context, p *Pipeline, stream Stream, name string
 	return consumer.CachedInfo().Config, nil
 }
 
-// Messages is how many messages a stream holds.
-func Messages(ctx context.Context, p *Pipeline, stream Stream) (uint64, error) {
-	found, err := p.js.Stream(ctx, p.names.Stream(stream))
-	if err != nil {
-		return 0, err
-	}
-	return found.CachedInfo().State.Msgs, nil
-}
-
 // TopologyFor is what an installation is made of.
 func TopologyFor(prefix string, replicas int) Topology {
 	return topology(Names{Prefix: prefix}, replicas)

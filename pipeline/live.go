@@ -8,14 +8,28 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Lives tells whether a subject of a stream holds a job that is queued or
-// running. The subject may hold wildcards.
-func (p *Pipeline) Lives(ctx context.Context, stream Stream, subject string) (bool, error) {
-	found, err := p.js.Stream(ctx, p.names.Stream(stream))
+// Count is how many messages a stream holds: of a queue's, the jobs that are
+// not settled; of the dead letters, those that nobody has dropped.
+func (p *Pipeline) Count(ctx context.Context, name Stream) (uint64, error) {
+	stream, err := p.js.Stream(ctx, p.names.Stream(name))
 	if err != nil {
-		return false, fmt.Errorf("look for %s: %w", subject, err)
+		return 0, fmt.Errorf("count messages of %s: %w", p.names.Stream(name), err)
 	}
-	_, err = found.GetLastMsgForSubject(ctx, p.names.Subject(subject))
+	return stream.CachedInfo().State.Msgs, nil
+}
+
+// Lives tells whether a subject of a stream holds a job that is queued or
+// running. The subject may hold wildcards. While the server does not answer, it
+// asks again until ctx ends.
+func (p *Pipeline) Lives(ctx context.Context, stream Stream, subject string) (bool, error) {
+	err := persist(ctx, func(ctx context.Context) error {
+		found, err := p.js.Stream(ctx, p.names.Stream(stream))
+		if err != nil {
+			return err
+		}
+		_, err = found.GetLastMsgForSubject(ctx, p.names.Subject(subject))
+		return err
+	}, transient)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}

@@ -48,9 +48,9 @@ const (
 	HeaderFirst = "Vedette-First"
 )
 
-// publishTimeout bounds one try; a leader that just died needs up to 5 s to be
+// tryTimeout bounds one try; a leader that just died needs up to 5 s to be
 // replaced, and the next try finds the new one.
-const publishTimeout = 2 * time.Second
+const tryTimeout = 2 * time.Second
 
 // Publish stores a message, and returns when the server has it. While the
 // server does not answer, it tries again until ctx ends. The error is
@@ -65,26 +65,35 @@ func (p *Pipeline) publish(ctx context.Context, message *nats.Msg, wait bool) er
 		return fmt.Errorf("publish %s: %w", message.Subject, err)
 	}
 	tries := 0
-	try := func() error {
-		limited, cancel := context.WithTimeout(ctx, publishTimeout)
-		defer cancel()
-		_, err := p.js.PublishMsg(limited, message)
+	err := persist(ctx, func(ctx context.Context) error {
+		_, err := p.js.PublishMsg(ctx, message)
 		err = publishError(err)
 		tries++
-		if tries > 1 && errors.Is(err, ErrOccupied) && p.holds(limited, message) {
+		if tries > 1 && errors.Is(err, ErrOccupied) && p.holds(ctx, message) {
 			return nil
 		}
-		if err == nil || transient(err) || wait && errors.Is(err, ErrFull) {
-			return err
-		}
-		return backoff.Permanent(err)
-	}
-	curve := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(0))
-	if err := backoff.Retry(try, backoff.WithContext(curve, ctx)); err != nil {
+		return err
+	}, func(err error) bool { return transient(err) || wait && errors.Is(err, ErrFull) })
+	if err != nil {
 		return fmt.Errorf("publish %s: %w", message.Subject, err)
 	}
 	return nil
+}
+
+// persist tries something, each time for a while only, until it succeeds, fails
+// in a way that does not pass, or ctx ends.
+func persist(ctx context.Context, try func(context.Context) error, passing func(error) bool) error {
+	curve := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(0))
+	return backoff.Retry(func() error {
+		limited, cancel := context.WithTimeout(ctx, tryTimeout)
+		defer cancel()
+		err := try(limited)
+		if err == nil || passing(err) {
+			return err
+		}
+		return backoff.Permanent(err)
+	}, backoff.WithContext(curve, ctx))
 }
 
 // holds tells whether it is this very message that occupies its subject: an
@@ -155,7 +164,7 @@ func await(ctx context.Context, future jetstream.PubAckFuture) error {
 		return nil
 	default:
 	}
-	timer := time.NewTimer(publishTimeout)
+	timer := time.NewTimer(tryTimeout)
 	defer timer.Stop()
 	select {
 	case <-future.Ok():

@@ -182,7 +182,7 @@ func TestLimitOfFourHoldsAndTheQueueSurvivesAKillInItsOrder(t *testing.T) {
 	_ = victim.Wait()
 	startWorker(t, b.URL(), "heir", limit, 2*time.Millisecond)
 	left := func() bool {
-		n, err := pipeline.Messages(t.Context(), p, pipeline.Request)
+		n, err := p.Count(t.Context(), pipeline.Request)
 		return err == nil && n == 0
 	}
 	eventually(t, "an empty queue", left)

@@ -175,7 +175,7 @@ func TestAdvisoriesOfOurOwnLimitsRaiseNoAlarm(t *testing.T) {
 	if notice := receive(t, notices(t, p), "a notice"); !strings.Contains(notice.Summary, "poisoned") {
 		t.Errorf("got %q, want a notice of the job that somebody terminated, and of no other", notice.Summary)
 	}
-	stored, err := pipeline.Messages(t.Context(), p, pipeline.Notice)
+	stored, err := p.Count(t.Context(), pipeline.Notice)
 	if err != nil || stored != 1 {
 		t.Errorf("got %d notices, %v, want 1", stored, err)
 	}
@@ -246,7 +246,7 @@ func TestLostWordOfThePublishIsNeitherALossNorADouble(t *testing.T) {
 		done <- p.Publish(t.Context(), pipeline.Message{Subject: pipeline.RequestSubject("here", "a"), Body: []byte("{}"), ID: "a-1"})
 	}()
 	stored := func() uint64 {
-		n, err := pipeline.Messages(t.Context(), witness, pipeline.Request)
+		n, err := witness.Count(t.Context(), pipeline.Request)
 		if err != nil {
 			t.Fatal(err)
 		}

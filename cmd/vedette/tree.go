@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"vedette/pipeline"
 	"vedette/pipeline/supervise"
 	"vedette/producer"
 	"vedette/workers"
@@ -37,7 +38,7 @@ func (r *instanceRun) serve(ctx context.Context) error {
 		Ready:  func() []statuspage.Condition { return r.conditions(ctx, work, scheduler) },
 		Queues: func(ctx context.Context) []statuspage.Queue { return work.Queues(ctx, time.Now()) },
 		DeadLetters: func(ctx context.Context) uint64 {
-			count, _ := r.pipeline.DeadCount(ctx) // the error is that the server is away, which /readyz tells
+			count, _ := r.pipeline.Count(ctx, pipeline.Dead) // the error is that the server is away, which /readyz tells
 			return count
 		},
 	})
