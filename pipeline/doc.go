@@ -4,7 +4,8 @@
 //
 //	tick ──▶ check ──▶ result ──▶ state ──▶ mail
 //	TICK     CHECK      RESULT     STATE     MAIL ──▶ relay or Maildir
-//	         REQUEST                          DEAD
+//	         REQUEST                         CALL
+//	         CALL                 what can't be done ──▶ DEAD
 //
 // Each arrow is a stream ([Topology] lists them), each stage a [Pool] in any
 // number of processes. What JetStream has acknowledged to a publisher ends as
@@ -28,9 +29,22 @@
 // and what two of them decide at once is settled by compare-and-swap, so that
 // nothing is gained by more until one stream is too slow.
 //
-// Mails carry no signature: whoever may publish to MAIL may order mail. On the
-// server inside that is this user's processes; on a shared server, give the
-// right to publish below mail to nobody else.
+// Mails carry no signature: whoever may publish to MAIL may order mail. A
+// signature would take away the order from a shell, and protect from nobody who
+// holds the right to publish there, which [Names.Permissions] gives to few. The
+// two ways around rights that the server leaves open lead nowhere: no stream
+// with schedules holds jobs, and an answer of the server that somebody has it
+// put into MAIL is no mail, and a dead letter.
+//
+// Calls have a stream of their own, and not only a subject: the one of casts
+// may be full. An id is therefore kept apart by the server within a verb, and
+// across verbs by looking first.
+//
+// A pool asks for exactly its free slots, but not for each at once: while the
+// server owes it some, up to an eighth of the limit waits for the next request.
+//
+// The letter of a state that could not be announced is replayed by writing the
+// present state again: the one in the letter is of the past.
 //
 // A pool speaks the pull protocol itself, because the client library's
 // iterators ask for messages before a slot is free, and the time until a

@@ -97,8 +97,8 @@ enqueued  %7d
 done      %7d
 dead      %7d  %v
 pending   %7d
-lost      %7d  %s
-done and dead at once  %d  %s
+lost      %7d%s
+done and dead at once  %d%s
 done more than once    %d
 workers killed %d times, server killed %d times and stopped %d times
 `, s.jobs, s.length, s.workers, s.enqueued.Load(), b.done, b.dead, b.reasons, b.pending, len(b.lost), few(b.lost),
@@ -108,12 +108,12 @@ workers killed %d times, server killed %d times and stopped %d times
 // few shows the first of many.
 func few(ids []string) string {
 	if len(ids) > 5 {
-		return fmt.Sprintf("%v …", ids[:5])
+		return fmt.Sprintf("  %v …", ids[:5])
 	}
 	if len(ids) == 0 {
 		return ""
 	}
-	return fmt.Sprint(ids)
+	return fmt.Sprintf("  %v", ids)
 }
 
 func (s *soak) verdict(b balance) error {

@@ -286,3 +286,27 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// What the README shows of the wire format is what the golden files say.
+func TestReadmeShowsTheWireFormatAsItIs(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := string(readme)
+	for name, message := range golden() {
+		body, err := job.Encode(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := false
+		for line := range strings.Lines(shown) {
+			key, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+			found = found || key == name && strings.TrimSpace(rest) == string(body)
+		}
+		if !found {
+			t.Errorf("got no line %q with\n%s\nin README.md, want the message as it is", name, body)
+		}
+	}
+}
