@@ -70,7 +70,11 @@ type Pipeline struct {
 
 // reconnectWait is short because a server that is away costs missed slots.
 const (
-	reconnectWait  = 250 * time.Millisecond
+	reconnectWait = 250 * time.Millisecond
+	// A server that has gone without a word is noticed after two pings, about
+	// when it gives this process's jobs to others.
+	pingInterval   = 2 * time.Second
+	maxPings       = 2
 	maxPendingAcks = 4096 // publishes in flight; more made no difference when measured
 	defaultShards  = 64
 	minMinor       = 14 // message schedules that repeat: 2.14
@@ -169,6 +173,8 @@ func (p *Pipeline) options() []nats.Option {
 		nats.Name("vedette " + p.config.Process),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
+		nats.PingInterval(pingInterval),
+		nats.MaxPingsOutstanding(maxPings),
 		nats.ReconnectHandler(func(*nats.Conn) {
 			p.log.Info("reconnected to nats")
 			p.revived.notify()

@@ -224,7 +224,7 @@ func (l *Pool) Serve(ctx context.Context) error {
 	}
 	run := &poolRun{
 		Pool: l, attempts: &attemptLog{bucket: attempts, prefix: string(l.config.Stream) + "." + l.config.Name},
-		ended: make(chan *task, min(l.config.MaxLimit, defaultMaxLimit)), over: make(chan struct{}), tasks: map[*task]struct{}{},
+		ended: make(chan *task, min(l.config.MaxLimit, defaultMaxLimit)), over: make(chan struct{}), tasks: map[*task]struct{}{}, held: time.Now(),
 	}
 	defer close(run.over)
 	return run.loop(ctx)
@@ -260,6 +260,7 @@ type poolRun struct {
 	ended    chan *task
 	over     chan struct{} // closed when Serve returns
 	tasks    map[*task]struct{}
+	held     time.Time // when the hold on the tasks was last renewed
 	settling sync.WaitGroup
 }
 

@@ -2,6 +2,7 @@ package pipeline_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strconv"
@@ -216,4 +217,50 @@ func TestLimitOfFourHoldsAndTheQueueSurvivesAKillInItsOrder(t *testing.T) {
 	if twice > limit {
 		t.Errorf("got %d jobs begun twice, want at most the %d that were running when the worker died", twice, limit)
 	}
+}
+
+// A process that stood still, or lost its server, for longer than its jobs are
+// held, has lost them: somebody else does them, and it must not go on.
+func TestHandlerWhoseJobWasGivenToAnotherIsStoppedAndItsWritesAreRefused(t *testing.T) {
+	t.Parallel()
+	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Stop() })
+	line := newLine(t, strings.TrimPrefix(b.URL(), "nats://"+broker.User+":"+b.Secret()+"@"))
+	cut, err := pipeline.Connect(t.Context(), pipeline.Config{URL: "nats://" + broker.User + ":" + b.Secret() + "@" + line.address, Process: "cut off", Shards: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cut.Close() })
+	if err := cut.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	put(t, cut, "job")
+	const ackWait = time.Second
+	began, stopped, late := make(chan struct{}, 1), make(chan struct{}, 1), make(chan error, 1)
+	serve(t, cut, pipeline.PoolConfig{AckWait: ackWait, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+		began <- struct{}{}
+		<-ctx.Done()
+		stopped <- struct{}{}
+		late <- cut.Publish(context.WithoutCancel(ctx), pipeline.Message{Subject: pipeline.ResultSubject(0), Body: []byte("late")})
+		return nil
+	}})
+	receive(t, began, "the job")
+	line.cut.Store(true)
+	receive(t, stopped, "the end of the handler's context")
+	if err := receive(t, late, "a late write"); !errors.Is(err, pipeline.ErrFenced) {
+		t.Errorf("got %v for a late write, want ErrFenced", err)
+	}
+	heir := pipelinetest.Connect(t, b, pipeline.Config{Process: "heir"})
+	attempts := make(chan int, 1)
+	serve(t, heir, pipeline.PoolConfig{AckWait: ackWait, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		attempts <- d.Attempt
+		return nil
+	}})
+	if got := receive(t, attempts, "the job elsewhere"); got != 1 {
+		t.Errorf("got attempt %d, want 1", got)
+	}
+	line.cut.Store(false)
 }

@@ -145,7 +145,7 @@ func firstSeen(header nats.Header, stored time.Time) time.Time {
 
 // finish takes in a task that ended, and settles its job beside the loop.
 func (r *poolRun) finish(ctx context.Context, t *task) {
-	if t.stuck.Load() {
+	if _, mine := r.tasks[t]; !mine {
 		r.log.WarnContext(ctx, "stuck job returned", "subject", t.delivery.Subject, "after", time.Since(t.began))
 		return // its slot was given back when it was found stuck
 	}
@@ -157,12 +157,24 @@ func (r *poolRun) finish(ctx context.Context, t *task) {
 	r.settling.Go(func() { r.settle(ctx, t) })
 }
 
-// renew holds on to the jobs that run, and gives up those that are stuck.
+// renew holds on to the jobs that run, and gives up those that are stuck, and
+// all that can no longer be held: this process stood still, or was cut off from
+// the server, for so long that others have them.
 func (r *poolRun) renew(ctx context.Context, now time.Time) {
+	if now.Sub(r.held) > r.config.AckWait {
+		r.lose(ctx)
+	}
+	if !r.p.conn.IsConnected() {
+		return
+	}
+	r.held = now
 	for t := range r.tasks {
 		if now.Sub(t.began) > r.config.Timeout+r.config.Grace {
 			r.giveUp(ctx, t)
 			continue
+		}
+		if t.stuck.Load() {
+			continue // it was lost, and has been told
 		}
 		if err := t.message.InProgress(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 			r.log.DebugContext(ctx, "renew hold", "subject", t.delivery.Subject, "error", err) // the next beat tries again
@@ -170,16 +182,31 @@ func (r *poolRun) renew(ctx context.Context, now time.Time) {
 	}
 }
 
+// lose tells the handlers of all jobs that these are no longer theirs. Each
+// keeps its slot until it returns, so that no more than the limit run.
+func (r *poolRun) lose(ctx context.Context) {
+	for t := range r.tasks {
+		if !t.began.After(r.held) && t.take() {
+			r.log.WarnContext(ctx, "hold on job was lost: it runs elsewhere", "subject", t.delivery.Subject, "sequence", t.delivery.Sequence)
+			t.interrupt()
+		}
+	}
+}
+
 // giveUp takes the job from a handler that ignores its deadline, so that it
 // costs the pool neither its slot nor the job.
 func (r *poolRun) giveUp(ctx context.Context, t *task) {
-	if !t.take() {
-		return
+	ours := t.take()
+	if !ours && !t.stuck.Load() {
+		return // it is done, and about to be taken in
 	}
 	delete(r.tasks, t)
 	r.running.Add(-1)
 	r.stuck.Add(1)
 	r.tellStuck(ctx, t)
+	if !ours {
+		return // the job was lost before, and is somebody else's
+	}
 	// The handler may yet write to its own task, so the job goes on in another.
 	failed := &task{message: t.message, delivery: t.delivery}
 	failed.attempt.Store(t.attempt.Load())

@@ -262,10 +262,11 @@ func TestLostWordOfThePublishIsNeitherALossNorADouble(t *testing.T) {
 	}
 }
 
-// line is a TCP line to the server that can lose what the server says.
+// line is a TCP line to the server that can lose what the server says, or be
+// cut: then nothing gets through, and nobody is told.
 type line struct {
-	address string
-	deaf    atomic.Bool
+	address   string
+	deaf, cut atomic.Bool
 }
 
 func newLine(t *testing.T, to string) *line {
@@ -287,8 +288,11 @@ func newLine(t *testing.T, to string) *line {
 				_ = client.Close()
 				return
 			}
-			group.Go(func() { defer server.Close(); _, _ = io.Copy(server, client) })
-			group.Go(func() { defer client.Close(); l.talk(client, server) })
+			group.Go(func() { defer server.Close(); carry(server, client, func() bool { return l.cut.Load() }) })
+			group.Go(func() {
+				defer client.Close()
+				carry(client, server, func() bool { return l.cut.Load() || l.deaf.Load() })
+			})
 		}
 	})
 	t.Cleanup(func() {
@@ -298,19 +302,19 @@ func newLine(t *testing.T, to string) *line {
 	return l
 }
 
-// talk passes on what the server says, unless the line is deaf. The server
-// writes its answers whole, so that what is lost is lost whole.
-func (l *line) talk(client, server net.Conn) {
+// carry passes on what one side says, unless it is lost. Both sides write what
+// they say whole, so that what is lost is lost whole.
+func carry(to, from net.Conn, lost func() bool) {
 	buffer := make([]byte, 64<<10)
 	for {
-		n, err := server.Read(buffer)
+		n, err := from.Read(buffer)
 		if err != nil {
 			return
 		}
-		if l.deaf.Load() {
+		if lost() {
 			continue
 		}
-		if _, err := client.Write(buffer[:n]); err != nil {
+		if _, err := to.Write(buffer[:n]); err != nil {
 			return
 		}
 	}

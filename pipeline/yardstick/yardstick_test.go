@@ -1,0 +1,23 @@
+package yardstick_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"vedette/pipeline/broker"
+	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/yardstick"
+)
+
+func TestJobsAreAllAcknowledgedAndTheQueueIsGoneAfterwards(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.Broker(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range 2 { // the second would find what the first left behind
+		if err := yardstick.Jobs(ctx, b, broker.User, b.Secret(), 1000, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
