@@ -47,6 +47,9 @@ type Config struct {
 	Shards int
 	// Replicas of each stream, 1, 3 or 5. Defaults to 1.
 	Replicas int
+	// Refused, when set, is told what the server does not allow this user. It
+	// is called from a goroutine of the connection.
+	Refused func(error)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -186,6 +189,9 @@ func (p *Pipeline) options() []nats.Option {
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			p.log.Warn("nats reports an error", "error", err)
+			if p.config.Refused != nil && errors.Is(err, nats.ErrPermissionViolation) {
+				p.config.Refused(err)
+			}
 		}),
 	}
 	if p.config.Inbox != "" {

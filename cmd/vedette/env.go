@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -14,8 +15,15 @@ import (
 
 // instance is how a command finds a running installation.
 type instance struct {
-	data string
-	nats string
+	data   string
+	nats   string
+	stderr func() io.Writer
+}
+
+// refused tells people what the server does not allow; whoever waits for an
+// answer gets none, and would only learn that it took too long.
+func (i *instance) refused(err error) {
+	say(i.stderr(), "vedette: the server refuses: %v\nhint: the user lacks a right; 'vedette roles' shows which role has which\n", err)
 }
 
 const defaultData = "vedette-data"
@@ -25,6 +33,7 @@ const defaultData = "vedette-data"
 const findTimeout = 3 * time.Second
 
 func (i *instance) flags(cmd *cobra.Command) {
+	i.stderr = cmd.ErrOrStderr // which it knows only once it is part of the program
 	cmd.Flags().StringVar(&i.data, "data", defaultData, "data directory of the running instance")
 	cmd.Flags().StringVar(&i.nats, "nats", "", "URL of a NATS server, instead of the instance's own (default $NATS_URL, then --data)")
 }
@@ -49,7 +58,7 @@ func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	p, err := pipeline.Connect(ctx, pipeline.Config{URL: url})
+	p, err := pipeline.Connect(ctx, pipeline.Config{URL: url, Refused: i.refused})
 	if err != nil {
 		return nil, &hintError{err: err, hint: "is the instance running? 'vedette run FILE' starts one"}
 	}

@@ -155,6 +155,26 @@ func (r *running) health(monitor string) string {
 	return ""
 }
 
+// limit is that of a queue, as the page has it.
+func (r *running) limit(queue string) int {
+	body, _ := r.get("/status.json")
+	var status struct {
+		Queues []struct {
+			Name  string
+			Limit int
+		}
+	}
+	if err := json.Unmarshal([]byte(body), &status); err != nil {
+		return 0
+	}
+	for _, q := range status.Queues {
+		if q.Name == queue {
+			return q.Limit
+		}
+	}
+	return 0
+}
+
 // kill ends the instance as a power cut would end it.
 func (r *running) kill() {
 	r.t.Helper()

@@ -320,3 +320,15 @@ func refusals(t *testing.T, who string) *slog.Logger {
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestCommandThatLacksARightSaysSo(t *testing.T) {
+	address, names := roleServer(t)
+	if err := joinAs(t, names, address, pipeline.RoleOperator).Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	code := Main(t.Context(), []string{"dead", "list", "--nats", asRole(names, address, pipeline.RolePublisher)}, &stdout, &stderr)
+	if code != exitFailed || !strings.Contains(stderr.String(), "VEDETTE_DEAD") || !strings.Contains(stderr.String(), "hint: the user lacks a right") {
+		t.Errorf("got %d %s, want 1 and what is not allowed", code, stderr.String())
+	}
+}

@@ -102,6 +102,17 @@ func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 	}
 	eventually(t, "an up second monitor", func() bool { return r.health("second") == "up" })
 
+	r.write("workers: {requests: 7}\n" + more)
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a changed limit", func() bool { return r.limit("request-default") == 7 })
+	r.write("workers: {requests: 7000}\n" + more)
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a warning", func() bool { return strings.Contains(r.output.String(), "it takes effect at the next start") })
+
 	r.write(more + "  - {name: third, htp: x}\n")
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
