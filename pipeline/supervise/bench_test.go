@@ -1,0 +1,105 @@
+package supervise_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+
+	"vedette/pipeline/supervise"
+)
+
+// waits does nothing until it is told to stop.
+func waits(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// crowd adds n children to a supervisor.
+func crowd(b *testing.B, sup *supervise.Supervisor, n int) {
+	b.Helper()
+	for i := range n {
+		if err := sup.Add(supervise.Child{Name: fmt.Sprint(i), Service: supervise.ServiceFunc(waits)}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkHundredThousandChildren starts and stops a hundred thousand
+// children; bare goroutines with a context each stand beside it. B/child is
+// what a child that runs occupies, its goroutine's stack included.
+func BenchmarkHundredThousandChildren(b *testing.B) {
+	const n = 100_000
+	b.Run("bare", func(b *testing.B) {
+		for b.Loop() {
+			before := inUse()
+			done := make(chan struct{}, n)
+			cancels := make([]context.CancelFunc, n)
+			for i := range n {
+				ctx, cancel := context.WithCancel(b.Context())
+				cancels[i] = cancel
+				go func() { _ = waits(ctx); done <- struct{}{} }()
+			}
+			b.ReportMetric(float64(inUse()-before)/n, "B/child")
+			for i := range n {
+				cancels[i]()
+				<-done
+			}
+		}
+	})
+	for _, strategy := range []supervise.Strategy{supervise.OneForOne, supervise.RestForOne, supervise.OneForAll, supervise.Dynamic} {
+		b.Run(strategy.String(), func(b *testing.B) {
+			for b.Loop() {
+				before := inUse()
+				sup, err := supervise.New(supervise.Spec{Name: "crowd", Strategy: strategy})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := sup.Start(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+				crowd(b, sup, n)
+				b.ReportMetric(float64(inUse()-before)/n, "B/child")
+				if err := sup.Stop(b.Context()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// inUse is the memory of the heap and of the stacks.
+func inUse() uint64 {
+	runtime.GC()
+	runtime.GC() // the first may leave stacks that have just become free
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc + m.StackInuse
+}
+
+// BenchmarkRestart is a failure with all that follows, but for the back-off.
+func BenchmarkRestart(b *testing.B) {
+	again := make(chan struct{})
+	sup, err := supervise.New(supervise.Spec{Name: "restart", Children: []supervise.Child{{
+		Name: "a", Service: supervise.ServiceFunc(func(ctx context.Context) error {
+			again <- struct{}{}
+			return waits(ctx)
+		}),
+	}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := sup.Start(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	<-again
+	for b.Loop() {
+		if err := sup.Restart("a"); err != nil {
+			b.Fatal(err)
+		}
+		<-again
+	}
+	if err := sup.Stop(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+}

@@ -1,0 +1,305 @@
+package supervise_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"vedette/pipeline/supervise"
+)
+
+// model is a supervisor as the recorded traces describe it: it does one thing
+// at a time, and each to its end, as OTP's does. Random trees and random
+// scripts are played to it and to the real one, whose traces have to be the
+// same.
+type model struct {
+	name      string
+	strategy  supervise.Strategy
+	intensity int
+	parent    *model
+	spec      []*actor
+	children  []*actor
+	restarts  int // all within the window
+	disabled  map[string]bool
+	alive     bool
+	trace     *[]string // shared by the tree
+}
+
+// actor is a child of a model: a leaf, or another supervisor.
+type actor struct {
+	name    string
+	restart supervise.Restart
+	below   *model
+	runs    bool
+}
+
+func (m *model) note(format string, args ...any) { *m.trace = append(*m.trace, fmt.Sprintf(format, args...)) }
+
+func (m *model) start(a *actor) {
+	a.runs = true
+	if a.below == nil {
+		m.note("+%s", a.name)
+		return
+	}
+	a.below.serve()
+}
+
+// serve starts the children of the spec.
+func (m *model) serve() {
+	m.alive, m.restarts, m.children = true, 0, nil
+	for _, a := range m.spec {
+		m.children = append(m.children, a)
+		if !m.disabled[a.name] {
+			m.start(a)
+		}
+	}
+}
+
+func (m *model) stop(a *actor) {
+	if !a.runs {
+		return
+	}
+	a.runs = false
+	if a.below == nil {
+		m.note("-%s", a.name)
+		return
+	}
+	a.below.end()
+}
+
+func (m *model) end() {
+	m.alive = false
+	for _, a := range slices.Backward(m.children) {
+		m.stop(a)
+	}
+}
+
+func (m *model) index(name string) int {
+	return slices.IndexFunc(m.children, func(a *actor) bool { return a.name == name })
+}
+
+// ended is a child's end by itself.
+func (m *model) ended(a *actor, normal bool) {
+	a.runs = false
+	switch {
+	case a.restart == supervise.Temporary:
+		m.children = slices.DeleteFunc(m.children, func(other *actor) bool { return other == a })
+		return
+	case a.restart == supervise.Transient && normal:
+		return
+	}
+	m.restarts++
+	if m.restarts > m.intensity {
+		m.end()
+		if m.parent != nil {
+			m.parent.ended(m.parent.find(m), false)
+		}
+		return
+	}
+	m.again(a)
+}
+
+func (m *model) find(below *model) *actor {
+	return m.children[slices.IndexFunc(m.children, func(a *actor) bool { return a.below == below })]
+}
+
+// again starts a child and those that the strategy names.
+func (m *model) again(a *actor) {
+	from, to := m.index(a.name), len(m.children)
+	switch m.strategy {
+	case supervise.OneForAll:
+		from = 0
+	case supervise.OneForOne, supervise.Dynamic:
+		to = from + 1
+	case supervise.RestForOne:
+	}
+	group := slices.Clone(m.children[from:to])
+	for _, member := range slices.Backward(group) {
+		m.stop(member)
+	}
+	for _, member := range group {
+		switch {
+		case member.restart == supervise.Temporary:
+			m.children = slices.DeleteFunc(m.children, func(other *actor) bool { return other == member })
+		case !m.disabled[member.name]:
+			m.start(member)
+		}
+	}
+}
+
+// command gives a command; it reports whether it was one that can be given.
+func (m *model) command(name, child string) {
+	i := m.index(child)
+	if i < 0 {
+		return
+	}
+	a := m.children[i]
+	switch name {
+	case "stop":
+		m.stop(a)
+	case "disable":
+		m.disabled[child] = true
+		m.stop(a)
+	case "enable":
+		if m.disabled[child] {
+			delete(m.disabled, child)
+			m.open(a)
+		}
+	case "restart":
+		switch {
+		case m.disabled[child]:
+		case a.runs && a.restart == supervise.Temporary && m.strategy != supervise.OneForOne: // its group would forget it
+		case a.runs:
+			m.again(a)
+		default:
+			m.open(a)
+		}
+	case "remove":
+		if !a.runs {
+			delete(m.disabled, child)
+			m.children = slices.Delete(m.children, i, i+1)
+		}
+	}
+}
+
+// open starts one child that is down.
+func (m *model) open(a *actor) {
+	if !a.runs {
+		m.start(a)
+	}
+}
+
+// world is a tree, both ways.
+type world struct {
+	stage  *stage
+	random *rand.Rand
+	trace  []string
+	models []*model
+	real   map[*model]*supervise.Supervisor
+	leaves int
+}
+
+// plant makes a random supervisor of at most the given depth.
+func (w *world) plant(t *testing.T, parent *model, depth int) supervise.Child {
+	t.Helper()
+	m := &model{
+		name: fmt.Sprintf("s%d", len(w.models)), strategy: supervise.Strategy(w.random.IntN(3)), intensity: w.random.IntN(9),
+		parent: parent, disabled: map[string]bool{}, trace: &w.trace,
+	}
+	w.models = append(w.models, m)
+	spec := supervise.Spec{Name: m.name, Strategy: m.strategy, Intensity: supervise.Restarts(m.intensity), Window: 1000 * time.Hour}
+	for range 1 + w.random.IntN(4) {
+		if depth > 1 && w.random.IntN(3) == 0 {
+			child := w.plant(t, m, depth-1)
+			m.spec = append(m.spec, &actor{name: child.Name, below: w.models[w.indexOf(child.Name)]})
+			spec.Children = append(spec.Children, child)
+			continue
+		}
+		a := &actor{name: fmt.Sprintf("c%d", w.leaves), restart: supervise.Restart(w.random.IntN(3))}
+		w.leaves++
+		m.spec = append(m.spec, a)
+		spec.Children = append(spec.Children, w.stage.child(a.name, kind(a.restart)))
+	}
+	sup, err := supervise.New(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.real[m] = sup
+	return supervise.Child{Name: m.name, Service: sup}
+}
+
+func (w *world) indexOf(name string) int {
+	return slices.IndexFunc(w.models, func(m *model) bool { return m.name == name })
+}
+
+// running are the leaves that run, with their models.
+func (w *world) running() (leaves []*actor, models []*model) {
+	for _, m := range w.models {
+		for _, a := range m.children {
+			if m.alive && a.runs && a.below == nil {
+				leaves, models = append(leaves, a), append(models, m)
+			}
+		}
+	}
+	return leaves, models
+}
+
+// step plays something random to both, and tells what.
+func (w *world) step(t *testing.T) string {
+	t.Helper()
+	leaves, models := w.running()
+	if len(leaves) > 0 && w.random.IntN(3) > 0 {
+		i := w.random.IntN(len(leaves))
+		if w.random.IntN(3) == 0 {
+			w.stage.act(leaves[i].name, fine)
+			models[i].ended(leaves[i], true)
+			return leaves[i].name + " ends"
+		}
+		w.stage.act(leaves[i].name, boom)
+		models[i].ended(leaves[i], false)
+		return leaves[i].name + " fails"
+	}
+	m := w.models[w.random.IntN(len(w.models))]
+	if !m.alive || len(m.children) == 0 {
+		return "nothing"
+	}
+	a := m.children[w.random.IntN(len(m.children))]
+	command := []string{"stop", "disable", "enable", "restart", "remove"}[w.random.IntN(5)]
+	if a.restart == supervise.Temporary && command == "restart" {
+		return "nothing" // by hand a group can be restarted from a temporary child, which OTP cannot
+	}
+	for _, known := range commands(w.real[m], w.stage, a.name) {
+		if known.name == command {
+			_ = known.give() // a refusal changes nothing, which the trace shows
+		}
+	}
+	m.command(command, a.name)
+	return command + " " + a.name
+}
+
+func TestRandomTreesDoWhatTheModelDoes(t *testing.T) {
+	for seed := range uint64(2000) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			bubble(t, func(t *testing.T) { playRandomly(t, seed) })
+		})
+	}
+}
+
+func playRandomly(t *testing.T, seed uint64) {
+	w := &world{stage: newStage(), random: rand.New(rand.NewPCG(seed, 1)), real: map[*model]*supervise.Supervisor{}}
+	w.plant(t, nil, 3)
+	root := w.models[0]
+	ended := make(chan error, 1)
+	wantNil(t, w.real[root].Start(t.Context()))
+	go func() {
+		<-w.real[root].Done()
+		ended <- w.real[root].Stop(t.Context())
+	}()
+	root.serve()
+	var script []string
+	for step := 0; ; step++ {
+		got, want := w.stage.told(), strings.Join(w.trace, " ")
+		w.trace = nil
+		if got != want {
+			t.Fatalf("after %v: got %q, want %q", script, got, want)
+		}
+		if !root.alive || step == 40 {
+			break
+		}
+		script = append(script, w.step(t))
+		time.Sleep(20 * time.Minute) // longer than all back-offs of a tree
+	}
+	if root.alive {
+		wantNil(t, w.real[root].Stop(t.Context()))
+		root.end()
+		want(t, fmt.Sprint("the end after ", script), w.stage.told(), strings.Join(w.trace, " "))
+		return
+	}
+	if _, ok := errors.AsType[*supervise.BreachError](<-ended); !ok {
+		t.Errorf("after %v: got another end than a breach", script)
+	}
+}
