@@ -103,6 +103,22 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
+// Remove removes a key if its revision is still the given one. The error is
+// [ErrConflict] when somebody else wrote it, or [ErrFenced].
+func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error {
+	if err := unfenced(ctx); err != nil {
+		return fmt.Errorf("remove key %s: %w", key, err)
+	}
+	err := b.kv.Delete(ctx, key, jetstream.LastRevision(revision))
+	if wrongRevision(err) {
+		return fmt.Errorf("remove key %s: %w", key, ErrConflict)
+	}
+	if err != nil {
+		return fmt.Errorf("remove key %s: %w", key, err)
+	}
+	return nil
+}
+
 // Load reads every key that has a value.
 func (b *Bucket) Load(ctx context.Context) ([]Entry, error) {
 	watching, enough := context.WithCancel(ctx)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -69,6 +70,8 @@ type Pipeline struct {
 	config  Config
 	log     *slog.Logger
 	revived *broadcast
+	began   time.Time
+	changed atomic.Int64 // when the connection was last lost or regained, since began
 }
 
 // reconnectWait is short because a server that is away costs missed slots.
@@ -95,7 +98,7 @@ func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 	if config.Inbox != "" && !validInbox(config.Inbox) {
 		return nil, fmt.Errorf("check inbox: found %q, expected letters, digits, _ and -", config.Inbox)
 	}
-	p := &Pipeline{names: names, config: config, log: config.Logger, revived: newBroadcast()}
+	p := &Pipeline{names: names, config: config, log: config.Logger, revived: newBroadcast(), began: time.Now()}
 	conn, err := p.dial(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats: %w", err)
@@ -179,10 +182,12 @@ func (p *Pipeline) options() []nats.Option {
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPings),
 		nats.ReconnectHandler(func(*nats.Conn) {
+			p.changed.Store(int64(time.Since(p.began)))
 			p.log.Info("reconnected to nats")
 			p.revived.notify()
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			p.changed.Store(int64(time.Since(p.began)))
 			if err != nil {
 				p.log.Warn("connection to nats lost; trying again", "error", err)
 			}
@@ -226,6 +231,13 @@ func (p *Pipeline) Shards() int { return p.config.Shards }
 
 // Connected reports whether the server can be reached at this moment.
 func (p *Pipeline) Connected() bool { return p.conn.IsConnected() }
+
+// Away reports whether the server is out of reach, or was within the last d.
+// What failed in that time may have failed for that reason.
+func (p *Pipeline) Away(d time.Duration) bool {
+	changed := p.changed.Load()
+	return !p.Connected() || changed != 0 && time.Since(p.began)-time.Duration(changed) < d
+}
 
 // URL returns the server's address without credentials, for people.
 func (p *Pipeline) URL() string { return p.conn.ConnectedUrlRedacted() }

@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
 )
 
 // Delivery is a job as a handler gets it.
@@ -209,7 +210,8 @@ var ErrServing = errors.New("already serving")
 // Serve runs jobs until ctx ends; then it takes no more, lets those that run
 // finish within the grace, gives the rest back and returns nil. A lost
 // connection is no error: Serve waits for its return. An error means that the
-// consumer could not be made, or that a stuck job was left behind.
+// consumer could not be made, or that a stuck job was left behind. It is ready,
+// as supervisors understand it, when it takes jobs.
 func (l *Pool) Serve(ctx context.Context) error {
 	if !l.serving.CompareAndSwap(false, true) {
 		return fmt.Errorf("serve pool %s: %w", l.config.Name, ErrServing)
@@ -222,6 +224,7 @@ func (l *Pool) Serve(ctx context.Context) error {
 	if err := l.bind(ctx); err != nil {
 		return fmt.Errorf("serve pool %s: %w", l.config.Name, err)
 	}
+	supervise.Ready(ctx)
 	run := &poolRun{
 		Pool: l, attempts: &attemptLog{bucket: attempts, prefix: string(l.config.Stream) + "." + l.config.Name},
 		ended: make(chan *task, min(l.config.MaxLimit, defaultMaxLimit)), over: make(chan struct{}), tasks: map[*task]struct{}{}, held: time.Now(),

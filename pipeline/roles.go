@@ -85,6 +85,7 @@ func (n Names) Permissions(role Role, inbox, location string) Permissions {
 		r.write(Sent)
 	case RoleViewer:
 		r.views()
+		r.ask(inbox)
 	case RoleOperator:
 		r.everything()
 	}
@@ -138,6 +139,26 @@ func (r *rights) pull(stream Stream, consumer, filter string) {
 func (r *rights) worker() {
 	r.write(Attempts)
 	r.publish("dead.>", "notice.*")
+	r.present()
+}
+
+// present allows a process to make itself known, and to answer what it does:
+// to whoever asks for this installation's processes, or for all services.
+func (r *rights) present() {
+	r.write(Processes)
+	r.publish("status.>")
+	r.Subscribe = append(r.Subscribe, r.names.Subject(processVerb))
+	for _, verb := range []string{"PING", "INFO", "STATS"} {
+		subject := "$SRV." + verb
+		r.Subscribe = append(r.Subscribe, subject, subject+"."+r.names.Prefix, subject+"."+r.names.Prefix+".*")
+	}
+}
+
+// ask allows to ask the processes what they do.
+func (r *rights) ask(inbox string) {
+	r.watch(Processes)
+	r.publish(processVerb)
+	r.Subscribe = append(r.Subscribe, r.names.Subject("status", inbox, "*"))
 }
 
 // answers allows to tell what became of orders of a kind.
@@ -230,6 +251,7 @@ func (r *rights) everything() {
 			"$JS.API.CONSUMER.*."+name, "$JS.API.CONSUMER.*."+name+".>", "$JS.API.CONSUMER.MSG.NEXT."+name+".>",
 			"$JS.API.DIRECT.GET."+name, "$JS.API.DIRECT.GET."+name+".>", "$JS.ACK."+name+".>", "$JS.FC."+name+".>")
 	}
+	r.present()
 	r.raw("$JS.API.INFO", "$JS.API.STREAM.NAMES", r.names.Prefix+".>")
 	r.Subscribe = append(r.Subscribe, r.names.Prefix+".>")
 }

@@ -47,6 +47,7 @@ func (r *poolRun) carryOut(ctx context.Context, t *task, verdict fate) error {
 	case verdict.dead != "":
 		r.failed.Add(1)
 		log.ErrorContext(ctx, "job is dead", "reason", verdict.dead, "error", t.err)
+		r.tellPanic(ctx, t)
 		if err := r.bury(ctx, t, verdict.dead); err != nil {
 			return err
 		}
@@ -54,6 +55,7 @@ func (r *poolRun) carryOut(ctx context.Context, t *task, verdict fate) error {
 	case verdict.counted:
 		r.failed.Add(1)
 		logFailure(log.With("retry_in", verdict.wait), t.err)
+		r.tellPanic(ctx, t)
 		if err := r.attempts.count(ctx, t.delivery.Sequence, int(t.attempt.Load())); err != nil {
 			return err
 		}

@@ -1,20 +1,19 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"runtime"
 	"strconv"
 	"time"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
 )
 
 // tellStuck tells the log and the operators of a handler that ignores the end
 // of its context, and where it hangs.
 func (r *poolRun) tellStuck(ctx context.Context, t *task) {
-	stack := stackOf(t)
+	stack := supervise.Stack("(*poolRun).run(", t)
 	r.log.ErrorContext(ctx, "job is stuck: it ignores the end of its context",
 		"subject", t.delivery.Subject, "sequence", t.delivery.Sequence, "stack", stack)
 	notice := job.Notice{
@@ -31,37 +30,4 @@ func (r *poolRun) tellStuck(ctx context.Context, t *task) {
 			r.log.WarnContext(ctx, "tell operators of stuck job", "error", err)
 		}
 	})
-}
-
-const (
-	// maxStacks bounds what is read of all stacks, maxStack what is told of one.
-	maxStacks = 4 << 20
-	maxStack  = 8 << 10
-)
-
-// stackOf returns the stack of the goroutine that runs a task. It is known by
-// the task's address among the arguments of run: a number of its own for each
-// goroutine would cost every job a microsecond, for the sake of the one that
-// hangs. Where the address cannot be found, every handler's stack is returned.
-func stackOf(t *task) string {
-	buffer := make([]byte, maxStacks)
-	all := bytes.Split(buffer[:runtime.Stack(buffer, true)], []byte("\n\n"))
-	address := fmt.Appendf(nil, "%p", t)
-	var handlers, own [][]byte
-	for _, stack := range all {
-		_, frame, found := bytes.Cut(stack, []byte("(*poolRun).run("))
-		if !found {
-			continue
-		}
-		handlers = append(handlers, stack)
-		arguments, _, _ := bytes.Cut(frame, []byte("\n"))
-		if bytes.Contains(arguments, address) {
-			own = append(own, stack)
-		}
-	}
-	if len(own) > 0 {
-		handlers = own
-	}
-	joined := bytes.Join(handlers, []byte("\n\n"))
-	return string(joined[:min(len(joined), maxStack)])
 }

@@ -50,10 +50,12 @@ const (
 	Outcomes BucketName = "OUTCOME"
 	// Digests are what operators have yet to be told.
 	Digests BucketName = "DIGEST"
-	// Silences, the registry of workers and the history have their buckets from the
-	// first installation on, so that no upgrade has to make them.
+	// Processes holds the leases of the processes that live: see [job.Process].
+	// They do not expire, since somebody has to notice those that are not renewed.
+	Processes BucketName = "WORKER"
+	// Silences and the history have their buckets from the first installation on,
+	// so that no upgrade has to make them.
 	Silences BucketName = "SILENCE"
-	Workers  BucketName = "WORKER"
 	History  BucketName = "HISTORY"
 )
 
@@ -144,7 +146,6 @@ const (
 	advisoriesKept   = 7 * 24 * time.Hour
 	noticesKept      = 30 * 24 * time.Hour
 	maxNoticeBytes   = 256 << 20
-	workerLease      = 30 * time.Second
 )
 
 // MaxMessage is the largest message, in bytes, that any stream takes.
@@ -190,7 +191,7 @@ func topology(names Names, replicas int) Topology {
 			bucket(Outcomes, 1, outcomesKept),
 			bucket(Digests, 1, 0),
 			bucket(Silences, 1, 0),
-			bucket(Workers, 1, workerLease),
+			bucket(Processes, 1, 0),
 			bucket(History, 1, 0),
 		},
 	}

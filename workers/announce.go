@@ -3,28 +3,36 @@ package workers
 import (
 	"context"
 	"errors"
-	"log/slog"
-
-	"golang.org/x/sync/errgroup"
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
 	"vedette/workers/notify"
 )
 
-// announce is the service that turns transitions into mails: a notifier, fed
-// by the writes of the states in their order.
+// announce is the branch that turns transitions into mails: a notifier, fed by
+// the writes of the states in their order.
 type announce struct {
-	p     *pipeline.Pipeline
-	log   *slog.Logger
-	pools *poolSet
-	base  pipeline.PoolConfig
-	ready func(context.Context)
+	*parts
+
+	notifier *notify.Notifier // what the part "recipients" makes, for the pool
 }
 
-// Serve announces transitions until ctx ends. It takes none before it knows
-// the recipients.
-func (a *announce) Serve(ctx context.Context) error {
+// branch:
+//
+//	notify             rest_for_one
+//	├── recipients     knows who is told
+//	└── work           dynamic
+//	    └── notify
+func (a *announce) branch() (supervise.Child, error) {
+	return a.parts.branch(StageNotify,
+		[]supervise.Child{a.part("recipients", a.follow)},
+		[]supervise.Child{a.pool(pipeline.ConsumerNotify, a.config)})
+}
+
+// follow learns the recipients until ctx ends. It is ready when it knows those
+// that there are.
+func (a *announce) follow(ctx context.Context) error {
 	definitions, err := a.p.Bucket(ctx, pipeline.Monitors)
 	if err != nil {
 		return err
@@ -33,8 +41,13 @@ func (a *announce) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config := a.base
-	config.Name, config.Stage, config.Stream, config.Curve = pipeline.ConsumerNotify, StageNotify, pipeline.StateLog, shortCurve()
+	a.notifier = notifier
+	return definitions.Watch(ctx, func(e pipeline.Entry) { a.learn(ctx, notifier, e) }, func() { supervise.Ready(ctx) })
+}
+
+func (a *announce) config() pipeline.PoolConfig {
+	config, notifier := a.base, a.notifier
+	config.Stage, config.Stream, config.Curve = StageNotify, pipeline.StateLog, shortCurve()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
 			return nil
@@ -45,24 +58,7 @@ func (a *announce) Serve(ctx context.Context) error {
 		}
 		return notifier.Handle(ctx, state)
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	known := make(chan struct{})
-	group.Go(func() error {
-		return definitions.Watch(ctx, func(e pipeline.Entry) { a.learn(ctx, notifier, e) }, func() { close(known) })
-	})
-	group.Go(func() error {
-		if !await(ctx, known) {
-			return nil
-		}
-		pools, err := a.pools.make(a.p, config)
-		if err != nil {
-			return err
-		}
-		defer a.pools.remove(pools...)
-		a.ready(ctx)
-		return serveAll(ctx, pools)
-	})
-	return group.Wait()
+	return config
 }
 
 func (a *announce) learn(ctx context.Context, notifier *notify.Notifier, e pipeline.Entry) {

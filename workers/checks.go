@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
 )
 
 // Prober makes checks; *check.Checker is one.
@@ -17,15 +16,18 @@ type Prober interface {
 	Check(ctx context.Context, spec job.Spec) job.Outcome
 }
 
-// checks is the service that runs checks: those of the schedule, those that
+// checks is the branch that runs checks: those of the schedule, those that
 // people and programs ordered, and those that somebody waits for, each from a
 // queue of its own so that no backlog delays the others.
 type checks struct {
-	p        *pipeline.Pipeline
+	*parts
+
 	prober   Prober
 	location string
-	pools    *poolSet
-	base     pipeline.PoolConfig // what all pools of the process share
+
+	// What the part "results" makes, for the pools that start after it.
+	batcher *Batcher
+	answers *answers
 }
 
 // maxCheckTime is the longest that a check may take, whatever its own timeout
@@ -37,52 +39,52 @@ func shortCurve() pipeline.Curve {
 	return pipeline.Curve{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
 }
 
-// Serve runs checks until ctx ends. The batcher outlives the pools, whose last
-// checks still have results to store.
-func (c *checks) Serve(ctx context.Context) error {
+// branch:
+//
+//	check              rest_for_one
+//	├── results        gathers the results of scheduled checks into batches
+//	└── work           dynamic
+//	    ├── check-…       of the schedule
+//	    ├── request-…     that somebody ordered
+//	    └── call-check-…  that somebody waits for
+func (c *checks) branch() (supervise.Child, error) {
+	return c.parts.branch(StageCheck,
+		[]supervise.Child{c.part("results", c.gather)},
+		[]supervise.Child{
+			c.pool(pipeline.ConsumerChecks(c.location), c.scheduledPool),
+			c.pool(pipeline.ConsumerRequests(c.location), func() pipeline.PoolConfig {
+				return c.orderedPool(pipeline.Request, "request."+c.location+".>")
+			}),
+			c.pool(pipeline.ConsumerCheckCalls(c.location), func() pipeline.PoolConfig {
+				return c.orderedPool(pipeline.Call, "call.check."+c.location+".>")
+			}),
+		})
+}
+
+// gather serves a batcher. It outlives the pools, whose last checks still have
+// results to store.
+func (c *checks) gather(ctx context.Context) error {
 	answers, err := newAnswers(ctx, c.p)
 	if err != nil {
 		return err
 	}
-	batcher := NewBatcher(c.p, 0)
-	pools, err := c.pools.make(c.p,
-		c.scheduledPool(batcher),
-		c.orderedPool(pipeline.ConsumerRequests(c.location), pipeline.Request, "request."+c.location+".>", answers),
-		c.orderedPool(pipeline.ConsumerCheckCalls(c.location), pipeline.Call, "call.check."+c.location+".>", answers),
-	)
-	if err != nil {
-		return err
-	}
-	defer c.pools.remove(pools...)
-	batching, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
-	gathered := make(chan error, 1)
-	go func() { gathered <- batcher.Serve(batching) }()
-	err = serveAll(ctx, pools)
-	stop()
-	return errors.Join(err, <-gathered)
+	c.answers, c.batcher = answers, NewBatcher(c.p, 0)
+	supervise.Ready(ctx)
+	return c.batcher.Serve(ctx)
 }
 
-func serveAll(ctx context.Context, pools []*pipeline.Pool) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, pool := range pools {
-		group.Go(func() error { return pool.Serve(ctx) })
-	}
-	return group.Wait()
-}
-
-func (c *checks) scheduledPool(batcher *Batcher) pipeline.PoolConfig {
-	config := c.base
-	config.Name, config.Stage, config.Stream = pipeline.ConsumerChecks(c.location), StageCheck, pipeline.Checks
+func (c *checks) scheduledPool() pipeline.PoolConfig {
+	config, batcher := c.base, c.batcher
+	config.Stage, config.Stream = StageCheck, pipeline.Checks
 	config.Filter = "check." + c.location + ".>"
 	config.Timeout, config.Curve, config.MaxUnsettled = maxCheckTime, shortCurve(), 1<<20
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.scheduled(ctx, batcher, d) }
 	return config
 }
 
-func (c *checks) orderedPool(name string, stream pipeline.Stream, filter string, answers *answers) pipeline.PoolConfig {
-	config := c.base
-	config.Name, config.Stage, config.Stream, config.Filter = name, StageCheck, stream, filter
+func (c *checks) orderedPool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+	config, answers := c.base, c.answers
+	config.Stage, config.Stream, config.Filter = StageCheck, stream, filter
 	config.Timeout, config.Curve = maxCheckTime, shortCurve()
 	config.Buried = answers.buried(job.OrderCheck)
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.ordered(ctx, answers, d) }
@@ -113,10 +115,24 @@ func expired(notAfter, now time.Time) bool { return !notAfter.IsZero() && now.Af
 // made by somebody else.
 func (c *checks) probe(ctx context.Context, spec job.Spec) (*job.Outcome, error) {
 	outcome := c.prober.Check(ctx, spec)
+	if outcome.Stack != "" {
+		c.tellPanic(ctx, spec, outcome)
+	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("check %s: %w", spec.Target(), context.Cause(ctx))
 	}
 	return &outcome, nil
+}
+
+// tellPanic tells the operators of a probe that panicked: it is ours that is
+// broken, and not the target.
+func (c *checks) tellPanic(ctx context.Context, spec job.Spec, outcome job.Outcome) {
+	kind, _ := spec.Kind() // a probe has run, so there is one
+	notice := job.PanicNotice(kind+" probe", spec.Target(), outcome.Cause, []byte(outcome.Stack), time.Now())
+	c.log.ErrorContext(ctx, "probe panicked", "target", spec.Target(), "error", outcome.Cause, "stack", outcome.Stack)
+	if err := c.p.Notify(ctx, notice); err != nil {
+		c.log.WarnContext(ctx, "tell operators of panic", "error", err)
+	}
 }
 
 // ordered makes a check that somebody ordered, and answers.

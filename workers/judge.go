@@ -4,28 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"golang.org/x/sync/errgroup"
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
 	"vedette/workers/evaluate"
 )
 
-// judge is the service that turns results into states: an evaluator, fed by
-// the definitions, the states and the results.
+// judge is the branch that turns results into states: an evaluator, fed by the
+// definitions, the states and the results.
 type judge struct {
-	p     *pipeline.Pipeline
-	log   *slog.Logger
-	pools *poolSet
-	base  pipeline.PoolConfig
-	ready func(context.Context)
+	*parts
+
+	evaluator *evaluate.Evaluator // what the part "mirror" makes, for the pool
 }
 
-// Serve judges results until ctx ends. It starts anew with an empty mirror,
-// and takes no result before it knows all definitions and states.
-func (j *judge) Serve(ctx context.Context) error {
+// branch:
+//
+//	evaluate           rest_for_one
+//	├── mirror         knows all definitions and states
+//	└── work           dynamic
+//	    └── evaluate
+func (j *judge) branch() (supervise.Child, error) {
+	return j.parts.branch(StageEvaluate,
+		[]supervise.Child{j.part("mirror", j.mirror)},
+		[]supervise.Child{j.pool(pipeline.ConsumerEvaluate, j.config)})
+}
+
+// mirror follows definitions and states until ctx ends. It starts anew with an
+// empty mirror, and is ready when it knows all that there are.
+func (j *judge) mirror(ctx context.Context) error {
 	states, err := j.p.Bucket(ctx, pipeline.States)
 	if err != nil {
 		return err
@@ -38,15 +48,7 @@ func (j *judge) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config := j.base
-	config.Name, config.Stage, config.Stream, config.Curve = pipeline.ConsumerEvaluate, StageEvaluate, pipeline.Result, shortCurve()
-	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
-		results, err := job.Decode[job.Results](d.Body)
-		if err != nil {
-			return job.DeadFor(err)
-		}
-		return evaluator.Handle(ctx, results)
-	}
+	whole := ctx // whose readiness it is
 	group, ctx := errgroup.WithContext(ctx)
 	knowStates, knowMonitors := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
@@ -62,18 +64,28 @@ func (j *judge) Serve(ctx context.Context) error {
 		if err := evaluator.Reconcile(ctx); err != nil {
 			return err
 		}
-		pools, err := j.pools.make(j.p, config)
-		if err != nil {
-			return err
-		}
-		defer j.pools.remove(pools...)
-		j.ready(ctx)
-		return serveAll(ctx, pools)
+		j.evaluator = evaluator
+		supervise.Ready(whole)
+		return nil
 	})
 	return group.Wait()
 }
 
-// await waits for all, and reports whether they came before ctx ended.
+func (j *judge) config() pipeline.PoolConfig {
+	config, evaluator := j.base, j.evaluator
+	config.Stage, config.Stream, config.Curve = StageEvaluate, pipeline.Result, shortCurve()
+	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
+		results, err := job.Decode[job.Results](d.Body)
+		if err != nil {
+			return job.DeadFor(err)
+		}
+		return evaluator.Handle(ctx, results)
+	}
+	return config
+}
+
+// await waits for all channels to be closed, and reports whether they were
+// before ctx ended.
 func await(ctx context.Context, all ...<-chan struct{}) bool {
 	for _, one := range all {
 		select {

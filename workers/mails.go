@@ -8,6 +8,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
 )
 
 // Mailer sends mails.
@@ -27,13 +28,14 @@ type SentLedger interface {
 	Mark(ctx context.Context, sent job.Sent) error
 }
 
-// mails is the service that sends mails: those that somebody waits for from a
+// mails is the branch that sends mails: those that somebody waits for from a
 // queue of their own, so that no backlog delays them.
 type mails struct {
-	p     *pipeline.Pipeline
-	make  func(SentLedger) (Mailer, error)
-	pools *poolSet
-	base  pipeline.PoolConfig
+	*parts
+
+	make func(SentLedger) (Mailer, error)
+
+	post *post // what the part "post" makes, for the pools that start after it
 }
 
 const (
@@ -44,8 +46,24 @@ const (
 	giveUpAfter = 24 * time.Hour
 )
 
-// Serve sends mails until ctx ends.
-func (m *mails) Serve(ctx context.Context) error {
+// branch:
+//
+//	mail               rest_for_one
+//	├── post           holds the open sessions with the relays
+//	└── work           dynamic
+//	    ├── mail
+//	    └── call-mail  that somebody waits for
+func (m *mails) branch() (supervise.Child, error) {
+	return m.parts.branch(StageMail,
+		[]supervise.Child{m.part("post", m.open)},
+		[]supervise.Child{
+			m.pool(pipeline.ConsumerMail, func() pipeline.PoolConfig { return m.config(pipeline.Mail, "") }),
+			m.pool(pipeline.ConsumerMailCalls, func() pipeline.PoolConfig { return m.config(pipeline.Call, "call.mail.>") }),
+		})
+}
+
+// open makes what sends mails, and closes it when ctx ends.
+func (m *mails) open(ctx context.Context) error {
 	sent, err := m.p.Bucket(ctx, pipeline.Sent)
 	if err != nil {
 		return err
@@ -60,19 +78,17 @@ func (m *mails) Serve(ctx context.Context) error {
 		return err
 	}
 	defer post.worker.Close()
-	pools, err := m.pools.make(m.p, m.pool(pipeline.ConsumerMail, pipeline.Mail, "", post), m.pool(pipeline.ConsumerMailCalls, pipeline.Call, "call.mail.>", post))
-	if err != nil {
-		return err
-	}
-	defer m.pools.remove(pools...)
-	return serveAll(ctx, pools)
+	m.post = post
+	supervise.Ready(ctx)
+	<-ctx.Done()
+	return nil
 }
 
-func (m *mails) pool(name string, stream pipeline.Stream, filter string, post *post) pipeline.PoolConfig {
+func (m *mails) config(stream pipeline.Stream, filter string) pipeline.PoolConfig {
 	config := m.base
-	config.Name, config.Stage, config.Stream, config.Filter = name, StageMail, stream, filter
+	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
 	config.Timeout, config.Curve, config.GiveUpAfter, config.Confirm = mailTimeout, pipeline.MailCurve(), giveUpAfter, true
-	config.Buried, config.Handler = post.buried, post.handle
+	config.Buried, config.Handler = m.post.buried, m.post.handle
 	return config
 }
 

@@ -4,35 +4,31 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
 	"vedette/workers/notify"
 )
 
-// operate is the service that looks after the pipeline itself: it tells the
-// operators of dead letters, stuck handlers and the like, a few of them in one
-// mail, and rescues jobs that the server gave up on.
+// operate is the branch that looks after the pipeline itself: it tells the
+// operators of dead letters, stuck handlers, processes that fell silent and the
+// like, a few of them in one mail, and rescues jobs that the server gave up on.
 //
 // What is yet to be told stands under one key, which any process changes by
 // compare-and-swap, and a timer of the server's says when: so there is one mail
 // however many processes notice something, and none is lost with one of them.
 type operate struct {
-	p     *pipeline.Pipeline
-	log   *slog.Logger
-	pools *poolSet
-	base  pipeline.PoolConfig
-	ready func(context.Context)
+	*parts
 
 	book      notify.Book
 	mu        sync.Mutex
 	operators []string
+
+	digests *pipeline.Bucket // what the part "operators" opens, for the pools
 }
 
 // digestKey is where the digest stands, and digestTimer what its timer is.
@@ -41,45 +37,51 @@ const (
 	digestTimer = "digest"
 )
 
-// Serve looks after the pipeline until ctx ends.
-func (o *operate) Serve(ctx context.Context) error {
+// branch:
+//
+//	operate            rest_for_one
+//	├── operators      knows who is told
+//	└── work           dynamic
+//	    ├── processes        notices those that fall silent
+//	    ├── operate-notices  gathers what anybody has to tell
+//	    ├── operate-letters  gathers dead letters
+//	    ├── operate-digest   mails what was gathered, when it is due
+//	    └── operate-rescue   buries stranded jobs
+func (o *operate) branch() (supervise.Child, error) {
+	watch := &processWatch{parts: o.parts}
+	return o.parts.branch(StageOperate,
+		[]supervise.Child{o.part("operators", o.follow)},
+		[]supervise.Child{
+			o.part("processes", watch.serve),
+			o.pool(pipeline.ConsumerNotices, func() pipeline.PoolConfig { return o.config(pipeline.Notice, "", o.notice) }),
+			o.pool(pipeline.ConsumerLetters, func() pipeline.PoolConfig { return o.config(pipeline.Dead, "", o.letter) }),
+			o.pool(pipeline.ConsumerDigest, func() pipeline.PoolConfig {
+				return o.config(pipeline.Timer, pipeline.TimerSubject(digestTimer, "*"), o.tell)
+			}),
+			o.pool(pipeline.ConsumerRescue, func() pipeline.PoolConfig {
+				return o.config(pipeline.Advisory, "", func(ctx context.Context, _ *pipeline.Bucket, d pipeline.Delivery) error { return o.p.Rescue(ctx, d) })
+			}),
+		})
+}
+
+func (o *operate) config(stream pipeline.Stream, filter string, handle func(context.Context, *pipeline.Bucket, pipeline.Delivery) error) pipeline.PoolConfig {
+	config, digests := o.base, o.digests
+	config.Stage, config.Stream, config.Filter, config.Curve = StageOperate, stream, filter, shortCurve()
+	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return handle(ctx, digests, d) }
+	return config
+}
+
+// follow learns who the operators are until ctx ends. It is ready when it knows
+// those that there are.
+func (o *operate) follow(ctx context.Context) error {
 	definitions, err := o.p.Bucket(ctx, pipeline.Monitors)
 	if err != nil {
 		return err
 	}
-	digests, err := o.p.Bucket(ctx, pipeline.Digests)
-	if err != nil {
+	if o.digests, err = o.p.Bucket(ctx, pipeline.Digests); err != nil {
 		return err
 	}
-	pool := func(name string, stream pipeline.Stream, filter string, handler pipeline.Handler) pipeline.PoolConfig {
-		config := o.base
-		config.Name, config.Stage, config.Stream, config.Filter = name, StageOperate, stream, filter
-		config.Curve, config.Handler = shortCurve(), handler
-		return config
-	}
-	known := make(chan struct{})
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		return definitions.Watch(ctx, func(e pipeline.Entry) { o.learn(ctx, e) }, func() { close(known) })
-	})
-	group.Go(func() error {
-		if !await(ctx, known) {
-			return nil
-		}
-		pools, err := o.pools.make(o.p,
-			pool(pipeline.ConsumerNotices, pipeline.Notice, "", func(ctx context.Context, d pipeline.Delivery) error { return o.notice(ctx, digests, d) }),
-			pool(pipeline.ConsumerLetters, pipeline.Dead, "", func(ctx context.Context, d pipeline.Delivery) error { return o.letter(ctx, digests, d) }),
-			pool(pipeline.ConsumerDigest, pipeline.Timer, pipeline.TimerSubject(digestTimer, "*"), func(ctx context.Context, _ pipeline.Delivery) error { return o.tell(ctx, digests) }),
-			pool(pipeline.ConsumerRescue, pipeline.Advisory, "", o.p.Rescue),
-		)
-		if err != nil {
-			return err
-		}
-		defer o.pools.remove(pools...)
-		o.ready(ctx)
-		return serveAll(ctx, pools)
-	})
-	return group.Wait()
+	return definitions.Watch(ctx, func(e pipeline.Entry) { o.learn(ctx, e) }, func() { supervise.Ready(ctx) })
 }
 
 // learn takes in who the operators are.
@@ -207,7 +209,7 @@ func readDigest(ctx context.Context, digests *pipeline.Bucket) (job.Digest, uint
 
 // tell mails the digest to the operators, if it is due. A mail whose id was
 // ordered before is the same mail.
-func (o *operate) tell(ctx context.Context, digests *pipeline.Bucket) error {
+func (o *operate) tell(ctx context.Context, digests *pipeline.Bucket, _ pipeline.Delivery) error {
 	digest, _, err := readDigest(ctx, digests)
 	if err != nil {
 		return err

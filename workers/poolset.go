@@ -80,28 +80,24 @@ type poolSet struct {
 	pools  []*pipeline.Pool
 }
 
-// make makes pools and adds them. Their limits are the present ones.
-func (s *poolSet) make(p *pipeline.Pipeline, configs ...pipeline.PoolConfig) ([]*pipeline.Pool, error) {
+// make makes a pool and adds it. Its limit is the present one.
+func (s *poolSet) make(p *pipeline.Pipeline, config pipeline.PoolConfig) (*pipeline.Pool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var made []*pipeline.Pool
-	for _, config := range configs {
-		config.Limit = s.limits.of(config.Name)
-		config.MaxLimit = maxLimit(config.Limit)
-		pool, err := p.NewPool(config)
-		if err != nil {
-			return nil, err
-		}
-		made = append(made, pool)
+	config.Limit = s.limits.of(config.Name)
+	config.MaxLimit = maxLimit(config.Limit)
+	pool, err := p.NewPool(config)
+	if err != nil {
+		return nil, err
 	}
-	s.pools = append(s.pools, made...)
-	return made, nil
+	s.pools = append(s.pools, pool)
+	return pool, nil
 }
 
-func (s *poolSet) remove(pools ...*pipeline.Pool) {
+func (s *poolSet) remove(pool *pipeline.Pool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pools = slices.DeleteFunc(s.pools, func(p *pipeline.Pool) bool { return slices.Contains(pools, p) })
+	s.pools = slices.DeleteFunc(s.pools, func(p *pipeline.Pool) bool { return p == pool })
 }
 
 func (s *poolSet) all() []*pipeline.Pool {

@@ -31,11 +31,6 @@ func Stages() []string {
 	return []string{StageOperate, StageMail, StageNotify, StageEvaluate, StageCheck}
 }
 
-// poolsOf is how many pools the branch of each stage serves.
-func poolsOf(stage string) int {
-	return map[string]int{StageOperate: 4, StageMail: 2, StageNotify: 1, StageEvaluate: 1, StageCheck: 3}[stage]
-}
-
 // Config says what a process works on.
 type Config struct {
 	Pipeline *pipeline.Pipeline
@@ -55,6 +50,8 @@ type Config struct {
 	AckWait time.Duration
 	// Grace is how long all of it may take to stop. Defaults to 20s.
 	Grace time.Duration
+	// Events, when set, is told what happens to the parts of the tree.
+	Events func(supervise.Event)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -103,14 +100,13 @@ func (c Config) validate() error {
 type Workers struct {
 	*supervise.Supervisor
 
-	pools    *poolSet
-	expected int // pools, when every branch works
+	pools *poolSet
 }
 
 // New makes the workers' tree:
 //
 //	workers            one_for_one
-//	├── operate
+//	├── operate        each of them a tree of its own, see there
 //	├── mail
 //	├── notify
 //	├── evaluate
@@ -118,13 +114,18 @@ type Workers struct {
 //
 // The branches meet in streams only, so none needs the others to run, and a
 // crash of one must not touch them: mail that panics stops no check, and its
-// jobs wait in their stream. Whatever stands on one connection stands inside
-// one branch and is made anew with it. They stop in reverse order, so that
-// what checks still find at the end is judged, announced and mailed if time
-// allows; what is not waits in the streams.
+// jobs wait in their stream. Within a branch the order counts: what holds the
+// mirror, the batcher or the open sessions comes first, and the pools that
+// stand on it are restarted with it. They stop in reverse order, so that what
+// checks still find at the end is judged, announced and mailed if time allows;
+// what is not waits in the streams.
 //
-// A branch that fails again and again is given up on after ten failures in a
-// minute; then so is the tree, since half a sentinel is none.
+// A part that fails more than five times in a minute fails its branch; a branch
+// that does so three times in a minute is parked, and tried again each minute:
+// half a sentinel is better than none, another process may do the branch's
+// work, and the operators are told. A server that is away is no failure of
+// anybody: parts that need it try again, every few seconds at the latest, for
+// as long as it takes.
 func New(config Config) (*Workers, error) {
 	config = config.withDefaults()
 	if err := config.validate(); err != nil {
@@ -133,45 +134,53 @@ func New(config Config) (*Workers, error) {
 	w := &Workers{pools: &poolSet{limits: config.Limits}}
 	// The branches stop one after the other, so each has its part of the grace,
 	// and its pools a little less, to give back what they could not finish.
-	shutdown := config.Grace / time.Duration(len(Stages()))
-	base := pipeline.PoolConfig{AckWait: config.AckWait, Grace: shutdown / 2}
-	var children []supervise.Child
+	grace := config.Grace / time.Duration(len(Stages()))
+	common := &parts{
+		p: config.Pipeline, log: config.Logger, pools: w.pools, events: config.Events, grace: grace,
+		base: pipeline.PoolConfig{AckWait: config.AckWait, Grace: grace / 2},
+	}
+	spec := supervise.Spec{
+		Name: "workers", Strategy: supervise.OneForOne, Intensity: supervise.Restarts(maxRestarts), Window: restartWindow,
+		OnBreach: supervise.BreachPark, ParkFor: parkFor, Events: config.Events, Logger: config.Logger,
+	}
 	for _, stage := range Stages() {
-		if slices.Contains(config.Stages, stage) {
-			children = append(children, supervise.Child{Name: stage, Service: branch(stage, config, base, w.pools), Shutdown: shutdown})
-			w.expected += poolsOf(stage)
+		if !slices.Contains(config.Stages, stage) {
+			continue
 		}
+		child, err := branch(stage, config, common)
+		if err != nil {
+			return nil, err
+		}
+		spec.Children = append(spec.Children, child)
 	}
 	var err error
-	w.Supervisor, err = supervise.New(supervise.Spec{
-		Name: "workers", Strategy: supervise.OneForOne, Intensity: supervise.Restarts(maxRestarts), Window: restartWindow,
-		Logger: config.Logger, Children: children,
-	})
+	w.Supervisor, err = supervise.New(spec)
 	if err != nil {
 		return nil, err
 	}
 	return w, nil
 }
 
-// branch is the service of a stage.
-func branch(stage string, c Config, base pipeline.PoolConfig, pools *poolSet) supervise.Service {
+// branch is the supervisor of a stage.
+func branch(stage string, c Config, common *parts) (supervise.Child, error) {
 	switch stage {
 	case StageOperate:
-		return &operate{p: c.Pipeline, log: c.Logger, pools: pools, base: base, ready: supervise.Ready}
+		return (&operate{parts: common}).branch()
 	case StageMail:
-		return &mails{p: c.Pipeline, make: c.NewMailer, pools: pools, base: base}
+		return (&mails{parts: common, make: c.NewMailer}).branch()
 	case StageNotify:
-		return &announce{p: c.Pipeline, log: c.Logger, pools: pools, base: base, ready: supervise.Ready}
+		return (&announce{parts: common}).branch()
 	case StageEvaluate:
-		return &judge{p: c.Pipeline, log: c.Logger, pools: pools, base: base, ready: supervise.Ready}
+		return (&judge{parts: common}).branch()
 	default:
-		return &checks{p: c.Pipeline, prober: c.Prober, location: c.Location, pools: pools, base: base}
+		return (&checks{parts: common, prober: c.Prober, location: c.Location}).branch()
 	}
 }
 
 const (
-	maxRestarts   = 10
+	maxRestarts   = 3
 	restartWindow = time.Minute
+	parkFor       = time.Minute
 )
 
 // SetLimits changes how many jobs run at once, while they run. The error says
@@ -199,5 +208,42 @@ func (w *Workers) Queues(ctx context.Context, now time.Time) []statuspage.Queue 
 	return queues
 }
 
-// Ready reports whether every branch takes jobs.
-func (w *Workers) Ready() bool { return len(w.pools.all()) == w.expected }
+// Ready reports whether every part of every branch does its work.
+func (w *Workers) Ready() bool { return allRunning(w.Children()) }
+
+func allRunning(children []supervise.ChildStatus) bool {
+	for _, c := range children {
+		if c.State != supervise.Running || !allRunning(c.Children) {
+			return false
+		}
+	}
+	return true
+}
+
+// Status tells the state of a tree, and what the pools in it do.
+func (w *Workers) Status(tree []supervise.ChildStatus) []job.ChildStatus {
+	jobs := map[string]*job.ChildJobs{}
+	for _, pool := range w.pools.all() {
+		s := pool.Status()
+		jobs[s.Name] = &job.ChildJobs{Running: s.Running, Limit: s.Limit, Done: s.Done, Failed: s.Failed, Stuck: s.Stuck}
+	}
+	return status(tree, jobs)
+}
+
+func status(tree []supervise.ChildStatus, jobs map[string]*job.ChildJobs) []job.ChildStatus {
+	children := make([]job.ChildStatus, len(tree))
+	for i, c := range tree {
+		children[i] = job.ChildStatus{
+			Name: c.Name, State: string(c.State), Since: c.Since.UTC(), Incarnation: c.Incarnation, Restarts: c.Restarts, Strategy: c.Strategy,
+		}
+		if c.LastClass != "" {
+			children[i].LastFailure = &job.ChildFailure{At: c.LastFailed.UTC(), Class: string(c.LastClass), Error: c.LastError, Stack: c.LastStack}
+		}
+		if len(c.Children) > 0 {
+			children[i].Children = status(c.Children, jobs)
+		} else {
+			children[i].Jobs = jobs[c.Name]
+		}
+	}
+	return children
+}

@@ -33,7 +33,7 @@ which runs inside the process unless you have one.`,
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
 		runCommand(), checkCommand(), validateCommand(), applyCommand(), orderCommand(), outcomeCommand(), deadCommand(),
-		envCommand(), rolesCommand(), benchCommand(), soakCommand(),
+		psCommand(), envCommand(), rolesCommand(), benchCommand(), soakCommand(),
 	)
 	explainArgs(root)
 	return root

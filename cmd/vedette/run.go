@@ -16,6 +16,7 @@ import (
 	"vedette/pipeline/broker"
 	"vedette/producer"
 	"vedette/producer/monitor"
+	"vedette/workers"
 	"vedette/workers/statuspage"
 )
 
@@ -101,7 +102,7 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	}
 	r := &instanceRun{
 		options: o, path: path, file: file, pipeline: p, log: log,
-		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(),
+		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewAlerts(p, log),
 	}
 	return r.serve(ctx)
 }
@@ -158,6 +159,7 @@ type instanceRun struct {
 	log            *slog.Logger
 	stdout, stderr io.Writer
 	board          *statuspage.Board
+	alerts         *workers.Alerts
 }
 
 // greet tells where things are.

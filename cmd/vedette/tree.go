@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
 	"vedette/producer"
 	"vedette/workers"
@@ -17,6 +18,8 @@ import (
 // serve builds the process's tree and serves it:
 //
 //	vedette          one_for_one
+//	├── alerts       tells the operators what happens to the parts of this tree
+//	├── presence     keeps the process's lease, and answers 'vedette ps'
 //	├── page         the overview, /healthz and /readyz
 //	├── board        follows definitions, states and results for the page
 //	├── changes      prints a line for each change
@@ -25,14 +28,38 @@ import (
 //	└── reload       reads the file at SIGHUP
 //
 // They meet in streams and buckets only, so a crash of one is none of the
-// others'. They stop in reverse: first nothing new is scheduled, last goes the
-// page, which tells of the stopping. Nothing here outlives the connection: it
-// is closed after the tree, and the server after the connection.
+// others'. They stop in reverse: first nothing new is scheduled, last go the
+// page, which tells of the stopping, and the alerts, which may have to tell of
+// a part that does not stop. Nothing here outlives the connection: it is closed
+// after the tree, and the server after the connection.
+//
+// A part that fails more than ten times in a minute ends the process, with an
+// exit code of its own: whoever started it may start it again. The workers do
+// not come to that, since their branches are parked instead.
 func (r *instanceRun) serve(ctx context.Context) error {
 	work, scheduler, err := r.work()
 	if err != nil {
 		return err
 	}
+	tree, err := r.tree(ctx, work, scheduler)
+	if err != nil {
+		return err
+	}
+	if err := r.greet(); err != nil {
+		return err
+	}
+	if err := tree.Serve(ctx); err != nil {
+		r.log.ErrorContext(ctx, "the process ends", "reason", err)
+		return r.gaveUp(ctx, err)
+	}
+	_, err = fmt.Fprintln(r.stdout, "vedette stopped cleanly")
+	return err
+}
+
+// rootRestarts is how many failures of its parts in a minute end the process.
+const rootRestarts = 10
+
+func (r *instanceRun) tree(ctx context.Context, work *workers.Workers, scheduler *producer.Scheduler) (*supervise.Supervisor, error) {
 	page, err := statuspage.New(statuspage.Config{
 		Listen: r.options.http, Board: r.board, Logger: r.log,
 		Ready:  func() []statuspage.Condition { return r.conditions(ctx, work, scheduler) },
@@ -43,43 +70,53 @@ func (r *instanceRun) serve(ctx context.Context) error {
 		},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	tree, err := supervise.New(supervise.Spec{
-		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Logger: r.log,
+	var tree *supervise.Supervisor
+	presence := r.pipeline.NewPresence(version(), func() []job.ChildStatus { return work.Status(tree.Children()) })
+	excused := func(name string, serve func(context.Context) error) supervise.Child {
+		return supervise.Child{Name: name, Service: r.pipeline.Excuse(supervise.ServiceFunc(serve))}
+	}
+	waited := func(child supervise.Child) supervise.Child {
+		child.StartTimeout = supervise.NoLimit // while the server is away it takes as long as that
+		return child
+	}
+	tree, err = supervise.New(supervise.Spec{
+		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.alerts.Hook, Logger: r.log,
 		Children: []supervise.Child{
+			{Name: "alerts", Service: r.alerts},
+			waited(excused("presence", presence.Serve)),
 			{Name: "page", Service: page},
-			{Name: "board", Service: supervise.ServiceFunc(r.followBoard)},
-			{Name: "changes", Service: supervise.ServiceFunc(r.printChanges)},
-			{Name: "workers", Service: work, Shutdown: r.file.Server.Grace + time.Second},
-			{Name: "scheduler", Service: scheduler},
+			excused("board", r.followBoard),
+			excused("changes", r.printChanges),
+			{Name: "workers", Service: work},
+			waited(excused("scheduler", scheduler.Serve)),
 			{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })},
 		},
 	})
-	if err != nil {
-		return err
-	}
-	if err := r.greet(); err != nil {
-		return err
-	}
-	if err := tree.Serve(ctx); err != nil {
-		r.log.ErrorContext(ctx, "the process ends", "reason", err)
-		return gaveUp(err)
-	}
-	_, err = fmt.Fprintln(r.stdout, "vedette stopped cleanly")
-	return err
+	return tree, err
 }
 
-// rootRestarts is how many failures of its branches in a minute end the
-// process; whoever started it may start it again.
-const rootRestarts = 10
+// lastWordTime bounds the telling of why the process ends.
+const lastWordTime = 2 * time.Second
 
-// gaveUp gives a tree that gave up its own exit code.
-func gaveUp(err error) error {
-	if _, ok := errors.AsType[*supervise.BreachError](err); ok {
-		return &exitError{code: exitGaveUp, err: err}
+// gaveUp gives a tree that gave up its own exit code, and tells the operators.
+func (r *instanceRun) gaveUp(ctx context.Context, err error) error {
+	_, breach := errors.AsType[*supervise.BreachError](err)
+	_, start := errors.AsType[*supervise.StartError](err)
+	if !breach && !start {
+		return err
 	}
-	return err
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWordTime)
+	defer cancel()
+	notice := job.Notice{
+		ID:   job.DeriveID("gave_up", r.pipeline.Process(), time.Now().UTC().Format(time.RFC3339Nano)),
+		Kind: job.NoticeGaveUp, Summary: fmt.Sprintf("process %s ends: %v", r.pipeline.Process(), err),
+	}
+	if untold := r.pipeline.Notify(limited, notice); untold != nil {
+		r.log.WarnContext(ctx, "tell operators why the process ends", "error", untold)
+	}
+	return &exitError{code: exitGaveUp, err: err}
 }
 
 // work makes what does the work: the workers and the scheduler.
@@ -90,7 +127,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	}
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Prober: checker, NewMailer: r.newMailer,
-		Limits: workers.Limits(r.file.Workers), Grace: r.file.Server.Grace, Logger: r.log,
+		Limits: workers.Limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -34,6 +34,7 @@ func golden() map[string]any {
 		ID: job.IncidentID("website", slot), Monitor: "website", Target: "https://example.org/health", Began: slot,
 		LastGood: slot.Add(-time.Minute), Outcome: refused, Failures: 3, Notify: []string{"oncall"},
 	}
+	process := job.Process{V: 1, ID: "p1", Name: "host-1", Host: "host", PID: 4711, Version: "1.0.0", Started: slot}
 	return map[string]any{
 		"monitor": job.Monitor{
 			V: 1, Name: "website", Spec: spec, Interval: job.Duration(time.Minute),
@@ -76,6 +77,17 @@ func golden() map[string]any {
 			More: 3, Due: slot.Add(10 * time.Second), Sent: slot.Add(-time.Hour), Recent: []string{"n1"},
 		},
 		"settings": job.Settings{V: 1, Operators: []string{"oncall"}},
+		"process":  process,
+		"process-status": job.ProcessStatus{V: 1, Process: process, Children: []job.ChildStatus{{
+			Name: "workers", State: "running", Since: slot, Incarnation: 1, Strategy: "one_for_one",
+			Children: []job.ChildStatus{
+				{
+					Name: "check-default", State: "running", Since: slot.Add(time.Minute), Incarnation: 2, Restarts: 1,
+					LastFailure: &job.ChildFailure{At: slot.Add(time.Minute), Class: "panic", Error: "service panicked: boom", Stack: "goroutine 7 [running]:"},
+					Jobs:        &job.ChildJobs{Running: 3, Limit: 256, Done: 12000, Failed: 4, Stuck: 1},
+				},
+			},
+		}}},
 	}
 }
 
@@ -114,12 +126,14 @@ func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
 		"mail":      decode[job.Mail],
 		"sent":      decode[job.Sent],
 
-		"answer-check": decode[job.Answer],
-		"answer-mail":  decode[job.Answer],
-		"answer-dead":  decode[job.Answer],
-		"notice":       decode[job.Notice],
-		"digest":       decode[job.Digest],
-		"settings":     decode[job.Settings],
+		"answer-check":   decode[job.Answer],
+		"answer-mail":    decode[job.Answer],
+		"answer-dead":    decode[job.Answer],
+		"process":        decode[job.Process],
+		"process-status": decode[job.ProcessStatus],
+		"notice":         decode[job.Notice],
+		"digest":         decode[job.Digest],
+		"settings":       decode[job.Settings],
 	}
 	for name, message := range golden() {
 		want, err := job.Encode(message)

@@ -16,6 +16,19 @@ const (
 	// NoticeStranded: the server gave up on a job, because somebody changed
 	// its consumer by hand.
 	NoticeStranded NoticeKind = "stranded_job"
+	// NoticePanic: a handler or a part of a process panicked, or ended its
+	// goroutine.
+	NoticePanic NoticeKind = "panic"
+	// NoticeParked: a part of a process failed so often that it is left alone
+	// for a while.
+	NoticeParked NoticeKind = "parked"
+	// NoticeStuckChild: a part of a process did not stop when it was told to.
+	NoticeStuckChild NoticeKind = "stuck_part"
+	// NoticeProcessGone: a process of the installation has fallen silent
+	// without a word.
+	NoticeProcessGone NoticeKind = "process_gone"
+	// NoticeGaveUp: a process ended, since a part of it failed so often.
+	NoticeGaveUp NoticeKind = "gave_up"
 )
 
 // Notice is something that the operators of the installation should know of
@@ -58,4 +71,17 @@ type Settings struct {
 	V int `json:"v"`
 	// Operators are names of recipients who are mailed [Notice]s.
 	Operators []string `json:"operators,omitempty"`
+}
+
+// PanicNotice is the notice of a panic. where is what panicked, such as a stage
+// or a probe, at what it worked on, and message what it said. The same panic of
+// the same part is one notice an hour, so that a check that panics each minute
+// does not bury all else.
+func PanicNotice(where, at, message string, stack []byte, now time.Time) Notice {
+	const maxStack = 8 << 10
+	return Notice{
+		V: Version, ID: DeriveID("panic", where, message, now.UTC().Truncate(time.Hour).Format(time.RFC3339)), Kind: NoticePanic, At: now.UTC(),
+		Summary: where + ", at " + at + ": " + message,
+		Detail:  string(stack[:min(len(stack), maxStack)]),
+	}
 }

@@ -138,7 +138,7 @@ func (r *run) failed(c *child, class Class, err error) {
 		return // its group is on its way down, and up again without its doing
 	case class == ClassUnavailable:
 		c.restarts++
-		r.wait(c, Waiting, EventWaiting, max(0, r.curve(c).NextBackOff()))
+		r.wait(c, Waiting, Event{Kind: EventWaiting, Wait: max(0, r.curve(c).NextBackOff())})
 		return
 	case r.first && !c.begun:
 		r.end(&StartError{Supervisor: r.s.spec.Name, Child: c.Name, Class: class, Err: err})
@@ -150,7 +150,7 @@ func (r *run) failed(c *child, class Class, err error) {
 		return
 	}
 	c.restarts++
-	r.wait(c, Waiting, EventWaiting, wait)
+	r.wait(c, Waiting, Event{Kind: EventWaiting, Wait: wait})
 }
 
 // curve is a child's back-off, from its beginning if the child was ready for
@@ -179,7 +179,7 @@ func (r *run) breach(c *child, class Class, err error) {
 	switch r.s.spec.OnBreach {
 	case BreachPark:
 		c.parked = true
-		r.wait(c, Parked, EventParked, r.s.spec.ParkFor)
+		r.wait(c, Parked, Event{Kind: EventParked, Wait: r.s.spec.ParkFor, Class: class, Err: err})
 	case BreachStop:
 		r.become(c, GivenUp)
 		r.tell(Event{Kind: EventGivenUp, Class: class, Err: err}, c)
@@ -192,10 +192,10 @@ func (r *run) breach(c *child, class Class, err error) {
 
 // wait leaves a child down for a while. Its group stops at once: what stands
 // on it cannot do without it.
-func (r *run) wait(c *child, state State, kind EventKind, d time.Duration) {
+func (r *run) wait(c *child, state State, e Event) {
 	r.become(c, state)
-	r.tell(Event{Kind: kind, Wait: d, Class: c.lastClass}, c)
-	r.after(c, d, func() {
+	r.tell(e, c)
+	r.after(c, e.Wait, func() {
 		if state == Parked {
 			c.restarts++
 		}

@@ -152,6 +152,16 @@ func remedy(kind job.NoticeKind) string {
 		return "The job is tried again elsewhere. The stack shows where its handler hangs: please report it."
 	case job.NoticeStranded:
 		return "Somebody changed a consumer or settled a job by hand. 'vedette run' sets consumers right when it starts."
+	case job.NoticePanic:
+		return "A bug of Vedette's, please report it with the stack. A check that panics makes nothing down; a part that panics is started again."
+	case job.NoticeParked:
+		return "To see what each part does:  vedette ps --tree\nWhat the part would do waits in its queue, or is done by other processes."
+	case job.NoticeStuckChild:
+		return "The stack shows where it hangs: please report it. Starting the process again gets rid of it."
+	case job.NoticeProcessGone:
+		return "To see what runs:  vedette ps\nIts jobs were given to others, if there are any."
+	case job.NoticeGaveUp:
+		return "The process ended with exit code 3; whoever keeps it running starts it again. Its log says more."
 	default:
 		return "See the log of the process that noticed."
 	}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline/job"
+)
+
+// psOptions are the flags of `vedette ps`.
+type psOptions struct {
+	where      instance
+	tree, json bool
+	wait       time.Duration
+}
+
+func psCommand() *cobra.Command {
+	var options psOptions
+	cmd := &cobra.Command{
+		Use:   "ps",
+		Short: "Show what runs: every part of every process of the installation",
+		Long: `Asks all processes of the installation over NATS what they do, and shows their
+supervised parts: the state and since when, how often each was started
+(incarnation) and how often of that because it had failed (restarts), the jobs
+that run of those that may, and the last failure.
+
+Processes that hold a lease but do not answer are shown as silent; then the exit
+code is 1. They hang, or died less than half a minute ago.
+
+States: running; starting, stopping; waiting (failed, started again in a
+moment); parked (failed too often, tried again now and then); idle (down with
+the part it stands on); stuck (was told to stop, and did not).
+
+The processes answer NATS's protocol for services too: 'nats micro list'.`,
+		Example: `  vedette ps
+  vedette ps --tree
+  vedette ps --json --nats nats://viewer:secret@n1:4222 | jq '.processes[].process.name'`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return options.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	options.where.flags(cmd)
+	cmd.Flags().BoolVar(&options.tree, "tree", false, "show each process as a tree")
+	cmd.Flags().BoolVar(&options.json, "json", false, "print JSON")
+	cmd.Flags().DurationVar(&options.wait, "wait", 2*time.Second, "wait this long for processes that are known to be there")
+	cmd.MarkFlagsMutuallyExclusive("tree", "json")
+	return cmd
+}
+
+// errNobodyRuns is returned when no process answers.
+var errNobodyRuns = errors.New("no process answers")
+
+func (o psOptions) run(ctx context.Context, to io.Writer) error {
+	p, err := o.where.connect(ctx)
+	if err != nil {
+		return err
+	}
+	answers, silent, err := p.Ask(ctx, o.wait)
+	if err := closing(p, err); err != nil {
+		return err
+	}
+	if len(answers)+len(silent) == 0 {
+		return fmt.Errorf("list processes: %w", errNobodyRuns)
+	}
+	show := showProcesses
+	switch {
+	case o.json:
+		show = jsonProcesses
+	case o.tree:
+		show = treeProcesses
+	}
+	if err := show(to, answers, silent, time.Now()); err != nil {
+		return err
+	}
+	if len(silent) > 0 {
+		return &exitError{code: exitFailed}
+	}
+	return nil
+}
+
+func jsonProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, _ time.Time) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(struct {
+		Processes []job.ProcessStatus `json:"processes"`
+		Silent    []job.Process       `json:"silent,omitempty"`
+	}{answers, silent}); err != nil {
+		return fmt.Errorf("print processes: %w", err)
+	}
+	return nil
+}
+
+func showProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, now time.Time) error {
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	say(table, "PROCESS\tHOST\tPART\tSTATE\tUP\tINCARNATION\tRESTARTS\tJOBS\tLAST FAILURE\n")
+	for _, answer := range answers {
+		for _, line := range lines(answer.Children, "", flatly) {
+			c := line.child
+			say(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", answer.Process.Name, answer.Process.Host, line.name,
+				c.State, age(now, c.Since), c.Incarnation, c.Restarts, jobs(c.Jobs), failure(c.LastFailure, now))
+		}
+	}
+	for _, process := range silent {
+		say(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", process.Name, process.Host)
+	}
+	return flush(table)
+}
+
+func treeProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, now time.Time) error {
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	for _, answer := range answers {
+		p := answer.Process
+		say(table, "%s  pid %d on %s, version %s, up %s\n", p.Name, p.PID, p.Host, p.Version, age(now, p.Started))
+		for _, line := range lines(answer.Children, "", asTree) {
+			c := line.child
+			say(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.name, c.State, age(now, c.Since), c.Strategy+jobs(c.Jobs), again(c), failure(c.LastFailure, now))
+		}
+		if err := flush(table); err != nil {
+			return err
+		}
+	}
+	for _, p := range silent {
+		say(table, "%s  pid %d on %s: silent, it holds a lease and does not answer\n", p.Name, p.PID, p.Host)
+	}
+	return flush(table)
+}
+
+func flush(table *tabwriter.Writer) error {
+	if err := table.Flush(); err != nil {
+		return fmt.Errorf("print processes: %w", err)
+	}
+	return nil
+}
+
+// line is a part of a process, as its place in the tree names it.
+type line struct {
+	name  string
+	child job.ChildStatus
+}
+
+// naming makes a part's name of that of what it belongs to, and the beginning
+// of the names of those that belong to it.
+type naming func(prefix, name string, last bool) (own, below string)
+
+func flatly(prefix, name string, _ bool) (own, below string) {
+	return prefix + name, prefix + name + "/"
+}
+
+func asTree(prefix, name string, last bool) (own, below string) {
+	if last {
+		return prefix + "└── " + name, prefix + "    "
+	}
+	return prefix + "├── " + name, prefix + "│   "
+}
+
+func lines(children []job.ChildStatus, prefix string, name naming) []line {
+	var all []line
+	for i, c := range children {
+		own, below := name(prefix, c.Name, i == len(children)-1)
+		all = append(all, line{own, c})
+		all = append(all, lines(c.Children, below, name)...)
+	}
+	return all
+}
+
+// age is how long ago a time was, in at most two units.
+func age(now, then time.Time) string {
+	d := max(0, now.Sub(then))
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d.Seconds())) + "s"
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	default:
+		return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+	}
+}
+
+func jobs(j *job.ChildJobs) string {
+	if j == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d/%d", j.Running, j.Limit)
+}
+
+func again(c job.ChildStatus) string {
+	if c.Incarnation < 2 {
+		return ""
+	}
+	return fmt.Sprintf("incarnation %d, restarts %d", c.Incarnation, c.Restarts)
+}
+
+// maxFailure bounds a failure's text in a table; JSON has all of it.
+const maxFailure = 80
+
+func failure(f *job.ChildFailure, now time.Time) string {
+	if f == nil {
+		return ""
+	}
+	text := []rune(strings.Join(strings.Fields(f.Error), " "))
+	if len(text) > maxFailure {
+		text = append(text[:maxFailure-1], '…')
+	}
+	return fmt.Sprintf("%s %s ago: %s", f.Class, age(now, f.At), string(text))
+}

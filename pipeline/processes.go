@@ -1,0 +1,106 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nuid"
+
+	"vedette/pipeline/job"
+)
+
+// Ask asks every process of the installation what it does. silent are those
+// that hold a lease and did not answer within the given time: they hang, or
+// died a moment ago. It returns as soon as all that hold a lease have answered,
+// but not before others have had a quarter of a second.
+func (p *Pipeline) Ask(ctx context.Context, wait time.Duration) (answers []job.ProcessStatus, silent []job.Process, err error) {
+	expected, err := p.leased(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask processes: %w", err)
+	}
+	inbox := nuid.Next()
+	if p.config.Inbox != "" {
+		inbox = p.config.Inbox + "." + inbox
+	}
+	sub, err := p.conn.SubscribeSync(p.names.Subject("status", inbox))
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask processes: %w", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }() // it fails only with the connection, which forgets it by itself
+	if err := p.conn.PublishRequest(p.names.Subject(processVerb), p.names.Subject("status", inbox), nil); err != nil {
+		return nil, nil, fmt.Errorf("ask processes: %w", err)
+	}
+	answers, err = gather(ctx, sub, wait, expected)
+	if err != nil {
+		return nil, nil, fmt.Errorf("ask processes: %w", err)
+	}
+	for _, process := range expected {
+		silent = append(silent, process)
+	}
+	slices.SortFunc(silent, func(a, b job.Process) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) })
+	slices.SortFunc(answers, func(a, b job.ProcessStatus) int {
+		return strings.Compare(a.Process.Name+a.Process.ID, b.Process.Name+b.Process.ID)
+	})
+	return answers, silent, nil
+}
+
+// leased returns the processes that hold a lease, by id.
+func (p *Pipeline) leased(ctx context.Context) (map[string]job.Process, error) {
+	leases, err := p.Bucket(ctx, Processes)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := leases.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]job.Process{}
+	for _, e := range entries {
+		process, err := job.Decode[job.Process](e.Value)
+		if err != nil { // of a newer version: all that is known of it is that it lives
+			process = job.Process{ID: e.Key, Name: e.Key, Host: "?"}
+		}
+		found[e.Key] = process
+	}
+	return found, nil
+}
+
+// strangersWait is how long processes without a lease may take to answer.
+const strangersWait = 250 * time.Millisecond
+
+// gather takes in answers, and takes those who gave them out of expected.
+func gather(ctx context.Context, sub *nats.Subscription, wait time.Duration, expected map[string]job.Process) ([]job.ProcessStatus, error) {
+	var answers []job.ProcessStatus
+	began := time.Now()
+	for {
+		if len(expected) == 0 {
+			wait = min(wait, strangersWait)
+		}
+		limited, cancel := context.WithDeadline(ctx, began.Add(wait))
+		message, err := sub.NextMsgWithContext(limited)
+		cancel()
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			return answers, nil
+		}
+		if errors.Is(err, nats.ErrNoResponders) {
+			return answers, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		status, err := job.Decode[job.ProcessStatus](message.Data)
+		if err != nil {
+			return answers, fmt.Errorf("read answer: %w", err)
+		}
+		delete(expected, status.Process.ID)
+		answers = append(answers, status)
+	}
+}
