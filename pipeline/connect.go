@@ -193,6 +193,9 @@ func (p *Pipeline) options() []nats.Option {
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrConsumerNotActive) && !p.Connected() {
+				return // each watch says so every ten seconds, as long as the server is away
+			}
 			p.log.Warn("nats reports an error", "error", err)
 			if p.config.Refused != nil && errors.Is(err, nats.ErrPermissionViolation) {
 				p.config.Refused(err)

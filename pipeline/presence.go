@@ -14,11 +14,10 @@ import (
 )
 
 const (
-	// leaseRenewed is how often a process renews its lease; LeaseTime is after
-	// how long without that others take it for gone: three chances missed.
-	leaseRenewed = 10 * time.Second
-	// LeaseTime is how long a lease in the bucket [Processes] holds.
-	LeaseTime = 30 * time.Second
+	// leaseRenewed is how often a process renews its lease.
+	leaseRenewed = 5 * time.Second
+	// LeaseTime is after how long without that others take a process for gone.
+	LeaseTime = 4 * leaseRenewed
 	// processVerb is the subject, below the prefix, on which all processes of an
 	// installation answer what they do.
 	processVerb = "ps"
@@ -110,10 +109,10 @@ func (s *Presence) config() micro.Config {
 		Description: "a process of the installation " + s.p.names.Prefix,
 		Metadata:    map[string]string{"process": s.process.Name, "host": s.process.Host, "id": s.process.ID},
 		Endpoint: &micro.EndpointConfig{
-			Subject: s.p.names.Subject(processVerb), QueueGroupDisabled: true, // all of them answer
-			Handler: micro.HandlerFunc(s.answer),
+			Subject: s.p.names.Subject(processVerb), Handler: micro.HandlerFunc(s.answer),
 		},
-		StatsHandler: func(*micro.Endpoint) any { return s.status() },
+		QueueGroupDisabled: true, // all processes answer; that of the endpoint alone has no effect
+		StatsHandler:       func(*micro.Endpoint) any { return s.status() },
 	}
 }
 

@@ -36,7 +36,8 @@ type Scheduler struct {
 	once   sync.Once
 
 	mu   sync.Mutex
-	seen []time.Time // by shard, the second that this process knows to be handled
+	pool *pipeline.Pool // that serves, or served last
+	seen []time.Time    // by shard, the second that this process knows to be handled
 }
 
 // NewScheduler makes a scheduler. It starts with Serve.
@@ -81,6 +82,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("serve scheduler: %w", err)
 	}
+	s.setPool(pool)
 	group, ctx := errgroup.WithContext(ctx)
 	loaded := make(chan struct{})
 	group.Go(func() error {
@@ -96,6 +98,22 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 		}
 	})
 	return group.Wait()
+}
+
+func (s *Scheduler) setPool(pool *pipeline.Pool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pool = pool
+}
+
+// Pools tells what the pool of ticks does; empty before the first start.
+func (s *Scheduler) Pools() []pipeline.PoolStatus {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pool == nil {
+		return nil
+	}
+	return []pipeline.PoolStatus{s.pool.Status()}
 }
 
 // Ready is closed once the definitions are known.

@@ -113,6 +113,6 @@ func alertOf(e supervise.Event, process string) (job.Notice, bool) {
 	default:
 		return job.Notice{}, false
 	}
-	n.ID = job.DeriveID(string(n.Kind), process, e.Supervisor, e.Child, e.At.UTC().Format(time.RFC3339Nano))
+	n.ID = job.DeriveID(string(e.Kind), process, e.Supervisor, e.Child, e.At.UTC().Format(time.RFC3339Nano))
 	return n, true
 }

@@ -31,7 +31,7 @@ type sighting struct {
 }
 
 // looking is how often the sightings are looked through.
-const looking = 5 * time.Second
+const looking = 2 * time.Second
 
 func (w *processWatch) serve(ctx context.Context) error {
 	leases, err := w.p.Bucket(ctx, pipeline.Processes)
@@ -113,8 +113,8 @@ func goneNotice(lease pipeline.Entry) job.Notice {
 		Summary: fmt.Sprintf("process %s has been silent since %s", lease.Key, lease.Written.UTC().Format(time.RFC3339)),
 	}
 	if process, err := job.Decode[job.Process](lease.Value); err == nil {
-		n.Summary = fmt.Sprintf("process %s (pid %d on %s, version %s, up since %s) has been silent since %s", process.Name, process.PID, process.Host,
-			process.Version, process.Started.UTC().Format(time.RFC3339), lease.Written.UTC().Format(time.RFC3339))
+		n.Summary = fmt.Sprintf("process %s has been silent since %s", process.Name, lease.Written.UTC().Format(time.RFC3339))
+		n.Detail = fmt.Sprintf("pid %d on %s, version %s, started %s", process.PID, process.Host, process.Version, process.Started.UTC().Format(time.RFC3339))
 	}
 	return n
 }

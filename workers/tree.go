@@ -220,11 +220,14 @@ func allRunning(children []supervise.ChildStatus) bool {
 	return true
 }
 
-// Status tells the state of a tree, and what the pools in it do.
-func (w *Workers) Status(tree []supervise.ChildStatus) []job.ChildStatus {
-	jobs := map[string]*job.ChildJobs{}
+// Status tells the state of a tree, and what the pools of this process do, and
+// others that belong to it.
+func (w *Workers) Status(tree []supervise.ChildStatus, others ...pipeline.PoolStatus) []job.ChildStatus {
 	for _, pool := range w.pools.all() {
-		s := pool.Status()
+		others = append(others, pool.Status())
+	}
+	jobs := map[string]*job.ChildJobs{}
+	for _, s := range others {
 		jobs[s.Name] = &job.ChildJobs{Running: s.Running, Limit: s.Limit, Done: s.Done, Failed: s.Failed, Stuck: s.Stuck}
 	}
 	return status(tree, jobs)

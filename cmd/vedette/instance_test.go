@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -262,6 +263,16 @@ type inbox struct {
 	address string
 	mu      sync.Mutex
 	mails   []string // "recipient [KIND]"
+	bodies  []string
+}
+
+// holds tells whether any mail holds all the parts.
+func (b *inbox) holds(parts ...string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(b.bodies, func(body string) bool {
+		return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(body, part) })
+	})
 }
 
 func newInbox(t *testing.T) *inbox {
@@ -328,5 +339,6 @@ func (s *inboxSession) Data(r io.Reader) error {
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	s.box.mails = append(s.box.mails, s.to+" "+kind)
+	s.box.bodies = append(s.box.bodies, strings.ReplaceAll(string(body), "=\r\n", "")) // without the folds of quoted-printable
 	return nil
 }

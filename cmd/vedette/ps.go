@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,7 +44,7 @@ the part it stands on); stuck (was told to stop, and did not).
 The processes answer NATS's protocol for services too: 'nats micro list'.`,
 		Example: `  vedette ps
   vedette ps --tree
-  vedette ps --json --nats nats://viewer:secret@n1:4222 | jq '.processes[].process.name'`,
+  vedette ps --json --nats nats://n1:4222 | jq '.processes[].process.name'`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return options.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
@@ -51,7 +52,6 @@ The processes answer NATS's protocol for services too: 'nats micro list'.`,
 	cmd.Flags().BoolVar(&options.tree, "tree", false, "show each process as a tree")
 	cmd.Flags().BoolVar(&options.json, "json", false, "print JSON")
 	cmd.Flags().DurationVar(&options.wait, "wait", 2*time.Second, "wait this long for processes that are known to be there")
-	cmd.MarkFlagsMutuallyExclusive("tree", "json")
 	return cmd
 }
 
@@ -59,6 +59,9 @@ The processes answer NATS's protocol for services too: 'nats micro list'.`,
 var errNobodyRuns = errors.New("no process answers")
 
 func (o psOptions) run(ctx context.Context, to io.Writer) error {
+	if o.tree && o.json {
+		return invalid(errors.New("read flags: found --tree and --json, expected one or the other"))
+	}
 	p, err := o.where.connect(ctx)
 	if err != nil {
 		return err
@@ -99,7 +102,7 @@ func jsonProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Proce
 }
 
 func showProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, now time.Time) error {
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	table := newTable(to)
 	say(table, "PROCESS\tHOST\tPART\tSTATE\tUP\tINCARNATION\tRESTARTS\tJOBS\tLAST FAILURE\n")
 	for _, answer := range answers {
 		for _, line := range lines(answer.Children, "", flatly) {
@@ -111,11 +114,11 @@ func showProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Proce
 	for _, process := range silent {
 		say(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", process.Name, process.Host)
 	}
-	return flush(table)
+	return table.flush()
 }
 
 func treeProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, now time.Time) error {
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	table := newTable(to)
 	for _, answer := range answers {
 		p := answer.Process
 		say(table, "%s  pid %d on %s, version %s, up %s\n", p.Name, p.PID, p.Host, p.Version, age(now, p.Started))
@@ -123,18 +126,39 @@ func treeProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Proce
 			c := line.child
 			say(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.name, c.State, age(now, c.Since), c.Strategy+jobs(c.Jobs), again(c), failure(c.LastFailure, now))
 		}
-		if err := flush(table); err != nil {
+		if err := table.flush(); err != nil {
 			return err
 		}
 	}
 	for _, p := range silent {
 		say(table, "%s  pid %d on %s: silent, it holds a lease and does not answer\n", p.Name, p.PID, p.Host)
 	}
-	return flush(table)
+	return table.flush()
 }
 
-func flush(table *tabwriter.Writer) error {
-	if err := table.Flush(); err != nil {
+// psTable aligns columns, and leaves no blanks at the end of a line.
+type psTable struct {
+	*tabwriter.Writer
+
+	aligned *bytes.Buffer
+	to      io.Writer
+}
+
+func newTable(to io.Writer) *psTable {
+	var aligned bytes.Buffer
+	return &psTable{Writer: tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0), aligned: &aligned, to: to}
+}
+
+// flush prints what was written so far. What follows has columns of its own.
+func (t *psTable) flush() error {
+	err := t.Flush()
+	for text := range strings.Lines(t.aligned.String()) {
+		if err == nil {
+			_, err = fmt.Fprintln(t.to, strings.TrimRight(text, " \n"))
+		}
+	}
+	t.aligned.Reset()
+	if err != nil {
 		return fmt.Errorf("print processes: %w", err)
 	}
 	return nil

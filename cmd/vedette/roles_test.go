@@ -101,8 +101,10 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 		pipeline.RoleEvaluator:   {workers.StageEvaluate, workers.StageNotify},
 		pipeline.RoleMailWorker:  {workers.StageMail},
 	} {
+		p := joinAs(t, names, address, role)
+		background(t, string(role), p.NewPresence("1.2.3", func() []job.ChildStatus { return nil }).Serve)
 		w, err := workers.New(workers.Config{
-			Pipeline: joinAs(t, names, address, role), Stages: stages, Prober: down, Grace: time.Second, Logger: refusals(t, string(role)),
+			Pipeline: p, Stages: stages, Prober: down, Grace: time.Second, Logger: refusals(t, string(role)),
 			NewMailer: func(workers.SentLedger) (workers.Mailer, error) { return bag, nil },
 		})
 		if err != nil {
@@ -110,9 +112,9 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 		}
 		background(t, string(role), w.Serve)
 	}
-	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{
-		Pipeline: joinAs(t, names, address, pipeline.RoleScheduler), Logger: refusals(t, "scheduler"),
-	})
+	p := joinAs(t, names, address, pipeline.RoleScheduler)
+	background(t, "scheduler", p.NewPresence("1.2.3", func() []job.ChildStatus { return nil }).Serve)
+	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{Pipeline: p, Logger: refusals(t, "scheduler")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,12 +186,16 @@ func viewerSees(t *testing.T, p *pipeline.Pipeline) {
 			t.Errorf("viewer: got %d keys of %s, %v, want some", len(entries), name, err)
 		}
 	}
+	answers, silent, err := p.Ask(within(t), patience/4)
+	if err != nil || len(answers) != 5 || len(silent) != 0 {
+		t.Errorf("viewer: got %v, silent %v, %v, want all five processes", answers, silent, err)
+	}
 	ctx, seen := context.WithCancel(within(t))
 	if err := p.Follow(ctx, pipeline.Result, time.Minute, func(pipeline.Delivery) { seen() }); err != nil {
 		t.Errorf("viewer: %v", err)
 	}
 	var letters []pipeline.DeadLetter
-	err := p.DeadLetters(within(t), pipeline.DeadFilter{}, func(l pipeline.DeadLetter) bool {
+	err = p.DeadLetters(within(t), pipeline.DeadFilter{}, func(l pipeline.DeadLetter) bool {
 		letters = append(letters, l)
 		return true
 	})
@@ -220,6 +226,8 @@ func universe() map[string][]pipeline.Role {
 		"vedette.dead.X.y.1":           {scheduler, check, evaluator, mail},
 		"vedette.notice.stuck_job":     {scheduler, check, evaluator, mail},
 		"vedette.reply.x.y":            {check, mail},
+		"vedette.ps":                   {viewer},
+		"vedette.status.x.y":           {scheduler, check, evaluator, mail},
 		// keys
 		"$KV.VEDETTE_MONITOR.monitor.x": {},
 		"$KV.VEDETTE_STATE.x":           {evaluator},
@@ -227,6 +235,7 @@ func universe() map[string][]pipeline.Role {
 		"$KV.VEDETTE_OUTCOME.check.x":   {check},
 		"$KV.VEDETTE_OUTCOME.mail.x":    {mail},
 		"$KV.VEDETTE_CURSOR.0":          {scheduler},
+		"$KV.VEDETTE_WORKER.x":          {scheduler, check, evaluator, mail},
 		"$KV.VEDETTE_DIGEST.operators":  {},
 		// taking other people's jobs, and looking at them
 		next + "VEDETTE_CHECK.check-default":                            {check},
@@ -260,7 +269,7 @@ func universe() map[string][]pipeline.Role {
 func foreign() []string {
 	return []string{
 		"other.subject", "$JS.API.STREAM.DELETE.OTHER", "$JS.API.STREAM.CREATE.OTHER", "$KV.OTHER.key",
-		"$JS.API.CONSUMER.CREATE.OTHER.x", "$JS.ACK.OTHER.x.1.1.1.1.1", "_INBOX.vedette-operator2.x", "$SYS.REQ.SERVER.PING",
+		"$JS.API.CONSUMER.CREATE.OTHER.x", "$JS.ACK.OTHER.x.1.1.1.1.1", "_INBOX.vedette-operator2.x", "$SYS.REQ.SERVER.PING", "$SRV.PING.other",
 	}
 }
 
@@ -278,7 +287,7 @@ func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
 				t.Errorf("%s: may publish %s, want a refusal", role, subject)
 			}
 		}
-		for _, subject := range []string{">", "_INBOX.>", "$JS.EVENT.>", "vedette.reply.>", "vedette.mail.>", "$KV.>"} {
+		for _, subject := range []string{">", "_INBOX.>", "$JS.EVENT.>", "vedette.reply.>", "vedette.mail.>", "vedette.status.>", "$KV.>", "$SRV.>"} {
 			if role == pipeline.RoleOperator && strings.HasPrefix(subject, "vedette.") {
 				continue
 			}

@@ -17,6 +17,7 @@ import (
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
+	"vedette/workers/check"
 	"vedette/workers/statuspage"
 )
 
@@ -25,6 +26,7 @@ type runOptions struct {
 	data, http, listen  string
 	nats                string // a server of its own; empty means the one inside
 	replicas            int
+	probes              map[string]check.Probe // in place of the real ones, for injected faults
 	logFormat, logLevel string
 }
 

@@ -240,6 +240,15 @@ func TestProcessOutlivesItsServerAndStopsCleanlyWithoutIt(t *testing.T) {
 	second.ready()
 	x.setIll(true)
 	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	parts, _ := second.vedette("ps", "--nats", url)
+	for line := range strings.Lines(parts) {
+		if strings.HasSuffix(strings.Fields(line)[0], fmt.Sprint("-", second.cmd.Process.Pid)) && strings.Fields(line)[5] != "1" {
+			t.Errorf("got %q, want no part restarted while the server was away", line)
+		}
+	}
+	if !strings.Contains(parts, fmt.Sprint("-", second.cmd.Process.Pid)) {
+		t.Errorf("got %s, want the second process in it", parts)
+	}
 
 	first.kill()
 	eventually(t, "a process that tells of its lost server again", unready)

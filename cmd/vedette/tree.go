@@ -33,33 +33,37 @@ import (
 // a part that does not stop. Nothing here outlives the connection: it is closed
 // after the tree, and the server after the connection.
 //
-// A part that fails more than ten times in a minute ends the process, with an
+// A part that fails more than five times in a minute ends the process, with an
 // exit code of its own: whoever started it may start it again. The workers do
 // not come to that, since their branches are parked instead.
 func (r *instanceRun) serve(ctx context.Context) error {
-	work, scheduler, err := r.work()
-	if err != nil {
-		return err
-	}
-	tree, err := r.tree(ctx, work, scheduler)
+	tree, err := r.tree(ctx)
 	if err != nil {
 		return err
 	}
 	if err := r.greet(); err != nil {
 		return err
 	}
+	return r.serveTree(ctx, tree)
+}
+
+func (r *instanceRun) serveTree(ctx context.Context, tree *supervise.Supervisor) error {
 	if err := tree.Serve(ctx); err != nil {
 		r.log.ErrorContext(ctx, "the process ends", "reason", err)
 		return r.gaveUp(ctx, err)
 	}
-	_, err = fmt.Fprintln(r.stdout, "vedette stopped cleanly")
+	_, err := fmt.Fprintln(r.stdout, "vedette stopped cleanly")
 	return err
 }
 
 // rootRestarts is how many failures of its parts in a minute end the process.
-const rootRestarts = 10
+const rootRestarts = 5
 
-func (r *instanceRun) tree(ctx context.Context, work *workers.Workers, scheduler *producer.Scheduler) (*supervise.Supervisor, error) {
+func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
+	work, scheduler, err := r.work()
+	if err != nil {
+		return nil, err
+	}
 	page, err := statuspage.New(statuspage.Config{
 		Listen: r.options.http, Board: r.board, Logger: r.log,
 		Ready:  func() []statuspage.Condition { return r.conditions(ctx, work, scheduler) },
@@ -73,7 +77,7 @@ func (r *instanceRun) tree(ctx context.Context, work *workers.Workers, scheduler
 		return nil, err
 	}
 	var tree *supervise.Supervisor
-	presence := r.pipeline.NewPresence(version(), func() []job.ChildStatus { return work.Status(tree.Children()) })
+	presence := r.pipeline.NewPresence(version(), func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) })
 	excused := func(name string, serve func(context.Context) error) supervise.Child {
 		return supervise.Child{Name: name, Service: r.pipeline.Excuse(supervise.ServiceFunc(serve))}
 	}
@@ -121,7 +125,7 @@ func (r *instanceRun) gaveUp(ctx context.Context, err error) error {
 
 // work makes what does the work: the workers and the scheduler.
 func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
-	checker, err := check.New(check.Config{Logger: r.log})
+	checker, err := check.New(check.Config{Logger: r.log, Probes: r.options.probes})
 	if err != nil {
 		return nil, nil, err
 	}

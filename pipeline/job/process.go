@@ -3,7 +3,7 @@ package job
 import "time"
 
 // Process is a process of the installation, as its lease in the bucket WORKER
-// tells. It renews the lease every ten seconds; when it stops as it should, it
+// tells. It renews the lease every five seconds; when it stops as it should, it
 // takes it away.
 type Process struct {
 	V int `json:"v"`

@@ -2,8 +2,8 @@ package supervise_test
 
 import (
 	"context"
-	"fmt"
 	"runtime"
+	"strconv"
 	"testing"
 
 	"vedette/pipeline/supervise"
@@ -19,7 +19,7 @@ func waits(ctx context.Context) error {
 func crowd(b *testing.B, sup *supervise.Supervisor, n int) {
 	b.Helper()
 	for i := range n {
-		if err := sup.Add(supervise.Child{Name: fmt.Sprint(i), Service: supervise.ServiceFunc(waits)}); err != nil {
+		if err := sup.Add(supervise.Child{Name: strconv.Itoa(i), Service: supervise.ServiceFunc(waits)}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -137,6 +137,11 @@ func (c *child) status() ChildStatus {
 	}
 }
 
+// record remembers a failure.
+func (c *child) record(class Class, err error, stack string) {
+	c.lastClass, c.lastError, c.lastStack, c.lastFailed = class, err.Error(), stack, time.Now()
+}
+
 // inherit takes over what was counted when its supervisor served before.
 func (c *child) inherit(before *child) {
 	c.incarnation, c.restarts = before.incarnation, before.restarts

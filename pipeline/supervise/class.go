@@ -79,8 +79,8 @@ func (e *BreachError) Error() string {
 func (e *BreachError) Unwrap() error { return e.Err }
 
 // StartError is returned by [Supervisor.Serve] and [Supervisor.Start] when a
-// child did not become ready at the first start, so that the supervisor never
-// was. What had been started is stopped.
+// child failed before it was ready at the first start, so that the supervisor
+// never was, under [BreachEscalate]. What had been started is stopped.
 type StartError struct {
 	Supervisor, Child string
 	Class             Class

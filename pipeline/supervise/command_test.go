@@ -35,7 +35,8 @@ func TestCommandsAreAnsweredAtOnceWhateverTheChildrenDo(t *testing.T) {
 	for _, about := range []string{"starting", "stopping", "stuck", "waiting", "fine"} {
 		for _, strategy := range []supervise.Strategy{supervise.OneForOne, supervise.RestForOne, supervise.OneForAll} {
 			t.Run(fmt.Sprint(strategy, " about ", about), func(t *testing.T) {
-				bubble(t, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
 					testCommandsAbout(t, about, strategy)
 				})
 			})
@@ -44,6 +45,7 @@ func TestCommandsAreAnsweredAtOnceWhateverTheChildrenDo(t *testing.T) {
 }
 
 func testCommandsAbout(t *testing.T, about string, strategy supervise.Strategy) {
+	t.Helper()
 	s := newStage()
 	b := newStubborn()
 	defer b.release()
@@ -79,7 +81,8 @@ func TestChildMayAskItsOwnSupervisorForAnything(t *testing.T) {
 	t.Parallel()
 	for i, command := range commands(nil, nil, "") {
 		t.Run(command.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				sup := serve(t, supervise.Spec{Strategy: supervise.OneForAll, Children: s.children("a", "b")})
 				s.act("b", func() error {
@@ -96,7 +99,8 @@ func TestChildMayAskItsOwnSupervisorForAnything(t *testing.T) {
 }
 
 func TestChildMayStopItsOwnSupervisor(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var sup *supervise.Supervisor
 		stopping := s.child("b")
@@ -122,7 +126,8 @@ func TestChildMayStopItsOwnSupervisor(t *testing.T) {
 }
 
 func TestDisabledChildStaysDown(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Strategy: supervise.OneForAll, Intensity: supervise.Restarts(1), Window: time.Hour, Children: s.children("a", "b", "c")})
 		if err != nil {
@@ -152,7 +157,8 @@ func TestDisabledChildStaysDown(t *testing.T) {
 }
 
 func TestStopDuringAGroupRestartIsNotForgotten(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Strategy: supervise.OneForAll, Children: []supervise.Child{
 			s.child("a"), s.child("b"), s.child("c", slow(time.Second, time.Minute)),
@@ -172,7 +178,8 @@ func TestRestartByHandTakesTheGroupAndDoesNotCount(t *testing.T) {
 		supervise.OneForOne: "-b +b", supervise.RestForOne: "-c -b +b +c", supervise.OneForAll: "-c -b -a +a +b +c",
 	} {
 		t.Run(strategy.String(), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				sup := serve(t, supervise.Spec{Strategy: strategy, Intensity: supervise.Restarts(0), Children: s.children("a", "b", "c")})
 				s.told()
@@ -188,7 +195,8 @@ func TestRestartByHandTakesTheGroupAndDoesNotCount(t *testing.T) {
 }
 
 func TestRestartDuringAGroupRestartLeavesTheGroupWhole(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Strategy: supervise.RestForOne, Children: []supervise.Child{
 			s.child("a"), s.child("b"), s.child("c"), s.child("d", slow(time.Second, time.Minute)),
@@ -206,7 +214,8 @@ func TestRestartEndsABackOffOnce(t *testing.T) {
 	t.Parallel()
 	for _, strategy := range []supervise.Strategy{supervise.OneForOne, supervise.RestForOne, supervise.OneForAll} {
 		t.Run(strategy.String(), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				sup := serve(t, supervise.Spec{Strategy: strategy, Children: []supervise.Child{s.child("a", fixed(time.Minute))}})
 				s.told()
@@ -227,7 +236,8 @@ func TestRestartEndsABackOffOnce(t *testing.T) {
 }
 
 func TestAddAndRemove(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Strategy: supervise.RestForOne, Children: []supervise.Child{s.child("a", fixed(time.Second))}})
 		wantNil(t, sup.Add(s.child("b")))
@@ -252,7 +262,8 @@ func TestAddAndRemove(t *testing.T) {
 }
 
 func TestDynamicChildrenAreStoppedAndForgotten(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Strategy: supervise.Dynamic})
 		for _, name := range []string{"a", "b", "c"} {
@@ -273,7 +284,8 @@ func TestDynamicChildrenAreStoppedAndForgotten(t *testing.T) {
 }
 
 func TestCommandsToASupervisorThatDoesNotServe(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Children: s.children("a")})
 		wantIs(t, sup.Restart("x"), supervise.ErrNotFound)
@@ -287,7 +299,8 @@ func TestCommandsToASupervisorThatDoesNotServe(t *testing.T) {
 }
 
 func TestStartAndStop(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup, err := supervise.New(supervise.Spec{Name: "test", Children: s.children("a", "b")})
 		wantNil(t, err)
@@ -304,7 +317,8 @@ func TestStartAndStop(t *testing.T) {
 }
 
 func TestStartThatFailsOrTakesTooLong(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		lame := s.child("b", func(c *supervise.Child) {
 			c.StartTimeout = time.Hour
@@ -320,7 +334,8 @@ func TestStartThatFailsOrTakesTooLong(t *testing.T) {
 }
 
 func TestStopThatNobodyWaitsForGoesOn(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup, err := supervise.New(supervise.Spec{Name: "test", Children: []supervise.Child{s.child("a", slow(time.Second, time.Minute))}})
 		wantNil(t, err)

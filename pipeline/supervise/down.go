@@ -9,7 +9,8 @@ import (
 func (r *run) ask(c *child, then intent) {
 	r.become(c, Stopping)
 	c.then = then
-	if c.Shutdown != NoLimit && !(r.ending && r.s.spec.Strategy == Dynamic) { // there one deadline holds for all
+	together := r.ending && r.s.spec.Strategy == Dynamic // then one deadline holds for all
+	if c.Shutdown != NoLimit && !together {
 		l := c.life
 		turn := c.turn
 		c.timer = time.AfterFunc(c.Shutdown, func() { r.s.overdue(r, l, turn) })
@@ -34,12 +35,12 @@ func (r *run) leave(c *child, stack string) {
 	r.s.left[c.Name] = append(r.s.left[c.Name], c.life)
 	r.become(c, Stuck)
 	err := fmt.Errorf("service ignores the end of its context for %s", c.Shutdown)
-	r.record(c, ClassStuck, err, stack)
+	c.record(ClassStuck, err, stack)
 	r.tell(Event{Kind: EventStuck, Class: ClassStuck, Err: err, Stack: stack}, c)
 	switch {
 	case r.ending:
 		r.stuck = append(r.stuck, c.Name)
-		r.fallen(c)
+		r.fallen()
 	case c.then == thenRemove, c.OnStuck == StuckReplace:
 		r.stopped(c, nil)
 	case c.OnStuck == StuckEscalate:
@@ -51,7 +52,7 @@ func (r *run) leave(c *child, stack string) {
 		r.stuck = append(r.stuck, c.Name)
 		r.end(&StartError{Supervisor: r.s.spec.Name, Child: c.Name, Class: ClassStuck, Err: err})
 	default:
-		r.fallen(c)
+		r.fallen()
 	}
 }
 
@@ -74,7 +75,7 @@ func (r *run) stopped(c *child, err error) {
 		r.forget(c)
 	case thenIdle:
 	}
-	r.fallen(c)
+	r.fallen()
 }
 
 // fell has a child and all after it stop, in reverse. Those that had stopped
@@ -127,7 +128,7 @@ func (r *run) lay(c *child) {
 }
 
 // fallen goes on with whatever waited for a child to stop.
-func (r *run) fallen(c *child) {
+func (r *run) fallen() {
 	switch {
 	case r.ending && r.s.spec.Strategy == Dynamic:
 		if r.busy == 0 {

@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -66,30 +65,8 @@ func (e Event) level() slog.Level {
 	}
 }
 
-// text is an event in words.
-func (e Event) text() string {
-	switch e.Kind {
-	case EventStuck:
-		return "child does not return"
-	case EventReturned:
-		return "child that was stuck returned"
-	case EventParked:
-		return "child failed too often and is parked"
-	case EventGivenUp:
-		return "child failed too often and is given up"
-	case EventBreach:
-		return "child failed too often; the supervisor ends"
-	case EventLost:
-		return "events were lost"
-	case EventStarted, EventReady, EventEnded, EventFailed, EventWaiting, EventStopped:
-		return "child " + string(e.Kind)
-	default:
-		return "child " + string(e.Kind)
-	}
-}
-
 func (e Event) attributes() []any {
-	attributes := []any{"supervisor", e.Supervisor, "child", e.Child, "incarnation", e.Incarnation}
+	attributes := []any{"event", e.Kind, "supervisor", e.Supervisor, "child", e.Child, "incarnation", e.Incarnation}
 	if e.Class != "" {
 		attributes = append(attributes, "class", e.Class)
 	}
@@ -121,6 +98,7 @@ const (
 type bulletin struct {
 	log  *slog.Logger
 	hook func(Event)
+	deaf bool // there is neither
 
 	mu      sync.Mutex
 	queue   []Event
@@ -131,7 +109,7 @@ type bulletin struct {
 
 // put adds an event. It never blocks.
 func (b *bulletin) put(e Event) {
-	if b.hook == nil && !b.log.Enabled(context.Background(), e.level()) {
+	if b.deaf {
 		return
 	}
 	b.mu.Lock()
@@ -157,16 +135,15 @@ func (b *bulletin) tell() {
 		b.mu.Lock()
 		batch := b.queue
 		b.queue = nil
+		if len(batch) == 0 && b.lost > 0 {
+			batch = []Event{{Kind: EventLost, At: time.Now(), Lost: b.lost}}
+			b.lost = 0
+		}
 		if len(batch) == 0 {
-			if b.lost > 0 {
-				batch = []Event{{Kind: EventLost, At: time.Now(), Lost: b.lost}}
-				b.lost = 0
-			} else {
-				b.telling = false
-				close(b.idle)
-				b.mu.Unlock()
-				return
-			}
+			b.telling = false
+			close(b.idle)
+			b.mu.Unlock()
+			return
 		}
 		b.mu.Unlock()
 		for _, e := range batch {
@@ -177,9 +154,13 @@ func (b *bulletin) tell() {
 
 // tellOne tells one event. Whatever the hook does, the next event is told.
 func (b *bulletin) tellOne(e Event) {
-	ctx := context.Background()
-	if b.log.Enabled(ctx, e.level()) {
-		b.log.Log(ctx, e.level(), e.text(), e.attributes()...)
+	switch e.level() {
+	case slog.LevelError:
+		b.log.Error("supervision", e.attributes()...)
+	case slog.LevelWarn:
+		b.log.Warn("supervision", e.attributes()...)
+	default:
+		b.log.Debug("supervision", e.attributes()...)
 	}
 	if b.hook == nil {
 		return
@@ -198,7 +179,7 @@ func (b *bulletin) tellOne(e Event) {
 		returned = true
 	}()
 	if err := <-done; err != nil {
-		b.log.ErrorContext(ctx, "hook of supervisor failed", "supervisor", e.Supervisor, "event", e.Kind, "error", err)
+		b.log.Error("hook of supervisor failed", "supervisor", e.Supervisor, "event", e.Kind, "error", err)
 	}
 }
 

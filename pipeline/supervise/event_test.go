@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,8 @@ func (l *eventLog) trace() string {
 }
 
 func TestEventsTellEverythingInOrder(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var events eventLog
 		var log bytes.Buffer
@@ -92,7 +94,8 @@ func TestHookThatPanicsOrExitsIsContained(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(){"panic": func() { panic("hook") }, "goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				var log bytes.Buffer
 				told := 0
@@ -116,7 +119,8 @@ func TestHookThatPanicsOrExitsIsContained(t *testing.T) {
 }
 
 func TestHookThatHangsHoldsUpNothingAndLosesTheRestAloud(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		release := make(chan struct{})
 		var events eventLog
@@ -128,7 +132,7 @@ func TestHookThatHangsHoldsUpNothingAndLosesTheRestAloud(t *testing.T) {
 			},
 		})
 		for i := range 3000 { // two events each
-			wantNil(t, sup.Add(s.child(fmt.Sprint(i))))
+			wantNil(t, sup.Add(s.child(strconv.Itoa(i))))
 		}
 		if got := strings.Count(s.told(), "+"); got != 3000 {
 			t.Errorf("got %d children started, want 3000", got)

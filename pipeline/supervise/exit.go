@@ -57,7 +57,7 @@ func (s *Supervisor) returned(l *life, err error) {
 // say against it.
 func (r *run) tellStopped(c *child, class Class, err error) {
 	if class != ClassNormal {
-		r.record(c, class, err, stackIn(err))
+		c.record(class, err, stackIn(err))
 		r.tell(Event{Kind: EventFailed, Class: class, Err: err, Stack: stackIn(err)}, c)
 	}
 	for _, name := range leftBehind(err) {
@@ -72,10 +72,6 @@ func stackIn(err error) string {
 		return string(panicked.Stack[:min(len(panicked.Stack), maxStack)])
 	}
 	return ""
-}
-
-func (r *run) record(c *child, class Class, err error, stack string) {
-	c.lastClass, c.lastError, c.lastStack, c.lastFailed = class, err.Error(), stack, time.Now()
 }
 
 // exited takes in that a child ended by itself.
@@ -95,9 +91,9 @@ func (r *run) exited(c *child, class Class, err error) {
 
 // broken takes in a failure.
 func (r *run) broken(c *child, class Class, err error) {
-	r.record(c, class, err, stackIn(err))
+	c.record(class, err, stackIn(err))
 	r.tell(Event{Kind: EventFailed, Class: class, Err: err, Stack: stackIn(err)}, c)
-	if c.Restart == Temporary && (c.begun || !r.first) {
+	if c.Restart == Temporary && (c.begun || !r.first || r.s.spec.OnBreach != BreachEscalate) {
 		r.done(c)
 		return
 	}
@@ -140,7 +136,7 @@ func (r *run) failed(c *child, class Class, err error) {
 		c.restarts++
 		r.wait(c, Waiting, Event{Kind: EventWaiting, Wait: max(0, r.curve(c).NextBackOff())})
 		return
-	case r.first && !c.begun:
+	case r.first && !c.begun && r.s.spec.OnBreach == BreachEscalate:
 		r.end(&StartError{Supervisor: r.s.spec.Name, Child: c.Name, Class: class, Err: err})
 		return
 	}

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"vedette/pipeline/supervise"
@@ -37,7 +39,9 @@ type actor struct {
 	runs    bool
 }
 
-func (m *model) note(format string, args ...any) { *m.trace = append(*m.trace, fmt.Sprintf(format, args...)) }
+func (m *model) note(format string, args ...any) {
+	*m.trace = append(*m.trace, fmt.Sprintf(format, args...))
+}
 
 func (m *model) start(a *actor) {
 	a.runs = true
@@ -262,14 +266,17 @@ func (w *world) step(t *testing.T) string {
 }
 
 func TestRandomTreesDoWhatTheModelDoes(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(2000) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			bubble(t, func(t *testing.T) { playRandomly(t, seed) })
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { playRandomly(t, seed) })
 		})
 	}
 }
 
 func playRandomly(t *testing.T, seed uint64) {
+	t.Helper()
 	w := &world{stage: newStage(), random: rand.New(rand.NewPCG(seed, 1)), real: map[*model]*supervise.Supervisor{}}
 	w.plant(t, nil, 3)
 	root := w.models[0]

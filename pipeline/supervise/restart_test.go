@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -37,7 +38,8 @@ func TestRestartTypes(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", kind(c.restart))}})
 				s.told()
@@ -80,7 +82,8 @@ func TestClassesOfFailures(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				var events eventLog
 				sup := serve(t, supervise.Spec{Events: events.put, Children: s.children("a", "b")})
@@ -112,7 +115,8 @@ func TestFailuresWhileStoppingAreTold(t *testing.T) {
 		supervise.ClassGoexit: runtime.Goexit,
 	} {
 		t.Run(string(class), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				var events eventLog
 				s := newStage()
 				child := supervise.Child{Name: "a", Service: supervise.ServiceFunc(func(ctx context.Context) error {
@@ -135,7 +139,8 @@ func TestFailuresWhileStoppingAreTold(t *testing.T) {
 }
 
 func TestStartThatTakesTooLongIsATimeout(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var events eventLog
 		lame := false
@@ -170,7 +175,8 @@ func TestStartThatTakesTooLongIsATimeout(t *testing.T) {
 }
 
 func TestFirstStartThatTakesTooLongFailsTheSupervisor(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		lame := s.child("b")
 		lame.Service = supervise.ServiceFunc(func(ctx context.Context) error {
@@ -187,7 +193,8 @@ func TestFirstStartThatTakesTooLongFailsTheSupervisor(t *testing.T) {
 }
 
 func TestChildrenWaitForTheOneBefore(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		first := s.child("a")
 		service := first.Service
@@ -213,7 +220,8 @@ func fixed(d time.Duration) func(*supervise.Child) {
 }
 
 func TestBackOffGrowsUntilTheChildWasReadyForAWhile(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		doubling := func(c *supervise.Child) {
 			c.Backoff = func() backoff.BackOff {
@@ -233,7 +241,7 @@ func TestBackOffGrowsUntilTheChildWasReadyForAWhile(t *testing.T) {
 			s.act("a", boom)
 			time.Sleep(step.wait - 1)
 			want(t, fmt.Sprint(step, " before"), s.told(), "")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			want(t, fmt.Sprint(step, " after"), s.told(), "+a")
 		}
 		sup.stopFine()
@@ -241,7 +249,8 @@ func TestBackOffGrowsUntilTheChildWasReadyForAWhile(t *testing.T) {
 }
 
 func TestChildInBackOffDelaysNobody(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", fixed(time.Hour)), s.child("b", fixed(time.Second))}})
 		s.told()
@@ -258,7 +267,8 @@ func TestChildInBackOffDelaysNobody(t *testing.T) {
 }
 
 func TestWhatIsNobodysFailureDoesNotCount(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var away atomic.Bool
 		away.Store(true)
@@ -290,7 +300,8 @@ func TestWhatIsNobodysFailureDoesNotCount(t *testing.T) {
 }
 
 func TestBackOffThatEndsIsABreach(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		stops := func(c *supervise.Child) { c.Backoff = func() backoff.BackOff { return &backoff.StopBackOff{} } }
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", stops)}})
@@ -303,7 +314,8 @@ func TestGroupStopsAtOnceAndStartsAfterTheBackOff(t *testing.T) {
 	t.Parallel()
 	for strategy, down := range map[supervise.Strategy]string{supervise.RestForOne: "-c", supervise.OneForAll: "-c -a"} {
 		t.Run(strategy.String(), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				sup := serve(t, supervise.Spec{Strategy: strategy, Children: []supervise.Child{s.child("a"), s.child("b", fixed(time.Minute)), s.child("c")}})
 				s.told()
@@ -322,7 +334,8 @@ func TestGroupStopsAtOnceAndStartsAfterTheBackOff(t *testing.T) {
 }
 
 func TestSecondFailureDuringAGroupRestart(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{
 			Strategy: supervise.RestForOne, Intensity: supervise.Restarts(2), Window: time.Hour,
@@ -342,7 +355,8 @@ func TestSecondFailureDuringAGroupRestart(t *testing.T) {
 }
 
 func TestMemberThatFailsWhileItsGroupStopsDoesNotCount(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var events eventLog
 		sup := serve(t, supervise.Spec{
@@ -362,7 +376,8 @@ func TestMemberThatFailsWhileItsGroupStopsDoesNotCount(t *testing.T) {
 }
 
 func TestParkedChildEndsNothing(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var events eventLog
 		sup := serve(t, supervise.Spec{
@@ -396,7 +411,8 @@ func TestParkedChildEndsNothing(t *testing.T) {
 }
 
 func TestParkedChildThatFailsAgainIsParkedAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{
 			OnBreach: supervise.BreachPark, ParkFor: time.Hour, Intensity: supervise.Restarts(1), Window: time.Minute,
@@ -413,8 +429,26 @@ func TestParkedChildThatFailsAgainIsParkedAtOnce(t *testing.T) {
 	})
 }
 
+func TestParkingHoldsFromTheFirstStartOn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage()
+		bad := s.child("bad", fixed(time.Second))
+		bad.Service = supervise.ServiceFunc(func(context.Context) error { return errBoom })
+		sup := serve(t, supervise.Spec{
+			OnBreach: supervise.BreachPark, Intensity: supervise.Restarts(1), Children: []supervise.Child{s.child("a"), bad, s.child("c")},
+		})
+		want(t, "the others do not wait for it", s.told(), "+a +c")
+		time.Sleep(2 * time.Second)
+		sup.wantState("bad", supervise.Parked)
+		time.Sleep(time.Hour)
+		sup.stopFine()
+	})
+}
+
 func TestContextOfALifeEndsWithIt(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan struct{})
 		sup := serve(t, supervise.Spec{Intensity: supervise.Restarts(0), Children: []supervise.Child{{
 			Name: "a", Service: supervise.ServiceFunc(func(ctx context.Context) error {
@@ -428,7 +462,8 @@ func TestContextOfALifeEndsWithIt(t *testing.T) {
 }
 
 func TestFirstStartIsNotHeldUpByARestart(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		// slowly makes starts take the given times, one after the other.
 		slowly := func(times ...time.Duration) func(*supervise.Child) {
@@ -456,7 +491,8 @@ func TestFirstStartIsNotHeldUpByARestart(t *testing.T) {
 }
 
 func TestTemporaryChildThatDoesNotStartAtFirstFailsTheSupervisor(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		bad := s.child("b", kind(supervise.Temporary))
 		bad.Service = supervise.ServiceFunc(func(context.Context) error { return errBoom })
@@ -469,7 +505,8 @@ func TestTemporaryChildThatDoesNotStartAtFirstFailsTheSupervisor(t *testing.T) {
 }
 
 func TestEscalatedPanicIsAnErrorForTheParent(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Intensity: supervise.Restarts(0), Children: s.children("a")})
 		wantNil(t, err)
@@ -486,7 +523,8 @@ func TestEscalatedPanicIsAnErrorForTheParent(t *testing.T) {
 }
 
 func TestChildGivenUpStaysDownUntilSomebodyRestartsIt(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{
 			OnBreach: supervise.BreachStop, Strategy: supervise.RestForOne, Intensity: supervise.Restarts(0), Children: s.children("a", "b", "c"),
@@ -503,7 +541,8 @@ func TestChildGivenUpStaysDownUntilSomebodyRestartsIt(t *testing.T) {
 }
 
 func TestSupervisorServesAgainAndNeverTwiceAtOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Children: s.children("a")})
 		wantIs(t, sup.Serve(t.Context()), supervise.ErrServing)

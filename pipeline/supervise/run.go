@@ -81,10 +81,7 @@ func (r *run) advance() {
 
 // passes tells whether the children after c need not wait for it any longer.
 func (r *run) passes(c *child) bool {
-	if c.state.settled() || r.s.spec.Strategy.ordered() {
-		return c.state.settled()
-	}
-	return c.state == Stuck || c.state == GivenUp || c.state.down() && c.begun
+	return c.state.settled() || !r.s.spec.Strategy.ordered() && (c.state.down() || c.state == Stuck)
 }
 
 // rewind has the next way up begin no later than at a child.
@@ -177,8 +174,10 @@ func (r *run) startAgain(c *child) {
 	r.become(c, Idle)
 	switch {
 	case r.ending:
-	case r.s.spec.Strategy.ordered(), r.first && !c.begun:
+	case r.s.spec.Strategy.ordered():
 		r.rewind(c)
+		r.advance()
+	case r.cursor != nil && r.cursor.order <= c.order: // the first way up comes by
 		r.advance()
 	default:
 		r.start(c)

@@ -85,12 +85,12 @@ const (
 	// failure for the one above.
 	BreachEscalate OnBreach = iota
 	// BreachPark leaves the child down and tries it again every ParkFor: where
-	// one bad child must never end the tree. One that fails again before it was
-	// ready for the stable time is parked again at once. Each child has the
-	// intensity to itself.
+	// one bad child must never end the tree, not even at its first start. One
+	// that fails again before it was ready for the stable time is parked again at
+	// once. Each child has the intensity to itself.
 	BreachPark
 	// BreachStop leaves the child down until somebody calls
-	// [Supervisor.Restart]. Each child has the intensity to itself.
+	// [Supervisor.Restart]; else it is as BreachPark.
 	BreachStop
 )
 

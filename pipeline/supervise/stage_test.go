@@ -198,10 +198,3 @@ func wantIs(t *testing.T, err, target error) {
 
 // long is longer than any back-off.
 const long = 46 * time.Second
-
-// bubble runs a test in virtual time, beside others.
-func bubble(t *testing.T, f func(*testing.T)) {
-	t.Helper()
-	t.Parallel()
-	synctest.Test(t, f)
-}

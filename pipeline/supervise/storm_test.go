@@ -2,9 +2,9 @@ package supervise_test
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -80,7 +80,7 @@ func (s *storm) sleep(ctx context.Context, most int) {
 }
 
 func (s *storm) command(sup *supervise.Supervisor) {
-	name := fmt.Sprint(s.roll(8))
+	name := strconv.Itoa(s.roll(8))
 	switch s.roll(8) {
 	case 0:
 		_ = sup.Add(s.child(name)) // what is refused is refused; the storm goes on
@@ -102,13 +102,15 @@ func (s *storm) command(sup *supervise.Supervisor) {
 func TestStormLosesNoExitAndStartsNothingTwice(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(120) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			bubble(t, func(t *testing.T) { rage(t, seed) })
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { rage(t, seed) })
 		})
 	}
 }
 
 func rage(t *testing.T, seed uint64) {
+	t.Helper()
 	s := &storm{random: rand.New(rand.NewPCG(seed, 2)), began: time.Now(), lives: map[string]int{}}
 	spec := supervise.Spec{
 		Strategy: supervise.Strategy(seed % 4), OnBreach: supervise.OnBreach(seed / 4 % 3), ParkFor: 3 * time.Second,
@@ -116,7 +118,7 @@ func rage(t *testing.T, seed uint64) {
 	}
 	if spec.Strategy != supervise.Dynamic {
 		for i := range 4 {
-			spec.Children = append(spec.Children, s.child(fmt.Sprint(i)))
+			spec.Children = append(spec.Children, s.child(strconv.Itoa(i)))
 		}
 	}
 	inner := spec

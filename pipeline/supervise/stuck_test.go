@@ -60,7 +60,8 @@ func (b *stubborn) hang() {
 }
 
 func TestStuckChildIsReportedWithItsOwnStackAndHindersNoStop(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var events eventLog
 		b := newStubborn()
@@ -89,7 +90,8 @@ func TestStuckChildIsReportedWithItsOwnStackAndHindersNoStop(t *testing.T) {
 }
 
 func TestStuckRefusedChildIsNotStartedTwice(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var events eventLog
 		b := newStubborn()
@@ -118,7 +120,8 @@ func TestStuckRefusedChildIsNotStartedTwice(t *testing.T) {
 }
 
 func TestStuckReplacedChildIsFenced(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var events eventLog
 		b := newStubborn()
@@ -147,7 +150,8 @@ func TestStuckReplacedChildIsFenced(t *testing.T) {
 }
 
 func TestReadinessOfAFencedLifeIsNotTheNewOnes(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		release := make(chan struct{})
 		lives := 0
@@ -175,7 +179,8 @@ func TestReadinessOfAFencedLifeIsNotTheNewOnes(t *testing.T) {
 }
 
 func TestStuckChildEscalates(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		b := newStubborn()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a"), b.child(s, "b", supervise.StuckEscalate)}})
@@ -191,7 +196,8 @@ func TestStuckChildEscalates(t *testing.T) {
 }
 
 func TestStuckChildEndsTheProcess(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		b := newStubborn()
 		exited := make(chan error, 1)
@@ -207,7 +213,8 @@ func TestStuckChildEndsTheProcess(t *testing.T) {
 }
 
 func TestStuckAtItsStartIsNamedAsStuck(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		release := make(chan struct{})
 		child := s.child("a")
@@ -228,7 +235,8 @@ func TestStuckAtItsStartIsNamedAsStuck(t *testing.T) {
 }
 
 func TestStuckGrandchildIsNamedAtTheTopAndNotStartedTwice(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		b := newStubborn()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Children: []supervise.Child{b.child(s, "b", supervise.StuckRefuse), s.child("c")}})
@@ -256,7 +264,8 @@ func TestStuckGrandchildIsNamedAtTheTopAndNotStartedTwice(t *testing.T) {
 }
 
 func TestDynamicChildrenThatAreStuckShareOneDeadline(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		b := newStubborn()
 		sup := serve(t, supervise.Spec{Strategy: supervise.Dynamic, Shutdown: 3 * time.Second})
@@ -278,7 +287,8 @@ func TestDynamicChildrenThatAreStuckShareOneDeadline(t *testing.T) {
 }
 
 func TestStuckChildThatWasRemovedIsOnlyTold(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		var events eventLog
 		b := newStubborn()

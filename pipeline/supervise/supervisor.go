@@ -38,9 +38,10 @@ func New(spec Spec) (*Supervisor, error) {
 	if err := spec.validate(); err != nil {
 		return nil, err
 	}
+	deaf := spec.Logger == nil && spec.Events == nil
 	spec = spec.withDefaults()
 	s := &Supervisor{
-		spec: spec, events: &bulletin{log: spec.Logger, hook: spec.Events},
+		spec: spec, events: &bulletin{log: spec.Logger, hook: spec.Events, deaf: deaf},
 		children: list{byName: map[string]*child{}}, disabled: map[string]bool{}, left: map[string][]*life{},
 	}
 	s.fill()
@@ -72,7 +73,8 @@ var ErrServing = errors.New("already serving")
 
 // Serve starts the children in order and keeps them running until ctx ends;
 // then it stops them in reverse and returns nil. It calls [Ready] when all of
-// them are ready for the first time.
+// them are ready for the first time; children that do not stand on one another
+// may also be waiting by then for what is away, or parked.
 //
 // The error is a [StartError], a [BreachError], a [StuckError], or several of
 // them joined; [ErrShutdown] after an automatic shutdown; or [ErrServing].

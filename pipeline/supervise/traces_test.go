@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,7 +17,8 @@ import (
 // Where a test says something else than OTP did, it says why.
 
 func TestTraceOfStartAndStop(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Children: s.children("a", "b", "c")})
 		want(t, "start", s.told(), "+a +b +c")
@@ -33,7 +35,8 @@ func TestTraceOfACrash(t *testing.T) {
 		supervise.OneForAll:  "-c -a +a +b +c",
 	} {
 		t.Run(strategy.String(), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				sup := serve(t, supervise.Spec{Strategy: strategy, Children: s.children("a", "b", "c")})
 				s.told()
@@ -47,7 +50,8 @@ func TestTraceOfACrash(t *testing.T) {
 }
 
 func TestTraceOfABreach(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{
 			Intensity: supervise.Restarts(3), Window: time.Hour, Children: s.children("b", "a"),
@@ -70,7 +74,8 @@ func TestTraceOfABreach(t *testing.T) {
 }
 
 func TestTraceOfAGroupRestartThatCountsOnce(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{
 			Strategy: supervise.OneForAll, Intensity: supervise.Restarts(1), Window: time.Hour, Children: s.children("a", "b", "c", "d"),
@@ -84,7 +89,8 @@ func TestTraceOfAGroupRestartThatCountsOnce(t *testing.T) {
 }
 
 func TestTraceOfATransientChildsNormalEnd(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", kind(supervise.Transient))}})
 		s.act("a", fine)
@@ -97,7 +103,8 @@ func TestTraceOfATransientChildsNormalEnd(t *testing.T) {
 }
 
 func TestTraceOfATemporaryChildsCrash(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", kind(supervise.Temporary))}})
 		s.act("a", boom)
@@ -112,7 +119,8 @@ func TestTraceOfATemporaryChildsCrash(t *testing.T) {
 }
 
 func TestTraceOfATemporarySibling(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{
 			Strategy: supervise.OneForAll, Children: []supervise.Child{s.child("a"), s.child("t", kind(supervise.Temporary)), s.child("c")},
@@ -126,7 +134,8 @@ func TestTraceOfATemporarySibling(t *testing.T) {
 }
 
 func TestTraceOfAPermanentChildsNormalEnd(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Intensity: supervise.Restarts(1), Window: time.Hour, Children: s.children("a")})
 		s.told()
@@ -141,7 +150,8 @@ func TestTraceOfAPermanentChildsNormalEnd(t *testing.T) {
 }
 
 func TestTraceOfAChildThatIgnoresItsShutdown(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", slow(3*time.Second, 200*time.Millisecond))}})
 		began := time.Now()
@@ -157,7 +167,8 @@ func TestTraceOfAChildThatIgnoresItsShutdown(t *testing.T) {
 }
 
 func TestTraceOfRestartsThatFail(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		fails := false
 		child := s.child("a")
@@ -182,7 +193,8 @@ func TestTraceOfRestartsThatFail(t *testing.T) {
 }
 
 func TestTraceOfEscalation(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Intensity: supervise.Restarts(2), Window: time.Hour, Children: s.children("a")})
 		if err != nil {
@@ -205,7 +217,8 @@ func TestTraceOfEscalation(t *testing.T) {
 }
 
 func TestTraceOfAFirstStartThatFails(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		nope := s.child("c")
 		nope.Service = supervise.ServiceFunc(func(context.Context) error { return errBoom })
@@ -219,7 +232,8 @@ func TestTraceOfAFirstStartThatFails(t *testing.T) {
 }
 
 func TestTraceOfDynamicChildrenThatAreLost(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Intensity: supervise.Restarts(0), Children: s.children("a")})
 		if err != nil {
@@ -245,11 +259,12 @@ func TestTraceOfStoppingSideBySide(t *testing.T) {
 		supervise.OneForOne: 500 * time.Millisecond,
 	} {
 		t.Run(strategy.String(), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				sup := serve(t, supervise.Spec{Strategy: strategy})
 				for i := range 5 {
-					wantNil(t, sup.Add(s.child(fmt.Sprint(i), slow(100*time.Millisecond, time.Second))))
+					wantNil(t, sup.Add(s.child(strconv.Itoa(i), slow(100*time.Millisecond, time.Second))))
 				}
 				synctest.Wait()
 				began := time.Now()
@@ -263,7 +278,8 @@ func TestTraceOfStoppingSideBySide(t *testing.T) {
 }
 
 func TestDynamicChildrenOfTheSpecStartSideBySide(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sluggish := func(c *supervise.Child) {
 			service := c.Service
@@ -291,7 +307,8 @@ func TestDynamicChildrenOfTheSpecStartSideBySide(t *testing.T) {
 }
 
 func TestTraceOfSignificantChildren(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		job := s.child("job", kind(supervise.Transient), significant)
 		sup := serve(t, supervise.Spec{AutoShutdown: supervise.AnySignificant, Children: []supervise.Child{s.child("a"), job}})
@@ -312,7 +329,8 @@ func TestTraceOfSignificantChildren(t *testing.T) {
 }
 
 func TestAllSignificantChildrenHaveToEnd(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{AutoShutdown: supervise.AllSignificant, Children: []supervise.Child{
 			s.child("one", kind(supervise.Transient), significant), s.child("other", kind(supervise.Transient), significant), s.child("a"),
@@ -328,7 +346,8 @@ func TestAllSignificantChildrenHaveToEnd(t *testing.T) {
 }
 
 func TestTraceOfIntensityZero(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Intensity: supervise.Restarts(0), Children: s.children("a", "b")})
 		s.told()
@@ -348,7 +367,8 @@ func TestTraceOfTheSlidingWindow(t *testing.T) {
 		10*time.Second + 2*time.Nanosecond: true,
 	} {
 		t.Run(pause.String(), func(t *testing.T) {
-			bubble(t, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
 				s := newStage()
 				sup := serve(t, supervise.Spec{Intensity: supervise.Restarts(2), Window: 10 * time.Second, Children: s.children("a", "b", "c")})
 				s.act("a", boom)
@@ -365,7 +385,8 @@ func TestTraceOfTheSlidingWindow(t *testing.T) {
 }
 
 func TestTraceOfAChildStoppedByHand(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Strategy: supervise.RestForOne, Children: s.children("a", "b", "c")})
 		s.told()
@@ -379,7 +400,8 @@ func TestTraceOfAChildStoppedByHand(t *testing.T) {
 }
 
 func TestTraceOfATransientSiblingThatHadEnded(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{
 			Strategy: supervise.OneForAll, Children: []supervise.Child{s.child("a"), s.child("b", kind(supervise.Transient)), s.child("c")},
@@ -394,7 +416,8 @@ func TestTraceOfATransientSiblingThatHadEnded(t *testing.T) {
 }
 
 func TestTraceOfRemovingAChildThatRuns(t *testing.T) {
-	bubble(t, func(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
 		s := newStage()
 		sup := serve(t, supervise.Spec{Children: s.children("a")})
 		wantIs(t, sup.Remove("a"), supervise.ErrRunning)

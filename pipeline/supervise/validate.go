@@ -3,6 +3,7 @@ package supervise
 import (
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // problems gathers what is wrong, so that all of it is told at once.
@@ -35,7 +36,7 @@ func (s Spec) validate() error {
 	for i, c := range s.Children {
 		name := c.Name
 		if name == "" {
-			name = fmt.Sprint(i)
+			name = strconv.Itoa(i)
 		}
 		if seen[c.Name] {
 			found.add("child %s: found its name twice", name)

@@ -1,0 +1,46 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/broker"
+	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/supervise"
+)
+
+func isConflict(err error) bool { return errors.Is(err, pipeline.ErrConflict) }
+
+func TestServerThatIsAwayIsNobodysFailure(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b, err := broker.Start(broker.Config{Dir: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := pipelinetest.Connect(t, b, pipeline.Config{})
+	errBoom := errors.New("boom")
+	failing := p.Excuse(supervise.ServiceFunc(func(context.Context) error { return errBoom }))
+	if err := failing.Serve(t.Context()); !errors.Is(err, errBoom) || errors.Is(err, supervise.ErrUnavailable) || p.Away(time.Hour) {
+		t.Errorf("got %v with the server there, want the plain error", err)
+	}
+	if err := b.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a lost connection", func() bool { return p.Away(0) })
+	if err := failing.Serve(t.Context()); !errors.Is(err, errBoom) || !errors.Is(err, supervise.ErrUnavailable) {
+		t.Errorf("got %v with the server away, want it excused", err)
+	}
+	fine := p.Excuse(supervise.ServiceFunc(func(context.Context) error { return nil }))
+	if err := fine.Serve(t.Context()); err != nil {
+		t.Errorf("got %v for a normal end, want nil", err)
+	}
+	told, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := failing.Serve(told); errors.Is(err, supervise.ErrUnavailable) {
+		t.Errorf("got %v after it was told to stop, want the plain error", err)
+	}
+}
