@@ -43,6 +43,13 @@
 // A pool asks for exactly its free slots, but not for each at once: while the
 // server owes it some, up to an eighth of the limit waits for the next request.
 //
+// The leases of processes, in WORKER, do not expire by themselves: nobody would
+// notice. Each process watches the others' ([Processes]), tells the operators
+// of one that was not renewed in its time, and takes it away.
+//
+// A child of a supervisor that an operator stopped comes back with its group,
+// as in OTP; one that was disabled stays down: see package supervise.
+//
 // The letter of a state that could not be announced is replayed by writing the
 // present state again: the one in the letter is of the past.
 //

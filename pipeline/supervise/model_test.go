@@ -267,7 +267,7 @@ func (w *world) step(t *testing.T) string {
 
 func TestRandomTreesDoWhatTheModelDoes(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(2000) {
+	for seed := range uint64(600) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { playRandomly(t, seed) })

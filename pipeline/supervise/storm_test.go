@@ -101,7 +101,7 @@ func (s *storm) command(sup *supervise.Supervisor) {
 
 func TestStormLosesNoExitAndStartsNothingTwice(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(120) {
+	for seed := range uint64(60) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { rage(t, seed) })

@@ -92,13 +92,25 @@ func digestSubject(d job.Digest) string {
 	return "[VEDETTE] " + strings.Join(parts, ", ")
 }
 
-// kindWords names what a kind of notice tells of.
+// kindWords names what a kind of notice tells of, one of them or more.
 func kindWords(kind job.NoticeKind, n int) string {
-	words := strings.ReplaceAll(string(kind), "_", " ")
-	if n != 1 {
-		words += "s"
+	one := strings.ReplaceAll(string(kind), "_", " ")
+	more := one // that of a newer version, by whoever wrote it
+	switch kind {
+	case job.NoticeParked:
+		one, more = "part parked", "parts parked"
+	case job.NoticeProcessGone:
+		one, more = "process gone", "processes gone"
+	case job.NoticeGaveUp:
+		one, more = "process gave up", "processes gave up"
+	case job.NoticeDead, job.NoticeStuck, job.NoticeStranded, job.NoticePanic, job.NoticeStuckChild:
+		more = one + "s"
+	default:
 	}
-	return words
+	if n == 1 {
+		return one
+	}
+	return more
 }
 
 // digestText tells each notice in a paragraph of its own, and what a person can

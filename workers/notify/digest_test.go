@@ -87,10 +87,38 @@ func TestDigestMailIsAFunctionOfTheDigest(t *testing.T) {
 	if same := notify.DigestMail(d, "ops@example.org"); same.ID != m.ID {
 		t.Errorf("got ids %s and %s, want one for one address", m.ID, same.ID)
 	}
-	if m.Subject != "[VEDETTE] 2 dead letters, 1 stuck job" {
-		t.Errorf("got subject %q", m.Subject)
+	got := compareDigest(t, "operators", m, "[VEDETTE] 2 dead letters, 1 stuck job")
+	if strings.ContainsRune(got, '\x1b') {
+		t.Error("got an escape character in the mail")
 	}
-	path := filepath.Join("..", "..", "testdata", "mails", "operators.txt")
+}
+
+func TestDigestTellsWhatHappenedToProcesses(t *testing.T) {
+	t.Parallel()
+	var d job.Digest
+	for i, n := range []job.Notice{
+		job.PanicNotice("part mail of workers", "host-1", "service panicked: boom", []byte("goroutine 7 [running]:\nmain.boom(0x1)\n\t/src/boom.go:7"), began),
+		{Kind: job.NoticeParked, Summary: "part mail of workers failed so often that it is left alone for 1m0s: boom"},
+		{Kind: job.NoticeStuckChild, Summary: "part check of workers did not stop when it was told to", Detail: "goroutine 9 [chan receive]:"},
+		{Kind: job.NoticeProcessGone, Summary: "process host-2 has been silent since 2026-03-01T11:59:30Z", Detail: "pid 4711 on host, version 1.0.0, started 2026-03-01T08:00:00Z"},
+		{Kind: job.NoticeProcessGone, Summary: "process host-3 has been silent since 2026-03-01T11:59:31Z"},
+		{Kind: job.NoticeGaveUp, Summary: "process host-4 ends: supervisor vedette gave up"},
+		{Kind: "of_a_newer_version", Summary: "something new"},
+	} {
+		n.At, n.Source, n.ID = began, "host-1", fmt.Sprint("n", i)
+		d, _ = notify.Collect(d, n, began)
+	}
+	compareDigest(t, "processes", notify.DigestMail(d, "ops@example.org"),
+		"[VEDETTE] 1 panic, 1 part parked, 1 stuck part, 2 processes gone, 1 process gave up, 1 of a newer version")
+}
+
+// compareDigest compares a mail with its golden file, and returns it.
+func compareDigest(t *testing.T, name string, m job.Mail, subject string) string {
+	t.Helper()
+	if m.Subject != subject {
+		t.Errorf("got subject %q, want %q", m.Subject, subject)
+	}
+	path := filepath.Join("..", "..", "testdata", "mails", name+".txt")
 	got := "Subject: " + m.Subject + "\n\n" + m.Text
 	if *update {
 		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
@@ -104,9 +132,7 @@ func TestDigestMailIsAFunctionOfTheDigest(t *testing.T) {
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("mail differs from %s (-want +got):\n%s", path, diff)
 	}
-	if strings.ContainsRune(got, '\x1b') {
-		t.Error("got an escape character in the mail")
-	}
+	return got
 }
 
 func TestOneNoticeAloneTellsItselfInTheSubject(t *testing.T) {
