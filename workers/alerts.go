@@ -59,34 +59,45 @@ func (a *Alerts) Serve(ctx context.Context) error {
 			a.flush(ctx)
 			return nil
 		case notice := <-a.waiting:
-			a.send(ctx, notice)
+			if !a.send(ctx, notice) {
+				a.flush(ctx, notice)
+				return nil
+			}
 		}
 	}
 }
 
-func (a *Alerts) flush(ctx context.Context) {
+// flush sends what waits at the end, after the one that was under way.
+func (a *Alerts) flush(ctx context.Context, last ...job.Notice) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
 	defer cancel()
-	for limited.Err() == nil {
+	for {
+		for _, notice := range last {
+			if !a.send(limited, notice) {
+				return
+			}
+		}
 		select {
 		case notice := <-a.waiting:
-			a.send(limited, notice)
+			last = []job.Notice{notice}
 		default:
 			return
 		}
 	}
 }
 
-func (a *Alerts) send(ctx context.Context, notice job.Notice) {
+// send tries until the notice is stored, and reports false when ctx ended
+// before that.
+func (a *Alerts) send(ctx context.Context, notice job.Notice) bool {
 	for {
 		err := a.p.Notify(ctx, notice)
 		if err == nil {
-			return
+			return true
 		}
 		a.log.WarnContext(ctx, "tell operators", "alert", notice.Summary, "error", err)
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-time.After(alertPause):
 		}
 	}

@@ -2,13 +2,9 @@ package notify_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"vedette/pipeline/job"
 	"vedette/workers/notify"
@@ -118,20 +114,8 @@ func compareDigest(t *testing.T, name string, m job.Mail, subject string) string
 	if m.Subject != subject {
 		t.Errorf("got subject %q, want %q", m.Subject, subject)
 	}
-	path := filepath.Join("..", "..", "testdata", "mails", name+".txt")
 	got := "Subject: " + m.Subject + "\n\n" + m.Text
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("mail differs from %s (-want +got):\n%s", path, diff)
-	}
+	golden(t, name+".txt", got)
 	return got
 }
 
