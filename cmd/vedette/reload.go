@@ -11,16 +11,22 @@ import (
 	"vedette/workers"
 )
 
+// hangups are the SIGHUPs of the process. It asks for them before it does
+// anything else: one that comes while it starts must not end it, as it would by
+// default, but waits until the file can be read again.
+func hangups() (signals <-chan os.Signal, stop func()) {
+	received := make(chan os.Signal, 1)
+	signal.Notify(received, syscall.SIGHUP)
+	return received, func() { signal.Stop(received) }
+}
+
 // reload reads the file again at each SIGHUP, until ctx ends.
 func (r *instanceRun) reload(ctx context.Context, work *workers.Workers) error {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
-	defer signal.Stop(hangups)
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-hangups:
+		case <-r.hangups:
 			r.reread(ctx, work)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -82,6 +83,8 @@ func (o runOptions) resolve(server monitor.Server) runOptions {
 // run starts everything, and stops it in reverse: first the tree, then the
 // connection that it stands on, then the server.
 func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
+	hangups, unhook := hangups()
+	defer unhook()
 	log, err := logger(stderr, o.logFormat, o.logLevel)
 	if err != nil {
 		return invalid(err)
@@ -104,7 +107,7 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	}
 	r := &instanceRun{
 		options: o, path: path, file: file, pipeline: p, log: log,
-		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewAlerts(p, log),
+		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewAlerts(p, log), hangups: hangups,
 	}
 	return r.serve(ctx)
 }
@@ -162,6 +165,7 @@ type instanceRun struct {
 	stdout, stderr io.Writer
 	board          *statuspage.Board
 	alerts         *workers.Alerts
+	hangups        <-chan os.Signal
 }
 
 // greet tells where things are.
