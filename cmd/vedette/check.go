@@ -90,7 +90,7 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 			return err
 		}
 		switch outcome.Health {
-		case job.Up, job.Pending:
+		case job.Up, job.Degraded, job.Pending:
 		case job.Down:
 			code = max(code, exitDown)
 		default:
@@ -115,6 +115,8 @@ func (o checkOptions) print(stdout io.Writer, name string, outcome job.Outcome) 
 	switch outcome.Health {
 	case job.Up:
 		_, err = fmt.Fprintf(stdout, "%s is UP! (%s)\n", name, latency)
+	case job.Degraded:
+		_, err = fmt.Fprintf(stdout, "%s is DEGRADED! (%s) %s: %s\n", name, latency, outcome.Class, outcome.Cause)
 	case job.Down:
 		_, err = fmt.Fprintf(stdout, "%s is DOWN! (%s) %s: %s\n", name, latency, outcome.Class, outcome.Cause)
 	default:

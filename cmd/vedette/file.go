@@ -21,7 +21,7 @@ func loadFile(path string, stderr io.Writer) (*monitor.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := monitor.Load(path, monitor.Options{CheckExpect: expectProblems(validator)})
+	file, err := monitor.Load(path, monitor.Options{CheckSpec: specProblems(validator)})
 	if invalidFile, ok := errors.AsType[*monitor.InvalidError](err); ok {
 		return nil, invalid(invalidFile)
 	}
@@ -132,13 +132,13 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// expectProblems lets the file's reader know of mistakes in expectations,
-// which only the checks can tell.
-func expectProblems(validator *check.Validator) func(job.Spec) []monitor.ExpectProblem {
-	return func(spec job.Spec) []monitor.ExpectProblem {
-		var problems []monitor.ExpectProblem
+// specProblems lets the file's reader know of mistakes that only those can tell
+// who make the checks.
+func specProblems(validator *check.Validator) func(job.Spec) []monitor.SpecProblem {
+	return func(spec job.Spec) []monitor.SpecProblem {
+		var problems []monitor.SpecProblem
 		for _, p := range validator.Validate(spec) {
-			problems = append(problems, monitor.ExpectProblem{Index: p.Index, Message: p.Message})
+			problems = append(problems, monitor.SpecProblem(p))
 		}
 		return problems
 	}

@@ -120,7 +120,7 @@ func printAnswer(to io.Writer, answer job.Answer, asJSON bool) error {
 }
 
 func answerExit(answer job.Answer) error {
-	down := answer.Check != nil && answer.Check.Outcome != nil && answer.Check.Outcome.Health != job.Up
+	down := answer.Check != nil && answer.Check.Outcome != nil && !answer.Check.Outcome.Health.OK()
 	if down || answer.Dead != nil {
 		return &exitError{code: exitDown}
 	}

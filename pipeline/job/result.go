@@ -11,10 +11,15 @@ const (
 	Pending Health = "pending"
 	Up      Health = "up"
 	Down    Health = "down"
+	// Degraded is up, but not as it should be: a warn expression did not hold.
+	Degraded Health = "degraded"
 	// Unknown means that the check could not be made, by a fault on our side.
 	// It never makes a monitor down.
 	Unknown Health = "unknown"
 )
+
+// OK tells whether a target is there and does its work, well or less well.
+func (h Health) OK() bool { return h == Up || h == Degraded }
 
 // Class says what kind of failure made a check down or unknown.
 type Class string
@@ -34,7 +39,8 @@ const (
 // Outcome is what a probe found. A failure is a value, not an error.
 type Outcome struct {
 	Health Health `json:"health"`
-	// Class and Cause say why the target is not up; both are empty when it is.
+	// Class and Cause say why the target is not up, or degraded; both are empty
+	// when it is up.
 	Class Class  `json:"class,omitempty"`
 	Cause string `json:"cause,omitempty"`
 	// Started is when the check began, Latency how long it took in all.
@@ -45,6 +51,9 @@ type Outcome struct {
 	Address string `json:"address,omitempty"`
 	// Status is the HTTP status of the last response.
 	Status int `json:"status,omitempty"`
+	// CertificateExpires is the earliest end of validity in the chain that was
+	// verified, or of the certificate that was shown when none was.
+	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
 	// Stack is the stack of a panic, for the operator.
 	Stack string `json:"stack,omitempty"`
 }
@@ -53,11 +62,11 @@ type Outcome struct {
 // happen. A phase that was not reached, or does not apply, is zero. Their sum
 // is at most the latency.
 type Phases struct {
-	DNS       Duration `json:"dns,omitempty"`
-	Connect   Duration `json:"connect,omitempty"`
-	TLS       Duration `json:"tls,omitempty"`
-	FirstByte Duration `json:"first_byte,omitempty"`
-	Transfer  Duration `json:"transfer,omitempty"`
+	DNS        Duration `json:"dns,omitempty"`
+	Connect    Duration `json:"connect,omitempty"`
+	TLS        Duration `json:"tls,omitempty"`
+	Processing Duration `json:"processing,omitempty"`
+	Transfer   Duration `json:"transfer,omitempty"`
 }
 
 // Result is the end of one check: an outcome, or a recorded miss.

@@ -1,21 +1,30 @@
 package job
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Spec says what to check and what to expect of it. Exactly one probe is set.
 type Spec struct {
-	// HTTP asks a web server.
-	HTTP *HTTP `json:"http,omitempty"`
-	// TCP opens a connection.
-	TCP *TCP `json:"tcp,omitempty"`
+	HTTP      *HTTP      `json:"http,omitempty"`
+	TCP       *TCP       `json:"tcp,omitempty"`
+	TLS       *TLS       `json:"tls,omitempty"`
+	DNS       *DNS       `json:"dns,omitempty"`
+	ICMP      *ICMP      `json:"icmp,omitempty"`
+	GRPC      *GRPC      `json:"grpc,omitempty"`
+	WebSocket *WebSocket `json:"websocket,omitempty"`
 	// Expect are CEL expressions over the facts of the probe; the target is
 	// down unless all are true. Without any, the probe's own idea of up
-	// counts: a status of 2xx for http, an open connection for tcp.
+	// counts, such as a status of 2xx for http.
 	Expect []string `json:"expect,omitempty"`
+	// Warn are such expressions too; unless all are true, a target that is up
+	// is degraded.
+	Warn []string `json:"warn,omitempty"`
+	// Negate makes up of down, and down of up: the target must not be there, or
+	// must not answer so. What could not be checked stays unknown.
+	Negate bool `json:"negate,omitempty"`
 	// Timeout bounds everything: name lookup, connection, TLS, first byte and
 	// body. Zero means 10s.
 	Timeout Duration `json:"timeout,omitempty"`
@@ -23,78 +32,77 @@ type Spec struct {
 
 // Kinds of probe, as they are named in files, messages and results.
 const (
-	KindHTTP = "http"
-	KindTCP  = "tcp"
+	KindHTTP      = "http"
+	KindTCP       = "tcp"
+	KindTLS       = "tls"
+	KindDNS       = "dns"
+	KindICMP      = "icmp"
+	KindGRPC      = "grpc"
+	KindWebSocket = "websocket"
 )
 
+// Kinds lists all kinds of probe.
+func Kinds() []string {
+	var kinds []string
+	for _, p := range (Spec{}).probes() {
+		kinds = append(kinds, p.kind)
+	}
+	return kinds
+}
+
+// probe is one of the probes of a spec.
+type probe struct {
+	kind   string
+	set    bool
+	target func() string
+}
+
+// probes are all that a spec may hold; a new one is a line here.
+func (s Spec) probes() []probe {
+	return []probe{
+		{KindHTTP, s.HTTP != nil, func() string { return s.HTTP.URL }},
+		{KindTCP, s.TCP != nil, func() string { return s.TCP.Address }},
+		{KindTLS, s.TLS != nil, func() string { return s.TLS.Address }},
+		{KindDNS, s.DNS != nil, func() string { return s.DNS.Name }},
+		{KindICMP, s.ICMP != nil, func() string { return s.ICMP.Host }},
+		{KindGRPC, s.GRPC != nil, func() string { return s.GRPC.Address }},
+		{KindWebSocket, s.WebSocket != nil, func() string { return s.WebSocket.URL }},
+	}
+}
+
 // ErrProbe is returned by [Spec.Kind] for a spec without exactly one probe.
-var ErrProbe = errors.New("expected exactly one probe: http or tcp")
+var ErrProbe = errors.New("expected exactly one probe")
 
 // Kind names the one probe of the spec. The error is [ErrProbe] when there is
 // none or more than one.
 func (s Spec) Kind() (string, error) {
+	kind, several := "", ""
+	for _, p := range s.probes() {
+		switch {
+		case !p.set:
+		case kind == "":
+			kind = p.kind
+		default:
+			several += " and " + p.kind
+		}
+	}
 	switch {
-	case s.HTTP != nil && s.TCP == nil:
-		return KindHTTP, nil
-	case s.TCP != nil && s.HTTP == nil:
-		return KindTCP, nil
-	case s.HTTP != nil && s.TCP != nil:
-		return "", fmt.Errorf("found http and tcp, %w", ErrProbe)
+	case kind == "":
+		return "", fmt.Errorf("found none, %w: %s", ErrProbe, strings.Join(Kinds(), ", "))
+	case several != "":
+		return "", fmt.Errorf("found %s%s, %w: %s", kind, several, ErrProbe, strings.Join(Kinds(), ", "))
 	default:
-		return "", fmt.Errorf("found none, %w", ErrProbe)
+		return kind, nil
 	}
 }
 
 // Target is what a person would call the checked thing: the URL, or host:port.
 // It is empty for a spec without a probe.
 func (s Spec) Target() string {
-	switch {
-	case s.HTTP != nil:
-		return s.HTTP.URL
-	case s.TCP != nil:
-		return s.TCP.Address
-	default:
-		return ""
+	for _, p := range s.probes() {
+		if p.set {
+			return p.target()
+		}
 	}
-}
-
-// HTTP is the http probe. Its short form in JSON and YAML is the URL alone.
-type HTTP struct {
-	// URL is absolute, with scheme http or https.
-	URL string `json:"url"`
-	// Method is GET when empty.
-	Method string `json:"method,omitempty"`
-	// Headers are sent as they are; Host sets the request's host.
-	Headers map[string]string `json:"headers,omitempty"`
-	// Body is sent with the request.
-	Body string `json:"body,omitempty"`
-	// MaxRedirects is how many redirects are followed; nil means 10, 0 means
-	// that a redirect is the answer.
-	MaxRedirects *int `json:"max_redirects,omitempty"`
-}
-
-// UnmarshalJSON accepts the mapping and its short form, a string.
-func (h *HTTP) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		*h = HTTP{}
-		return json.Unmarshal(data, &h.URL)
-	}
-	type mapping HTTP
-	return decodeStrict(data, (*mapping)(h))
-}
-
-// TCP is the tcp probe. Its short form in JSON and YAML is the address alone.
-type TCP struct {
-	// Address is host:port; an IPv6 host stands in brackets.
-	Address string `json:"address"`
-}
-
-// UnmarshalJSON accepts the mapping and its short form, a string.
-func (t *TCP) UnmarshalJSON(data []byte) error {
-	if len(data) > 0 && data[0] == '"' {
-		*t = TCP{}
-		return json.Unmarshal(data, &t.Address)
-	}
-	type mapping TCP
-	return decodeStrict(data, (*mapping)(t))
+	return ""
 }

@@ -132,15 +132,15 @@ type Options struct {
 	// ReadFile reads the monitor file and the files that hold secrets.
 	// Defaults to [os.ReadFile].
 	ReadFile func(path string) ([]byte, error)
-	// CheckExpect finds mistakes in the expectations of a spec that is
-	// otherwise good. Nil checks none.
-	CheckExpect func(spec job.Spec) []ExpectProblem
+	// CheckSpec finds mistakes in what a spec says that is otherwise good, such
+	// as an expression that does not compile. Nil checks nothing.
+	CheckSpec func(spec job.Spec) []SpecProblem
 }
 
-// ExpectProblem is a mistake in an expectation of a spec. Index is that of the
-// expectation, or -1 when the mistake is the probe's.
-type ExpectProblem struct {
-	Index   int
+// SpecProblem is a mistake in a spec. Path leads to it, in the words of the
+// file: "expect[1]", "http.url", "tcp.dialogue[2].expect".
+type SpecProblem struct {
+	Path    string
 	Message string
 }
 

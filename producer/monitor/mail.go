@@ -52,7 +52,7 @@ func (r *reader) relay(v value) Relay {
 		relay.Port, _ = r.integer(v, 1, maxPort)
 	}
 	if v, ok := r.get(m, "allow_cleartext"); ok {
-		relay.AllowCleartext, _ = r.boolean(v)
+		relay.AllowCleartext = r.boolean(v)
 	}
 	r.credentials(m, &relay)
 	return relay

@@ -36,14 +36,14 @@ func options() monitor.Options {
 	return monitor.Options{
 		LookupEnv: func(name string) (string, bool) { v, ok := variables[name]; return v, ok },
 		ReadFile:  func(path string) ([]byte, error) { return fs.ReadFile(files, path) },
-		CheckExpect: func(spec job.Spec) (problems []monitor.ExpectProblem) {
+		CheckSpec: func(spec job.Spec) (problems []monitor.SpecProblem) {
 			for i, e := range spec.Expect {
 				if strings.Contains(e, "bad") {
-					problems = append(problems, monitor.ExpectProblem{Index: i, Message: "syntax error at " + e})
+					problems = append(problems, monitor.SpecProblem{Path: fmt.Sprintf("expect[%d]", i), Message: "syntax error at " + e})
 				}
 			}
 			if spec.HTTP != nil && strings.Contains(spec.HTTP.URL, "bad") {
-				problems = append(problems, monitor.ExpectProblem{Index: -1, Message: "found a bad URL, expected a good one"})
+				problems = append(problems, monitor.SpecProblem{Path: "http", Message: "found a bad URL, expected a good one"})
 			}
 			return problems
 		},
@@ -289,7 +289,7 @@ func TestOnlyGoodSpecsAreCheckedFurther(t *testing.T) {
 	t.Parallel()
 	var asked []string
 	o := options()
-	o.CheckExpect = func(spec job.Spec) []monitor.ExpectProblem {
+	o.CheckSpec = func(spec job.Spec) []monitor.SpecProblem {
 		asked = append(asked, spec.Target())
 		return nil
 	}

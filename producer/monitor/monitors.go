@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,8 @@ type watch struct {
 	monitors []job.Monitor
 	count    int            // of items, good or bad
 	lines    map[string]int // where each name stands
+	keys     []string       // that a monitor may have
+	structs  map[reflect.Type][]probeField
 
 	silent      []string // monitors that notify nobody, by omission
 	firstSilent value
@@ -28,7 +31,7 @@ type watch struct {
 func (r *reader) readMonitors(root mapping, d defaults, chunks []chunk) []job.Monitor {
 	list, _ := r.get(root, "monitors")
 	list.key = "monitors"
-	w := &watch{reader: r, place: list, defaults: d, lines: map[string]int{}}
+	w := &watch{reader: r, place: list, defaults: d, lines: map[string]int{}, keys: monitorKeys(), structs: map[reflect.Type][]probeField{}}
 	if len(chunks) > 0 {
 		parseChunks(chunks, w.addChunk)
 	} else if list, ok := r.section(root, "monitors"); ok {
@@ -41,6 +44,11 @@ func (r *reader) readMonitors(root mapping, d defaults, chunks []chunk) []job.Mo
 	}
 	w.warnSilent()
 	return w.monitors
+}
+
+func monitorKeys() []string {
+	keys := append([]string{"name"}, job.Kinds()...)
+	return append(keys, "interval", "cron", "time_zone", "timeout", "expect", "warn", "negate", "failure_threshold", "success_threshold", "notify")
 }
 
 // addChunk takes in a part of the list.
@@ -72,8 +80,7 @@ func (w *watch) addAll(node ast.Node) {
 // add reads one monitor.
 func (w *watch) add(v value) {
 	m, ok := w.mapping(v, "a monitor such as {name: website, http: https://example.org}",
-		"name", job.KindHTTP, job.KindTCP, "interval", "cron", "time_zone", "timeout", "expect",
-		"failure_threshold", "success_threshold", "notify")
+		w.keys...)
 	if !ok {
 		return
 	}
@@ -86,7 +93,7 @@ func (w *watch) add(v value) {
 	monitor.SuccessThreshold = w.threshold(m, "success_threshold", w.defaults.success)
 	monitor.Notify = w.who(m, monitor.Name)
 	if len(w.problems) == before {
-		w.checkExpect(m, monitor.Spec)
+		w.checkSpec(m, monitor.Spec)
 	}
 	if len(w.problems) == 0 {
 		w.monitors = append(w.monitors, monitor)

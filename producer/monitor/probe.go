@@ -4,67 +4,51 @@ import (
 	"fmt"
 	"net/textproto"
 	"net/url"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
 	"vedette/pipeline/job"
 )
 
-// spec reads what a monitor checks and expects.
+// spec reads what a monitor checks and expects. What a probe takes is read from
+// the fields of its struct: see fields.go.
 func (w *watch) spec(m mapping) job.Spec {
 	var spec job.Spec
-	http, hasHTTP := w.get(m, job.KindHTTP)
-	tcp, hasTCP := w.get(m, job.KindTCP)
-	switch {
-	case hasHTTP && hasTCP:
-		w.report(m.value, "http and tcp", "exactly one probe: http or tcp", "")
-	case !hasHTTP && !hasTCP:
-		w.report(m.value, "no probe", "exactly one probe: http or tcp", "")
+	probes := reflect.ValueOf(&spec).Elem()
+	var found []string
+	for _, f := range w.fieldsOf(probes.Type()) {
+		if !slices.Contains(job.Kinds(), f.name) {
+			continue
+		}
+		if v, ok := w.get(m, f.name); ok {
+			found = append(found, f.name)
+			w.field(v, f, probes.FieldByIndex(f.index))
+		}
 	}
-	if hasHTTP {
-		spec.HTTP = w.http(http)
+	if len(found) != 1 {
+		what := "no probe"
+		if len(found) > 1 {
+			what = strings.Join(found, " and ")
+		}
+		w.report(m.value, what, "exactly one probe: "+oneOfWords(job.Kinds()), "")
 	}
-	if hasTCP {
-		spec.TCP = w.tcp(tcp)
+	spec.Expect = w.expressions(m, "expect")
+	spec.Warn = w.expressions(m, "warn")
+	if v, ok := w.get(m, "negate"); ok {
+		spec.Negate = w.boolean(v)
 	}
-	spec.Expect = w.expect(m)
 	return spec
 }
 
-const aURL = "a URL such as https://example.org/health"
-
-// maxRedirects bounds how far a check may be sent around.
-const maxRedirects = 100
-
-// http reads the http probe: a URL, or a mapping with it.
-func (w *watch) http(v value) *job.HTTP {
-	if _, short := v.literal(); short {
-		return &job.HTTP{URL: w.url(v)}
-	}
-	m, ok := w.mapping(v, aURL+", or a mapping with url", "url", "method", "headers", "body", "max_redirects")
-	if !ok {
-		return nil
-	}
-	probe := &job.HTTP{}
-	if v, ok := w.must(m, "url", aURL); ok {
-		probe.URL = w.url(v)
-	}
-	if v, ok := w.get(m, "method"); ok {
-		probe.Method = w.method(v)
-	}
-	if v, ok := w.get(m, "headers"); ok {
-		probe.Headers = w.headers(v)
-	}
-	if v, ok := w.get(m, "body"); ok {
-		probe.Body, _ = w.text(v, "text")
-	}
-	if v, ok := w.get(m, "max_redirects"); ok {
-		if number, ok := w.integer(v, 0, maxRedirects); ok {
-			probe.MaxRedirects = &number
-		}
-	}
-	return probe
+// oneOfWords lists words as a sentence does.
+func oneOfWords(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
+
+const aURL = "a URL such as https://example.org/health"
 
 // url reads an absolute URL of scheme http or https.
 func (w *watch) url(v value) string {
@@ -75,7 +59,7 @@ func (w *watch) url(v value) string {
 	parsed, err := url.Parse(text)
 	hint := ""
 	switch {
-	case err == nil && parsed.Host != "" && (parsed.Scheme == "http" || parsed.Scheme == "https") && goodHost(parsed):
+	case err == nil && parsed.Host != "" && (strings.EqualFold(parsed.Scheme, "http") || strings.EqualFold(parsed.Scheme, "https")) && goodHost(parsed):
 		return text
 	case !strings.Contains(text, "://") && w.safe(v):
 		hint = fmt.Sprintf("did you mean %s?", quote("https://"+text))
@@ -155,26 +139,10 @@ func (w *watch) headers(v value) map[string]string {
 	return headers
 }
 
-// tcp reads the tcp probe: an address, or a mapping with it.
-func (w *watch) tcp(v value) *job.TCP {
-	if _, short := v.literal(); short {
-		return &job.TCP{Address: w.hostPort(v, 1)}
-	}
-	m, ok := w.mapping(v, "host:port, or a mapping with address", "address")
-	if !ok {
-		return nil
-	}
-	probe := &job.TCP{}
-	if v, ok := w.must(m, "address", "host:port"); ok {
-		probe.Address = w.hostPort(v, 1)
-	}
-	return probe
-}
-
-// expect reads the expectations: one, or a list.
-func (w *watch) expect(m mapping) []string {
+// expressions reads the expressions of a field: one, or a list.
+func (w *watch) expressions(m mapping, field string) []string {
 	const expected = "an expression such as 'status == 200'"
-	v, ok := w.get(m, "expect")
+	v, ok := w.get(m, field)
 	if !ok {
 		return nil
 	}
@@ -190,28 +158,46 @@ func (w *watch) expect(m mapping) []string {
 	return expressions
 }
 
-// checkExpect asks those who know expressions about them.
-func (w *watch) checkExpect(m mapping, spec job.Spec) {
-	if w.options.CheckExpect == nil {
+// checkSpec asks those who make checks about a spec.
+func (w *watch) checkSpec(m mapping, spec job.Spec) {
+	if w.options.CheckSpec == nil {
 		return
 	}
-	for _, problem := range w.options.CheckExpect(spec) {
-		at, _ := w.get(m, "expect")
-		if problem.Index >= 0 {
-			if items, ok := w.list(at, "", true); ok && problem.Index < len(items) {
-				at = items[problem.Index]
-			}
-		} else if kind, err := spec.Kind(); err == nil {
-			at, _ = w.get(m, kind)
-		}
-		w.reportExpect(at, problem.Message)
+	for _, problem := range w.options.CheckSpec(spec) {
+		w.reportSpec(w.at(m, problem.Path), problem.Message)
 	}
 }
 
-// reportExpect splits a message of the form "found …, expected …", and takes
+// at finds the value that a path leads to, such as http.url or expect[1]; what
+// is not written there stands where its mapping does.
+func (w *watch) at(m mapping, path string) value {
+	v := m.value
+	for part := range strings.SplitSeq(path, ".") {
+		name, index, listed := strings.Cut(strings.TrimSuffix(part, "]"), "[")
+		if !isMapping(v.node) {
+			return v // a probe in its short form
+		}
+		inner := mapping{value: v, name: v.path(), fields: w.fields(v, v.node)}
+		found, ok := w.get(inner, name)
+		if !ok {
+			return v
+		}
+		v = found
+		if !listed {
+			continue
+		}
+		place, err := strconv.Atoi(index)
+		if items, ok := w.list(v, "", true); err == nil && ok && place < len(items) {
+			v = items[place]
+		}
+	}
+	return v
+}
+
+// reportSpec splits a message of the form "found …, expected …", and takes
 // any other for what was found. A message may quote a value, so one about a
 // value from the environment is not passed on.
-func (w *watch) reportExpect(at value, message string) {
+func (w *watch) reportSpec(at value, message string) {
 	if !w.safe(at) {
 		w.report(at, "a value that the check refuses", "one that it takes", "the value of the variable is not shown")
 		return

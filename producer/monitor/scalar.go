@@ -205,18 +205,18 @@ func (r *reader) integer(v value, low, high int) (int, bool) {
 }
 
 // boolean reads true or false.
-func (r *reader) boolean(v value) (bool, bool) {
+func (r *reader) boolean(v value) bool {
 	text, ok := r.plain(v, "true or false", ast.BoolType)
 	if !ok {
-		return false, false
+		return false
 	}
 	switch text {
 	case "true", "True", "TRUE": // the core schema of YAML 1.2
-		return true, true
+		return true
 	case "false", "False", "FALSE":
-		return false, true
+		return false
 	default:
-		return false, r.wrong(v, "true or false")
+		return r.wrong(v, "true or false")
 	}
 }
 

@@ -9,18 +9,37 @@
 //
 // Expectations are CEL expressions over the facts of their probe:
 //
-//	http  status        int                   of the last response
-//	http  headers       map(string, string)   names in lower case, values joined by ", "
-//	http  body          string                what was read of it
-//	http  json          dyn                   the body, when it is JSON; else missing
-//	http  http_version  string                "1.1" or "2"
-//	http  certificate   Certificate           of the last connection with TLS; else missing
-//	both  latency       duration              of the whole check
-//	both  phases        map(string, duration) dns connect tls first_byte transfer
-//	both  ip            string                that was dialled last
+//	all        latency       duration              of the whole check
+//	all        phases        map(string, duration) dns connect tls processing transfer
+//	all        ip            string                that was dialled last
+//	http       status        int                   of the last response
+//	http       headers       map(string, string)   names in lower case, values joined by ", "
+//	http       body          string                what was read of it
+//	http       json          dyn                   the body, when it is JSON; else missing
+//	http       http_version  string                "1.1" or "2"
+//	http       certificate   Certificate           of the last connection with TLS; else missing
+//	tcp        captures      map(string, string)   what the groups of the dialogue's expressions matched
+//	tcp        certificate   Certificate           of a connection with TLS; else missing
+//	tls        certificate   Certificate
+//	tls        tls_version   string                "TLS 1.2" or "TLS 1.3"
+//	dns        rcode         string                "NOERROR", "NXDOMAIN", …
+//	dns        answers       list(string)          the data of the answers, such as "192.0.2.1"
+//	dns        authority     list(string)          the records of the authority section
+//	dns        ttl           int                   the least of the answers, in seconds; else missing
+//	dns        authoritative bool                  whether the server answers for itself
+//	icmp       sent          int                   echo requests
+//	icmp       received      int                   answers to them
+//	icmp       loss          double                the part that is missing, 0 to 1
+//	icmp       rtt           map(string, duration) min avg max; missing without an answer
+//	grpc       serving       string                "SERVING", "NOT_SERVING", …
+//	grpc       certificate   Certificate           of a connection with TLS; else missing
+//	websocket  status        int                   of the response to the upgrade
+//	websocket  message       string                that held what was expected; else missing
+//	websocket  certificate   Certificate           of a connection with TLS; else missing
 //
 // A Certificate has subject, issuer (string), sans (list(string)), not_after
-// (timestamp) and expires_in (duration).
+// (timestamp, the earliest in the chain that was verified) and expires_in
+// (duration).
 //
 // What is missing, or of another type than what it is compared with, makes an
 // expectation fail, whether it is put positively or negatively: json.a != "x"
@@ -55,6 +74,11 @@ type Config struct {
 	BodyLimit int64
 	// Probes replace probes by kind, for tests and injected faults.
 	Probes map[string]Probe
+	// Policy says which addresses may be dialled.
+	Policy Policy
+	// PerHost is how many checks of one host are made at once; those beyond wait
+	// their turn. Zero means any number.
+	PerHost int
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -71,6 +95,8 @@ type Checker struct {
 	config   Config
 	probes   map[string]Probe
 	programs *programs
+	buffers  buffers
+	turns    turns
 }
 
 // DefaultTimeout is a check's when its spec has none.
@@ -104,11 +130,14 @@ func New(config Config) (*Checker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make checker: %w", err)
 	}
-	c := &Checker{config: config, programs: programs}
-	// A new probe is a file, and a line here.
-	c.probes = map[string]Probe{
-		job.KindHTTP: c.http,
-		job.KindTCP:  c.tcp,
+	if len(config.Policy.rules) == 0 {
+		if config.Policy, err = NewPolicy(nil, nil); err != nil {
+			return nil, fmt.Errorf("make checker: %w", err)
+		}
+	}
+	c := &Checker{config: config, programs: programs, probes: map[string]Probe{}, turns: turns{limit: config.PerHost}}
+	for name, kind := range kinds() {
+		c.probes[name] = kind.probe(c)
 	}
 	maps.Copy(c.probes, config.Probes)
 	return c, nil
@@ -126,6 +155,11 @@ func (c *Checker) Check(ctx context.Context, spec job.Spec) job.Outcome {
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
+	leave, err := c.turns.enter(ctx, hostOf(spec), timeout)
+	if err != nil {
+		return internal(time.Now(), err)
+	}
+	defer leave()
 	started := time.Now()
 	limited, cancel := context.WithDeadlineCause(ctx, started.Add(timeout), errDeadline)
 	defer cancel()
@@ -135,11 +169,36 @@ func (c *Checker) Check(ctx context.Context, spec job.Spec) job.Outcome {
 	if ctx.Err() != nil && outcome.Health == job.Down {
 		return internal(started, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
 	}
-	if len(spec.Expect) > 0 && facts != nil {
-		facts.add(outcome)
-		c.expect(limited, spec, facts, &outcome)
-	}
+	c.judge(limited, spec, facts, &outcome)
+	outcome.Cause = mask(outcome.Cause, spec)
 	return outcome
+}
+
+// judge turns what a probe found into what the spec makes of it.
+func (c *Checker) judge(ctx context.Context, spec job.Spec, facts Facts, outcome *job.Outcome) {
+	if facts != nil && len(spec.Expect)+len(spec.Warn) > 0 {
+		facts.add(*outcome)
+	}
+	if facts != nil && outcome.Health == job.Up {
+		c.expect(ctx, spec, facts, outcome)
+	}
+	if spec.Negate {
+		negate(outcome)
+	}
+	if facts != nil && outcome.Health == job.Up {
+		c.warn(ctx, spec, facts, outcome)
+	}
+}
+
+// negate makes up of down, and down of up.
+func negate(outcome *job.Outcome) {
+	switch outcome.Health {
+	case job.Up:
+		outcome.Health, outcome.Class, outcome.Cause = job.Down, job.ClassExpectation, "up, expected down (negate)"
+	case job.Down:
+		outcome.Health, outcome.Class, outcome.Cause = job.Up, "", ""
+	case job.Degraded, job.Pending, job.Unknown:
+	}
 }
 
 // errDeadline is the cause of a check's context once its time is over.

@@ -122,11 +122,11 @@ func TestOutcomesOfMisbehavingServers(t *testing.T) {
 	}{
 		{"refused", closedPort, job.ClassConnect, "connect refused"},
 		{"no such host", func(*testing.T) string { return "http://nosuchhost.invalid" }, job.ClassDNS, "nosuchhost.invalid"},
-		{"silent after accepting", func(t *testing.T) string { return accept(t, silent) }, job.ClassTimeout, "waiting for the first byte"},
+		{"silent after accepting", func(t *testing.T) string { return accept(t, silent) }, job.ClassTimeout, "waiting for the first byte of the answer"},
 		{"silent in the headers", func(t *testing.T) string { return accept(t, answer("HTTP/1.1 200 OK\r\nX: ", true)) }, job.ClassTimeout, "no answer within 300ms"},
 		{"silent in the body", func(t *testing.T) string {
 			return accept(t, answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", true))
-		}, job.ClassTimeout, "reading the body"},
+		}, job.ClassTimeout, "reading the answer"},
 		{"silent in the handshake", func(t *testing.T) string { return "https://" + accept(t, silent) }, job.ClassTimeout, "in the TLS handshake"},
 		{"closed without an answer", func(t *testing.T) string { return accept(t, answer("", false)) }, job.ClassProtocol, "before the answer was complete"},
 		{"closed in the body", func(t *testing.T) string {
@@ -171,7 +171,7 @@ func TestOutcomesOfMisbehavingServers(t *testing.T) {
 func checkPhases(t *testing.T, o job.Outcome) {
 	t.Helper()
 	var sum job.Duration
-	for _, p := range []job.Duration{o.Phases.DNS, o.Phases.Connect, o.Phases.TLS, o.Phases.FirstByte, o.Phases.Transfer} {
+	for _, p := range []job.Duration{o.Phases.DNS, o.Phases.Connect, o.Phases.TLS, o.Phases.Processing, o.Phases.Transfer} {
 		if p < 0 {
 			t.Errorf("got phases %+v, want none below 0", o.Phases)
 		}
@@ -188,6 +188,20 @@ func status(code int) http.HandlerFunc {
 
 // tlsServer serves with a certificate made for the test; the pool trusts it.
 func tlsServer(t *testing.T, change func(*x509.Certificate)) (string, *x509.CertPool) {
+	t.Helper()
+	config, pool := tlsConfig(t, change)
+	s := httptest.NewUnstartedServer(status(200))
+	s.Config.ErrorLog = quiet()
+	s.EnableHTTP2 = true
+	s.TLS = config
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s.URL, pool
+}
+
+// tlsConfig is a server's configuration with a certificate made for the test;
+// the pool trusts it.
+func tlsConfig(t *testing.T, change func(*x509.Certificate)) (*tls.Config, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -206,15 +220,9 @@ func tlsServer(t *testing.T, change func(*x509.Certificate)) (string, *x509.Cert
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := httptest.NewUnstartedServer(status(200))
-	s.Config.ErrorLog = quiet()
-	s.EnableHTTP2 = true
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
-	s.StartTLS()
-	t.Cleanup(s.Close)
 	pool := x509.NewCertPool()
 	pool.AddCert(cert)
-	return s.URL, pool
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, pool
 }
 
 func TestCertificatesAreCheckedAndNamed(t *testing.T) {
@@ -250,9 +258,11 @@ func TestCertificatesAreCheckedAndNamed(t *testing.T) {
 func TestFactsOfTLSAndHTTP2(t *testing.T) {
 	t.Parallel()
 	url, pool := tlsServer(t, func(*x509.Certificate) {})
-	got := checker(t, check.Config{RootCAs: pool}).Check(t.Context(), httpSpec(url, 5*time.Second,
+	spec := httpSpec(url, 5*time.Second,
 		`http_version == "2"`, `certificate.expires_in > duration("700h")`, `certificate.subject == "CN=test"`, `"127.0.0.1" in certificate.sans`,
-		`ip == "127.0.0.1"`, `phases["tls"] > duration("0s")`))
+		`ip == "127.0.0.1"`, `phases["tls"] > duration("0s")`)
+	spec.HTTP.HTTPVersion = "2"
+	got := checker(t, check.Config{RootCAs: pool}).Check(t.Context(), spec)
 	if got.Health != job.Up {
 		t.Errorf("got %+v, want up", got)
 	}
@@ -301,7 +311,7 @@ func TestBodyIsReadWithinItsLimitAndItsTimeCounts(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 1<<20)) })
 	got := checker(t, check.Config{BodyLimit: 1000}).Check(t.Context(), httpSpec(s.URL, 5*time.Second, `size(body) == 1000`))
-	if got.Health != job.Up || got.Phases.Transfer <= 0 || got.Phases.FirstByte <= 0 || got.Phases.Connect <= 0 {
+	if got.Health != job.Up || got.Phases.Transfer <= 0 || got.Phases.Processing <= 0 || got.Phases.Connect <= 0 {
 		t.Errorf("got %+v, want up, with phases", got)
 	}
 }
@@ -519,12 +529,12 @@ func TestValidateFindsEverything(t *testing.T) {
 		Expect: []string{"status == 200", `status == "200"`, "statsu == 200", "1 + 1", "status =="}, Timeout: -1,
 	}
 	got := fmt.Sprintf("%v", v.Validate(bad))
-	for _, want := range []string{"scheme", "method", "a b", "line break", "max_redirects 1000", "timeout", "{1 found no matching overload", "{2 undeclared reference", "{3 found an expression of type int", "{4 Syntax error"} {
+	for _, want := range []string{"scheme", "method", "a b", "line break", "max_redirects 1000", "timeout", "{expect[1] found no matching overload", "{expect[2] undeclared reference", "{expect[3] found an expression of type int", "{expect[4] Syntax error"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s, want %q in it", got, want)
 		}
 	}
-	if strings.Contains(got, "{0 ") {
+	if strings.Contains(got, "{expect[0] ") {
 		t.Errorf("got %s, want nothing against the first expression", got)
 	}
 	if got := v.Validate(job.Spec{TCP: &job.TCP{Address: "db"}, Expect: []string{"status == 200"}}); len(got) != 2 {
@@ -541,14 +551,17 @@ func TestFactsAreThoseOfTheDocumentation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented := map[string]map[string]bool{"http": {}, "tcp": {}}
+	documented := map[string]map[string]bool{}
+	for _, kind := range job.Kinds() {
+		documented[kind] = map[string]bool{}
+	}
 	for line := range strings.Lines(string(source)) {
 		words := strings.Fields(strings.TrimPrefix(line, "//\t"))
 		if !strings.HasPrefix(line, "//\t") || len(words) < 3 {
 			continue
 		}
 		for kind := range documented {
-			if words[0] == kind || words[0] == "both" {
+			if words[0] == kind || words[0] == "all" {
 				documented[kind][words[1]] = true
 			}
 		}

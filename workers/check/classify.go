@@ -29,6 +29,9 @@ func failure(ctx context.Context, err error, t *timing, timeout time.Duration) j
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		return down(job.ClassDNS, dnsCause(dns))
 	}
+	if none, ok := errors.AsType[*noAddressError](err); ok {
+		return down(job.ClassDNS, none.text)
+	}
 	if cause := tlsCause(err); cause != "" {
 		return down(job.ClassTLS, cause)
 	}
@@ -46,6 +49,12 @@ func failure(ctx context.Context, err error, t *timing, timeout time.Duration) j
 
 // ours tells what is wrong on this machine; empty when the fault is not ours.
 func ours(err error) string {
+	if fault, ok := errors.AsType[*oursError](err); ok {
+		return fault.Error()
+	}
+	if errors.Is(err, errDenied) {
+		return innermostDenial(err)
+	}
 	for number, reason := range map[syscall.Errno]string{
 		syscall.EMFILE:        "too many open files; raise the limit of open files",
 		syscall.ENFILE:        "too many open files on this machine",
@@ -60,6 +69,17 @@ func ours(err error) string {
 		}
 	}
 	return ""
+}
+
+// innermostDenial is what the policy says, without the layers around it.
+func innermostDenial(err error) string {
+	for {
+		inner := errors.Unwrap(err)
+		if inner == nil || errors.Is(inner, errDenied) && !strings.Contains(inner.Error(), " is not to be checked") {
+			return err.Error()
+		}
+		err = inner
+	}
 }
 
 // late tells whether the check's deadline is what ended it. A lookup that timed

@@ -2,29 +2,31 @@ package check
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/netip"
+	"time"
+
+	"vedette/pipeline/job"
 )
 
 // dial opens a new connection to host:port: it looks the name up, then tries
 // the addresses one after the other, so that each phase is measured for itself.
-func (c *Checker) dial(ctx context.Context, address string, t *timing) (net.Conn, error) {
+// An address that does not answer leaves the next ones their share of the time.
+func (c *Checker) dial(ctx context.Context, network, address string, n job.Network, t *timing) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := c.lookup(ctx, host, t)
+	addresses, err := c.lookup(ctx, host, n, t)
 	if err != nil {
 		return nil, err
 	}
 	var first error
-	for _, ip := range addresses {
+	for i, ip := range addresses {
 		t.enter(inConnect)
 		target := net.JoinHostPort(ip.String(), port)
 		t.dialled(target)
-		conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, "tcp", target)
+		conn, err := c.dialOne(ctx, network, target, ip, len(addresses)-i)
 		if err == nil {
 			t.done()
 			return conn, nil
@@ -39,26 +41,80 @@ func (c *Checker) dial(ctx context.Context, address string, t *timing) (net.Conn
 	return nil, first
 }
 
-func (c *Checker) lookup(ctx context.Context, host string, t *timing) ([]netip.Addr, error) {
+// dialOne dials one address; left is how many have to share the time.
+func (c *Checker) dialOne(ctx context.Context, network, target string, ip netip.Addr, left int) (net.Conn, error) {
+	if err := c.config.Policy.check(ip); err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{KeepAlive: -1}
+	if deadline, ok := ctx.Deadline(); ok && left > 1 {
+		dialer.Deadline = time.Now().Add(time.Until(deadline) / time.Duration(left))
+	}
+	return dialer.DialContext(ctx, network, target)
+}
+
+// lookup returns the addresses of a host, those of the wanted family.
+func (c *Checker) lookup(ctx context.Context, host string, n job.Network, t *timing) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{ip}, nil
+		return ofFamily([]netip.Addr{ip}, host, n.IPFamily)
+	}
+	if err := c.allowResolver(n); err != nil {
+		return nil, err
 	}
 	t.enter(inDNS)
-	addresses, err := c.config.Resolver.LookupNetIP(ctx, "ip", host)
+	addresses, err := c.resolver(n).LookupNetIP(ctx, "ip"+n.IPFamily, host)
 	if err != nil {
 		return nil, err
 	}
 	t.done()
-	if len(addresses) == 0 {
-		return nil, fmt.Errorf("look up %s: %w", host, errNoAddress)
-	}
-	for i := range addresses {
-		addresses[i] = addresses[i].Unmap()
-	}
-	return addresses, nil
+	return ofFamily(addresses, host, n.IPFamily)
 }
 
-var errNoAddress = errors.New("the name has no address")
+func ofFamily(addresses []netip.Addr, host, family string) ([]netip.Addr, error) {
+	var found []netip.Addr
+	for _, ip := range addresses {
+		ip = ip.Unmap()
+		if family == "" || ip.Is4() == (family == "4") {
+			found = append(found, ip)
+		}
+	}
+	if len(found) == 0 && family != "" {
+		return nil, &noAddressError{host + " has no address of family IPv" + family}
+	}
+	if len(found) == 0 {
+		return nil, &noAddressError{host + " has no address"}
+	}
+	return found, nil
+}
+
+// resolver is what looks names up: the system's, unless the spec has its own.
+func (c *Checker) resolver(n job.Network) *net.Resolver {
+	if n.Resolver == "" {
+		return c.config.Resolver
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, n.Resolver)
+	}}
+}
+
+// allowResolver holds a spec's own resolver to the policy. It is an address, so
+// that no name leads anywhere else.
+func (c *Checker) allowResolver(n job.Network) error {
+	if n.Resolver == "" {
+		return nil
+	}
+	at, err := netip.ParseAddrPort(n.Resolver)
+	if err != nil {
+		return ourFault("read resolver", err)
+	}
+	return c.config.Policy.check(at.Addr())
+}
+
+// noAddressError is that of a name that was found, without what was wanted.
+type noAddressError struct{ text string }
+
+// Error says what is missing.
+func (e *noAddressError) Error() string { return e.text }
 
 // hangUp closes a connection whose check is over, at once: a socket that waits
 // in TIME_WAIT holds its local port for a minute, and at 28,000 of them for one
@@ -68,4 +124,38 @@ func hangUp(conn net.Conn) {
 		_ = tcp.SetLinger(0) // an error means that it is closed already
 	}
 	_ = conn.Close()
+}
+
+// brief is a connection that is hung up when it is closed, and at the latest
+// when ctx ends: nothing waits for a peer longer than its check.
+func brief(ctx context.Context, conn net.Conn) net.Conn {
+	b := &briefConn{Conn: conn}
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = conn.SetDeadline(deadline) // an error means that it is closed, which the next call tells
+	}
+	b.release = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return b
+}
+
+type briefConn struct {
+	net.Conn
+
+	release func() bool
+}
+
+// Close ends the connection without waiting for the peer.
+func (b *briefConn) Close() error {
+	b.release()
+	hangUp(b.Conn)
+	return nil
+}
+
+// validateNetwork finds mistakes in how a probe gets to its target.
+func validateNetwork(n job.Network, p *problems) {
+	if n.IPFamily != "" && n.IPFamily != "4" && n.IPFamily != "6" {
+		p.add("ip_family", "found ip_family %q, expected 4 or 6", n.IPFamily)
+	}
+	if _, err := netip.ParseAddrPort(n.Resolver); err != nil && n.Resolver != "" {
+		p.add("resolver", "found resolver %q, expected an address and a port such as 192.0.2.53:53", n.Resolver)
+	}
 }

@@ -65,26 +65,9 @@ func FactTypes(kind string) map[string]string {
 	return facts
 }
 
-func factTypes(kind string) map[string]*cel.Type {
-	facts := map[string]*cel.Type{
-		"latency": cel.DurationType,
-		"phases":  cel.MapType(cel.StringType, cel.DurationType),
-		"ip":      cel.StringType,
-	}
-	if kind == job.KindHTTP {
-		facts["status"] = cel.IntType
-		facts["headers"] = cel.MapType(cel.StringType, cel.StringType)
-		facts["body"] = cel.StringType
-		facts["json"] = cel.DynType
-		facts["http_version"] = cel.StringType
-		facts["certificate"] = cel.MapType(cel.StringType, cel.DynType)
-	}
-	return facts
-}
-
 func newPrograms() (*programs, error) {
 	p := &programs{envs: map[string]*cel.Env{}, compiled: map[programKey]*program{}}
-	for _, kind := range []string{job.KindHTTP, job.KindTCP} {
+	for kind := range kinds() {
 		options := []cel.EnvOption{cel.CrossTypeNumericComparisons(true)}
 		for name, t := range factTypes(kind) {
 			options = append(options, cel.Variable(name, t))
@@ -138,7 +121,7 @@ func compile(env *cel.Env, expression string) (*program, error) {
 	for _, text := range attributes(checked.NativeRep()) {
 		root, _, _ := strings.Cut(text, ".")
 		root, _, _ = strings.Cut(root, "[")
-		if _, fact := factTypes(job.KindHTTP)[root]; !fact {
+		if !isFact(root) {
 			continue // the variable of a macro such as exists
 		}
 		made.asJSON = made.asJSON || root == "json"
@@ -152,6 +135,16 @@ func compile(env *cel.Env, expression string) (*program, error) {
 		}
 	}
 	return made, nil
+}
+
+// isFact tells whether any kind of probe has a fact of the name.
+func isFact(name string) bool {
+	for kind := range kinds() {
+		if _, ok := factTypes(kind)[name]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 func makeProgram(env *cel.Env, checked *cel.Ast) (cel.Program, error) {
@@ -253,7 +246,7 @@ func (f Facts) add(outcome job.Outcome) {
 	f["latency"] = outcome.Latency.Std()
 	f["phases"] = map[string]time.Duration{
 		"dns": outcome.Phases.DNS.Std(), "connect": outcome.Phases.Connect.Std(), "tls": outcome.Phases.TLS.Std(),
-		"first_byte": outcome.Phases.FirstByte.Std(), "transfer": outcome.Phases.Transfer.Std(),
+		"processing": outcome.Phases.Processing.Std(), "transfer": outcome.Phases.Transfer.Std(),
 	}
 	host := outcome.Address
 	if i := strings.LastIndexByte(host, ':'); i >= 0 {
@@ -262,16 +255,24 @@ func (f Facts) add(outcome job.Outcome) {
 	f["ip"] = host
 }
 
-// expect evaluates the expectations, and makes the outcome down at the first
-// that is not true.
+// expect makes an outcome down at the first expectation that does not hold.
 func (c *Checker) expect(ctx context.Context, spec job.Spec, facts Facts, outcome *job.Outcome) {
+	c.hold(ctx, spec, spec.Expect, facts, outcome, job.Down)
+}
+
+// warn makes an outcome degraded at the first warning that does not hold.
+func (c *Checker) warn(ctx context.Context, spec job.Spec, facts Facts, outcome *job.Outcome) {
+	c.hold(ctx, spec, spec.Warn, facts, outcome, job.Degraded)
+}
+
+func (c *Checker) hold(ctx context.Context, spec job.Spec, expressions []string, facts Facts, outcome *job.Outcome, otherwise job.Health) {
 	kind, err := spec.Kind()
-	if err != nil {
+	if err != nil || len(expressions) == 0 {
 		return
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, errTooLong)
 	defer cancel()
-	for _, expression := range spec.Expect {
+	for _, expression := range expressions {
 		compiled, err := c.programs.get(kind, expression)
 		if err != nil { // whoever ordered this did not validate it
 			outcome.Health, outcome.Class = job.Unknown, job.ClassInternal
@@ -282,7 +283,7 @@ func (c *Checker) expect(ctx context.Context, spec job.Spec, facts Facts, outcom
 			facts.parseJSON()
 		}
 		if cause := compiled.test(ctx, facts); cause != "" {
-			outcome.Health, outcome.Class, outcome.Cause = job.Down, job.ClassExpectation, cause
+			outcome.Health, outcome.Class, outcome.Cause = otherwise, job.ClassExpectation, cause
 			return
 		}
 	}

@@ -1,16 +1,16 @@
 package check
 
 import (
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
-	"net/http/httptrace"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -20,35 +20,58 @@ import (
 // defaultRedirects is how many redirects are followed unless the spec says.
 const defaultRedirects = 10
 
-// errRedirects ends a check that was sent around too often.
-var errRedirects = errors.New("too many redirects")
+// The ways in which an answer is one, and not what was asked for.
+var (
+	errRedirects = errors.New("too many redirects")
+	errVersion   = errors.New("another version of HTTP")
+)
 
 // http asks a web server, over a new connection each time: a kept one would
 // hide that nobody can connect any more, or that the certificate was changed.
 // Up means a status of 2xx from the last response, with its whole body read.
 func (c *Checker) http(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
 	var t timing
-	exchange, err := c.exchange(ctx, spec, &t)
-	var outcome job.Outcome
-	switch {
-	case errors.Is(err, errRedirects):
-		outcome = down(job.ClassProtocol, fmt.Sprintf("more than %d redirects", redirects(spec.HTTP)))
-	case err != nil:
-		outcome = failure(ctx, err, &t, timeoutOf(spec))
-	case len(spec.Expect) > 0, exchange.status/100 == 2:
-		outcome = job.Outcome{Health: job.Up}
-	default:
-		outcome = down(job.ClassStatus, strings.TrimSpace(fmt.Sprintf("status %d %s", exchange.status, http.StatusText(exchange.status))))
-	}
+	exchange, err := c.exchange(ctx, spec.HTTP, &t)
+	outcome := judgeHTTP(ctx, spec, exchange, err, &t)
 	t.write(&outcome)
 	if exchange == nil {
 		return outcome, nil
 	}
 	outcome.Status = exchange.status
+	if exchange.tls != nil {
+		outcome.CertificateExpires = expires(*exchange.tls)
+	}
 	if outcome.Health != job.Up {
 		return outcome, nil
 	}
 	return outcome, exchange.facts(time.Now())
+}
+
+func judgeHTTP(ctx context.Context, spec job.Spec, x *exchange, err error, t *timing) job.Outcome {
+	switch {
+	case errors.Is(err, errRedirects):
+		return down(job.ClassProtocol, fmt.Sprintf("more than %d redirects", redirects(spec.HTTP)))
+	case errors.Is(err, errVersion):
+		return down(job.ClassProtocol, innermostCause(err, errVersion))
+	case err != nil:
+		return failure(ctx, err, t, timeoutOf(spec))
+	case spec.HTTP.RequireTLS && x.tls == nil:
+		return down(job.ClassTLS, "the last server answered without TLS")
+	case len(spec.Expect) > 0, x.status/100 == 2:
+		return job.Outcome{Health: job.Up}
+	default:
+		return down(job.ClassStatus, strings.TrimSpace(fmt.Sprintf("status %d %s", x.status, http.StatusText(x.status))))
+	}
+}
+
+// innermostCause is what an error of ours says, without what others put around
+// it or what it stands for.
+func innermostCause(err, kind error) string {
+	text := err.Error()
+	if i := strings.LastIndex(text, kind.Error()+": "); i >= 0 {
+		return text[i+len(kind.Error())+2:]
+	}
+	return text
 }
 
 func timeoutOf(spec job.Spec) time.Duration {
@@ -76,53 +99,78 @@ type exchange struct {
 
 // exchange makes the request and reads the answer. With an error there may
 // still be one: the last redirect, or an answer whose body did not end.
-func (c *Checker) exchange(ctx context.Context, spec job.Spec, t *timing) (*exchange, error) {
-	request, err := c.request(ctx, spec.HTTP, t)
+func (c *Checker) exchange(ctx context.Context, h *job.HTTP, t *timing) (*exchange, error) {
+	request, err := c.request(ctx, h)
 	if err != nil {
 		return nil, err
 	}
-	transport := c.transport(t)
+	transport := c.transport(h, t)
 	defer transport.CloseIdleConnections()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		return nil, err
-	}
-	client := &http.Client{Transport: transport, Jar: jar, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
-		return followed(len(via), redirects(spec.HTTP))
+	client := &http.Client{Transport: transport, Jar: &lazyJar{}, CheckRedirect: func(next *http.Request, via []*http.Request) error {
+		return followed(next, via, redirects(h))
 	}}
 	response, err := client.Do(request)
 	if response == nil {
 		return nil, err
 	}
 	defer response.Body.Close()
-	if err != nil { // a redirect that was not followed; its body is closed
-		return &exchange{status: response.StatusCode, headers: response.Header, tls: response.TLS}, err
+	x := &exchange{
+		status: response.StatusCode, headers: response.Header, tls: response.TLS,
+		version: strings.TrimSuffix(strings.TrimPrefix(response.Proto, "HTTP/"), ".0"),
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, c.config.BodyLimit))
+	if err != nil { // a redirect that was not followed; its body is closed
+		return x, err
+	}
+	if h.HTTPVersion == "2" && response.ProtoMajor != 2 {
+		return x, fmt.Errorf("%w: the server speaks HTTP/%s, not 2", errVersion, x.version)
+	}
+	x.body, err = c.readBody(h, response)
 	if err == nil { // else the check stands there, and is told to
 		t.done()
 	}
-	return &exchange{
-		status: response.StatusCode, headers: response.Header, body: body, tls: response.TLS,
-		version: strings.TrimSuffix(strings.TrimPrefix(response.Proto, "HTTP/"), ".0"),
-	}, err
+	return x, err
+}
+
+// readBody reads what the spec wants of a body, decompressed if it asked for
+// that. A body that goes on beyond the limit is hung up on.
+func (c *Checker) readBody(h *job.HTTP, response *http.Response) ([]byte, error) {
+	limit := c.config.BodyLimit
+	if h.BodyLimit > 0 {
+		limit = int64(h.BodyLimit)
+	}
+	var body io.Reader = response.Body
+	if h.Compression == "gzip" && strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip") && response.Request.Method != http.MethodHead {
+		unzipped, err := gzip.NewReader(response.Body)
+		if err != nil {
+			return nil, fmt.Errorf("decompress body: %w", err)
+		}
+		body = unzipped
+	}
+	return io.ReadAll(io.LimitReader(body, limit))
 }
 
 // followed decides whether one more redirect is followed. None wanted means
-// that the redirect is the answer.
-func followed(so, limit int) error {
+// that the redirect is the answer. Credentials do not go from TLS to clear
+// text; the client keeps them from other domains.
+func followed(next *http.Request, via []*http.Request, limit int) error {
 	switch {
 	case limit == 0:
 		return http.ErrUseLastResponse
-	case so > limit:
+	case len(via) > limit:
 		return errRedirects
-	default:
-		return nil
 	}
+	if next.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
+		next.Header.Del("Authorization")
+	}
+	return nil
 }
 
-func (c *Checker) request(ctx context.Context, h *job.HTTP, t *timing) (*http.Request, error) {
+func (c *Checker) request(ctx context.Context, h *job.HTTP) (*http.Request, error) {
 	target, err := parseURL(h.URL)
+	if err != nil {
+		return nil, err
+	}
+	body, err := requestBody(h)
 	if err != nil {
 		return nil, err
 	}
@@ -130,21 +178,20 @@ func (c *Checker) request(ctx context.Context, h *job.HTTP, t *timing) (*http.Re
 	if method == "" {
 		method = http.MethodGet
 	}
-	var body io.Reader = http.NoBody
-	if h.Body != "" {
-		body = strings.NewReader(h.Body)
-	}
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		TLSHandshakeStart:    func() { t.enter(inTLS) },
-		TLSHandshakeDone:     func(_ tls.ConnectionState, err error) { handshakeDone(t, err) },
-		GotConn:              func(httptrace.GotConnInfo) { t.enter(inFirstByte) },
-		GotFirstResponseByte: func() { t.enter(inTransfer) },
-	})
 	request, err := http.NewRequestWithContext(ctx, method, target.String(), body)
 	if err != nil {
 		return nil, err
 	}
 	request.Header.Set("User-Agent", c.config.UserAgent)
+	if h.Compression != "" {
+		request.Header.Set("Accept-Encoding", h.Compression)
+	}
+	switch {
+	case h.BasicAuth != nil:
+		request.SetBasicAuth(h.BasicAuth.Username, h.BasicAuth.Password)
+	case h.BearerToken != "":
+		request.Header.Set("Authorization", "Bearer "+h.BearerToken)
+	}
 	for name, value := range h.Headers {
 		if strings.EqualFold(name, "host") {
 			request.Host = value
@@ -155,40 +202,39 @@ func (c *Checker) request(ctx context.Context, h *job.HTTP, t *timing) (*http.Re
 	return request, nil
 }
 
-// handshakeDone keeps the phase of a handshake that failed open: it is where
-// the check stands.
-func handshakeDone(t *timing, err error) {
-	if err == nil {
-		t.done()
+func requestBody(h *job.HTTP) (io.Reader, error) {
+	switch {
+	case h.BodyFile != "":
+		body, err := os.ReadFile(h.BodyFile)
+		if err != nil {
+			return nil, ourFault("read body_file", err)
+		}
+		return strings.NewReader(string(body)), nil
+	case h.Body != "":
+		return strings.NewReader(h.Body), nil
+	default:
+		return http.NoBody, nil
 	}
 }
 
-// transport makes the connections of one check, each used once.
-func (c *Checker) transport(t *timing) *http.Transport {
-	return &http.Transport{
-		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			conn, err := c.dial(ctx, address, t)
-			if err != nil {
-				return nil, err
-			}
-			return &brief{Conn: conn}, nil
-		},
-		TLSClientConfig:    &tls.Config{RootCAs: c.config.RootCAs, MinVersion: tls.VersionTLS12},
-		DisableKeepAlives:  true,
-		DisableCompression: true,
-		ForceAttemptHTTP2:  true,
-		// No proxy from the environment: it would be checked in the target's place.
-		Proxy: nil,
+// lazyJar is a cookie jar that is made when there is a cookie to keep: most
+// answers have none.
+type lazyJar struct{ jar *cookiejar.Jar }
+
+// SetCookies keeps cookies for redirects.
+func (l *lazyJar) SetCookies(from *url.URL, cookies []*http.Cookie) {
+	if l.jar == nil {
+		l.jar, _ = cookiejar.New(nil) // it returns no error, says its documentation
 	}
+	l.jar.SetCookies(from, cookies)
 }
 
-// brief is a connection that is hung up when it is closed.
-type brief struct{ net.Conn }
-
-// Close ends the connection without waiting for the peer.
-func (b *brief) Close() error {
-	hangUp(b.Conn)
-	return nil
+// Cookies returns those for a URL.
+func (l *lazyJar) Cookies(to *url.URL) []*http.Cookie {
+	if l.jar == nil {
+		return nil
+	}
+	return l.jar.Cookies(to)
 }
 
 // parseURL reads a URL: http or https in any case; without a scheme it is http.
@@ -196,14 +242,19 @@ func parseURL(raw string) (*url.URL, error) {
 	if !strings.Contains(raw, "://") {
 		raw = "http://" + raw
 	}
+	return parseURLOf(raw, "http", "https")
+}
+
+// parseURLOf reads a URL of one of two schemes.
+func parseURLOf(raw, plain, secure string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	if err != nil {
 		// The parser's own words would repeat the URL, and a password in it.
 		return nil, fmt.Errorf("read URL: %s", innermost(err))
 	}
 	target.Scheme = strings.ToLower(target.Scheme)
-	if target.Scheme != "http" && target.Scheme != "https" {
-		return nil, fmt.Errorf("read URL: found scheme %q, expected http or https", target.Scheme)
+	if target.Scheme != plain && target.Scheme != secure {
+		return nil, fmt.Errorf("read URL: found scheme %q, expected %s or %s", target.Scheme, plain, secure)
 	}
 	if target.Hostname() == "" {
 		return nil, errors.New("read URL: found no host")

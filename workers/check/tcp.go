@@ -2,21 +2,141 @@ package check
 
 import (
 	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/google/cel-go/cel"
 
 	"vedette/pipeline/job"
 )
 
-// tcp opens a connection and closes it. Up means that it was opened.
+// tcp opens a connection, and holds the dialogue if there is one. Up means that
+// it was opened, and that every step was as expected.
 func (c *Checker) tcp(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
 	var t timing
-	conn, err := c.dial(ctx, spec.TCP.Address, &t)
+	d := &dialogue{c: c, spec: spec.TCP, t: &t, captures: map[string]string{}}
+	err := d.run(ctx)
 	outcome := job.Outcome{Health: job.Up}
-	if err != nil {
+	switch {
+	case errors.Is(err, errUnexpected):
+		outcome = down(job.ClassExpectation, innermostCause(err, errUnexpected))
+	case err != nil:
 		outcome = failure(ctx, err, &t, timeoutOf(spec))
-		t.write(&outcome)
+	}
+	t.write(&outcome)
+	if d.tls != nil {
+		outcome.CertificateExpires = expires(*d.tls)
+	}
+	if err != nil {
 		return outcome, nil
 	}
-	hangUp(conn)
-	t.write(&outcome)
-	return outcome, Facts{}
+	facts := Facts{"captures": d.captures}
+	facts.addCertificate(d.tls, time.Now())
+	return outcome, facts
+}
+
+func tcpFacts() map[string]*cel.Type {
+	return map[string]*cel.Type{"captures": cel.MapType(cel.StringType, cel.StringType), "certificate": certificateType()}
+}
+
+func validateTCP(spec job.Spec, p *problems) {
+	p.check("address", checkAddress(spec.TCP.Address))
+	validateNetwork(spec.TCP.Network, p)
+	validateOwnTLS(spec.TCP.TLS, p)
+	known := captures{}
+	for i, step := range spec.TCP.Dialogue {
+		p.check(fmt.Sprintf("dialogue[%d]", i), known.learn(step))
+		if step.StartTLS && spec.TCP.TLS == nil {
+			p.add(fmt.Sprintf("dialogue[%d]", i), "found a step starttls without tls, expected tls: {} beside the dialogue")
+		}
+	}
+}
+
+// dialogue is one that is held.
+type dialogue struct {
+	c        *Checker
+	spec     *job.TCP
+	t        *timing
+	conn     net.Conn
+	received []byte // and not yet taken by an expectation
+	captures map[string]string
+	tls      *tls.ConnectionState
+}
+
+func (d *dialogue) run(ctx context.Context) error {
+	conn, err := d.c.dial(ctx, "tcp", d.spec.Address, d.spec.Network, d.t)
+	if err != nil {
+		return err
+	}
+	plain := brief(ctx, conn)
+	defer plain.Close()
+	d.conn = plain
+	if d.spec.TLS != nil && !startsTLS(d.spec.Dialogue) {
+		if err := d.secure(ctx); err != nil {
+			return err
+		}
+	}
+	for i, step := range d.spec.Dialogue {
+		if err := d.step(ctx, step); err != nil {
+			return fmt.Errorf("step %d: %w", i+1, err)
+		}
+	}
+	d.t.done()
+	return nil
+}
+
+func startsTLS(steps []job.Step) bool {
+	for _, step := range steps {
+		if step.StartTLS {
+			return true
+		}
+	}
+	return false
+}
+
+// secure makes the connection speak TLS. What came before must have been taken:
+// whoever is between us and the server could have put it there (CVE-2011-0411).
+func (d *dialogue) secure(ctx context.Context) error {
+	if len(d.received) > 0 {
+		return fmt.Errorf("%w: the server said more before the TLS handshake than was expected: %q", errUnexpected, shorten(d.received))
+	}
+	host, _, _ := net.SplitHostPort(d.spec.Address) // it was dialled
+	secured, err := d.c.handshake(ctx, d.conn, host, d.spec.TLS, nil, d.t)
+	if err != nil {
+		return err
+	}
+	state := secured.ConnectionState()
+	d.conn, d.tls = secured, &state
+	return nil
+}
+
+func (d *dialogue) step(ctx context.Context, step job.Step) error {
+	switch {
+	case step.StartTLS:
+		return d.secure(ctx)
+	case step.Send != "", step.SendHex != "":
+		return d.send(step)
+	default:
+		return d.expect(step)
+	}
+}
+
+func (d *dialogue) send(step job.Step) error {
+	d.t.enter(inProcessing)
+	var body []byte
+	var err error
+	if step.SendHex != "" {
+		body, err = hex.DecodeString(step.SendHex)
+	} else {
+		body, err = fill(step.Send, d.captures)
+	}
+	if err != nil {
+		return ourFault("send", err)
+	}
+	_, err = d.conn.Write(body)
+	return err
 }

@@ -26,7 +26,7 @@ const (
 	inDNS
 	inConnect
 	inTLS
-	inFirstByte
+	inProcessing
 	inTransfer
 )
 
@@ -57,8 +57,8 @@ func (t *timing) leave() {
 		t.phases.Connect += took
 	case inTLS:
 		t.phases.TLS += took
-	case inFirstByte:
-		t.phases.FirstByte += took
+	case inProcessing:
+		t.phases.Processing += took
 	case inTransfer:
 		t.phases.Transfer += took
 	}
@@ -95,10 +95,10 @@ func (t *timing) waitingFor() string {
 		return "connecting"
 	case inTLS:
 		return "in the TLS handshake"
-	case inFirstByte:
-		return "waiting for the first byte"
+	case inProcessing:
+		return "waiting for the first byte of the answer"
 	case inTransfer:
-		return "reading the body"
+		return "reading the answer"
 	case none:
 		return "waiting"
 	default:

@@ -2,17 +2,39 @@ package check
 
 import (
 	"fmt"
-	"net/http"
+	"slices"
 	"strings"
 
 	"vedette/pipeline/job"
 )
 
-// Problem is something wrong with a spec. Index is that of the expectation, or
-// -1 when it is the probe.
+// Problem is something wrong with a spec. Path leads to it, in the words of
+// files and messages: "expect[1]", "http.url", "tcp.dialogue[2].expect".
 type Problem struct {
-	Index   int
+	Path    string
 	Message string
+}
+
+// problems gathers what is wrong, below a path.
+type problems struct {
+	path  string
+	found []Problem
+}
+
+// add adds one at a field; the field may be empty, for the whole.
+func (p *problems) add(field, format string, args ...any) {
+	path := p.path
+	if field != "" {
+		path += "." + field
+	}
+	p.found = append(p.found, Problem{strings.TrimPrefix(path, "."), fmt.Sprintf(format, args...)})
+}
+
+// check adds an error at a field, if there is one.
+func (p *problems) check(field string, err error) {
+	if err != nil {
+		p.add(field, "%v", err)
+	}
 }
 
 // Validator validates specs. It remembers the expressions that it has seen.
@@ -32,53 +54,23 @@ func NewValidator() (*Validator, error) {
 // Validate finds everything that is wrong with a spec, so that it can be told
 // to whoever writes it instead of being found out at each check.
 func (v *Validator) Validate(spec job.Spec) []Problem {
-	kind, err := spec.Kind()
+	name, err := spec.Kind()
 	if err != nil {
-		return []Problem{{-1, err.Error()}}
+		return []Problem{{"", err.Error()}}
 	}
-	var problems []Problem
-	add := func(format string, args ...any) {
-		problems = append(problems, Problem{-1, fmt.Sprintf(format, args...)})
-	}
+	whole := problems{}
 	if spec.Timeout < 0 {
-		add("found timeout %s, expected none below 0s", spec.Timeout)
+		whole.add("timeout", "found timeout %s, expected none below 0s", spec.Timeout)
 	}
-	if spec.HTTP != nil {
-		for _, problem := range httpProblems(spec.HTTP) {
-			add("%s", problem)
+	p := problems{path: name}
+	kinds()[name].validate(spec, &p)
+	whole.found = append(whole.found, p.found...)
+	for field, expressions := range map[string][]string{"expect": spec.Expect, "warn": spec.Warn} {
+		for i, expression := range expressions {
+			_, err := v.programs.get(name, expression)
+			whole.check(fmt.Sprintf("%s[%d]", field, i), err)
 		}
 	}
-	if spec.TCP != nil {
-		if err := checkAddress(spec.TCP.Address); err != nil {
-			add("%v", err)
-		}
-	}
-	for i, expression := range spec.Expect {
-		if _, err := v.programs.get(kind, expression); err != nil {
-			problems = append(problems, Problem{i, err.Error()})
-		}
-	}
-	return problems
-}
-
-func httpProblems(h *job.HTTP) []string {
-	var problems []string
-	if _, err := parseURL(h.URL); err != nil {
-		problems = append(problems, err.Error())
-	}
-	if strings.ContainsFunc(h.Method, func(r rune) bool { return r < 'A' || r > 'Z' }) {
-		problems = append(problems, fmt.Sprintf("found method %q, expected capital letters such as GET", h.Method))
-	}
-	if h.MaxRedirects != nil && (*h.MaxRedirects < 0 || *h.MaxRedirects > 100) {
-		problems = append(problems, fmt.Sprintf("found max_redirects %d, expected 0 to 100", *h.MaxRedirects))
-	}
-	for name, value := range h.Headers {
-		if name == "" || strings.ContainsAny(name, " :\r\n\t") || http.CanonicalHeaderKey(name) == "" {
-			problems = append(problems, fmt.Sprintf("found header name %q, expected letters, digits and -", name))
-		}
-		if strings.ContainsAny(value, "\r\n") {
-			problems = append(problems, fmt.Sprintf("found a line break in the value of header %s, expected none", name))
-		}
-	}
-	return problems
+	slices.SortStableFunc(whole.found, func(a, b Problem) int { return strings.Compare(a.Path, b.Path) })
+	return whole.found
 }

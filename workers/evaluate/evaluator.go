@@ -221,7 +221,7 @@ func (m *mirror) healthy() bool {
 // after tells whether a slot is later than what the state has judged.
 func (m *mirror) after(slot int64) bool { return m.state == nil || slot > m.state.Slot.Unix() }
 
-func isUp(result *job.Result) bool { return result.Outcome != nil && result.Outcome.Health == job.Up }
+func isUp(result *job.Result) bool { return result.Outcome != nil && result.Outcome.Health.OK() }
 
 // maxTries is how often a lost swap is tried again before the whole batch is.
 const maxTries = 10

@@ -42,7 +42,7 @@ func Step(state job.State, result job.Result, m job.Monitor) Change {
 		return Change{State: state}
 	}
 	switch result.Outcome.Health {
-	case job.Up:
+	case job.Up, job.Degraded:
 		return succeed(state, result, m)
 	case job.Down:
 		return fail(state, result, m)

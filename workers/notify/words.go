@@ -177,7 +177,7 @@ func took(outcome *job.Outcome) string {
 		{"dns", outcome.Phases.DNS},
 		{"connect", outcome.Phases.Connect},
 		{"tls", outcome.Phases.TLS},
-		{"first byte", outcome.Phases.FirstByte},
+		{"first byte", outcome.Phases.Processing},
 		{"transfer", outcome.Phases.Transfer},
 	} {
 		if p.took > 0 {

@@ -117,7 +117,7 @@ func (b *Board) Rows() []Row {
 }
 
 func urgency(h job.Health) int {
-	return slices.Index([]job.Health{job.Down, job.Unknown, job.Pending, job.Up}, h)
+	return slices.Index([]job.Health{job.Down, job.Degraded, job.Unknown, job.Pending, job.Up}, h)
 }
 
 func (r *row) show(name string) Row {
@@ -145,6 +145,8 @@ func (r *row) health() job.Health {
 		return job.Down
 	case r.last.Outcome == nil:
 		return job.Pending
+	case r.last.Outcome.Health == job.Degraded:
+		return job.Degraded
 	case r.state.Health == job.Up, r.last.Outcome.Health == job.Up:
 		return job.Up
 	default:

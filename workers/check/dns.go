@@ -1,0 +1,233 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/google/cel-go/cel"
+	"github.com/miekg/dns"
+
+	"vedette/pipeline/job"
+)
+
+// Ways to ask a DNS server.
+const (
+	protocolUDP = "udp"
+	protocolTCP = "tcp"
+	protocolTLS = "tls" // RFC 7858
+)
+
+// dns asks a DNS server. Up means NOERROR with at least one answer.
+func (c *Checker) dns(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+	var t timing
+	answer, err := c.ask(ctx, spec.DNS, &t)
+	outcome := judgeDNS(ctx, spec, answer, err, &t)
+	t.write(&outcome)
+	if outcome.Health != job.Up {
+		return outcome, nil
+	}
+	return outcome, factsOfAnswer(answer)
+}
+
+func judgeDNS(ctx context.Context, spec job.Spec, answer *dns.Msg, err error, t *timing) job.Outcome {
+	switch {
+	case err != nil:
+		return failure(ctx, err, t, timeoutOf(spec))
+	case len(spec.Expect) > 0, answer.Rcode == dns.RcodeSuccess && len(answer.Answer) > 0:
+		return job.Outcome{Health: job.Up}
+	case answer.Rcode != dns.RcodeSuccess:
+		return down(job.ClassStatus, "the server says "+rcode(answer))
+	default:
+		return down(job.ClassStatus, "the name has no record of the type")
+	}
+}
+
+func rcode(m *dns.Msg) string {
+	if name, ok := dns.RcodeToString[m.Rcode]; ok {
+		return name
+	}
+	return fmt.Sprintf("RCODE%d", m.Rcode)
+}
+
+func dnsFacts() map[string]*cel.Type {
+	return map[string]*cel.Type{
+		"rcode": cel.StringType, "answers": cel.ListType(cel.StringType), "authority": cel.ListType(cel.StringType),
+		"ttl": cel.IntType, "authoritative": cel.BoolType,
+	}
+}
+
+func factsOfAnswer(m *dns.Msg) Facts {
+	answers, authority := []string{}, []string{}
+	least := uint32(math.MaxUint32)
+	for _, record := range m.Answer {
+		answers = append(answers, data(record))
+		least = min(least, record.Header().Ttl)
+	}
+	for _, record := range m.Ns {
+		authority = append(authority, strings.Join(strings.Fields(record.String()), " "))
+	}
+	facts := Facts{"rcode": rcode(m), "authoritative": m.Authoritative, "answers": answers, "authority": authority}
+	if len(answers) > 0 {
+		facts["ttl"] = int(least)
+	}
+	return facts
+}
+
+// data is what a record says, without its name, time to live, class and type.
+func data(record dns.RR) string {
+	return strings.TrimSpace(strings.TrimPrefix(record.String(), record.Header().String()))
+}
+
+// ask asks by the protocol of the spec. An answer by UDP that was cut off is
+// asked for again by TCP (RFC 7766).
+func (c *Checker) ask(ctx context.Context, d *job.DNS, t *timing) (*dns.Msg, error) {
+	server, err := serverOf(d)
+	if err != nil {
+		return nil, err
+	}
+	protocol := d.Protocol
+	if protocol == "" {
+		protocol = protocolUDP
+	}
+	answer, err := c.askBy(ctx, protocol, server, d, t)
+	if err == nil && answer.Truncated && protocol == protocolUDP {
+		return c.askBy(ctx, protocolTCP, server, d, t)
+	}
+	return answer, err
+}
+
+func (c *Checker) askBy(ctx context.Context, protocol, server string, d *job.DNS, t *timing) (*dns.Msg, error) {
+	network := protocolTCP
+	if protocol == protocolUDP {
+		network = protocolUDP
+	}
+	dialled, err := c.dial(ctx, network, server, d.Network, t)
+	if err != nil {
+		return nil, err
+	}
+	conn := brief(ctx, dialled)
+	defer conn.Close()
+	if protocol == protocolTLS {
+		host, _, _ := net.SplitHostPort(server) // it was dialled
+		secured, err := c.handshake(ctx, conn, host, d.TLS, nil, t)
+		if err != nil {
+			return nil, err
+		}
+		conn = secured
+	}
+	t.enter(inProcessing)
+	question := questionOf(d)
+	talk := &dns.Conn{Conn: conn, UDPSize: dns.DefaultMsgSize}
+	if network == protocolUDP {
+		talk.Conn = dialled // the library tells UDP by its type
+	}
+	if err := talk.WriteMsg(question); err != nil {
+		return nil, err
+	}
+	answer, err := receiveAnswer(talk, question)
+	if err == nil {
+		t.done()
+	}
+	return answer, err
+}
+
+// receiveAnswer reads until the answer to the question comes: by UDP anybody can
+// send something, and answers to somebody else's question are passed over.
+func receiveAnswer(talk *dns.Conn, question *dns.Msg) (*dns.Msg, error) {
+	for {
+		answer, err := talk.ReadMsg()
+		if err != nil {
+			if answer != nil && answer.Id != question.Id {
+				continue
+			}
+			return nil, err
+		}
+		if answer.Id == question.Id && answer.Response && sameQuestion(answer, question) {
+			return answer, nil
+		}
+	}
+}
+
+// sameQuestion compares as RFC 1035 does; a server may leave the question out
+// of a refusal.
+func sameQuestion(answer, question *dns.Msg) bool {
+	if len(answer.Question) == 0 {
+		return answer.Rcode != dns.RcodeSuccess
+	}
+	a, q := answer.Question[0], question.Question[0]
+	return a.Qtype == q.Qtype && a.Qclass == q.Qclass && strings.EqualFold(a.Name, q.Name)
+}
+
+func questionOf(d *job.DNS) *dns.Msg {
+	m := new(dns.Msg)
+	m.Id = dns.Id()
+	m.RecursionDesired = d.Recursion == nil || *d.Recursion
+	m.Question = []dns.Question{{Name: dns.Fqdn(d.Name), Qtype: typeOf(d), Qclass: classOf(d)}}
+	m.SetEdns0(dns.DefaultMsgSize, false)
+	return m
+}
+
+func typeOf(d *job.DNS) uint16 {
+	if d.Type == "" {
+		return dns.TypeA
+	}
+	return dns.StringToType[strings.ToUpper(d.Type)]
+}
+
+func classOf(d *job.DNS) uint16 {
+	if d.Class == "" {
+		return dns.ClassINET
+	}
+	return dns.StringToClass[strings.ToUpper(d.Class)]
+}
+
+// resolvConf is where the system's resolvers stand.
+const resolvConf = "/etc/resolv.conf"
+
+// serverOf is the host:port that is asked.
+func serverOf(d *job.DNS) (string, error) {
+	port := "53"
+	if d.Protocol == protocolTLS {
+		port = "853"
+	}
+	if d.Server == "" {
+		system, err := dns.ClientConfigFromFile(resolvConf)
+		if err == nil && len(system.Servers) == 0 {
+			err = errors.New("found no server")
+		}
+		if err != nil {
+			return "", ourFault("read the system's resolvers", err)
+		}
+		return net.JoinHostPort(system.Servers[0], port), nil
+	}
+	if _, _, err := net.SplitHostPort(d.Server); err == nil {
+		return d.Server, nil
+	}
+	return net.JoinHostPort(strings.Trim(d.Server, "[]"), port), nil
+}
+
+func validateDNS(spec job.Spec, p *problems) {
+	d := spec.DNS
+	if _, ok := dns.IsDomainName(d.Name); !ok || d.Name == "" {
+		p.add("name", "found name %q, expected a domain name", d.Name)
+	}
+	if d.Type != "" && dns.StringToType[strings.ToUpper(d.Type)] == 0 {
+		p.add("type", "found type %q, expected a record type such as A, AAAA or MX", d.Type)
+	}
+	if _, ok := dns.StringToClass[strings.ToUpper(d.Class)]; !ok && d.Class != "" {
+		p.add("class", "found class %q, expected IN, CH or HS", d.Class)
+	}
+	if !slices.Contains([]string{"", protocolUDP, protocolTCP, protocolTLS}, d.Protocol) {
+		p.add("protocol", "found protocol %q, expected udp, tcp or tls", d.Protocol)
+	}
+	if server, err := serverOf(d); d.Server != "" && err == nil {
+		p.check("server", checkAddress(server))
+	}
+	validateNetwork(d.Network, p)
+	validateOwnTLS(d.TLS, p)
+}

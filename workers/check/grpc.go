@@ -1,0 +1,144 @@
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"vedette/pipeline/job"
+)
+
+// grpc asks a server's health service. Up means that it says SERVING.
+func (c *Checker) grpc(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+	var t timing
+	call := &healthCall{c: c, spec: spec.GRPC, t: &t}
+	serving, err := call.make(ctx)
+	outcome := call.judge(ctx, spec, serving, err)
+	t.write(&outcome)
+	state := call.state()
+	if state != nil {
+		outcome.CertificateExpires = expires(*state)
+	}
+	if outcome.Health != job.Up {
+		return outcome, nil
+	}
+	facts := Facts{"serving": serving.String()}
+	facts.addCertificate(state, time.Now())
+	return outcome, facts
+}
+
+func grpcFacts() map[string]*cel.Type {
+	return map[string]*cel.Type{"serving": cel.StringType, "certificate": certificateType()}
+}
+
+func validateGRPC(spec job.Spec, p *problems) {
+	g := spec.GRPC
+	p.check("address", checkAddress(g.Address))
+	validateHeaders(g.Metadata, "metadata", p)
+	validateNetwork(g.Network, p)
+	validateOwnTLS(g.TLS, p)
+}
+
+// healthCall is one call of the health service, over a connection of its own.
+type healthCall struct {
+	c    *Checker
+	spec *job.GRPC
+	t    *timing
+
+	mu      sync.Mutex
+	refused error // of the connection, which the library puts into words of its own
+	tls     *tls.ConnectionState
+}
+
+func (h *healthCall) make(ctx context.Context) (grpc_health_v1.HealthCheckResponse_ServingStatus, error) {
+	// The connection speaks TLS before the library has it, so that its phases
+	// are measured as everywhere.
+	conn, err := grpc.NewClient("passthrough:///"+h.spec.Address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(h.dial), grpc.WithDisableServiceConfig(), grpc.WithNoProxy())
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = conn.Close() }() // it fails when it is closed already
+	ctx = metadata.NewOutgoingContext(ctx, metadata.New(h.spec.Metadata))
+	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: h.spec.Service})
+	if err != nil {
+		return 0, err
+	}
+	h.t.done()
+	return answer.GetStatus(), nil
+}
+
+func (h *healthCall) dial(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := h.connect(ctx, address)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refused = err
+	return conn, err
+}
+
+func (h *healthCall) connect(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := h.c.dial(ctx, "tcp", address, h.spec.Network, h.t)
+	if err != nil {
+		return nil, err
+	}
+	short := &briefConn{Conn: conn, release: func() bool { return true }} // the library ends it with the call
+	if h.spec.TLS == nil {
+		h.t.enter(inProcessing)
+		return short, nil
+	}
+	host, _, _ := net.SplitHostPort(address) // it was dialled
+	secured, err := h.c.handshake(ctx, short, host, h.spec.TLS, []string{"h2"}, h.t)
+	if err != nil {
+		hangUp(conn)
+		return nil, err
+	}
+	state := secured.ConnectionState()
+	h.mu.Lock()
+	h.tls = &state
+	h.mu.Unlock()
+	h.t.enter(inProcessing)
+	return &securedConn{Conn: secured, below: short}, nil
+}
+
+func (h *healthCall) state() *tls.ConnectionState {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.tls
+}
+
+func (h *healthCall) judge(ctx context.Context, spec job.Spec, serving grpc_health_v1.HealthCheckResponse_ServingStatus, err error) job.Outcome {
+	h.mu.Lock()
+	refused := h.refused
+	h.mu.Unlock()
+	code := status.Code(err)
+	switch {
+	case err == nil && (serving == grpc_health_v1.HealthCheckResponse_SERVING || len(spec.Expect) > 0):
+		return job.Outcome{Health: job.Up}
+	case err == nil:
+		return down(job.ClassStatus, "the service is "+serving.String())
+	case refused != nil:
+		return failure(ctx, refused, h.t, timeoutOf(spec))
+	case ctx.Err() != nil, code == codes.DeadlineExceeded:
+		return failure(ctx, context.DeadlineExceeded, h.t, timeoutOf(spec))
+	case code == codes.NotFound:
+		return down(job.ClassStatus, fmt.Sprintf("the server does not know the service %q", h.spec.Service))
+	case code == codes.Unimplemented:
+		return down(job.ClassProtocol, "the server has no health service (grpc.health.v1)")
+	case code == codes.Unavailable:
+		return failure(ctx, errors.New(status.Convert(err).Message()), h.t, timeoutOf(spec))
+	default:
+		return down(job.ClassStatus, fmt.Sprintf("the server says %s: %s", code, status.Convert(err).Message()))
+	}
+}

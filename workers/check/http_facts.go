@@ -1,0 +1,84 @@
+package check
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/google/cel-go/cel"
+
+	"vedette/pipeline/job"
+)
+
+func httpFacts() map[string]*cel.Type {
+	return map[string]*cel.Type{
+		"status":       cel.IntType,
+		"headers":      cel.MapType(cel.StringType, cel.StringType),
+		"body":         cel.StringType,
+		"json":         cel.DynType,
+		"http_version": cel.StringType,
+		"certificate":  certificateType(),
+	}
+}
+
+// facts are what expectations of an http check speak of; what there is not, is
+// not in them.
+func (e *exchange) facts(now time.Time) Facts {
+	headers := make(map[string]string, len(e.headers))
+	for name, values := range e.headers {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	facts := Facts{
+		"status": e.status, "headers": headers, "body": strings.ToValidUTF8(string(e.body), "\uFFFD"), "http_version": e.version,
+	}
+	facts.addCertificate(e.tls, now)
+	return facts
+}
+
+func validateHTTP(spec job.Spec, p *problems) {
+	h := spec.HTTP
+	_, err := parseURL(h.URL)
+	p.check("url", err)
+	if strings.ContainsFunc(h.Method, func(r rune) bool { return r < 'A' || r > 'Z' }) {
+		p.add("method", "found method %q, expected capital letters such as GET", h.Method)
+	}
+	if h.MaxRedirects != nil && (*h.MaxRedirects < 0 || *h.MaxRedirects > 100) {
+		p.add("max_redirects", "found max_redirects %d, expected 0 to 100", *h.MaxRedirects)
+	}
+	if h.HTTPVersion != "" && h.HTTPVersion != "1.1" && h.HTTPVersion != "2" {
+		p.add("http_version", "found http_version %q, expected 1.1 or 2", h.HTTPVersion)
+	}
+	if h.Compression != "" && h.Compression != "gzip" {
+		p.add("compression", "found compression %q, expected gzip", h.Compression)
+	}
+	if h.BodyLimit < 0 {
+		p.add("body_limit", "found body_limit %d, expected a number of bytes", h.BodyLimit)
+	}
+	if h.Body != "" && h.BodyFile != "" {
+		p.add("body_file", "found body and body_file, expected one of them")
+	}
+	if h.BasicAuth != nil && h.BearerToken != "" {
+		p.add("bearer_token", "found basic_auth and bearer_token, expected one of them")
+	}
+	if h.Proxy != "" {
+		if proxy, err := url.Parse(h.Proxy); err != nil || proxy.Scheme != "http" && proxy.Scheme != "https" || proxy.Host == "" {
+			p.add("proxy", "found a proxy that is no URL of an HTTP proxy, expected one such as http://proxy.example.org:3128")
+		}
+	}
+	validateHeaders(h.Headers, "headers", p)
+	validateNetwork(h.Network, p)
+	validateOwnTLS(h.TLS, p)
+}
+
+func validateHeaders(headers map[string]string, field string, p *problems) {
+	for name, value := range headers {
+		if name == "" || strings.ContainsAny(name, " :\r\n\t") || http.CanonicalHeaderKey(name) == "" {
+			p.add(field, "found header name %q, expected letters, digits and -", name)
+		}
+		if strings.ContainsAny(value, "\r\n") {
+			p.add(field, "found a line break in the value of header %s, expected none", fmt.Sprintf("%q", name))
+		}
+	}
+}

@@ -1,0 +1,120 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	probing "github.com/prometheus-community/pro-bing"
+
+	"vedette/pipeline/job"
+)
+
+const (
+	defaultEchoes    = 3
+	defaultEchoSize  = 56
+	defaultEchoPause = 200 * time.Millisecond
+	maxEchoes        = 1000
+	maxEchoSize      = 65_500
+	minEchoSize      = 24 // the library's own marks in it
+)
+
+// errNoPing tells what to do where neither kind of socket is to be had.
+var errNoPing = errors.New("this machine does not let us send echo requests; allow it by 'sysctl net.ipv4.ping_group_range=\"0 2147483647\"', or give the program CAP_NET_RAW")
+
+// icmp sends echo requests. Up means that one was answered at least.
+func (c *Checker) icmp(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+	var t timing
+	found, err := c.ping(ctx, spec.ICMP, &t)
+	outcome := job.Outcome{Health: job.Up}
+	switch {
+	case err != nil:
+		outcome = failure(ctx, err, &t, timeoutOf(spec))
+	case found.PacketsRecv == 0 && len(spec.Expect) == 0:
+		outcome = down(job.ClassTimeout, fmt.Sprintf("none of %d echo requests was answered", found.PacketsSent))
+	}
+	t.write(&outcome)
+	if outcome.Health != job.Up {
+		return outcome, nil
+	}
+	facts := Facts{"sent": found.PacketsSent, "received": found.PacketsRecv, "loss": found.PacketLoss / 100}
+	if found.PacketsRecv > 0 {
+		facts["rtt"] = map[string]time.Duration{"min": found.MinRtt, "avg": found.AvgRtt, "max": found.MaxRtt}
+	}
+	return outcome, facts
+}
+
+func icmpFacts() map[string]*cel.Type {
+	return map[string]*cel.Type{
+		"sent": cel.IntType, "received": cel.IntType, "loss": cel.DoubleType, "rtt": cel.MapType(cel.StringType, cel.DurationType),
+	}
+}
+
+// ping looks the host up, and pings its first address: without privileges where
+// the system allows that, else by a raw socket.
+func (c *Checker) ping(ctx context.Context, i *job.ICMP, t *timing) (*probing.Statistics, error) {
+	addresses, err := c.lookup(ctx, i.Host, i.Network, t)
+	if err != nil {
+		return nil, err
+	}
+	ip := addresses[0]
+	if err := c.config.Policy.check(ip); err != nil {
+		return nil, err
+	}
+	t.dialled(ip.String())
+	t.enter(inProcessing)
+	var refused error
+	for _, privileged := range []bool{false, true} {
+		pinger := probing.New(ip.String())
+		pinger.SetIPAddr(&net.IPAddr{IP: ip.AsSlice(), Zone: ip.Zone()})
+		pinger.SetPrivileged(privileged)
+		pinger.Count, pinger.Size, pinger.Interval = or(i.Count, defaultEchoes), or(i.Size, defaultEchoSize), or(i.Pause.Std(), defaultEchoPause)
+		pinger.RecordRtts = false
+		if deadline, ok := ctx.Deadline(); ok {
+			pinger.Timeout = max(time.Millisecond, time.Until(deadline)*9/10) // it ends the wait for answers that do not come
+		}
+		refused = pinger.RunWithContext(ctx)
+		if !notPermitted(refused) {
+			if refused == nil {
+				t.done()
+			}
+			return pinger.Statistics(), refused
+		}
+	}
+	return nil, ourFault("open socket for echo requests", fmt.Errorf("%w (%s)", errNoPing, innermost(refused)))
+}
+
+func notPermitted(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPROTONOSUPPORT)
+}
+
+// or is a value, or what stands for it when it is zero.
+func or[T comparable](value, standard T) T {
+	var zero T
+	if value == zero {
+		return standard
+	}
+	return value
+}
+
+func validateICMP(spec job.Spec, p *problems) {
+	i := spec.ICMP
+	if i.Host == "" {
+		p.add("host", "found no host, expected a name or an address")
+	}
+	if i.Count < 0 || i.Count > maxEchoes {
+		p.add("count", "found count %d, expected 1 to %d", i.Count, maxEchoes)
+	}
+	if i.Size != 0 && (i.Size < minEchoSize || i.Size > maxEchoSize) {
+		p.add("size", "found size %d, expected %d to %d", i.Size, minEchoSize, maxEchoSize)
+	}
+	if i.Pause < 0 {
+		p.add("pause", "found pause %s, expected none below 0s", i.Pause)
+	}
+	validateNetwork(i.Network, p)
+}

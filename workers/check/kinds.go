@@ -1,0 +1,44 @@
+package check
+
+import (
+	"maps"
+
+	"github.com/google/cel-go/cel"
+
+	"vedette/pipeline/job"
+)
+
+// kind is a probe: what makes the check, what expectations may speak of, and
+// what finds mistakes in its parameters.
+type kind struct {
+	probe    func(*Checker) Probe
+	facts    map[string]*cel.Type
+	validate func(job.Spec, *problems)
+}
+
+// kinds are the probes. A new one is a file, and a line here.
+func kinds() map[string]kind {
+	return map[string]kind{
+		job.KindHTTP:      {func(c *Checker) Probe { return c.http }, httpFacts(), validateHTTP},
+		job.KindTCP:       {func(c *Checker) Probe { return c.tcp }, tcpFacts(), validateTCP},
+		job.KindTLS:       {func(c *Checker) Probe { return c.tls }, tlsFacts(), validateTLS},
+		job.KindDNS:       {func(c *Checker) Probe { return c.dns }, dnsFacts(), validateDNS},
+		job.KindICMP:      {func(c *Checker) Probe { return c.icmp }, icmpFacts(), validateICMP},
+		job.KindGRPC:      {func(c *Checker) Probe { return c.grpc }, grpcFacts(), validateGRPC},
+		job.KindWebSocket: {func(c *Checker) Probe { return c.websocket }, webSocketFacts(), validateWebSocket},
+	}
+}
+
+// factTypes are the facts of a kind, those that all have among them.
+func factTypes(name string) map[string]*cel.Type {
+	facts := map[string]*cel.Type{
+		"latency": cel.DurationType,
+		"phases":  cel.MapType(cel.StringType, cel.DurationType),
+		"ip":      cel.StringType,
+	}
+	maps.Copy(facts, kinds()[name].facts)
+	return facts
+}
+
+// certificateType is what a certificate's facts are.
+func certificateType() *cel.Type { return cel.MapType(cel.StringType, cel.DynType) }

@@ -1,0 +1,189 @@
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"github.com/google/cel-go/cel"
+
+	"vedette/pipeline/job"
+)
+
+// tls makes a TLS handshake. Up means that the chain was verified for the name.
+func (c *Checker) tls(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+	var t timing
+	state, err := c.shake(ctx, spec.TLS, &t)
+	outcome := job.Outcome{Health: job.Up}
+	if err != nil {
+		outcome = failure(ctx, err, &t, timeoutOf(spec))
+	}
+	t.write(&outcome)
+	if err != nil {
+		return outcome, nil
+	}
+	outcome.CertificateExpires = expires(*state)
+	facts := Facts{"tls_version": tls.VersionName(state.Version)}
+	facts.addCertificate(state, time.Now())
+	return outcome, facts
+}
+
+func (c *Checker) shake(ctx context.Context, spec *job.TLS, t *timing) (*tls.ConnectionState, error) {
+	conn, err := c.dial(ctx, "tcp", spec.Address, spec.Network, t)
+	if err != nil {
+		return nil, err
+	}
+	conn = brief(ctx, conn)
+	defer conn.Close()
+	host, _, _ := net.SplitHostPort(spec.Address) // it was dialled
+	secured, err := c.handshake(ctx, conn, host, &spec.TLSOptions, nil, t)
+	if err != nil {
+		return nil, err
+	}
+	state := secured.ConnectionState()
+	return &state, nil
+}
+
+func tlsFacts() map[string]*cel.Type {
+	return map[string]*cel.Type{"certificate": certificateType(), "tls_version": cel.StringType}
+}
+
+func validateTLS(spec job.Spec, p *problems) {
+	p.check("address", checkAddress(spec.TLS.Address))
+	validateNetwork(spec.TLS.Network, p)
+	validateTLSOptions(&spec.TLS.TLSOptions, p)
+}
+
+// handshake makes a connection speak TLS with a host.
+func (c *Checker) handshake(ctx context.Context, conn net.Conn, host string, o *job.TLSOptions, protocols []string, t *timing) (*tls.Conn, error) {
+	config, err := c.tlsConfig(host, o)
+	if err != nil {
+		return nil, err
+	}
+	config.NextProtos = protocols
+	t.enter(inTLS)
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	t.done()
+	return secured, nil
+}
+
+// tlsConfig is the configuration of a handshake with a host.
+func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error) {
+	config := &tls.Config{RootCAs: c.config.RootCAs, MinVersion: tls.VersionTLS12, ServerName: host}
+	if o == nil {
+		return config, nil
+	}
+	config.InsecureSkipVerify = o.InsecureSkipVerify
+	if o.ServerName != "" {
+		config.ServerName = o.ServerName
+	}
+	if version, ok := tlsVersions()[o.MinVersion]; ok {
+		config.MinVersion = version
+	}
+	if o.CAFile != "" {
+		pool, err := readPool(o.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		config.RootCAs = pool
+	}
+	if o.CertFile != "" {
+		certificate, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
+		if err != nil {
+			return nil, ourFault("read client certificate", err)
+		}
+		config.Certificates = []tls.Certificate{certificate}
+	}
+	return config, nil
+}
+
+func tlsVersions() map[string]uint16 {
+	return map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
+}
+
+func readPool(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path) //nolint:gosec // whoever writes specs names the file
+	if err != nil {
+		return nil, ourFault("read ca_file", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, ourFault("read ca_file", fmt.Errorf("found no certificate in %s, expected some in PEM", path))
+	}
+	return pool, nil
+}
+
+// oursError is an error that says nothing about the target.
+type oursError struct{ err error }
+
+// Error is what went wrong on our side.
+func (e *oursError) Error() string { return e.err.Error() }
+
+// Unwrap returns it.
+func (e *oursError) Unwrap() error { return e.err }
+
+func ourFault(doing string, err error) error { return &oursError{fmt.Errorf("%s: %w", doing, err)} }
+
+// expires is the earliest end of validity in the chain that was verified; there
+// may be several, of which the last to end counts: one good one is enough. Of a
+// chain that was not verified it is the first certificate's.
+func expires(state tls.ConnectionState) time.Time {
+	var last time.Time
+	for _, chain := range state.VerifiedChains {
+		earliest := chain[0].NotAfter
+		for _, certificate := range chain {
+			if certificate.NotAfter.Before(earliest) {
+				earliest = certificate.NotAfter
+			}
+		}
+		if earliest.After(last) {
+			last = earliest
+		}
+	}
+	if last.IsZero() && len(state.PeerCertificates) > 0 {
+		last = state.PeerCertificates[0].NotAfter
+	}
+	return last.UTC()
+}
+
+// addCertificate adds what is known of the certificate that a server showed.
+func (f Facts) addCertificate(state *tls.ConnectionState, now time.Time) {
+	if state == nil || len(state.PeerCertificates) == 0 {
+		return
+	}
+	certificate, end := state.PeerCertificates[0], expires(*state)
+	f["certificate"] = map[string]any{
+		"subject": certificate.Subject.String(), "issuer": certificate.Issuer.String(), "sans": names(certificate),
+		"not_after": end, "expires_in": end.Sub(now),
+	}
+}
+
+var errOneOfTwo = errors.New("found cert_file or key_file alone, expected both or none")
+
+// validateOwnTLS finds mistakes in the TLS options that are one parameter of a
+// probe.
+func validateOwnTLS(o *job.TLSOptions, p *problems) {
+	if o == nil {
+		return
+	}
+	inner := problems{path: p.path + ".tls"}
+	validateTLSOptions(o, &inner)
+	p.found = append(p.found, inner.found...)
+}
+
+func validateTLSOptions(o *job.TLSOptions, p *problems) {
+	if _, ok := tlsVersions()[o.MinVersion]; !ok && o.MinVersion != "" {
+		p.add("min_version", "found min_version %q, expected 1.0, 1.1, 1.2 or 1.3", o.MinVersion)
+	}
+	if (o.CertFile == "") != (o.KeyFile == "") {
+		p.check("cert_file", errOneOfTwo)
+	}
+}

@@ -1,0 +1,138 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/google/cel-go/cel"
+
+	"vedette/pipeline/job"
+)
+
+// maxMessage bounds a message that is read.
+const maxMessage = 1 << 20
+
+// websocket upgrades a connection, and exchanges messages if the spec says so.
+// Up means that the server agreed, and said what was expected.
+func (c *Checker) websocket(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+	var t timing
+	talk, err := c.upgrade(ctx, spec.WebSocket, &t)
+	outcome := job.Outcome{Health: job.Up}
+	switch {
+	case errors.Is(err, errUnexpected):
+		outcome = down(job.ClassExpectation, innermostCause(err, errUnexpected))
+	case errors.Is(err, errNoUpgrade):
+		outcome = down(job.ClassStatus, innermostCause(err, errNoUpgrade))
+	case err != nil:
+		outcome = failure(ctx, err, &t, timeoutOf(spec))
+	}
+	t.write(&outcome)
+	if talk.response != nil {
+		outcome.Status = talk.response.StatusCode
+		if talk.response.TLS != nil {
+			outcome.CertificateExpires = expires(*talk.response.TLS)
+		}
+	}
+	if outcome.Health != job.Up {
+		return outcome, nil
+	}
+	facts := Facts{"status": outcome.Status}
+	if talk.matched {
+		facts["message"] = talk.message
+	}
+	facts.addCertificate(talk.response.TLS, time.Now())
+	return outcome, facts
+}
+
+// errNoUpgrade is wrapped by an answer that does not agree to the upgrade.
+var errNoUpgrade = errors.New("no upgrade")
+
+func webSocketFacts() map[string]*cel.Type {
+	return map[string]*cel.Type{"status": cel.IntType, "message": cel.StringType, "certificate": certificateType()}
+}
+
+func validateWebSocket(spec job.Spec, p *problems) {
+	w := spec.WebSocket
+	_, err := parseURLOf(w.URL, "ws", "wss")
+	p.check("url", err)
+	if _, err := regexp.Compile(w.Expect); err != nil {
+		p.add("expect", "found %q (%v), expected an expression of RE2", w.Expect, err)
+	}
+	validateHeaders(w.Headers, "headers", p)
+	validateNetwork(w.Network, p)
+	validateOwnTLS(w.TLS, p)
+}
+
+// talk is what came back of a websocket check.
+type talk struct {
+	response *http.Response
+	message  string
+	matched  bool
+}
+
+func (c *Checker) upgrade(ctx context.Context, w *job.WebSocket, t *timing) (talk, error) {
+	target, err := parseURLOf(w.URL, "ws", "wss")
+	if err != nil {
+		return talk{}, err
+	}
+	transport := &whole{c: c, t: t, h: &job.HTTP{URL: w.URL, HTTPVersion: "1.1", TLS: w.TLS, Network: w.Network}}
+	defer transport.CloseIdleConnections()
+	header := http.Header{"User-Agent": {c.config.UserAgent}}
+	for name, value := range w.Headers {
+		header.Set(name, value)
+	}
+	conn, response, err := websocket.Dial( //nolint:bodyclose // the library closes it, or the connection is it
+		ctx, target.String(), &websocket.DialOptions{
+			HTTPClient: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+			HTTPHeader: header, Host: header.Get("Host"),
+		})
+	found := talk{response: response}
+	if err != nil {
+		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
+			err = fmt.Errorf("%w: status %d %s, expected 101", errNoUpgrade, response.StatusCode, http.StatusText(response.StatusCode))
+		}
+		return found, err
+	}
+	defer func() { _ = conn.CloseNow() }() // it is hung up; nobody waits for the peer's goodbye
+	conn.SetReadLimit(maxMessage)
+	t.enter(inProcessing)
+	if w.Send != "" {
+		if err := conn.Write(ctx, websocket.MessageText, []byte(w.Send)); err != nil {
+			return found, err
+		}
+	}
+	if w.Expect != "" {
+		found.message, err = await(ctx, conn, w.Expect)
+		found.matched = err == nil
+	}
+	if err == nil {
+		t.done()
+	}
+	return found, err
+}
+
+// await reads messages until one holds what is expected.
+func await(ctx context.Context, conn *websocket.Conn, expect string) (string, error) {
+	expression, err := regexp.Compile(expect)
+	if err != nil {
+		return "", ourFault("expect", err)
+	}
+	last := ""
+	for {
+		_, message, err := conn.Read(ctx)
+		switch {
+		case err != nil && last != "" && ctx.Err() == nil:
+			return "", fmt.Errorf("%w: expected %q, found %q and the end", errUnexpected, expect, shorten([]byte(last)))
+		case err != nil:
+			return "", err
+		case expression.Match(message):
+			return string(message), nil
+		}
+		last = string(message)
+	}
+}
