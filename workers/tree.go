@@ -209,15 +209,13 @@ func (w *Workers) Queues(ctx context.Context, now time.Time) []statuspage.Queue 
 }
 
 // Ready reports whether every part of every branch does its work.
-func (w *Workers) Ready() bool { return allRunning(w.Children()) }
+func (w *Workers) Ready() bool { return AllRunning(w.Children()) }
 
-func allRunning(children []supervise.ChildStatus) bool {
-	for _, c := range children {
-		if c.State != supervise.Running || !allRunning(c.Children) {
-			return false
-		}
-	}
-	return true
+// AllRunning reports whether every part of a tree does its work.
+func AllRunning(tree []supervise.ChildStatus) bool {
+	return !slices.ContainsFunc(tree, func(c supervise.ChildStatus) bool {
+		return c.State != supervise.Running || !AllRunning(c.Children)
+	})
 }
 
 // Status tells the state of a tree, and what the pools of this process do, and

@@ -5,9 +5,11 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"syscall"
 
 	"vedette/producer"
+	"vedette/producer/monitor"
 	"vedette/workers"
 )
 
@@ -45,11 +47,16 @@ func (r *instanceRun) reread(ctx context.Context, work *workers.Workers) {
 		say(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
 		return
 	}
-	if err := work.SetLimits(workers.Limits(file.Workers)); err != nil {
+	if err := work.SetLimits(limitsOf(file.Workers)); err != nil {
 		say(r.stderr, "warning: %v\n", err)
 	}
 	say(r.stdout, "%s", changeLines(change, false))
-	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server {
-		say(r.stderr, "warning: the sections mail and server have changed; they take effect when vedette is started again\n")
+	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server || !sameReach(file.Workers, r.file.Workers) {
+		say(r.stderr, "warning: the sections mail and server, or what workers may check, have changed; they take effect when vedette is started again\n")
 	}
+}
+
+// sameReach tells whether two sections allow the same to be checked.
+func sameReach(a, b monitor.Workers) bool {
+	return a.ChecksPerHost == b.ChecksPerHost && slices.Equal(a.AllowNetworks, b.AllowNetworks) && slices.Equal(a.DenyNetworks, b.DenyNetworks)
 }

@@ -10,6 +10,7 @@ import (
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
 	"vedette/producer"
+	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/statuspage"
@@ -64,9 +65,10 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
+	var tree *supervise.Supervisor
 	page, err := statuspage.New(statuspage.Config{
 		Listen: r.options.http, Board: r.board, Logger: r.log,
-		Ready:  func() []statuspage.Condition { return r.conditions(ctx, work, scheduler) },
+		Ready:  func() []statuspage.Condition { return r.conditions(ctx, tree) },
 		Queues: func(ctx context.Context) []statuspage.Queue { return work.Queues(ctx, time.Now()) },
 		DeadLetters: func(ctx context.Context) uint64 {
 			count, _ := r.pipeline.Count(ctx, pipeline.Dead) // the error is that the server is away, which /readyz tells
@@ -76,7 +78,6 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tree *supervise.Supervisor
 	presence := r.pipeline.NewPresence(version(), func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) })
 	excused := func(name string, serve func(context.Context) error) supervise.Child {
 		return supervise.Child{Name: name, Service: r.pipeline.Excuse(supervise.ServiceFunc(serve))}
@@ -125,13 +126,17 @@ func (r *instanceRun) gaveUp(ctx context.Context, err error) error {
 
 // work makes what does the work: the workers and the scheduler.
 func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
-	checker, err := check.New(check.Config{Logger: r.log, Probes: r.options.probes})
+	policy, err := check.NewPolicy(r.file.Workers.AllowNetworks, r.file.Workers.DenyNetworks)
+	if err != nil {
+		return nil, nil, err
+	}
+	checker, err := check.New(check.Config{Logger: r.log, Probes: r.options.probes, Policy: policy, PerHost: r.file.Workers.ChecksPerHost})
 	if err != nil {
 		return nil, nil, err
 	}
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Prober: checker, NewMailer: r.newMailer,
-		Limits: workers.Limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
+		Limits: limitsOf(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -140,19 +145,17 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	return work, scheduler, err
 }
 
+// limitsOf are the limits that a file sets.
+func limitsOf(w monitor.Workers) workers.Limits {
+	return workers.Limits{Checks: w.Checks, Requests: w.Requests, Calls: w.Calls, Evaluations: w.Evaluations, Mails: w.Mails}
+}
+
 // conditions are what must hold for the instance to do its work.
-func (r *instanceRun) conditions(ctx context.Context, work *workers.Workers, scheduler *producer.Scheduler) []statuspage.Condition {
-	scheduling := false
-	select {
-	case <-scheduler.Ready():
-		scheduling = true
-	default:
-	}
+func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor) []statuspage.Condition {
 	return []statuspage.Condition{
 		condition("running", ctx.Err() == nil, "it is stopping"),
 		condition("nats", r.pipeline.Connected(), "not connected"),
-		condition("scheduler", scheduling, "the definitions are not loaded yet"),
-		condition("workers", work.Ready(), "not every branch takes jobs"),
+		condition("parts", workers.AllRunning(tree.Children()), "not every part does its work: see 'vedette ps --tree'"),
 	}
 }
 

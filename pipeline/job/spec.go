@@ -54,19 +54,20 @@ func Kinds() []string {
 type probe struct {
 	kind   string
 	set    bool
-	target func() string
+	target string
 }
 
-// probes are all that a spec may hold; a new one is a line here.
-func (s Spec) probes() []probe {
-	return []probe{
-		{KindHTTP, s.HTTP != nil, func() string { return s.HTTP.URL }},
-		{KindTCP, s.TCP != nil, func() string { return s.TCP.Address }},
-		{KindTLS, s.TLS != nil, func() string { return s.TLS.Address }},
-		{KindDNS, s.DNS != nil, func() string { return s.DNS.Name }},
-		{KindICMP, s.ICMP != nil, func() string { return s.ICMP.Host }},
-		{KindGRPC, s.GRPC != nil, func() string { return s.GRPC.Address }},
-		{KindWebSocket, s.WebSocket != nil, func() string { return s.WebSocket.URL }},
+// probes are all that a spec may hold; a new one is a line here. It is called
+// for each check, so it keeps nothing on the heap.
+func (s Spec) probes() [7]probe {
+	return [7]probe{
+		{KindHTTP, s.HTTP != nil, s.HTTP.target()},
+		{KindTCP, s.TCP != nil, s.TCP.target()},
+		{KindTLS, s.TLS != nil, s.TLS.target()},
+		{KindDNS, s.DNS != nil, s.DNS.target()},
+		{KindICMP, s.ICMP != nil, s.ICMP.target()},
+		{KindGRPC, s.GRPC != nil, s.GRPC.target()},
+		{KindWebSocket, s.WebSocket != nil, s.WebSocket.target()},
 	}
 }
 
@@ -101,7 +102,7 @@ func (s Spec) Kind() (string, error) {
 func (s Spec) Target() string {
 	for _, p := range s.probes() {
 		if p.set {
-			return p.target()
+			return p.target
 		}
 	}
 	return ""

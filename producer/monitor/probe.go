@@ -50,22 +50,23 @@ func oneOfWords(words []string) string {
 
 const aURL = "a URL such as https://example.org/health"
 
-// url reads an absolute URL of scheme http or https.
+// url reads a URL of scheme http or https, in any case; without a scheme it is
+// http.
 func (w *watch) url(v value) string {
 	text, ok := w.filled(v, aURL)
 	if !ok {
 		return ""
 	}
-	parsed, err := url.Parse(text)
-	hint := ""
-	switch {
-	case err == nil && parsed.Host != "" && (strings.EqualFold(parsed.Scheme, "http") || strings.EqualFold(parsed.Scheme, "https")) && goodHost(parsed):
-		return text
-	case !strings.Contains(text, "://") && w.safe(v):
-		hint = fmt.Sprintf("did you mean %s?", quote("https://"+text))
+	whole := text
+	if !strings.Contains(text, "://") {
+		whole = "http://" + text
 	}
-	w.wrongHint(v, aURL, hint)
-	return ""
+	parsed, err := url.Parse(whole)
+	if err != nil || !strings.EqualFold(parsed.Scheme, "http") && !strings.EqualFold(parsed.Scheme, "https") || !goodHost(parsed) {
+		w.wrong(v, aURL)
+		return ""
+	}
+	return text
 }
 
 func goodHost(u *url.URL) bool {

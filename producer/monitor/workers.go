@@ -1,5 +1,7 @@
 package monitor
 
+import "net/netip"
+
 // maxWorkers is the most that can run at once in a process.
 const maxWorkers = 1 << 16
 
@@ -9,7 +11,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 	if !ok {
 		return workers
 	}
-	m, ok := r.mapping(v, "fields such as checks", "checks", "requests", "calls", "evaluations", "mails")
+	m, ok := r.mapping(v, "fields such as checks", "checks", "requests", "calls", "evaluations", "mails", "checks_per_host", "allow_networks", "deny_networks")
 	if !ok {
 		return workers
 	}
@@ -22,10 +24,40 @@ func (r *reader) readWorkers(root mapping) Workers {
 		{"calls", &workers.Calls},
 		{"evaluations", &workers.Evaluations},
 		{"mails", &workers.Mails},
+		{"checks_per_host", &workers.ChecksPerHost},
 	} {
 		if v, ok := r.get(m, field.key); ok {
 			*field.limit, _ = r.integer(v, 1, maxWorkers)
 		}
 	}
+	workers.AllowNetworks = r.networks(m, "allow_networks")
+	workers.DenyNetworks = r.networks(m, "deny_networks")
 	return workers
+}
+
+// networks reads a list of networks and addresses.
+func (r *reader) networks(m mapping, key string) []string {
+	const expected = "a network such as 10.0.0.0/8, or an address"
+	v, ok := r.get(m, key)
+	if !ok {
+		return nil
+	}
+	items, ok := r.list(v, expected+", or a list of them", true)
+	if !ok {
+		return nil
+	}
+	var networks []string
+	for _, item := range items {
+		text, ok := r.filled(item, expected)
+		if !ok {
+			continue
+		}
+		_, notAddress := netip.ParseAddr(text)
+		if _, notNetwork := netip.ParsePrefix(text); notAddress != nil && notNetwork != nil {
+			r.wrong(item, expected)
+			continue
+		}
+		networks = append(networks, text)
+	}
+	return networks
 }

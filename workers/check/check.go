@@ -94,6 +94,7 @@ type Facts map[string]any
 type Checker struct {
 	config   Config
 	probes   map[string]Probe
+	strict   map[string]bool
 	programs *programs
 	buffers  buffers
 	turns    turns
@@ -135,9 +136,9 @@ func New(config Config) (*Checker, error) {
 			return nil, fmt.Errorf("make checker: %w", err)
 		}
 	}
-	c := &Checker{config: config, programs: programs, probes: map[string]Probe{}, turns: turns{limit: config.PerHost}}
+	c := &Checker{config: config, programs: programs, probes: map[string]Probe{}, strict: map[string]bool{}, turns: turns{limit: config.PerHost}}
 	for name, kind := range kinds() {
-		c.probes[name] = kind.probe(c)
+		c.probes[name], c.strict[name] = kind.probe(c), kind.strict && config.Probes[name] == nil
 	}
 	maps.Copy(c.probes, config.Probes)
 	return c, nil
@@ -155,15 +156,17 @@ func (c *Checker) Check(ctx context.Context, spec job.Spec) job.Outcome {
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
-	leave, err := c.turns.enter(ctx, hostOf(spec), timeout)
-	if err != nil {
-		return internal(time.Now(), err)
+	if c.turns.limit > 0 {
+		leave, err := c.turns.enter(ctx, hostOf(spec), timeout)
+		if err != nil {
+			return internal(time.Now(), err)
+		}
+		defer leave()
 	}
-	defer leave()
 	started := time.Now()
 	limited, cancel := context.WithDeadlineCause(ctx, started.Add(timeout), errDeadline)
 	defer cancel()
-	outcome, facts := c.run(limited, c.probes[kind], spec)
+	outcome, facts := c.run(limited, kind, spec)
 	outcome.Started = started.UTC()
 	outcome.Latency = job.Duration(max(time.Since(started), outcome.Latency.Std()))
 	if ctx.Err() != nil && outcome.Health == job.Down {
@@ -210,20 +213,23 @@ type found struct {
 	facts   Facts
 }
 
-// run calls a probe beside us, so that one that hangs costs the check and not
-// the worker.
-func (c *Checker) run(ctx context.Context, probe Probe, spec job.Spec) (job.Outcome, Facts) {
+// run calls a probe: here if it is strict about its deadline, else beside us, so
+// that one that hangs costs the check and not the worker.
+func (c *Checker) run(ctx context.Context, name string, spec job.Spec) (job.Outcome, Facts) {
+	if c.strict[name] {
+		return call(ctx, c.probes[name], spec)
+	}
 	answer := make(chan found, 1)
-	started := time.Now()
 	go func() {
-		returned := false
+		exited := found{outcome: job.Outcome{Health: job.Unknown, Class: job.ClassInternal, Cause: "probe called runtime.Goexit"}}
 		defer func() {
-			if !returned {
-				answer <- found{outcome: panicked(started, recover())}
+			if exited.outcome.Cause != "" {
+				exited.outcome.Stack = string(debug.Stack())
+				answer <- exited
 			}
 		}()
-		outcome, facts := probe(ctx, spec)
-		returned = true
+		outcome, facts := call(ctx, c.probes[name], spec)
+		exited.outcome.Cause = "" // it did not
 		answer <- found{outcome, facts}
 	}()
 	select {
@@ -242,15 +248,16 @@ func (c *Checker) run(ctx context.Context, probe Probe, spec job.Spec) (job.Outc
 	}
 }
 
-// panicked is the outcome of a probe that did not return: a panic has a value,
-// a Goexit has none.
-func panicked(started time.Time, value any) job.Outcome {
-	outcome := internal(started, errors.New("probe called runtime.Goexit"))
-	if value != nil {
-		outcome = internal(started, fmt.Errorf("probe panicked: %v", value))
-	}
-	outcome.Stack = string(debug.Stack())
-	return outcome
+// call calls a probe, and makes an outcome of a panic.
+func call(ctx context.Context, probe Probe, spec job.Spec) (outcome job.Outcome, facts Facts) {
+	started := time.Now()
+	defer func() {
+		if value := recover(); value != nil {
+			outcome, facts = internal(started, fmt.Errorf("probe panicked: %v", value)), nil
+			outcome.Stack = string(debug.Stack())
+		}
+	}()
+	return probe(ctx, spec)
 }
 
 // internal is the outcome of a check that could not be made.

@@ -120,9 +120,6 @@ func tlsCause(err error) string {
 	if errors.Is(err, http.ErrSchemeMismatch) {
 		return "the server does not speak TLS: it answered in plain HTTP"
 	}
-	if alert, ok := errors.AsType[tls.AlertError](err); ok {
-		return "handshake failed: " + alert.Error()
-	}
 	if verify, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "certificate is not valid: " + innermost(verify.Err)
 	}

@@ -2,8 +2,10 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"time"
 
 	"vedette/pipeline/job"
@@ -13,9 +15,13 @@ import (
 // the addresses one after the other, so that each phase is measured for itself.
 // An address that does not answer leaves the next ones their share of the time.
 func (c *Checker) dial(ctx context.Context, network, address string, n job.Network, t *timing) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(address)
+	host, service, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
+	}
+	port, err := strconv.ParseUint(service, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("found port %q, expected 1 to 65535", service)
 	}
 	addresses, err := c.lookup(ctx, host, n, t)
 	if err != nil {
@@ -24,9 +30,9 @@ func (c *Checker) dial(ctx context.Context, network, address string, n job.Netwo
 	var first error
 	for i, ip := range addresses {
 		t.enter(inConnect)
-		target := net.JoinHostPort(ip.String(), port)
+		target := net.JoinHostPort(ip.String(), service)
 		t.dialled(target)
-		conn, err := c.dialOne(ctx, network, target, ip, len(addresses)-i)
+		conn, err := c.dialOne(ctx, network, ip, uint16(port), len(addresses)-i)
 		if err == nil {
 			t.done()
 			return conn, nil
@@ -42,15 +48,19 @@ func (c *Checker) dial(ctx context.Context, network, address string, n job.Netwo
 }
 
 // dialOne dials one address; left is how many have to share the time.
-func (c *Checker) dialOne(ctx context.Context, network, target string, ip netip.Addr, left int) (net.Conn, error) {
+func (c *Checker) dialOne(ctx context.Context, network string, ip netip.Addr, port uint16, left int) (net.Conn, error) {
 	if err := c.config.Policy.check(ip); err != nil {
 		return nil, err
 	}
-	dialer := net.Dialer{KeepAlive: -1}
-	if deadline, ok := ctx.Deadline(); ok && left > 1 {
-		dialer.Deadline = time.Now().Add(time.Until(deadline) / time.Duration(left))
+	deadline, bounded := ctx.Deadline()
+	if bounded && left > 1 {
+		deadline = time.Now().Add(time.Until(deadline) / time.Duration(left))
 	}
-	return dialer.DialContext(ctx, network, target)
+	if network == protocolTCP && ip.Zone() == "" {
+		return connect(ctx, ip, port, deadline)
+	}
+	dialer := net.Dialer{Deadline: deadline}
+	return dialer.DialContext(ctx, network, net.JoinHostPort(ip.String(), strconv.Itoa(int(port))))
 }
 
 // lookup returns the addresses of a host, those of the wanted family.
@@ -120,7 +130,7 @@ func (e *noAddressError) Error() string { return e.text }
 // in TIME_WAIT holds its local port for a minute, and at 28,000 of them for one
 // destination there would be none left.
 func hangUp(conn net.Conn) {
-	if tcp, ok := conn.(*net.TCPConn); ok {
+	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
 		_ = tcp.SetLinger(0) // an error means that it is closed already
 	}
 	_ = conn.Close()

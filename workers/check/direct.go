@@ -66,9 +66,16 @@ func (d *direct) RoundTrip(request *http.Request) (*http.Response, error) {
 // choosy tells whether a server ended a handshake because it wants another
 // protocol than HTTP/1.1, or a key exchange that we did not offer.
 func choosy(err error) bool {
-	alert, ok := errors.AsType[tls.AlertError](err)
-	const handshakeFailure, noApplicationProtocol = 40, 120 // RFC 8446, section 6; RFC 7301
-	return ok && (alert == handshakeFailure || alert == noApplicationProtocol)
+	alert, ok := errors.AsType[*net.OpError](err)
+	if !ok || alert.Op != "remote error" {
+		return false
+	}
+	switch alert.Err.Error() { // the library keeps the type of alerts to itself
+	case "tls: handshake failure", "tls: insufficient security level", "tls: no application protocol":
+		return true
+	default:
+		return false
+	}
 }
 
 func (d *direct) connect(request *http.Request) (net.Conn, *tls.ConnectionState, error) {
@@ -81,7 +88,7 @@ func (d *direct) connect(request *http.Request) (net.Conn, *tls.ConnectionState,
 	if request.URL.Scheme != "https" {
 		return conn, nil, nil
 	}
-	secured, err := d.c.handshake(ctx, conn, host, forHop(d.h, request), []string{"http/1.1"}, d.t)
+	secured, err := d.c.handshake(ctx, conn, host, forHop(d.h, request), offer{[]string{"http/1.1"}, d.h.HTTPVersion == ""}, d.t)
 	if err != nil {
 		conn.Close()
 		return nil, nil, err

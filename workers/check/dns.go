@@ -114,7 +114,7 @@ func (c *Checker) askBy(ctx context.Context, protocol, server string, d *job.DNS
 	defer conn.Close()
 	if protocol == protocolTLS {
 		host, _, _ := net.SplitHostPort(server) // it was dialled
-		secured, err := c.handshake(ctx, conn, host, d.TLS, nil, t)
+		secured, err := c.handshake(ctx, conn, host, d.TLS, offer{}, t)
 		if err != nil {
 			return nil, err
 		}

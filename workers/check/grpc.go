@@ -99,7 +99,7 @@ func (h *healthCall) connect(ctx context.Context, address string) (net.Conn, err
 		return short, nil
 	}
 	host, _, _ := net.SplitHostPort(address) // it was dialled
-	secured, err := h.c.handshake(ctx, short, host, h.spec.TLS, []string{"h2"}, h.t)
+	secured, err := h.c.handshake(ctx, short, host, h.spec.TLS, offer{protocols: []string{"h2"}}, h.t)
 	if err != nil {
 		hangUp(conn)
 		return nil, err

@@ -14,18 +14,23 @@ type kind struct {
 	probe    func(*Checker) Probe
 	facts    map[string]*cel.Type
 	validate func(job.Spec, *problems)
+	// strict says that the probe ends with its deadline by itself: all that it
+	// waits for are a name and connections that end then. Others run beside the
+	// check, which leaves them behind if need be, for a fifth of what a check
+	// costs.
+	strict bool
 }
 
 // kinds are the probes. A new one is a file, and a line here.
 func kinds() map[string]kind {
 	return map[string]kind{
-		job.KindHTTP:      {func(c *Checker) Probe { return c.http }, httpFacts(), validateHTTP},
-		job.KindTCP:       {func(c *Checker) Probe { return c.tcp }, tcpFacts(), validateTCP},
-		job.KindTLS:       {func(c *Checker) Probe { return c.tls }, tlsFacts(), validateTLS},
-		job.KindDNS:       {func(c *Checker) Probe { return c.dns }, dnsFacts(), validateDNS},
-		job.KindICMP:      {func(c *Checker) Probe { return c.icmp }, icmpFacts(), validateICMP},
-		job.KindGRPC:      {func(c *Checker) Probe { return c.grpc }, grpcFacts(), validateGRPC},
-		job.KindWebSocket: {func(c *Checker) Probe { return c.websocket }, webSocketFacts(), validateWebSocket},
+		job.KindHTTP:      {func(c *Checker) Probe { return c.http }, httpFacts(), validateHTTP, true},
+		job.KindTCP:       {func(c *Checker) Probe { return c.tcp }, tcpFacts(), validateTCP, true},
+		job.KindTLS:       {func(c *Checker) Probe { return c.tls }, tlsFacts(), validateTLS, true},
+		job.KindDNS:       {func(c *Checker) Probe { return c.dns }, dnsFacts(), validateDNS, true},
+		job.KindICMP:      {func(c *Checker) Probe { return c.icmp }, icmpFacts(), validateICMP, false},
+		job.KindGRPC:      {func(c *Checker) Probe { return c.grpc }, grpcFacts(), validateGRPC, false},
+		job.KindWebSocket: {func(c *Checker) Probe { return c.websocket }, webSocketFacts(), validateWebSocket, false},
 	}
 }
 

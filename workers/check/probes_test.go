@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -208,6 +209,29 @@ func TestTLSOptions(t *testing.T) {
 	got := checker(t, check.Config{}).Check(t.Context(), spec(good, job.TLSOptions{InsecureSkipVerify: true}))
 	if days := time.Until(got.CertificateExpires).Hours() / 24; days < 29 || days > 31 {
 		t.Errorf("got a certificate that expires %s, want it in a month", got.CertificateExpires)
+	}
+}
+
+func TestServerThatWantsMoreThanIsOfferedFirstIsUp(t *testing.T) {
+	t.Parallel()
+	config, pool := tlsConfig(t, func(*x509.Certificate) {})
+	hybrid := config.Clone()
+	hybrid.CurvePreferences = []tls.CurveID{tls.X25519MLKEM768}
+	for name, c := range map[string]*tls.Config{"http 2 alone": withProtocol(config, "h2"), "a hybrid key exchange": hybrid} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := httptest.NewUnstartedServer(status(http.StatusOK))
+			s.Config.ErrorLog = quiet()
+			s.EnableHTTP2 = len(c.NextProtos) > 0
+			s.TLS = c
+			s.StartTLS()
+			t.Cleanup(s.Close)
+			s.TLS.NextProtos = c.NextProtos
+			spec := httpSpec(s.URL, 5*time.Second, `certificate.subject == "CN=test"`)
+			if got := checker(t, check.Config{RootCAs: pool}).Check(t.Context(), spec); got.Health != job.Up || got.Phases.TLS <= 0 {
+				t.Errorf("got %+v, want up", got)
+			}
+		})
 	}
 }
 

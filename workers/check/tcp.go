@@ -18,7 +18,10 @@ import (
 // it was opened, and that every step was as expected.
 func (c *Checker) tcp(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
 	var t timing
-	d := &dialogue{c: c, spec: spec.TCP, t: &t, captures: map[string]string{}}
+	d := &dialogue{c: c, spec: spec.TCP, t: &t}
+	if len(spec.TCP.Dialogue) > 0 {
+		d.captures = map[string]string{}
+	}
 	err := d.run(ctx)
 	outcome := job.Outcome{Health: job.Up}
 	switch {
@@ -26,12 +29,15 @@ func (c *Checker) tcp(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
 		outcome = down(job.ClassExpectation, innermostCause(err, errUnexpected))
 	case err != nil:
 		outcome = failure(ctx, err, &t, timeoutOf(spec))
+		if d.at > 0 && outcome.Health == job.Down {
+			outcome.Cause += fmt.Sprintf(", at step %d of the dialogue", d.at)
+		}
 	}
 	t.write(&outcome)
 	if d.tls != nil {
 		outcome.CertificateExpires = expires(*d.tls)
 	}
-	if err != nil {
+	if err != nil || len(spec.Expect)+len(spec.Warn) == 0 {
 		return outcome, nil
 	}
 	facts := Facts{"captures": d.captures}
@@ -64,6 +70,7 @@ type dialogue struct {
 	conn     net.Conn
 	received []byte // and not yet taken by an expectation
 	captures map[string]string
+	at       int // the step, from 1
 	tls      *tls.ConnectionState
 }
 
@@ -81,8 +88,9 @@ func (d *dialogue) run(ctx context.Context) error {
 		}
 	}
 	for i, step := range d.spec.Dialogue {
+		d.at = i + 1
 		if err := d.step(ctx, step); err != nil {
-			return fmt.Errorf("step %d: %w", i+1, err)
+			return err
 		}
 	}
 	d.t.done()
@@ -105,7 +113,7 @@ func (d *dialogue) secure(ctx context.Context) error {
 		return fmt.Errorf("%w: the server said more before the TLS handshake than was expected: %q", errUnexpected, shorten(d.received))
 	}
 	host, _, _ := net.SplitHostPort(d.spec.Address) // it was dialled
-	secured, err := d.c.handshake(ctx, d.conn, host, d.spec.TLS, nil, d.t)
+	secured, err := d.c.handshake(ctx, d.conn, host, d.spec.TLS, offer{}, d.t)
 	if err != nil {
 		return err
 	}
