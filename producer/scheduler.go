@@ -32,8 +32,6 @@ type SchedulerConfig struct {
 type Scheduler struct {
 	config SchedulerConfig
 	table  *table
-	ready  chan struct{}
-	once   sync.Once
 
 	mu   sync.Mutex
 	pool *pipeline.Pool // that serves, or served last
@@ -50,7 +48,7 @@ func NewScheduler(config SchedulerConfig) (*Scheduler, error) {
 	}
 	shards := config.Pipeline.Shards()
 	return &Scheduler{
-		config: config, table: newTable(shards), ready: make(chan struct{}), seen: make([]time.Time, shards),
+		config: config, table: newTable(shards), seen: make([]time.Time, shards),
 	}, nil
 }
 
@@ -91,7 +89,6 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	group.Go(func() error {
 		select {
 		case <-loaded: // before, every slot would look like nobody's
-			s.once.Do(func() { close(s.ready) })
 			return pool.Serve(ctx)
 		case <-ctx.Done():
 			return nil
@@ -115,9 +112,6 @@ func (s *Scheduler) Pools() []pipeline.PoolStatus {
 	}
 	return []pipeline.PoolStatus{s.pool.Status()}
 }
-
-// Ready is closed once the definitions are known.
-func (s *Scheduler) Ready() <-chan struct{} { return s.ready }
 
 // learn takes in a definition, its change or its removal.
 func (s *Scheduler) learn(e pipeline.Entry) {

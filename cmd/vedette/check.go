@@ -19,6 +19,8 @@ type checkOptions struct {
 	timeout  time.Duration
 	parallel int
 	expect   []string
+	warn     []string
+	negate   bool
 	json     bool
 }
 
@@ -27,12 +29,16 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check TARGET...",
 		Short: "Check targets once, now",
-		Long: `Checks URLs and host:port addresses at once, and says which are up. It needs no
-running instance. Exits with 0 when all are up, 1 when some are down, and 2
+		Long: `Checks targets at once, and says which are up. A target is a URL, a host, which
+is asked by http, or host:port, which is connected to. URLs may have the schemes
+http, https, tcp, tls, dns, icmp, grpc, grpcs, ws and wss. It needs no running
+instance. Exits with 0 when all are up or degraded, 1 when some are down, and 2
 when something could not be tried.`,
 		Example: `  vedette check https://example.org db.example.org:5432
   vedette check --expect 'status == 301' http://example.org
-  vedette check --json --timeout 3s https://example.org`,
+  vedette check --json --timeout 3s https://example.org
+  vedette check tls://example.org:443 --warn 'certificate.expires_in > duration("504h")'
+  vedette check dns://example.org icmp://10.0.0.1`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			specs, err := options.specs(args)
@@ -45,6 +51,8 @@ when something could not be tried.`,
 	cmd.Flags().DurationVar(&options.timeout, "timeout", 10*time.Second, "how long one check may take, in all")
 	cmd.Flags().IntVar(&options.parallel, "parallel", 64, "how many checks run at once")
 	cmd.Flags().StringArrayVar(&options.expect, "expect", nil, "expression that must be true of each target (may be repeated)")
+	cmd.Flags().StringArrayVar(&options.warn, "warn", nil, "expression without which a target that is up is degraded (may be repeated)")
+	cmd.Flags().BoolVar(&options.negate, "negate", false, "up is down, and down is up")
 	cmd.Flags().BoolVar(&options.json, "json", false, "print a JSON object for each target")
 	return cmd
 }
@@ -69,7 +77,7 @@ func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 			problems = append(problems, err)
 			continue
 		}
-		spec.Timeout, spec.Expect = job.Duration(o.timeout), o.expect
+		spec.Timeout, spec.Expect, spec.Warn, spec.Negate = job.Duration(o.timeout), o.expect, o.warn, o.negate
 		for _, p := range validator.Validate(spec) {
 			problems = append(problems, fmt.Errorf("check %s: %s", arg, p.Message))
 		}

@@ -503,6 +503,8 @@ func TestTargets(t *testing.T) {
 	for input, want := range map[string]string{
 		"https://example.org/a?b": "http https://example.org/a?b", "example.org": "http example.org", "example.org/health:1": "http example.org/health:1",
 		"example.org:5432": "tcp example.org:5432", "[::1]:22": "tcp [::1]:22", "tcp://db:1": "tcp db:1", "HTTP://x": "http HTTP://x",
+		"tls://x:443": "tls x:443", "dns://example.org": "dns example.org", "icmp://10.0.0.1": "icmp 10.0.0.1", "grpc://x:1": "grpc x:1",
+		"GRPCS://x:1": "grpc x:1", "wss://x/y": "websocket wss://x/y",
 	} {
 		spec, err := check.ParseTarget(input)
 		kind, _ := spec.Kind()
@@ -510,7 +512,7 @@ func TestTargets(t *testing.T) {
 			t.Errorf("%s: got %s, %v, want %s", input, got, err, want)
 		}
 	}
-	for _, input := range []string{"", "ftp://x", "tcp://db", "db:0", "db:99999", "http://", "db:http", "http://a b"} {
+	for _, input := range []string{"", "ftp://x", "tcp://db", "db:0", "db:99999", "http://", "db:http", "http://a b", "tls://x", "icmp://", "dns://", "grpc://x", "ws://"} {
 		if spec, err := check.ParseTarget(input); err == nil {
 			t.Errorf("%q: got %+v, want an error", input, spec)
 		}

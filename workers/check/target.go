@@ -9,20 +9,19 @@ import (
 	"vedette/pipeline/job"
 )
 
-// ParseTarget reads what a person types: a URL (http, https, tcp), a host, which
-// is asked by http, or host:port, which is connected to. The error shows what
-// was found and what was expected.
+// ParseTarget reads what a person types: a URL whose scheme is that of a probe
+// (http, https, tcp, tls, dns, icmp, grpc, grpcs, ws, wss), a host, which is
+// asked by http, or host:port, which is connected to. The error shows what was
+// found and what was expected.
 func ParseTarget(s string) (job.Spec, error) {
 	scheme, rest, found := strings.Cut(s, "://")
-	switch {
-	case found && strings.EqualFold(scheme, "tcp"):
-		return tcpTarget(s, rest)
-	case found:
-	case strings.ContainsAny(s, "/?#"):
-	default:
+	if !found && !strings.ContainsAny(s, "/?#") {
 		if _, port, err := net.SplitHostPort(s); err == nil && port != "" {
-			return tcpTarget(s, s)
+			scheme, rest = job.KindTCP, s
 		}
+	}
+	if spec, ok := targetOf(strings.ToLower(scheme), rest, s); ok {
+		return spec, problemOf(s, spec)
 	}
 	if _, err := parseURL(s); err != nil {
 		return job.Spec{}, fmt.Errorf("read target: found %q, expected a URL, a host or host:port: %w", masked(s), err)
@@ -30,11 +29,40 @@ func ParseTarget(s string) (job.Spec, error) {
 	return job.Spec{HTTP: &job.HTTP{URL: s}}, nil
 }
 
-func tcpTarget(s, address string) (job.Spec, error) {
-	if err := checkAddress(address); err != nil {
-		return job.Spec{}, fmt.Errorf("read target: found %q: %w", s, err)
+// targetOf is the spec of a target with a scheme other than those of http.
+func targetOf(scheme, rest, whole string) (job.Spec, bool) {
+	switch scheme {
+	case job.KindTCP:
+		return job.Spec{TCP: &job.TCP{Address: rest}}, true
+	case job.KindTLS:
+		return job.Spec{TLS: &job.TLS{Address: rest}}, true
+	case job.KindDNS:
+		return job.Spec{DNS: &job.DNS{Name: rest}}, true
+	case job.KindICMP:
+		return job.Spec{ICMP: &job.ICMP{Host: rest}}, true
+	case job.KindGRPC:
+		return job.Spec{GRPC: &job.GRPC{Address: rest}}, true
+	case job.KindGRPC + "s":
+		return job.Spec{GRPC: &job.GRPC{Address: rest, TLS: &job.TLSOptions{}}}, true
+	case "ws", "wss":
+		return job.Spec{WebSocket: &job.WebSocket{URL: whole}}, true
+	default:
+		return job.Spec{}, false
 	}
-	return job.Spec{TCP: &job.TCP{Address: address}}, nil
+}
+
+// problemOf is what is wrong with a target, if anything is.
+func problemOf(s string, spec job.Spec) error {
+	name, err := spec.Kind()
+	if err != nil {
+		return fmt.Errorf("read target: %w", err)
+	}
+	var p problems
+	kinds()[name].validate(spec, &p)
+	if len(p.found) > 0 {
+		return fmt.Errorf("read target: found %q: %s", masked(s), p.found[0].Message)
+	}
+	return nil
 }
 
 // checkAddress tells what is wrong with a host:port.
