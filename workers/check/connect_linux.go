@@ -60,24 +60,32 @@ type socket struct {
 // connected waits until the connection is there. On loopback it mostly is
 // before the poller could say so; asking first spares a trip through it.
 func (s *socket) connected(ctx context.Context, address syscall.Sockaddr, deadline time.Time) error {
-	if err := s.SetDeadline(deadline); err != nil {
-		return fmt.Errorf("set deadline: %w", err)
-	}
-	release := context.AfterFunc(ctx, func() { _ = s.SetDeadline(time.Unix(1, 0)) })
-	defer release()
+	var release func() bool
+	defer func() {
+		if release != nil {
+			release()
+		}
+	}()
 	raw, err := s.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("wait for connection: %w", err)
 	}
 	var refused error
+	asked := false
 	err = raw.Write(func(fd uintptr) bool {
 		refused = syscall.Connect(int(fd), address)
+		first := !asked
+		asked = true
 		switch {
 		case errors.Is(refused, syscall.EISCONN):
 			refused = nil
 			return true
 		case errors.Is(refused, syscall.EALREADY), errors.Is(refused, syscall.EINPROGRESS), errors.Is(refused, syscall.EINTR):
-			return false // not yet
+			if first { // it takes longer, and has to end some time
+				_ = s.SetDeadline(deadline) // an error means that it is closed
+				release = context.AfterFunc(ctx, func() { _ = s.SetDeadline(time.Unix(1, 0)) })
+			}
+			return false
 		default:
 			return true
 		}

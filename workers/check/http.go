@@ -31,7 +31,7 @@ var (
 // Up means a status of 2xx from the last response, with its whole body read.
 func (c *Checker) http(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
 	var t timing
-	exchange, err := c.exchange(ctx, spec.HTTP, &t)
+	exchange, err := c.exchange(ctx, spec, &t)
 	outcome := judgeHTTP(ctx, spec, exchange, err, &t)
 	t.write(&outcome)
 	if exchange == nil {
@@ -99,17 +99,15 @@ type exchange struct {
 
 // exchange makes the request and reads the answer. With an error there may
 // still be one: the last redirect, or an answer whose body did not end.
-func (c *Checker) exchange(ctx context.Context, h *job.HTTP, t *timing) (*exchange, error) {
+func (c *Checker) exchange(ctx context.Context, spec job.Spec, t *timing) (*exchange, error) {
+	h := spec.HTTP
 	request, err := c.request(ctx, h)
 	if err != nil {
 		return nil, err
 	}
 	transport := c.transport(h, t)
 	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Jar: &lazyJar{}, CheckRedirect: func(next *http.Request, via []*http.Request) error {
-		return followed(next, via, redirects(h))
-	}}
-	response, err := client.Do(request)
+	response, err := roundTrip(transport, request, redirects(h))
 	if response == nil {
 		return nil, err
 	}
@@ -124,16 +122,47 @@ func (c *Checker) exchange(ctx context.Context, h *job.HTTP, t *timing) (*exchan
 	if h.HTTPVersion == "2" && response.ProtoMajor != 2 {
 		return x, fmt.Errorf("%w: the server speaks HTTP/%s, not 2", errVersion, x.version)
 	}
-	x.body, err = c.readBody(h, response)
+	x.body, err = c.readBody(h, response, len(spec.Expect)+len(spec.Warn) > 0)
 	if err == nil { // else the check stands there, and is told to
 		t.done()
 	}
 	return x, err
 }
 
+// roundTrip makes a request, and follows redirects. Most answers are none, and
+// then the standard library's client, which knows all about them, is not needed.
+func roundTrip(transport http.RoundTripper, request *http.Request, limit int) (*http.Response, error) {
+	response, err := transport.RoundTrip(request)
+	if err != nil || limit == 0 || response.StatusCode/100 != 3 || response.Header.Get("Location") == "" {
+		return response, err
+	}
+	client := &http.Client{
+		Transport: &resumed{RoundTripper: transport, first: response}, Jar: &lazyJar{},
+		CheckRedirect: func(next *http.Request, via []*http.Request) error { return followed(next, via, limit) },
+	}
+	return client.Do(request)
+}
+
+// resumed gives a client the answer that its first request has had already.
+type resumed struct {
+	http.RoundTripper
+
+	first *http.Response
+}
+
+// RoundTrip makes one request.
+func (r *resumed) RoundTrip(request *http.Request) (*http.Response, error) {
+	if response := r.first; response != nil {
+		r.first = nil
+		return response, nil
+	}
+	return r.RoundTripper.RoundTrip(request)
+}
+
 // readBody reads what the spec wants of a body, decompressed if it asked for
-// that. A body that goes on beyond the limit is hung up on.
-func (c *Checker) readBody(h *job.HTTP, response *http.Response) ([]byte, error) {
+// that, and keeps it if somebody will look at it. A body that goes on beyond the
+// limit is hung up on.
+func (c *Checker) readBody(h *job.HTTP, response *http.Response, keep bool) ([]byte, error) {
 	limit := c.config.BodyLimit
 	if h.BodyLimit > 0 {
 		limit = int64(h.BodyLimit)
@@ -146,17 +175,18 @@ func (c *Checker) readBody(h *job.HTTP, response *http.Response) ([]byte, error)
 		}
 		body = unzipped
 	}
-	return io.ReadAll(io.LimitReader(body, limit))
+	limited := io.LimitReader(body, limit)
+	if !keep {
+		_, err := io.Copy(io.Discard, limited)
+		return nil, err
+	}
+	return io.ReadAll(limited)
 }
 
-// followed decides whether one more redirect is followed. None wanted means
-// that the redirect is the answer. Credentials do not go from TLS to clear
-// text; the client keeps them from other domains.
+// followed decides whether one more redirect is followed. Credentials do not go
+// from TLS to clear text; the client keeps them from other domains.
 func followed(next *http.Request, via []*http.Request, limit int) error {
-	switch {
-	case limit == 0:
-		return http.ErrUseLastResponse
-	case len(via) > limit:
+	if len(via) > limit {
 		return errRedirects
 	}
 	if next.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
@@ -188,6 +218,9 @@ func (c *Checker) request(ctx context.Context, h *job.HTTP) (*http.Request, erro
 		request.Header.Set("Accept-Encoding", h.Compression)
 	}
 	switch {
+	case target.User != nil:
+		password, _ := target.User.Password()
+		request.SetBasicAuth(target.User.Username(), password)
 	case h.BasicAuth != nil:
 		request.SetBasicAuth(h.BasicAuth.Username, h.BasicAuth.Password)
 	case h.BearerToken != "":
