@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"vedette/pipeline/job"
 )
 
 // Role is what a program may do, on a server that others use too. Each is as
@@ -12,7 +14,8 @@ type Role string
 
 // The roles.
 const (
-	// RolePublisher orders checks and mails, and reads what became of them.
+	// RolePublisher orders checks and mails, reads what became of them, and sends
+	// pings.
 	RolePublisher Role = "publisher"
 	// RoleScheduler turns ticks into checks.
 	RoleScheduler Role = "scheduler"
@@ -68,7 +71,8 @@ func (n Names) Permissions(role Role, inbox, location string) Permissions {
 		r.pull(Call, ConsumerCheckCalls(location), "call.check."+location+".>")
 		r.worker()
 		r.answers("check")
-		r.publish("result.*")
+		r.look(Ping, "ping.>")
+		r.publish("result.*", "ping.*."+job.PingSince)
 	case RoleEvaluator:
 		r.pull(Result, ConsumerEvaluate, "")
 		r.pull(StateLog, ConsumerNotify, "")
@@ -207,7 +211,7 @@ func (r *rights) keepOff(stream Stream, consumer string) {
 }
 
 func (r *rights) orders(inbox string) {
-	r.publish("request.>", "call.>", "mail.request.>")
+	r.publish("request.>", "call.>", "mail.request.>", "ping.*."+job.PingOK, "ping.*."+job.PingStart, "ping.*."+job.PingFail)
 	r.look(Request, "request.>")
 	r.look(Call, "call.>")
 	r.look(Mail, "mail.request.>")

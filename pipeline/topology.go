@@ -27,6 +27,8 @@ const (
 	Dead Stream = "DEAD"
 	// Notice keeps what operators should know of the installation itself.
 	Notice Stream = "NOTICE"
+	// Ping keeps what jobs said of themselves last.
+	Ping Stream = "PING"
 	// Advisory keeps the server's own word of messages that it gave up on,
 	// which is lost unless a stream listens.
 	Advisory Stream = "ADVISORY"
@@ -101,6 +103,9 @@ func CallMailSubject(id string) string { return "call.mail." + id }
 // NoticeSubject is where notices of a kind go.
 func NoticeSubject(kind job.NoticeKind) string { return "notice." + string(kind) }
 
+// PingSubject is where a job says something of itself, under its token.
+func PingSubject(token, kind string) string { return "ping." + token + "." + kind }
+
 // TimerSubject is where the timer of an id fires.
 func TimerSubject(what, id string) string { return "timer.due." + what + "." + id }
 
@@ -146,6 +151,8 @@ const (
 	advisoriesKept   = 7 * 24 * time.Hour
 	noticesKept      = 30 * 24 * time.Hour
 	maxNoticeBytes   = 256 << 20
+	maxPing          = 16 << 10
+	maxPingBytes     = 1 << 30
 )
 
 // MaxMessage is the largest message, in bytes, that any stream takes.
@@ -180,6 +187,7 @@ func topology(names Names, replicas int) Topology {
 			deadStream(stream(Dead, "dead.>")),
 			noticeStream(stream(Notice, "notice.*")),
 			scheduleStream(stream(Timer, "timer.at.*.*", "timer.due.>")),
+			pingStream(stream(Ping, "ping.*.*")),
 			advisoryStream(stream(Advisory), names),
 		},
 		Buckets: []jetstream.KeyValueConfig{
@@ -237,6 +245,14 @@ func callStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 func noticeStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	config.Retention = jetstream.LimitsPolicy
 	config.MaxAge, config.MaxBytes = noticesKept, maxNoticeBytes
+	return config
+}
+
+// pingStream keeps the last ping of each kind and heartbeat: what was said
+// before tells nothing more.
+func pingStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+	config.Retention, config.Discard = jetstream.LimitsPolicy, jetstream.DiscardOld
+	config.MaxMsgsPerSubject, config.MaxMsgSize, config.MaxBytes = 1, maxPing, maxPingBytes
 	return config
 }
 

@@ -41,9 +41,11 @@ func (r *instanceRun) learnMonitor(e pipeline.Entry) {
 	monitor, err := job.Decode[job.Monitor](e.Value)
 	if e.Deleted || err != nil { // the scheduler says what is wrong with it
 		r.board.Undefine(name)
+		r.heartbeats.Undefine(name)
 		return
 	}
 	r.board.Define(monitor)
+	r.heartbeats.Define(monitor)
 }
 
 func (r *instanceRun) learnState(e pipeline.Entry) {

@@ -227,6 +227,8 @@ func universe() map[string][]pipeline.Role {
 		"vedette.notice.stuck_job":     {scheduler, check, evaluator, mail},
 		"vedette.reply.x.y":            {check, mail},
 		"vedette.ps":                   {viewer},
+		"vedette.ping.x.ok":            {publisher},
+		"vedette.ping.x.since":         {check},
 		"vedette.status.x.y":           {scheduler, check, evaluator, mail},
 		// keys
 		"$KV.VEDETTE_MONITOR.monitor.x": {},

@@ -107,7 +107,7 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	}
 	r := &instanceRun{
 		options: o, path: path, file: file, pipeline: p, log: log,
-		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewAlerts(p, log), hangups: hangups,
+		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewAlerts(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
 	return r.serve(ctx)
 }
@@ -165,6 +165,7 @@ type instanceRun struct {
 	stdout, stderr io.Writer
 	board          *statuspage.Board
 	alerts         *workers.Alerts
+	heartbeats     *workers.Heartbeats
 	hangups        <-chan os.Signal
 }
 

@@ -67,7 +67,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	}
 	var tree *supervise.Supervisor
 	page, err := statuspage.New(statuspage.Config{
-		Listen: r.options.http, Board: r.board, Logger: r.log,
+		Listen: r.options.http, Board: r.board, Pings: r.heartbeats, Logger: r.log,
 		Ready:  func() []statuspage.Condition { return r.conditions(ctx, tree) },
 		Queues: func(ctx context.Context) []statuspage.Queue { return work.Queues(ctx, time.Now()) },
 		DeadLetters: func(ctx context.Context) uint64 {
@@ -130,7 +130,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	checker, err := check.New(check.Config{Logger: r.log, Probes: r.options.probes, Policy: policy, PerHost: r.file.Workers.ChecksPerHost})
+	checker, err := check.New(check.Config{Logger: r.log, Probes: r.options.probes, Policy: policy, PerHost: r.file.Workers.ChecksPerHost, Pings: r.heartbeats})
 	if err != nil {
 		return nil, nil, err
 	}

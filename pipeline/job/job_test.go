@@ -77,6 +77,7 @@ func golden() map[string]any {
 			More: 3, Due: slot.Add(10 * time.Second), Sent: slot.Add(-time.Hour), Recent: []string{"n1"},
 		},
 		"settings": job.Settings{V: 1, Operators: []string{"oncall"}},
+		"ping":     job.Ping{V: 1, ExitCode: 3, Output: "disk full"},
 		"process":  process,
 		"process-status": job.ProcessStatus{V: 1, Process: process, Children: []job.ChildStatus{{
 			Name: "workers", State: "running", Since: slot, Incarnation: 1, Strategy: "one_for_one",
@@ -130,6 +131,7 @@ func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
 		"answer-mail":    decode[job.Answer],
 		"answer-dead":    decode[job.Answer],
 		"process":        decode[job.Process],
+		"ping":           decode[job.Ping],
 		"process-status": decode[job.ProcessStatus],
 		"notice":         decode[job.Notice],
 		"digest":         decode[job.Digest],

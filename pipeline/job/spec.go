@@ -15,6 +15,7 @@ type Spec struct {
 	ICMP      *ICMP      `json:"icmp,omitempty"`
 	GRPC      *GRPC      `json:"grpc,omitempty"`
 	WebSocket *WebSocket `json:"websocket,omitempty"`
+	Heartbeat *Heartbeat `json:"heartbeat,omitempty"`
 	// Expect are CEL expressions over the facts of the probe; the target is
 	// down unless all are true. Without any, the probe's own idea of up
 	// counts, such as a status of 2xx for http.
@@ -39,6 +40,7 @@ const (
 	KindICMP      = "icmp"
 	KindGRPC      = "grpc"
 	KindWebSocket = "websocket"
+	KindHeartbeat = "heartbeat"
 )
 
 // Kinds lists all kinds of probe.
@@ -59,8 +61,8 @@ type probe struct {
 
 // probes are all that a spec may hold; a new one is a line here. It is called
 // for each check, so it keeps nothing on the heap.
-func (s Spec) probes() [7]probe {
-	return [7]probe{
+func (s Spec) probes() [8]probe {
+	return [8]probe{
 		{KindHTTP, s.HTTP != nil, s.HTTP.target()},
 		{KindTCP, s.TCP != nil, s.TCP.target()},
 		{KindTLS, s.TLS != nil, s.TLS.target()},
@@ -68,6 +70,7 @@ func (s Spec) probes() [7]probe {
 		{KindICMP, s.ICMP != nil, s.ICMP.target()},
 		{KindGRPC, s.GRPC != nil, s.GRPC.target()},
 		{KindWebSocket, s.WebSocket != nil, s.WebSocket.target()},
+		{KindHeartbeat, s.Heartbeat != nil, s.Heartbeat.target()},
 	}
 }
 

@@ -149,6 +149,8 @@ func what(f probeField) string {
 		return aURL
 	case f.is("address"):
 		return "host:port"
+	case f.is("duration"):
+		return aDuration
 	default:
 		return "text"
 	}

@@ -89,8 +89,12 @@ func (w *watch) add(v value) {
 	monitor.Spec = w.spec(m)
 	interval := w.when(m, &monitor)
 	monitor.Timeout = job.Duration(w.ownTimeout(m, interval))
-	monitor.FailureThreshold = w.threshold(m, "failure_threshold", w.defaults.failures)
-	monitor.SuccessThreshold = w.threshold(m, "success_threshold", w.defaults.success)
+	failures, successes := w.defaults.failures, w.defaults.success
+	if monitor.Heartbeat != nil { // its grace is what others have thresholds for
+		failures, successes = 1, 1
+	}
+	monitor.FailureThreshold = w.threshold(m, "failure_threshold", failures)
+	monitor.SuccessThreshold = w.threshold(m, "success_threshold", successes)
 	monitor.Notify = w.who(m, monitor.Name)
 	if len(w.problems) == before {
 		w.checkSpec(m, monitor.Spec)

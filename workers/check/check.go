@@ -36,6 +36,10 @@
 //	websocket  status        int                   of the response to the upgrade
 //	websocket  message       string                that held what was expected; else missing
 //	websocket  certificate   Certificate           of a connection with TLS; else missing
+//	heartbeat  silence       duration              since the job ran well
+//	heartbeat  exit_code     int                   that it told last, 0 if none
+//	heartbeat  output        string                the end of what it printed
+//	heartbeat  running       bool                  whether it has begun, and not ended
 //
 // A Certificate has subject, issuer (string), sans (list(string)), not_after
 // (timestamp, the earliest in the chain that was verified) and expires_in
@@ -74,6 +78,9 @@ type Config struct {
 	BodyLimit int64
 	// Probes replace probes by kind, for tests and injected faults.
 	Probes map[string]Probe
+	// Pings tells what jobs said of themselves; without it, heartbeats are not
+	// judged.
+	Pings Pings
 	// Policy says which addresses may be dialled.
 	Policy Policy
 	// PerHost is how many checks of one host are made at once; those beyond wait

@@ -31,6 +31,7 @@ func kinds() map[string]kind {
 		job.KindICMP:      {func(c *Checker) Probe { return c.icmp }, icmpFacts(), validateICMP, false},
 		job.KindGRPC:      {func(c *Checker) Probe { return c.grpc }, grpcFacts(), validateGRPC, false},
 		job.KindWebSocket: {func(c *Checker) Probe { return c.websocket }, webSocketFacts(), validateWebSocket, false},
+		job.KindHeartbeat: {func(c *Checker) Probe { return c.heartbeat }, heartbeatFacts(), validateHeartbeat, false},
 	}
 }
 

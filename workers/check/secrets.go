@@ -14,7 +14,7 @@ const shortest = 4
 // mask hides the secrets of a spec in a text that a server may have had a part
 // in: one that echoes what it is sent would have them in its mails.
 func mask(text string, spec job.Spec) string {
-	if text == "" || spec.HTTP == nil && spec.GRPC == nil && spec.WebSocket == nil {
+	if text == "" || spec.HTTP == nil && spec.GRPC == nil && spec.WebSocket == nil && spec.Heartbeat == nil {
 		return text
 	}
 	for _, secret := range secrets(spec) {
@@ -37,6 +37,8 @@ func secrets(spec job.Spec) []string {
 		if h.BasicAuth != nil {
 			found = append(found, h.BasicAuth.Password)
 		}
+	case spec.Heartbeat != nil:
+		found = append(found, spec.Heartbeat.Token)
 	case spec.GRPC != nil:
 		headers = spec.GRPC.Metadata
 	case spec.WebSocket != nil:

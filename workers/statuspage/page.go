@@ -47,6 +47,8 @@ type Config struct {
 	Queues func(ctx context.Context) []Queue
 	// DeadLetters tells how many there are; nil means none.
 	DeadLetters func(ctx context.Context) uint64
+	// Pings takes the pings of jobs; nil means that none are taken.
+	Pings Pinger
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -124,6 +126,10 @@ func (p *Page) Handler() http.Handler {
 	mux.HandleFunc("GET /status.json", p.status)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { p.write(w, "text/plain", []byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", p.readyz)
+	if p.config.Pings != nil {
+		mux.HandleFunc("POST /ping/{token}", p.ping)
+		mux.HandleFunc("POST /ping/{token}/{what}", p.ping)
+	}
 	return mux
 }
 

@@ -1,0 +1,113 @@
+package workers
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/workers/check"
+)
+
+// Heartbeats takes the pings of jobs, and tells what was said. The last ping of
+// each kind is the last message of its subject, with the server's time, so that
+// no restart resets or misfires a deadline.
+type Heartbeats struct {
+	p *pipeline.Pipeline
+
+	mu     sync.Mutex
+	tokens map[[sha256.Size]byte]string // the monitor; by the token's hash, so that looking it up tells nothing of it
+	hashes map[string][sha256.Size]byte // by monitor
+}
+
+// NewHeartbeats makes heartbeats that know no tokens yet.
+func NewHeartbeats(p *pipeline.Pipeline) *Heartbeats {
+	return &Heartbeats{p: p, tokens: map[[sha256.Size]byte]string{}, hashes: map[string][sha256.Size]byte{}}
+}
+
+// Define takes in a monitor's definition.
+func (h *Heartbeats) Define(m job.Monitor) {
+	h.Undefine(m.Name)
+	if m.Heartbeat == nil {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	hash := sha256.Sum256([]byte(m.Heartbeat.Token))
+	h.tokens[hash], h.hashes[m.Name] = m.Name, hash
+}
+
+// Undefine forgets a monitor.
+func (h *Heartbeats) Undefine(name string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if hash, ok := h.hashes[name]; ok && h.tokens[hash] == name {
+		delete(h.tokens, hash)
+	}
+	delete(h.hashes, name)
+}
+
+// Ping stores what a job says, if its token is known, and tells whether it is.
+func (h *Heartbeats) Ping(ctx context.Context, token, kind string, ping job.Ping) (known bool, err error) {
+	hash := sha256.Sum256([]byte(token))
+	h.mu.Lock()
+	_, known = h.tokens[hash]
+	h.mu.Unlock()
+	if !known {
+		return false, nil
+	}
+	return true, h.store(ctx, token, kind, ping)
+}
+
+func (h *Heartbeats) store(ctx context.Context, token, kind string, ping job.Ping) error {
+	ping.V = job.Version
+	body, err := job.Encode(ping)
+	if err != nil {
+		return err
+	}
+	return h.p.Publish(ctx, pipeline.Message{Subject: pipeline.PingSubject(token, kind), Body: body})
+}
+
+// Beats returns what was said under a token. The first time that anybody asks,
+// it begins the silence.
+func (h *Heartbeats) Beats(ctx context.Context, token string) (check.Beats, error) {
+	var b check.Beats
+	var said, failed job.Ping
+	for _, kind := range []struct {
+		name string
+		at   *time.Time
+		ping *job.Ping
+	}{{job.PingOK, &b.OK, &said}, {job.PingFail, &b.Fail, &failed}, {job.PingStart, &b.Start, nil}, {job.PingSince, &b.Since, nil}} {
+		body, stored, err := h.p.Last(ctx, pipeline.Ping, pipeline.PingSubject(token, kind.name))
+		if errors.Is(err, pipeline.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return b, err
+		}
+		*kind.at = stored
+		if kind.ping != nil && len(body) > 0 {
+			// What others publish may be anything: that they did is what counts.
+			if ping, err := job.Decode[job.Ping](body); err == nil {
+				*kind.ping = ping
+			} else {
+				kind.ping.Output = string(body[:min(len(body), job.MaxPingOutput)])
+			}
+		}
+	}
+	b.Last = said
+	if b.Fail.After(b.OK) {
+		b.Last = failed
+	}
+	if b.Since.IsZero() {
+		if err := h.store(ctx, token, job.PingSince, job.Ping{}); err != nil {
+			return b, fmt.Errorf("begin heartbeat: %w", err)
+		}
+		b.Since = time.Now()
+	}
+	return b, nil
+}
