@@ -58,7 +58,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"runtime/debug"
 	"time"
@@ -102,8 +101,10 @@ type Checker struct {
 	config   Config
 	probes   map[string]Probe
 	strict   map[string]bool
+	kinds    map[string]kind
 	programs *programs
 	buffers  buffers
+	agent    []string // of http requests
 	turns    turns
 }
 
@@ -143,11 +144,14 @@ func New(config Config) (*Checker, error) {
 			return nil, fmt.Errorf("make checker: %w", err)
 		}
 	}
-	c := &Checker{config: config, programs: programs, probes: map[string]Probe{}, strict: map[string]bool{}, turns: turns{limit: config.PerHost}}
-	for name, kind := range kinds() {
+	c := &Checker{config: config, programs: programs, probes: map[string]Probe{}, strict: map[string]bool{}, kinds: kinds(), agent: []string{config.UserAgent}, turns: turns{limit: config.PerHost}}
+	for name, kind := range c.kinds {
 		c.probes[name], c.strict[name] = kind.probe(c), kind.strict && config.Probes[name] == nil
 	}
-	maps.Copy(c.probes, config.Probes)
+	for name, probe := range config.Probes {
+		c.probes[name] = probe
+		delete(c.kinds, name)
+	}
 	return c, nil
 }
 
@@ -157,6 +161,9 @@ func New(config Config) (*Checker, error) {
 func (c *Checker) Check(ctx context.Context, spec job.Spec) job.Outcome {
 	kind, err := spec.Kind()
 	if err != nil {
+		return internal(time.Now(), err)
+	}
+	if err := c.refuse(kind, spec); err != nil {
 		return internal(time.Now(), err)
 	}
 	timeout := spec.Timeout.Std()
@@ -182,6 +189,19 @@ func (c *Checker) Check(ctx context.Context, spec job.Spec) job.Outcome {
 	c.judge(limited, spec, facts, &outcome)
 	outcome.Cause = mask(outcome.Cause, spec)
 	return outcome
+}
+
+// refuse returns what is wrong with a spec, which whoever ordered the check may
+// not have validated. A wrong spec says nothing of its target.
+func (c *Checker) refuse(kind string, spec job.Spec) error {
+	var p problems
+	if known, ok := c.kinds[kind]; ok { // a probe that was put in place of ours knows its own parameters
+		known.validate(spec, &p)
+	}
+	if len(p.found) > 0 {
+		return fmt.Errorf("the spec is wrong: %s", p.found[0].Message)
+	}
+	return nil
 }
 
 // judge turns what a probe found into what the spec makes of it.

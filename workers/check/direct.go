@@ -186,11 +186,14 @@ func (d *direct) converse(conn net.Conn, request *http.Request) (*http.Response,
 }
 
 func (d *direct) send(conn net.Conn, request *http.Request) error {
-	once := *request // a transport leaves the request as it is
-	once.Close = true
+	if !request.Close { // one that a redirect led to
+		once := *request // a transport leaves the request as it is
+		once.Close = true
+		request = &once
+	}
 	writer := d.c.buffers.writer(conn)
 	defer d.c.buffers.writers.Put(writer)
-	if err := once.Write(writer); err != nil {
+	if err := request.Write(writer); err != nil {
 		return err
 	}
 	return writer.Flush()

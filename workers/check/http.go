@@ -208,12 +208,13 @@ func (c *Checker) request(ctx context.Context, h *job.HTTP) (*http.Request, erro
 	if method == "" {
 		method = http.MethodGet
 	}
-	request, err := http.NewRequestWithContext(ctx, method, "/", body)
+	request, err := http.NewRequestWithContext(ctx, method, "", body)
 	if err != nil {
 		return nil, err
 	}
 	request.URL, request.Host = target, target.Host // which spares reading the URL a second time
-	request.Header.Set("User-Agent", c.config.UserAgent)
+	request.Close = true
+	request.Header["User-Agent"] = c.agent
 	if h.Compression != "" {
 		request.Header.Set("Accept-Encoding", h.Compression)
 	}
