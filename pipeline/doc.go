@@ -47,6 +47,10 @@
 // notice. Each process watches the others' ([Processes]), tells the operators
 // of one that was not renewed in its time, and takes it away.
 //
+// Heartbeats have no timers: PING keeps the last ping of each kind with the
+// server's time, and each slot of the monitor judges by it, so that neither a
+// restart nor a lost timer resets or misfires a deadline.
+//
 // A child of a supervisor that an operator stopped comes back with its group,
 // as in OTP; one that was disabled stays down: see package supervise.
 //

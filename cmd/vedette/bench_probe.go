@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,8 +38,9 @@ func benchProbeCommand() *cobra.Command {
 		Long: `Checks targets on loopback, which run in a process of their own, by http, https
 and tcp, each over a new connection, and prints the CPU time of this process.
 Beside it the same number of requests by a bare net/http loop with keep-alives
-off, by a bare dial loop, and by the least that can be done with a socket of
-one's own: connect, handshake, write a request, read to the end.`,
+off, by a bare dial loop, and by the least that deserves to be called a check:
+a socket of one's own with a deadline, the times of its phases, a request, and
+an answer of which the status is read.`,
 		Example: "  vedette bench probe --checks 20000 --at-once 64",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -163,15 +166,25 @@ func bareClient(url string, config *tls.Config) contestant {
 	}}
 }
 
-// ownSocket is a request by hand: the least that gets an answer.
+// ownSocket is a check by hand, the least that deserves the name: a deadline,
+// the times of its phases, a request, and an answer of which the status is read.
 func ownSocket(address string, config *tls.Config) contestant {
-	request := []byte("GET / HTTP/1.1\r\nHost: " + address + "\r\nConnection: close\r\n\r\n")
+	request := []byte("GET / HTTP/1.1\r\nHost: " + address + "\r\nUser-Agent: vedette\r\nConnection: close\r\n\r\n")
+	buffers := sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 4<<10) }}
 	return contestant{"own socket", func(ctx context.Context) error {
+		var phases [4]time.Time
+		phases[0] = time.Now()
+		ctx, cancel := context.WithTimeout(ctx, check.DefaultTimeout)
+		defer cancel()
 		conn, err := (&net.Dialer{KeepAlive: -1}).DialContext(ctx, "tcp", address)
 		if err != nil {
 			return err
 		}
 		defer hangUp(conn)
+		phases[1] = time.Now()
+		if err := conn.SetDeadline(phases[0].Add(check.DefaultTimeout)); err != nil {
+			return err
+		}
 		if config != nil {
 			own := config.Clone()
 			own.ServerName, _, err = net.SplitHostPort(address)
@@ -183,7 +196,16 @@ func ownSocket(address string, config *tls.Config) contestant {
 		if _, err := conn.Write(request); err != nil {
 			return err
 		}
-		_, err = io.Copy(io.Discard, conn)
+		phases[2] = time.Now()
+		reader, _ := buffers.Get().(*bufio.Reader)
+		defer buffers.Put(reader)
+		reader.Reset(conn)
+		status, err := reader.ReadSlice('\n')
+		if err != nil || !bytes.HasPrefix(status, []byte("HTTP/1.1 200 ")) {
+			return fmt.Errorf("read status: found %q, %w", status, err)
+		}
+		phases[3] = time.Now()
+		_, err = io.Copy(io.Discard, reader)
 		return err
 	}}
 }

@@ -34,12 +34,5 @@ type Ping struct {
 	Output string `json:"output,omitempty"`
 }
 
-func (h *Heartbeat) target() string {
-	if h == nil {
-		return ""
-	}
-	return "heartbeat every " + h.Interval.Std().String()
-}
-
 // Deadline is the longest silence that is no failure.
 func (h *Heartbeat) Deadline() time.Duration { return h.Interval.Std() + h.Grace.Std() }

@@ -326,3 +326,23 @@ func TestReadmeShowsTheWireFormatAsItIs(t *testing.T) {
 		}
 	}
 }
+
+func TestTargetHidesThePasswordOfAURL(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"https://me:secret@example.org/x?a=b@c": "https://me:xxxxx@example.org/x?a=b@c", "me:se@cret@example.org": "me:xxxxx@example.org",
+		"https://me@example.org": "https://me@example.org", "https://example.org/a@b:c": "https://example.org/a@b:c", "example.org:80": "example.org:80",
+	} {
+		if got := (job.Spec{HTTP: &job.HTTP{URL: url}}).Target(); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	ws := job.Spec{WebSocket: &job.WebSocket{URL: "wss://me:secret@example.org"}}
+	if got := ws.Target(); strings.Contains(got, "secret") {
+		t.Errorf("got %s, want no password", got)
+	}
+	beat := job.Spec{Heartbeat: &job.Heartbeat{Token: "0123456789abcdef", Interval: job.Duration(time.Hour)}}
+	if got := beat.Target(); got != "heartbeat every 1h0m0s" {
+		t.Errorf("got %s, want no token", got)
+	}
+}

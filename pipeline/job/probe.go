@@ -180,57 +180,6 @@ type WebSocket struct {
 	Network
 }
 
-// The targets of probes, empty for none.
-
-func (h *HTTP) target() string {
-	if h == nil {
-		return ""
-	}
-	return h.URL
-}
-
-func (t *TCP) target() string {
-	if t == nil {
-		return ""
-	}
-	return t.Address
-}
-
-func (t *TLS) target() string {
-	if t == nil {
-		return ""
-	}
-	return t.Address
-}
-
-func (d *DNS) target() string {
-	if d == nil {
-		return ""
-	}
-	return d.Name
-}
-
-func (i *ICMP) target() string {
-	if i == nil {
-		return ""
-	}
-	return i.Host
-}
-
-func (g *GRPC) target() string {
-	if g == nil {
-		return ""
-	}
-	return g.Address
-}
-
-func (w *WebSocket) target() string {
-	if w == nil {
-		return ""
-	}
-	return w.URL
-}
-
 // UnmarshalJSON accepts the mapping and its short form, a string.
 func (h *HTTP) UnmarshalJSON(data []byte) error {
 	type mapping HTTP

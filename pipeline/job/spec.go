@@ -54,23 +54,22 @@ func Kinds() []string {
 
 // probe is one of the probes of a spec.
 type probe struct {
-	kind   string
-	set    bool
-	target string
+	kind string
+	set  bool
 }
 
-// probes are all that a spec may hold; a new one is a line here. It is called
-// for each check, so it keeps nothing on the heap.
+// probes are all that a spec may hold; a new one is a line here, and
+// one in Target. It is called for each check, so it keeps nothing on the heap.
 func (s Spec) probes() [8]probe {
 	return [8]probe{
-		{KindHTTP, s.HTTP != nil, s.HTTP.target()},
-		{KindTCP, s.TCP != nil, s.TCP.target()},
-		{KindTLS, s.TLS != nil, s.TLS.target()},
-		{KindDNS, s.DNS != nil, s.DNS.target()},
-		{KindICMP, s.ICMP != nil, s.ICMP.target()},
-		{KindGRPC, s.GRPC != nil, s.GRPC.target()},
-		{KindWebSocket, s.WebSocket != nil, s.WebSocket.target()},
-		{KindHeartbeat, s.Heartbeat != nil, s.Heartbeat.target()},
+		{KindHTTP, s.HTTP != nil},
+		{KindTCP, s.TCP != nil},
+		{KindTLS, s.TLS != nil},
+		{KindDNS, s.DNS != nil},
+		{KindICMP, s.ICMP != nil},
+		{KindGRPC, s.GRPC != nil},
+		{KindWebSocket, s.WebSocket != nil},
+		{KindHeartbeat, s.Heartbeat != nil},
 	}
 }
 
@@ -100,13 +99,49 @@ func (s Spec) Kind() (string, error) {
 	}
 }
 
-// Target is what a person would call the checked thing: the URL, or host:port.
-// It is empty for a spec without a probe.
+// Target is what a person would call the checked thing: the URL, without a
+// password that stands in it, or host:port. It is empty for a spec without a
+// probe.
 func (s Spec) Target() string {
-	for _, p := range s.probes() {
-		if p.set {
-			return p.target
-		}
+	switch {
+	case s.HTTP != nil:
+		return withoutPassword(s.HTTP.URL)
+	case s.TCP != nil:
+		return s.TCP.Address
+	case s.TLS != nil:
+		return s.TLS.Address
+	case s.DNS != nil:
+		return s.DNS.Name
+	case s.ICMP != nil:
+		return s.ICMP.Host
+	case s.GRPC != nil:
+		return s.GRPC.Address
+	case s.WebSocket != nil:
+		return withoutPassword(s.WebSocket.URL)
+	case s.Heartbeat != nil:
+		return "heartbeat every " + s.Heartbeat.Interval.Std().String()
+	default:
+		return ""
 	}
-	return ""
+}
+
+// withoutPassword hides the password of a URL, with or without a scheme.
+func withoutPassword(raw string) string {
+	before, host := "", raw
+	if scheme, rest, ok := strings.Cut(raw, "://"); ok {
+		before, host = scheme+"://", rest
+	}
+	end := strings.IndexAny(host, "/?#")
+	if end < 0 {
+		end = len(host)
+	}
+	at := strings.LastIndexByte(host[:end], '@')
+	if at < 0 {
+		return raw
+	}
+	name, _, secret := strings.Cut(host[:at], ":")
+	if !secret {
+		return raw
+	}
+	return before + name + ":xxxxx" + host[at:]
 }
