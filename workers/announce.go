@@ -22,7 +22,7 @@ type announce struct {
 //
 //	notify             rest_for_one
 //	├── recipients     knows who is told
-//	└── work           dynamic
+//	└── parts          dynamic
 //	    └── notify
 func (a *announce) branch() (supervise.Child, error) {
 	return a.parts.branch(StageNotify,

@@ -43,7 +43,7 @@ func shortCurve() pipeline.Curve {
 //
 //	check              rest_for_one
 //	├── results        gathers the results of scheduled checks into batches
-//	└── work           dynamic
+//	└── parts          dynamic
 //	    ├── check-…       of the schedule
 //	    ├── request-…     that somebody ordered
 //	    └── call-check-…  that somebody waits for

@@ -25,7 +25,7 @@ type judge struct {
 //
 //	evaluate           rest_for_one
 //	├── mirror         knows all definitions and states
-//	└── work           dynamic
+//	└── parts          dynamic
 //	    └── evaluate
 func (j *judge) branch() (supervise.Child, error) {
 	return j.parts.branch(StageEvaluate,

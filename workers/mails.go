@@ -50,7 +50,7 @@ const (
 //
 //	mail               rest_for_one
 //	├── post           holds the open sessions with the relays
-//	└── work           dynamic
+//	└── parts          dynamic
 //	    ├── mail
 //	    └── call-mail  that somebody waits for
 func (m *mails) branch() (supervise.Child, error) {

@@ -41,7 +41,7 @@ const (
 //
 //	operate            rest_for_one
 //	├── operators      knows who is told
-//	└── work           dynamic
+//	└── parts          dynamic
 //	    ├── processes        notices those that fall silent
 //	    ├── operate-notices  gathers what anybody has to tell
 //	    ├── operate-letters  gathers dead letters

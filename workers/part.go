@@ -62,18 +62,18 @@ func (p *parts) pool(name string, configure func() pipeline.PoolConfig) supervis
 //
 //	<stage>            rest_for_one
 //	├── <foundation>…
-//	└── work           dynamic
+//	└── parts          dynamic
 //	    └── <part>…
 func (p *parts) branch(stage string, foundation, work []supervise.Child) (supervise.Child, error) {
 	side, err := supervise.New(supervise.Spec{
-		Name: stage + "/work", Strategy: supervise.Dynamic, Shutdown: p.grace, Children: work, Events: p.events, Logger: p.log,
+		Name: stage + "/parts", Strategy: supervise.Dynamic, Shutdown: p.grace, Children: work, Events: p.events, Logger: p.log,
 	})
 	if err != nil {
 		return supervise.Child{}, err
 	}
 	whole, err := supervise.New(supervise.Spec{
 		Name: stage, Strategy: supervise.RestForOne, Events: p.events, Logger: p.log,
-		Children: append(foundation, supervise.Child{Name: "work", Service: side, Backoff: shortBackoff}),
+		Children: append(foundation, supervise.Child{Name: "parts", Service: side, Backoff: shortBackoff}),
 	})
 	if err != nil {
 		return supervise.Child{}, err

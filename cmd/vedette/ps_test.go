@@ -15,13 +15,13 @@ import (
 
 // everyPart is what a running process consists of, in its order.
 const everyPart = "alerts presence page board changes workers " +
-	"workers/operate workers/operate/operators workers/operate/work workers/operate/work/processes workers/operate/work/operate-notices " +
-	"workers/operate/work/operate-letters workers/operate/work/operate-digest workers/operate/work/operate-rescue " +
-	"workers/mail workers/mail/post workers/mail/work workers/mail/work/mail workers/mail/work/call-mail " +
-	"workers/notify workers/notify/recipients workers/notify/work workers/notify/work/notify " +
-	"workers/evaluate workers/evaluate/mirror workers/evaluate/work workers/evaluate/work/evaluate " +
-	"workers/check workers/check/results workers/check/work workers/check/work/check-default " +
-	"workers/check/work/request-default workers/check/work/call-check-default scheduler reload"
+	"workers/operate workers/operate/operators workers/operate/parts workers/operate/parts/processes workers/operate/parts/operate-notices " +
+	"workers/operate/parts/operate-letters workers/operate/parts/operate-digest workers/operate/parts/operate-rescue " +
+	"workers/mail workers/mail/post workers/mail/parts workers/mail/parts/mail workers/mail/parts/call-mail " +
+	"workers/notify workers/notify/recipients workers/notify/parts workers/notify/parts/notify " +
+	"workers/evaluate workers/evaluate/mirror workers/evaluate/parts workers/evaluate/parts/evaluate " +
+	"workers/check workers/check/results workers/check/parts workers/check/parts/check-default " +
+	"workers/check/parts/request-default workers/check/parts/call-check-default scheduler reload"
 
 func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	t.Parallel()
@@ -59,7 +59,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	}
 	output, code = first.vedette("ps", "--tree")
 	for _, part := range []string{
-		"├── workers", "one_for_one", "│   └── check ", "rest_for_one", "│       └── work ", "dynamic", "│           ├── check-default ", "0/256", "└── reload",
+		"├── workers", "one_for_one", "│   └── check ", "rest_for_one", "│       └── parts ", "dynamic", "│           ├── check-default ", "0/256", "└── reload",
 	} {
 		if code != 0 || !strings.Contains(output, part) {
 			t.Errorf("got %d %s, want %q in it", code, output, part)
