@@ -131,24 +131,29 @@ func (b *bulletin) put(e Event) {
 
 // tell tells what is queued until nothing is.
 func (b *bulletin) tell() {
-	for {
-		b.mu.Lock()
-		batch := b.queue
-		b.queue = nil
-		if len(batch) == 0 && b.lost > 0 {
-			batch = []Event{{Kind: EventLost, At: time.Now(), Lost: b.lost}}
-			b.lost = 0
-		}
-		if len(batch) == 0 {
-			b.telling = false
-			close(b.idle)
-			b.mu.Unlock()
-			return
-		}
-		b.mu.Unlock()
-		for _, e := range batch {
-			b.tellOne(e)
-		}
+	for e, ok := b.next(); ok; e, ok = b.next() {
+		b.tellOne(e)
+	}
+}
+
+// next takes the first event. What it leaves still counts as waiting, so that
+// the bound holds whatever is being told.
+func (b *bulletin) next() (Event, bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case len(b.queue) > 0:
+		e := b.queue[0]
+		b.queue = b.queue[1:]
+		return e, true
+	case b.lost > 0:
+		e := Event{Kind: EventLost, At: time.Now(), Lost: b.lost}
+		b.lost = 0
+		return e, true
+	default:
+		b.queue, b.telling = nil, false
+		close(b.idle)
+		return Event{}, false
 	}
 }
 
