@@ -55,11 +55,11 @@ func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 
 // accept gives each connection to handle, and closes it after, until the test
 // ends.
-func accept(t *testing.T, handle func(net.Conn)) string {
-	t.Helper()
+func accept(tb testing.TB, handle func(net.Conn)) string {
+	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -73,7 +73,7 @@ func accept(t *testing.T, handle func(net.Conn)) string {
 			conn.Close()
 		}
 	}()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		listener.Close()
 		<-done
 	})

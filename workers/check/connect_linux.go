@@ -64,6 +64,8 @@ func (s *socket) connected(ctx context.Context, address syscall.Sockaddr, deadli
 	defer func() {
 		if release != nil {
 			release()
+			// The deadline was this attempt's, which may be a part of the check's.
+			_ = s.SetDeadline(time.Time{}) // an error means that it is closed
 		}
 	}()
 	raw, err := s.SyscallConn()

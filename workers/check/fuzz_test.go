@@ -1,7 +1,6 @@
 package check_test
 
 import (
-	"io"
 	"net"
 	"testing"
 	"time"
@@ -19,32 +18,15 @@ func fuzzPeer(f *testing.F, seeds []string, spec func(address string) job.Spec) 
 	}
 	c := checker(f, check.Config{})
 	said := make(chan []byte, 1)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		f.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			body := <-said
-			said <- body // for the next connection of the same check
-			_, _ = conn.Write(body)
-			_ = conn.(*net.TCPConn).CloseWrite()
-			_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
-			_, _ = io.Copy(io.Discard, conn)
-			conn.Close()
-		}
-	}()
-	f.Cleanup(func() {
-		listener.Close()
-		<-done
+	address := accept(f, func(conn net.Conn) {
+		body := <-said
+		said <- body // for the next connection of the same check
+		_, _ = conn.Write(body)
+		_ = conn.(*net.TCPConn).CloseWrite()
+		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		silent(conn)
 	})
-	s := spec(listener.Addr().String())
+	s := spec(address)
 	s.Timeout = job.Duration(2 * time.Second)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		said <- body
