@@ -120,12 +120,19 @@ func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error 
 }
 
 // Load reads every key that has a value.
-func (b *Bucket) Load(ctx context.Context) ([]Entry, error) {
+func (b *Bucket) Load(ctx context.Context) ([]Entry, error) { return b.LoadMatching(ctx, everyKey) }
+
+// everyKey is the filter of all keys.
+const everyKey = ">"
+
+// LoadMatching reads every key that has a value and matches a filter, which is
+// a key in which tokens may be "*" and the last one ">".
+func (b *Bucket) LoadMatching(ctx context.Context, filter string) ([]Entry, error) {
 	watching, enough := context.WithCancel(ctx)
 	defer enough()
 	var entries []Entry
 	whole := false
-	err := b.Watch(watching, func(e Entry) {
+	err := b.watch(watching, filter, func(e Entry) {
 		if !e.Deleted {
 			entries = append(entries, e)
 		}
@@ -144,7 +151,11 @@ func (b *Bucket) Load(ctx context.Context) ([]Entry, error) {
 // called from this goroutine. It returns nil when ctx ends, and else why the
 // watch could not go on.
 func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) error {
-	watcher, err := b.kv.WatchAll(ctx)
+	return b.watch(ctx, everyKey, each, loaded)
+}
+
+func (b *Bucket) watch(ctx context.Context, filter string, each func(Entry), loaded func()) error {
+	watcher, err := b.kv.Watch(ctx, filter)
 	if ctx.Err() != nil {
 		return nil
 	}

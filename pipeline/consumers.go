@@ -6,7 +6,10 @@ package pipeline
 const (
 	ConsumerScheduler = "scheduler"
 	ConsumerEvaluate  = "evaluate"
+	ConsumerRecheck   = "evaluate-recheck"
 	ConsumerNotify    = "notify"
+	ConsumerMailings  = "notify-mailings"
+	ConsumerSweep     = "notify-sweep"
 	ConsumerMail      = "mail"
 	ConsumerMailCalls = "call-mail"
 

@@ -50,15 +50,19 @@ const (
 	Cursors  BucketName = "CURSOR"
 	Attempts BucketName = "ATTEMPT"
 	Outcomes BucketName = "OUTCOME"
+	// Ledger is what each address was told, and what is on its way: see
+	// [job.Account] and [job.Mailing].
+	Ledger BucketName = "LEDGER"
 	// Digests are what operators have yet to be told.
 	Digests BucketName = "DIGEST"
 	// Processes holds the leases of the processes that live: see [job.Process].
 	// They do not expire, since somebody has to notice those that are not renewed.
 	Processes BucketName = "WORKER"
-	// Silences and the history have their buckets from the first installation on,
-	// so that no upgrade has to make them.
+	// Silences are people's word that they need no mail: see [job.Silence].
 	Silences BucketName = "SILENCE"
-	History  BucketName = "HISTORY"
+	// History has its bucket from the first installation on, so that no upgrade
+	// has to make it.
+	History BucketName = "HISTORY"
 )
 
 // Names gives everything in one installation its name. Several installations
@@ -197,6 +201,7 @@ func topology(names Names, replicas int) Topology {
 			bucket(Cursors, 1, 0),
 			bucket(Attempts, 1, attemptsKept),
 			bucket(Outcomes, 1, outcomesKept),
+			bucket(Ledger, 1, 0),
 			bucket(Digests, 1, 0),
 			bucket(Silences, 1, 0),
 			bucket(Processes, 1, 0),

@@ -68,7 +68,7 @@ func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, dry bool
 func encodeAll(want Definitions) (map[string][]byte, error) {
 	wanted := make(map[string][]byte, len(want.Monitors)+len(want.Recipients))
 	var errs []error
-	if len(want.Settings.Operators) > 0 {
+	if s := want.Settings; len(s.Operators) > 0 || s.Grouping != nil || len(s.Maintenance) > 0 {
 		want.Settings.V = job.Version
 		body, err := job.Encode(want.Settings)
 		wanted[pipeline.SettingsKey] = body

@@ -26,11 +26,12 @@ type judge struct {
 //	evaluate           rest_for_one
 //	├── mirror         knows all definitions and states
 //	└── parts          dynamic
-//	    └── evaluate
+//	    ├── evaluate
+//	    └── evaluate-recheck  orders checks out of turn
 func (j *judge) branch() (supervise.Child, error) {
 	return j.parts.branch(StageEvaluate,
 		[]supervise.Child{j.part("mirror", j.mirror)},
-		[]supervise.Child{j.pool(pipeline.ConsumerEvaluate, j.config)})
+		[]supervise.Child{j.pool(pipeline.ConsumerEvaluate, j.config), j.pool(pipeline.ConsumerRecheck, j.recheckPool)})
 }
 
 // mirror follows definitions and states until ctx ends. It starts anew with an
@@ -44,7 +45,7 @@ func (j *judge) mirror(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	evaluator, err := evaluate.New(evaluate.Config{Store: &stateStore{bucket: states}, Logger: j.log})
+	evaluator, err := evaluate.New(evaluate.Config{Store: &stateStore{bucket: states}, Rechecker: &rechecks{p: j.p}, Logger: j.log})
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,9 @@ func (j *judge) observe(ctx context.Context, evaluator *evaluate.Evaluator, e pi
 		j.log.ErrorContext(ctx, "stored state cannot be read; its monitor begins anew", "monitor", e.Key, "error", err)
 		return
 	}
-	evaluator.Observe(state, e.Revision)
+	if err := evaluator.Observe(ctx, state, e.Revision); err != nil {
+		j.log.WarnContext(ctx, "judge a result again; the next one makes good for it", "monitor", e.Key, "error", err)
+	}
 }
 
 func (j *judge) define(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
@@ -125,7 +128,7 @@ func (j *judge) define(ctx context.Context, evaluator *evaluate.Evaluator, e pip
 		j.log.ErrorContext(ctx, "stored definition cannot be read", "monitor", name, "error", err)
 		return
 	}
-	evaluator.Define(monitor)
+	evaluator.Define(monitor, period(monitor))
 }
 
 // stateStore is the bucket of states as the evaluator sees it.

@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -24,6 +23,9 @@ type Mailer interface {
 type SentLedger interface {
 	// Sent tells what is known of a mail, and whether anything is.
 	Sent(ctx context.Context, id string) (job.Sent, bool, error)
+	// Begin marks that an attempt begins, unless the mail has left by then or was
+	// withdrawn, and tells what is known of it now.
+	Begin(ctx context.Context, id string, at time.Time) (job.Sent, error)
 	// Mark writes down what became of a mail.
 	Mark(ctx context.Context, sent job.Sent) error
 }
@@ -132,32 +134,4 @@ func (m *post) buried(ctx context.Context, d pipeline.Delivery, letter pipeline.
 // orders needs no answer.
 func ordered(subject string) bool {
 	return strings.HasPrefix(subject, "mail."+job.MailRequest+".") || strings.HasPrefix(subject, "call.")
-}
-
-// sentLedger is the bucket of sent mails as the worker sees it.
-type sentLedger struct {
-	bucket *pipeline.Bucket
-}
-
-// Sent reads what became of a mail, and whether anything is known of it.
-func (l *sentLedger) Sent(ctx context.Context, id string) (job.Sent, bool, error) {
-	found, err := l.bucket.Get(ctx, id)
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.Sent{}, false, nil
-	}
-	if err != nil {
-		return job.Sent{}, false, err
-	}
-	sent, err := job.Decode[job.Sent](found.Value)
-	return sent, err == nil, err
-}
-
-// Mark writes what became of a mail.
-func (l *sentLedger) Mark(ctx context.Context, sent job.Sent) error {
-	body, err := job.Encode(sent)
-	if err != nil {
-		return err
-	}
-	_, err = l.bucket.Put(ctx, sent.ID, body)
-	return err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"vedette/pipeline"
@@ -24,10 +23,7 @@ import (
 type operate struct {
 	*parts
 
-	book      notify.Book
-	mu        sync.Mutex
-	operators []string
-
+	book    notify.Book
 	digests *pipeline.Bucket // what the part "operators" opens, for the pools
 }
 
@@ -97,11 +93,11 @@ func (o *operate) learn(ctx context.Context, e pipeline.Entry) {
 			o.book.Set(recipient)
 		}
 	case e.Key == pipeline.SettingsKey && e.Deleted:
-		o.setOperators(nil)
+		o.book.SetSettings(job.Settings{})
 	case e.Key == pipeline.SettingsKey:
 		var settings job.Settings
 		if settings, err = job.Decode[job.Settings](e.Value); err == nil {
-			o.setOperators(settings.Operators)
+			o.book.SetSettings(settings)
 		}
 	default: // monitors are others' affair
 	}
@@ -110,18 +106,9 @@ func (o *operate) learn(ctx context.Context, e pipeline.Entry) {
 	}
 }
 
-func (o *operate) setOperators(names []string) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.operators = names
-}
-
 // addresses are the operators'.
 func (o *operate) addresses(ctx context.Context) []string {
-	o.mu.Lock()
-	names := o.operators
-	o.mu.Unlock()
-	addresses, unknown := o.book.Resolve(names)
+	addresses, unknown := o.book.Resolve(o.book.Operators())
 	for _, name := range unknown {
 		o.log.ErrorContext(ctx, "operator is not a defined recipient", "recipient", name)
 	}

@@ -14,6 +14,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
+	"vedette/workers/notify"
 	"vedette/workers/statuspage"
 )
 
@@ -41,6 +42,9 @@ type Config struct {
 	// NewMailer makes what sends the mails, given the ledger of what was sent;
 	// it is called at each start of the mail branch, and only that needs it.
 	NewMailer func(SentLedger) (Mailer, error)
+	// Words are those of the mails; only the stage notify needs them. Defaults to
+	// the built-in ones.
+	Words *notify.Words
 	// Location is where this process checks. Defaults to "default".
 	Location string
 	// Limits are how many jobs run at once.
@@ -131,6 +135,13 @@ func New(config Config) (*Workers, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
+	if config.Words == nil {
+		words, err := notify.NewWords(notify.Templates{})
+		if err != nil {
+			return nil, err
+		}
+		config.Words = words
+	}
 	w := &Workers{pools: &poolSet{limits: config.Limits}}
 	// The branches stop one after the other, so each has its part of the grace,
 	// and its pools a little less, to give back what they could not finish.
@@ -169,7 +180,7 @@ func branch(stage string, c Config, common *parts) (supervise.Child, error) {
 	case StageMail:
 		return (&mails{parts: common, make: c.NewMailer}).branch()
 	case StageNotify:
-		return (&announce{parts: common}).branch()
+		return (&announce{parts: common, words: c.Words}).branch()
 	case StageEvaluate:
 		return (&judge{parts: common}).branch()
 	default:

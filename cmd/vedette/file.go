@@ -12,6 +12,7 @@ import (
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers/check"
+	"vedette/workers/notify"
 )
 
 // loadFile reads a monitor file, and says its warnings. A file with mistakes
@@ -21,7 +22,13 @@ func loadFile(path string, stderr io.Writer) (*monitor.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := monitor.Load(path, monitor.Options{CheckSpec: specProblems(validator)})
+	file, err := monitor.Load(path, monitor.Options{
+		CheckSpec: specProblems(validator), CheckTemplate: checkTemplate,
+		CheckTarget: func(target string) error {
+			_, err := check.ParseTarget(target)
+			return err
+		},
+	})
 	if invalidFile, ok := errors.AsType[*monitor.InvalidError](err); ok {
 		return nil, invalid(invalidFile)
 	}
@@ -36,8 +43,19 @@ func loadFile(path string, stderr io.Writer) (*monitor.File, error) {
 
 func definitions(file *monitor.File) producer.Definitions {
 	return producer.Definitions{
-		Monitors: file.Monitors, Recipients: file.Recipients, Settings: job.Settings{V: job.Version, Operators: file.Operators},
+		Monitors: file.Monitors, Recipients: file.Recipients,
+		Settings: job.Settings{V: job.Version, Operators: file.Operators, Grouping: file.Notifications.Grouping, Maintenance: file.Maintenance},
 	}
+}
+
+// checkTemplate tries a template of mails, before any is written with it.
+func checkTemplate(kind, text string) error {
+	templates := notify.Templates{Text: text}
+	if kind == "html" {
+		templates = notify.Templates{HTML: text}
+	}
+	_, err := notify.NewWords(templates)
+	return err
 }
 
 func validateCommand() *cobra.Command {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -106,16 +107,5 @@ func unseen(seen map[string][]string, state job.State) []job.Event {
 
 // changeLine is a change for people who watch the terminal.
 func changeLine(e job.Event) string {
-	at := e.At.Local().Format(time.DateTime)
-	lasted := notify.Lasted(e.At.Sub(e.Incident.Began))
-	switch e.Kind {
-	case job.EventDown:
-		return fmt.Sprintf("%s DOWN    %s: %s: %s", at, e.Incident.Monitor, e.Incident.Outcome.Class, e.Incident.Outcome.Cause)
-	case job.EventUp:
-		return fmt.Sprintf("%s UP      %s: was down %s", at, e.Incident.Monitor, lasted)
-	case job.EventRemoved:
-		return fmt.Sprintf("%s REMOVED %s: no longer watched, was down %s", at, e.Incident.Monitor, lasted)
-	default:
-		return fmt.Sprintf("%s %s %s", at, e.Kind, e.Incident.Monitor)
-	}
+	return fmt.Sprintf("%s %-7s %s: %s", e.At.Local().Format(time.DateTime), strings.ToUpper(string(e.Kind)), e.Incident.Monitor, notify.Brief(&e))
 }

@@ -13,6 +13,7 @@ import (
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
+	"vedette/workers/notify"
 	"vedette/workers/statuspage"
 )
 
@@ -134,8 +135,16 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	guard, err := check.NewGuard(checker, r.file.Workers.Canaries)
+	if err != nil {
+		return nil, nil, err
+	}
+	words, err := notify.NewWords(notify.Templates{Text: r.file.Notifications.TextTemplate, HTML: r.file.Notifications.HTMLTemplate})
+	if err != nil {
+		return nil, nil, err
+	}
 	work, err := workers.New(workers.Config{
-		Pipeline: r.pipeline, Prober: checker, NewMailer: r.newMailer,
+		Pipeline: r.pipeline, Prober: guard, NewMailer: r.newMailer, Words: words,
 		Limits: limitsOf(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
 	})
 	if err != nil {

@@ -18,10 +18,10 @@ func DeriveID(parts ...string) string {
 	return encoding.EncodeToString(sum[:])[:20]
 }
 
-// IncidentID returns the id of the incident of a monitor whose first failure
-// was at the slot began.
-func IncidentID(monitor string, began time.Time) string {
-	return DeriveID("incident", monitor, began.UTC().Format(time.RFC3339))
+// IncidentID returns the id of the incident of a monitor in a condition that
+// began at a slot.
+func IncidentID(monitor string, condition Condition, began time.Time) string {
+	return DeriveID("incident", monitor, string(condition), began.UTC().Format(time.RFC3339))
 }
 
 // Shard returns the shard of a name among n shards, 0 to n-1. Every process

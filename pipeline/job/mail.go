@@ -44,6 +44,12 @@ type Sent struct {
 	ID string `json:"id"`
 	// Done is true once a relay or the Maildir has accepted the mail.
 	Done bool `json:"done"`
+	// Trying is true while an attempt is under way, or when its outcome is not
+	// known: the mail may have left.
+	Trying bool `json:"trying,omitempty"`
+	// Withdrawn is true when whoever ordered the mail has taken it back before it
+	// left; it is never sent.
+	Withdrawn bool `json:"withdrawn,omitempty"`
 	// At is when the state was written, Reply the relay's last words, Relay
 	// who said them.
 	At    time.Time `json:"at"`

@@ -10,6 +10,13 @@ type Monitor struct {
 	// Name identifies the monitor: 1 to 128 of A-Z a-z 0-9 _ - and single dots
 	// between them, because it is part of subjects and keys.
 	Name string `json:"name"`
+	// Group and Labels are for people, and for routes, silences and maintenance
+	// windows, which match them.
+	Group  string            `json:"group,omitempty"`
+	Labels map[string]string `json:"labels,omitempty"`
+	// DependsOn are monitors without which this one cannot be up: while one of
+	// them is down, this one is listed under it and not announced.
+	DependsOn []string `json:"depends_on,omitempty"`
 	Spec
 	// Interval is the time from slot to slot, a second or more. Exactly one of
 	// Interval and Cron is set.
@@ -20,6 +27,8 @@ type Monitor struct {
 	TimeZone string `json:"time_zone,omitempty"`
 	// Location is where the check runs; empty means "default".
 	Location string `json:"location,omitempty"`
+	// Paused monitors are not checked; each slot is recorded as missed.
+	Paused bool `json:"paused,omitempty"`
 	Policy
 }
 
@@ -28,23 +37,52 @@ type Policy struct {
 	// FailureThreshold is how many results in a row must be down before the
 	// monitor is. Zero means 1.
 	FailureThreshold int `json:"failure_threshold,omitempty"`
+	// FailureWindow, when it is above the threshold, makes it a part instead of
+	// a row: with 3 and 5, three of the last five results must be down.
+	FailureWindow int `json:"failure_window,omitempty"`
 	// SuccessThreshold is how many results in a row must be up before a
 	// monitor that is down is up. Zero means 1.
 	SuccessThreshold int `json:"success_threshold,omitempty"`
+	// RetryInterval is how long after a result that leaves the thresholds open
+	// the next check is made, instead of waiting for the slot. Zero means that
+	// the slot is waited for.
+	RetryInterval Duration `json:"retry_interval,omitempty"`
+	// Flapping says when results change so often that single changes are not
+	// announced. Nil means the default, [DefaultFlapping].
+	Flapping *Flapping `json:"flapping,omitempty"`
+	// CertificateAlerts are how long before its end the certificate that a check
+	// has seen is told of. Nil means the default, [CertificateAlerts]; an empty
+	// list, never.
+	CertificateAlerts []Duration `json:"certificate_alerts,omitzero"`
 	// Notify are names of recipients.
 	Notify []string `json:"notify,omitempty"`
 }
 
+// Flapping says when a monitor is flapping: its results of the last 20 slots
+// change from good to bad or back in Enter percent of the 20 possible places,
+// later ones counted more than earlier ones, and until they do so in no more
+// than Leave percent. An Enter of zero means that the monitor never is.
+//
+// The rule is that of Nagios, which has proved itself: changes are weighted
+// from 0.8 for the oldest to 1.2 for the newest place.
+type Flapping struct {
+	Enter int `json:"enter"`
+	Leave int `json:"leave"`
+}
+
+// DefaultFlapping is for monitors that do not say: three outages within the
+// last twenty slots, or so, are flapping.
+func DefaultFlapping() Flapping { return Flapping{Enter: 30, Leave: 20} }
+
+// CertificateAlerts are the defaults of [Policy].CertificateAlerts: three weeks
+// leave time to act, a week is a reminder, and a day the last warning.
+func CertificateAlerts() []Duration {
+	const day = Duration(24 * time.Hour)
+	return []Duration{21 * day, 7 * day, day}
+}
+
 // DefaultLocation is the location of monitors and workers that name none.
 const DefaultLocation = "default"
-
-// Recipient is who gets mail: a name, and the addresses behind it. It is
-// stored beside the monitors, so that changing an address touches no monitor.
-type Recipient struct {
-	V         int      `json:"v"`
-	Name      string   `json:"name"`
-	Addresses []string `json:"addresses"`
-}
 
 // Slot is a point in time at which a monitor is due, in UTC and whole seconds.
 type Slot = time.Time

@@ -66,13 +66,6 @@ type Digest struct {
 // MaxPending is how many notices a [Digest] tells in full.
 const MaxPending = 20
 
-// Settings are what an installation's file says of the installation itself.
-type Settings struct {
-	V int `json:"v"`
-	// Operators are names of recipients who are mailed [Notice]s.
-	Operators []string `json:"operators,omitempty"`
-}
-
 // PanicNotice is the notice of a panic. where is what panicked, such as a stage
 // or a probe, at what it worked on, and message what it said. The same panic of
 // the same part is one notice an hour, so that a check that panics each minute

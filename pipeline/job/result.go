@@ -54,6 +54,9 @@ type Outcome struct {
 	// CertificateExpires is the earliest end of validity in the chain that was
 	// verified, or of the certificate that was shown when none was.
 	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
+	// Impaired says that the worker could not reach its canaries either, so that
+	// the failure says nothing of the target; the health is unknown then.
+	Impaired bool `json:"impaired,omitempty"`
 	// Stack is the stack of a panic, for the operator.
 	Stack string `json:"stack,omitempty"`
 }
@@ -103,6 +106,13 @@ const (
 	MissExpired MissReason = "expired"
 	// MissRefused: the pipeline refused the check; the error is in Detail.
 	MissRefused MissReason = "refused"
+	// MissNoWorker: the check of an earlier slot is still queued, and nobody
+	// takes checks of its location.
+	MissNoWorker MissReason = "no_worker"
+	// MissBrokerDown: no tick came, since the server was away.
+	MissBrokerDown MissReason = "broker_down"
+	// MissPaused: the monitor is paused.
+	MissPaused MissReason = "paused"
 )
 
 // Miss records one or more slots of a monitor that were not checked. The

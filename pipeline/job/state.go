@@ -19,37 +19,121 @@ type State struct {
 	// would change Health.
 	Failures  int `json:"failures,omitempty"`
 	Successes int `json:"successes,omitempty"`
+	// Window is the last results of a monitor that is judged by a part of them,
+	// oldest first: u for up, d for down.
+	Window string `json:"window,omitempty"`
 	// FirstFailure is the slot of the first failure of the present row.
 	FirstFailure time.Time `json:"first_failure,omitzero"`
 	// LastGood is the newest slot known to be up.
 	LastGood time.Time `json:"last_good,omitzero"`
-	// Incident is the present one, nil while the monitor is not down.
+	// Warnings and Wells count degraded and good results in a row, as far as
+	// they are on the way to or from being degraded.
+	Warnings int `json:"warnings,omitempty"`
+	Wells    int `json:"wells,omitempty"`
+	// Flips are the slots of the last twenty at which results changed from good
+	// to bad or back, oldest first, in seconds of Unix time.
+	Flips []int64 `json:"flips,omitempty"`
+	// Misses counts the slots without a result since the last one, up to what
+	// makes a monitor blind; Missed is the newest of them.
+	Misses int       `json:"misses,omitempty"`
+	Missed time.Time `json:"missed,omitzero"`
+	// Certificate is the one that was told of, nil while none ends soon.
+	Certificate *Certificate `json:"certificate,omitempty"`
+	// Recent are the last results that did not go by as simply good, oldest
+	// first, at most [MaxRecent].
+	Recent []Sample `json:"recent,omitempty"`
+	// Incident is the present one, nil while the monitor is not down. The
+	// others are those of the other conditions.
 	Incident *Incident `json:"incident,omitempty"`
+	Degraded *Incident `json:"degraded,omitempty"`
+	Flapping *Incident `json:"flapping,omitempty"`
+	Blind    *Incident `json:"blind,omitempty"`
 	// Events are the latest transitions, oldest first, at most [MaxEvents]: a
-	// reader that missed a write still finds them in the next.
-	Events []Event `json:"events,omitempty"`
+	// reader that missed a write still finds them in the next. Sequence is how
+	// many there ever were.
+	Events   []Event `json:"events,omitempty"`
+	Sequence int     `json:"sequence,omitempty"`
 	// Removed says that the monitor is no longer defined.
 	Removed bool `json:"removed,omitempty"`
 }
 
-// MaxEvents is how many transitions a [State] remembers.
-const MaxEvents = 8
+// Bounds of what a [State] remembers.
+const (
+	MaxEvents = 8
+	MaxRecent = 5
+)
 
-// Incident is one time of being down.
+// Open returns the incidents that have not ended.
+func (s *State) Open() []*Incident {
+	var open []*Incident
+	for _, incident := range []*Incident{s.Incident, s.Degraded, s.Flapping, s.Blind} {
+		if incident != nil {
+			open = append(open, incident)
+		}
+	}
+	return open
+}
+
+// Certificate is how far somebody was told of the end of a certificate.
+type Certificate struct {
+	Expires time.Time `json:"expires"`
+	// Told is the alert that was given, of those in [Policy].CertificateAlerts.
+	Told Duration `json:"told"`
+}
+
+// Sample is a result in short, for people.
+type Sample struct {
+	Slot    Slot     `json:"slot"`
+	Health  Health   `json:"health"`
+	Cause   string   `json:"cause,omitempty"`
+	Latency Duration `json:"latency,omitempty"`
+}
+
+// Condition is what an incident is about. A monitor has at most one open
+// incident of each.
+type Condition string
+
+// The conditions.
+const (
+	ConditionDown     Condition = "down"
+	ConditionDegraded Condition = "degraded"
+	// ConditionFlapping: results change so often that single changes say little.
+	ConditionFlapping Condition = "flapping"
+	// ConditionBlind: there are no results, so nobody knows. It is told to the
+	// operators, not to the monitor's recipients.
+	ConditionBlind Condition = "blind"
+	// ConditionCertificate: a certificate ends soon. It is told once and has no
+	// end.
+	ConditionCertificate Condition = "certificate"
+)
+
+// Incident is one time of being in a condition.
 type Incident struct {
-	// ID is a function of the monitor and the slot of the first failure, so
-	// that every evaluator gives the same incident the same id.
-	ID      string `json:"id"`
-	Monitor string `json:"monitor"`
-	Target  string `json:"target,omitempty"`
-	// Began is the slot of the first failure.
+	// ID is a function of the monitor, the condition and the slot at which it
+	// began, so that every evaluator gives the same incident the same id.
+	ID        string    `json:"id"`
+	Condition Condition `json:"condition"`
+	Monitor   string    `json:"monitor"`
+	Target    string    `json:"target,omitempty"`
+	Location  string    `json:"location,omitempty"`
+	// Group, Labels and DependsOn are those of the monitor at the time.
+	Group     string            `json:"group,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	DependsOn []string          `json:"depends_on,omitempty"`
+	// Period is the time from slot to slot.
+	Period Duration `json:"period,omitempty"`
+	// Began is the slot of the first failure, or whatever began the condition.
 	Began time.Time `json:"began"`
 	// LastGood is the newest slot known to be up before; zero when there is none.
 	LastGood time.Time `json:"last_good,omitzero"`
-	// Outcome is the one that made the monitor down.
-	Outcome Outcome `json:"outcome"`
-	// Failures is how many failures in a row made it down.
-	Failures int `json:"failures"`
+	// Outcome is the one that began the condition.
+	Outcome Outcome `json:"outcome,omitzero"`
+	// Failures is how many failures, in a row or in the window, made it down.
+	Failures int `json:"failures,omitempty"`
+	// Recent are the results before, oldest first.
+	Recent []Sample `json:"recent,omitempty"`
+	// Reason is why a blind monitor has no results.
+	Reason string `json:"reason,omitempty"`
 	// Notify are the recipients at the time; they hear of the end too,
 	// whatever the definition says by then.
 	Notify []string `json:"notify,omitempty"`
@@ -58,23 +142,48 @@ type Incident struct {
 // EventKind is a kind of transition.
 type EventKind string
 
-// The kinds of event.
+// The kinds of event, each the beginning or the end of a condition.
 const (
 	EventDown EventKind = "down"
 	EventUp   EventKind = "up"
-	// EventRemoved: the monitor was removed while it was down.
-	EventRemoved EventKind = "removed"
+	// EventRemoved: the monitor was removed while the condition lasted.
+	EventRemoved  EventKind = "removed"
+	EventDegraded EventKind = "degraded"
+	// EventWell: no longer degraded.
+	EventWell     EventKind = "well"
+	EventFlapping EventKind = "flapping"
+	// EventSettled: no longer flapping.
+	EventSettled EventKind = "settled"
+	EventBlind   EventKind = "blind"
+	// EventSeen: no longer blind.
+	EventSeen        EventKind = "seen"
+	EventCertificate EventKind = "certificate"
 )
+
+// Begins tells whether an event of this kind begins a condition.
+func (k EventKind) Begins() bool {
+	switch k {
+	case EventDown, EventDegraded, EventFlapping, EventBlind, EventCertificate:
+		return true
+	case EventUp, EventRemoved, EventWell, EventSettled, EventSeen:
+		return false
+	default:
+		return false
+	}
+}
 
 // Event is a transition of one monitor.
 type Event struct {
 	// ID is the incident's id and the kind: the same transition has the same
 	// id, however often it is derived.
-	ID   string    `json:"id"`
-	Kind EventKind `json:"kind"`
+	ID string `json:"id"`
+	// Sequence numbers the events of a monitor, from 1.
+	Sequence int       `json:"sequence"`
+	Kind     EventKind `json:"kind"`
 	// At is the slot that made the transition.
 	At       time.Time `json:"at"`
 	Incident Incident  `json:"incident"`
-	// Outcome is the one that ended the incident; nil for down and removed.
+	// Outcome is the one that ended the incident; nil for a beginning, and where
+	// there is none.
 	Outcome *Outcome `json:"outcome,omitempty"`
 }

@@ -14,6 +14,8 @@ type setting struct {
 type defaults struct {
 	interval, timeout setting
 	failures, success int
+	policy            policy
+	routes            []route
 	notify            []string
 	notifySet         bool
 }
@@ -27,7 +29,7 @@ func (r *reader) readDefaults(root mapping) defaults {
 	if !ok {
 		return d
 	}
-	m, ok := r.mapping(v, "fields such as interval", "interval", "timeout", "failure_threshold", "success_threshold", "notify")
+	m, ok := r.mapping(v, "fields such as interval", append([]string{"interval", "timeout"}, policyKeys()...)...)
 	if !ok {
 		d.notifySet = true // whatever was meant, somebody was
 		return d
@@ -43,6 +45,7 @@ func (r *reader) readDefaults(root mapping) defaults {
 	}
 	d.failures = r.threshold(m, "failure_threshold", d.failures)
 	d.success = r.threshold(m, "success_threshold", d.success)
+	d.policy = r.policy(m, d.policy)
 	d.notify, d.notifySet = r.notify(m)
 	return d
 }

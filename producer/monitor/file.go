@@ -1,9 +1,10 @@
 // Package monitor reads the monitor file: its format, its defaults, and every
 // mistake in it at once, each with the place where it stands.
 //
-// The file is YAML with the sections recipients, operators, mail, server,
-// workers, defaults and monitors; further top-level keys that begin with "x-" may hold anchors. Its
-// one vocabulary is that of the messages in vedette/pipeline/job, in
+// The file is YAML with the sections recipients, operators, routes,
+// notifications, maintenance, mail, server, workers, defaults and monitors;
+// further top-level keys that begin with "x-" may hold anchors. Its one
+// vocabulary is that of the messages in vedette/pipeline/job, in
 // snake_case. Durations are written as Go writes them, such as 1m30s. In any
 // text, ${NAME} is the environment's value of NAME and $$ is a dollar.
 //
@@ -47,6 +48,10 @@ type File struct {
 	Mail      Mail
 	Server    Server
 	Workers   Workers
+	// Notifications say how news are put into mails, Maintenance when nobody
+	// wants any.
+	Notifications Notifications
+	Maintenance   []job.Maintenance
 	// Warnings are what is allowed and yet probably not meant, by line.
 	Warnings []Problem
 }
@@ -127,6 +132,8 @@ type Workers struct {
 	// AllowNetworks and DenyNetworks are networks and addresses that may be
 	// checked, and that may not.
 	AllowNetworks, DenyNetworks []string
+	// Canaries are targets that are there whenever the network is.
+	Canaries []string
 }
 
 // Options say what reading a file may use. The zero value reads environment
@@ -140,6 +147,12 @@ type Options struct {
 	// CheckSpec finds mistakes in what a spec says that is otherwise good, such
 	// as an expression that does not compile. Nil checks nothing.
 	CheckSpec func(spec job.Spec) []SpecProblem
+	// CheckTarget finds a mistake in a target in its short form, such as a URL.
+	// Nil checks nothing.
+	CheckTarget func(target string) error
+	// CheckTemplate finds a mistake in a template of mails; kind is text or html.
+	// Nil checks nothing.
+	CheckTemplate func(kind, text string) error
 }
 
 // SpecProblem is a mistake in a spec. Path leads to it, in the words of the

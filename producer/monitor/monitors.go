@@ -23,6 +23,7 @@ type watch struct {
 	lines    map[string]int // where each name stands
 	keys     []string       // that a monitor may have
 	structs  map[reflect.Type][]probeField
+	depends  []dependency
 
 	silent      []string // monitors that notify nobody, by omission
 	firstSilent value
@@ -42,13 +43,15 @@ func (r *reader) readMonitors(root mapping, d defaults, chunks []chunk) []job.Mo
 	if w.count == 0 && len(r.problems) == 0 {
 		r.warn(list, "no monitors", "at least one", "nothing is watched")
 	}
+	w.checkDepends()
 	w.warnSilent()
 	return w.monitors
 }
 
 func monitorKeys() []string {
 	keys := append([]string{"name"}, job.Kinds()...)
-	return append(keys, "interval", "cron", "time_zone", "timeout", "expect", "warn", "negate", "failure_threshold", "success_threshold", "notify")
+	keys = append(keys, "group", "labels", "depends_on", "interval", "cron", "time_zone", "paused", "timeout", "expect", "warn", "negate")
+	return append(keys, policyKeys()...)
 }
 
 // addChunk takes in a part of the list.
@@ -86,6 +89,7 @@ func (w *watch) add(v value) {
 	}
 	before := len(w.problems)
 	monitor := job.Monitor{V: job.Version, Name: w.name(m)}
+	w.belonging(m, &monitor)
 	monitor.Spec = w.spec(m)
 	interval := w.when(m, &monitor)
 	monitor.Timeout = job.Duration(w.ownTimeout(m, interval))
@@ -95,12 +99,25 @@ func (w *watch) add(v value) {
 	}
 	monitor.FailureThreshold = w.threshold(m, "failure_threshold", failures)
 	monitor.SuccessThreshold = w.threshold(m, "success_threshold", successes)
-	monitor.Notify = w.who(m, monitor.Name)
+	w.policy(m, w.defaults.policy).apply(&monitor)
+	monitor.Notify = w.who(m, &monitor)
 	if len(w.problems) == before {
 		w.checkSpec(m, monitor.Spec)
 	}
 	if len(w.problems) == 0 {
 		w.monitors = append(w.monitors, monitor)
+	}
+}
+
+// belonging reads what a monitor belongs to.
+func (w *watch) belonging(m mapping, monitor *job.Monitor) {
+	if v, ok := w.get(m, "group"); ok {
+		monitor.Group, _ = w.filled(v, "text")
+	}
+	monitor.Labels = w.labels(m)
+	monitor.DependsOn = w.dependsOn(m, monitor.Name)
+	if v, ok := w.get(m, "paused"); ok {
+		monitor.Paused = w.boolean(v)
 	}
 }
 
@@ -244,19 +261,23 @@ func (w *watch) ownTimeout(m mapping, interval setting) time.Duration {
 	}
 }
 
-// who reads the recipients of a monitor.
-func (w *watch) who(m mapping, name string) []string {
+// who reads the recipients of a monitor: its own, those of the routes, or the
+// defaults.
+func (w *watch) who(m mapping, monitor *job.Monitor) []string {
 	names, set := w.notify(m)
+	routed, fits := routed(w.defaults.routes, monitor)
 	switch {
 	case set:
 		return names
+	case fits:
+		return routed
 	case w.defaults.notifySet:
 		return w.defaults.notify
 	}
 	if len(w.silent) == 0 {
 		w.firstSilent, _ = w.get(m, "notify")
 	}
-	w.silent = append(w.silent, name)
+	w.silent = append(w.silent, monitor.Name)
 	return nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"vedette/pipeline/job"
 )
 
 // reader reads one file, and goes on after each mistake.
@@ -17,6 +19,7 @@ type reader struct {
 
 	problems, warnings []Problem
 
+	standard   job.Grouping    // of recipients who have none of their own
 	recipients map[string]bool // nil until they are read, and when they cannot be
 	names      []string        // of the recipients, in the order of the file
 }
@@ -102,16 +105,23 @@ func (r *reader) sections(whole parsed, chunks []chunk) *File {
 		v := value{node: r.anchors.resolve(whole.root), index: -1}
 		v.line, v.column = position(whole.root)
 		var ok bool
-		if root, ok = r.mapping(v, "sections such as monitors", "recipients", "operators", "mail", "server", "workers", "defaults", "monitors"); !ok {
+		if root, ok = r.mapping(v, "sections such as monitors", "recipients", "operators", "routes", "notifications", "maintenance", "mail", "server", "workers", "defaults", "monitors"); !ok {
 			return file
 		}
 	}
+	file.Notifications = r.readNotifications(root)
+	r.standard = job.DefaultGrouping()
+	if own := file.Notifications.Grouping; own != nil {
+		r.standard = *own
+	}
 	file.Recipients = r.readRecipients(root)
 	file.Operators, _ = r.recipientNames(root, "operators")
+	file.Maintenance = r.readMaintenance(root)
 	file.Mail = r.readMail(root)
 	file.Server = r.readServer(root)
 	file.Workers = r.readWorkers(root)
 	d := r.readDefaults(root)
+	d.routes = r.readRoutes(root)
 	file.Monitors = r.readMonitors(root, d, chunks)
 	return file
 }

@@ -24,9 +24,33 @@ func (r *reader) readRecipients(root mapping) []job.Recipient {
 		r.validName(m.keyOf(f), f.key)
 		r.recipients[f.key] = true
 		r.names = append(r.names, f.key)
-		recipients = append(recipients, job.Recipient{V: job.Version, Name: f.key, Addresses: r.addresses(r.valueOf(m, f))})
+		recipients = append(recipients, r.recipient(f.key, r.valueOf(m, f)))
 	}
 	return recipients
+}
+
+// recipient reads a recipient: addresses, or a mapping that has them and says
+// more.
+func (r *reader) recipient(name string, v value) job.Recipient {
+	recipient := job.Recipient{V: job.Version, Name: name}
+	if !isMapping(v.node) {
+		recipient.Addresses = r.addresses(v)
+		return recipient
+	}
+	m, ok := r.mapping(v, "a mapping with addresses", append([]string{"addresses", "time_zone"}, groupingKeys()...)...)
+	if !ok {
+		return recipient
+	}
+	if addresses, ok := r.must(m, "addresses", "an address such as ops@example.org, or a list of them"); ok {
+		recipient.Addresses = r.addresses(addresses)
+	}
+	if _, ok := r.get(m, "time_zone"); ok {
+		var in job.Maintenance
+		r.zone(m, &in)
+		recipient.TimeZone = in.TimeZone
+	}
+	recipient.Grouping = r.grouping(m, r.standard)
+	return recipient
 }
 
 // addresses reads the addresses of a recipient: one, or a list.

@@ -238,6 +238,9 @@ func (r *reader) duration(v value) (time.Duration, bool) {
 		return 0, false
 	}
 	var d job.Duration
+	if days, err := strconv.ParseUint(strings.TrimSuffix(text, "d"), 10, 16); err == nil && strings.HasSuffix(text, "d") {
+		text = fmt.Sprintf("%dh", days*24)
+	}
 	if d.UnmarshalText([]byte(text)) != nil {
 		hint := ""
 		if number, err := strconv.ParseFloat(text, 64); err == nil && number > 0 && r.safe(v) {

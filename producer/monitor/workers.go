@@ -11,7 +11,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 	if !ok {
 		return workers
 	}
-	m, ok := r.mapping(v, "fields such as checks", "checks", "requests", "calls", "evaluations", "mails", "checks_per_host", "allow_networks", "deny_networks")
+	m, ok := r.mapping(v, "fields such as checks", "checks", "requests", "calls", "evaluations", "mails", "checks_per_host", "allow_networks", "deny_networks", "canaries")
 	if !ok {
 		return workers
 	}
@@ -32,7 +32,34 @@ func (r *reader) readWorkers(root mapping) Workers {
 	}
 	workers.AllowNetworks = r.networks(m, "allow_networks")
 	workers.DenyNetworks = r.networks(m, "deny_networks")
+	workers.Canaries = r.canaries(m)
 	return workers
+}
+
+// canaries reads targets that are there whenever the network is.
+func (r *reader) canaries(m mapping) []string {
+	const expected = "a target such as https://example.org or tcp://192.0.2.1:443"
+	v, ok := r.get(m, "canaries")
+	if !ok {
+		return nil
+	}
+	items, ok := r.list(v, expected+", or a list of them", true)
+	if !ok {
+		return nil
+	}
+	var canaries []string
+	for _, item := range items {
+		text, ok := r.filled(item, expected)
+		if !ok {
+			continue
+		}
+		if r.options.CheckTarget != nil && r.options.CheckTarget(text) != nil {
+			r.wrong(item, expected)
+			continue
+		}
+		canaries = append(canaries, text)
+	}
+	return canaries
 }
 
 // networks reads a list of networks and addresses.

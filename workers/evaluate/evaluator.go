@@ -26,9 +26,19 @@ type Store interface {
 	Update(ctx context.Context, state job.State, revision uint64) (uint64, error)
 }
 
+// Rechecker orders checks out of turn.
+type Rechecker interface {
+	// Recheck has a monitor checked at a time soon to come. Ordering the same
+	// again is no error.
+	Recheck(ctx context.Context, monitor string, at time.Time) error
+}
+
 // Config says what an evaluator works on.
 type Config struct {
 	Store Store
+	// Rechecker, when set, orders the checks that thresholds ask for; without
+	// one, the next slot is waited for.
+	Rechecker Rechecker
 	// Now gives the time at which a monitor's removal is dated. Defaults to
 	// time.Now.
 	Now func() time.Time
@@ -58,7 +68,7 @@ type stripe struct {
 // anything but up there is no state, only the last good slot: that is what a
 // million monitors cost.
 type mirror struct {
-	monitor  job.Monitor
+	monitor  Monitor
 	defined  bool
 	lastGood int64 // seconds; zero when none is known. That of a state may be older.
 	state    *job.State
@@ -97,13 +107,26 @@ func (s *stripe) mirror(name string) *mirror {
 	return m
 }
 
-// Define takes in a definition or its change.
-func (e *Evaluator) Define(m job.Monitor) {
+// Define takes in a definition or its change. period is the time from slot to
+// slot.
+func (e *Evaluator) Define(m job.Monitor, period time.Duration) {
 	s := e.stripe(m.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.mirror(m.Name)
-	known.monitor, known.defined = m, true
+	known.monitor, known.defined = Monitor{Monitor: m, Period: period}, true
+}
+
+// Defined returns the definition of a monitor, and whether there is one.
+func (e *Evaluator) Defined(name string) (Monitor, bool) {
+	s := e.stripe(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := s.monitors[name]
+	if known == nil || !known.defined {
+		return Monitor{}, false
+	}
+	return known.monitor, true
 }
 
 // Undefine takes in the removal of a monitor, and ends its incident if it has
@@ -133,21 +156,31 @@ func (e *Evaluator) remove(ctx context.Context, s *stripe, name string, known *m
 	return nil
 }
 
-// Observe takes in a state that somebody wrote, maybe ourselves.
-func (e *Evaluator) Observe(state job.State, revision uint64) {
+// Observe takes in a state that somebody wrote, maybe ourselves. A good result
+// that we have let pass because all was well, as far as we knew, is judged now:
+// another evaluator counted a failure before it, or a miss, of which we hear
+// only here. The error is the store's; the next result makes good for it.
+func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint64) error {
 	s := e.stripe(state.Monitor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.mirror(state.Monitor)
 	if revision <= known.revision {
-		return
+		return nil
 	}
-	if state.Health == job.Up && state.Failures == 0 {
+	passed := known.lastGood > state.Slot.Unix() && known.lastGood > state.LastGood.Unix()
+	if quiet(&state) {
 		// Later good slots were not written. Not to know the last one is better
 		// than to name one that was not.
 		state.LastGood = time.Time{}
 	}
 	known.state, known.revision = &state, revision
+	if !passed || !known.defined || known.healthy() {
+		return nil
+	}
+	good := job.Result{Monitor: state.Monitor, Slot: time.Unix(known.lastGood, 0).UTC(), Outcome: &job.Outcome{Health: job.Up}}
+	_, err := e.swap(ctx, state.Monitor, known, func(state job.State) Change { return Step(state, good, known.monitor) })
+	return err
 }
 
 // Reconcile ends the incidents of monitors that were removed while nobody
@@ -197,7 +230,7 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 		return nil
 	}
 	slot := result.Slot.Unix()
-	if known.healthy() && (slot <= known.lastGood || isUp(result) && known.after(slot)) {
+	if known.healthy() && (result.Miss == nil && slot <= known.lastGood || known.passes(result)) {
 		known.lastGood = max(known.lastGood, slot)
 		return nil // by far the most results
 	}
@@ -207,21 +240,43 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 		}
 		return Step(state, *result, known.monitor)
 	})
-	if err == nil && change.Event != nil {
-		e.config.Logger.InfoContext(ctx, "monitor changed", "monitor", result.Monitor, "event", change.Event.Kind)
+	if err != nil {
+		return err
 	}
-	return err
+	for i := range change.Events {
+		e.config.Logger.InfoContext(ctx, "monitor changed", "monitor", result.Monitor, "event", change.Events[i].Kind)
+	}
+	if e.config.Rechecker == nil || change.Recheck.IsZero() {
+		return nil
+	}
+	if err := e.config.Rechecker.Recheck(ctx, result.Monitor, change.Recheck); err != nil { // its next slot comes anyway
+		e.config.Logger.WarnContext(ctx, "order recheck", "monitor", result.Monitor, "error", err)
+	}
+	return nil
 }
 
 // healthy tells whether a good result changes nothing that is stored.
-func (m *mirror) healthy() bool {
-	return m.state == nil || m.state.Health == job.Up && m.state.Failures == 0
+func (m *mirror) healthy() bool { return m.state == nil || quiet(m.state) }
+
+// quiet tells whether a state waits for nothing, so that a good result adds
+// nothing to it.
+func quiet(s *job.State) bool {
+	return s.Health == job.Up && s.Failures == 0 && s.Window == "" && s.Warnings == 0 && s.Misses == 0 &&
+		s.Degraded == nil && s.Flapping == nil && s.Blind == nil
 }
 
-// after tells whether a slot is later than what the state has judged.
-func (m *mirror) after(slot int64) bool { return m.state == nil || slot > m.state.Slot.Unix() }
-
-func isUp(result *job.Result) bool { return result.Outcome != nil && result.Outcome.Health.OK() }
+// passes tells whether a result of a healthy monitor is good, and later than
+// what was judged, and has nothing to tell of a certificate.
+func (m *mirror) passes(result *job.Result) bool {
+	if result.Outcome == nil || result.Outcome.Health != job.Up || m.state != nil && !result.Slot.After(m.state.Slot) {
+		return false
+	}
+	if m.state != nil && m.state.Certificate != nil {
+		return false
+	}
+	_, soon := alertOf(result.Outcome.CertificateExpires, result.Slot, m.monitor.Policy)
+	return !soon
+}
 
 // maxTries is how often a lost swap is tried again before the whole batch is.
 const maxTries = 10

@@ -55,6 +55,15 @@ func newEvaluator(tb testing.TB, s *store) *evaluate.Evaluator {
 	return e
 }
 
+func define(e *evaluate.Evaluator, m evaluate.Monitor) { e.Define(m.Monitor, m.Period) }
+
+func observe(t *testing.T, e *evaluate.Evaluator, state job.State, revision uint64) {
+	t.Helper()
+	if err := e.Observe(t.Context(), state, revision); err != nil {
+		t.Fatalf("observe: %v", err)
+	}
+}
+
 func handle(t *testing.T, e *evaluate.Evaluator, letters string, from int) {
 	t.Helper()
 	var batch job.Results
@@ -70,7 +79,7 @@ func TestHealthyMonitorsAreNeverWritten(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
-	e.Define(website(1, 1))
+	define(e, website(1, 1))
 	handle(t, e, "UUUUU", 0)
 	if len(s.writes) != 0 {
 		t.Errorf("got %d writes, want none", len(s.writes))
@@ -89,7 +98,7 @@ func TestLateFailureOfAHealthyMonitorIsIgnored(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
-	e.Define(website(1, 1))
+	define(e, website(1, 1))
 	handle(t, e, "U", 10)
 	handle(t, e, "D", 9)
 	if len(s.writes) != 0 {
@@ -101,7 +110,7 @@ func TestLateSuccessEndsNoIncident(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
-	e.Define(website(1, 1))
+	define(e, website(1, 1))
 	handle(t, e, "DDD", 0)
 	handle(t, e, "U", 1) // of a slot between failures
 	if got := s.states["website"]; got.Health != job.Down || len(s.writes) != 1 {
@@ -113,15 +122,15 @@ func TestLastGoodSlotIsTheLastOrNotTold(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
-	e.Define(website(1, 1))
+	define(e, website(1, 1))
 	handle(t, e, "UDUUUUD", 0)
 	if got := s.states["website"].Incident.LastGood; !got.Equal(start.Add(5 * time.Minute)) {
 		t.Errorf("got %s, want the slot before the second failure", got)
 	}
 	handle(t, e, "UUUU", 7)
 	restarted := newEvaluator(t, s)
-	restarted.Define(website(1, 1))
-	restarted.Observe(s.states["website"], s.revision["website"])
+	define(restarted, website(1, 1))
+	observe(t, restarted, s.states["website"], s.revision["website"])
 	handle(t, restarted, "D", 11)
 	if got := s.states["website"].Incident.LastGood; !got.IsZero() {
 		t.Errorf("got %s, want none: the stored one is not the last", got)
@@ -141,11 +150,11 @@ func TestRestartGoesOnWhereItStopped(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	first := newEvaluator(t, s)
-	first.Define(website(3, 1))
+	define(first, website(3, 1))
 	handle(t, first, "DD", 0)
 	second := newEvaluator(t, s)
-	second.Define(website(3, 1))
-	second.Observe(s.states["website"], s.revision["website"])
+	define(second, website(3, 1))
+	observe(t, second, s.states["website"], s.revision["website"])
 	handle(t, second, "DD", 1) // the second failure again, then the third
 	if got := s.states["website"]; got.Health != job.Down || !got.Incident.Began.Equal(start) {
 		t.Errorf("got %+v, want down since the first failure", got)
@@ -156,7 +165,7 @@ func TestRemovedMonitorEndsItsIncidentNowOrAtTheNextStart(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
-	e.Define(website(1, 1))
+	define(e, website(1, 1))
 	handle(t, e, "D", 0)
 	stored := s.states["website"]
 	if err := e.Undefine(t.Context(), "website"); err != nil {
@@ -169,7 +178,7 @@ func TestRemovedMonitorEndsItsIncidentNowOrAtTheNextStart(t *testing.T) {
 	s = newStore()
 	s.states["website"], s.revision["website"] = stored, 1
 	e = newEvaluator(t, s)
-	e.Observe(stored, 1)
+	observe(t, e, stored, 1)
 	if err := e.Reconcile(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -182,7 +191,7 @@ func TestStoreThatFailsIsAnErrorAndTheBatchCanComeAgain(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
-	e.Define(website(1, 1))
+	define(e, website(1, 1))
 	s.err = errors.New("away")
 	batch := job.Results{Results: []job.Result{result(0, 'D')}}
 	if err := e.Handle(t.Context(), batch); !errors.Is(err, s.err) {
@@ -206,7 +215,7 @@ func TestManyEvaluatorsWriteEachEventOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 {
 		e := newEvaluator(t, s)
-		e.Define(website(2, 2))
+		define(e, website(2, 2))
 		group.Go(func() {
 			for i, letter := range letters {
 				if err := e.Handle(t.Context(), job.Results{Results: []job.Result{result(i, letter)}}); err != nil {
@@ -249,9 +258,9 @@ func BenchmarkHealthyResults(b *testing.B) {
 	names := make([]string, monitors)
 	for i := range names {
 		names[i] = fmt.Sprintf("monitor-%d", i)
-		e.Define(job.Monitor{Name: names[i]})
+		e.Define(job.Monitor{Name: names[i]}, time.Minute)
 		if i%2 == 0 { // those were down once
-			e.Observe(job.State{Monitor: names[i], Health: job.Up, Slot: start.Add(-time.Hour)}, 1)
+			_ = e.Observe(b.Context(), job.State{Monitor: names[i], Health: job.Up, Slot: start.Add(-time.Hour)}, 1)
 		}
 	}
 	up := &job.Outcome{Health: job.Up}
@@ -267,4 +276,65 @@ func BenchmarkHealthyResults(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/result")
+}
+
+// Another evaluator counts failures of which we have not heard when a good
+// result comes to us: when we hear, it counts.
+func TestGoodResultCountsThoughTheFailureBeforeItIsHeardOfLater(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	first, second := newEvaluator(t, s), newEvaluator(t, s)
+	define(first, website(2, 1))
+	define(second, website(2, 1))
+	handle(t, first, "D", 0)
+	handle(t, second, "U", 1) // does not know of the failure, and lets it pass
+	observe(t, second, s.states["website"], s.revision["website"])
+	handle(t, first, "D", 2)
+	if got := s.states["website"]; got.Health == job.Down || got.Failures != 1 {
+		t.Errorf("got %+v, want the row to begin anew after the success between", got)
+	}
+}
+
+// rechecker notes what is ordered.
+type rechecker struct{ at []time.Time }
+
+func (r *rechecker) Recheck(_ context.Context, _ string, at time.Time) error {
+	r.at = append(r.at, at)
+	return nil
+}
+
+func TestRecheckIsOrderedOnceTheStateIsStored(t *testing.T) {
+	t.Parallel()
+	s, r := newStore(), &rechecker{}
+	e, err := evaluate.New(evaluate.Config{Store: s, Rechecker: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := website(3, 1)
+	m.RetryInterval = job.Duration(5 * time.Second)
+	define(e, m)
+	handle(t, e, "UDD", 0)
+	handle(t, e, "DD", 1) // again
+	if len(r.at) != 2 || !r.at[0].Equal(start.Add(time.Minute+5*time.Second)) {
+		t.Errorf("got rechecks at %v, want two, each 5s after its failure", r.at)
+	}
+}
+
+func TestCertificateOfAHealthyMonitorIsSeen(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	e := newEvaluator(t, s)
+	define(e, website(1, 1))
+	batch := job.Results{}
+	for i := range 3 {
+		r := result(i, 'U')
+		r.Outcome.CertificateExpires = start.Add(100 * time.Hour)
+		batch.Results = append(batch.Results, r)
+	}
+	if err := e.Handle(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.writes) != 1 || len(s.writes[0].Events) != 1 || s.writes[0].Events[0].Kind != job.EventCertificate {
+		t.Errorf("got %+v, want one write with one event", s.writes)
+	}
 }

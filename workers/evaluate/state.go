@@ -1,5 +1,6 @@
 // Package evaluate judges: it turns the results of checks into the states of
-// monitors, and says when one goes down and when it is up again.
+// monitors, and says when one goes down and when it is up again, when it is
+// degraded, flapping or blind, and when its certificate ends soon.
 //
 // The judgement itself is [Step], a pure function. [Evaluator] carries it out
 // against a store, as one of any number of evaluators: there is no owner of a
@@ -8,125 +9,242 @@ package evaluate
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"vedette/pipeline/job"
 )
 
+// Monitor is a definition as the judgement needs it.
+type Monitor struct {
+	job.Monitor
+
+	// Period is the time from slot to slot.
+	Period time.Duration
+}
+
 // Change is what a result does to a state.
 type Change struct {
 	State job.State
 	// Write says that the state must be stored. Without it the new state only
-	// knows a later good slot, or nothing new at all.
+	// knows a later slot, or nothing new at all.
 	Write bool
-	// Event is the transition that was made, nil for none. It is also the last
-	// of the state's events.
-	Event *job.Event
+	// Events are the transitions that were made. They are also the last of the
+	// state's events.
+	Events []job.Event
+	// Recheck is when the monitor is to be checked again, out of turn, since the
+	// result leaves open what it is; zero when its next slot will do.
+	Recheck time.Time
 }
 
 // Step judges one result of a monitor.
 //
 //   - A result of a slot that was judged before, or that is older than the last
 //     one known to be good, changes nothing: a result may come twice, or late.
-//   - A miss and an unknown health change nothing either: what we could not
-//     find out says nothing of the target.
-//   - FailureThreshold failures in a row, without a success between them, make
-//     the monitor down and begin an incident, whose identity comes from the
-//     first of them.
+//   - FailureThreshold failures in a row, without a success between them, or
+//     that many of the last FailureWindow results, make the monitor down and
+//     begin an incident, whose identity comes from the first of them.
 //   - SuccessThreshold successes in a row make it up again and end the
 //     incident.
+//   - A degraded result is a success; FailureThreshold of them in a row make the
+//     monitor degraded, SuccessThreshold good ones well again.
+//   - Results that change too often make it flapping: see [job.Flapping].
+//   - A miss and an unknown health say nothing of the target. Three slots of
+//     them make the monitor blind, and the next result makes it seen.
+//   - A certificate that ends soon is told of once for each of the policy's
+//     alerts.
 //
 // An event has the same identity whoever derives it, and however often.
-func Step(state job.State, result job.Result, m job.Monitor) Change {
-	if result.Outcome == nil || !result.Slot.After(state.Slot) || !result.Slot.After(state.LastGood) {
-		return Change{State: state}
+func Step(state job.State, result job.Result, m Monitor) Change {
+	s := &step{Change: Change{State: state}, before: state, result: &result, m: &m}
+	switch {
+	case result.Outcome == nil && result.Miss == nil:
+	case result.Outcome == nil:
+		s.miss(result.Miss.Reason, result.Miss.Count, result.Miss.Last)
+	case result.Outcome.Health == job.Unknown:
+		s.unknown()
+	case !result.Slot.After(state.Slot) || !result.Slot.After(state.LastGood):
+	case result.Outcome.Health.OK():
+		s.seen()
+		s.succeed()
+		s.flap()
+		s.certificate()
+	case result.Outcome.Health == job.Down:
+		s.seen()
+		s.fail()
+		s.flap()
+	default: // of a newer version; it says nothing that we know
 	}
-	switch result.Outcome.Health {
-	case job.Up, job.Degraded:
-		return succeed(state, result, m)
-	case job.Down:
-		return fail(state, result, m)
-	case job.Pending, job.Unknown:
-		return Change{State: state}
-	default:
-		return Change{State: state} // of a newer version; it says nothing that we know
-	}
+	s.recheck()
+	return s.Change
 }
 
-func succeed(state job.State, result job.Result, m job.Monitor) Change {
-	state.LastGood = result.Slot
-	if state.Health != job.Down {
-		row := state.Failures > 0
-		state.Failures, state.FirstFailure = 0, time.Time{}
-		if row {
-			state.Slot = result.Slot
-		}
-		// A row of failures that ended is worth a write; that all is well is not.
-		return Change{State: begin(state, m), Write: row}
-	}
-	state.Slot = result.Slot
-	state.Successes++
-	if state.Successes < max(1, m.SuccessThreshold) {
-		return Change{State: state, Write: true}
-	}
-	return end(state, job.EventUp, result.Slot, result.Outcome)
+// step is one judgement.
+type step struct {
+	Change
+
+	before job.State
+	result *job.Result
+	m      *Monitor
 }
 
-func fail(state job.State, result job.Result, m job.Monitor) Change {
+func (s *step) succeed() {
+	state := &s.State
+	state.LastGood = s.result.Slot
 	if state.Health == job.Down {
-		interrupted := state.Successes > 0
+		state.Slot = s.result.Slot
+		state.Successes++
+		s.sample()
+		s.Write = true
+		if state.Successes < max(1, s.m.SuccessThreshold) {
+			return
+		}
+		s.up()
+	} else if row := state.Failures > 0; row || state.Window != "" {
+		// A row of failures that ended is worth a write; that all is well is not.
+		state.Slot, state.Failures = s.result.Slot, 0
+		s.window('u')
+		s.sample()
+		s.Write = true
+	}
+	s.begin()
+	s.degrade()
+}
+
+func (s *step) fail() {
+	state := &s.State
+	state.Warnings, state.Wells = 0, 0
+	if state.Health == job.Down {
+		if state.Successes > 0 {
+			s.Write = true
+			s.sample()
+		}
 		// Even what is not written advances the slot, so that a success of an
 		// earlier one that comes late ends nothing.
-		state.Slot, state.Successes = result.Slot, 0
-		return Change{State: state, Write: interrupted}
+		state.Slot, state.Successes = s.result.Slot, 0
+		return
 	}
-	state = begin(state, m)
-	state.Slot = result.Slot
+	s.begin()
+	state.Slot, s.Write = s.result.Slot, true
+	if state.FirstFailure.IsZero() {
+		state.FirstFailure = s.result.Slot
+	}
 	state.Failures++
-	if state.Failures == 1 {
-		state.FirstFailure = result.Slot
+	s.window('d')
+	s.sample()
+	failures := state.Failures
+	if s.windowed() {
+		failures = strings.Count(state.Window, "d")
 	}
-	if state.Failures < max(1, m.FailureThreshold) {
-		return Change{State: state, Write: true}
+	if failures >= max(1, s.m.FailureThreshold) {
+		s.down(failures)
 	}
-	incident := job.Incident{
-		ID: job.IncidentID(m.Name, state.FirstFailure), Monitor: m.Name, Target: m.Target(), Began: state.FirstFailure,
-		LastGood: state.LastGood, Outcome: *result.Outcome, Failures: state.Failures, Notify: slices.Clone(m.Notify),
-	}
+}
+
+// down begins the incident.
+func (s *step) down(failures int) {
+	state := &s.State
+	incident := s.incident(job.ConditionDown, state.FirstFailure)
+	incident.Failures = failures
 	state.Health, state.Since, state.Incident, state.Successes = job.Down, state.FirstFailure, &incident, 0
-	return record(state, job.Event{
-		ID: incident.ID + "-" + string(job.EventDown), Kind: job.EventDown, At: result.Slot, Incident: incident,
-	})
+	state.Degraded = nil // what is down is no longer degraded, and nobody needs to hear that
+	s.record(job.EventDown, incident, nil)
+}
+
+// up ends the incident.
+func (s *step) up() {
+	state := &s.State
+	incident := *state.Incident
+	state.Health, state.Since, state.Incident = job.Up, s.result.Slot, nil
+	state.Failures, state.Successes, state.FirstFailure, state.Window = 0, 0, time.Time{}, ""
+	s.record(job.EventUp, incident, s.result.Outcome)
+}
+
+// windowed tells whether failures are counted in a window, and not in a row.
+func (s *step) windowed() bool { return s.m.FailureWindow > max(1, s.m.FailureThreshold) }
+
+// window notes a result in the window, for as long as a failure is in it.
+func (s *step) window(letter byte) {
+	state := &s.State
+	if s.windowed() {
+		window := state.Window + string(letter)
+		state.Window = window[max(0, len(window)-s.m.FailureWindow):]
+	} else {
+		state.Window = ""
+	}
+	if strings.Contains(state.Window, "d") || state.Failures > 0 {
+		return
+	}
+	state.Window, state.FirstFailure = "", time.Time{}
 }
 
 // begin gives a state that knows nothing yet its monitor.
-func begin(state job.State, m job.Monitor) job.State {
-	state.V, state.Monitor, state.Removed = job.Version, m.Name, false
+func (s *step) begin() {
+	state := &s.State
+	state.V, state.Monitor, state.Removed = job.Version, s.m.Name, false
 	if state.Health == "" {
 		state.Health = job.Pending
 	}
 	if state.Health == job.Pending && !state.LastGood.IsZero() {
 		state.Health, state.Since = job.Up, state.LastGood
 	}
-	return state
 }
 
-// end closes the incident of a state.
-func end(state job.State, kind job.EventKind, at time.Time, outcome *job.Outcome) Change {
-	incident := *state.Incident
-	state.Health, state.Since, state.Incident = job.Up, at, nil
-	state.Failures, state.Successes, state.FirstFailure = 0, 0, time.Time{}
-	return record(state, job.Event{ID: incident.ID + "-" + string(kind), Kind: kind, At: at, Incident: incident, Outcome: outcome})
+// recheck asks for another check soon, where thresholds are not yet decided.
+func (s *step) recheck() {
+	state, retry := &s.State, s.m.RetryInterval.Std()
+	row := state.Health != job.Down && state.Failures > s.before.Failures
+	way := state.Health == job.Down && state.Successes > 0
+	if s.Write && (row || way) && retry > 0 && retry < s.m.Period {
+		s.Recheck = s.result.Slot.Add(retry)
+	}
 }
 
-// record keeps an event in its state, and the oldest ones out.
-func record(state job.State, event job.Event) Change {
-	events := append(slices.Clone(state.Events), event)
-	state.Events = events[max(0, len(events)-job.MaxEvents):]
-	return Change{State: state, Write: true, Event: &event}
+// incident is a new one of the monitor.
+func (s *step) incident(condition job.Condition, began time.Time) job.Incident {
+	incident := job.Incident{
+		ID: job.IncidentID(s.m.Name, condition, began), Condition: condition, Monitor: s.m.Name, Target: s.m.Target(),
+		Location: s.m.Location, Group: s.m.Group, Labels: s.m.Labels, DependsOn: s.m.DependsOn, Period: job.Duration(s.m.Period),
+		Began: began, LastGood: s.State.LastGood, Recent: s.State.Recent, Notify: slices.Clone(s.m.Notify),
+	}
+	if s.result.Outcome != nil {
+		incident.Outcome = *s.result.Outcome
+	}
+	return incident
 }
 
-// Remove says what the removal of its monitor does to a state: an incident
+// record keeps an event in the state, and the oldest ones out.
+func (s *step) record(kind job.EventKind, incident job.Incident, outcome *job.Outcome) {
+	at := s.result.Slot
+	if s.result.Miss != nil {
+		at = s.result.Miss.Last
+	}
+	s.add(job.Event{ID: incident.ID + "-" + string(kind), Kind: kind, At: at, Incident: incident, Outcome: outcome})
+}
+
+func (c *Change) add(event job.Event) {
+	c.State.Sequence++
+	event.Sequence = c.State.Sequence
+	events := append(slices.Clone(c.State.Events), event)
+	c.State.Events = events[max(0, len(events)-job.MaxEvents):]
+	c.Events = append(c.Events, event)
+	c.Write = true
+}
+
+// maxCause bounds what a sample tells of a cause.
+const maxCause = 120
+
+// sample keeps a result for people.
+func (s *step) sample() {
+	outcome := s.result.Outcome
+	cause := []rune(outcome.Cause)
+	recent := append(slices.Clone(s.State.Recent), job.Sample{
+		Slot: s.result.Slot, Health: outcome.Health, Cause: string(cause[:min(len(cause), maxCause)]), Latency: outcome.Latency,
+	})
+	s.State.Recent = recent[max(0, len(recent)-job.MaxRecent):]
+}
+
+// Remove says what the removal of its monitor does to a state: what was open
 // ends, and whoever heard of it hears that; the rest is forgotten. A monitor
 // that is defined again begins anew.
 func Remove(state job.State, at time.Time) Change {
@@ -134,11 +252,12 @@ func Remove(state job.State, at time.Time) Change {
 		return Change{State: state}
 	}
 	change := Change{State: state, Write: true}
-	if state.Incident != nil {
-		change = end(state, job.EventRemoved, at, nil)
+	for _, incident := range state.Open() {
+		change.add(job.Event{ID: incident.ID + "-" + string(job.EventRemoved), Kind: job.EventRemoved, At: at, Incident: *incident})
 	}
-	change.State.Removed = true
-	change.State.Health, change.State.Since, change.State.LastGood = job.Pending, time.Time{}, time.Time{}
-	change.State.Failures, change.State.FirstFailure = 0, time.Time{}
+	change.State = job.State{
+		V: job.Version, Monitor: state.Monitor, Health: job.Pending, Slot: state.Slot, Removed: true,
+		Events: change.State.Events, Sequence: change.State.Sequence,
+	}
 	return change
 }

@@ -1,6 +1,7 @@
 package evaluate_test
 
 import (
+	"math"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -12,20 +13,27 @@ import (
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
-func website(failures, successes int) job.Monitor {
-	return job.Monitor{
+// website is a monitor that never flaps.
+func website(failures, successes int) evaluate.Monitor {
+	return evaluate.Monitor{Period: time.Minute, Monitor: job.Monitor{
 		V: 1, Name: "website", Spec: job.Spec{HTTP: &job.HTTP{URL: "https://example.org"}},
-		Policy: job.Policy{FailureThreshold: failures, SuccessThreshold: successes, Notify: []string{"oncall"}},
-	}
+		Policy: job.Policy{
+			FailureThreshold: failures, SuccessThreshold: successes, Flapping: &job.Flapping{}, Notify: []string{"oncall"},
+		},
+	}}
 }
 
-// result is that of the n-th slot, written as one letter: U up, D down, ? not
-// known, M missed.
+// result is that of the n-th slot, written as one letter: U up, D down, W
+// degraded, ? not known, P paused, M missed.
 func result(n int, letter rune) job.Result {
 	r := job.Result{Monitor: "website", Slot: start.Add(time.Duration(n) * time.Minute)}
 	switch letter {
 	case 'U':
 		r.Outcome = &job.Outcome{Health: job.Up}
+	case 'W':
+		r.Outcome = &job.Outcome{Health: job.Degraded, Cause: "slow"}
+	case 'P':
+		r.Miss = &job.Miss{Reason: job.MissPaused, Count: 1, Last: r.Slot}
 	case 'D':
 		r.Outcome = &job.Outcome{Health: job.Down, Class: job.ClassConnect, Cause: "connect refused"}
 	case '?':
@@ -36,12 +44,12 @@ func result(n int, letter rune) job.Result {
 	return r
 }
 
-// letters of what Step answers: d and u for an event, w for a write, . for
+// letters of what Step answers: the first of its event, w for a write, . for
 // nothing.
 func answer(c evaluate.Change) string {
 	switch {
-	case c.Event != nil:
-		return string(c.Event.Kind[0])
+	case len(c.Events) > 0:
+		return string(c.Events[0].Kind[0])
 	case c.Write:
 		return "w"
 	default:
@@ -61,8 +69,15 @@ func TestStep(t *testing.T) {
 		{"a success between failures begins the row anew", 3, 2, "DDUDDD", "wwwwwd"},
 		{"a failure between successes begins the row anew", 1, 2, "DUDUU", "dwwwu"},
 		{"a threshold of 0 is 1", 0, 0, "DUD", "dud"},
-		{"what is not known counts for neither", 2, 2, "D?D?U?U", "w.d.w.u"},
-		{"what was missed counts for neither", 2, 1, "DMDMU", "w.d.u"},
+		{"what is not known counts for neither", 2, 2, "D?D?U?U", "wwdwwwu"},
+		{"what was missed counts for neither", 2, 1, "DMDMU", "wwdwu"},
+		{"three misses are blind, until there is a result", 2, 1, "UMMMMMUUM", ".wwb..s.w"},
+		{"blind is not down", 1, 1, "DMMMU", "dwwbs"},
+		{"what is paused is not blind", 1, 1, "UPPPPU", "......"},
+		{"a monitor that is never checked is blind", 1, 1, "MMM", "wwb"},
+		{"degraded is up, and told of by itself", 2, 2, "WWWUU", "wd.ww"},
+		{"a degraded result ends what is down", 1, 1, "DW", "du"},
+		{"what is down is no longer degraded", 1, 1, "WDU", "ddu"},
 		{"down from the first result on", 1, 1, "DDDU", "d..u"},
 	}
 	for _, c := range cases {
@@ -82,14 +97,12 @@ func TestStep(t *testing.T) {
 	}
 }
 
-func run(state job.State, m job.Monitor, letters string, from int) (job.State, []job.Event) {
+func run(state job.State, m evaluate.Monitor, letters string, from int) (job.State, []job.Event) {
 	var events []job.Event
 	for i, letter := range letters {
 		change := evaluate.Step(state, result(from+i, letter), m)
 		state = change.State
-		if change.Event != nil {
-			events = append(events, *change.Event)
-		}
+		events = append(events, change.Events...)
 	}
 	return state, events
 }
@@ -102,7 +115,7 @@ func TestIncidentTellsWhatANotifierNeeds(t *testing.T) {
 	}
 	down, up := events[0], events[1]
 	incident := down.Incident
-	if incident.ID != job.IncidentID("website", start.Add(2*time.Minute)) || !incident.Began.Equal(start.Add(2*time.Minute)) {
+	if incident.ID != job.IncidentID("website", job.ConditionDown, start.Add(2*time.Minute)) || !incident.Began.Equal(start.Add(2*time.Minute)) {
 		t.Errorf("got %+v, want an incident that began with the first failure", incident)
 	}
 	if !incident.LastGood.Equal(start.Add(time.Minute)) || incident.Failures != 2 || incident.Outcome.Cause != "connect refused" ||
@@ -154,10 +167,10 @@ func TestRemovalEndsTheIncidentOnce(t *testing.T) {
 	state, _ := run(job.State{}, website(1, 1), "D", 0)
 	at := start.Add(time.Hour)
 	change := evaluate.Remove(state, at)
-	if change.Event == nil || change.Event.Kind != job.EventRemoved || !change.State.Removed || change.State.Incident != nil {
+	if len(change.Events) != 1 || change.Events[0].Kind != job.EventRemoved || !change.State.Removed || change.State.Incident != nil {
 		t.Errorf("got %+v, want the incident ended by the removal", change)
 	}
-	if again := evaluate.Remove(change.State, at); again.Write || again.Event != nil {
+	if again := evaluate.Remove(change.State, at); again.Write || len(again.Events) > 0 {
 		t.Errorf("got %+v, want nothing the second time", again)
 	}
 	// Defined again: it begins anew, and its old slots stay old.
@@ -189,9 +202,7 @@ func TestAnyRedeliveryGivesTheSameEvents(t *testing.T) {
 		for i := 0; i < len(letters); {
 			change := evaluate.Step(state, result(i, letters[i]), m)
 			state = change.State
-			if change.Event != nil {
-				got = append(got, *change.Event)
-			}
+			got = append(got, change.Events...)
 			i++
 			if random.IntN(4) == 0 {
 				i = max(0, i-random.IntN(10)) // a batch is delivered again
@@ -204,9 +215,166 @@ func TestAnyRedeliveryGivesTheSameEvents(t *testing.T) {
 			if got[i].ID != want[i].ID {
 				t.Fatalf("seed %d: got event %s, want %s", seed, got[i].ID, want[i].ID)
 			}
-			if isDown := got[i].Kind == job.EventDown; isDown != (i%2 == 0) {
-				t.Fatalf("seed %d: got %s at place %d, want down and up in turn", seed, got[i].Kind, i)
+		}
+		inTurn(t, seed, got)
+	}
+}
+
+// inTurn checks that each condition begins and ends in turn.
+func inTurn(t *testing.T, seed uint64, events []job.Event) {
+	t.Helper()
+	open := map[job.Condition]string{}
+	for i, e := range events {
+		condition := e.Incident.Condition
+		switch {
+		case e.Sequence != i+1:
+			t.Fatalf("seed %d: got number %d at place %d", seed, e.Sequence, i)
+		case e.Kind.Begins() && open[condition] != "":
+			t.Fatalf("seed %d: got %s while that lasts already", seed, e.Kind)
+		case e.Kind.Begins():
+			open[condition] = e.Incident.ID
+		case open[condition] != e.Incident.ID:
+			t.Fatalf("seed %d: got %s of %s, want that of %s", seed, e.Kind, e.Incident.ID, open[condition])
+		default:
+			open[condition] = ""
+		}
+		if condition == job.ConditionDown && e.Kind == job.EventDown {
+			open[job.ConditionDegraded] = "" // which goes without a word
+		}
+	}
+}
+
+func TestPartOfAWindowMakesDown(t *testing.T) {
+	t.Parallel()
+	m := website(3, 2)
+	m.FailureWindow = 5
+	for letters, want := range map[string]string{
+		"UDUDUD":   ".wwwwd", // three of the last five
+		"DUUUUD":   "wwwwww", // the first has left the window
+		"DUUUUUU":  "wwwwww.",
+		"DDDUDUU":  "wwdwwwu",
+		"DUDUUUDU": "wwwwwwww",
+	} {
+		var state job.State
+		var got strings.Builder
+		for i, letter := range letters {
+			change := evaluate.Step(state, result(i, letter), m)
+			state = change.State
+			got.WriteString(answer(change))
+		}
+		if got.String() != want {
+			t.Errorf("%s: got %s, want %s", letters, got.String(), want)
+		}
+	}
+}
+
+func TestRecheckIsOrderedWhereThresholdsAreOpen(t *testing.T) {
+	t.Parallel()
+	m := website(3, 2)
+	m.RetryInterval = job.Duration(10 * time.Second)
+	var state job.State
+	var got strings.Builder
+	const letters = "UDDDDUU"
+	for i, letter := range letters {
+		change := evaluate.Step(state, result(i, letter), m)
+		state = change.State
+		switch {
+		case change.Recheck.IsZero():
+			got.WriteString(".")
+		case change.Recheck.Equal(result(i, letter).Slot.Add(10 * time.Second)):
+			got.WriteString("r")
+		default:
+			t.Errorf("slot %d: got recheck at %s, want it 10s later", i, change.Recheck)
+		}
+	}
+	if want := ".rr..r."; got.String() != want {
+		t.Errorf("%s: got %s, want %s", letters, got.String(), want)
+	}
+	again := evaluate.Step(state, result(2, 'D'), m)
+	if !again.Recheck.IsZero() {
+		t.Error("got a recheck for a result that came twice")
+	}
+}
+
+func TestFlappingBeginsAndSettles(t *testing.T) {
+	t.Parallel()
+	m := website(1, 1)
+	m.Flapping = nil // the default
+	_, events := run(job.State{}, m, "UUU"+"DUDUDU"+strings.Repeat("U", 30), 0)
+	var got []string
+	for _, e := range events {
+		got = append(got, string(e.Kind)+"@"+e.At.Sub(start).String())
+	}
+	want := []string{"down@3m0s", "up@4m0s", "down@5m0s", "up@6m0s", "down@7m0s", "up@8m0s", "flapping@8m0s", "settled@24m0s"}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// The score is that of a sum over all places, however few are remembered.
+func TestScoreIsThatOfThePlaces(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(200) {
+		random := rand.New(rand.NewPCG(seed, 3))
+		var flips []int64
+		want := 0.0
+		for place := 19; place >= 0; place-- {
+			if random.IntN(3) == 0 {
+				flips = append(flips, start.Add(-time.Duration(place)*time.Minute).Unix())
+				want += (1.2 - 0.4*float64(place)/19) * 5
 			}
 		}
+		if got := evaluate.Score(flips, start, time.Minute); math.Abs(got-min(100, want)) > 1e-6 {
+			t.Fatalf("seed %d: got %f, want %f", seed, got, want)
+		}
+	}
+}
+
+func TestCertificateIsToldOfOnceForEachAlert(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	expires := start.Add(30 * day)
+	renewed := start.Add(120 * day)
+	var state job.State
+	var got []string
+	for hour := range 24 * 32 {
+		r := result(60*hour, 'U')
+		r.Outcome.CertificateExpires = expires
+		if hour > 24*28 {
+			r.Outcome.CertificateExpires = renewed
+		}
+		change := evaluate.Step(state, r, website(1, 1))
+		state = change.State
+		for _, e := range change.Events {
+			got = append(got, string(e.Kind)+" "+e.Incident.Outcome.CertificateExpires.Sub(e.At).String())
+		}
+	}
+	want := []string{"certificate 504h0m0s", "certificate 168h0m0s"}
+	if strings.Join(got, ", ") != strings.Join(want, ", ") {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if state.Certificate != nil {
+		t.Errorf("got %+v, want the old certificate forgotten", state.Certificate)
+	}
+}
+
+func TestBlindTellsSinceWhenAndWhy(t *testing.T) {
+	t.Parallel()
+	_, events := run(job.State{}, website(1, 1), "UDMMM", 0)
+	blind := events[len(events)-1]
+	if blind.Kind != job.EventBlind || !blind.Incident.Began.Equal(start.Add(2*time.Minute)) || blind.Incident.Reason != "late" || blind.Incident.Notify != nil {
+		t.Errorf("got %+v, want blind from the first missed slot, for the operators", blind)
+	}
+	// A check that never ends: its own slot has no result, the next two are refused.
+	overlap := func(n int) job.Result {
+		r := result(n, 'M')
+		r.Miss.Reason = job.MissOverlap
+		return r
+	}
+	state, _ := run(job.State{}, website(1, 1), "U", 0)
+	state = evaluate.Step(state, overlap(2), website(1, 1)).State
+	change := evaluate.Step(state, overlap(3), website(1, 1))
+	if len(change.Events) != 1 || change.Events[0].Kind != job.EventBlind {
+		t.Errorf("got %+v, want blind after three slots without a result", change.Events)
 	}
 }

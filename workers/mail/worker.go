@@ -16,6 +16,9 @@ import (
 type Ledger interface {
 	// Sent returns what is known of a mail, and whether anything is.
 	Sent(ctx context.Context, id string) (job.Sent, bool, error)
+	// Begin marks that an attempt begins, unless the mail has left by then or was
+	// withdrawn. It returns what is known of the mail now.
+	Begin(ctx context.Context, id string, at time.Time) (job.Sent, error)
 	// Mark replaces what is known of a mail.
 	Mark(ctx context.Context, sent job.Sent) error
 }
@@ -71,16 +74,17 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 //
 // The ledger is read first, so that a mail that went out is not called expired.
 // Then an intent is written: it shows that the ledger can be written, without
-// which a mail that is sent could not be known as sent; and if this process
-// dies, whoever gets the mail next can tell that it may arrive twice. A ledger
-// that cannot be reached costs no attempt.
+// which a mail that is sent could not be known as sent; from then on nobody can
+// withdraw the mail; and if this process dies, whoever gets the mail next can
+// tell that it may arrive twice. A ledger that cannot be reached costs no
+// attempt.
 func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error {
 	sent, known, err := w.ledger.Sent(ctx, m.ID)
 	if err != nil {
 		return job.Interrupted(fmt.Errorf("read ledger of mail %s: %w", m.ID, err), ledgerDelay)
 	}
-	if known && sent.Done {
-		w.log.DebugContext(ctx, "mail was sent before", "id", m.ID, "relay", sent.Relay, "at", sent.At)
+	if known && (sent.Done || sent.Withdrawn) {
+		w.log.DebugContext(ctx, "mail was sent before, or withdrawn", "id", m.ID, "relay", sent.Relay, "at", sent.At, "withdrawn", sent.Withdrawn)
 		return nil
 	}
 	if now := w.now(); !m.NotAfter.IsZero() && now.After(m.NotAfter) {
@@ -89,8 +93,12 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 	if known {
 		w.log.InfoContext(ctx, "mail was tried before", "id", m.ID, "at", sent.At)
 	}
-	if err := w.ledger.Mark(ctx, job.Sent{V: job.Version, ID: m.ID, At: w.now().UTC()}); err != nil {
+	sent, err = w.ledger.Begin(ctx, m.ID, w.now().UTC())
+	if err != nil {
 		return job.Interrupted(fmt.Errorf("write ledger of mail %s: %w", m.ID, err), ledgerDelay)
+	}
+	if sent.Done || sent.Withdrawn {
+		return nil // in the last moment
 	}
 	receipt, err := w.transport.Send(ctx, m, stored)
 	if err != nil {
@@ -111,8 +119,22 @@ func (w *Worker) failed(ctx context.Context, m job.Mail, err error) error {
 			level = slog.LevelWarn // whoever reads the mail may get it twice
 		}
 		w.log.Log(ctx, level, "mail was not delivered", "id", m.ID, "class", failed.Class, "error", err)
+		w.notDelivered(ctx, m, failed.Class)
 	}
 	return Fate(err)
+}
+
+// notDelivered records that a mail has certainly not left, so that it can be
+// withdrawn while it waits. Without the record it only cannot.
+func (w *Worker) notDelivered(ctx context.Context, m job.Mail, class Class) {
+	if class == ClassUnknown {
+		return
+	}
+	ctx, cancel := outlive(ctx, recordGrace)
+	defer cancel()
+	if err := w.ledger.Mark(ctx, job.Sent{V: job.Version, ID: m.ID, At: w.now().UTC()}); err != nil {
+		w.log.WarnContext(ctx, "write ledger of mail that was not delivered", "id", m.ID, "error", err)
+	}
 }
 
 // delivered records a mail that a relay has taken. Whatever happens here, the

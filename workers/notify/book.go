@@ -1,55 +1,148 @@
 package notify
 
 import (
+	"cmp"
+	"net/mail"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"vedette/pipeline/job"
 )
 
-// Book knows the addresses behind the names of recipients. It is safe for
-// concurrent use; its zero value is empty.
+// Book knows who is behind the names of recipients, how their mails are grouped
+// and in which zone they live. It is safe for concurrent use; its zero value is
+// empty.
 type Book struct {
-	mu        sync.RWMutex
-	addresses map[string][]string
+	mu         sync.RWMutex
+	recipients map[string]job.Recipient
+	settings   job.Settings
 }
 
 // Set takes in a recipient or its change.
 func (b *Book) Set(r job.Recipient) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.addresses == nil {
-		b.addresses = map[string][]string{}
+	if b.recipients == nil {
+		b.recipients = map[string]job.Recipient{}
 	}
-	b.addresses[r.Name] = slices.Clone(r.Addresses)
+	r.Addresses = slices.Clone(r.Addresses)
+	b.recipients[r.Name] = r
 }
 
 // Remove takes in the removal of a recipient.
 func (b *Book) Remove(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.addresses, name)
+	delete(b.recipients, name)
 }
 
-// Resolve returns the addresses behind names, each once however many names
-// lead to it, in a fixed order. Names that lead nowhere are returned too.
-func (b *Book) Resolve(names []string) (addresses, unknown []string) {
+// SetSettings takes in the installation's settings.
+func (b *Book) SetSettings(s job.Settings) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.settings = s
+}
+
+// Operators are the names of those who hear of the installation itself.
+func (b *Book) Operators() []string {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return slices.Clone(b.settings.Operators)
+}
+
+// Reader is an address, and the recipient that leads to it.
+type Reader struct{ Address, Recipient string }
+
+// Readers returns the addresses behind names, each once however many names
+// lead to it and however it is written, in a fixed order. Names that lead
+// nowhere are returned too.
+func (b *Book) Readers(names []string) (readers []Reader, unknown []string) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	seen := map[string]bool{}
 	for _, name := range names {
-		found, ok := b.addresses[name]
+		found, ok := b.recipients[name]
 		if !ok {
 			unknown = append(unknown, name)
 		}
-		for _, address := range found {
-			if key := strings.ToLower(address); !seen[key] {
+		for _, address := range found.Addresses {
+			if key := AddressKey(address); !seen[key] {
 				seen[key] = true
-				addresses = append(addresses, address)
+				readers = append(readers, Reader{Address: address, Recipient: name})
 			}
 		}
 	}
-	slices.Sort(addresses)
+	slices.SortFunc(readers, func(a, b Reader) int {
+		return cmp.Or(cmp.Compare(AddressKey(a.Address), AddressKey(b.Address)), cmp.Compare(a.Address, b.Address))
+	})
+	return readers, unknown
+}
+
+// Resolve returns the addresses of [Book.Readers].
+func (b *Book) Resolve(names []string) (addresses, unknown []string) {
+	readers, unknown := b.Readers(names)
+	for _, r := range readers {
+		addresses = append(addresses, r.Address)
+	}
 	return addresses, unknown
+}
+
+// Reads tells whether an address is behind one of the names.
+func (b *Book) Reads(address string, names []string) bool {
+	readers, _ := b.Readers(names)
+	return slices.ContainsFunc(readers, func(r Reader) bool { return AddressKey(r.Address) == AddressKey(address) })
+}
+
+// Grouping is how the mails of a recipient are grouped.
+func (b *Book) Grouping(recipient string) job.Grouping {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if own := b.recipients[recipient].Grouping; own != nil {
+		return *own
+	}
+	if b.settings.Grouping != nil {
+		return *b.settings.Grouping
+	}
+	return job.DefaultGrouping()
+}
+
+// Zone is where a recipient lives; UTC when that is not known.
+func (b *Book) Zone(recipient string) *time.Location {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	zone, err := time.LoadLocation(b.recipients[recipient].TimeZone)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
+}
+
+// AddressKey is the same for all ways to write an address: without the name
+// beside it, and in lower case.
+func AddressKey(address string) string {
+	if parsed, err := mail.ParseAddress(address); err == nil {
+		address = parsed.Address
+	}
+	return strings.ToLower(address)
+}
+
+// GroupOf is what the monitor of an incident has in common with those whose
+// news go with its own, in words.
+func GroupOf(by []string, incident *job.Incident) []string {
+	var group []string
+	for _, key := range by {
+		switch label, isLabel := strings.CutPrefix(key, job.GroupByLabel); {
+		case isLabel:
+			group = append(group, label+"="+incident.Labels[label])
+		case key == job.GroupByMonitor:
+			group = append(group, "monitor="+incident.Monitor)
+		case key == job.GroupByGroup:
+			group = append(group, "group="+incident.Group)
+		case key == job.GroupByLocation:
+			group = append(group, "location="+cmp.Or(incident.Location, job.DefaultLocation))
+		}
+	}
+	return group
 }

@@ -120,7 +120,7 @@ func digestText(d job.Digest) string {
 	var kinds []job.NoticeKind
 	b.WriteString("Vedette itself needs a look.\n")
 	for _, n := range d.Pending {
-		fmt.Fprintf(&b, "\n%s  %s\n  %s\n  noticed by %s\n", moment(n.At), strings.ToUpper(kindWords(n.Kind, 1)), plain(n.Summary), plain(n.Source))
+		fmt.Fprintf(&b, "\n%s  %s\n  %s\n  noticed by %s\n", moment(n.At, time.UTC), strings.ToUpper(kindWords(n.Kind, 1)), plain(n.Summary), plain(n.Source))
 		if n.Detail != "" {
 			fmt.Fprintf(&b, "\n%s\n", indent(n.Detail))
 		}

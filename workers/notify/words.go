@@ -8,7 +8,6 @@ import (
 	"strings"
 	text "text/template"
 	"time"
-	"unicode"
 
 	"vedette/pipeline/job"
 )
@@ -19,234 +18,77 @@ var textTemplate string
 //go:embed mail.html
 var htmlTemplate string
 
-// words is how a mail is put.
-type words struct {
+// Templates are the words of mails, in place of the built-in ones: what
+// text/template and html/template make of a [View]. What is empty is built in.
+type Templates struct{ Text, HTML string }
+
+// Words writes mails. It is safe for concurrent use.
+type Words struct {
 	text *text.Template
 	html *html.Template
 }
 
-func newWords() (*words, error) {
-	plain, err := text.New("mail.txt").Parse(textTemplate)
+// NewWords reads templates, and tries them on a mail of each kind. The error
+// says which of them is wrong, and where.
+func NewWords(t Templates) (*Words, error) {
+	if t.Text == "" {
+		t.Text = textTemplate
+	}
+	if t.HTML == "" {
+		t.HTML = htmlTemplate
+	}
+	functions := text.FuncMap{"join": strings.Join}
+	plain, err := text.New("text").Funcs(functions).Parse(t.Text)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read template: %w", err)
 	}
-	rich, err := html.New("mail.html").Parse(htmlTemplate)
+	rich, err := html.New("html").Funcs(functions).Parse(t.HTML)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("read template: %w", err)
 	}
-	return &words{text: plain, html: rich}, nil
+	w := &Words{text: plain, html: rich}
+	return w, w.try()
 }
 
-// mail writes the mail of an event to one address. Its bytes are a function of
-// both: no clock, no counter, no chance.
-func (w *words) mail(event *job.Event, address string) (job.Mail, error) {
-	v := newView(event)
-	var plain, rich bytes.Buffer
-	if err := w.text.Execute(&plain, v); err != nil {
-		return job.Mail{}, fmt.Errorf("write text: %w", err)
-	}
-	if err := w.html.Execute(&rich, v); err != nil {
-		return job.Mail{}, fmt.Errorf("write html: %w", err)
-	}
-	return job.Mail{
-		V: job.Version, ID: job.DeriveID("mail", event.ID, strings.ToLower(address)), To: address,
-		Subject: v.Subject, Text: plain.String(), HTML: rich.String(), Thread: event.Incident.ID, Date: event.At.UTC(),
-	}, nil
-}
-
-// view is what the templates show.
-type view struct {
-	Subject  string
-	Kind     job.EventKind
-	Monitor  string
-	Headline string
-	Rows     []line
-	// Command is what a person can type to look closer.
-	Command  string
-	Incident string
-}
-
-// line is one fact of a mail.
-type line struct{ Name, Value string }
-
-func newView(event *job.Event) view {
-	incident := &event.Incident
-	v := view{Kind: event.Kind, Monitor: incident.Monitor, Incident: incident.ID}
-	cause := plain(incident.Outcome.Cause)
-	if cause == "" {
-		cause = string(incident.Outcome.Class)
-	}
-	lasted := Lasted(event.At.Sub(incident.Began))
-	switch event.Kind {
-	case job.EventDown:
-		v.Subject = subject("DOWN", incident.Monitor, cause)
-		v.Headline = incident.Monitor + " is down: " + cause + "."
-	case job.EventUp:
-		v.Subject = subject("UP", incident.Monitor, "was down "+lasted)
-		v.Headline = incident.Monitor + " is up again, after " + lasted + "."
-	case job.EventRemoved:
-		v.Subject = subject("REMOVED", incident.Monitor, "no longer watched, was down "+lasted)
-		v.Headline = incident.Monitor + " is no longer watched. It was down for " + lasted + " when its monitor was removed; no further mail about it will come."
-	default:
-		v.Subject = subject(strings.ToUpper(string(event.Kind)), incident.Monitor, cause)
-		v.Headline = incident.Monitor + " changed: " + string(event.Kind) + "."
-	}
-	v.Rows = rows(event, cause)
-	if incident.Target != "" && event.Kind != job.EventRemoved {
-		v.Command = "vedette check " + quote(plain(incident.Target))
-	}
-	return v
-}
-
-// rows are the facts: what, where, since when, last good check, cause, and how
-// long each phase took.
-func rows(event *job.Event, cause string) []line {
-	incident := &event.Incident
-	rows := []line{{"Monitor", incident.Monitor}}
-	add := func(name, value string) {
-		if value != "" {
-			rows = append(rows, line{name, value})
+// try writes a mail of one monitor and one of several.
+func (w *Words) try() error {
+	began := time.Unix(0, 0)
+	one := Line{Kind: job.EventDown, Incident: &job.Incident{Monitor: "website", Began: began, Recent: []job.Sample{{}}}}
+	two := Line{Kind: job.EventUp, Incident: &job.Incident{Monitor: "database"}, Ended: &job.Ending{At: began}}
+	one.Behind = []Line{two}
+	for _, lines := range [][]Line{{one}, {two}, {one, two}} {
+		if _, _, err := w.write(newView(&Decision{Lines: lines, Still: []Line{two}}, &job.Mailing{Group: []string{"group web"}}, 1, time.UTC, began)); err != nil {
+			return fmt.Errorf("try template: %w", err)
 		}
 	}
-	add("Target", plain(incident.Target))
-	add("Address", incident.Outcome.Address)
-	add("Down since", moment(incident.Began))
-	if event.Kind == job.EventDown {
-		add("Last good check", cmpOr(moment(incident.LastGood), "not known"))
-	} else {
-		add("Until", moment(event.At))
-		add("Was down", Lasted(event.At.Sub(incident.Began)))
-	}
-	add("Cause", kindOf(incident.Outcome.Class)+cause)
-	if incident.Failures > 1 {
-		add("Failed", fmt.Sprintf("%d times in a row", incident.Failures))
-	}
-	shown := &incident.Outcome
-	if event.Outcome != nil {
-		shown = event.Outcome
-	}
-	if event.Kind == job.EventUp {
-		add("This check took", took(shown))
-	} else {
-		add("Took", took(shown))
-	}
-	return rows
+	return nil
 }
 
-func cmpOr(value, otherwise string) string {
-	if value == "" {
-		return otherwise
+func (w *Words) write(v View) (plain, rich string, err error) {
+	var asText, asHTML bytes.Buffer
+	if err := w.text.Execute(&asText, v); err != nil {
+		return "", "", fmt.Errorf("write text: %w", err)
 	}
-	return value
+	if err := w.html.Execute(&asHTML, v); err != nil {
+		return "", "", fmt.Errorf("write html: %w", err)
+	}
+	return asText.String(), asHTML.String(), nil
 }
 
-// kindOf puts a class into plain words.
-func kindOf(class job.Class) string {
-	switch class {
-	case job.ClassDNS:
-		return "name lookup: "
-	case job.ClassConnect:
-		return "connection: "
-	case job.ClassTLS:
-		return "TLS: "
-	case job.ClassTimeout:
-		return "timeout: "
-	case job.ClassProtocol:
-		return "protocol: "
-	case job.ClassStatus:
-		return "answer: "
-	case job.ClassExpectation:
-		return "expectation: "
-	case job.ClassInternal:
-		return "could not check: "
-	default:
-		return ""
+// Letter writes the mail of a decision. Its id is that of the mailing and the
+// number of the mail, so that whoever writes it again writes the same one.
+func (w *Words) Letter(d *Decision, m *job.Mailing, group job.Grouping, zone *time.Location, now time.Time) (job.Letter, error) {
+	now = now.UTC().Truncate(time.Second)
+	v := newView(d, m, group.Most, zone, now)
+	if v.Thread == "" {
+		v.Thread = job.DeriveID("mailing", strings.ToLower(m.Address), strings.Join(m.Group, "\x00"))
 	}
-}
-
-// took tells a check's latency and its phases, as far as they were reached.
-func took(outcome *job.Outcome) string {
-	if outcome.Latency == 0 {
-		return ""
+	plain, rich, err := w.write(v)
+	if err != nil {
+		return job.Letter{}, err
 	}
-	var phases []string
-	for _, p := range []struct {
-		name string
-		took job.Duration
-	}{
-		{"dns", outcome.Phases.DNS},
-		{"connect", outcome.Phases.Connect},
-		{"tls", outcome.Phases.TLS},
-		{"first byte", outcome.Phases.Processing},
-		{"transfer", outcome.Phases.Transfer},
-	} {
-		if p.took > 0 {
-			phases = append(phases, p.name+" "+millis(p.took))
-		}
-	}
-	if len(phases) == 0 {
-		return millis(outcome.Latency)
-	}
-	return millis(outcome.Latency) + " (" + strings.Join(phases, ", ") + ")"
-}
-
-func millis(d job.Duration) string { return fmt.Sprintf("%.1f ms", d.Std().Seconds()*1000) }
-
-// moment writes a time for people; empty for none.
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format("Mon 2 Jan 2006 15:04:05 UTC")
-}
-
-// maxSubject keeps a subject within what mail readers show; RFC 5322 section
-// 2.1.1 would allow 998.
-const maxSubject = 120
-
-// subject is "[KIND] monitor: rest", on one line and not too long.
-func subject(kind, monitor, rest string) string {
-	whole := []rune("[" + kind + "] " + monitor + ": " + rest)
-	if len(whole) > maxSubject {
-		return string(whole[:maxSubject-1]) + "…"
-	}
-	return string(whole)
-}
-
-// plain puts what came from outside on one line, without control characters
-// and the invisible ones that turn the order of letters around: a cause may
-// hold what a hostile server sent.
-func plain(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }), " ")
-}
-
-// quote makes one word of a target for a shell, since URLs hold what shells
-// take for their own.
-func quote(s string) string {
-	if strings.ContainsAny(s, " &;|<>()$`\\\"'*?[]#~!{}") {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	return s
-}
-
-// Lasted writes a duration for people, in its two largest units: "45 s",
-// "12 min", "3 h 5 min", "2 d 4 h".
-func Lasted(d time.Duration) string {
-	units := []struct {
-		name string
-		size time.Duration
-	}{{"d", 24 * time.Hour}, {"h", time.Hour}, {"min", time.Minute}, {"s", time.Second}}
-	for i, unit := range units {
-		if d < unit.size && unit.size > time.Second {
-			continue
-		}
-		shown := fmt.Sprintf("%d %s", d/unit.size, unit.name)
-		if i+1 < len(units) && unit.size > time.Minute {
-			if rest := d % unit.size / units[i+1].size; rest > 0 {
-				shown += fmt.Sprintf(" %d %s", rest, units[i+1].name)
-			}
-		}
-		return shown
-	}
-	return "0 s"
+	id := job.DeriveID("letter", strings.ToLower(m.Address), strings.Join(m.Group, "\x00"), fmt.Sprint(m.Operators), fmt.Sprint(m.Sequence+1))
+	return job.Letter{ID: id, At: now, Tells: d.Tells, Mail: &job.Mail{
+		V: job.Version, ID: id, To: m.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, Date: now,
+	}}, nil
 }

@@ -1,0 +1,249 @@
+package monitor
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"vedette/pipeline/job"
+	"vedette/producer/schedule"
+)
+
+// readMaintenance reads the windows in which nobody is mailed.
+func (r *reader) readMaintenance(root mapping) []job.Maintenance {
+	v, ok := r.section(root, "maintenance")
+	if !ok {
+		return nil
+	}
+	items, ok := r.list(v, "a list of maintenance windows", false)
+	if !ok {
+		return nil
+	}
+	windows := make([]job.Maintenance, 0, len(items))
+	lines := map[string]int{}
+	for _, item := range items {
+		m, ok := r.mapping(item, "a window such as {name: backup, weekly: [sun], from: '01:00', until: '05:00'}",
+			"name", "match", "weekly", "monthly", "cron", "from", "until", "for", "time_zone")
+		if !ok {
+			continue
+		}
+		window := r.window(m)
+		if line, taken := lines[window.Name]; taken && window.Name != "" {
+			r.report(m.value, quote(window.Name)+" again", fmt.Sprintf("a name of its own, unlike the one in line %d", line), "")
+		}
+		lines[window.Name] = m.line
+		windows = append(windows, window)
+	}
+	return windows
+}
+
+// window reads one window: once, when from is a date, and else each day, on
+// some days of the week or the month, or whenever a cron expression says.
+func (r *reader) window(m mapping) job.Maintenance {
+	w := job.Maintenance{}
+	if v, ok := r.must(m, "name", aName); ok {
+		if text, ok := r.text(v, aName); ok && r.validName(v, text) {
+			w.Name = text
+		}
+	}
+	w.Match = r.match(m)
+	zone := r.zone(m, &w)
+	repeats := r.exclusive(m, "weekly", "monthly", "cron")
+	from, hasFrom := r.get(m, "from")
+	switch {
+	case repeats == "cron":
+		if hasFrom {
+			r.report(from, "from beside cron", "cron alone to say when it begins", "")
+		}
+		at, _ := r.get(m, "cron")
+		w.Cron = r.windowCron(at)
+		r.windowEnd(m, &w)
+	case !hasFrom:
+		r.report(from, "no from", aMoment, "")
+	case repeats == "" && r.isDate(from):
+		r.once(m, from, &w, zone)
+	default:
+		if at, ok := r.clock(from); ok {
+			w.Cron = fmt.Sprintf("%d %d %s", at.Minute(), at.Hour(), r.days(m, repeats))
+		}
+		r.windowEnd(m, &w)
+	}
+	return w
+}
+
+const (
+	aMoment = "a time such as 23:00, or a date such as 2026-12-01 23:00"
+	aClock  = "a time such as 07:00"
+	aDate   = "a date such as 2026-12-01 23:00"
+	// dateLayout is how a date is written; the zone stands beside it.
+	dateLayout  = "2006-01-02 15:04"
+	clockLayout = "15:04"
+	// maxFor is the longest that a window may last that comes again.
+	maxFor = 7 * 24 * time.Hour
+)
+
+// exclusive returns which one of some fields is there, and reports a second.
+func (r *reader) exclusive(m mapping, keys ...string) string {
+	found := ""
+	for _, key := range keys {
+		v, ok := r.get(m, key)
+		switch {
+		case !ok:
+		case found != "":
+			r.report(v, found+" and "+key, "one of them", "")
+		default:
+			found = key
+		}
+	}
+	return found
+}
+
+func (r *reader) zone(m mapping, w *job.Maintenance) *time.Location {
+	v, ok := r.get(m, "time_zone")
+	if !ok {
+		return time.UTC
+	}
+	const expected = "an IANA name such as Europe/Berlin"
+	name, ok := r.filled(v, expected)
+	zone, err := time.LoadLocation(name)
+	switch {
+	case !ok:
+		return time.UTC
+	case err != nil || name == "Local":
+		r.wrong(v, expected)
+		return time.UTC
+	}
+	w.TimeZone = name
+	return zone
+}
+
+func (*reader) isDate(v value) bool {
+	text, _ := v.literal()
+	return strings.Contains(text, "-")
+}
+
+// once reads the dates of a window that comes once.
+func (r *reader) once(m mapping, from value, w *job.Maintenance, zone *time.Location) {
+	w.TimeZone = "" // the dates are in UTC from now on
+	starts, ok := r.date(from, zone)
+	until, hasUntil := r.get(m, "until")
+	length, hasFor := r.get(m, "for")
+	switch {
+	case hasUntil && hasFor:
+		r.report(length, "until and for", "one of them", "")
+	case hasUntil:
+		ends, good := r.date(until, zone)
+		if good && ok && !ends.After(starts) {
+			r.report(until, until.describe(), "a date after from", "")
+		}
+		w.Starts, w.Ends = starts, ends
+	case hasFor:
+		d, _ := r.duration(length)
+		w.Starts, w.Ends = starts, starts.Add(d)
+	default:
+		r.report(until, "no until and no for", aDate, "")
+	}
+}
+
+func (r *reader) date(v value, zone *time.Location) (time.Time, bool) {
+	text, ok := r.filled(v, aDate)
+	if !ok {
+		return time.Time{}, false
+	}
+	at, err := time.ParseInLocation(dateLayout, strings.Replace(text, "T", " ", 1), zone)
+	if err != nil {
+		return time.Time{}, r.wrong(v, aDate)
+	}
+	return at.UTC(), true
+}
+
+func (r *reader) clock(v value) (time.Time, bool) {
+	text, ok := r.filled(v, aClock)
+	if !ok {
+		return time.Time{}, false
+	}
+	at, err := time.Parse(clockLayout, text)
+	if err != nil {
+		return time.Time{}, r.wrong(v, aClock)
+	}
+	return at, true
+}
+
+// windowCron reads a cron expression.
+func (r *reader) windowCron(v value) string {
+	const expected = "a cron expression such as '0 23 * * 6'"
+	text, ok := r.filled(v, expected)
+	if !ok {
+		return ""
+	}
+	if _, err := schedule.Cron(text, ""); err != nil {
+		r.wrong(v, expected)
+	}
+	return text
+}
+
+// windowEnd reads how a window ends that comes again.
+func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
+	until, hasUntil := r.get(m, "until")
+	length, hasFor := r.get(m, "for")
+	switch {
+	case hasUntil == hasFor:
+		r.report(until, "both or none of until and for", "until, a wall time such as 07:00, or for, a duration", "")
+	case hasUntil:
+		if at, ok := r.clock(until); ok {
+			w.Until = at.Format(clockLayout)
+		}
+	default:
+		d, ok := r.duration(length)
+		if ok && d > maxFor {
+			r.report(length, length.written(), "at most "+show(maxFor), "")
+		}
+		w.For = job.Duration(d)
+	}
+}
+
+// days is the end of a cron expression for the days that are meant.
+func (r *reader) days(m mapping, repeats string) string {
+	v, ok := r.get(m, repeats)
+	if !ok {
+		return "* * *"
+	}
+	weekly := repeats == "weekly"
+	expected := "a day of the month from 1 to 31, or a list of them"
+	if weekly {
+		expected = "a day such as sun, or a list of them"
+	}
+	items, ok := r.list(v, expected, true)
+	if !ok || len(items) == 0 {
+		r.wrong(v, expected)
+		return "* * *"
+	}
+	var days []string
+	for _, item := range items {
+		if weekly {
+			days = append(days, r.weekday(item))
+		} else {
+			day, _ := r.integer(item, 1, 31)
+			days = append(days, strconv.Itoa(max(1, day)))
+		}
+	}
+	if weekly {
+		return "* * " + strings.Join(days, ",")
+	}
+	return strings.Join(days, ",") + " * *"
+}
+
+func (r *reader) weekday(v value) string {
+	names := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
+	text, ok := r.filled(v, oneOf(names))
+	if !ok {
+		return "*"
+	}
+	if !slices.Contains(names, strings.ToLower(text)) {
+		r.wrongHint(v, oneOf(names), didYouMean(text, names))
+		return "*"
+	}
+	return strings.ToLower(text)
+}

@@ -1,0 +1,83 @@
+package evaluate
+
+import (
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+const (
+	// blindSlots is for how many slots there must be no result.
+	blindSlots = 3
+	// blindMisses is how many of them must be recorded as missed, which is one
+	// less: the check of the first may be what the others wait for.
+	blindMisses = blindSlots - 1
+	// maxMisses bounds the count; more tell nothing more.
+	maxMisses = 1 << 20
+)
+
+// unknown judges a result that says nothing of its target.
+func (s *step) unknown() { s.miss(job.MissReason(s.result.Outcome.Cause), 1, s.result.Slot) }
+
+// miss judges slots without a result. Nobody is down because we did not look.
+func (s *step) miss(reason job.MissReason, count int, last time.Time) {
+	state := &s.State
+	if reason == job.MissPaused || !last.After(state.Slot) || !last.After(state.LastGood) || !last.After(state.Missed) {
+		return
+	}
+	s.begin()
+	state.Misses, state.Missed = min(state.Misses+max(1, count), maxMisses), last
+	if state.Blind != nil {
+		return
+	}
+	s.Write = true
+	if !s.blind(last) {
+		return
+	}
+	incident := s.incident(job.ConditionBlind, s.firstMissed(last))
+	incident.Reason, incident.Notify, incident.Recent = string(reason), nil, nil
+	if s.result.Miss != nil && s.result.Miss.Detail != "" {
+		incident.Reason += ": " + s.result.Miss.Detail
+	}
+	state.Blind = &incident
+	s.record(job.EventBlind, incident, nil)
+}
+
+// known is the newest slot with a result, zero when there never was one.
+func (s *step) known() time.Time {
+	if s.State.LastGood.After(s.State.Slot) {
+		return s.State.LastGood
+	}
+	return s.State.Slot
+}
+
+func (s *step) blind(last time.Time) bool {
+	known := s.known()
+	long := !known.IsZero() && last.Sub(known) >= blindSlots*s.m.Period
+	return s.State.Misses >= blindSlots || s.State.Misses >= blindMisses && long
+}
+
+// firstMissed is the slot from which on there was no result.
+func (s *step) firstMissed(last time.Time) time.Time {
+	if known := s.known(); !known.IsZero() {
+		return known.Add(s.m.Period)
+	}
+	return last.Add(-time.Duration(s.State.Misses-1) * s.m.Period)
+}
+
+// seen ends blindness: there is a result.
+func (s *step) seen() {
+	state := &s.State
+	if state.Misses == 0 && state.Blind == nil {
+		return
+	}
+	s.Write = true
+	state.Misses, state.Missed = 0, time.Time{}
+	state.Slot = s.result.Slot
+	if state.Blind == nil {
+		return
+	}
+	incident := *state.Blind
+	state.Blind = nil
+	s.record(job.EventSeen, incident, s.result.Outcome)
+}

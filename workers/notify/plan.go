@@ -1,0 +1,328 @@
+package notify
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+// HoldKind is why news of a monitor wait.
+type HoldKind string
+
+// The kinds of hold. Nothing holds back where it is empty.
+const (
+	HoldSilence     HoldKind = "silence"
+	HoldMaintenance HoldKind = "maintenance"
+	// HoldParent: a monitor that this one depends on is down.
+	HoldParent HoldKind = "parent"
+	// HoldUndecided: whether a monitor that this one depends on is down shows
+	// soon.
+	HoldUndecided HoldKind = "undecided"
+	// HoldFlapping: single changes of a flapping monitor are not told.
+	HoldFlapping HoldKind = "flapping"
+)
+
+// Hold is what holds back the news of a monitor.
+type Hold struct {
+	Kind HoldKind
+	// By is the id of the silence, the name of the window or of the monitor.
+	By string
+	// Until is when to look again; zero when somebody will say so.
+	Until time.Time
+	// Told says that the address is told of the monitor that this one depends
+	// on, so that this one can be listed there.
+	Told bool
+}
+
+// quiet tells whether nothing of the monitor is to be mailed.
+func (h Hold) quiet() bool { return h.Kind == HoldSilence || h.Kind == HoldMaintenance }
+
+// Situation is what a decision about one mailing rests on.
+type Situation struct {
+	Now      time.Time
+	Mailing  job.Mailing
+	Accounts []job.Account
+	Grouping job.Grouping
+	// Quiet says whether people want no mail of a monitor, Parent whether what
+	// it depends on is down. Nil holds nothing.
+	Quiet  func(*job.Incident) Hold
+	Parent func(*job.Tale) Hold
+}
+
+// Line is one thing that a mail tells, of one monitor.
+type Line struct {
+	// Kind is the event that is told.
+	Kind     job.EventKind
+	Incident *job.Incident
+	// Ended is set for the end of an incident. Whole says that its beginning was
+	// not told before.
+	Ended *job.Ending
+	Whole bool
+	// Under is the monitor that this one depends on and that is down.
+	Under string
+	// Behind are the lines of monitors that depend on this one.
+	Behind []Line
+}
+
+// Decision is what to do about a mailing.
+type Decision struct {
+	// Lines are what the next mail tells; without any, there is none. Still is
+	// what was told before and lasts. Reminder says that this is the only reason
+	// for the mail.
+	Lines, Still []Line
+	Reminder     bool
+	// Tells are what the mail changes in the accounts, Drops what is never told.
+	Tells, Drops []job.Telling
+	// Wake is when to look again, zero when only news are a reason. Due is when
+	// what there is now is told.
+	Wake, Due time.Time
+}
+
+// Plan decides what one address is told of one group of monitors, and when. It
+// is a pure function.
+//
+//   - A beginning is told once, and its end once: nobody hears of an end who
+//     did not hear of the beginning, but for a monitor that was down and up
+//     again before its mail had left, of which both are told at once.
+//   - News wait for Wait, for others to come with them, and until Interval has
+//     passed since the last mail.
+//   - Silences and maintenance windows hold everything back until they end.
+//     What began and ended under them is never told.
+//   - A monitor that depends on one that is down is listed there. If the address
+//     does not hear of that one, it is told as behind it.
+//   - Of a flapping monitor only the flapping is told, and what it is in the
+//     end.
+func Plan(s Situation) Decision {
+	p := planner{Situation: s, behind: map[string][]Line{}, recovered: map[string][]Line{}}
+	for i := range s.Accounts {
+		p.account(&s.Accounts[i])
+	}
+	return p.decide()
+}
+
+type planner struct {
+	Situation
+
+	Decision
+
+	behind    map[string][]Line // what is down, by what it depends on
+	recovered map[string][]Line // and what was
+	first     time.Time         // when the oldest of the news was noted
+}
+
+// account decides what there is to tell of one monitor.
+func (p *planner) account(a *job.Account) {
+	v := p.view(a)
+	for i := range a.Tales {
+		tale := &a.Tales[i]
+		switch {
+		case tale.Closed != "": // only waits for its mail to have left
+		case tale.Told == "" && tale.Ended == nil:
+			p.beginning(tale, v)
+		case tale.Told == "":
+			p.whole(tale, v)
+		case tale.Ended != nil:
+			p.ending(tale, v)
+		default:
+			p.Still = append(p.Still, Line{Kind: beginOf(tale.Incident.Condition), Incident: &tale.Incident, Under: tale.Under})
+		}
+	}
+}
+
+// accountView is what counts for all tales of a monitor.
+type accountView struct {
+	quiet, parent  Hold
+	flapping, down bool // is flapping; is down, as far as this address hears of it
+	flapTold       bool // the address hears of flapping that has ended now
+}
+
+func (p *planner) view(a *job.Account) accountView {
+	var v accountView
+	untold := false
+	for i := range a.Tales {
+		tale := &a.Tales[i]
+		lasts := tale.Ended == nil && tale.Closed == ""
+		switch tale.Incident.Condition {
+		case job.ConditionFlapping:
+			v.flapping = v.flapping || lasts
+			v.flapTold = v.flapTold || tale.Told != "" && tale.Ended != nil && tale.Closed == ""
+		case job.ConditionDown:
+			v.down = v.down || lasts
+		case job.ConditionDegraded, job.ConditionBlind, job.ConditionCertificate:
+		}
+		untold = untold || tale.Told == ""
+	}
+	if len(a.Tales) == 0 || p.Mailing.Operators {
+		return v
+	}
+	latest := &a.Tales[len(a.Tales)-1]
+	if p.Quiet != nil {
+		v.quiet = p.Quiet(&latest.Incident)
+	}
+	if p.Parent != nil && untold && !v.quiet.quiet() && len(latest.Incident.DependsOn) > 0 {
+		v.parent = p.Parent(latest)
+		if v.parent.quiet() { // what it depends on is down, and nobody is to be mailed of that
+			v.quiet = v.parent
+		}
+	}
+	return v
+}
+
+func (p *planner) beginning(tale *job.Tale, v accountView) {
+	incident := &tale.Incident
+	condition := incident.Condition
+	switch {
+	case v.flapping && (condition == job.ConditionDown || condition == job.ConditionDegraded):
+	case v.quiet.quiet():
+		p.wakeAt(v.quiet.Until)
+	case condition == job.ConditionCertificate || condition == job.ConditionBlind:
+		p.tell(Line{Kind: beginOf(condition), Incident: incident}, tale.Noted, job.Telling{Begin: true, End: condition == job.ConditionCertificate})
+	case v.parent.Kind == HoldUndecided:
+		p.wakeAt(v.parent.Until)
+	case v.parent.Kind == HoldParent && v.parent.Told:
+		p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Kind: beginOf(condition), Incident: incident, Under: v.parent.By})
+		p.wakeAt(v.parent.Until)
+	default:
+		p.tell(Line{Kind: beginOf(condition), Incident: incident, Under: v.parent.By}, tale.Noted, job.Telling{Begin: true, Under: v.parent.By})
+	}
+}
+
+// whole decides about what is over before it was told.
+func (p *planner) whole(tale *job.Tale, v accountView) {
+	incident := &tale.Incident
+	worth := incident.Condition == job.ConditionDown || incident.Condition == job.ConditionBlind
+	switch {
+	case v.parent.Kind == HoldUndecided && worth:
+		p.wakeAt(v.parent.Until)
+	case !worth, v.quiet.quiet(), v.parent.Kind == HoldParent, v.flapping, v.flapTold, tale.Ended.Kind == job.EventRemoved:
+		p.Drops = append(p.Drops, job.Telling{Monitor: incident.Monitor, Incident: incident.ID, Drop: true})
+		if v.parent.Kind == HoldParent && v.parent.Told && tale.Ended.Kind == job.EventUp {
+			p.recovered[v.parent.By] = append(p.recovered[v.parent.By], Line{Kind: job.EventUp, Incident: incident, Ended: tale.Ended, Under: v.parent.By})
+		}
+	default:
+		p.tell(Line{Kind: tale.Ended.Kind, Incident: incident, Ended: tale.Ended, Whole: true}, tale.Ended.Noted, job.Telling{Begin: true, End: true})
+	}
+}
+
+func (p *planner) ending(tale *job.Tale, v accountView) {
+	incident := &tale.Incident
+	switch {
+	case v.flapping && incident.Condition == job.ConditionDown && tale.Ended.Kind != job.EventRemoved:
+	case v.quiet.quiet():
+		p.wakeAt(v.quiet.Until)
+	case incident.Condition == job.ConditionDegraded && v.down: // it became worse, which is told as that
+		p.Drops = append(p.Drops, job.Telling{Monitor: incident.Monitor, Incident: incident.ID, Drop: true})
+	default:
+		p.tell(Line{Kind: tale.Ended.Kind, Incident: incident, Ended: tale.Ended, Under: tale.Under}, tale.Ended.Noted, job.Telling{End: true})
+	}
+}
+
+func (p *planner) tell(line Line, noted time.Time, telling job.Telling) {
+	telling.Monitor, telling.Incident = line.Incident.Monitor, line.Incident.ID
+	p.Lines, p.Tells = append(p.Lines, line), append(p.Tells, telling)
+	if p.first.IsZero() || noted.Before(p.first) {
+		p.first = noted
+	}
+}
+
+func (p *planner) wakeAt(at time.Time) {
+	if !at.IsZero() {
+		p.Wake = earlier(p.Wake, at)
+	}
+}
+
+// decide says whether there is a mail now.
+func (p *planner) decide() Decision {
+	d := &p.Decision
+	p.attach()
+	if len(d.Lines) > 0 {
+		d.Due = later(p.first.Add(p.Grouping.Wait.Std()), p.Mailing.Last.Add(p.Grouping.Interval.Std()))
+		if p.Now.Before(d.Due) {
+			p.wakeAt(d.Due)
+			d.Lines, d.Tells = nil, nil
+		}
+	}
+	repeat := p.Grouping.Repeat.Std()
+	lasting := slices.ContainsFunc(d.Still, func(l Line) bool { return p.remindable(l) })
+	switch {
+	case repeat <= 0:
+	case len(d.Lines) > 0:
+		if lasting || slices.ContainsFunc(d.Lines, func(l Line) bool { return l.Ended == nil && l.Kind != job.EventCertificate }) {
+			p.wakeAt(p.Now.Add(repeat))
+		}
+	case lasting && d.Due.IsZero() && !p.Mailing.Last.IsZero():
+		again := p.Mailing.Last.Add(repeat)
+		if p.Now.Before(again) {
+			p.wakeAt(again)
+			break
+		}
+		d.Reminder = true
+		d.Lines = slices.DeleteFunc(d.Still, func(l Line) bool { return !p.remindable(l) })
+		d.Still = nil
+		p.wakeAt(p.Now.Add(repeat))
+	}
+	return *d
+}
+
+// remindable tells whether people are reminded of what lasts.
+func (p *planner) remindable(l Line) bool {
+	if l.Kind != job.EventDown && l.Kind != job.EventBlind {
+		return false
+	}
+	return p.Quiet == nil || p.Mailing.Operators || !p.Quiet(l.Incident).quiet()
+}
+
+// attach lists what is behind a monitor there, and puts first what has most
+// behind it: that is where to look first.
+func (p *planner) attach() {
+	for _, lines := range [][]Line{p.Lines, p.Still} {
+		for i := range lines {
+			switch lines[i].Kind {
+			case job.EventDown:
+				lines[i].Behind = p.behind[lines[i].Incident.Monitor]
+			case job.EventUp:
+				lines[i].Behind = p.recovered[lines[i].Incident.Monitor]
+			default: // nothing depends on the rest
+			}
+		}
+		slices.SortStableFunc(lines, func(a, b Line) int {
+			return cmp.Or(
+				cmp.Compare(len(b.Behind), len(a.Behind)), cmp.Compare(weight(a), weight(b)),
+				a.Incident.Began.Compare(b.Incident.Began), cmp.Compare(a.Incident.Monitor, b.Incident.Monitor),
+			)
+		})
+	}
+}
+
+// weight puts the worst first.
+func weight(l Line) int {
+	return slices.Index([]job.EventKind{
+		job.EventDown, job.EventBlind, job.EventFlapping, job.EventDegraded, job.EventCertificate,
+		job.EventSettled, job.EventRemoved, job.EventUp, job.EventWell, job.EventSeen,
+	}, l.Kind)
+}
+
+// beginOf is the event that begins a condition.
+func beginOf(condition job.Condition) job.EventKind { return job.EventKind(condition) }
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// Ceil is the first whole second not before a time: the server's timers know no
+// parts of seconds, and one that fires too early finds nothing due.
+func Ceil(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	whole := t.Truncate(time.Second)
+	if whole.Before(t) {
+		whole = whole.Add(time.Second)
+	}
+	return whole.UTC()
+}

@@ -1,0 +1,310 @@
+package notify
+
+import (
+	"fmt"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+// View is what the templates of a mail show. The words are plain text: the
+// template of HTML escapes them.
+type View struct {
+	Subject  string
+	Headline string
+	// Kind is the event that is told first: down, up, ….
+	Kind job.EventKind
+	// Facts are those of the only monitor of the mail, and Recent its results
+	// before; both are empty when there are several.
+	Facts  []Fact
+	Recent []Result
+	// Command is what a person can type to look closer, empty for none.
+	Command string
+	// Sections list monitors, the first causes first.
+	Sections []Section
+	// Group is what all monitors of the mail have in common.
+	Group []string
+	// Thread identifies what mails of one thread are about.
+	Thread string
+}
+
+// Fact is one fact of a monitor.
+type Fact struct{ Name, Value string }
+
+// Result is a result in the table of a mail.
+type Result struct {
+	At, Cause, Took string
+	Health          job.Health
+}
+
+// Section is a list of monitors of which the same is told.
+type Section struct {
+	Title string
+	Kind  job.EventKind
+	Items []Item
+	// More counts those that are not listed.
+	More int
+}
+
+// Item is one monitor of a section.
+type Item struct {
+	Monitor, Text string
+	// When is "since" or "until" with a time; empty when that is not known.
+	When string
+	// Behind are names of monitors that depend on it and are down as well,
+	// MoreBehind how many are not named.
+	Behind     []string
+	MoreBehind int
+}
+
+// newView puts a decision into words.
+func newView(d *Decision, m *job.Mailing, most int, zone *time.Location, now time.Time) View {
+	lines, also := mainLines(d.Lines)
+	first := &lines[0]
+	v := View{
+		Subject: subjectOf(lines, d.Reminder, now), Kind: first.Kind, Group: m.Group, Thread: first.Incident.ID,
+	}
+	if len(lines) == 1 && len(first.Behind) == 0 {
+		v.single(first, also, zone, now)
+		if d.Reminder {
+			v.Headline = fmt.Sprintf("%s is still down, for %s: %s.", first.Incident.Monitor, Lasted(now.Sub(first.Incident.Began)), causeOf(&first.Incident.Outcome))
+		}
+	} else {
+		v.many(lines, d.Reminder, most, zone, now)
+	}
+	if still := without(d.Still, lines); len(still) > 0 {
+		v.Sections = append(v.Sections, section("Told before, and lasting", still, most, zone, now))
+	}
+	return v
+}
+
+// mainLines picks for each monitor the line that says what it is now, and
+// returns the others by monitor.
+func mainLines(lines []Line) (heads []Line, also map[string][]Line) {
+	at := map[string]int{}
+	also = map[string][]Line{}
+	for i := range lines {
+		name := lines[i].Incident.Monitor
+		known, seen := at[name]
+		switch {
+		case !seen:
+			at[name] = len(heads)
+			heads = append(heads, lines[i])
+		case present(&lines[i]) > present(&heads[known]):
+			also[name] = append(also[name], heads[known])
+			heads[known] = lines[i]
+		default:
+			also[name] = append(also[name], lines[i])
+		}
+	}
+	return heads, also
+}
+
+// present is higher the more a line says of what a monitor is now.
+func present(l *Line) int {
+	switch l.Kind {
+	case job.EventRemoved:
+		return 6
+	case job.EventFlapping:
+		return 5
+	case job.EventDown:
+		return 4
+	case job.EventSettled:
+		return 3
+	case job.EventUp:
+		return 2
+	case job.EventDegraded, job.EventWell, job.EventBlind, job.EventSeen, job.EventCertificate:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// without leaves out the monitors that lines tell of.
+func without(still, lines []Line) []Line {
+	told := map[string]bool{}
+	for i := range lines {
+		told[lines[i].Incident.Monitor] = true
+	}
+	var rest []Line
+	for i := range still {
+		if !told[still[i].Incident.Monitor] {
+			rest = append(rest, still[i])
+		}
+	}
+	return rest
+}
+
+// single tells all of one monitor.
+func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now time.Time) {
+	incident := l.Incident
+	v.Headline = headline(l, now)
+	v.Facts = facts(l, zone, now)
+	for _, other := range also[incident.Monitor] {
+		v.Facts = append(v.Facts, Fact{"Also", label(other.Kind) + ", " + brief(&other, now)})
+	}
+	for _, sample := range incident.Recent {
+		r := Result{At: moment(sample.Slot, zone), Health: sample.Health, Cause: plain(sample.Cause)}
+		if sample.Latency > 0 {
+			r.Took = millis(sample.Latency)
+		}
+		v.Recent = append(v.Recent, r)
+	}
+	switch {
+	case l.Kind == job.EventRemoved:
+	case incident.Condition == job.ConditionBlind:
+		v.Command = "vedette ps --tree"
+	default:
+		v.Command = "vedette explain " + incident.Monitor
+	}
+}
+
+// facts are what, where, since when, last good check, cause, and how long each
+// phase took.
+func facts(l *Line, zone *time.Location, now time.Time) []Fact {
+	incident := l.Incident
+	list := []Fact{{"Monitor", incident.Monitor}}
+	add := func(name, value string) {
+		if value != "" {
+			list = append(list, Fact{name, value})
+		}
+	}
+	add("Group", incident.Group)
+	add("Target", plain(incident.Target))
+	add("Address", incident.Outcome.Address)
+	if incident.Condition == job.ConditionCertificate {
+		add("Ends", moment(incident.Outcome.CertificateExpires, zone))
+		return list
+	}
+	add(sinceOf(incident.Condition), moment(incident.Began, zone))
+	if l.Ended != nil {
+		add("Until", moment(l.Ended.At, zone))
+		add("Lasted", l.lasted())
+	} else if incident.Condition != job.ConditionFlapping {
+		add("Last good check", cmpOr(moment(incident.LastGood, zone), "not known"))
+	}
+	if incident.Condition == job.ConditionBlind {
+		add("Cause", reasonOf(incident.Reason))
+		return list
+	}
+	add("Cause", kindOf(incident.Outcome.Class)+causeOf(&incident.Outcome))
+	if incident.Failures > 1 {
+		add("Failed", fmt.Sprintf("%d times", incident.Failures))
+	}
+	if l.Ended == nil {
+		add("Took", took(&incident.Outcome))
+	} else if l.Ended.Outcome != nil {
+		add("This check took", took(l.Ended.Outcome))
+	}
+	add("Behind", l.Under)
+	return list
+}
+
+func sinceOf(condition job.Condition) string {
+	switch condition {
+	case job.ConditionDown:
+		return "Down since"
+	case job.ConditionDegraded:
+		return "Degraded since"
+	case job.ConditionFlapping:
+		return "Flapping since"
+	case job.ConditionBlind:
+		return "Not watched since"
+	case job.ConditionCertificate:
+		return "Noticed"
+	default:
+		return "Since"
+	}
+}
+
+// many lists monitors, a section for each kind of news.
+func (v *View) many(lines []Line, reminder bool, most int, zone *time.Location, now time.Time) {
+	all, kinds := count(lines)
+	v.Headline = fmt.Sprintf("News of %d monitors.", all)
+	if behind := len(lines[0].Behind); len(kinds) == 1 && len(lines) == 1 && behind > 0 {
+		are := "are down as well"
+		if lines[0].Ended != nil {
+			are = "are up again as well"
+		}
+		v.Headline = fmt.Sprintf("%s %d that depend on it %s.", headline(&lines[0], now), behind, are)
+		v.Facts = facts(&lines[0], zone, now)
+		v.Command = "vedette explain " + lines[0].Incident.Monitor
+	} else {
+		v.Thread = ""
+	}
+	for _, k := range kinds {
+		var own []Line
+		for i := range lines {
+			if lines[i].Kind == k.kind {
+				own = append(own, lines[i])
+			}
+		}
+		title := fmt.Sprintf("%s: %d", titleOf(k.kind), k.n)
+		if reminder {
+			title = "Still " + title
+		}
+		v.Sections = append(v.Sections, section(title, own, most, zone, now))
+	}
+}
+
+func titleOf(kind job.EventKind) string {
+	switch kind {
+	case job.EventDown:
+		return "Down"
+	case job.EventUp:
+		return "Up again"
+	case job.EventRemoved:
+		return "No longer watched"
+	case job.EventDegraded:
+		return "Degraded"
+	case job.EventWell:
+		return "Well again"
+	case job.EventFlapping:
+		return "Flapping"
+	case job.EventSettled:
+		return "Settled"
+	case job.EventBlind:
+		return "Not watched"
+	case job.EventSeen:
+		return "Watched again"
+	case job.EventCertificate:
+		return "Certificates that end"
+	default:
+		return string(kind)
+	}
+}
+
+func when(l *Line, zone *time.Location) string {
+	switch {
+	case l.Kind == job.EventCertificate:
+		return "on " + moment(l.Incident.Outcome.CertificateExpires, zone)
+	case l.Ended != nil:
+		return "until " + moment(l.Ended.At, zone)
+	default:
+		return "since " + moment(l.Incident.Began, zone)
+	}
+}
+
+// maxBehind is how many monitors are named behind another.
+const maxBehind = 20
+
+func section(title string, lines []Line, most int, zone *time.Location, now time.Time) Section {
+	s := Section{Title: title, Kind: lines[0].Kind}
+	if most <= 0 {
+		most = job.DefaultGrouping().Most
+	}
+	for i := range lines[:min(most, len(lines))] {
+		l := &lines[i]
+		item := Item{Monitor: l.Incident.Monitor, Text: brief(l, now), When: when(l, zone)}
+		if l.Under != "" {
+			item.Text += ", behind " + l.Under
+		}
+		for j := range l.Behind[:min(maxBehind, len(l.Behind))] {
+			item.Behind = append(item.Behind, l.Behind[j].Incident.Monitor)
+		}
+		item.MoreBehind = len(l.Behind) - len(item.Behind)
+		s.Items = append(s.Items, item)
+	}
+	s.More = len(lines) - len(s.Items)
+	return s
+}

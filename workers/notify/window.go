@@ -1,0 +1,93 @@
+package notify
+
+import (
+	"fmt"
+	"time"
+
+	"vedette/pipeline/job"
+	"vedette/producer/schedule"
+)
+
+// MaxWindow is the longest that a maintenance window which comes again and
+// again may last.
+const MaxWindow = 7 * 24 * time.Hour
+
+// Window is a maintenance window that is ready to be asked.
+type Window struct {
+	job.Maintenance
+
+	begins, ends schedule.Schedule
+}
+
+// NewWindow reads a maintenance window. The error names the field that cannot
+// be.
+func NewWindow(m job.Maintenance) (Window, error) {
+	w := Window{Maintenance: m}
+	if m.Cron == "" {
+		if !m.Ends.After(m.Starts) {
+			return w, fmt.Errorf("read maintenance %s: found an end that is not after its start", m.Name)
+		}
+		return w, nil
+	}
+	var err error
+	if w.begins, err = schedule.Cron(m.Cron, m.TimeZone); err != nil {
+		return w, fmt.Errorf("read maintenance %s: %w", m.Name, err)
+	}
+	if m.Until == "" {
+		if m.For <= 0 || m.For.Std() > MaxWindow {
+			return w, fmt.Errorf("read maintenance %s: for: found %s, expected up to %s", m.Name, m.For, MaxWindow)
+		}
+		return w, nil
+	}
+	at, err := time.Parse("15:04", m.Until)
+	if err != nil {
+		return w, fmt.Errorf("read maintenance %s: until: found %q, expected a time such as 07:00", m.Name, m.Until)
+	}
+	if w.ends, err = schedule.Cron(fmt.Sprintf("%d %d * * *", at.Minute(), at.Hour()), m.TimeZone); err != nil {
+		return w, fmt.Errorf("read maintenance %s: %w", m.Name, err)
+	}
+	return w, nil
+}
+
+// reach is how long before now a window may have begun that still lasts: for
+// one that ends at a wall time, the longest day of a year.
+func (w *Window) reach() time.Duration {
+	if w.Until != "" {
+		return 25 * time.Hour
+	}
+	return w.For.Std()
+}
+
+// end is when the window that begins at a time ends.
+func (w *Window) end(begin time.Time) time.Time {
+	if w.Until != "" {
+		return w.ends.Next(begin)
+	}
+	return begin.Add(w.For.Std())
+}
+
+// Active tells whether the window is open at a time, and until when. The end
+// itself is no longer in it.
+func (w *Window) Active(now time.Time) (until time.Time, open bool) {
+	if w.Cron == "" {
+		return w.Ends, !now.Before(w.Starts) && now.Before(w.Ends)
+	}
+	for begin := w.begins.Next(now.Add(-w.reach() - time.Second)); !begin.IsZero() && !begin.After(now); begin = w.begins.Next(begin) {
+		if end := w.end(begin); end.After(now) && end.After(until) {
+			until, open = end, true
+		}
+	}
+	return until, open
+}
+
+// Next returns when the window opens for the first time after a time; zero when
+// it never does.
+func (w *Window) Next(after time.Time) time.Time {
+	if w.Cron != "" {
+		return w.begins.Next(after)
+	}
+	if w.Starts.After(after) {
+		return w.Starts
+	}
+	return time.Time{}
+}

@@ -1,0 +1,233 @@
+package workers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/workers/notify"
+)
+
+// parents finds out for one decision whether what monitors depend on is down.
+// Each is looked up once.
+type parents struct {
+	n       *notifier
+	ctx     context.Context //nolint:containedctx // lives no longer than the decision that it is made for
+	address string
+	known   map[string]parent
+}
+
+// parent is what is known of a monitor that others depend on.
+type parent struct {
+	name string
+	// down is its incident, nil while it is not down.
+	down *job.Incident
+	// failing says that a check of this moment failed, though it is not judged
+	// to be down yet, and patience how long that may take.
+	failing  bool
+	patience time.Duration
+	// was is its last incident that has ended, and recovered when that did; nil
+	// and zero when it was not down lately.
+	was       *job.Incident
+	recovered time.Time
+}
+
+func (n *notifier) newParents(ctx context.Context, address string) *parents {
+	return &parents{n: n, ctx: ctx, address: address, known: map[string]parent{}}
+}
+
+// recheckPause is how soon an undecided parent is looked at again.
+const recheckPause = 5 * time.Second
+
+// hold says what a monitor's dependencies mean for the news of it. What cannot
+// be found out holds nothing back: a mail too many is better than none.
+func (p *parents) hold(tale *job.Tale) notify.Hold {
+	now := p.n.now()
+	var hold notify.Hold
+	for _, name := range tale.Incident.DependsOn {
+		found := p.find(name, maxDepth)
+		switch {
+		case found.down != nil:
+			if quiet := p.n.quiet.Hold(found.down, now); quiet.Kind != "" {
+				return quiet
+			}
+			return notify.Hold{Kind: notify.HoldParent, By: found.name, Told: p.n.book.Reads(p.address, found.down.Notify)}
+		case found.failing && now.Before(tale.Noted.Add(found.patience)):
+			hold = notify.Hold{Kind: notify.HoldUndecided, By: found.name, Until: notify.Ceil(now.Add(recheckPause))}
+		case found.was == nil || !found.recovered.After(tale.Incident.Began):
+		case tale.Ended != nil:
+			if !tale.Ended.At.Before(found.was.Began) { // it was down because of that one
+				return notify.Hold{Kind: notify.HoldParent, By: found.name, Told: p.n.book.Reads(p.address, found.was.Notify)}
+			}
+		default:
+			if until := found.recovered.Add(grace(tale.Incident.Period.Std())); now.Before(until) {
+				hold = notify.Hold{Kind: notify.HoldUndecided, By: found.name, Until: notify.Ceil(until)}
+			}
+		}
+	}
+	return hold
+}
+
+const (
+	// minGrace and maxGrace bound how long a monitor may take to recover after
+	// what it depends on has.
+	minGrace = 5 * time.Second
+	maxGrace = 5 * time.Minute
+	// maxPatience bounds how long a parent may take to be judged.
+	maxPatience = 10 * time.Minute
+	// maxDepth bounds how far dependencies are followed.
+	maxDepth = 16
+)
+
+// grace is two slots: one to be checked in, and one for a threshold of two.
+func grace(period time.Duration) time.Duration { return min(maxGrace, max(minGrace, 2*period)) }
+
+// find returns the first cause above a monitor, itself included: what is down
+// furthest up.
+func (p *parents) find(name string, depth int) parent {
+	if known, ok := p.known[name]; ok {
+		return known
+	}
+	p.known[name] = parent{name: name} // a circle, which no file may hold, ends here
+	found, err := p.look(name, depth)
+	if err != nil {
+		p.n.log.WarnContext(p.ctx, "look at what a monitor depends on", "monitor", name, "error", err)
+		found = parent{name: name}
+	}
+	p.known[name] = found
+	return found
+}
+
+func (p *parents) look(name string, depth int) (parent, error) {
+	found := parent{name: name}
+	entry, err := p.n.definitions.Get(p.ctx, pipeline.MonitorKey(name))
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return found, nil // it was removed, and is no excuse
+	}
+	if err != nil {
+		return found, err
+	}
+	monitor, err := job.Decode[job.Monitor](entry.Value)
+	if err != nil {
+		return found, err
+	}
+	for _, above := range monitor.DependsOn {
+		if depth == 0 {
+			break
+		}
+		if cause := p.find(above, depth-1); cause.down != nil {
+			return cause, nil
+		}
+	}
+	state, err := p.state(name)
+	if err != nil {
+		return found, err
+	}
+	for i := range state.Events {
+		if event := &state.Events[i]; event.Kind == job.EventUp {
+			found.was, found.recovered = &event.Incident, event.At
+		}
+	}
+	if state.Incident != nil || monitor.Paused {
+		found.down = state.Incident
+		return found, nil
+	}
+	found.failing = p.n.fails(p.ctx, &monitor)
+	found.patience = patience(&monitor)
+	return found, nil
+}
+
+func (p *parents) state(name string) (job.State, error) {
+	entry, err := p.n.states.Get(p.ctx, name)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return job.State{}, nil
+	}
+	if err != nil {
+		return job.State{}, err
+	}
+	return job.Decode[job.State](entry.Value)
+}
+
+// patience is how long a failing monitor takes until it is judged.
+func patience(m *job.Monitor) time.Duration {
+	step := cmp.Or(m.RetryInterval.Std(), m.Interval.Std(), time.Minute)
+	return min(maxPatience, m.Interval.Std()+time.Duration(max(1, m.FailureThreshold))*(step+m.Timeout.Std())+recheckPause)
+}
+
+// verdict is what a check of this moment said of a monitor.
+type verdict struct {
+	fails bool
+	at    time.Time
+}
+
+const (
+	// fresh is how long such a check counts: a thousand monitors that go down
+	// behind another need one.
+	fresh = 2 * time.Second
+	// callMargin is what a check may take beyond its own timeout, in its queue.
+	callMargin = 5 * time.Second
+	// maxVerdicts bounds what is remembered of them.
+	maxVerdicts = 10_000
+)
+
+// fails has a monitor checked now, since its state may be as old as its
+// interval, and tells whether it is down. What cannot be found out is not.
+func (n *notifier) fails(ctx context.Context, m *job.Monitor) bool {
+	n.mu.Lock()
+	known, ok := n.verdicts[m.Name]
+	n.mu.Unlock()
+	if ok && n.now().Sub(known.at) < fresh {
+		return known.fails
+	}
+	outcome, err := n.call(ctx, m)
+	if err != nil {
+		n.log.WarnContext(ctx, "check what others depend on", "monitor", m.Name, "error", err)
+	}
+	found := verdict{fails: err == nil && outcome.Health == job.Down, at: n.now()}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.verdicts) >= maxVerdicts {
+		clear(n.verdicts)
+	}
+	n.verdicts[m.Name] = found
+	return found.fails
+}
+
+// call has a check made, and waits for its outcome.
+func (n *notifier) call(ctx context.Context, m *job.Monitor) (job.Outcome, error) {
+	limit := cmp.Or(m.Timeout.Std(), defaultCheckTimeout) + callMargin
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	now := n.now().UTC()
+	location := cmp.Or(m.Location, job.DefaultLocation)
+	order := job.Check{V: job.Version, ID: job.DeriveID("recheck", m.Name, n.p.Process(), now.Format(time.RFC3339Nano)), Location: location, NotAfter: now.Add(limit), Spec: m.Spec}
+	body, err := job.Encode(order)
+	if err != nil {
+		return job.Outcome{}, err
+	}
+	address, answer, end := n.replies.Await()
+	defer end()
+	if err := n.p.Publish(ctx, pipeline.Message{Subject: pipeline.CallCheckSubject(location, order.ID), Body: body, ID: order.ID, Reply: address}); err != nil {
+		return job.Outcome{}, err
+	}
+	select {
+	case body := <-answer:
+		said, err := job.Decode[job.Answer](body)
+		if err != nil {
+			return job.Outcome{}, err
+		}
+		if said.Check == nil || said.Check.Outcome == nil {
+			return job.Outcome{}, fmt.Errorf("check %s: found no outcome", m.Name)
+		}
+		return *said.Check.Outcome, nil
+	case <-ctx.Done():
+		return job.Outcome{}, fmt.Errorf("check %s: %w", m.Name, ctx.Err())
+	}
+}
+
+// defaultCheckTimeout is what checks take that name no timeout.
+const defaultCheckTimeout = 10 * time.Second

@@ -1,0 +1,91 @@
+package workers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/producer/schedule"
+)
+
+// rechecks orders checks out of turn, by timers of the server's: whoever lives
+// when one fires orders the check.
+type rechecks struct {
+	p *pipeline.Pipeline
+}
+
+const recheckTimer = "recheck"
+
+// recheck is what such a timer holds. The spec is not in it: whoever takes it
+// knows the definition, which may hold secrets.
+type recheck struct {
+	V       int      `json:"v"`
+	Monitor string   `json:"monitor"`
+	Slot    job.Slot `json:"slot"`
+}
+
+// Recheck has a monitor checked at a time soon to come. A second one for the
+// same monitor takes the place of the first.
+func (r *rechecks) Recheck(ctx context.Context, monitor string, at time.Time) error {
+	body, err := job.Encode(recheck{V: job.Version, Monitor: monitor, Slot: at.UTC().Truncate(time.Second)})
+	if err != nil {
+		return err
+	}
+	return r.p.SetTimer(ctx, recheckTimer, job.DeriveID("recheck", monitor), at, body)
+}
+
+// recheckPool takes the timers, and orders the checks.
+func (j *judge) recheckPool() pipeline.PoolConfig {
+	config, evaluator := j.base, j.evaluator
+	config.Stage, config.Stream, config.Filter, config.Curve = StageEvaluate, pipeline.Timer, pipeline.TimerSubject(recheckTimer, "*"), shortCurve()
+	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
+		order, err := job.Decode[recheck](d.Body)
+		if err != nil {
+			return job.DeadFor(err)
+		}
+		monitor, defined := evaluator.Defined(order.Monitor)
+		if !defined || monitor.Paused || time.Since(order.Slot) > monitor.Period {
+			return nil // its next slot comes anyway
+		}
+		return j.order(ctx, monitor.Monitor, order.Slot, monitor.Period)
+	}
+	return config
+}
+
+// order orders the check of a monitor for a slot of its own. One that is queued
+// or running already will tell as much.
+func (j *judge) order(ctx context.Context, m job.Monitor, slot job.Slot, period time.Duration) error {
+	location := cmp.Or(m.Location, job.DefaultLocation)
+	body, err := job.Encode(job.Check{V: job.Version, Monitor: m.Name, Slot: slot, Location: location, NotAfter: slot.Add(period), Spec: m.Spec})
+	if err != nil {
+		return err
+	}
+	err = j.p.Publish(ctx, pipeline.Message{Subject: pipeline.CheckSubject(location, m.Name), Body: body, ID: m.Name + "@" + strconv.FormatInt(slot.Unix(), 10)})
+	if err != nil && !errors.Is(err, pipeline.ErrOccupied) {
+		return fmt.Errorf("order recheck: %w", err)
+	}
+	return nil
+}
+
+// defaultPeriod is the period of a schedule that cannot be read, whose monitor
+// is never checked.
+const defaultPeriod = time.Minute
+
+// period is the time from slot to slot of a monitor, for cron the one between
+// its next two slots.
+func period(m job.Monitor) time.Duration {
+	if m.Cron == "" {
+		return cmp.Or(m.Interval.Std(), defaultPeriod)
+	}
+	s, err := schedule.Cron(m.Cron, m.TimeZone)
+	if err != nil {
+		return defaultPeriod
+	}
+	first := s.Next(time.Now())
+	return cmp.Or(s.Next(first).Sub(first), defaultPeriod)
+}

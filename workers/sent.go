@@ -1,0 +1,87 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+)
+
+// sentLedger is the bucket of sent mails. Whether a mail may still be withdrawn
+// or is on its way is decided there, by compare-and-swap: either its worker's
+// intent is first, or the word of whoever takes it back.
+type sentLedger struct {
+	bucket *pipeline.Bucket
+}
+
+// Sent reads what became of a mail, and whether anything is known of it.
+func (l *sentLedger) Sent(ctx context.Context, id string) (job.Sent, bool, error) {
+	sent, revision, err := l.read(ctx, id)
+	return sent, revision > 0, err
+}
+
+func (l *sentLedger) read(ctx context.Context, id string) (job.Sent, uint64, error) {
+	found, err := l.bucket.Get(ctx, id)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return job.Sent{}, 0, nil
+	}
+	if err != nil {
+		return job.Sent{}, 0, err
+	}
+	sent, err := job.Decode[job.Sent](found.Value)
+	return sent, found.Revision, err
+}
+
+// Mark writes what became of a mail.
+func (l *sentLedger) Mark(ctx context.Context, sent job.Sent) error {
+	body, err := job.Encode(sent)
+	if err != nil {
+		return err
+	}
+	_, err = l.bucket.Put(ctx, sent.ID, body)
+	return err
+}
+
+// Begin marks that an attempt begins, unless the mail has left or was
+// withdrawn.
+func (l *sentLedger) Begin(ctx context.Context, id string, at time.Time) (job.Sent, error) {
+	return l.decide(ctx, id, func(sent job.Sent) (job.Sent, bool) {
+		return job.Sent{At: at, Trying: true}, !sent.Done && !sent.Withdrawn
+	})
+}
+
+// Withdraw takes a mail back, unless it has left or may have, and tells what is
+// known of it now.
+func (l *sentLedger) Withdraw(ctx context.Context, id string, at time.Time) (job.Sent, error) {
+	return l.decide(ctx, id, func(sent job.Sent) (job.Sent, bool) {
+		return job.Sent{At: at, Withdrawn: true}, !sent.Done && !sent.Trying && !sent.Withdrawn
+	})
+}
+
+func (l *sentLedger) decide(ctx context.Context, id string, decision func(job.Sent) (job.Sent, bool)) (job.Sent, error) {
+	for range maxSwaps {
+		sent, revision, err := l.read(ctx, id)
+		if err != nil {
+			return job.Sent{}, err
+		}
+		next, write := decision(sent)
+		if !write {
+			return sent, nil
+		}
+		next.V, next.ID = job.Version, id
+		body, err := job.Encode(next)
+		if err != nil {
+			return job.Sent{}, err
+		}
+		if _, err = l.bucket.Swap(ctx, id, body, revision); err == nil {
+			return next, nil
+		}
+		if !errors.Is(err, pipeline.ErrConflict) {
+			return job.Sent{}, err
+		}
+	}
+	return job.Sent{}, fmt.Errorf("decide about mail %s: %w", id, pipeline.ErrConflict)
+}
