@@ -2,9 +2,7 @@ package workers
 
 import (
 	"context"
-	"errors"
-	"sync"
-	"time"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -24,26 +22,7 @@ type announce struct {
 
 	words *notify.Words
 
-	notifier *notifier // what the part "recipients" makes, for the pools
-}
-
-// notifier does the work of the branch.
-type notifier struct {
-	*parts
-
-	words       *notify.Words
-	ledger      *ledger
-	sent        *sentLedger
-	states      *pipeline.Bucket
-	definitions *pipeline.Bucket
-	replies     *pipeline.Replies
-	book        notify.Book
-	quiet       notify.Quiet
-	now         func() time.Time
-
-	mu       sync.Mutex
-	taken    map[string]int // by monitor, the sequence of the last state that was taken in
-	verdicts map[string]verdict
+	notifier *notify.Notifier // what the part "recipients" makes, for the pools
 }
 
 // branch:
@@ -60,10 +39,14 @@ func (a *announce) branch() (supervise.Child, error) {
 		[]supervise.Child{
 			a.pool(pipeline.ConsumerNotify, a.takingPool),
 			a.pool(pipeline.ConsumerMailings, func() pipeline.PoolConfig {
-				return a.timerPool(mailingTimer, a.notifier.due)
+				n := a.notifier
+				return a.timerPool(notify.TimerMailing, func(ctx context.Context, d pipeline.Delivery) error {
+					return n.Due(ctx, strings.TrimPrefix(d.Subject, pipeline.TimerSubject(notify.TimerMailing, "")))
+				})
 			}),
 			a.pool(pipeline.ConsumerSweep, func() pipeline.PoolConfig {
-				return a.timerPool(sweepTimer, a.notifier.sweep)
+				n := a.notifier
+				return a.timerPool(notify.TimerSweep, func(ctx context.Context, _ pipeline.Delivery) error { return n.Sweep(ctx) })
 			}),
 		})
 }
@@ -71,57 +54,63 @@ func (a *announce) branch() (supervise.Child, error) {
 // follow learns recipients, settings and silences until ctx ends. It is ready
 // when it knows those that there are.
 func (a *announce) follow(ctx context.Context) error {
-	n, err := a.open(ctx)
+	replies, err := a.p.Replies()
 	if err != nil {
 		return err
 	}
-	defer func() { _ = n.replies.Close() }() // it fails only when the connection is gone, and the subscription with it
-	silences, err := a.p.Bucket(ctx, pipeline.Silences)
+	defer func() { _ = replies.Close() }() // it fails only when the connection is gone, and the subscription with it
+	buckets, err := a.open(ctx)
+	if err != nil {
+		return err
+	}
+	family := newFamily(a.parts, buckets, replies)
+	n, err := notify.New(notify.Config{
+		Store: &ledgerStore{bucket: buckets[pipeline.Ledger]}, Outbox: &alertOutbox{p: a.p}, Sent: &sentLedger{bucket: buckets[pipeline.Sent]},
+		Timers: &timers{p: a.p}, Words: a.words, Parent: family.parents, Logger: a.log,
+	})
 	if err != nil {
 		return err
 	}
 	a.notifier = n
+	return a.learnAll(ctx, n, buckets)
+}
+
+// open opens the buckets that a notifier works with.
+func (a *announce) open(ctx context.Context) (map[pipeline.BucketName]*pipeline.Bucket, error) {
+	buckets := map[pipeline.BucketName]*pipeline.Bucket{}
+	for _, name := range []pipeline.BucketName{pipeline.Ledger, pipeline.Sent, pipeline.States, pipeline.Monitors, pipeline.Silences} {
+		bucket, err := a.p.Bucket(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		buckets[name] = bucket
+	}
+	return buckets, nil
+}
+
+// learnAll follows what people say until ctx ends.
+func (a *announce) learnAll(ctx context.Context, n *notify.Notifier, buckets map[pipeline.BucketName]*pipeline.Bucket) error {
 	whole := ctx // whose readiness it is
 	group, ctx := errgroup.WithContext(ctx)
 	knowDefinitions, knowSilences := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
-		return n.definitions.Watch(ctx, func(e pipeline.Entry) { n.learn(ctx, e) }, func() { close(knowDefinitions) })
+		return buckets[pipeline.Monitors].Watch(ctx, func(e pipeline.Entry) { a.learn(ctx, n, e) }, func() { close(knowDefinitions) })
 	})
 	group.Go(func() error {
 		live := false
-		return silences.Watch(ctx, func(e pipeline.Entry) { n.learnSilence(ctx, e, live) }, func() { live = true; close(knowSilences) })
+		return buckets[pipeline.Silences].Watch(ctx, func(e pipeline.Entry) { a.learnSilence(ctx, n, e, live) }, func() { live = true; close(knowSilences) })
 	})
 	group.Go(func() error {
 		if !await(ctx, knowDefinitions, knowSilences) {
 			return nil
 		}
-		if err := n.p.SetTimer(ctx, sweepTimer, sweepID, n.now().Add(firstSweep), nil); err != nil {
+		if err := n.SweepIn(ctx, notify.FirstSweep); err != nil {
 			return err
 		}
 		supervise.Ready(whole)
 		return nil
 	})
 	return group.Wait()
-}
-
-// open opens what a notifier works with.
-func (a *announce) open(ctx context.Context) (*notifier, error) {
-	n := &notifier{parts: a.parts, words: a.words, now: time.Now, taken: map[string]int{}, verdicts: map[string]verdict{}}
-	var errs []error
-	bucket := func(name pipeline.BucketName) *pipeline.Bucket {
-		b, err := a.p.Bucket(ctx, name)
-		errs = append(errs, err)
-		return b
-	}
-	n.ledger = &ledger{bucket: bucket(pipeline.Ledger)}
-	n.sent = &sentLedger{bucket: bucket(pipeline.Sent)}
-	n.states, n.definitions = bucket(pipeline.States), bucket(pipeline.Monitors)
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	var err error
-	n.replies, err = a.p.Replies()
-	return n, err
 }
 
 func (a *announce) takingPool() pipeline.PoolConfig {
@@ -135,7 +124,7 @@ func (a *announce) takingPool() pipeline.PoolConfig {
 		if err != nil {
 			return job.DeadFor(err)
 		}
-		return n.take(ctx, &state)
+		return n.Take(ctx, &state)
 	}
 	return config
 }
@@ -148,16 +137,16 @@ func (a *announce) timerPool(what string, handle func(context.Context, pipeline.
 }
 
 // learn takes in a recipient or the settings.
-func (n *notifier) learn(ctx context.Context, e pipeline.Entry) {
+func (a *announce) learn(ctx context.Context, n *notify.Notifier, e pipeline.Entry) {
 	name, isRecipient := pipeline.CutRecipientKey(e.Key)
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
-		n.book.Remove(name)
+		n.Book().Remove(name)
 	case isRecipient:
 		var recipient job.Recipient
 		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
-			n.book.Set(recipient)
+			n.Book().Set(recipient)
 		}
 	case e.Key == pipeline.SettingsKey:
 		var settings job.Settings
@@ -165,53 +154,33 @@ func (n *notifier) learn(ctx context.Context, e pipeline.Entry) {
 			settings, err = job.Decode[job.Settings](e.Value)
 		}
 		if err == nil {
-			n.book.SetSettings(settings)
-			err = n.quiet.SetWindows(settings.Maintenance)
+			n.Book().SetSettings(settings)
+			err = n.Quiet().SetWindows(settings.Maintenance)
 		}
 	default: // monitors are looked up when they matter
 	}
 	if err != nil {
-		n.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)
+		a.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)
 	}
 }
 
 // learnSilence takes in a silence. One that is new, or ends earlier than it was
 // to, may let something go or hold it back.
-func (n *notifier) learnSilence(ctx context.Context, e pipeline.Entry, live bool) {
+func (a *announce) learnSilence(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
 	if e.Deleted {
-		n.quiet.Remove(e.Key)
+		n.Quiet().Remove(e.Key)
 	} else {
 		silence, err := job.Decode[job.Silence](e.Value)
 		if err != nil {
-			n.log.ErrorContext(ctx, "stored silence cannot be read", "silence", e.Key, "error", err)
+			a.log.ErrorContext(ctx, "stored silence cannot be read", "silence", e.Key, "error", err)
 			return
 		}
-		n.quiet.Set(silence)
+		n.Quiet().Set(silence)
 	}
 	if !live {
 		return
 	}
-	if err := n.p.SetTimer(ctx, sweepTimer, sweepID, n.now(), nil); err != nil {
-		n.log.WarnContext(ctx, "look at what is held back; it will be within minutes", "error", err)
+	if err := n.SweepIn(ctx, 0); err != nil {
+		a.log.WarnContext(ctx, "look at what is held back; it will be within minutes", "error", err)
 	}
-}
-
-// mailOutbox orders mails of the pipeline, all of one class.
-type mailOutbox struct {
-	p     *pipeline.Pipeline
-	class string
-}
-
-// Enqueue orders a mail. One that is already ordered, queued or being sent is
-// no error: its id says that it is the same.
-func (o *mailOutbox) Enqueue(ctx context.Context, m job.Mail) error {
-	body, err := job.Encode(m)
-	if err != nil {
-		return err
-	}
-	err = o.p.Publish(ctx, pipeline.Message{Subject: pipeline.MailSubject(o.class, m.ID), Body: body, ID: "mail-" + m.ID})
-	if errors.Is(err, pipeline.ErrOccupied) {
-		return nil
-	}
-	return err
 }

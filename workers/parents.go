@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"vedette/pipeline"
@@ -12,10 +13,29 @@ import (
 	"vedette/workers/notify"
 )
 
-// parents finds out for one decision whether what monitors depend on is down.
-// Each is looked up once.
+// family finds out whether what monitors depend on is down.
+type family struct {
+	*parts
+
+	states, definitions *pipeline.Bucket
+	replies             *pipeline.Replies
+	now                 func() time.Time
+
+	mu       sync.Mutex
+	verdicts map[string]verdict
+}
+
+func newFamily(p *parts, buckets map[pipeline.BucketName]*pipeline.Bucket, replies *pipeline.Replies) *family {
+	return &family{
+		parts: p, states: buckets[pipeline.States], definitions: buckets[pipeline.Monitors], replies: replies,
+		now: time.Now, verdicts: map[string]verdict{},
+	}
+}
+
+// parents finds it out for one decision. Each is looked up once.
 type parents struct {
-	n       *notifier
+	family  *family
+	to      *notify.Notifier
 	ctx     context.Context //nolint:containedctx // lives no longer than the decision that it is made for
 	address string
 	known   map[string]parent
@@ -36,8 +56,10 @@ type parent struct {
 	recovered time.Time
 }
 
-func (n *notifier) newParents(ctx context.Context, address string) *parents {
-	return &parents{n: n, ctx: ctx, address: address, known: map[string]parent{}}
+// parents is for [notify.Config].Parent.
+func (f *family) parents(ctx context.Context, to *notify.Notifier, address string) func(*job.Tale) notify.Hold {
+	p := &parents{family: f, to: to, ctx: ctx, address: address, known: map[string]parent{}}
+	return p.hold
 }
 
 // recheckPause is how soon an undecided parent is looked at again.
@@ -46,22 +68,22 @@ const recheckPause = 5 * time.Second
 // hold says what a monitor's dependencies mean for the news of it. What cannot
 // be found out holds nothing back: a mail too many is better than none.
 func (p *parents) hold(tale *job.Tale) notify.Hold {
-	now := p.n.now()
+	now := p.family.now()
 	var hold notify.Hold
 	for _, name := range tale.Incident.DependsOn {
 		found := p.find(name, maxDepth)
 		switch {
 		case found.down != nil:
-			if quiet := p.n.quiet.Hold(found.down, now); quiet.Kind != "" {
+			if quiet := p.to.Quiet().Hold(found.down, now); quiet.Kind != "" {
 				return quiet
 			}
-			return notify.Hold{Kind: notify.HoldParent, By: found.name, Told: p.n.book.Reads(p.address, found.down.Notify)}
+			return notify.Hold{Kind: notify.HoldParent, By: found.name, Told: p.to.Book().Reads(p.address, found.down.Notify)}
 		case found.failing && now.Before(tale.Noted.Add(found.patience)):
 			hold = notify.Hold{Kind: notify.HoldUndecided, By: found.name, Until: notify.Ceil(now.Add(recheckPause))}
 		case found.was == nil || !found.recovered.After(tale.Incident.Began):
 		case tale.Ended != nil:
 			if !tale.Ended.At.Before(found.was.Began) { // it was down because of that one
-				return notify.Hold{Kind: notify.HoldParent, By: found.name, Told: p.n.book.Reads(p.address, found.was.Notify)}
+				return notify.Hold{Kind: notify.HoldParent, By: found.name, Told: p.to.Book().Reads(p.address, found.was.Notify)}
 			}
 		default:
 			if until := found.recovered.Add(grace(tale.Incident.Period.Std())); now.Before(until) {
@@ -95,7 +117,7 @@ func (p *parents) find(name string, depth int) parent {
 	p.known[name] = parent{name: name} // a circle, which no file may hold, ends here
 	found, err := p.look(name, depth)
 	if err != nil {
-		p.n.log.WarnContext(p.ctx, "look at what a monitor depends on", "monitor", name, "error", err)
+		p.family.log.WarnContext(p.ctx, "look at what a monitor depends on", "monitor", name, "error", err)
 		found = parent{name: name}
 	}
 	p.known[name] = found
@@ -104,7 +126,7 @@ func (p *parents) find(name string, depth int) parent {
 
 func (p *parents) look(name string, depth int) (parent, error) {
 	found := parent{name: name}
-	entry, err := p.n.definitions.Get(p.ctx, pipeline.MonitorKey(name))
+	entry, err := p.family.definitions.Get(p.ctx, pipeline.MonitorKey(name))
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return found, nil // it was removed, and is no excuse
 	}
@@ -136,13 +158,13 @@ func (p *parents) look(name string, depth int) (parent, error) {
 		found.down = state.Incident
 		return found, nil
 	}
-	found.failing = p.n.fails(p.ctx, &monitor)
+	found.failing = p.family.fails(p.ctx, &monitor)
 	found.patience = patience(&monitor)
 	return found, nil
 }
 
 func (p *parents) state(name string) (job.State, error) {
-	entry, err := p.n.states.Get(p.ctx, name)
+	entry, err := p.family.states.Get(p.ctx, name)
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return job.State{}, nil
 	}
@@ -176,42 +198,42 @@ const (
 
 // fails has a monitor checked now, since its state may be as old as its
 // interval, and tells whether it is down. What cannot be found out is not.
-func (n *notifier) fails(ctx context.Context, m *job.Monitor) bool {
-	n.mu.Lock()
-	known, ok := n.verdicts[m.Name]
-	n.mu.Unlock()
-	if ok && n.now().Sub(known.at) < fresh {
+func (f *family) fails(ctx context.Context, m *job.Monitor) bool {
+	f.mu.Lock()
+	known, ok := f.verdicts[m.Name]
+	f.mu.Unlock()
+	if ok && f.now().Sub(known.at) < fresh {
 		return known.fails
 	}
-	outcome, err := n.call(ctx, m)
+	outcome, err := f.call(ctx, m)
 	if err != nil {
-		n.log.WarnContext(ctx, "check what others depend on", "monitor", m.Name, "error", err)
+		f.log.WarnContext(ctx, "check what others depend on", "monitor", m.Name, "error", err)
 	}
-	found := verdict{fails: err == nil && outcome.Health == job.Down, at: n.now()}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if len(n.verdicts) >= maxVerdicts {
-		clear(n.verdicts)
+	found := verdict{fails: err == nil && outcome.Health == job.Down, at: f.now()}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.verdicts) >= maxVerdicts {
+		clear(f.verdicts)
 	}
-	n.verdicts[m.Name] = found
+	f.verdicts[m.Name] = found
 	return found.fails
 }
 
 // call has a check made, and waits for its outcome.
-func (n *notifier) call(ctx context.Context, m *job.Monitor) (job.Outcome, error) {
+func (f *family) call(ctx context.Context, m *job.Monitor) (job.Outcome, error) {
 	limit := cmp.Or(m.Timeout.Std(), defaultCheckTimeout) + callMargin
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	now := n.now().UTC()
+	now := f.now().UTC()
 	location := cmp.Or(m.Location, job.DefaultLocation)
-	order := job.Check{V: job.Version, ID: job.DeriveID("recheck", m.Name, n.p.Process(), now.Format(time.RFC3339Nano)), Location: location, NotAfter: now.Add(limit), Spec: m.Spec}
+	order := job.Check{V: job.Version, ID: job.DeriveID("recheck", m.Name, f.p.Process(), now.Format(time.RFC3339Nano)), Location: location, NotAfter: now.Add(limit), Spec: m.Spec}
 	body, err := job.Encode(order)
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	address, answer, end := n.replies.Await()
+	address, answer, end := f.replies.Await()
 	defer end()
-	if err := n.p.Publish(ctx, pipeline.Message{Subject: pipeline.CallCheckSubject(location, order.ID), Body: body, ID: order.ID, Reply: address}); err != nil {
+	if err := f.p.Publish(ctx, pipeline.Message{Subject: pipeline.CallCheckSubject(location, order.ID), Body: body, ID: order.ID, Reply: address}); err != nil {
 		return job.Outcome{}, err
 	}
 	select {

@@ -31,16 +31,19 @@ func golden() map[string]any {
 		Expect: []string{`status == 200`, `latency < duration("800ms")`}, Timeout: job.Duration(10 * time.Second),
 	}
 	incident := job.Incident{
-		ID: job.IncidentID("website", slot), Monitor: "website", Target: "https://example.org/health", Began: slot,
+		ID: job.IncidentID("website", job.ConditionDown, slot), Condition: job.ConditionDown, Monitor: "website", Target: "https://example.org/health", Began: slot,
 		LastGood: slot.Add(-time.Minute), Outcome: refused, Failures: 3, Notify: []string{"oncall"},
 	}
 	process := job.Process{V: 1, ID: "p1", Name: "host-1", Host: "host", PID: 4711, Version: "1.0.0", Started: slot}
 	return map[string]any{
 		"monitor": job.Monitor{
-			V: 1, Name: "website", Spec: spec, Interval: job.Duration(time.Minute),
-			Policy: job.Policy{FailureThreshold: 3, SuccessThreshold: 2, Notify: []string{"oncall"}},
+			V: 1, Name: "website", Group: "web", Labels: map[string]string{"env": "prod"}, DependsOn: []string{"router"}, Spec: spec, Interval: job.Duration(time.Minute),
+			Policy: job.Policy{
+				FailureThreshold: 3, FailureWindow: 5, SuccessThreshold: 2, RetryInterval: job.Duration(10 * time.Second),
+				Flapping: &job.Flapping{Enter: 40, Leave: 20}, CertificateAlerts: []job.Duration{job.Duration(7 * 24 * time.Hour)}, Notify: []string{"oncall"},
+			},
 		},
-		"recipient": job.Recipient{V: 1, Name: "oncall", Addresses: []string{"ops@example.org"}},
+		"recipient": job.Recipient{V: 1, Name: "oncall", Addresses: []string{"ops@example.org"}, TimeZone: "Europe/Berlin"},
 		"check":     job.Check{V: 1, Monitor: "website", Slot: slot, Location: "default", NotAfter: slot.Add(time.Minute), Spec: spec},
 		"request":   job.Check{V: 1, ID: "try1", Spec: job.Spec{TCP: &job.TCP{Address: "db.example.org:5432"}}},
 		"results": job.Results{V: 1, Results: []job.Result{
@@ -49,8 +52,8 @@ func golden() map[string]any {
 		}},
 		"state": job.State{
 			V: 1, Monitor: "website", Health: job.Down, Since: slot, Slot: slot.Add(2 * time.Minute), Failures: 3, FirstFailure: slot,
-			LastGood: slot.Add(-time.Minute), Incident: &incident,
-			Events: []job.Event{{ID: incident.ID + "-down", Kind: job.EventDown, At: slot.Add(2 * time.Minute), Incident: incident}},
+			LastGood: slot.Add(-time.Minute), Incident: &incident, Sequence: 1,
+			Events: []job.Event{{ID: incident.ID + "-down", Sequence: 1, Kind: job.EventDown, At: slot.Add(2 * time.Minute), Incident: incident}},
 		},
 		"mail": job.Mail{
 			V: 1, ID: "m1", To: "ops@example.org", Subject: "[DOWN] website: connect refused", Text: "It is down.\n",
@@ -76,9 +79,27 @@ func golden() map[string]any {
 			V: 1, Pending: []job.Notice{{V: 1, ID: "n1", Kind: job.NoticeDead, At: slot, Source: "host-1", Summary: "stage mail gave up on mail.request.hello1"}},
 			More: 3, Due: slot.Add(10 * time.Second), Sent: slot.Add(-time.Hour), Recent: []string{"n1"},
 		},
-		"settings": job.Settings{V: 1, Operators: []string{"oncall"}},
-		"ping":     job.Ping{V: 1, ExitCode: 3, Output: "disk full"},
-		"process":  process,
+		"settings": job.Settings{
+			V: 1, Operators: []string{"oncall"},
+			Grouping: &job.Grouping{By: []string{"group"}, Wait: job.Duration(30 * time.Second), Interval: job.Duration(5 * time.Minute), Repeat: job.Duration(4 * time.Hour), Most: 40},
+			Maintenance: []job.Maintenance{
+				{Name: "backup", Match: job.Match{Groups: []string{"db-*"}}, Cron: "0 23 * * sun", TimeZone: "Europe/Berlin", Until: "03:00"},
+			},
+		},
+		"silence": job.Silence{
+			V: 1, ID: "s1", Match: job.Match{Monitors: []string{"web-*"}, Labels: map[string]string{"env": "prod"}}, Author: "ann", Comment: "new disks",
+			Starts: slot, Ends: slot.Add(2 * time.Hour),
+		},
+		"account": job.Account{V: 1, Monitor: "website", Sequence: 2, Tales: []job.Tale{{
+			Incident: incident, Noted: slot.Add(2 * time.Minute), Ended: &job.Ending{Kind: job.EventUp, At: slot.Add(12 * time.Minute), Noted: slot.Add(12 * time.Minute)},
+			Told: "m1", ToldAt: slot.Add(150 * time.Second),
+		}}},
+		"mailing": job.Mailing{
+			V: 1, Address: "ops@example.org", Recipient: "oncall", Group: []string{"group=web"}, Sequence: 1, Wake: slot.Add(4 * time.Hour), Last: slot,
+			Sent: &job.Letter{ID: "m1", At: slot},
+		},
+		"ping":    job.Ping{V: 1, ExitCode: 3, Output: "disk full"},
+		"process": process,
 		"process-status": job.ProcessStatus{V: 1, Process: process, Children: []job.ChildStatus{{
 			Name: "workers", State: "running", Since: slot, Incarnation: 1, Strategy: "one_for_one",
 			Children: []job.ChildStatus{
@@ -136,6 +157,9 @@ func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
 		"notice":         decode[job.Notice],
 		"digest":         decode[job.Digest],
 		"settings":       decode[job.Settings],
+		"silence":        decode[job.Silence],
+		"account":        decode[job.Account],
+		"mailing":        decode[job.Mailing],
 	}
 	for name, message := range golden() {
 		want, err := job.Encode(message)
@@ -226,12 +250,12 @@ func TestIDsAreFunctionsOfTheirPartsAndOfNothingElse(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	here := began.In(time.FixedZone("here", 3600))
-	if a, b := job.IncidentID("a", began), job.IncidentID("a", here); a != b {
+	if a, b := job.IncidentID("a", job.ConditionDown, began), job.IncidentID("a", job.ConditionDown, here); a != b {
 		t.Errorf("got %s and %s for one instant in two zones, want the same", a, b)
 	}
 	seen := map[string]bool{}
 	for _, id := range []string{
-		job.IncidentID("a", began), job.IncidentID("b", began), job.IncidentID("a", began.Add(time.Second)),
+		job.IncidentID("a", job.ConditionDown, began), job.IncidentID("b", job.ConditionDown, began), job.IncidentID("a", job.ConditionDown, began.Add(time.Second)),
 		job.DeriveID("a", "bc"), job.DeriveID("ab", "c"),
 	} {
 		if seen[id] || len(id) != 20 || !job.ValidName(id) {

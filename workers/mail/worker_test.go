@@ -41,6 +41,17 @@ func (l *ledger) Sent(_ context.Context, id string) (job.Sent, bool, error) {
 	return sent, ok, nil
 }
 
+func (l *ledger) Begin(ctx context.Context, id string, at time.Time) (job.Sent, error) {
+	l.mu.Lock()
+	known := l.sent[id]
+	l.mu.Unlock()
+	if known.Done || known.Withdrawn {
+		return known, nil
+	}
+	begun := job.Sent{V: job.Version, ID: id, At: at, Trying: true}
+	return begun, l.Mark(ctx, begun)
+}
+
 func (l *ledger) Mark(ctx context.Context, sent job.Sent) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -97,7 +108,7 @@ func TestDeliveredMailIsRecordedAndNotSentAgain(t *testing.T) {
 		}
 	}
 	want := []job.Sent{
-		{V: 1, ID: "m1", At: now},
+		{V: 1, ID: "m1", At: now, Trying: true},
 		{V: 1, ID: "m1", Done: true, At: now, Relay: "relay:25", Reply: "250 ok"},
 	}
 	if diff := cmp.Diff(want, l.written); diff != "" || sent != 1 {

@@ -1,241 +1,411 @@
 package notify_test
 
 import (
-	"context"
-	"errors"
-	"flag"
-	"os"
-	"path/filepath"
-	"strings"
+	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"vedette/pipeline/job"
-	"vedette/workers/notify"
+	"vedette/workers/evaluate"
 )
 
-var update = flag.Bool("update", false, "write the golden mails anew")
+const ops = "ops@example.org"
 
-var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-func incident() job.Incident {
-	return job.Incident{
-		ID: job.IncidentID("website", began), Monitor: "website", Target: "https://example.org/health?a=1&b=2", Began: began,
-		LastGood: began.Add(-time.Minute), Failures: 3, Notify: []string{"oncall", "boss"},
-		Outcome: job.Outcome{
-			Health: job.Down, Class: job.ClassStatus, Cause: "status 503 Service Unavailable", Address: "192.0.2.7:443",
-			Latency: job.Duration(43210 * time.Microsecond), Phases: job.Phases{DNS: job.Duration(time.Millisecond), Connect: job.Duration(12 * time.Millisecond)},
-		},
-	}
-}
-
-func event(kind job.EventKind, after time.Duration) job.Event {
-	e := job.Event{ID: incident().ID + "-" + string(kind), Kind: kind, At: began.Add(after), Incident: incident()}
-	if kind == job.EventUp {
-		e.Outcome = &job.Outcome{Health: job.Up, Latency: job.Duration(20 * time.Millisecond)}
-	}
-	return e
-}
-
-// outbox keeps each mail once, as a stream with ids in its subjects does.
-type outbox struct {
-	mails map[string]job.Mail
-	order []string
-	taken int
-	err   error
-}
-
-func (o *outbox) Enqueue(_ context.Context, m job.Mail) error {
-	if o.err != nil {
-		return o.err
-	}
-	if o.mails == nil {
-		o.mails = map[string]job.Mail{}
-	}
-	o.taken++
-	if _, known := o.mails[m.ID]; !known {
-		o.order = append(o.order, m.ID)
-	}
-	o.mails[m.ID] = m
-	return nil
-}
-
-func notifier(t *testing.T, o *outbox) *notify.Notifier {
-	t.Helper()
-	n, err := notify.New(notify.Config{Outbox: o, Now: func() time.Time { return began.Add(2 * time.Hour) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	n.Recipients().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org", "Boss@example.org"}})
-	n.Recipients().Set(job.Recipient{Name: "boss", Addresses: []string{"boss@example.org"}})
-	return n
-}
-
-func TestMailsAreWhatTheGoldenFilesSay(t *testing.T) {
+func TestDownAndUpAreTwoMails(t *testing.T) {
 	t.Parallel()
-	for name, e := range map[string]job.Event{
-		"down": event(job.EventDown, 2*time.Minute), "up": event(job.EventUp, 12*time.Minute), "removed": event(job.EventRemoved, 3*time.Hour+5*time.Minute),
-	} {
-		var o outbox
-		n, err := notify.New(notify.Config{Outbox: &o, Now: func() time.Time { return began }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		n.Recipients().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
-		if err := n.Handle(t.Context(), job.State{Events: []job.Event{e}}); err != nil {
-			t.Fatal(err)
-		}
-		mail := o.mails[o.order[0]]
-		golden(t, name+".txt", "Subject: "+mail.Subject+"\n\n"+mail.Text)
-		golden(t, name+".html", mail.HTML)
-	}
+	w, m := newWorld(t), monitor("website")
+	w.result(m, job.Down)
+	w.pass(12 * time.Minute)
+	w.result(m, job.Up)
+	w.pass(time.Hour)
+	w.expect(ops, "[DOWN] website: connect refused", "[UP] website: was down 12 min")
+	w.check()
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("..", "..", "testdata", "mails", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
-}
-
-func TestOneMailForEachTransitionAndAddress(t *testing.T) {
+func TestNewsWaitForOthersAndForTheInterval(t *testing.T) {
 	t.Parallel()
-	var o outbox
-	n := notifier(t, &o)
-	state := job.State{Events: []job.Event{event(job.EventDown, time.Minute), event(job.EventUp, 12*time.Minute)}}
-	if err := n.Handle(t.Context(), state); err != nil {
+	w := newWorld(t)
+	names := []string{"a", "b", "c", "d"}
+	monitors := map[string]*evaluate.Monitor{}
+	for i, name := range names {
+		monitors[name] = monitor(name)
+		w.result(monitors[name], job.Down)
+		w.pass(10 * time.Second)
+		if i < 2 && len(w.delivered) > 0 {
+			t.Fatalf("got a mail %s after the first failure, want it to wait 30 s", w.now.Sub(began))
+		}
+	}
+	w.result(monitors["a"], job.Up)
+	w.pass(4 * time.Minute)
+	if len(w.delivered) != 1 {
+		t.Fatalf("got %v within 5 minutes after a mail, want none", w.subjects(ops))
+	}
+	w.pass(2 * time.Minute)
+	w.expect(ops, "[DOWN ×3] a, b and 1 more", "[DOWN ×1, UP ×1] d and a")
+}
+
+func TestPeopleAreRemindedOfWhatLasts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a, b := monitor("a"), monitor("b")
+	w.result(a, job.Down)
+	w.result(b, job.Down)
+	w.pass(9 * time.Hour)
+	w.result(b, job.Up)
+	w.pass(5 * time.Hour)
+	w.expect(ops, "[DOWN ×2] a and b", "[STILL DOWN ×2] a and b", "[STILL DOWN ×2] a and b", "[UP] b: was down 9 h", "[STILL DOWN] a: for 13 h")
+
+	w = newWorld(t)
+	w.grouping(job.Grouping{Most: 10})
+	w.result(a, job.Down)
+	w.pass(100 * time.Hour)
+	w.expect(ops, "[DOWN] a: connect refused")
+}
+
+func TestRelayThatIsAwayCostsNothing(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	w.relayAway = true
+	w.result(m, job.Down)
+	w.pass(10 * time.Minute)
+	w.relayAway = false
+	w.pass(time.Minute)
+	w.expect(ops, "[DOWN] website: connect refused")
+
+	w = newWorld(t)
+	w.relayAway = true
+	w.result(m, job.Down)
+	w.pass(12 * time.Minute)
+	w.result(m, job.Up)
+	w.pass(time.Hour)
+	w.relayAway = false
+	w.pass(time.Hour)
+	w.expect(ops, "[UP] website: was down 12 min")
+	w.check()
+
+	w = newWorld(t) // each of three outages is told, in one mail
+	w.relayAway = true
+	for range 3 {
+		w.result(m, job.Down)
+		w.pass(12 * time.Minute)
+		w.result(m, job.Up)
+		w.pass(time.Hour)
+	}
+	w.relayAway = false
+	w.pass(time.Hour)
+	w.expect(ops, "[UP] website: was down 12 min")
+	w.check()
+}
+
+func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
+	t.Parallel()
+	silence := job.Silence{ID: "s", Match: job.Match{Monitors: []string{"web*"}}, Starts: began, Ends: began.Add(2 * time.Hour)}
+	w, m, other := newWorld(t), monitor("website"), monitor("other")
+	w.notifier.Quiet().Set(silence)
+	w.result(m, job.Down)
+	w.result(other, job.Down)
+	w.pass(time.Hour)
+	w.expect(ops, "[DOWN] other: connect refused")
+	w.pass(2 * time.Hour) // still down when the silence ends
+	w.expect(ops, "[DOWN] other: connect refused", "[DOWN] website: connect refused")
+
+	w = newWorld(t) // all of it under the silence: nobody is told
+	w.notifier.Quiet().Set(silence)
+	w.result(m, job.Down)
+	w.pass(time.Hour)
+	w.result(m, job.Up)
+	w.pass(10 * time.Hour)
+	w.expect(ops)
+	if owed := w.owes(); owed != nil {
+		t.Errorf("got %v owed, want nothing", owed)
+	}
+
+	w = newWorld(t) // announced before: the end is owed, and told when the silence ends
+	w.result(m, job.Down)
+	w.pass(time.Minute)
+	w.notifier.Quiet().Set(silence)
+	w.result(m, job.Up)
+	w.pass(time.Hour)
+	w.expect(ops, "[DOWN] website: connect refused")
+	w.pass(2 * time.Hour)
+	w.expect(ops, "[DOWN] website: connect refused", "[UP] website: was down 1 min")
+
+	w = newWorld(t) // one that is expired lets go at the next look
+	w.notifier.Quiet().Set(silence)
+	w.result(m, job.Down)
+	w.pass(10 * time.Minute)
+	silence.Ends = w.now
+	w.notifier.Quiet().Set(silence)
+	w.do(func() error { return w.notifier.SweepIn(t.Context(), 0) })
+	w.pass(time.Minute)
+	w.expect(ops, "[DOWN] website: connect refused")
+}
+
+func TestMaintenanceEndsAndWhatIsStillDownIsTold(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("db1")
+	if err := w.notifier.Quiet().SetWindows([]job.Maintenance{{Name: "lunch", Match: job.Match{Groups: []string{"db"}}, Cron: "0 12 * * *", Until: "13:30"}}); err != nil {
 		t.Fatal(err)
 	}
-	var got []string
-	for _, id := range o.order {
-		got = append(got, o.mails[id].To+" "+o.mails[id].Subject[:4])
+	w.result(m, job.Down)
+	w.pass(89 * time.Minute)
+	w.expect(ops)
+	w.pass(2 * time.Minute)
+	w.expect(ops, "[DOWN] db1: connect refused")
+}
+
+func TestThousandBehindOneAreOneMail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	router := monitor("router")
+	var children []*evaluate.Monitor
+	for i := range 1000 {
+		children = append(children, monitor(fmt.Sprintf("host%d", i), "router"))
+		if i == 500 {
+			w.result(router, job.Down)
+		}
+		w.result(children[i], job.Down)
 	}
-	want := []string{"Boss@example.org [DOW", "ops@example.org [DOW", "Boss@example.org [UP]", "ops@example.org [UP]"}
-	if diff := cmp.Diff(want, got); diff != "" {
+	w.pass(10 * time.Minute)
+	w.expect(ops, "[DOWN ×1001] router: connect refused, and 1000 behind it")
+	w.result(router, job.Up)
+	for _, child := range children {
+		w.result(child, job.Up)
+	}
+	w.pass(10 * time.Minute)
+	w.expect(ops, "[DOWN ×1001] router: connect refused, and 1000 behind it", "[UP ×1001] router: was down 10 min, and 1000 behind it")
+	w.check()
+}
+
+func TestWhoDoesNotHearOfTheParentHearsWhatIsBehindIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	router := monitor("router")
+	router.Notify = []string{"net"}
+	w.recipient("net", "net@example.org")
+	w.result(router, job.Down)
+	for i := range 50 {
+		w.result(monitor(fmt.Sprintf("host%d", i), "router"), job.Down)
+	}
+	w.pass(10 * time.Minute)
+	w.expect(ops, "[DOWN ×50] behind router")
+	w.expect("net@example.org", "[DOWN] router: connect refused")
+}
+
+func TestChildThatStaysDownAfterItsParentIsToldThen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	router, child := monitor("router"), monitor("child", "router")
+	w.result(router, job.Down)
+	w.result(child, job.Down)
+	w.pass(10 * time.Minute)
+	w.result(router, job.Up)
+	w.pass(10 * time.Minute)
+	w.result(child, job.Up)
+	w.pass(10 * time.Minute)
+	w.check()
+	if got := len(w.subjects(ops)); got != 3 {
+		t.Errorf("got %v, want the router with its child, the router's end with the child's beginning, and the child's end", w.subjects(ops))
+	}
+}
+
+func TestFlappingIsToldInsteadOfEachChange(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	m.Flapping, m.Period = nil, 30*time.Second
+	for range 10 { // ten outages in ten minutes
+		w.result(m, job.Down)
+		w.pass(30 * time.Second)
+		w.result(m, job.Up)
+		w.pass(30 * time.Second)
+	}
+	if got := w.subjects(ops); len(got) > 3 || len(got) == 0 {
+		t.Errorf("got %v, want one to three mails", got)
+	}
+	for range 60 {
+		w.result(m, job.Up)
+		w.pass(30 * time.Second)
+	}
+	w.expect(ops, "[DOWN] website: connect refused", "[FLAPPING] website: goes up and down; now down: connect refused", "[SETTLED] website: up, no longer flapping, after 14 min")
+	w.check()
+}
+
+func TestBlindIsToldToOperatorsAlone(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	m.Notify = []string{"owner"}
+	w.recipient("owner", "owner@example.org")
+	w.notifier.Book().SetSettings(job.Settings{Operators: []string{"oncall"}})
+	w.result(m, job.Up)
+	for range 6 {
+		w.pass(time.Minute)
+		w.miss(m)
+	}
+	w.pass(10 * time.Minute)
+	w.result(m, job.Up)
+	w.pass(10 * time.Minute)
+	w.expect(ops, "[BLIND] website: not watched: no worker takes its checks", "[SEEN] website: was not watched for 15 min")
+	w.expect("owner@example.org")
+}
+
+func TestGroupsHaveMailsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.grouping(job.Grouping{By: []string{job.GroupByGroup}, Wait: seconds(30), Interval: seconds(300), Most: 10})
+	for _, name := range []string{"web1", "web2", "db1"} {
+		w.result(monitor(name), job.Down)
+	}
+	w.pass(time.Minute)
+	got := map[string]bool{}
+	for _, subject := range w.subjects(ops) {
+		got[subject] = true
+	}
+	if diff := cmp.Diff(map[string]bool{"[DOWN ×2] web1 and web2": true, "[DOWN] db1: connect refused": true}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestAnotherNotifierDerivesTheSameMails(t *testing.T) {
+func TestRestartTellsNothing(t *testing.T) {
 	t.Parallel()
-	var first, second outbox
-	state := job.State{Events: []job.Event{event(job.EventDown, time.Minute)}}
-	for _, o := range []*outbox{&first, &second} {
-		if err := notifier(t, o).Handle(t.Context(), state); err != nil {
-			t.Fatal(err)
+	w := newWorld(t)
+	for i := range 500 {
+		w.result(monitor(fmt.Sprintf("host%d", i)), job.Down)
+	}
+	w.pass(time.Minute)
+	before := len(w.delivered)
+	w.restart() // and each state is read again
+	w.recipient("oncall", ops)
+	for name := range w.states {
+		state := w.states[name]
+		w.do(func() error { return w.notifier.Take(t.Context(), &state) })
+	}
+	w.do(func() error { return w.notifier.Sweep(t.Context()) })
+	w.pass(time.Hour)
+	if got := len(w.delivered); got != before || before != 1 {
+		t.Errorf("got %d mails, and %d after the restart, want one and no more", before, got)
+	}
+}
+
+func TestNewRecipientHearsOfWhatIsOpenAndOfNoHistory(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	w.result(m, job.Down)
+	w.pass(time.Hour)
+	w.result(m, job.Up)
+	w.pass(48 * time.Hour)
+	w.result(m, job.Down)
+	w.pass(time.Minute)
+	w.recipient("oncall", ops, "new@example.org")
+	w.result(m, job.Up)
+	w.pass(time.Hour)
+	w.expect("new@example.org", "[UP] website: was down 1 min")
+}
+
+func TestWhoWasToldHearsTheEndWhateverTheFileSaysByThen(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	w.result(m, job.Down)
+	w.pass(time.Hour)
+	w.notifier.Book().Remove("oncall")
+	m.Notify = nil
+	w.result(m, job.Up)
+	w.pass(time.Hour)
+	w.expect(ops, "[DOWN] website: connect refused", "[UP] website: was down 1 h")
+}
+
+func TestLostTimerIsFoundByTheSweep(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	w.result(m, job.Down)
+	clear(w.timers)
+	w.now = w.now.Add(time.Minute)
+	w.do(func() error { return w.notifier.Sweep(t.Context()) })
+	w.pass(time.Second)
+	w.expect(ops, "[DOWN] website: connect refused")
+}
+
+// story plays days of a small installation by chance, and is the same for the
+// same seed: monitors that fail and recover, parents, silences, a relay that is
+// away for hours.
+func story(w *world, seed uint64, days int) {
+	w.tb.Helper()
+	random := rand.New(rand.NewPCG(seed, 1))
+	w.recipient("boss", "boss@example.org", ops)
+	monitors := []*evaluate.Monitor{monitor("router"), monitor("a", "router"), monitor("b", "router"), monitor("c"), monitor("d"), monitor("flappy")}
+	monitors[3].Notify = []string{"oncall", "boss"}
+	monitors[5].Flapping = nil
+	down := make([]bool, len(monitors))
+	for range days * 24 * 60 {
+		for i, m := range monitors {
+			chance := 400
+			if down[i] {
+				chance = 15
+			}
+			if i == 5 {
+				chance /= 8
+			}
+			if random.IntN(chance) == 0 {
+				down[i] = !down[i]
+			}
+			behind := (i == 1 || i == 2) && down[0]
+			switch {
+			case random.IntN(200) == 0:
+				w.miss(m)
+			case down[i] || behind:
+				w.result(m, job.Down)
+			default:
+				w.result(m, job.Up)
+			}
 		}
-	}
-	if diff := cmp.Diff(first.mails, second.mails); diff != "" {
-		t.Errorf("(-first +second):\n%s", diff)
-	}
-}
-
-func TestWhatWasHandedOverIsNotHandedOverAgain(t *testing.T) {
-	t.Parallel()
-	var o outbox
-	n := notifier(t, &o)
-	state := job.State{Events: []job.Event{event(job.EventDown, time.Minute)}}
-	for range 3 {
-		if err := n.Handle(t.Context(), state); err != nil {
-			t.Fatal(err)
+		if random.IntN(600) == 0 {
+			w.relayAway = !w.relayAway
 		}
-	}
-	if o.taken != 2 {
-		t.Errorf("got %d mails taken, want 2", o.taken)
-	}
-}
-
-func TestOutboxThatRefusesIsAnErrorAndTheMailsComeAgain(t *testing.T) {
-	t.Parallel()
-	o := outbox{err: errors.New("full")}
-	n := notifier(t, &o)
-	state := job.State{Events: []job.Event{event(job.EventDown, time.Minute)}}
-	if err := n.Handle(t.Context(), state); !errors.Is(err, o.err) {
-		t.Fatalf("got %v, want the outbox's error", err)
-	}
-	o.err = nil
-	if err := n.Handle(t.Context(), state); err != nil || len(o.mails) != 2 {
-		t.Errorf("got %d mails, %v, want 2", len(o.mails), err)
-	}
-}
-
-func TestOldTransitionsAreNotAnnounced(t *testing.T) {
-	t.Parallel()
-	var o outbox
-	n := notifier(t, &o)
-	if err := n.Handle(t.Context(), job.State{Events: []job.Event{event(job.EventDown, -23*time.Hour)}}); err != nil {
-		t.Fatal(err)
-	}
-	if len(o.mails) != 0 {
-		t.Errorf("got %d mails of a transition 25 h ago, want none", len(o.mails))
-	}
-}
-
-func TestUnknownRecipientsHinderNobodyElse(t *testing.T) {
-	t.Parallel()
-	var o outbox
-	n := notifier(t, &o)
-	n.Recipients().Remove("oncall")
-	if err := n.Handle(t.Context(), job.State{Events: []job.Event{event(job.EventDown, time.Minute)}}); err != nil {
-		t.Fatal(err)
-	}
-	if len(o.mails) != 1 || o.mails[o.order[0]].To != "boss@example.org" {
-		t.Errorf("got %v, want the mail of the other recipient", o.mails)
-	}
-	n.Recipients().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
-	if err := n.Handle(t.Context(), job.State{Events: []job.Event{event(job.EventDown, time.Minute)}}); err != nil || len(o.mails) != 2 {
-		t.Errorf("got %d mails, %v, want the one of the recipient that is defined now", len(o.mails), err)
-	}
-}
-
-func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
-	t.Parallel()
-	var o outbox
-	n := notifier(t, &o)
-	e := event(job.EventDown, time.Minute)
-	e.Incident.Outcome.Cause = "oops\u202e\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>" + strings.Repeat("x", 500)
-	if err := n.Handle(t.Context(), job.State{Events: []job.Event{e}}); err != nil {
-		t.Fatal(err)
-	}
-	mail := o.mails[o.order[0]]
-	if strings.ContainsAny(mail.Subject, "\r\n\u202e") || len([]rune(mail.Subject)) > 120 {
-		t.Errorf("got subject %q, want one short line", mail.Subject)
-	}
-	if strings.Contains(mail.HTML, "<script>") {
-		t.Error("got a script in the HTML, want it escaped")
-	}
-	if strings.Contains(mail.Text, "\nBcc:") {
-		t.Error("got a line of the server's own in the text, want it inside the cause")
-	}
-}
-
-func TestDurationsForPeople(t *testing.T) {
-	t.Parallel()
-	for want, d := range map[string]time.Duration{
-		"0 s": 0, "45 s": 45 * time.Second, "12 min": 12*time.Minute + 40*time.Second, "3 h 5 min": 3*time.Hour + 5*time.Minute,
-		"2 h": 2 * time.Hour, "2 d 4 h": 52 * time.Hour,
-	} {
-		if got := notify.Lasted(d); got != want {
-			t.Errorf("%s: got %q, want %q", d, got, want)
+		if random.IntN(900) == 0 {
+			id := fmt.Sprint(random.IntN(3))
+			w.notifier.Quiet().Set(job.Silence{ID: id, Match: job.Match{Monitors: []string{"[a-c]"}}, Starts: w.now, Ends: w.now.Add(time.Duration(random.IntN(300)) * time.Minute)})
 		}
+		w.pass(time.Minute)
+	}
+	w.relayAway = false
+	for range 24 * 60 { // and all is well in the end
+		for _, m := range monitors {
+			w.result(m, job.Up)
+		}
+		w.pass(time.Minute)
 	}
 }
 
-func TestNotifierWithoutAnOutboxIsRefused(t *testing.T) {
+func TestThirtyDaysTellNothingTwiceAndForgetNothing(t *testing.T) {
 	t.Parallel()
-	if _, err := notify.New(notify.Config{}); err == nil {
-		t.Error("got nil, want an error")
+	w := newWorld(t)
+	story(w, 1, 30)
+	w.check()
+	if owed := w.owes(); owed != nil {
+		t.Errorf("got %v owed in the end, want nothing", owed)
+	}
+	if len(w.delivered) < 100 {
+		t.Errorf("got %d mails in 30 days, want more to look at", len(w.delivered))
+	}
+	t.Logf("%d mails, %d withdrawn", len(w.delivered), len(w.order)-len(w.delivered))
+}
+
+func TestCrashesAnywhereGiveTheSameMails(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(6) {
+		calm := newWorld(t)
+		story(calm, seed, 3)
+		wild := newWorld(t)
+		wild.crashes = rand.New(rand.NewPCG(seed, 2))
+		story(wild, seed, 3)
+		wild.check()
+		if diff := cmp.Diff(calm.mails, wild.mails); diff != "" {
+			t.Fatalf("seed %d: (-calm +with %d crashes):\n%s", seed, wild.crashed, diff)
+		}
+		if diff := cmp.Diff(calm.delivered, wild.delivered); diff != "" || wild.crashed < 100 {
+			t.Fatalf("seed %d: got %d crashes; (-calm +wild):\n%s", seed, wild.crashed, diff)
+		}
 	}
 }

@@ -197,10 +197,11 @@ func (p *planner) whole(tale *job.Tale, v accountView) {
 	case v.parent.Kind == HoldUndecided && worth:
 		p.wakeAt(v.parent.Until)
 	case !worth, v.quiet.quiet(), v.parent.Kind == HoldParent, v.flapping, v.flapTold, tale.Ended.Kind == job.EventRemoved:
-		p.Drops = append(p.Drops, job.Telling{Monitor: incident.Monitor, Incident: incident.ID, Drop: true})
 		if v.parent.Kind == HoldParent && v.parent.Told && tale.Ended.Kind == job.EventUp {
 			p.recovered[v.parent.By] = append(p.recovered[v.parent.By], Line{Kind: job.EventUp, Incident: incident, Ended: tale.Ended, Under: v.parent.By})
+			return
 		}
+		p.drop(incident)
 	default:
 		p.tell(Line{Kind: tale.Ended.Kind, Incident: incident, Ended: tale.Ended, Whole: true}, tale.Ended.Noted, job.Telling{Begin: true, End: true})
 	}
@@ -213,10 +214,14 @@ func (p *planner) ending(tale *job.Tale, v accountView) {
 	case v.quiet.quiet():
 		p.wakeAt(v.quiet.Until)
 	case incident.Condition == job.ConditionDegraded && v.down: // it became worse, which is told as that
-		p.Drops = append(p.Drops, job.Telling{Monitor: incident.Monitor, Incident: incident.ID, Drop: true})
+		p.drop(incident)
 	default:
 		p.tell(Line{Kind: tale.Ended.Kind, Incident: incident, Ended: tale.Ended, Under: tale.Under}, tale.Ended.Noted, job.Telling{End: true})
 	}
+}
+
+func (p *planner) drop(incident *job.Incident) {
+	p.Drops = append(p.Drops, job.Telling{Monitor: incident.Monitor, Incident: incident.ID, Drop: true})
 }
 
 func (p *planner) tell(line Line, noted time.Time, telling job.Telling) {
@@ -237,13 +242,15 @@ func (p *planner) wakeAt(at time.Time) {
 func (p *planner) decide() Decision {
 	d := &p.Decision
 	p.attach()
+	var waiting []Line
 	if len(d.Lines) > 0 {
 		d.Due = later(p.first.Add(p.Grouping.Wait.Std()), p.Mailing.Last.Add(p.Grouping.Interval.Std()))
 		if p.Now.Before(d.Due) {
 			p.wakeAt(d.Due)
-			d.Lines, d.Tells = nil, nil
+			waiting, d.Lines, d.Tells = d.Lines, nil, nil
 		}
 	}
+	p.forget(waiting)
 	repeat := p.Grouping.Repeat.Std()
 	lasting := slices.ContainsFunc(d.Still, func(l Line) bool { return p.remindable(l) })
 	switch {
@@ -264,6 +271,19 @@ func (p *planner) decide() Decision {
 		p.wakeAt(p.Now.Add(repeat))
 	}
 	return *d
+}
+
+// forget drops what recovered together with what it depends on, unless that is
+// among the lines that wait: then it is listed there.
+func (p *planner) forget(waiting []Line) {
+	for parent, lines := range p.recovered {
+		if slices.ContainsFunc(waiting, func(l Line) bool { return l.Kind == job.EventUp && l.Incident.Monitor == parent }) {
+			continue
+		}
+		for i := range lines {
+			p.drop(lines[i].Incident)
+		}
+	}
 }
 
 // remindable tells whether people are reminded of what lasts.

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"vedette/pipeline/job"
@@ -18,8 +19,8 @@ type View struct {
 	// before; both are empty when there are several.
 	Facts  []Fact
 	Recent []Result
-	// Command is what a person can type to look closer, empty for none.
-	Command string
+	// Commands are what a person can type to look closer.
+	Commands []string
 	// Sections list monitors, the first causes first.
 	Sections []Section
 	// Group is what all monitors of the mail have in common.
@@ -150,13 +151,24 @@ func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now 
 		}
 		v.Recent = append(v.Recent, r)
 	}
+	v.Commands = commands(l)
+}
+
+// commands are what helps to look closer: at what we know, and at the target
+// itself, if it can be named in a line.
+func commands(l *Line) []string {
+	incident := l.Incident
 	switch {
 	case l.Kind == job.EventRemoved:
+		return nil
 	case incident.Condition == job.ConditionBlind:
-		v.Command = "vedette ps --tree"
-	default:
-		v.Command = "vedette explain " + incident.Monitor
+		return []string{"vedette ps --tree"}
 	}
+	list := []string{"vedette explain " + incident.Monitor}
+	if target := plain(incident.Target); target != "" && !strings.Contains(target, " ") {
+		list = append(list, "vedette check "+quote(target))
+	}
+	return list
 }
 
 // facts are what, where, since when, last good check, cause, and how long each
@@ -169,7 +181,7 @@ func facts(l *Line, zone *time.Location, now time.Time) []Fact {
 			list = append(list, Fact{name, value})
 		}
 	}
-	add("Group", incident.Group)
+	add("Group", plain(incident.Group))
 	add("Target", plain(incident.Target))
 	add("Address", incident.Outcome.Address)
 	if incident.Condition == job.ConditionCertificate {
@@ -228,7 +240,7 @@ func (v *View) many(lines []Line, reminder bool, most int, zone *time.Location, 
 		}
 		v.Headline = fmt.Sprintf("%s %d that depend on it %s.", headline(&lines[0], now), behind, are)
 		v.Facts = facts(&lines[0], zone, now)
-		v.Command = "vedette explain " + lines[0].Incident.Monitor
+		v.Commands = commands(&lines[0])
 	} else {
 		v.Thread = ""
 	}

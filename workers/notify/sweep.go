@@ -1,30 +1,26 @@
-package workers
+package notify
 
 import (
 	"context"
 	"time"
-
-	"vedette/pipeline"
-	"vedette/workers/notify"
 )
 
 const (
-	// sweepTimer is what the timer of the sweep is; there is one.
-	sweepTimer = "sweep"
-	sweepID    = "ledger"
-	// firstSweep is how soon after a start, sweepInterval how often the ledger is
+	// sweepID is that of the timer; there is one.
+	sweepID = "ledger"
+	// FirstSweep is how soon after a start, sweepInterval how often the ledger is
 	// looked through.
-	firstSweep    = 10 * time.Second
+	FirstSweep    = 10 * time.Second
 	sweepInterval = 5 * time.Minute
 	// overdue is how late a mailing may be before its timer is taken for lost.
 	overdue = 10 * time.Second
 )
 
-// sweep looks through the ledger for news whose mailing nobody is going to look
+// Sweep looks through the ledger for news whose mailing nobody is going to look
 // at, and has it looked at. It finds what is held back when silences change,
 // and what a crash between two writes, or a timer that was lost with a disk,
 // has left behind: so that nothing which is owed is ever forgotten.
-func (n *notifier) sweep(ctx context.Context, _ pipeline.Delivery) error {
+func (n *Notifier) Sweep(ctx context.Context) error {
 	mailings, err := n.ledger.mailings(ctx)
 	if err != nil {
 		return err
@@ -35,11 +31,11 @@ func (n *notifier) sweep(ctx context.Context, _ pipeline.Delivery) error {
 	}
 	news := map[string]bool{}
 	for i := range accounts {
-		if notify.HasNews(accounts[i].Account) {
+		if HasNews(accounts[i].Account) {
 			news[accounts[i].mailing] = true
 		}
 	}
-	now := n.now()
+	now := n.config.Now()
 	for key, mailing := range mailings {
 		late := !mailing.Wake.IsZero() && now.Sub(mailing.Wake) > overdue
 		if !late && !news[key] && mailing.Open == nil {
@@ -48,9 +44,14 @@ func (n *notifier) sweep(ctx context.Context, _ pipeline.Delivery) error {
 		if due := mailing.Wake.After(now) && now.Sub(mailing.Last) < n.book.Grouping(mailing.Recipient).Interval.Std(); due && mailing.Open == nil {
 			continue // its news wait for their time
 		}
-		if err := n.p.SetTimer(ctx, mailingTimer, mailingID(key), now, nil); err != nil {
+		if err := n.config.Timers.SetTimer(ctx, TimerMailing, timerID(key), now); err != nil {
 			return err
 		}
 	}
-	return n.p.SetTimer(ctx, sweepTimer, sweepID, now.Add(sweepInterval), nil)
+	return n.SweepIn(ctx, sweepInterval)
+}
+
+// SweepIn has the ledger looked through after a while, by whoever lives then.
+func (n *Notifier) SweepIn(ctx context.Context, d time.Duration) error {
+	return n.config.Timers.SetTimer(ctx, TimerSweep, sweepID, n.config.Now().Add(d))
 }

@@ -1,22 +1,19 @@
-package workers
+package notify
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
-	"vedette/workers/notify"
 )
 
 // reader is an address that is to hear of an incident, and the mailing in which
 // it does.
 type reader struct {
-	notify.Reader
+	Reader
 
 	group     []string
 	operators bool
@@ -24,7 +21,7 @@ type reader struct {
 
 // readersOf are the addresses that hear of an incident, by the keys of their
 // mailings. Of a monitor that nobody watches it is the operators who hear.
-func (n *notifier) readersOf(ctx context.Context, incident *job.Incident) map[string]reader {
+func (n *Notifier) readersOf(ctx context.Context, incident *job.Incident) map[string]reader {
 	operators := incident.Condition == job.ConditionBlind
 	names := incident.Notify
 	if operators {
@@ -32,23 +29,23 @@ func (n *notifier) readersOf(ctx context.Context, incident *job.Incident) map[st
 	}
 	found, unknown := n.book.Readers(names)
 	for _, name := range unknown {
-		n.log.ErrorContext(ctx, "recipient is not defined; nobody is told in its place", "recipient", name, "monitor", incident.Monitor)
+		n.config.Logger.ErrorContext(ctx, "recipient is not defined; nobody is told in its place", "recipient", name, "monitor", incident.Monitor)
 	}
 	readers := make(map[string]reader, len(found))
 	for _, r := range found {
 		to := reader{Reader: r, operators: operators}
 		if !operators {
-			to.group = notify.GroupOf(n.book.Grouping(r.Recipient).By, incident)
+			to.group = GroupOf(n.book.Grouping(r.Recipient).By, incident)
 		}
 		readers[mailingKey(r.Address, to.group, operators)] = to
 	}
 	return readers
 }
 
-// take takes a state into the accounts of its monitor, and sees to it that the
+// Take takes a state into the accounts of its monitor, and sees to it that the
 // mailings with news are looked at. After an error it is to be done again;
 // doing it twice is doing it once.
-func (n *notifier) take(ctx context.Context, state *job.State) error {
+func (n *Notifier) Take(ctx context.Context, state *job.State) error {
 	if n.knows(state) {
 		return nil
 	}
@@ -80,11 +77,11 @@ func (n *notifier) take(ctx context.Context, state *job.State) error {
 		}
 		if err := n.ledger.change(ctx, a, func(before job.Account) (job.Account, bool) {
 			before.Monitor = state.Monitor
-			return notify.Take(before, state, begins, n.now())
+			return Take(before, state, begins, n.config.Now())
 		}); err != nil {
 			return fmt.Errorf("take in %s: %w", state.Monitor, err)
 		}
-		if !notify.HasNews(a.Account) {
+		if !HasNews(a.Account) {
 			continue
 		}
 		if err := n.wake(ctx, a.mailing, readers[a.mailing]); err != nil {
@@ -99,14 +96,14 @@ func (n *notifier) take(ctx context.Context, state *job.State) error {
 // saves work.
 const maxTaken = 100_000
 
-func (n *notifier) knows(state *job.State) bool {
+func (n *Notifier) knows(state *job.State) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	known, ok := n.taken[state.Monitor]
 	return state.Sequence == 0 || ok && known >= state.Sequence
 }
 
-func (n *notifier) know(state *job.State) {
+func (n *Notifier) know(state *job.State) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if len(n.taken) >= maxTaken {
@@ -119,10 +116,10 @@ func (n *notifier) know(state *job.State) {
 // only when that is sooner than it would be anyway, so that a thousand monitors
 // that go down at once cost a thousand accounts and one timer.
 //
-// A mailing that is to be looked at just now is written in any case: whoever
-// looks may have read the accounts before ours was written, and finds out by
-// the conflict.
-func (n *notifier) wake(ctx context.Context, key string, r reader) error {
+// The timer is set before the mailing is written: whoever crashes between the
+// two does both again, and of two who do it at once the one who loses the
+// mailing does so too, so that the timer is always that of the mailing.
+func (n *Notifier) wake(ctx context.Context, key string, r reader) error {
 	for range maxSwaps {
 		mailing, revision, err := n.ledger.mailing(ctx, key)
 		if err != nil {
@@ -132,46 +129,62 @@ func (n *notifier) wake(ctx context.Context, key string, r reader) error {
 			if r.Address == "" {
 				return nil // nobody was ever told anything here
 			}
+			// It has to be there when its timer fires.
 			mailing = job.Mailing{Address: r.Address, Recipient: r.Recipient, Group: r.group, Operators: r.operators}
+			revision, err = n.ledger.swap(ctx, key, mailing, 0)
+			if errors.Is(err, ErrConflict) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
 		}
 		if r.Address != "" {
 			mailing.Recipient = r.Recipient
 		}
-		now := n.now()
-		grouping := n.book.Grouping(mailing.Recipient)
-		due := later(now.Add(grouping.Wait.Std()), mailing.Last.Add(grouping.Interval.Std()))
-		if mailing.Wake.After(now.Add(ledgerSlack)) && !due.Before(mailing.Wake) {
+		at, sooner := n.soonest(&mailing)
+		if !sooner {
 			return nil
 		}
-		mailing.Wake = notify.Ceil(due)
-		if !due.After(now) {
-			mailing.Wake = due.UTC()
+		mailing.Wake = at
+		if err := n.config.Timers.SetTimer(ctx, TimerMailing, timerID(key), at); err != nil {
+			return err
 		}
-		if _, err = n.ledger.swap(ctx, key, mailing, revision); err == nil {
-			if err := n.p.SetTimer(ctx, mailingTimer, mailingID(key), mailing.Wake, nil); err != nil {
-				return err
-			}
-			return nil
-		}
-		if !errors.Is(err, pipeline.ErrConflict) {
+		if _, err = n.ledger.swap(ctx, key, mailing, revision); !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}
-	return fmt.Errorf("wake mailing %s: %w", key, pipeline.ErrConflict)
+	return fmt.Errorf("wake mailing %s: %w", key, ErrConflict)
 }
 
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
+// soonest is when a mailing is to be looked at that has news, and whether that
+// must be written. A mailing that is to be looked at just now is written in any
+// case: whoever looks may have read the accounts before ours was written, and
+// finds out by the conflict.
+func (n *Notifier) soonest(m *job.Mailing) (at time.Time, write bool) {
+	now := n.config.Now().UTC()
+	grouping := n.book.Grouping(m.Recipient)
+	due := Ceil(later(now.Add(grouping.Wait.Std()), m.Last.Add(grouping.Interval.Std())))
+	if grouping.Wait == 0 && now.Sub(m.Last) >= grouping.Interval.Std() {
+		due = now
 	}
-	return b
+	switch {
+	case m.Wake.IsZero():
+		return due, true
+	case m.Wake.After(now.Add(ledgerSlack)):
+		return due, due.Before(m.Wake)
+	case m.Wake.After(now):
+		return earlier(m.Wake, due), true
+	default:
+		return now, true
+	}
 }
 
-// due looks at a mailing whose timer has fired.
-func (n *notifier) due(ctx context.Context, d pipeline.Delivery) error {
-	key := cutMailingID(d.Subject)
-	if strings.Count(key, ".") != 1 {
-		return job.Dead(job.ReasonInvalid, fmt.Errorf("read timer: found %q, expected the id of a mailing", d.Subject))
+// Due looks at the mailing of a timer that has fired.
+func (n *Notifier) Due(ctx context.Context, id string) error {
+	key, ok := cutTimerID(id)
+	if !ok {
+		return job.Dead(job.ReasonInvalid, fmt.Errorf("read timer: found %q, expected the id of a mailing", id))
 	}
 	return n.flush(ctx, key)
 }

@@ -1,4 +1,4 @@
-package workers
+package notify
 
 import (
 	"context"
@@ -9,9 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
-	"vedette/workers/notify"
 )
 
 // ledger is the bucket of what addresses were told. Its keys are
@@ -22,7 +20,7 @@ import (
 // so that all accounts of a mailing, and all accounts of a monitor, can be read
 // at once, and no process has to remember any.
 type ledger struct {
-	bucket *pipeline.Bucket
+	store Store
 }
 
 // operatorsGroup is the group of what operators are told of monitors.
@@ -34,7 +32,7 @@ func mailingKey(address string, group []string, operators bool) string {
 	if operators {
 		kind = operatorsGroup
 	}
-	return job.DeriveID("address", notify.AddressKey(address)) + "." + job.DeriveID(append([]string{kind}, group...)...)
+	return job.DeriveID("address", AddressKey(address)) + "." + job.DeriveID(append([]string{kind}, group...)...)
 }
 
 // cutAccountKey returns the mailing's key and the monitor of an account's key,
@@ -57,7 +55,7 @@ func (a *account) key() string { return a.mailing + "." + a.Monitor }
 
 // accounts reads the accounts whose keys match.
 func (l *ledger) accounts(ctx context.Context, filter string) ([]account, error) {
-	entries, err := l.bucket.LoadMatching(ctx, filter)
+	entries, err := l.store.Load(ctx, filter)
 	if err != nil {
 		return nil, err
 	}
@@ -98,23 +96,23 @@ func (l *ledger) change(ctx context.Context, a *account, step func(job.Account) 
 		if err != nil {
 			return err
 		}
-		revision, err := l.bucket.Swap(ctx, a.key(), body, a.revision)
+		revision, err := l.store.Swap(ctx, a.key(), body, a.revision)
 		if err == nil {
 			a.Account, a.revision = next, revision
 			return nil
 		}
-		if !errors.Is(err, pipeline.ErrConflict) {
+		if !errors.Is(err, ErrConflict) {
 			return err
 		}
 		if err := l.reread(ctx, a); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("change account %s: %w", a.key(), pipeline.ErrConflict)
+	return fmt.Errorf("change account %s: %w", a.key(), ErrConflict)
 }
 
 func (l *ledger) reread(ctx context.Context, a *account) error {
-	found, err := l.bucket.Get(ctx, a.key())
+	found, err := l.store.Get(ctx, a.key())
 	if err != nil {
 		return err
 	}
@@ -139,11 +137,8 @@ func (l *ledger) changeAll(ctx context.Context, accounts []account, step func(jo
 
 // mailing reads a mailing; without one, its revision is zero.
 func (l *ledger) mailing(ctx context.Context, key string) (job.Mailing, uint64, error) {
-	found, err := l.bucket.Get(ctx, key)
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.Mailing{}, 0, nil
-	}
-	if err != nil {
+	found, err := l.store.Get(ctx, key)
+	if err != nil || found.Revision == 0 {
 		return job.Mailing{}, 0, err
 	}
 	mailing, err := job.Decode[job.Mailing](found.Value)
@@ -152,7 +147,7 @@ func (l *ledger) mailing(ctx context.Context, key string) (job.Mailing, uint64, 
 
 // mailings reads all mailings, by their keys.
 func (l *ledger) mailings(ctx context.Context) (map[string]job.Mailing, error) {
-	entries, err := l.bucket.LoadMatching(ctx, "*.*")
+	entries, err := l.store.Load(ctx, "*.*")
 	if err != nil {
 		return nil, err
 	}
@@ -172,19 +167,21 @@ func (l *ledger) swap(ctx context.Context, key string, m job.Mailing, revision u
 	if err != nil {
 		return 0, err
 	}
-	return l.bucket.Swap(ctx, key, body, revision)
+	return l.store.Swap(ctx, key, body, revision)
 }
 
-// mailingTimer is what the timers of mailings are, and mailingID the id of one:
-// it has to be one token.
-const mailingTimer = "mailing"
+// timerID is the id of a mailing's timer, which has to be one token, and
+// cutTimerID the key of the mailing again.
+func timerID(key string) string { return strings.ReplaceAll(key, ".", "-") }
 
-func mailingID(key string) string { return strings.ReplaceAll(key, ".", "-") }
-
-func cutMailingID(subject string) string {
-	id := strings.TrimPrefix(subject, pipeline.TimerSubject(mailingTimer, ""))
-	return strings.Replace(id, "-", ".", 1)
+func cutTimerID(id string) (key string, ok bool) {
+	key = strings.Replace(id, "-", ".", 1)
+	return key, strings.Count(key, ".") == 1
 }
+
+// maxSwaps is how often a swap is tried before the work is tried again later:
+// others who win each time have work of the same kind.
+const maxSwaps = 10
 
 // ledgerSlack is how far the clocks of processes and of the server may differ,
 // and how long a read may lag behind a write: a mailing that is looked at

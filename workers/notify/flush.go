@@ -1,4 +1,4 @@
-package workers
+package notify
 
 import (
 	"context"
@@ -7,29 +7,27 @@ import (
 	"slices"
 	"time"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
-	"vedette/workers/notify"
 )
 
 // certain is how long after it was made a mail has left, or is given up, for
-// certain; the ledger of sent mails forgets later than that.
-const certain = giveUpAfter + time.Hour
+// certain. Who knows what was sent forgets it later than that.
+const certain = 25 * time.Hour
 
 // flush decides about a mailing, and makes the mail that is due. Whoever writes
 // the mailing first has decided; a letter stands in it before it is ordered, so
 // that whoever comes after a crash orders the same one.
-func (n *notifier) flush(ctx context.Context, key string) error {
+func (n *Notifier) flush(ctx context.Context, key string) error {
 	for range maxSwaps {
 		err := n.tryFlush(ctx, key)
-		if !errors.Is(err, pipeline.ErrConflict) {
+		if !errors.Is(err, ErrConflict) {
 			return err
 		}
 	}
-	return fmt.Errorf("decide about mailing %s: %w", key, pipeline.ErrConflict)
+	return fmt.Errorf("decide about mailing %s: %w", key, ErrConflict)
 }
 
-func (n *notifier) tryFlush(ctx context.Context, key string) error {
+func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 	mailing, revision, err := n.ledger.mailing(ctx, key)
 	if err != nil || revision == 0 {
 		return err
@@ -47,25 +45,27 @@ func (n *notifier) tryFlush(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	if err := n.drop(ctx, accounts, decision.Drops); err != nil {
-		return err
-	}
-	mailing.Wake = notify.Ceil(decision.Wake)
-	if len(decision.Lines) > 0 {
-		letter, err := n.words.Letter(&decision, &mailing, n.book.Grouping(mailing.Recipient), n.book.Zone(mailing.Recipient), n.now())
+	mailing.Wake = Ceil(decision.Wake)
+	if len(decision.Lines) == 0 {
+		if err := n.drop(ctx, accounts, decision.Drops); err != nil {
+			return err
+		}
+	} else {
+		decision.Tells = append(decision.Tells, decision.Drops...) // together, so that a mail lists what is gone then
+		letter, err := n.config.Words.Letter(&decision, &mailing, n.book.Grouping(mailing.Recipient), n.book.Zone(mailing.Recipient), n.config.Now())
 		if err != nil {
 			return err
 		}
 		mailing.Open, mailing.Last = &letter, letter.At
 		mailing.Sequence++
 	}
-	if revision, err = n.ledger.swap(ctx, key, mailing, revision); err != nil {
-		return err
-	}
-	if !mailing.Wake.IsZero() {
-		if err := n.p.SetTimer(ctx, mailingTimer, mailingID(key), mailing.Wake, nil); err != nil {
+	if !mailing.Wake.IsZero() { // before the mailing is written, as wake does
+		if err := n.config.Timers.SetTimer(ctx, TimerMailing, timerID(key), mailing.Wake); err != nil {
 			return err
 		}
+	}
+	if revision, err = n.ledger.swap(ctx, key, mailing, revision); err != nil {
+		return err
 	}
 	if mailing.Open == nil {
 		return nil
@@ -76,13 +76,9 @@ func (n *notifier) tryFlush(ctx context.Context, key string) error {
 
 // handOver orders the letter that stands in a mailing, notes in the accounts
 // what it tells, and takes it out of the mailing.
-func (n *notifier) handOver(ctx context.Context, key string, mailing *job.Mailing, revision uint64) (uint64, error) {
+func (n *Notifier) handOver(ctx context.Context, key string, mailing *job.Mailing, revision uint64) (uint64, error) {
 	letter := mailing.Open
-	outbox := mailOutbox{p: n.p, class: job.MailAlert}
-	if mailing.Operators {
-		outbox.class = job.MailOperator
-	}
-	if err := outbox.Enqueue(ctx, *letter.Mail); err != nil {
+	if err := n.config.Outbox.Enqueue(ctx, *letter.Mail, mailing.Operators); err != nil {
 		return 0, err
 	}
 	accounts, err := n.ledger.ofMailing(ctx, key)
@@ -95,7 +91,7 @@ func (n *notifier) handOver(ctx context.Context, key string, mailing *job.Mailin
 	}
 	accounts = slices.DeleteFunc(accounts, func(a account) bool { return len(tells[a.Monitor]) == 0 })
 	if err := n.ledger.changeAll(ctx, accounts, func(a job.Account) (job.Account, bool) {
-		return notify.Settle(a, job.Letter{ID: letter.ID, At: letter.At, Tells: tells[a.Monitor]})
+		return Settle(a, job.Letter{ID: letter.ID, At: letter.At, Tells: tells[a.Monitor]})
 	}); err != nil {
 		return 0, err
 	}
@@ -106,45 +102,45 @@ func (n *notifier) handOver(ctx context.Context, key string, mailing *job.Mailin
 // decide decides what is to be told. When the last mail has not left yet and
 // there is more to tell, it is taken back, and what it told is told anew with
 // what came since: a relay that was away sends one mail when it is back.
-func (n *notifier) decide(ctx context.Context, mailing *job.Mailing, accounts []account) (notify.Decision, error) {
+func (n *Notifier) decide(ctx context.Context, mailing *job.Mailing, accounts []account) (Decision, error) {
 	if err := n.settleSent(ctx, mailing, accounts); err != nil {
-		return notify.Decision{}, err
+		return Decision{}, err
 	}
-	parents := n.newParents(ctx, mailing.Address)
-	plan := func() notify.Decision {
-		situation := notify.Situation{
-			Now: n.now(), Mailing: *mailing, Grouping: n.book.Grouping(mailing.Recipient), Parent: parents.hold,
-			Quiet: func(incident *job.Incident) notify.Hold { return n.quiet.Hold(incident, n.now()) },
+	parent := n.parent(ctx, mailing.Address)
+	plan := func() Decision {
+		situation := Situation{
+			Now: n.config.Now(), Mailing: *mailing, Grouping: n.book.Grouping(mailing.Recipient), Parent: parent,
+			Quiet: func(incident *job.Incident) Hold { return n.quiet.Hold(incident, n.config.Now()) },
 		}
 		for i := range accounts {
 			situation.Accounts = append(situation.Accounts, accounts[i].Account)
 		}
-		return notify.Plan(situation)
+		return Plan(situation)
 	}
 	decision := plan()
 	if len(decision.Lines) == 0 || mailing.Sent == nil {
 		return decision, nil
 	}
-	sent, err := n.sent.Withdraw(ctx, mailing.Sent.ID, n.now().UTC())
+	sent, err := n.config.Sent.Withdraw(ctx, mailing.Sent.ID, n.config.Now().UTC())
 	if err != nil {
-		return notify.Decision{}, err
+		return Decision{}, err
 	}
 	if err := n.close(ctx, mailing, accounts, sent); err != nil {
-		return notify.Decision{}, err
+		return Decision{}, err
 	}
 	return plan(), nil
 }
 
 // settleSent finds out what became of the last mail.
-func (n *notifier) settleSent(ctx context.Context, mailing *job.Mailing, accounts []account) error {
+func (n *Notifier) settleSent(ctx context.Context, mailing *job.Mailing, accounts []account) error {
 	if mailing.Sent == nil {
 		return nil
 	}
-	sent, _, err := n.sent.Sent(ctx, mailing.Sent.ID)
+	sent, _, err := n.config.Sent.Sent(ctx, mailing.Sent.ID)
 	if err != nil {
 		return err
 	}
-	sent.Done = sent.Done || n.now().Sub(mailing.Sent.At) > certain
+	sent.Done = sent.Done || n.config.Now().Sub(mailing.Sent.At) > certain
 	if !sent.Done && !sent.Withdrawn {
 		return nil
 	}
@@ -153,19 +149,19 @@ func (n *notifier) settleSent(ctx context.Context, mailing *job.Mailing, account
 
 // close takes the last mail out of the mailing: what it told is undone when it
 // was withdrawn, and else done with.
-func (n *notifier) close(ctx context.Context, mailing *job.Mailing, accounts []account, sent job.Sent) error {
+func (n *Notifier) close(ctx context.Context, mailing *job.Mailing, accounts []account, sent job.Sent) error {
 	letter := mailing.Sent.ID
 	mailing.Sent = nil
 	return n.ledger.changeAll(ctx, accounts, func(a job.Account) (job.Account, bool) {
 		if sent.Withdrawn {
-			return notify.Withdraw(a, letter)
+			return Withdraw(a, letter)
 		}
-		return notify.Forget(a, letter)
+		return Forget(a, letter)
 	})
 }
 
 // drop takes out of the accounts what is never told.
-func (n *notifier) drop(ctx context.Context, accounts []account, drops []job.Telling) error {
+func (n *Notifier) drop(ctx context.Context, accounts []account, drops []job.Telling) error {
 	if len(drops) == 0 {
 		return nil
 	}
@@ -174,6 +170,6 @@ func (n *notifier) drop(ctx context.Context, accounts []account, drops []job.Tel
 		by[t.Monitor] = append(by[t.Monitor], t)
 	}
 	return n.ledger.changeAll(ctx, accounts, func(a job.Account) (job.Account, bool) {
-		return notify.Settle(a, job.Letter{Tells: by[a.Monitor]})
+		return Settle(a, job.Letter{Tells: by[a.Monitor]})
 	})
 }

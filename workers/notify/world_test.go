@@ -1,0 +1,394 @@
+package notify_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vedette/pipeline/job"
+	"vedette/workers/evaluate"
+	"vedette/workers/notify"
+)
+
+// began is when all tests begin.
+var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+var errCrash = errors.New("crashed")
+
+// world is everything around a notifier, in memory and on a clock of its own:
+// a store, timers, a queue of mails and a relay. It can crash the notifier
+// before and after anything that it does, which then has to be done again.
+type world struct {
+	tb       testing.TB
+	mu       sync.Mutex // of what the notifier calls
+	now      time.Time
+	notifier *notify.Notifier
+
+	keys     map[string]notify.Entry
+	revision uint64
+	timers   map[string]time.Time // by "what id"
+	mails    map[string]job.Mail  // that were ordered
+	order    []string
+	sent     map[string]job.Sent
+	letters  map[string]job.Letter // that ever stood in a mailing
+
+	relayAway bool
+	delivered []string // ids, in their order
+
+	states  map[string]job.State
+	crashes *rand.Rand // nil for none
+	crashed int
+}
+
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{
+		tb: tb, now: began, keys: map[string]notify.Entry{}, timers: map[string]time.Time{}, mails: map[string]job.Mail{},
+		sent: map[string]job.Sent{}, letters: map[string]job.Letter{}, states: map[string]job.State{},
+	}
+	w.restart()
+	w.recipient("oncall", "ops@example.org")
+	return w
+}
+
+// restart replaces the notifier by one that remembers nothing.
+func (w *world) restart() {
+	words, err := notify.NewWords(notify.Templates{})
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	w.notifier, err = notify.New(notify.Config{
+		Store: w, Outbox: w, Sent: w, Timers: w, Words: words, Now: func() time.Time { return w.now }, Parent: w.parent,
+	})
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+}
+
+func (w *world) recipient(name string, addresses ...string) {
+	w.notifier.Book().Set(job.Recipient{Name: name, Addresses: addresses})
+}
+
+// grouping is that of everybody.
+func (w *world) grouping(g job.Grouping) {
+	w.notifier.Book().SetSettings(job.Settings{Grouping: &g, Operators: []string{"oncall"}})
+}
+
+func seconds(n int) job.Duration { return job.Duration(time.Duration(n) * time.Second) }
+
+// point is a place at which the notifier may crash.
+func (w *world) point() error {
+	if w.crashes != nil && w.crashes.IntN(12) == 0 {
+		w.crashed++
+		return errCrash
+	}
+	return nil
+}
+
+// do has something done, again and again while it crashes.
+func (w *world) do(what func() error) {
+	w.tb.Helper()
+	for range 10_000 {
+		err := what()
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, errCrash) {
+			w.tb.Fatalf("at %s: %v", w.now, err)
+		}
+	}
+	w.tb.Fatalf("at %s: got no end of crashes", w.now)
+}
+
+func matches(filter, key string) bool {
+	want, have := strings.Split(filter, "."), strings.Split(key, ".")
+	for i, token := range want {
+		if token == ">" {
+			return len(have) > i
+		}
+		if i >= len(have) || token != "*" && token != have[i] {
+			return false
+		}
+	}
+	return len(want) == len(have)
+}
+
+func (w *world) Load(_ context.Context, filter string) ([]notify.Entry, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var found []notify.Entry
+	for key, e := range w.keys {
+		if matches(filter, key) {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b notify.Entry) int { return strings.Compare(a.Key, b.Key) })
+	return found, w.point()
+}
+
+func (w *world) Get(_ context.Context, key string) (notify.Entry, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.keys[key], w.point()
+}
+
+func (w *world) Swap(_ context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.point(); err != nil {
+		return 0, err
+	}
+	if w.keys[key].Revision != revision {
+		return 0, notify.ErrConflict
+	}
+	w.revision++
+	w.keys[key] = notify.Entry{Key: key, Value: value, Revision: w.revision}
+	if strings.Count(key, ".") == 1 {
+		var m job.Mailing
+		if err := json.Unmarshal(value, &m); err != nil {
+			w.tb.Fatal(err)
+		}
+		if m.Open != nil {
+			w.letters[m.Open.ID] = *m.Open
+		}
+	}
+	return w.revision, w.point()
+}
+
+func (w *world) Enqueue(_ context.Context, m job.Mail, _ bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.point(); err != nil {
+		return err
+	}
+	if known, ok := w.mails[m.ID]; ok {
+		if known.Text != m.Text || known.Subject != m.Subject {
+			w.tb.Errorf("got two mails under one id: %q and %q", known.Subject, m.Subject)
+		}
+		return w.point()
+	}
+	w.mails[m.ID] = m
+	w.order = append(w.order, m.ID)
+	return w.point()
+}
+
+func (w *world) Sent(_ context.Context, id string) (job.Sent, bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sent, ok := w.sent[id]
+	return sent, ok, w.point()
+}
+
+func (w *world) Withdraw(_ context.Context, id string, at time.Time) (job.Sent, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.point(); err != nil {
+		return job.Sent{}, err
+	}
+	if sent := w.sent[id]; !sent.Done && !sent.Trying {
+		w.sent[id] = job.Sent{ID: id, At: at, Withdrawn: true}
+	}
+	return w.sent[id], w.point()
+}
+
+func (w *world) SetTimer(_ context.Context, what, id string, at time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.point(); err != nil {
+		return err
+	}
+	w.timers[what+" "+id] = at
+	return w.point()
+}
+
+// parent knows of dependencies what the states say.
+func (w *world) parent(_ context.Context, n *notify.Notifier, address string) func(*job.Tale) notify.Hold {
+	return func(tale *job.Tale) notify.Hold {
+		for _, name := range tale.Incident.DependsOn {
+			if down := w.states[name].Incident; down != nil {
+				return notify.Hold{Kind: notify.HoldParent, By: name, Told: n.Book().Reads(address, down.Notify)}
+			}
+			events := w.states[name].Events
+			for i := range events {
+				if e := &events[i]; e.Kind == job.EventUp && tale.Ended != nil && e.At.After(tale.Incident.Began) && !tale.Ended.At.Before(e.Incident.Began) {
+					return notify.Hold{Kind: notify.HoldParent, By: name, Told: n.Book().Reads(address, e.Incident.Notify)}
+				}
+			}
+		}
+		return notify.Hold{}
+	}
+}
+
+// result judges a result of a monitor, and has the notifier hear of it.
+func (w *world) result(m *evaluate.Monitor, health job.Health) {
+	w.tb.Helper()
+	outcome := &job.Outcome{Health: health}
+	if health == job.Down {
+		outcome.Class, outcome.Cause = job.ClassConnect, "connect refused"
+	}
+	w.judge(m, job.Result{Monitor: m.Name, Slot: w.now, Outcome: outcome})
+}
+
+func (w *world) miss(m *evaluate.Monitor) {
+	w.tb.Helper()
+	w.judge(m, job.Result{Monitor: m.Name, Slot: w.now, Miss: &job.Miss{Reason: job.MissNoWorker, Count: 1, Last: w.now}})
+}
+
+func (w *world) judge(m *evaluate.Monitor, r job.Result) {
+	w.tb.Helper()
+	change := evaluate.Step(w.states[m.Name], r, *m)
+	w.states[m.Name] = change.State
+	if change.Write {
+		w.do(func() error { return w.notifier.Take(w.tb.Context(), &change.State) })
+	}
+}
+
+// pass lets time go by, second by second while something is due, and has the
+// relay take what waits.
+func (w *world) pass(d time.Duration) {
+	w.tb.Helper()
+	end := w.now.Add(d)
+	for {
+		w.fire()
+		w.relay()
+		next := end
+		for _, at := range w.timers {
+			if at.After(w.now) && at.Before(next) {
+				next = at
+			}
+		}
+		if !next.After(w.now) {
+			return
+		}
+		w.now = next
+	}
+}
+
+// fire has the timers handled whose time has come.
+func (w *world) fire() {
+	w.tb.Helper()
+	for range 1000 {
+		due := ""
+		for key, at := range w.timers {
+			if !at.After(w.now) && (due == "" || key < due) {
+				due = key
+			}
+		}
+		if due == "" {
+			return
+		}
+		what, id, _ := strings.Cut(due, " ")
+		delete(w.timers, due)
+		w.do(func() error {
+			if what == notify.TimerSweep {
+				return w.notifier.Sweep(w.tb.Context())
+			}
+			return w.notifier.Due(w.tb.Context(), id)
+		})
+	}
+	w.tb.Fatalf("at %s: got timers that are due again and again", w.now)
+}
+
+func (w *world) relay() {
+	if w.relayAway {
+		return
+	}
+	for _, id := range w.order {
+		if sent := w.sent[id]; !sent.Done && !sent.Withdrawn {
+			w.sent[id] = job.Sent{ID: id, Done: true}
+			w.delivered = append(w.delivered, id)
+		}
+	}
+}
+
+// subjects are those of the mails that an address got, in their order.
+func (w *world) subjects(address string) []string {
+	var subjects []string
+	for _, id := range w.delivered {
+		if m := w.mails[id]; m.To == address {
+			subjects = append(subjects, m.Subject)
+		}
+	}
+	return subjects
+}
+
+func (w *world) expect(address string, want ...string) {
+	w.tb.Helper()
+	got := w.subjects(address)
+	if !slices.Equal(got, want) {
+		w.tb.Errorf("%s: got mails\n  %s\nwant\n  %s", address, strings.Join(got, "\n  "), strings.Join(want, "\n  "))
+	}
+}
+
+// check goes through what was delivered: whoever heard of a beginning hears of
+// its end, once, and nobody hears of an end alone.
+func (w *world) check() {
+	w.tb.Helper()
+	type told struct{ begun, ended int }
+	heard := map[string]*told{} // by address and incident
+	for _, id := range w.delivered {
+		for _, t := range w.letters[id].Tells {
+			if t.Drop {
+				continue
+			}
+			key := w.mails[id].To + " " + t.Monitor + " " + t.Incident
+			if heard[key] == nil {
+				heard[key] = &told{}
+			}
+			if t.Begin {
+				heard[key].begun++
+			}
+			if t.End {
+				heard[key].ended++
+				if heard[key].begun == 0 {
+					w.tb.Errorf("%s: got an end before its beginning", key)
+				}
+			}
+		}
+	}
+	for key, h := range heard {
+		if h.begun != 1 || h.ended > 1 {
+			w.tb.Errorf("%s: got the beginning %d and the end %d times", key, h.begun, h.ended)
+		}
+		monitor := strings.Fields(key)[1]
+		state, open := w.states[monitor], false
+		for _, incident := range state.Open() {
+			open = open || strings.HasSuffix(key, " "+incident.ID)
+		}
+		if !open && h.ended == 0 {
+			w.tb.Errorf("%s: got no end, and it is over", key)
+		}
+	}
+}
+
+// owes lists the accounts in which something is yet to be told.
+func (w *world) owes() []string {
+	var keys []string
+	for key, e := range w.keys {
+		if strings.Count(key, ".") == 1 {
+			continue
+		}
+		account, err := job.Decode[job.Account](e.Value)
+		if err != nil {
+			w.tb.Fatal(err)
+		}
+		if notify.HasNews(account) {
+			keys = append(keys, key+" "+strconv.Itoa(len(account.Tales)))
+		}
+	}
+	return keys
+}
+
+func monitor(name string, parents ...string) *evaluate.Monitor {
+	return &evaluate.Monitor{Period: time.Minute, Monitor: job.Monitor{
+		Name: name, DependsOn: parents, Group: strings.TrimRight(name, "0123456789"), Spec: job.Spec{TCP: &job.TCP{Address: name + ".example.org:22"}},
+		Policy: job.Policy{FailureThreshold: 1, SuccessThreshold: 1, Flapping: &job.Flapping{}, Notify: []string{"oncall"}},
+	}}
+}
