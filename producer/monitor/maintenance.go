@@ -189,8 +189,10 @@ func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
 	until, hasUntil := r.get(m, "until")
 	length, hasFor := r.get(m, "for")
 	switch {
-	case hasUntil == hasFor:
-		r.report(until, "both or none of until and for", "until, a wall time such as 07:00, or for, a duration", "")
+	case hasUntil && hasFor:
+		r.report(length, "until and for", "one of them", "")
+	case !hasUntil && !hasFor:
+		r.report(until, "no until and no for", "until, "+aClock+", or for, a duration", "")
 	case hasUntil:
 		if at, ok := r.clock(until); ok {
 			w.Until = at.Format(clockLayout)

@@ -102,7 +102,11 @@ type loaded struct {
 	Operators  []string        `json:"operators,omitempty"`
 	Server     monitor.Server  `json:"server"`
 	Workers    monitor.Workers `json:"workers,omitzero"`
-	Warnings   []string        `json:"warnings"`
+
+	Grouping    *job.Grouping     `json:"grouping,omitempty"`
+	Maintenance []job.Maintenance `json:"maintenance,omitempty"`
+
+	Warnings []string `json:"warnings"`
 }
 
 func TestGoodFilesMeanExactlyThis(t *testing.T) {
@@ -114,7 +118,10 @@ func TestGoodFilesMeanExactlyThis(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := loaded{Monitors: file.Monitors, Recipients: file.Recipients, Operators: file.Operators, Server: file.Server, Workers: file.Workers}
+			got := loaded{
+				Monitors: file.Monitors, Recipients: file.Recipients, Operators: file.Operators, Server: file.Server, Workers: file.Workers,
+				Grouping: file.Notifications.Grouping, Maintenance: file.Maintenance,
+			}
 			for _, w := range file.Warnings {
 				got.Warnings = append(got.Warnings, w.String())
 			}
