@@ -72,6 +72,7 @@ type Pipeline struct {
 	revived *broadcast
 	began   time.Time
 	changed atomic.Int64 // when the connection was last lost or regained, since began
+	lost    atomic.Int64 // when it was last lost
 }
 
 // reconnectWait is short because a server that is away costs missed slots.
@@ -188,6 +189,7 @@ func (p *Pipeline) options() []nats.Option {
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			p.changed.Store(int64(time.Since(p.began)))
+			p.lost.Store(int64(time.Since(p.began)))
 			if err != nil {
 				p.log.Warn("connection to nats lost; trying again", "error", err)
 			}
@@ -240,6 +242,15 @@ func (p *Pipeline) Connected() bool { return p.conn.IsConnected() }
 func (p *Pipeline) Away(d time.Duration) bool {
 	changed := p.changed.Load()
 	return !p.Connected() || changed != 0 && time.Since(p.began)-time.Duration(changed) < d
+}
+
+// Lost returns when the connection was last lost, by this process's clock; zero
+// when it never was.
+func (p *Pipeline) Lost() time.Time {
+	if lost := p.lost.Load(); lost != 0 {
+		return p.began.Add(time.Duration(lost))
+	}
+	return time.Time{}
 }
 
 // URL returns the server's address without credentials, for people.

@@ -33,8 +33,9 @@ type Presence struct {
 }
 
 // NewPresence makes a presence, which starts with Serve. version is the
-// program's, children tells what its parts do.
-func (p *Pipeline) NewPresence(version string, children func() []job.ChildStatus) *Presence {
+// program's, roles and location say what it does and where, children tells what
+// its parts do.
+func (p *Pipeline) NewPresence(version string, roles []string, location string, children func() []job.ChildStatus) *Presence {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
@@ -43,6 +44,7 @@ func (p *Pipeline) NewPresence(version string, children func() []job.ChildStatus
 	return &Presence{p: p, children: children, process: job.Process{
 		V: job.Version, ID: job.DeriveID("process", p.config.Process, started.Format(time.RFC3339Nano)),
 		Name: p.config.Process, Host: host, PID: os.Getpid(), Version: version, Started: started,
+		Roles: roles, Location: location,
 	}}
 }
 

@@ -22,7 +22,7 @@ func present(t *testing.T, p *pipeline.Pipeline, version string) (leave func()) 
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	presence := p.NewPresence(version, func() []job.ChildStatus {
+	presence := p.NewPresence(version, []string{"check"}, "here", func() []job.ChildStatus {
 		return []job.ChildStatus{{Name: "workers", State: "running", Incarnation: 1}}
 	})
 	go func() { done <- presence.Serve(ctx) }()

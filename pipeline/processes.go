@@ -70,6 +70,34 @@ func (p *Pipeline) leased(ctx context.Context) (map[string]job.Process, error) {
 	return found, nil
 }
 
+// Serves tells whether any process lives that does what a role is about, at a
+// location if one is given. One whose lease was not renewed in time does not:
+// the newest lease tells the time, since clocks differ.
+func (p *Pipeline) Serves(ctx context.Context, role, location string) (bool, error) {
+	leases, err := p.Bucket(ctx, Processes)
+	if err != nil {
+		return false, err
+	}
+	entries, err := leases.Load(ctx)
+	if err != nil {
+		return false, err
+	}
+	var newest time.Time
+	for _, e := range entries {
+		if e.Written.After(newest) {
+			newest = e.Written
+		}
+	}
+	for _, e := range entries {
+		process, err := job.Decode[job.Process](e.Value)
+		does := err != nil || slices.Contains(process.Roles, role) && (location == "" || process.Location == location)
+		if does && newest.Sub(e.Written) < LeaseTime {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // strangersWait is how long processes without a lease may take to answer.
 const strangersWait = 250 * time.Millisecond
 

@@ -32,6 +32,7 @@ type SchedulerConfig struct {
 type Scheduler struct {
 	config SchedulerConfig
 	table  *table
+	staff  *staff
 
 	mu   sync.Mutex
 	pool *pipeline.Pool // that serves, or served last
@@ -49,6 +50,7 @@ func NewScheduler(config SchedulerConfig) (*Scheduler, error) {
 	shards := config.Pipeline.Shards()
 	return &Scheduler{
 		config: config, table: newTable(shards), seen: make([]time.Time, shards),
+		staff: newStaff(config.Pipeline, config.Logger),
 	}, nil
 }
 
@@ -164,6 +166,7 @@ func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeli
 		return nil // a later tick has covered this one
 	}
 	todo := s.table.due(shard, at, second)
+	s.blame(at, todo.missed)
 	if todo.empty() {
 		s.note(shard, second)
 		return nil
@@ -207,6 +210,9 @@ func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d 
 	}
 	misses := d.missed
 	for i, err := range s.config.Pipeline.PublishAll(ctx, messages) {
+		if errors.Is(err, pipeline.ErrOccupied) && !s.staff.serves(ctx, d.checks[i].Location) {
+			err = fmt.Errorf("%w: %w", errNoWorker, err)
+		}
 		miss, err := refusal(d.checks[i], err)
 		if err != nil {
 			return err // the server is away; the tick comes again
@@ -224,6 +230,8 @@ func refusal(check job.Check, err error) ([]job.Result, error) {
 	switch {
 	case err == nil:
 		return nil, nil
+	case errors.Is(err, errNoWorker):
+		reason = job.MissNoWorker
 	case errors.Is(err, pipeline.ErrOccupied):
 		reason = job.MissOverlap
 	case errors.Is(err, pipeline.ErrFull), errors.Is(err, pipeline.ErrTooLarge):
@@ -235,6 +243,22 @@ func refusal(check job.Check, err error) ([]job.Result, error) {
 		Monitor: check.Monitor, Slot: check.Slot,
 		Miss: &job.Miss{Reason: reason, Count: 1, Last: check.Slot, Detail: detail},
 	}}, nil
+}
+
+// errNoWorker is the refusal of a check where nobody lives who could make it.
+var errNoWorker = errors.New("no worker lives")
+
+// blame names the reason of slots for which no tick came: the server was away
+// since the cursor, or else there was no scheduler. What is paused stays so.
+func (s *Scheduler) blame(cursor time.Time, misses []job.Result) {
+	if lost := s.config.Pipeline.Lost(); lost.IsZero() || lost.Before(cursor) {
+		return
+	}
+	for i := range misses {
+		if misses[i].Miss.Reason == job.MissLate {
+			misses[i].Miss.Reason = job.MissBrokerDown
+		}
+	}
 }
 
 // maxBatch is how many results travel in one message.

@@ -24,6 +24,7 @@ type entry struct {
 	since   time.Time
 	period  time.Duration
 	subject string
+	paused  bool
 	check   job.Check // without its slot
 }
 
@@ -46,7 +47,7 @@ func newEntry(m job.Monitor, written time.Time) (entry, error) {
 		location = job.DefaultLocation
 	}
 	e := entry{
-		since: written, period: m.Interval.Std(), subject: pipeline.CheckSubject(location, m.Name),
+		since: written, period: m.Interval.Std(), paused: m.Paused, subject: pipeline.CheckSubject(location, m.Name),
 		check: job.Check{V: job.Version, Monitor: m.Name, Location: location, Spec: m.Spec},
 	}
 	var err error
@@ -102,7 +103,13 @@ func (t *table) due(shard int, cursor, tick time.Time) due {
 		if decision.Missed.Count > 0 {
 			d.missed = append(d.missed, missed(name, decision.Missed))
 		}
-		if !decision.Run.IsZero() {
+		switch {
+		case decision.Run.IsZero():
+		case e.paused:
+			d.missed = append(d.missed, job.Result{
+				Monitor: name, Slot: decision.Run, Miss: &job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run},
+			})
+		default:
 			check := e.check
 			check.Slot, check.NotAfter = decision.Run, decision.Run.Add(e.period)
 			d.checks = append(d.checks, check)

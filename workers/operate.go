@@ -39,16 +39,18 @@ const (
 //	├── operators      knows who is told
 //	└── parts          dynamic
 //	    ├── processes        notices those that fall silent
+//	    ├── roles            notices that nobody does a part of the work
 //	    ├── operate-notices  gathers what anybody has to tell
 //	    ├── operate-letters  gathers dead letters
 //	    ├── operate-digest   mails what was gathered, when it is due
 //	    └── operate-rescue   buries stranded jobs
 func (o *operate) branch() (supervise.Child, error) {
-	watch := &processWatch{parts: o.parts}
+	watch, roles := &processWatch{parts: o.parts}, &roleWatch{parts: o.parts}
 	return o.parts.branch(StageOperate,
 		[]supervise.Child{o.part("operators", o.follow)},
 		[]supervise.Child{
 			o.part("processes", watch.serve),
+			o.part("roles", roles.serve),
 			o.pool(pipeline.ConsumerNotices, func() pipeline.PoolConfig { return o.config(pipeline.Notice, "", o.notice) }),
 			o.pool(pipeline.ConsumerLetters, func() pipeline.PoolConfig { return o.config(pipeline.Dead, "", o.letter) }),
 			o.pool(pipeline.ConsumerDigest, func() pipeline.PoolConfig {

@@ -61,6 +61,15 @@ type ledgerStore struct {
 	bucket *pipeline.Bucket
 }
 
+// OpenLedger opens what addresses were told, for commands that look at it.
+func OpenLedger(ctx context.Context, p *pipeline.Pipeline) (notify.Store, error) {
+	bucket, err := p.Bucket(ctx, pipeline.Ledger)
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerStore{bucket: bucket}, nil
+}
+
 // Load reads the keys that match a filter.
 func (s *ledgerStore) Load(ctx context.Context, filter string) ([]notify.Entry, error) {
 	found, err := s.bucket.LoadMatching(ctx, filter)

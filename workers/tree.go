@@ -35,7 +35,7 @@ func Stages() []string {
 // Config says what a process works on.
 type Config struct {
 	Pipeline *pipeline.Pipeline
-	// Stages are those that the process works on; empty means all.
+	// Stages are those that the process works on; nil means all.
 	Stages []string
 	// Prober makes the checks; only the stage check needs it.
 	Prober Prober
@@ -61,7 +61,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if len(c.Stages) == 0 {
+	if c.Stages == nil {
 		c.Stages = Stages()
 	}
 	if c.Location == "" {

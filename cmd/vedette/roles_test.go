@@ -102,7 +102,7 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 		pipeline.RoleMailWorker:  {workers.StageMail},
 	} {
 		p := joinAs(t, names, address, role)
-		background(t, string(role), p.NewPresence("1.2.3", func() []job.ChildStatus { return nil }).Serve)
+		background(t, string(role), p.NewPresence("1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
 		w, err := workers.New(workers.Config{
 			Pipeline: p, Stages: stages, Prober: down, Grace: time.Second, Logger: refusals(t, string(role)),
 			NewMailer: func(workers.SentLedger) (workers.Mailer, error) { return bag, nil },
@@ -113,7 +113,7 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 		background(t, string(role), w.Serve)
 	}
 	p := joinAs(t, names, address, pipeline.RoleScheduler)
-	background(t, "scheduler", p.NewPresence("1.2.3", func() []job.ChildStatus { return nil }).Serve)
+	background(t, "scheduler", p.NewPresence("1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
 	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{Pipeline: p, Logger: refusals(t, "scheduler")})
 	if err != nil {
 		t.Fatal(err)

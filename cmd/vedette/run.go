@@ -9,6 +9,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,6 +29,7 @@ type runOptions struct {
 	data, http, listen  string
 	nats                string // a server of its own; empty means the one inside
 	replicas            int
+	roles               []string
 	probes              map[string]check.Probe // in place of the real ones, for injected faults
 	logFormat, logLevel string
 }
@@ -41,7 +44,7 @@ watches the monitors of the file until it is told to stop. It prints a line for
 each change of a monitor, and serves an overview, /healthz and /readyz.
 
 With --nats any number of processes share the work: run as many as you like with
-the same file, on one machine or on many.
+the same file, on one machine or on many. With --roles each does a part of it.
 
 SIGHUP reads the file again: monitors are added, changed and removed by
 difference. A file with mistakes changes nothing. Ctrl-C stops cleanly; a
@@ -51,7 +54,8 @@ Exits with 2 when the file is wrong, and with 3 when a part of the process
 failed so often that it gave up.`,
 		Example: `  vedette run monitors.yaml
   vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml
-  vedette run --nats nats://n1:4222,nats://n2:4222 --replicas 3 monitors.yaml`,
+  vedette run --nats nats://n1:4222,nats://n2:4222 --replicas 3 monitors.yaml
+  vedette run --nats nats://n1:4222 --roles check,mail monitors.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return options.run(cmd.Context(), args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -62,9 +66,21 @@ failed so often that it gave up.`,
 	cmd.Flags().StringVar(&options.listen, "nats-listen", "", "address for other NATS clients (default server.nats of the file, or 127.0.0.1:4222)")
 	cmd.Flags().StringVar(&options.nats, "nats", "", "URL of a NATS server or cluster to use, instead of the server inside")
 	cmd.Flags().IntVar(&options.replicas, "replicas", 1, "copies of each stream that a cluster keeps: 1, 3 or 5")
+	cmd.Flags().StringSliceVar(&options.roles, "roles", nil, "what this process does (default all): "+strings.Join(allRoles(), ", "))
 	cmd.Flags().StringVar(&options.logFormat, "log-format", "text", "log on standard error as text or json")
 	cmd.Flags().StringVar(&options.logLevel, "log-level", "warn", "log from debug, info, warn or error on")
 	return cmd
+}
+
+func allRoles() []string { return append([]string{workers.RoleSchedule}, workers.Stages()...) }
+
+func checkRoles(roles []string) error {
+	for _, role := range roles {
+		if !slices.Contains(allRoles(), role) {
+			return fmt.Errorf("read --roles: found %q, expected %s", role, strings.Join(allRoles(), ", "))
+		}
+	}
+	return nil
 }
 
 // resolve takes what the flags do not say from the file.
@@ -77,6 +93,9 @@ func (o runOptions) resolve(server monitor.Server) runOptions {
 			*field.flag = field.file
 		}
 	}
+	if len(o.roles) == 0 {
+		o.roles = allRoles()
+	}
 	return o
 }
 
@@ -87,6 +106,9 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	defer unhook()
 	log, err := logger(stderr, o.logFormat, o.logLevel)
 	if err != nil {
+		return invalid(err)
+	}
+	if err := checkRoles(o.roles); err != nil {
 		return invalid(err)
 	}
 	file, err := loadFile(path, stderr)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"vedette/pipeline"
@@ -26,7 +27,7 @@ import (
 //	├── board        follows definitions, states and results for the page
 //	├── changes      prints a line for each change
 //	├── workers      the tree of workers/tree.go
-//	├── scheduler
+//	├── scheduler    if the process has that role
 //	└── reload       reads the file at SIGHUP
 //
 // They meet in streams and buckets only, so a crash of one is none of the
@@ -79,7 +80,9 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	presence := r.pipeline.NewPresence(version(), func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) })
+	presence := r.pipeline.NewPresence(version(), r.options.roles, job.DefaultLocation, func() []job.ChildStatus {
+		return work.Status(tree.Children(), scheduler.Pools()...)
+	})
 	excused := func(name string, serve func(context.Context) error) supervise.Child {
 		return supervise.Child{Name: name, Service: r.pipeline.Excuse(supervise.ServiceFunc(serve))}
 	}
@@ -87,18 +90,21 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		child.StartTimeout = supervise.NoLimit // while the server is away it takes as long as that
 		return child
 	}
+	children := []supervise.Child{
+		{Name: "alerts", Service: r.alerts},
+		waited(excused("presence", presence.Serve)),
+		{Name: "page", Service: page},
+		excused("board", r.followBoard),
+		excused("changes", r.printChanges),
+		{Name: "workers", Service: work},
+	}
+	if slices.Contains(r.options.roles, workers.RoleSchedule) {
+		children = append(children, waited(excused("scheduler", scheduler.Serve)))
+	}
+	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
 	tree, err = supervise.New(supervise.Spec{
 		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.alerts.Hook, Logger: r.log,
-		Children: []supervise.Child{
-			{Name: "alerts", Service: r.alerts},
-			waited(excused("presence", presence.Serve)),
-			{Name: "page", Service: page},
-			excused("board", r.followBoard),
-			excused("changes", r.printChanges),
-			{Name: "workers", Service: work},
-			waited(excused("scheduler", scheduler.Serve)),
-			{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })},
-		},
+		Children: children,
 	})
 	return tree, err
 }
@@ -143,8 +149,9 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	stages := slices.DeleteFunc(slices.Clone(r.options.roles), func(role string) bool { return role == workers.RoleSchedule })
 	work, err := workers.New(workers.Config{
-		Pipeline: r.pipeline, Prober: guard, NewMailer: r.newMailer, Words: words,
+		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Words: words,
 		Limits: limitsOf(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
 	})
 	if err != nil {

@@ -14,6 +14,10 @@ type Process struct {
 	PID     int       `json:"pid"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
+	// Roles are what the process does, such as check and mail, and Location is
+	// where it makes checks.
+	Roles    []string `json:"roles,omitempty"`
+	Location string   `json:"location,omitempty"`
 }
 
 // ProcessStatus is what a process answers when it is asked what it does.

@@ -101,6 +101,8 @@ func kindWords(kind job.NoticeKind, n int) string {
 		one, more = "part parked", "parts parked"
 	case job.NoticeProcessGone:
 		one, more = "process gone", "processes gone"
+	case job.NoticeRoleGone:
+		one, more = "role gone", "roles gone"
 	case job.NoticeGaveUp:
 		one, more = "process gave up", "processes gave up"
 	case job.NoticeDead, job.NoticeStuck, job.NoticeStranded, job.NoticePanic, job.NoticeStuckChild:
@@ -172,6 +174,8 @@ func remedy(kind job.NoticeKind) string {
 		return "The stack shows where it hangs: please report it. Starting the process again gets rid of it."
 	case job.NoticeProcessGone:
 		return "To see what runs:  vedette ps\nIts jobs were given to others, if there are any."
+	case job.NoticeRoleGone:
+		return "To see what runs:  vedette ps\nTo start a process with all roles:  vedette run, without --roles"
 	case job.NoticeGaveUp:
 		return "The process ended with exit code 3; whoever keeps it running starts it again. Its log says more."
 	default:

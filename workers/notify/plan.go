@@ -26,14 +26,14 @@ const (
 
 // Hold is what holds back the news of a monitor.
 type Hold struct {
-	Kind HoldKind
+	Kind HoldKind `json:"kind"`
 	// By is the id of the silence, the name of the window or of the monitor.
-	By string
+	By string `json:"by,omitempty"`
 	// Until is when to look again; zero when somebody will say so.
-	Until time.Time
+	Until time.Time `json:"until,omitzero"`
 	// Told says that the address is told of the monitor that this one depends
 	// on, so that this one can be listed there.
-	Told bool
+	Told bool `json:"-"`
 }
 
 // quiet tells whether nothing of the monitor is to be mailed.

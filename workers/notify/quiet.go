@@ -92,3 +92,16 @@ func (q *Quiet) Silences() []job.Silence {
 	slices.SortFunc(all, func(a, b job.Silence) int { return a.Starts.Compare(b.Starts) })
 	return all
 }
+
+// Open returns the maintenance windows that are open at a time.
+func (q *Quiet) Open(now time.Time) []Hold {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	var open []Hold
+	for i := range q.windows {
+		if until, is := q.windows[i].Active(now); is {
+			open = append(open, Hold{Kind: HoldMaintenance, By: q.windows[i].Name, Until: until})
+		}
+	}
+	return open
+}

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/workers/notify"
+)
+
+func statusCommand() *cobra.Command {
+	var where instance
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what is not well, on one screen",
+		Long: `Counts the monitors by what they are, and lists those that are down, degraded,
+flapping or blind, the silences and maintenance windows that hold, and the jobs
+that could not be done. Exits with 1 when a monitor is down.`,
+		Example: "  vedette status",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := where.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			s, err := readStatus(cmd.Context(), p, time.Now())
+			if err := closing(p, err); err != nil {
+				return err
+			}
+			if asJSON {
+				err = json.NewEncoder(cmd.OutOrStdout()).Encode(s)
+			} else {
+				err = s.print(cmd.OutOrStdout(), time.Now())
+			}
+			if err == nil && s.Down > 0 {
+				err = &exitError{code: exitDown}
+			}
+			return err
+		},
+	}
+	where.flags(cmd)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
+}
+
+// status is what is not well.
+type status struct {
+	Monitors int `json:"monitors"`
+	Down     int `json:"down"`
+	Paused   int `json:"paused"`
+	// Troubles are the open incidents, the worst first.
+	Troubles    []job.Incident `json:"troubles"`
+	Silences    []job.Silence  `json:"silences"`
+	Maintenance []notify.Hold  `json:"maintenance"`
+	DeadLetters uint64         `json:"dead_letters"`
+}
+
+func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*status, error) {
+	s := &status{Troubles: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Hold{}}
+	definitions, err := p.Bucket(ctx, pipeline.Monitors)
+	if err != nil {
+		return nil, err
+	}
+	defined, err := s.monitors(ctx, definitions)
+	if err != nil {
+		return nil, err
+	}
+	states, err := p.Bucket(ctx, pipeline.States)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := states.Load(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		state, err := job.Decode[job.State](e.Value)
+		if err != nil {
+			return nil, fmt.Errorf("read state of %s: %w", e.Key, err)
+		}
+		for _, incident := range state.Open() {
+			if defined[state.Monitor] {
+				s.Troubles = append(s.Troubles, *incident)
+			}
+		}
+		if state.Incident != nil && defined[state.Monitor] {
+			s.Down++
+		}
+	}
+	slices.SortFunc(s.Troubles, func(a, b job.Incident) int {
+		return cmp.Or(cmp.Compare(rank(a.Condition), rank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
+	})
+	if s.DeadLetters, err = p.Count(ctx, pipeline.Dead); err != nil {
+		return nil, err
+	}
+	return s, s.quiet(ctx, p, definitions, now)
+}
+
+func rank(c job.Condition) int {
+	return slices.Index([]job.Condition{job.ConditionDown, job.ConditionBlind, job.ConditionFlapping, job.ConditionDegraded}, c)
+}
+
+// monitors counts the definitions, and returns their names.
+func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (map[string]bool, error) {
+	entries, err := definitions.LoadMatching(ctx, pipeline.MonitorKey(">"))
+	if err != nil {
+		return nil, err
+	}
+	defined := make(map[string]bool, len(entries))
+	for _, e := range entries {
+		m, err := job.Decode[job.Monitor](e.Value)
+		if err != nil {
+			return nil, fmt.Errorf("read definition %s: %w", e.Key, err)
+		}
+		defined[m.Name] = true
+		s.Monitors++
+		if m.Paused {
+			s.Paused++
+		}
+	}
+	return defined, nil
+}
+
+// quiet finds the silences and windows that hold.
+func (s *status) quiet(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline.Bucket, now time.Time) error {
+	_, quiet, err := readPeople(ctx, p, definitions)
+	if err != nil {
+		return err
+	}
+	for _, silence := range quiet.Silences() {
+		if silence.Active(now) {
+			s.Silences = append(s.Silences, silence)
+		}
+	}
+	s.Maintenance = append(s.Maintenance, quiet.Open(now)...)
+	return nil
+}
+
+// maxTroubles is how many are listed; a screen holds no more.
+const maxTroubles = 20
+
+func (s *status) print(to io.Writer, now time.Time) error {
+	say(to, "%s: %d down%s\n", count(s.Monitors, "monitor"), s.Down, s.others())
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	for i := range s.Troubles[:min(maxTroubles, len(s.Troubles))] {
+		incident := &s.Troubles[i]
+		say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(string(incident.Condition)), incident.Monitor, notify.Lasted(now.Sub(incident.Began)), printable(why(incident)))
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if more := len(s.Troubles) - maxTroubles; more > 0 {
+		say(to, "  … and %d more\n", more)
+	}
+	for i := range s.Silences {
+		silence := &s.Silences[i]
+		say(to, "silence %s of %s until %s, by %s\n", silence.ID, matchWords(silence.Match), clock(silence.Ends), printable(silence.Author))
+	}
+	for _, window := range s.Maintenance {
+		say(to, "maintenance %s until %s\n", window.By, clock(window.Until))
+	}
+	if s.DeadLetters > 0 {
+		say(to, "%s: see 'vedette dead list'\n", count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
+	}
+	return nil
+}
+
+// others counts what is neither up nor down.
+func (s *status) others() string {
+	counts := map[job.Condition]int{}
+	for i := range s.Troubles {
+		counts[s.Troubles[i].Condition]++
+	}
+	var b strings.Builder
+	for _, c := range []job.Condition{job.ConditionBlind, job.ConditionFlapping, job.ConditionDegraded} {
+		if counts[c] > 0 {
+			fmt.Fprintf(&b, ", %d %s", counts[c], c)
+		}
+	}
+	if s.Paused > 0 {
+		fmt.Fprintf(&b, ", %d paused", s.Paused)
+	}
+	return b.String()
+}
