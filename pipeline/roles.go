@@ -21,8 +21,10 @@ const (
 	RoleScheduler Role = "scheduler"
 	// RoleCheckWorker makes the checks of one location.
 	RoleCheckWorker Role = "check_worker"
-	// RoleEvaluator judges results, and orders the mails of what changed.
+	// RoleEvaluator judges results, and orders checks out of turn.
 	RoleEvaluator Role = "evaluator"
+	// RoleNotifier decides who is told of what changed, and orders the mails.
+	RoleNotifier Role = "notifier"
 	// RoleMailWorker sends mails.
 	RoleMailWorker Role = "mail_worker"
 	// RoleViewer reads what a page shows, definitions with their headers among it.
@@ -34,7 +36,7 @@ const (
 
 // Roles lists all roles.
 func Roles() []Role {
-	return []Role{RolePublisher, RoleScheduler, RoleCheckWorker, RoleEvaluator, RoleMailWorker, RoleViewer, RoleOperator}
+	return []Role{RolePublisher, RoleScheduler, RoleCheckWorker, RoleEvaluator, RoleNotifier, RoleMailWorker, RoleViewer, RoleOperator}
 }
 
 // Permissions are subjects that a user of the server may publish and
@@ -63,6 +65,7 @@ func (n Names) Permissions(role Role, inbox, location string) Permissions {
 		r.worker()
 		r.write(Cursors)
 		r.watch(Monitors)
+		r.watch(Processes)
 		r.look(Checks, "check.>")
 		r.publish("check.>", "result.*")
 	case RoleCheckWorker:
@@ -75,12 +78,27 @@ func (n Names) Permissions(role Role, inbox, location string) Permissions {
 		r.publish("result.*", "ping.*."+job.PingSince)
 	case RoleEvaluator:
 		r.pull(Result, ConsumerEvaluate, "")
-		r.pull(StateLog, ConsumerNotify, "")
+		r.pull(Timer, ConsumerRecheck, "timer.due.recheck.*")
 		r.worker()
 		r.write(States)
 		r.watch(States)
+		r.keepOff(StateLog, ConsumerNotify)
 		r.watch(Monitors)
-		r.publish("mail.alert.*")
+		r.look(Checks, "check.>")
+		r.publish("timer.at.recheck.*", "check.>")
+	case RoleNotifier:
+		r.pull(StateLog, ConsumerNotify, "")
+		r.pull(Timer, ConsumerMailings, "timer.due.mailing.*")
+		r.pull(Timer, ConsumerSweep, "timer.due.sweep.*")
+		r.worker()
+		r.read(States)
+		r.watch(Monitors)
+		r.watch(Silences)
+		r.write(Ledger)
+		r.watch(Ledger)
+		r.write(Sent)
+		r.publish("timer.at.mailing.*", "timer.at.sweep.*", "call.check.>", "mail.alert.*", "mail.operator.*")
+		r.Subscribe = append(r.Subscribe, r.names.Subject("reply", inbox, ">"))
 	case RoleMailWorker:
 		r.pull(Mail, ConsumerMail, "")
 		r.pull(Call, ConsumerMailCalls, "call.mail.>")
@@ -230,6 +248,8 @@ func (r *rights) views() {
 	r.keepOff(Result, ConsumerEvaluate)
 	r.read(Outcomes)
 	r.read(Sent)
+	r.watch(Ledger)
+	r.watch(Silences)
 	for _, stream := range []Stream{Tick, Checks, Request, Call, Result, Mail, Dead, Notice, StateLog} {
 		name := r.names.Stream(stream)
 		r.raw("$JS.API.STREAM.INFO."+name, "$JS.API.CONSUMER.INFO."+name+".*")

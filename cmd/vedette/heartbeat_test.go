@@ -27,6 +27,7 @@ func TestHeartbeatOutlivesRestartsAndTellsWhatTheJobSaid(t *testing.T) {
 	box := newInbox(t)
 	r := newInstance(t, fmt.Sprintf(`
 recipients: {day: ops@example.org}
+notifications: {group_wait: 0s, group_interval: 0s}
 mail: {from: vedette@example.org, relays: [%s]}
 defaults: {interval: 1s, timeout: 900ms, notify: day}
 monitors:

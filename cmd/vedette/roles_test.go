@@ -86,7 +86,7 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	}
 	_, err := producer.Apply(t.Context(), operator, producer.Definitions{
 		Monitors: []job.Monitor{monitor}, Recipients: []job.Recipient{{V: job.Version, Name: "ops", Addresses: []string{"ops@example.org"}}},
-		Settings: job.Settings{Operators: []string{"ops"}},
+		Settings: job.Settings{Operators: []string{"ops"}, Grouping: &job.Grouping{Most: 10}},
 	}, false)
 	if err != nil {
 		t.Fatal(err)
@@ -98,7 +98,8 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	for role, stages := range map[pipeline.Role][]string{
 		pipeline.RoleOperator:    {workers.StageOperate},
 		pipeline.RoleCheckWorker: {workers.StageCheck},
-		pipeline.RoleEvaluator:   {workers.StageEvaluate, workers.StageNotify},
+		pipeline.RoleEvaluator:   {workers.StageEvaluate},
+		pipeline.RoleNotifier:    {workers.StageNotify},
 		pipeline.RoleMailWorker:  {workers.StageMail},
 	} {
 		p := joinAs(t, names, address, role)
@@ -187,8 +188,8 @@ func viewerSees(t *testing.T, p *pipeline.Pipeline) {
 		}
 	}
 	answers, silent, err := p.Ask(within(t), patience/4)
-	if err != nil || len(answers) != 5 || len(silent) != 0 {
-		t.Errorf("viewer: got %v, silent %v, %v, want all five processes", answers, silent, err)
+	if err != nil || len(answers) != 6 || len(silent) != 0 {
+		t.Errorf("viewer: got %v, silent %v, %v, want all six processes", answers, silent, err)
 	}
 	ctx, seen := context.WithCancel(within(t))
 	if err := p.Follow(ctx, pipeline.Result, time.Minute, func(pipeline.Delivery) { seen() }); err != nil {
@@ -209,35 +210,39 @@ func viewerSees(t *testing.T, p *pipeline.Pipeline) {
 func universe() map[string][]pipeline.Role {
 	const create, next, info = "$JS.API.CONSUMER.CREATE.", "$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.STREAM.INFO."
 	publisher, scheduler, check := pipeline.RolePublisher, pipeline.RoleScheduler, pipeline.RoleCheckWorker
-	evaluator, mail, viewer := pipeline.RoleEvaluator, pipeline.RoleMailWorker, pipeline.RoleViewer
+	evaluator, notifier, mail, viewer := pipeline.RoleEvaluator, pipeline.RoleNotifier, pipeline.RoleMailWorker, pipeline.RoleViewer
 	return map[string][]pipeline.Role{
 		// jobs
 		"vedette.request.default.x":    {publisher},
-		"vedette.call.check.default.x": {publisher},
+		"vedette.call.check.default.x": {publisher, notifier},
 		"vedette.call.mail.x":          {publisher},
 		"vedette.mail.request.x":       {publisher},
-		"vedette.mail.alert.x":         {evaluator},
-		"vedette.mail.operator.x":      {},
-		"vedette.check.default.x":      {scheduler},
+		"vedette.mail.alert.x":         {notifier},
+		"vedette.mail.operator.x":      {notifier},
+		"vedette.check.default.x":      {scheduler, evaluator},
 		"vedette.result.0":             {scheduler, check},
 		"vedette.tick.clock.0":         {},
 		"vedette.tick.due.0":           {},
 		"vedette.timer.at.a.b":         {},
-		"vedette.dead.X.y.1":           {scheduler, check, evaluator, mail},
-		"vedette.notice.stuck_job":     {scheduler, check, evaluator, mail},
+		"vedette.timer.at.recheck.b":   {evaluator},
+		"vedette.timer.at.mailing.b":   {notifier},
+		"vedette.dead.X.y.1":           {scheduler, check, evaluator, notifier, mail},
+		"vedette.notice.stuck_job":     {scheduler, check, evaluator, notifier, mail},
 		"vedette.reply.x.y":            {check, mail},
 		"vedette.ps":                   {viewer},
 		"vedette.ping.x.ok":            {publisher},
 		"vedette.ping.x.since":         {check},
-		"vedette.status.x.y":           {scheduler, check, evaluator, mail},
+		"vedette.status.x.y":           {scheduler, check, evaluator, notifier, mail},
 		// keys
 		"$KV.VEDETTE_MONITOR.monitor.x": {},
 		"$KV.VEDETTE_STATE.x":           {evaluator},
-		"$KV.VEDETTE_SENT.x":            {mail},
+		"$KV.VEDETTE_SENT.x":            {notifier, mail},
+		"$KV.VEDETTE_LEDGER.a.b.c":      {notifier},
+		"$KV.VEDETTE_SILENCE.x":         {},
 		"$KV.VEDETTE_OUTCOME.check.x":   {check},
 		"$KV.VEDETTE_OUTCOME.mail.x":    {mail},
 		"$KV.VEDETTE_CURSOR.0":          {scheduler},
-		"$KV.VEDETTE_WORKER.x":          {scheduler, check, evaluator, mail},
+		"$KV.VEDETTE_WORKER.x":          {scheduler, check, evaluator, notifier, mail},
 		"$KV.VEDETTE_DIGEST.operators":  {},
 		// taking other people's jobs, and looking at them
 		next + "VEDETTE_CHECK.check-default":                            {check},
@@ -249,12 +254,12 @@ func universe() map[string][]pipeline.Role {
 		create + "VEDETTE_MAIL.thief":                                   {},
 		create + "VEDETTE_RESULT.thief":                                 {viewer},
 		create + "VEDETTE_RESULT.evaluate":                              {evaluator},
-		create + "KV_VEDETTE_STATE.notify.$KV.VEDETTE_STATE.>":          {evaluator},
-		"$JS.API.CONSUMER.DELETE.KV_VEDETTE_STATE.notify":               {evaluator},
+		create + "KV_VEDETTE_STATE.notify.$KV.VEDETTE_STATE.>":          {},
+		"$JS.API.CONSUMER.DELETE.KV_VEDETTE_STATE.notify":               {},
 		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.alert.x":          {},
 		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.request.x":        {publisher},
-		"$JS.API.DIRECT.GET.KV_VEDETTE_MONITOR.$KV.VEDETTE_MONITOR.x":   {scheduler, evaluator, viewer},
-		"$JS.API.DIRECT.GET.KV_VEDETTE_SENT.$KV.VEDETTE_SENT.x":         {mail, viewer},
+		"$JS.API.DIRECT.GET.KV_VEDETTE_MONITOR.$KV.VEDETTE_MONITOR.x":   {scheduler, evaluator, notifier, viewer},
+		"$JS.API.DIRECT.GET.KV_VEDETTE_SENT.$KV.VEDETTE_SENT.x":         {notifier, mail, viewer},
 		"$JS.API.DIRECT.GET.KV_VEDETTE_OUTCOME.$KV.VEDETTE_OUTCOME.a.x": {publisher, viewer},
 		// the installation
 		info + "VEDETTE_DEAD":                       {viewer},

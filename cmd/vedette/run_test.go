@@ -22,6 +22,7 @@ func watching(x *target, box *inbox) string {
 recipients:
   day: [ops@example.org, boss@example.org]
   night: night@example.org
+notifications: {group_wait: 0s, group_interval: 0s}
 mail: {from: vedette@example.org, relays: [%s]}
 defaults: {interval: 1s, timeout: 800ms, failure_threshold: 2, success_threshold: 2, notify: [day, night]}
 monitors:
@@ -129,7 +130,7 @@ func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 	if output, code := r.vedette("apply", "--dry-run", file); code != 0 || !strings.Contains(output, "- second") || !strings.Contains(output, "would apply") {
 		t.Errorf("got %d %s, want what would be removed", code, output)
 	}
-	if output, code := r.vedette("apply", file); code != 0 || !strings.Contains(output, "1 removed, 3 unchanged") {
+	if output, code := r.vedette("apply", file); code != 0 || !strings.Contains(output, "1 removed, 4 unchanged") {
 		t.Errorf("got %d %s, want one removed", code, output)
 	}
 	eventually(t, "no second monitor", func() bool { return r.health("second") == "" })

@@ -45,6 +45,7 @@ func TestProbeThatPanicsIsToldToOperatorsAndMakesNothingDown(t *testing.T) {
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, fmt.Sprintf(`
 recipients: {day: ops@example.org}
+notifications: {group_wait: 0s, group_interval: 0s}
 operators: day
 mail: {from: vedette@example.org, relays: [%s]}
 defaults: {interval: 1s, timeout: 900ms, failure_threshold: 1, notify: day}
