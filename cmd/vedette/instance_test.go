@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"mime"
+	"mime/multipart"
 	"net"
 	"net/http"
+	"net/mail"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -264,6 +267,37 @@ type inbox struct {
 	mu      sync.Mutex
 	mails   []string // "recipient [KIND]"
 	bodies  []string
+	letters []letter
+	refuses bool // every recipient, for now
+}
+
+// letter is a mail that an inbox took.
+type letter struct{ to, subject, id, text string }
+
+// subjects are those that an address got, in their order.
+func (b *inbox) subjects(address string) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var subjects []string
+	for _, l := range b.letters {
+		if l.to == address {
+			subjects = append(subjects, l.subject)
+		}
+	}
+	return subjects
+}
+
+// all are the mails that were taken.
+func (b *inbox) all() []letter {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.letters)
+}
+
+func (b *inbox) refuse(refuses bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.refuses = refuses
 }
 
 // holds tells whether any mail holds all the parts.
@@ -326,6 +360,11 @@ func (*inboxSession) Logout() error                        { return nil }
 
 func (s *inboxSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	s.to = to
+	s.box.mu.Lock()
+	defer s.box.mu.Unlock()
+	if s.box.refuses {
+		return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "come back later"}
+	}
 	return nil
 }
 
@@ -336,9 +375,39 @@ func (s *inboxSession) Data(r io.Reader) error {
 	}
 	_, subject, _ := strings.Cut(string(body), "Subject: ")
 	kind, _, _ := strings.Cut(subject, " ")
+	read, err := openLetter(body)
+	if err != nil {
+		return err
+	}
+	read.to = s.to
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
+	s.box.letters = append(s.box.letters, read)
 	s.box.mails = append(s.box.mails, s.to+" "+kind)
 	s.box.bodies = append(s.box.bodies, strings.ReplaceAll(string(body), "=\r\n", "")) // without the folds of quoted-printable
 	return nil
+}
+
+// openLetter reads the header and the plain text of a mail.
+func openLetter(body []byte) (letter, error) {
+	message, err := mail.ReadMessage(bytes.NewReader(body))
+	if err != nil {
+		return letter{}, err
+	}
+	subject, err := new(mime.WordDecoder).DecodeHeader(message.Header.Get("Subject"))
+	if err != nil {
+		return letter{}, err
+	}
+	read := letter{subject: subject, id: message.Header.Get("Message-Id")}
+	_, params, err := mime.ParseMediaType(message.Header.Get("Content-Type"))
+	if err != nil || params["boundary"] == "" {
+		return read, err
+	}
+	part, err := multipart.NewReader(message.Body, params["boundary"]).NextPart() // undoes the encoding
+	if err != nil {
+		return letter{}, err
+	}
+	text, err := io.ReadAll(part)
+	read.text = string(text)
+	return read, err
 }

@@ -142,7 +142,11 @@ func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now 
 	v.Headline = headline(l, now)
 	v.Facts = facts(l, zone, now)
 	for _, other := range also[incident.Monitor] {
-		v.Facts = append(v.Facts, Fact{"Also", label(other.Kind) + ", " + brief(&other, now)})
+		text := label(other.Kind) + ", " + brief(&other, now)
+		if other.Whole {
+			text += ", not told before"
+		}
+		v.Facts = append(v.Facts, Fact{"Also", text})
 	}
 	for _, sample := range incident.Recent {
 		r := Result{At: moment(sample.Slot, zone), Health: sample.Health, Cause: plain(sample.Cause)}

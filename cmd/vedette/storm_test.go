@@ -1,0 +1,377 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// door is a TCP address that can be closed and opened again.
+type door struct {
+	t        *testing.T
+	address  string
+	listener net.Listener
+}
+
+func newDoor(t *testing.T) *door {
+	t.Helper()
+	g := &door{t: t, address: freeAddress(t)}
+	g.open()
+	t.Cleanup(func() { _ = g.listener.Close() })
+	return g
+}
+
+func (g *door) open() {
+	g.t.Helper()
+	eventually(g.t, "an address to listen on", func() bool {
+		var err error
+		g.listener, err = net.Listen("tcp", g.address)
+		return err == nil
+	})
+	go func(l net.Listener) {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}(g.listener)
+}
+
+func (g *door) shut() { _ = g.listener.Close() }
+
+// hosts are monitors of one address, with more fields for each.
+func hosts(n int, address, more string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "  - {name: host-%d, tcp: %q%s}\n", i, address, more)
+	}
+	return b.String()
+}
+
+// storm is a file of many monitors behind one door.
+func storm(g *door, box *inbox, router, more string) string {
+	return fmt.Sprintf(`
+recipients: {day: ops@example.org, night: night@example.org}
+notifications: {group_wait: 6s, group_interval: 6s}
+mail: {from: vedette@example.org, relays: [%s]}
+defaults: {interval: 4s, timeout: 2s, failure_threshold: 2, success_threshold: 1, retry_interval: 1s, notify: [day, night]}
+monitors:
+%s%s`, box.relay(), router, hosts(1000, g.address, more))
+}
+
+func TestThousandMonitorsBehindOneThatDiesAreOneMail(t *testing.T) {
+	t.Parallel()
+	g, box := newDoor(t), newInbox(t)
+	r := newInstance(t, storm(g, box, fmt.Sprintf("  - {name: router, tcp: %q}\n", g.address), ", depends_on: router"))
+	r.start()
+	r.ready()
+	eventually(t, "an up host", func() bool { return r.health("host-999") == "up" })
+	g.shut()
+	eventually(t, "a mail", func() bool { return len(box.subjects("ops@example.org")) > 0 && len(box.subjects("night@example.org")) > 0 })
+	g.open()
+	eventually(t, "a mail about the end", func() bool { return len(box.subjects("ops@example.org")) > 1 && len(box.subjects("night@example.org")) > 1 })
+	r.stop()
+	for _, address := range []string{"ops@example.org", "night@example.org"} {
+		got := box.subjects(address)
+		if len(got) != 2 || !strings.HasPrefix(got[0], "[DOWN ×") || !strings.Contains(got[0], "] router: connect refused, and ") || !strings.HasPrefix(got[1], "[UP") {
+			t.Errorf("%s: got mails %q, want one for the router with all that is behind it, and one for its end", address, got)
+		}
+	}
+}
+
+func TestThousandMonitorsAloneAreOneDigestForEachRecipient(t *testing.T) {
+	t.Parallel()
+	g, box := newDoor(t), newInbox(t)
+	r := newInstance(t, storm(g, box, "", ""))
+	r.start()
+	r.ready()
+	eventually(t, "an up host", func() bool { return r.health("host-999") == "up" })
+	g.shut()
+	eventually(t, "a mail for both", func() bool { return len(box.subjects("ops@example.org")) > 0 && len(box.subjects("night@example.org")) > 0 })
+	for _, address := range []string{"ops@example.org", "night@example.org"} {
+		if got := box.subjects(address); len(got) != 1 || got[0] != "[DOWN ×1000] host-0, host-1 and 998 more" && !strings.HasPrefix(got[0], "[DOWN ×1000] host-") {
+			t.Errorf("%s: got mails %q, want one digest of all", address, got)
+		}
+	}
+
+	// A restart while all are down says nothing.
+	r.stop()
+	r.start()
+	r.ready()
+	eventually(t, "a down host", func() bool { return r.health("host-999") == "down" })
+	eventually(t, "the ledger looked through", func() bool { output, _ := r.vedette("explain", "host-3"); return strings.Contains(output, "told at") })
+	<-time.After(12 * time.Second) // more than the first sweep and the wait of a group take: nothing must come
+	r.stop()
+	for _, address := range []string{"ops@example.org", "night@example.org"} {
+		if got := box.subjects(address); len(got) != 1 {
+			t.Errorf("%s: got mails %q after a restart, want no more", address, got)
+		}
+	}
+}
+
+func TestTenFlapsAreThreeMailsAtMost(t *testing.T) {
+	t.Parallel()
+	g, box := newDoor(t), newInbox(t)
+	r := newInstance(t, fmt.Sprintf(`
+recipients: {day: ops@example.org}
+notifications: {group_wait: 1s, group_interval: 10s}
+mail: {from: vedette@example.org, relays: [%s]}
+defaults: {interval: 1s, timeout: 500ms, failure_threshold: 1, success_threshold: 1, notify: day}
+monitors:
+  - {name: flappy, tcp: %q}
+`, box.relay(), g.address))
+	r.start()
+	r.ready()
+	eventually(t, "an up monitor", func() bool { return r.health("flappy") == "up" })
+	for range 10 {
+		g.shut()
+		eventually(t, "it down", func() bool { return r.health("flappy") == "down" })
+		g.open()
+		eventually(t, "it up", func() bool { return r.health("flappy") == "up" })
+	}
+	eventually(t, "a word of flapping", func() bool { return strings.Contains(strings.Join(box.subjects("ops@example.org"), "\n"), "[FLAPPING] flappy") })
+	eventually(t, "a word of its end", func() bool { return strings.Contains(strings.Join(box.subjects("ops@example.org"), "\n"), "[SETTLED] flappy: up") })
+	r.stop()
+	if got := box.subjects("ops@example.org"); len(got) > 3 {
+		t.Errorf("got mails %q, want three at most", got)
+	}
+}
+
+func TestRelayThatRefusesForAWhileTellsWhatIsTrueThen(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	r := newInstance(t, strings.Replace(watching(x, box), "notify: [day, night]", "notify: night", 1))
+	r.start()
+	r.ready()
+	eventually(t, "an up website", func() bool { return r.health("website") == "up" })
+
+	box.refuse(true) // around both
+	x.setIll(true)
+	eventually(t, "a mail that waits", func() bool {
+		output, _ := r.vedette("explain", "website")
+		return strings.Contains(output, "told at")
+	})
+	x.setIll(false)
+	eventually(t, "the end of it", func() bool { return r.health("website") == "up" })
+	box.refuse(false)
+	eventually(t, "one mail for both", func() bool { return box.count("night@example.org", "[UP]") == 1 })
+	if got := box.count("night@example.org", "[DOWN]"); got != 0 || !box.holds("website was down for ", ", and is up again.") {
+		t.Errorf("got %d DOWN mails of %q, want both in one", got, box.subjects("night@example.org"))
+	}
+
+	box.refuse(true) // around the beginning
+	x.setIll(true)
+	eventually(t, "it down", func() bool { return r.health("website") == "down" })
+	box.refuse(false)
+	eventually(t, "the mail once the relay takes it", func() bool { return box.count("night@example.org", "[DOWN]") == 1 })
+	x.setIll(false)
+	eventually(t, "a mail about the end", func() bool { return box.count("night@example.org", "[UP]") == 2 })
+	r.stop()
+	if got := len(box.subjects("night@example.org")); got != 3 {
+		t.Errorf("got %q, want three mails in all", box.subjects("night@example.org"))
+	}
+}
+
+// natsURL is how others reach the instance's server.
+func (r *running) natsURL() string {
+	r.t.Helper()
+	output, code := r.vedette("env")
+	if code != 0 {
+		r.t.Fatalf("got %d %s", code, output)
+	}
+	return strings.TrimSpace(strings.TrimPrefix(output, "export NATS_URL="))
+}
+
+func TestBlindIsToldWhenAllCheckWorkersHang(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	file := fmt.Sprintf(`
+recipients: {day: ops@example.org, owner: owner@example.org}
+operators: day
+notifications: {group_wait: 2s}
+mail: {from: vedette@example.org, relays: [%s]}
+defaults: {interval: 5s, timeout: 2s, failure_threshold: 1, notify: owner}
+monitors:
+  - {name: website, http: %q}
+  - {name: other, http: %q}
+`, box.relay(), x.url, x.url)
+	first := newInstance(t, file)
+	first.start("--roles", "schedule,operate,mail,notify,evaluate")
+	first.ready()
+	worker := newInstance(t, file)
+	worker.start("--nats", first.natsURL(), "--roles", "check")
+	worker.ready()
+	eventually(t, "an up website", func() bool { return first.health("website") == "up" })
+	stopped := time.Now()
+	if err := worker.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a blind alert", func() bool { return strings.Contains(strings.Join(box.subjects("ops@example.org"), "\n"), "[BLIND") })
+	t.Logf("blind alert %s after the workers hung", time.Since(stopped).Round(time.Second))
+	eventually(t, "why", func() bool { output, _ := first.vedette("status"); return strings.Contains(output, "BLIND  website") })
+	if err := worker.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "watched again", func() bool { output, code := first.vedette("status"); return code == 0 && !strings.Contains(output, "BLIND") })
+	worker.stop()
+	first.stop()
+	if got := box.subjects("owner@example.org"); len(got) > 0 {
+		t.Errorf("got %q for the owner, want nothing: no monitor was down", got)
+	}
+}
+
+var killsFor = flag.Duration("kills", 15*time.Second, "how long processes are killed every second")
+
+// Processes of three roles, two of each, of which one of each is killed every
+// second: each transition is announced once to each recipient.
+func TestKilledEvaluatorsNotifiersAndMailWorkersTellEachTransitionOnce(t *testing.T) {
+	t.Parallel()
+	const monitors = 20
+	box := newInbox(t)
+	var targets []*target
+	var b strings.Builder
+	fmt.Fprintf(&b, `
+recipients: {day: ops@example.org, night: night@example.org}
+notifications: {group_by: [monitor], group_wait: 0s, group_interval: 0s, repeat_interval: 0s}
+mail: {from: vedette@example.org, relays: [%s]}
+defaults: {interval: 1s, timeout: 900ms, failure_threshold: 1, success_threshold: 1, flapping: false, notify: [day, night]}
+monitors:
+`, box.relay())
+	for i := range monitors {
+		targets = append(targets, newTarget(t))
+		fmt.Fprintf(&b, "  - {name: m%d, http: %q}\n", i, targets[i].url)
+	}
+	first := newInstance(t, b.String())
+	first.start("--roles", "schedule,operate,check")
+	first.ready()
+	url := first.natsURL()
+	roles := []string{"evaluate", "notify", "mail"}
+	var pairs [][2]*running
+	for _, role := range roles {
+		var pair [2]*running
+		for i := range pair {
+			pair[i] = newInstance(t, b.String())
+			pair[i].start("--nats", url, "--roles", role)
+			pair[i].ready()
+		}
+		pairs = append(pairs, pair)
+	}
+	eventually(t, "up monitors", func() bool { return first.health("m0") == "up" && first.health("m19") == "up" })
+
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	ill := make([]bool, monitors)
+	end := time.Now().Add(*killsFor)
+	for second := 0; time.Now().Before(end); second++ {
+		<-time.After(time.Duration(random.IntN(500)) * time.Millisecond) // any moment may be the wrong one
+		for i, role := range roles {
+			victim := pairs[i][(second+i)%2]
+			victim.kill()
+			victim.start("--nats", url, "--roles", role)
+		}
+		for i := range ill { // every six seconds each changes, which is 200 a minute
+			if (second+i)%6 == 0 {
+				ill[i] = !ill[i]
+				targets[i].setIll(ill[i])
+			}
+		}
+		<-time.After(time.Second)
+	}
+	for i := range targets {
+		targets[i].setIll(false)
+	}
+	eventually(t, "all up", func() bool {
+		for i := range targets {
+			if first.health(fmt.Sprint("m", i)) != "up" {
+				return false
+			}
+		}
+		return true
+	})
+	truth := transitions(first.output.String())
+	eventually(t, "all told", func() bool {
+		told, _ := announcements(box.all())
+		for _, address := range []string{"ops@example.org", "night@example.org"} {
+			for key, n := range truth {
+				if told[address+" "+key] < n {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	for _, pair := range pairs {
+		pair[0].stop()
+		pair[1].stop()
+	}
+	first.stop()
+	told, doubled := announcements(box.all())
+	all := 0
+	for key, n := range truth {
+		all += n
+		for _, address := range []string{"ops@example.org", "night@example.org"} {
+			if got := told[address+" "+key]; got != n {
+				t.Errorf("%s %s: told %d times, want %d", address, key, got, n)
+			}
+		}
+	}
+	for id, bodies := range doubled {
+		if len(bodies) > 1 {
+			t.Errorf("got %d different mails with the Message-ID %s, want the same one", len(bodies), id)
+		}
+	}
+	t.Logf("%d transitions, each told to two recipients; %d mails arrived twice", all, len(box.all())-len(doubled))
+}
+
+// transitions counts those that an instance printed, as "m1 down".
+func transitions(output string) map[string]int {
+	truth := map[string]int{}
+	for line := range strings.Lines(output) {
+		fields := strings.Fields(line)
+		if len(fields) > 4 && (fields[2] == "DOWN" || fields[2] == "UP") {
+			truth[strings.TrimSuffix(fields[3], ":")+" "+strings.ToLower(fields[2])]++
+		}
+	}
+	return truth
+}
+
+var mailSubject = regexp.MustCompile(`^\[(DOWN|UP)[^\]]*\] (\S+): `)
+
+// announcements counts what the mails of single monitors tell, as "address m1
+// down", each mail once; and it returns the texts of each Message-ID.
+func announcements(letters []letter) (told map[string]int, texts map[string]map[string]bool) {
+	told, texts = map[string]int{}, map[string]map[string]bool{}
+	for _, l := range letters {
+		if texts[l.id] != nil {
+			texts[l.id][l.text] = true
+			continue
+		}
+		texts[l.id] = map[string]bool{l.text: true}
+		found := mailSubject.FindStringSubmatch(l.subject)
+		if found == nil {
+			continue
+		}
+		key := l.to + " " + found[2] + " "
+		told[key+strings.ToLower(found[1])]++
+		wholes := strings.Count(l.text, ", and is up again.") // both at once
+		told[key+"down"] += wholes
+		for line := range strings.Lines(l.text) {
+			if strings.HasPrefix(line, "Also:") && strings.Contains(line, "UP, was down") {
+				told[key+"up"]++
+				if strings.Contains(line, "not told before") {
+					told[key+"down"]++
+				}
+			}
+		}
+	}
+	return told, texts
+}
