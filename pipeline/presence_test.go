@@ -159,3 +159,86 @@ func TestKeyIsRemovedOnlyIfNobodyWroteItSince(t *testing.T) {
 		t.Errorf("got %v, want nil", err)
 	}
 }
+
+func TestWhoDoesWhatAndWhereIsKnownByTheLeases(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
+	serves := func(role, location string) bool {
+		t.Helper()
+		does, err := p.Serves(t.Context(), role, location)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return does
+	}
+	if serves("check", "") {
+		t.Error("got somebody who checks, want nobody yet")
+	}
+	leave := present(t, p, "1.0.0")
+	for !serves("check", "here") { // its lease is on its way
+		<-time.After(5 * time.Millisecond)
+	}
+	if !serves("check", "") || serves("check", "there") || serves("mail", "") {
+		t.Error("got something else than a worker that checks here")
+	}
+	leave()
+	if serves("check", "here") {
+		t.Error("got somebody who checks, want nobody any more")
+	}
+}
+
+func TestKeysAreLoadedByAFilter(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	bucket, err := p.Bucket(t.Context(), pipeline.Ledger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"a.g", "a.g.web.1", "a.h.web.1", "b.g.web", "b.g"} {
+		if _, err := bucket.Put(t.Context(), key, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for filter, want := range map[string]string{
+		"*.*": "a.g b.g", "a.g.>": "a.g.web.1", "*.*.web.1": "a.g.web.1 a.h.web.1", "*.*.>": "a.g.web.1 a.h.web.1 b.g.web", "c.>": "",
+	} {
+		entries, err := bucket.LoadMatching(t.Context(), filter)
+		var keys []string
+		for _, e := range entries {
+			keys = append(keys, e.Key)
+		}
+		slices.Sort(keys)
+		if got := fmt.Sprint(keys); err != nil || got != "["+want+"]" {
+			t.Errorf("%s: got %s, %v, want %s", filter, got, err, want)
+		}
+	}
+}
+
+func TestPastOfAStreamEndsAtThePresent(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	count := 0
+	read := func() (whole bool) {
+		t.Helper()
+		count = 0
+		whole, err := p.Past(t.Context(), pipeline.Result, time.Hour, func(pipeline.Delivery) { count++ })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return whole
+	}
+	if !read() || count != 0 {
+		t.Errorf("got %d messages of an empty stream", count)
+	}
+	for i := range 1200 {
+		if err := p.Publish(t.Context(), pipeline.Message{Subject: pipeline.ResultSubject(0), Body: []byte("{}"), ID: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !read() || count != 1200 {
+		t.Errorf("got %d messages, want all 1200", count)
+	}
+	if whole, err := p.Past(t.Context(), pipeline.Result, 0, func(pipeline.Delivery) { t.Error("got a message of long ago") }); err != nil || !whole {
+		t.Errorf("got %v, %v, want nothing newer than now", whole, err)
+	}
+}

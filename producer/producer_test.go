@@ -186,10 +186,43 @@ func TestSlotOfACheckThatStillRunsIsRecordedAsOverlap(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
 	apply(t, p, producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Second)}})
 	results := take[job.Results](t, p, pipeline.Result)
-	schedule(t, p) // nobody takes the checks, so the first stays queued
+	leases, err := p.Bucket(t.Context(), pipeline.Processes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease, err := job.Encode(job.Process{V: 1, ID: "p1", Roles: []string{"check"}, Location: job.DefaultLocation})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := leases.Put(t.Context(), "p1", lease); err != nil {
+		t.Fatal(err)
+	}
+	schedule(t, p) // the worker that lives takes nothing, so the first check stays queued
 	got := next(t, results, "an overlap").Results
 	if len(got) != 1 || got[0].Miss == nil || got[0].Miss.Reason != job.MissOverlap {
 		t.Errorf("got %+v, want an overlap", got)
+	}
+}
+
+func TestSlotsWithoutAWorkerAndPausedOnesAreRecordedAsThat(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
+	paused := monitor("paused", time.Second)
+	paused.Paused = true
+	apply(t, p, producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Second), paused}})
+	results := take[job.Results](t, p, pipeline.Result)
+	schedule(t, p)
+	reasons := map[string]job.MissReason{}
+	for len(reasons) < 2 {
+		for _, r := range next(t, results, "a miss").Results {
+			reasons[r.Monitor] = r.Miss.Reason
+		}
+	}
+	if diff := cmp.Diff(map[string]job.MissReason{"a": job.MissNoWorker, "paused": job.MissPaused}, reasons); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if lives, err := p.Lives(t.Context(), pipeline.Checks, pipeline.CheckSubject(job.DefaultLocation, "paused")); err != nil || lives {
+		t.Errorf("got %v, %v, want no check of what is paused", lives, err)
 	}
 }
 

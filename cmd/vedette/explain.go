@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -238,7 +239,8 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 func (x *explanation) standing(now time.Time) string {
 	s := &x.State
 	words := []string{string(cmp.Or(s.Health, job.Up))}
-	if s.Health == "" && len(x.Results) == 0 {
+	checked := slices.ContainsFunc(x.Results, func(r job.Result) bool { return r.Outcome != nil })
+	if s.Health == "" && !checked {
 		words[0] = string(job.Pending)
 	}
 	for _, incident := range s.Open() {

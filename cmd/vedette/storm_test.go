@@ -228,6 +228,33 @@ monitors:
 	}
 }
 
+func TestServerThatWasAwayIsTheReasonOfWhatWasMissed(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	file := "operators: night\n" + watching(x, box)
+	server := newInstance(t, file)
+	server.start("--roles", "operate")
+	server.ready()
+	url := server.natsURL()
+	worker := newInstance(t, file)
+	worker.start("--nats", url, "--roles", "schedule,check,evaluate,notify,mail")
+	worker.ready()
+	eventually(t, "an up website", func() bool { return worker.health("website") == "up" })
+	server.kill()
+	eventually(t, "a lost server", func() bool { _, code := worker.get("/readyz"); return code != 200 })
+	<-time.After(4 * time.Second) // the outage
+	server.start("--nats-listen", strings.Split(url, "@")[1], "--roles", "operate")
+	eventually(t, "a word to the operators about what was missed, and why", func() bool {
+		return box.holds("website was not watched", "the NATS server was away") || box.holds("website is watched again", "the NATS server was away")
+	})
+	eventually(t, "an up website again", func() bool { return worker.health("website") == "up" })
+	worker.stop()
+	server.stop()
+	if got := box.count("night@example.org", "[DOWN]"); got > 0 {
+		t.Errorf("got %d DOWN mails, want none", got)
+	}
+}
+
 var killsFor = flag.Duration("kills", 15*time.Second, "how long processes are killed every second")
 
 // Processes of three roles, two of each, of which one of each is killed every
@@ -278,13 +305,13 @@ monitors:
 			victim.kill()
 			victim.start("--nats", url, "--roles", role)
 		}
-		for i := range ill { // every six seconds each changes, which is 200 a minute
-			if (second+i)%6 == 0 {
+		for i := range ill { // every five seconds each changes, which is 240 a minute
+			if (second+i)%5 == 0 {
 				ill[i] = !ill[i]
 				targets[i].setIll(ill[i])
 			}
 		}
-		<-time.After(time.Second)
+		<-time.After(750 * time.Millisecond)
 	}
 	for i := range targets {
 		targets[i].setIll(false)

@@ -1,0 +1,73 @@
+package workers
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/pipelinetest"
+)
+
+func newSentLedger(t *testing.T) *sentLedger {
+	t.Helper()
+	p := pipelinetest.New(t, pipeline.Config{})
+	bucket, err := p.Bucket(t.Context(), pipeline.Sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &sentLedger{bucket: bucket}
+}
+
+func TestMailIsEitherWithdrawnOrOnItsWay(t *testing.T) {
+	t.Parallel()
+	l, at := newSentLedger(t), time.Now().UTC()
+	for round := range 50 {
+		id := job.DeriveID("mail", string(rune('a'+round)))
+		var begun, withdrawn job.Sent
+		var group sync.WaitGroup
+		group.Go(func() {
+			var err error
+			if begun, err = l.Begin(t.Context(), id, at); err != nil {
+				t.Error(err)
+			}
+		})
+		group.Go(func() {
+			var err error
+			if withdrawn, err = l.Withdraw(t.Context(), id, at); err != nil {
+				t.Error(err)
+			}
+		})
+		group.Wait()
+		if begun.Trying == withdrawn.Withdrawn || begun.Withdrawn != withdrawn.Withdrawn {
+			t.Fatalf("got %+v for who sends and %+v for who withdraws, want one of them first", begun, withdrawn)
+		}
+	}
+}
+
+func TestMailThatWasRefusedForNowCanBeWithdrawn(t *testing.T) {
+	t.Parallel()
+	l, at := newSentLedger(t), time.Now().UTC()
+	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || !sent.Trying {
+		t.Fatalf("got %+v, %v, want it begun", sent, err)
+	}
+	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || sent.Withdrawn {
+		t.Fatalf("got %+v, %v, want it not withdrawn while it is on its way", sent, err)
+	}
+	if err := l.Mark(t.Context(), job.Sent{V: 1, ID: "m1", At: at}); err != nil {
+		t.Fatal(err)
+	}
+	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || !sent.Withdrawn {
+		t.Fatalf("got %+v, %v, want it withdrawn", sent, err)
+	}
+	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || sent.Trying {
+		t.Fatalf("got %+v, %v, want it never sent", sent, err)
+	}
+	if err := l.Mark(t.Context(), job.Sent{V: 1, ID: "m2", At: at, Done: true}); err != nil {
+		t.Fatal(err)
+	}
+	if sent, err := l.Withdraw(t.Context(), "m2", at); err != nil || sent.Withdrawn || !sent.Done {
+		t.Errorf("got %+v, %v, want what was sent to stay so", sent, err)
+	}
+}
