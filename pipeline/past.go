@@ -26,6 +26,9 @@ func (p *Pipeline) Past(ctx context.Context, name Stream, since time.Duration, e
 		return false, fmt.Errorf("read stream %s: %w", name, err)
 	}
 	for left := info.NumPending; left > 0; {
+		if ctx.Err() != nil {
+			return false, nil //nolint:nilerr // who waits no longer has what there was
+		}
 		batch, err := consumer.Fetch(pastBatch, jetstream.FetchMaxWait(tryTimeout))
 		if err != nil {
 			return false, fmt.Errorf("read stream %s: %w", name, err)
@@ -42,7 +45,7 @@ func (p *Pipeline) Past(ctx context.Context, name Stream, since time.Duration, e
 		if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) {
 			return false, fmt.Errorf("read stream %s: %w", name, err)
 		}
-		if ctx.Err() != nil || !got {
+		if !got {
 			return false, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -231,7 +232,7 @@ func TestPastOfAStreamEndsAtThePresent(t *testing.T) {
 		t.Errorf("got %d messages of an empty stream", count)
 	}
 	for i := range 1200 {
-		if err := p.Publish(t.Context(), pipeline.Message{Subject: pipeline.ResultSubject(0), Body: []byte("{}"), ID: fmt.Sprint(i)}); err != nil {
+		if err := p.Publish(t.Context(), pipeline.Message{Subject: pipeline.ResultSubject(0), Body: []byte("{}"), ID: strconv.Itoa(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -87,18 +87,7 @@ func (n Names) Permissions(role Role, inbox, location string) Permissions {
 		r.look(Checks, "check.>")
 		r.publish("timer.at.recheck.*", "check.>")
 	case RoleNotifier:
-		r.pull(StateLog, ConsumerNotify, "")
-		r.pull(Timer, ConsumerMailings, "timer.due.mailing.*")
-		r.pull(Timer, ConsumerSweep, "timer.due.sweep.*")
-		r.worker()
-		r.read(States)
-		r.watch(Monitors)
-		r.watch(Silences)
-		r.write(Ledger)
-		r.watch(Ledger)
-		r.write(Sent)
-		r.publish("timer.at.mailing.*", "timer.at.sweep.*", "call.check.>", "mail.alert.*", "mail.operator.*")
-		r.Subscribe = append(r.Subscribe, r.names.Subject("reply", inbox, ">"))
+		r.notifier(inbox)
 	case RoleMailWorker:
 		r.pull(Mail, ConsumerMail, "")
 		r.pull(Call, ConsumerMailCalls, "call.mail.>")
@@ -119,6 +108,23 @@ type rights struct {
 	Permissions
 
 	names Names
+}
+
+// notifier allows to take in what happened, to keep the ledger, and to order the
+// mails and the checks of what others depend on.
+func (r *rights) notifier(inbox string) {
+	r.pull(StateLog, ConsumerNotify, "")
+	r.pull(Timer, ConsumerMailings, "timer.due.mailing.*")
+	r.pull(Timer, ConsumerSweep, "timer.due.sweep.*")
+	r.worker()
+	r.read(States)
+	r.watch(Monitors)
+	r.watch(Silences)
+	r.write(Ledger)
+	r.watch(Ledger)
+	r.write(Sent)
+	r.publish("timer.at.mailing.*", "timer.at.sweep.*", "call.check.>", "mail.alert.*", "mail.operator.*")
+	r.Subscribe = append(r.Subscribe, r.names.Subject("reply", inbox, ">"))
 }
 
 func (r *rights) sorted() Permissions {

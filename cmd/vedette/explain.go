@@ -113,7 +113,10 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Ti
 	if x.Told, err = notify.Standings(ctx, store, name); err != nil {
 		return nil, err
 	}
-	return x, x.readResults(ctx, p)
+	if err := x.readResults(ctx, p); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
 
 func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.State, error) {

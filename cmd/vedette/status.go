@@ -104,7 +104,10 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	if s.DeadLetters, err = p.Count(ctx, pipeline.Dead); err != nil {
 		return nil, err
 	}
-	return s, s.quiet(ctx, p, definitions, now)
+	if err := s.quiet(ctx, p, definitions, now); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func rank(c job.Condition) int {

@@ -75,9 +75,13 @@ func TestThousandMonitorsBehindOneThatDiesAreOneMail(t *testing.T) {
 	r.ready()
 	eventually(t, "an up host", func() bool { return r.health("host-999") == "up" })
 	g.shut()
-	eventually(t, "a mail", func() bool { return len(box.subjects("ops@example.org")) > 0 && len(box.subjects("night@example.org")) > 0 })
+	eventually(t, "a mail", func() bool {
+		return len(box.subjects("ops@example.org")) > 0 && len(box.subjects("night@example.org")) > 0
+	})
 	g.open()
-	eventually(t, "a mail about the end", func() bool { return len(box.subjects("ops@example.org")) > 1 && len(box.subjects("night@example.org")) > 1 })
+	eventually(t, "a mail about the end", func() bool {
+		return len(box.subjects("ops@example.org")) > 1 && len(box.subjects("night@example.org")) > 1
+	})
 	r.stop()
 	for _, address := range []string{"ops@example.org", "night@example.org"} {
 		got := box.subjects(address)
@@ -95,7 +99,9 @@ func TestThousandMonitorsAloneAreOneDigestForEachRecipient(t *testing.T) {
 	r.ready()
 	eventually(t, "an up host", func() bool { return r.health("host-999") == "up" })
 	g.shut()
-	eventually(t, "a mail for both", func() bool { return len(box.subjects("ops@example.org")) > 0 && len(box.subjects("night@example.org")) > 0 })
+	eventually(t, "a mail for both", func() bool {
+		return len(box.subjects("ops@example.org")) > 0 && len(box.subjects("night@example.org")) > 0
+	})
 	for _, address := range []string{"ops@example.org", "night@example.org"} {
 		if got := box.subjects(address); len(got) != 1 || got[0] != "[DOWN ×1000] host-0, host-1 and 998 more" && !strings.HasPrefix(got[0], "[DOWN ×1000] host-") {
 			t.Errorf("%s: got mails %q, want one digest of all", address, got)
@@ -137,8 +143,12 @@ monitors:
 		g.open()
 		eventually(t, "it up", func() bool { return r.health("flappy") == "up" })
 	}
-	eventually(t, "a word of flapping", func() bool { return strings.Contains(strings.Join(box.subjects("ops@example.org"), "\n"), "[FLAPPING] flappy") })
-	eventually(t, "a word of its end", func() bool { return strings.Contains(strings.Join(box.subjects("ops@example.org"), "\n"), "[SETTLED] flappy: up") })
+	eventually(t, "a word of flapping", func() bool {
+		return strings.Contains(strings.Join(box.subjects("ops@example.org"), "\n"), "[FLAPPING] flappy")
+	})
+	eventually(t, "a word of its end", func() bool {
+		return strings.Contains(strings.Join(box.subjects("ops@example.org"), "\n"), "[SETTLED] flappy: up")
+	})
 	r.stop()
 	if got := box.subjects("ops@example.org"); len(got) > 3 {
 		t.Errorf("got mails %q, want three at most", got)
@@ -220,7 +230,10 @@ monitors:
 	if err := worker.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "watched again", func() bool { output, code := first.vedette("status"); return code == 0 && !strings.Contains(output, "BLIND") })
+	eventually(t, "watched again", func() bool {
+		output, code := first.vedette("status")
+		return code == 0 && !strings.Contains(output, "BLIND")
+	})
 	worker.stop()
 	first.stop()
 	if got := box.subjects("owner@example.org"); len(got) > 0 {

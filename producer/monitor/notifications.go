@@ -92,8 +92,7 @@ func (r *reader) grouping(m mapping, otherwise job.Grouping) *job.Grouping {
 	}{{"group_wait", &g.Wait}, {"group_interval", &g.Interval}, {"repeat_interval", &g.Repeat}} {
 		if v, ok := r.get(m, field.key); ok {
 			found = true
-			d, _ := r.durationOrZero(v)
-			*field.into = job.Duration(d)
+			*field.into = job.Duration(r.durationOrZero(v))
 		}
 	}
 	if v, ok := r.get(m, "max_listed"); ok {
@@ -128,12 +127,13 @@ func (r *reader) groupBy(v value) []string {
 }
 
 // durationOrZero reads a duration that may be 0s.
-func (r *reader) durationOrZero(v value) (time.Duration, bool) {
+func (r *reader) durationOrZero(v value) time.Duration {
 	if text, ok := v.literal(); ok {
 		var d job.Duration
 		if d.UnmarshalText([]byte(text)) == nil && d == 0 {
-			return 0, true
+			return 0
 		}
 	}
-	return r.duration(v)
+	d, _ := r.duration(v)
+	return d
 }

@@ -37,7 +37,7 @@ func (r *reader) policy(m mapping, otherwise policy) policy {
 		p.window, _ = r.integer(v, 1, maxWindow)
 	}
 	if v, ok := r.get(m, "retry_interval"); ok {
-		p.retry, _ = r.durationOrZero(v)
+		p.retry = r.durationOrZero(v)
 		p.retrySet = true
 	}
 	if v, ok := r.get(m, "flapping"); ok {

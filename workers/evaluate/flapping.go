@@ -25,8 +25,8 @@ func (s *step) flap() {
 	if flipped {
 		begin := s.result.Slot.Add(-places * s.m.Period).Unix()
 		flips := slices.DeleteFunc(slices.Clone(state.Flips), func(at int64) bool { return at <= begin })
-		state.Flips = append(flips, s.result.Slot.Unix())
-		state.Flips = state.Flips[max(0, len(state.Flips)-places):]
+		flips = append(flips, s.result.Slot.Unix())
+		state.Flips = flips[max(0, len(flips)-places):]
 	}
 	limits := job.DefaultFlapping()
 	if s.m.Flapping != nil {

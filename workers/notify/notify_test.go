@@ -3,6 +3,7 @@ package notify_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -364,7 +365,7 @@ func story(w *world, seed uint64, days int) {
 			w.relayAway = !w.relayAway
 		}
 		if random.IntN(900) == 0 {
-			id := fmt.Sprint(random.IntN(3))
+			id := strconv.Itoa(random.IntN(3))
 			w.notifier.Quiet().Set(job.Silence{ID: id, Match: job.Match{Monitors: []string{"[a-c]"}}, Starts: w.now, Ends: w.now.Add(time.Duration(random.IntN(300)) * time.Minute)})
 		}
 		w.pass(time.Minute)

@@ -107,7 +107,7 @@ func healthNow(outcome *job.Outcome) string {
 // reasonOf puts a reason for a miss into words.
 func reasonOf(reason string) string {
 	word, detail, more := strings.Cut(reason, ": ")
-	text := word
+	var text string
 	switch job.MissReason(word) {
 	case job.MissLate:
 		text = "no process scheduled its checks"

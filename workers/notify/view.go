@@ -140,7 +140,7 @@ func without(still, lines []Line) []Line {
 func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now time.Time) {
 	incident := l.Incident
 	v.Headline = headline(l, now)
-	v.Facts = facts(l, zone, now)
+	v.Facts = facts(l, zone)
 	for _, other := range also[incident.Monitor] {
 		text := label(other.Kind) + ", " + brief(&other, now)
 		if other.Whole {
@@ -177,7 +177,7 @@ func commands(l *Line) []string {
 
 // facts are what, where, since when, last good check, cause, and how long each
 // phase took.
-func facts(l *Line, zone *time.Location, now time.Time) []Fact {
+func facts(l *Line, zone *time.Location) []Fact {
 	incident := l.Incident
 	list := []Fact{{"Monitor", incident.Monitor}}
 	add := func(name, value string) {
@@ -243,7 +243,7 @@ func (v *View) many(lines []Line, reminder bool, most int, zone *time.Location, 
 			are = "are up again as well"
 		}
 		v.Headline = fmt.Sprintf("%s %d that depend on it %s.", headline(&lines[0], now), behind, are)
-		v.Facts = facts(&lines[0], zone, now)
+		v.Facts = facts(&lines[0], zone)
 		v.Commands = commands(&lines[0])
 	} else {
 		v.Thread = ""

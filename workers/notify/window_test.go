@@ -92,7 +92,11 @@ func TestWindowIsOpenForItsTimeEachDayOfTheYear(t *testing.T) {
 func TestWindowsThatCannotBeAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, m := range []job.Maintenance{
-		{}, {Cron: "x", For: 1}, {Cron: "0 1 * * *"}, {Cron: "0 1 * * *", Until: "7"}, {Cron: "0 1 * * *", For: job.Duration(8 * 24 * time.Hour)},
+		{},
+		{Cron: "x", For: 1},
+		{Cron: "0 1 * * *"},
+		{Cron: "0 1 * * *", Until: "7"},
+		{Cron: "0 1 * * *", For: job.Duration(8 * 24 * time.Hour)},
 		{Cron: "0 1 * * *", Until: "07:00", TimeZone: "Nowhere"},
 	} {
 		if _, err := notify.NewWindow(m); err == nil {

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	html "html/template"
+	"strconv"
 	"strings"
 	text "text/template"
 	"time"
@@ -47,7 +48,10 @@ func NewWords(t Templates) (*Words, error) {
 		return nil, fmt.Errorf("read template: %w", err)
 	}
 	w := &Words{text: plain, html: rich}
-	return w, w.try()
+	if err := w.try(); err != nil {
+		return nil, err
+	}
+	return w, nil
 }
 
 // try writes a mail of one monitor and one of several.
@@ -87,7 +91,7 @@ func (w *Words) Letter(d *Decision, m *job.Mailing, group job.Grouping, zone *ti
 	if err != nil {
 		return job.Letter{}, err
 	}
-	id := job.DeriveID("letter", strings.ToLower(m.Address), strings.Join(m.Group, "\x00"), fmt.Sprint(m.Operators), fmt.Sprint(m.Sequence+1))
+	id := job.DeriveID("letter", strings.ToLower(m.Address), strings.Join(m.Group, "\x00"), strconv.FormatBool(m.Operators), strconv.Itoa(m.Sequence+1))
 	return job.Letter{ID: id, At: now, Tells: d.Tells, Mail: &job.Mail{
 		V: job.Version, ID: id, To: m.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, Date: now,
 	}}, nil

@@ -86,6 +86,8 @@ type Row struct {
 	Name   string     `json:"name"`
 	Target string     `json:"target"`
 	Health job.Health `json:"health"`
+	// Flags are what it is beside that: blind, flapping, degraded, paused.
+	Flags []string `json:"flags,omitempty"`
 	// Since is when the health began; zero when it was always so.
 	Since time.Time `json:"since,omitzero"`
 	// Cause and Class say why it is down.
@@ -111,18 +113,23 @@ func (b *Board) Rows() []Row {
 		}
 	}
 	slices.SortFunc(rows, func(a, c Row) int {
-		return cmp.Or(cmp.Compare(urgency(a.Health), urgency(c.Health)), cmp.Compare(a.Name, c.Name))
+		return cmp.Or(cmp.Compare(urgency(a), urgency(c)), cmp.Compare(a.Name, c.Name))
 	})
 	return rows
 }
 
-func urgency(h job.Health) int {
-	return slices.Index([]job.Health{job.Down, job.Degraded, job.Unknown, job.Pending, job.Up}, h)
+// urgency is less the sooner somebody should look.
+func urgency(r Row) int {
+	order := slices.Index([]job.Health{job.Down, job.Degraded, job.Unknown, job.Pending, job.Up}, r.Health)
+	if r.Health != job.Down && slices.Contains(r.Flags, string(job.ConditionBlind)) {
+		return 1 // as what is degraded: nobody knows
+	}
+	return order
 }
 
 func (r *row) show(name string) Row {
 	shown := Row{
-		Name: name, Target: r.monitor.Target(), Health: r.health(), Checked: r.last.Slot, Missed: r.missed,
+		Name: name, Target: r.monitor.Target(), Health: r.health(), Flags: r.flags(), Checked: r.last.Slot, Missed: r.missed,
 	}
 	if !r.state.Removed {
 		shown.Since = r.state.Since
@@ -135,6 +142,23 @@ func (r *row) show(name string) Row {
 		shown.Class, shown.Cause = r.state.Incident.Outcome.Class, r.state.Incident.Outcome.Cause
 	}
 	return shown
+}
+
+// flags are the conditions that the monitor is in, but for the one that its
+// health tells.
+func (r *row) flags() []string {
+	var flags []string
+	if !r.state.Removed {
+		for _, incident := range r.state.Open() {
+			if incident.Condition != "" && incident.Condition != job.ConditionDown {
+				flags = append(flags, string(incident.Condition))
+			}
+		}
+	}
+	if r.monitor.Paused {
+		flags = append(flags, "paused")
+	}
+	return flags
 }
 
 // health is the judged one, where there is one: a monitor that was never

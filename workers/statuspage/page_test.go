@@ -50,6 +50,25 @@ func TestRowsShowWhatIsDownFirstAndOnlyWhatIsDefined(t *testing.T) {
 	}
 }
 
+func TestFlagsTellWhatAMonitorIsBesideItsHealth(t *testing.T) {
+	t.Parallel()
+	b := board()
+	b.State(job.State{
+		Monitor: "a-up", Health: job.Up, Blind: &job.Incident{Condition: job.ConditionBlind}, Flapping: &job.Incident{Condition: job.ConditionFlapping},
+	})
+	b.Define(job.Monitor{Name: "z-paused", Paused: true})
+	var got []string
+	for _, r := range b.Rows() {
+		got = append(got, r.Name+strings.Join(r.Flags, "+"))
+	}
+	if want := "b-down a-upflapping+blind c-pending d-failing z-pausedpaused"; strings.Join(got, " ") != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+	if _, body := get(t, page(t, statuspage.Config{Listen: "127.0.0.1:0", Board: b}), "/"); !strings.Contains(body, ">flapping</small>") {
+		t.Error("got no flag on the page")
+	}
+}
+
 func TestRemovedMonitorIsNoLongerShown(t *testing.T) {
 	t.Parallel()
 	b := board()
