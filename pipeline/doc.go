@@ -2,8 +2,8 @@
 // that knows it: which streams and buckets there are, how a message gets into
 // one, and how a pool of workers takes jobs out.
 //
-//	tick ──▶ check ──▶ result ──▶ state ──▶ mail
-//	TICK     CHECK      RESULT     STATE     MAIL ──▶ relay or Maildir
+//	tick ──▶ check ──▶ result ──▶ state ──▶ ledger ──▶ mail
+//	TICK     CHECK      RESULT     STATE     LEDGER     MAIL ──▶ relay or Maildir
 //	         REQUEST                         CALL
 //	         CALL                 what can't be done ──▶ DEAD
 //
@@ -50,6 +50,26 @@
 // Heartbeats have no timers: PING keeps the last ping of each kind with the
 // server's time, and each slot of the monitor judges by it, so that neither a
 // restart nor a lost timer resets or misfires a deadline.
+//
+// What addresses were told stands in LEDGER: an account for each address and
+// monitor, and a mailing for each address and group, which decides. Keys are
+// never deleted there: a key that was purged can come back after an unclean
+// stop, and a ledger that forgets tells twice.
+//
+// Whether a mail that waits for a relay can still be taken back is decided in
+// SENT, by compare-and-swap: its worker's intent, or the word of the notifier
+// that withdraws it, is first.
+//
+// A timer is set before what it belongs to is written, so that a crash between
+// the two repeats both. Timers fire at whole seconds; times are rounded up.
+//
+// That nobody schedules is not seen by a shard without ticks, since the cursor
+// of a shard in which nothing is due stands still, but by the leases, in which
+// each process says its roles.
+//
+// The arithmetic of producer/schedule is used by workers too, for maintenance
+// windows and the distance of cron's slots; it is the one package that both
+// sides know.
 //
 // A child of a supervisor that an operator stopped comes back with its group,
 // as in OTP; one that was disabled stays down: see package supervise.
