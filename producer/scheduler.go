@@ -174,6 +174,9 @@ func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeli
 	if err := s.publish(ctx, shard, second, todo); err != nil {
 		return err
 	}
+	if err := s.tellGap(ctx, at, second, todo.missed); err != nil {
+		return err
+	}
 	if err := moveCursor(ctx, cursors, shard, second, revision); err != nil {
 		return err
 	}
@@ -259,6 +262,30 @@ func (s *Scheduler) blame(cursor time.Time, misses []job.Result) {
 			misses[i].Miss.Reason = job.MissBrokerDown
 		}
 	}
+}
+
+// gapSlots is how many slots of a monitor are missed at once in a gap that
+// operators are told of.
+const gapSlots = 3
+
+// tellGap tells the operators that nothing was scheduled for a while. All shards
+// have the same gap, and tell of it by the same id.
+func (s *Scheduler) tellGap(ctx context.Context, cursor, second time.Time, misses []job.Result) error {
+	for i := range misses {
+		miss := misses[i].Miss
+		if miss.Count < gapSlots || miss.Reason != job.MissLate && miss.Reason != job.MissBrokerDown {
+			continue
+		}
+		why := "no process scheduled anything"
+		if miss.Reason == job.MissBrokerDown {
+			why = "the NATS server was away"
+		}
+		return s.config.Pipeline.Notify(ctx, job.Notice{
+			ID: job.DeriveID("gap", second.Truncate(time.Minute).Format(time.RFC3339)), Kind: job.NoticeGap,
+			Summary: fmt.Sprintf("nothing was checked from %s to %s: %s", cursor.Format(time.DateTime), second.Format("15:04:05 UTC"), why),
+		})
+	}
+	return nil
 }
 
 // maxBatch is how many results travel in one message.

@@ -181,7 +181,7 @@ func TestDemoFileIsGoodAsItIs(t *testing.T) {
 	}
 	common := func(m job.Monitor) job.Monitor {
 		m.V, m.Interval, m.Timeout = job.Version, job.Duration(5e9), job.Duration(2e9)
-		m.Policy = job.Policy{FailureThreshold: 2, SuccessThreshold: 1, Notify: []string{"oncall"}}
+		m.Policy = job.Policy{FailureThreshold: 2, SuccessThreshold: 1, RetryInterval: job.Duration(1e9), Notify: []string{"oncall"}}
 		return m
 	}
 	want := &monitor.File{
@@ -191,7 +191,9 @@ func TestDemoFileIsGoodAsItIs(t *testing.T) {
 		},
 		Recipients: []job.Recipient{{V: job.Version, Name: "oncall", Addresses: []string{"you@example.org"}}},
 		Mail:       monitor.Mail{From: "Vedette <vedette@example.org>"},
-		Server:     monitor.Server{Data: monitor.DefaultData, HTTP: monitor.DefaultHTTP, NATS: monitor.DefaultNATS, Grace: monitor.DefaultGrace},
+
+		Notifications: monitor.Notifications{Grouping: &job.Grouping{Repeat: job.DefaultGrouping().Repeat, Most: job.DefaultGrouping().Most}},
+		Server:        monitor.Server{Data: monitor.DefaultData, HTTP: monitor.DefaultHTTP, NATS: monitor.DefaultNATS, Grace: monitor.DefaultGrace},
 	}
 	if diff := cmp.Diff(want, file); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -31,7 +31,7 @@ func (s *step) miss(reason job.MissReason, count int, last time.Time) {
 		return
 	}
 	s.Write = true
-	if !s.blind(last) {
+	if !s.blind(last) || afterwards(reason) && s.before.Misses == 0 {
 		return
 	}
 	incident := s.incident(job.ConditionBlind, s.firstMissed(last))
@@ -41,6 +41,13 @@ func (s *step) miss(reason job.MissReason, count int, last time.Time) {
 	}
 	state.Blind = &incident
 	s.record(job.EventBlind, incident, nil)
+}
+
+// afterwards tells whether a reason is one that is recorded for all monitors
+// when a gap is over, of which the scheduler tells the operators once. Only what
+// is missed after it makes a monitor blind.
+func afterwards(reason job.MissReason) bool {
+	return reason == job.MissLate || reason == job.MissBrokerDown
 }
 
 // known is the newest slot with a result, zero when there never was one.

@@ -226,6 +226,9 @@ func (c *Change) add(event job.Event) {
 	c.State.Sequence++
 	event.Sequence = c.State.Sequence
 	events := append(slices.Clone(c.State.Events), event)
+	for i := range events[:len(events)-1] {
+		events[i].Incident.Recent = nil // whoever has missed the write does without
+	}
 	c.State.Events = events[max(0, len(events)-job.MaxEvents):]
 	c.Events = append(c.Events, event)
 	c.Write = true

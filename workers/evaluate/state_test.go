@@ -365,15 +365,30 @@ func TestBlindTellsSinceWhenAndWhy(t *testing.T) {
 	if blind.Kind != job.EventBlind || !blind.Incident.Began.Equal(start.Add(2*time.Minute)) || blind.Incident.Reason != "late" || blind.Incident.Notify != nil {
 		t.Errorf("got %+v, want blind from the first missed slot, for the operators", blind)
 	}
+	// A gap that is over is no blindness, unless nothing comes after it.
+	gap := result(1, 'M')
+	gap.Miss.Count, gap.Miss.Last = 10, start.Add(10*time.Minute)
+	state, _ := run(job.State{}, website(1, 1), "U", 0)
+	change := evaluate.Step(state, gap, website(1, 1))
+	if len(change.Events) != 0 || change.State.Misses != 10 {
+		t.Errorf("got %+v, want the gap counted and nothing said", change)
+	}
+	if _, events := run(change.State, website(1, 1), "U", 11); len(events) != 0 {
+		t.Errorf("got %+v, want nothing said when there is a result", events)
+	}
+	if _, events := run(change.State, website(1, 1), "M", 11); len(events) != 1 || events[0].Kind != job.EventBlind {
+		t.Errorf("got %+v, want blind when there is none", events)
+	}
+
 	// A check that never ends: its own slot has no result, the next two are refused.
 	overlap := func(n int) job.Result {
 		r := result(n, 'M')
 		r.Miss.Reason = job.MissOverlap
 		return r
 	}
-	state, _ := run(job.State{}, website(1, 1), "U", 0)
+	state, _ = run(job.State{}, website(1, 1), "U", 0)
 	state = evaluate.Step(state, overlap(2), website(1, 1)).State
-	change := evaluate.Step(state, overlap(3), website(1, 1))
+	change = evaluate.Step(state, overlap(3), website(1, 1))
 	if len(change.Events) != 1 || change.Events[0].Kind != job.EventBlind {
 		t.Errorf("got %+v, want blind after three slots without a result", change.Events)
 	}

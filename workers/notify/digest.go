@@ -101,6 +101,8 @@ func kindWords(kind job.NoticeKind, n int) string {
 		one, more = "part parked", "parts parked"
 	case job.NoticeProcessGone:
 		one, more = "process gone", "processes gone"
+	case job.NoticeGap:
+		more = "gaps"
 	case job.NoticeRoleGone:
 		one, more = "role gone", "roles gone"
 	case job.NoticeGaveUp:
@@ -174,6 +176,8 @@ func remedy(kind job.NoticeKind) string {
 		return "The stack shows where it hangs: please report it. Starting the process again gets rid of it."
 	case job.NoticeProcessGone:
 		return "To see what runs:  vedette ps\nIts jobs were given to others, if there are any."
+	case job.NoticeGap:
+		return "The slots of that time are recorded as missed. Checks go on since."
 	case job.NoticeRoleGone:
 		return "To see what runs:  vedette ps\nTo start a process with all roles:  vedette run, without --roles"
 	case job.NoticeGaveUp:

@@ -11,6 +11,7 @@ import (
 
 	"vedette/pipeline/job"
 	"vedette/workers/evaluate"
+	"vedette/workers/notify"
 )
 
 const ops = "ops@example.org"
@@ -407,6 +408,30 @@ func TestCrashesAnywhereGiveTheSameMails(t *testing.T) {
 		}
 		if diff := cmp.Diff(calm.delivered, wild.delivered); diff != "" || wild.crashed < 100 {
 			t.Fatalf("seed %d: got %d crashes; (-calm +wild):\n%s", seed, wild.crashed, diff)
+		}
+	}
+}
+
+func TestMoreThanAMessageHoldsIsTwoMails(t *testing.T) {
+	t.Parallel()
+	s := notify.Situation{Now: began.Add(time.Hour)}
+	for i := range 50_000 {
+		name := fmt.Sprintf("host%d", i)
+		s.Accounts = append(s.Accounts, job.Account{Monitor: name, Tales: []job.Tale{{
+			Noted: began, Incident: job.Incident{ID: name, Monitor: name, Condition: job.ConditionDown, Began: began},
+		}}})
+	}
+	d := notify.Plan(s)
+	if len(d.Lines) != len(d.Tells) || len(d.Lines) >= 50_000 || d.Wake.IsZero() {
+		t.Errorf("got %d lines and %d tells, want a part, and a time for the rest", len(d.Lines), len(d.Tells))
+	}
+	body, err := job.Encode(job.Letter{Tells: d.Tells})
+	if err != nil || len(body) > 4<<20 {
+		t.Errorf("got a letter of %d bytes, %v, want it to fit into a message", len(body), err)
+	}
+	for i := range d.Lines {
+		if d.Lines[i].Incident.ID != d.Tells[i].Incident {
+			t.Fatal("got lines and tells of different monitors")
 		}
 	}
 }

@@ -64,6 +64,8 @@ type Line struct {
 	Under string
 	// Behind are the lines of monitors that depend on this one.
 	Behind []Line
+
+	telling job.Telling // what telling it changes
 }
 
 // Decision is what to do about a mailing.
@@ -79,6 +81,10 @@ type Decision struct {
 	// what there is now is told.
 	Wake, Due time.Time
 }
+
+// maxTells bounds what one mail tells, since it has to fit into a message with
+// the names of all its monitors; the rest is in the next mail.
+const maxTells = 20_000
 
 // Plan decides what one address is told of one group of monitors, and when. It
 // is a pure function.
@@ -226,7 +232,8 @@ func (p *planner) drop(incident *job.Incident) {
 
 func (p *planner) tell(line Line, noted time.Time, telling job.Telling) {
 	telling.Monitor, telling.Incident = line.Incident.Monitor, line.Incident.ID
-	p.Lines, p.Tells = append(p.Lines, line), append(p.Tells, telling)
+	line.telling = telling
+	p.Lines = append(p.Lines, line)
 	if p.first.IsZero() || noted.Before(p.first) {
 		p.first = noted
 	}
@@ -247,10 +254,18 @@ func (p *planner) decide() Decision {
 		d.Due = later(p.first.Add(p.Grouping.Wait.Std()), p.Mailing.Last.Add(p.Grouping.Interval.Std()))
 		if p.Now.Before(d.Due) {
 			p.wakeAt(d.Due)
-			waiting, d.Lines, d.Tells = d.Lines, nil, nil
+			waiting, d.Lines = d.Lines, nil
 		}
 	}
+	if len(d.Lines) > maxTells {
+		d.Lines = d.Lines[:maxTells]
+		p.wakeAt(p.Now.Add(max(time.Second, p.Grouping.Interval.Std())))
+	}
+	for i := range d.Lines {
+		d.Tells = append(d.Tells, d.Lines[i].telling)
+	}
 	p.forget(waiting)
+	d.Drops = d.Drops[:min(len(d.Drops), maxTells)]
 	repeat := p.Grouping.Repeat.Std()
 	lasting := slices.ContainsFunc(d.Still, func(l Line) bool { return p.remindable(l) })
 	switch {
