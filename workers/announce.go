@@ -94,7 +94,8 @@ func (a *announce) learnAll(ctx context.Context, n *notify.Notifier, buckets map
 	group, ctx := errgroup.WithContext(ctx)
 	knowDefinitions, knowSilences := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
-		return buckets[pipeline.Monitors].Watch(ctx, func(e pipeline.Entry) { a.learn(ctx, n, e) }, func() { close(knowDefinitions) })
+		live := false
+		return buckets[pipeline.Monitors].Watch(ctx, func(e pipeline.Entry) { a.learn(ctx, n, e, live) }, func() { live = true; close(knowDefinitions) })
 	})
 	group.Go(func() error {
 		live := false
@@ -136,8 +137,9 @@ func (a *announce) timerPool(what string, handle func(context.Context, pipeline.
 	return config
 }
 
-// learn takes in a recipient or the settings.
-func (a *announce) learn(ctx context.Context, n *notify.Notifier, e pipeline.Entry) {
+// learn takes in a recipient or the settings. A maintenance window that is new,
+// or gone, may hold something back or let it go.
+func (a *announce) learn(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
 	name, isRecipient := pipeline.CutRecipientKey(e.Key)
 	var err error
 	switch {
@@ -156,6 +158,7 @@ func (a *announce) learn(ctx context.Context, n *notify.Notifier, e pipeline.Ent
 		if err == nil {
 			n.Book().SetSettings(settings)
 			err = n.Quiet().SetWindows(settings.Maintenance)
+			a.lookAgain(ctx, n, live)
 		}
 	default: // monitors are looked up when they matter
 	}
@@ -177,6 +180,12 @@ func (a *announce) learnSilence(ctx context.Context, n *notify.Notifier, e pipel
 		}
 		n.Quiet().Set(silence)
 	}
+	a.lookAgain(ctx, n, live)
+}
+
+// lookAgain has everything looked at that is held back, since what holds it has
+// changed; at the start that is done anyway.
+func (a *announce) lookAgain(ctx context.Context, n *notify.Notifier, live bool) {
 	if !live {
 		return
 	}

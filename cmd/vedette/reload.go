@@ -51,12 +51,14 @@ func (r *instanceRun) reread(ctx context.Context, work *workers.Workers) {
 		say(r.stderr, "warning: %v\n", err)
 	}
 	say(r.stdout, "%s", changeLines(change, false))
-	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server || !sameReach(file.Workers, r.file.Workers) {
-		say(r.stderr, "warning: the sections mail and server, or what workers may check, have changed; they take effect when vedette is started again\n")
+	templates := file.Notifications.TextTemplate != r.file.Notifications.TextTemplate || file.Notifications.HTMLTemplate != r.file.Notifications.HTMLTemplate
+	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server || templates || !sameReach(file.Workers, r.file.Workers) {
+		say(r.stderr, "warning: the sections mail and server, templates, canaries, or what workers may check, have changed; they take effect when vedette is started again\n")
 	}
 }
 
-// sameReach tells whether two sections allow the same to be checked.
+// sameReach tells whether two sections allow the same to be checked, by the same
+// canaries.
 func sameReach(a, b monitor.Workers) bool {
-	return a.ChecksPerHost == b.ChecksPerHost && slices.Equal(a.AllowNetworks, b.AllowNetworks) && slices.Equal(a.DenyNetworks, b.DenyNetworks)
+	return a.ChecksPerHost == b.ChecksPerHost && slices.Equal(a.Canaries, b.Canaries) && slices.Equal(a.AllowNetworks, b.AllowNetworks) && slices.Equal(a.DenyNetworks, b.DenyNetworks)
 }

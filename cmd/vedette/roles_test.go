@@ -125,6 +125,12 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	publisherWorks(t, joinAs(t, names, address, pipeline.RolePublisher))
 	waitForMail(t, bag, "[VEDETTE]") // and the operator its own, about what the publisher got wrong
 	viewerSees(t, joinAs(t, names, address, pipeline.RoleViewer))
+	for _, args := range [][]string{{"explain", "site"}, {"status"}, {"silence", "list"}} {
+		stdout, stderr, code := vedette(t, append(args, "--nats", asRole(names, address, pipeline.RoleViewer))...)
+		if code > exitDown || stderr != "" {
+			t.Errorf("viewer: vedette %v: got %d %s %s, want an answer", args, code, stdout, stderr)
+		}
+	}
 }
 
 func waitForMail(t *testing.T, bag *mailbag, subject string) {
