@@ -170,7 +170,10 @@ func TestRelayThatRefusesForAWhileTellsWhatIsTrueThen(t *testing.T) {
 		return strings.Contains(output, "told at")
 	})
 	x.setIll(false)
-	eventually(t, "the end of it", func() bool { return r.health("website") == "up" })
+	eventually(t, "another mail that tells of both", func() bool {
+		output, _ := r.vedette("explain", "website")
+		return strings.Contains(output, "told, and its end too")
+	})
 	box.refuse(false)
 	eventually(t, "one mail for both", func() bool { return box.count("night@example.org", "[UP]") == 1 })
 	if got := box.count("night@example.org", "[DOWN]"); got != 0 || !box.holds("website was down for ", ", and is up again.") {
