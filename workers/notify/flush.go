@@ -41,7 +41,7 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	decision, err := n.decide(ctx, &mailing, accounts)
+	decision, err := n.decide(ctx, key, &mailing, accounts)
 	if err != nil {
 		return err
 	}
@@ -102,14 +102,14 @@ func (n *Notifier) handOver(ctx context.Context, key string, mailing *job.Mailin
 // decide decides what is to be told. When the last mail has not left yet and
 // there is more to tell, it is taken back, and what it told is told anew with
 // what came since: a relay that was away sends one mail when it is back.
-func (n *Notifier) decide(ctx context.Context, mailing *job.Mailing, accounts []account) (Decision, error) {
+func (n *Notifier) decide(ctx context.Context, key string, mailing *job.Mailing, accounts []account) (Decision, error) {
 	if err := n.settleSent(ctx, mailing, accounts); err != nil {
 		return Decision{}, err
 	}
 	parent := n.parent(ctx, mailing.Address)
-	plan := func() Decision {
+	plan := func(others []job.Account) Decision {
 		situation := Situation{
-			Now: n.config.Now(), Mailing: *mailing, Grouping: n.book.Grouping(mailing.Recipient), Parent: parent,
+			Now: n.config.Now(), Mailing: *mailing, Others: others, Grouping: n.book.Grouping(mailing.Recipient), Parent: parent,
 			Quiet: func(incident *job.Incident) Hold { return n.quiet.Hold(incident, n.config.Now()) },
 		}
 		for i := range accounts {
@@ -117,9 +117,19 @@ func (n *Notifier) decide(ctx context.Context, mailing *job.Mailing, accounts []
 		}
 		return Plan(situation)
 	}
-	decision := plan()
-	if len(decision.Lines) == 0 || mailing.Sent == nil {
+	decision := plan(nil)
+	if len(decision.Lines) == 0 {
 		return decision, nil
+	}
+	var others []job.Account
+	if len(mailing.Group) > 0 { // what is behind them may be of other groups
+		var err error
+		if others, err = n.ledger.ofOthers(ctx, key); err != nil {
+			return Decision{}, err
+		}
+	}
+	if mailing.Sent == nil {
+		return plan(others), nil
 	}
 	sent, err := n.config.Sent.Withdraw(ctx, mailing.Sent.ID, n.config.Now().UTC())
 	if err != nil {
@@ -128,7 +138,7 @@ func (n *Notifier) decide(ctx context.Context, mailing *job.Mailing, accounts []
 	if err := n.close(ctx, mailing, accounts, sent); err != nil {
 		return Decision{}, err
 	}
-	return plan(), nil
+	return plan(others), nil
 }
 
 // settleSent finds out what became of the last mail.

@@ -79,6 +79,19 @@ func (l *ledger) ofMonitor(ctx context.Context, monitor string) ([]account, erro
 	return l.accounts(ctx, "*.*."+monitor)
 }
 
+// ofOthers reads the accounts of the same address in other mailings.
+func (l *ledger) ofOthers(ctx context.Context, mailing string) ([]job.Account, error) {
+	address, _, _ := strings.Cut(mailing, ".")
+	accounts, err := l.accounts(ctx, address+".*.>")
+	var others []job.Account
+	for i := range accounts {
+		if accounts[i].mailing != mailing {
+			others = append(others, accounts[i].Account)
+		}
+	}
+	return others, err
+}
+
 // ofMailing reads the accounts of a mailing.
 func (l *ledger) ofMailing(ctx context.Context, mailing string) ([]account, error) {
 	return l.accounts(ctx, mailing+".>")

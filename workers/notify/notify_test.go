@@ -435,3 +435,15 @@ func TestMoreThanAMessageHoldsIsTwoMails(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsBehindIsListedWhateverItsGroup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.grouping(job.Grouping{By: []string{job.GroupByGroup}, Wait: seconds(30), Interval: seconds(300), Most: 10})
+	w.result(monitor("router"), job.Down)
+	for i := range 5 {
+		w.result(monitor(fmt.Sprintf("host%d", i), "router"), job.Down)
+	}
+	w.pass(time.Hour)
+	w.expect(ops, "[DOWN ×6] router: connect refused, and 5 behind it")
+}

@@ -44,6 +44,9 @@ type Situation struct {
 	Now      time.Time
 	Mailing  job.Mailing
 	Accounts []job.Account
+	// Others are accounts of the address in other mailings: what is down behind
+	// a monitor is listed there, whatever group it is of.
+	Others   []job.Account
 	Grouping job.Grouping
 	// Quiet says whether people want no mail of a monitor, Parent whether what
 	// it depends on is down. Nil holds nothing.
@@ -105,6 +108,9 @@ func Plan(s Situation) Decision {
 	for i := range s.Accounts {
 		p.account(&s.Accounts[i])
 	}
+	for i := range s.Others {
+		p.other(&s.Others[i])
+	}
 	return p.decide()
 }
 
@@ -133,6 +139,20 @@ func (p *planner) account(a *job.Account) {
 			p.ending(tale, v)
 		default:
 			p.Still = append(p.Still, Line{Kind: beginOf(tale.Incident.Condition), Incident: &tale.Incident, Under: tale.Under})
+		}
+	}
+}
+
+// other lists a monitor of another mailing under what it depends on.
+func (p *planner) other(a *job.Account) {
+	v := p.view(a)
+	if v.parent.Kind != HoldParent || !v.parent.Told || v.quiet.quiet() {
+		return
+	}
+	for i := range a.Tales {
+		tale := &a.Tales[i]
+		if tale.Told == "" && tale.Ended == nil && tale.Incident.Condition == job.ConditionDown {
+			p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Kind: job.EventDown, Incident: &tale.Incident, Under: v.parent.By})
 		}
 	}
 }
