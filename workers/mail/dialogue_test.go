@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -85,10 +86,25 @@ func rows() []row {
 	}
 }
 
+// pipelined are the same relays, that take all commands at once.
+func pipelined(all []row) []row {
+	var more []row
+	for _, c := range all {
+		if c.script["EHLO"] != "" {
+			continue
+		}
+		s := script{"EHLO": "250-relay.test\r\n250-PIPELINING\r\n250 ENHANCEDSTATUSCODES"}
+		maps.Copy(s, c.script)
+		c.name, c.script = c.name+", pipelined", s
+		more = append(more, c)
+	}
+	return more
+}
+
 func TestWhatTheRelaySaysDecidesTheFate(t *testing.T) {
 	t.Parallel()
 	certificate, _ := certify(t)
-	for _, c := range rows() {
+	for _, c := range append(rows(), pipelined(rows())...) {
 		t.Run("relay "+c.name, func(t *testing.T) {
 			t.Parallel()
 			relay := serveScripts(t, certificate, c.script)
@@ -225,5 +241,33 @@ func TestAddressThatIsNotASCIINeedsTheExtension(t *testing.T) {
 		if c.mail != "" && !slices.Contains(relay.lines(), c.mail) {
 			t.Errorf("%s to %s: got %q, want %q", c.ehlo, c.to, relay.lines(), c.mail)
 		}
+	}
+}
+
+// A relay that refuses the recipient and waits for a body all the same gets an
+// empty one, and the next mail of the session is not touched by it.
+func TestPipelinedRefusalLeavesTheSessionInOrder(t *testing.T) {
+	t.Parallel()
+	relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n250 PIPELINING", "RCPT 1": "550 5.1.1 no such user"})
+	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
+	if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.Fate(err)) != "dead permanent" {
+		t.Fatalf("got %v, want it refused for good", err)
+	}
+	mustSend(t, s, "m2")
+	bodies := relay.received()
+	if len(bodies) != 2 || bodies[0] != "" || !strings.Contains(bodies[1], "<m2@") || relay.count() != 1 {
+		t.Errorf("got bodies %q on %d connections, want nothing of the first mail and all of the second", bodies, relay.count())
+	}
+	if got := strings.Join(relay.commands(), " "); got != "EHLO MAIL RCPT DATA RSET MAIL RCPT DATA" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestSizeIsToldBeforeTheBody(t *testing.T) {
+	t.Parallel()
+	relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n250-PIPELINING\r\n250 SIZE 1000", "MAIL": "552 5.3.4 too large"})
+	_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}}).Send(t.Context(), order("m1"), stored)
+	if fateOf(mail.Fate(err)) != "dead permanent" || !strings.Contains(strings.Join(relay.lines(), "\n"), " SIZE=") {
+		t.Errorf("got %v after %q, want the size told and the mail refused", err, relay.lines())
 	}
 }

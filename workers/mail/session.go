@@ -13,9 +13,9 @@ import (
 // session is one SMTP connection, logged in, that carries one mail after the
 // other. It belongs to one goroutine at a time.
 //
-// go-mail dials and speaks each command; the order of the commands is ours.
-// Its own way of sending reports what fails after the acceptance as a failure,
-// and leaves a transaction open when DATA is refused.
+// go-mail dials, begins TLS and logs in; the dialogue of the mails is ours. Its
+// own way of sending reports what fails after the acceptance as a failure, and
+// leaves a transaction open when DATA is refused.
 type session struct {
 	client *smtp.Client
 	// conn lies under TLS. Closing it ends a command that waits, which the
@@ -65,34 +65,6 @@ func (s *session) deliver(ctx context.Context, m Message) (v Verdict, keep bool)
 	return s.finish(ctx, body)
 }
 
-// begin speaks the envelope. It returns the writer of the body, or nil and
-// why there is none.
-func (s *session) begin(m Message) (body *smtp.DataCloser, refused Verdict) {
-	s.client.SkipSMTPUTF8(!m.UTF8()) // go-mail asks for it wherever it is offered
-	steps := []struct {
-		stage Stage
-		say   func() error
-	}{
-		{StageMail, func() error { return s.client.Mail("<" + m.From + ">") }},
-		{StageRcpt, func() error { return s.client.Rcpt("<" + m.To + ">") }},
-		{StageData, func() error {
-			writer, err := s.client.Data()
-			body, _ = writer.(*smtp.DataCloser)
-			return err
-		}},
-	}
-	if offered, _ := s.client.Extension("SMTPUTF8"); m.UTF8() && !offered {
-		return nil, Judge(StageMail, ParseReply(553, "5.6.7 address is not ASCII and the relay does not offer SMTPUTF8"), nil) // RFC 6531, 3.5
-	}
-	for _, step := range steps {
-		s.extend(s.timings.command)
-		if err := step.say(); err != nil {
-			return nil, judgeError(step.stage, err)
-		}
-	}
-	return body, Verdict{}
-}
-
 // write sends the content up to the final dot, and makes sure that it has left
 // us: then a failure here says that the relay cannot have taken the mail.
 func (s *session) write(body io.Writer, content []byte) (Verdict, bool) {
@@ -120,19 +92,18 @@ func (s *session) hangUp(err error) Verdict {
 }
 
 // finish sends the final dot and hears the relay's answer.
-func (s *session) finish(ctx context.Context, body *smtp.DataCloser) (v Verdict, keep bool) {
+func (s *session) finish(ctx context.Context, body io.Closer) (v Verdict, keep bool) {
 	s.extend(s.timings.dot)
 	stop := context.AfterFunc(ctx, func() { s.extend(lastWords) })
 	if err := body.Close(); err != nil {
 		v = judgeError(StageDot, err)
+	} else if code, text, err := s.client.Text.ReadResponse(0); err != nil {
+		v = judgeError(StageDot, err)
 	} else {
-		v = Judge(StageDot, ParseReply(accepted, body.ServerResponse()), nil)
+		v = Judge(StageDot, ParseReply(code, text), nil)
 	}
 	return v, stop() && v.keepsSession()
 }
-
-// accepted is the reply code that go-mail expects after the dot, and drops.
-const accepted = 250
 
 // interrupted names the end of the context as what broke, where it was that.
 func interrupted(ctx context.Context, v Verdict) Verdict {
