@@ -81,6 +81,11 @@ type PoolConfig struct {
 	// Confirm waits for the server's word that a job is settled. It costs a
 	// round trip, and is for jobs that must not run again, such as mails.
 	Confirm bool
+	// Open, when set, tells whether the pool can do jobs at the moment: while it
+	// cannot, it takes none, so that they wait in the stream, where another
+	// process can take them, and no attempt is lost. It is asked often, and must
+	// not wait.
+	Open func() bool
 	// Buried, when set, is called when a job has become a dead letter. An error
 	// has the job come again, to be buried again.
 	Buried func(ctx context.Context, d Delivery, letter DeadLetter) error
@@ -94,6 +99,9 @@ const (
 )
 
 func (c PoolConfig) withDefaults() PoolConfig {
+	if c.Open == nil {
+		c.Open = func() bool { return true }
+	}
 	if c.Stage == "" {
 		c.Stage = c.Name
 	}

@@ -117,7 +117,13 @@ func (f *flaky) make(workers.SentLedger) (workers.Mailer, error) {
 type nobody struct{}
 
 func (nobody) Handle(context.Context, job.Mail, time.Time) error { return nil }
+func (nobody) Open() bool                                        { return true }
 func (nobody) Close()                                            {}
+
+func (nobody) Serve(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
 
 type upProber struct{}
 

@@ -2,8 +2,11 @@ package workers
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
@@ -15,6 +18,10 @@ type Mailer interface {
 	// Handle sends one mail that was ordered at the given time. What it returns
 	// is the fate of the mail's job.
 	Handle(ctx context.Context, m job.Mail, stored time.Time) error
+	// Open tells whether mails can be sent at the moment, as far as is known.
+	Open() bool
+	// Serve looks after the relays until ctx ends.
+	Serve(ctx context.Context) error
 	// Close ends what is still open, when no Handle runs any more.
 	Close()
 }
@@ -35,7 +42,8 @@ type SentLedger interface {
 type mails struct {
 	*parts
 
-	make func(SentLedger) (Mailer, error)
+	make        func(SentLedger) (Mailer, error)
+	giveUpAfter time.Duration
 
 	post *post // what the part "post" makes, for the pools that start after it
 }
@@ -44,7 +52,7 @@ const (
 	// mailTimeout leaves room for the five minutes that a relay may take over
 	// the final dot, and for what comes before.
 	mailTimeout = 8 * time.Minute
-	// giveUpAfter is how long a mail is tried.
+	// giveUpAfter is how long a mail is tried, unless somebody says less.
 	giveUpAfter = 24 * time.Hour
 )
 
@@ -74,7 +82,7 @@ func (m *mails) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers}
+	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter}
 	post.worker, err = m.make(post.ledger)
 	if err != nil {
 		return err
@@ -82,23 +90,26 @@ func (m *mails) open(ctx context.Context) error {
 	defer post.worker.Close()
 	m.post = post
 	supervise.Ready(ctx)
-	<-ctx.Done()
-	return nil
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return post.worker.Serve(ctx) })
+	group.Go(func() error { m.watch(ctx, post.worker); return nil })
+	return group.Wait()
 }
 
 func (m *mails) config(stream pipeline.Stream, filter string) pipeline.PoolConfig {
 	config := m.base
 	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
-	config.Timeout, config.Curve, config.GiveUpAfter, config.Confirm = mailTimeout, pipeline.MailCurve(), giveUpAfter, true
-	config.Buried, config.Handler = m.post.buried, m.post.handle
+	config.Timeout, config.Curve, config.GiveUpAfter, config.Confirm = mailTimeout, pipeline.MailCurve(), m.giveUpAfter, true
+	config.Buried, config.Handler, config.Open = m.post.buried, m.post.handle, m.post.worker.Open
 	return config
 }
 
 // post does the mail jobs.
 type post struct {
-	worker  Mailer
-	ledger  *sentLedger
-	answers *answers
+	worker      Mailer
+	ledger      *sentLedger
+	answers     *answers
+	giveUpAfter time.Duration
 }
 
 func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
@@ -109,7 +120,12 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 	if order.ID, err = checkID(order.ID, d.Subject); err != nil {
 		return err
 	}
-	if err := m.worker.Handle(ctx, order, d.Stored); err != nil {
+	err = m.worker.Handle(ctx, order, d.Stored)
+	if age := time.Since(d.Stored); err != nil && age > m.giveUpAfter && ctx.Err() == nil {
+		// A relay that is away costs no attempt, and so would never end.
+		return job.Dead(job.ReasonGivenUp, fmt.Errorf("gave up after %s: %w", age.Round(time.Second), err))
+	}
+	if err != nil {
 		return err
 	}
 	if !ordered(d.Subject) {

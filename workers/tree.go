@@ -42,6 +42,9 @@ type Config struct {
 	// NewMailer makes what sends the mails, given the ledger of what was sent;
 	// it is called at each start of the mail branch, and only that needs it.
 	NewMailer func(SentLedger) (Mailer, error)
+	// GiveUpAfter is how long a mail is tried. Defaults to 24h, which is also the
+	// most.
+	GiveUpAfter time.Duration
 	// Words are those of the mails; only the stage notify needs them. Defaults to
 	// the built-in ones.
 	Words *notify.Words
@@ -66,6 +69,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Location == "" {
 		c.Location = job.DefaultLocation
+	}
+	if c.GiveUpAfter == 0 {
+		c.GiveUpAfter = giveUpAfter
 	}
 	if c.Grace == 0 {
 		c.Grace = 20 * time.Second
@@ -178,7 +184,7 @@ func branch(stage string, c Config, common *parts) (supervise.Child, error) {
 	case StageOperate:
 		return (&operate{parts: common}).branch()
 	case StageMail:
-		return (&mails{parts: common, make: c.NewMailer}).branch()
+		return (&mails{parts: common, make: c.NewMailer, giveUpAfter: c.GiveUpAfter}).branch()
 	case StageNotify:
 		return (&announce{parts: common, words: c.Words}).branch()
 	case StageEvaluate:

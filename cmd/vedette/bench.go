@@ -168,6 +168,15 @@ func noMailer(workers.SentLedger) (workers.Mailer, error) { return noMail{}, nil
 
 type noMail struct{}
 
+// Open is always true.
+func (noMail) Open() bool { return true }
+
+// Serve has nothing to look after.
+func (noMail) Serve(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
 // Close has nothing to end.
 func (noMail) Close() {}
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"vedette/producer/monitor"
@@ -12,16 +13,32 @@ import (
 type mailer struct {
 	*mail.Worker
 
-	close func()
+	sender *mail.Sender // nil for a Maildir, which is always there
+}
+
+// Open tells whether mails can be sent at the moment.
+func (m *mailer) Open() bool { return m.sender == nil || m.sender.Open() }
+
+// Serve looks after the relays until ctx ends.
+func (m *mailer) Serve(ctx context.Context) error {
+	if m.sender == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return m.sender.Serve(ctx)
 }
 
 // Close ends the transport's sessions.
-func (m *mailer) Close() { m.close() }
+func (m *mailer) Close() {
+	if m.sender != nil {
+		m.sender.Close()
+	}
+}
 
 // newMailer makes what sends mails: by SMTP when the file names relays, else
 // into the Maildir.
 func (r *instanceRun) newMailer(ledger workers.SentLedger) (workers.Mailer, error) {
-	transport, end, err := r.transport()
+	transport, sender, err := r.transport()
 	if err != nil {
 		return nil, fmt.Errorf("set up mail: %w", err)
 	}
@@ -29,27 +46,28 @@ func (r *instanceRun) newMailer(ledger workers.SentLedger) (workers.Mailer, erro
 	if err != nil {
 		return nil, err
 	}
-	return &mailer{Worker: worker, close: end}, nil
+	return &mailer{Worker: worker, sender: sender}, nil
 }
 
 // defaultFrom is the sender of an installation that names none, which only one
 // with a Maildir may; the name is reserved (RFC 2606) and leads nowhere.
 const defaultFrom = "Vedette <vedette@vedette.invalid>"
 
-func (r *instanceRun) transport() (mail.Transport, func(), error) {
+// transport is what carries mails, and the sender if it is one.
+func (r *instanceRun) transport() (mail.Transport, *mail.Sender, error) {
 	from := r.file.Mail.From
 	if from == "" {
 		from = defaultFrom
 	}
 	if len(r.file.Mail.Relays) == 0 {
 		maildir, err := mail.NewMaildir(mail.MaildirConfig{Dir: r.maildir(), From: from})
-		return maildir, func() {}, err
+		return maildir, nil, err
 	}
 	sender, err := mail.New(mail.Config{Relays: relays(r.file.Mail.Relays), From: from, Logger: r.log})
 	if err != nil {
 		return nil, nil, err
 	}
-	return sender, sender.Close, nil
+	return sender, sender, nil
 }
 
 func relays(configured []monitor.Relay) []mail.Relay {

@@ -72,6 +72,13 @@ func (b *mailbag) Handle(_ context.Context, m job.Mail, _ time.Time) error {
 	return nil
 }
 
+func (*mailbag) Open() bool { return true }
+
+func (*mailbag) Serve(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
 func (*mailbag) Close() {}
 
 func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {

@@ -27,6 +27,8 @@ const (
 	// NoticeProcessGone: a process of the installation has fallen silent
 	// without a word.
 	NoticeProcessGone NoticeKind = "process_gone"
+	// NoticeRelays: a process can send no mails, or can again.
+	NoticeRelays NoticeKind = "relays"
 	// NoticeGap: nothing was scheduled for a while.
 	NoticeGap NoticeKind = "gap"
 	// NoticeRoleGone: no process lives that does a part of the work.

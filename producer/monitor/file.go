@@ -62,6 +62,9 @@ type Mail struct {
 	From string
 	// Relays are tried in this order; without any, mails are not sent by SMTP.
 	Relays []Relay
+	// GiveUpAfter is how long a mail is tried; zero means that the file does not
+	// say.
+	GiveUpAfter time.Duration
 }
 
 // TLS says how a connection to a relay is protected.

@@ -4,6 +4,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 )
@@ -13,7 +14,7 @@ func (r *reader) readMail(root mapping) Mail {
 	if !ok {
 		return Mail{}
 	}
-	m, ok := r.mapping(v, "fields such as from and relays", "from", "relays")
+	m, ok := r.mapping(v, "fields such as from and relays", "from", "relays", "give_up_after")
 	if !ok {
 		return Mail{}
 	}
@@ -24,6 +25,9 @@ func (r *reader) readMail(root mapping) Mail {
 			mail.Relays = append(mail.Relays, r.relay(item))
 		}
 	}
+	if v, ok := r.get(m, "give_up_after"); ok {
+		mail.GiveUpAfter = r.giveUpAfter(v)
+	}
 	const sender = "a sender such as Vedette <vedette@example.org>"
 	from, ok := r.get(m, "from")
 	switch {
@@ -33,6 +37,18 @@ func (r *reader) readMail(root mapping) Mail {
 		r.report(from, "no from", sender, "")
 	}
 	return mail
+}
+
+// maxGiveUp is the longest that mails may be tried: what was sent is remembered
+// for two days.
+const maxGiveUp = 24 * time.Hour
+
+func (r *reader) giveUpAfter(v value) time.Duration {
+	d, ok := r.duration(v)
+	if ok && (d < time.Minute || d > maxGiveUp) {
+		r.report(v, v.written(), "a duration from 1m to "+show(maxGiveUp), "")
+	}
+	return d
 }
 
 func (r *reader) relay(v value) Relay {

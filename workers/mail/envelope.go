@@ -102,7 +102,7 @@ func (s *session) say(commands ...command) error {
 	for _, c := range commands {
 		lines.WriteString(c.line + "\r\n")
 	}
-	if _, err := io.WriteString(s.client.Text.W, lines.String()); err != nil {
+	if _, err := s.client.Text.W.WriteString(lines.String()); err != nil {
 		return err
 	}
 	return s.client.Text.W.Flush()

@@ -19,6 +19,8 @@ type house struct {
 	port int
 	// hold is called for each mail before it is accepted.
 	hold func()
+	// limit is how many sessions it takes at once; zero means any number.
+	limit int
 
 	mu       sync.Mutex
 	sessions int // since the start
@@ -32,6 +34,9 @@ type letter struct{ from, to, body string }
 func (h *house) NewSession(*smtp.Conn) (smtp.Session, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.limit > 0 && h.open >= h.limit {
+		return nil, &smtp.SMTPError{Code: 421, EnhancedCode: smtp.EnhancedCode{4, 7, 0}, Message: "too many of you"}
+	}
 	h.sessions++
 	h.open++
 	h.most = max(h.most, h.open)

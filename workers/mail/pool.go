@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -23,6 +24,7 @@ type pool struct {
 	// only when none is idle, so there are never more than slots.
 	slots chan struct{}
 	rest  rest
+	live  atomic.Int64 // sessions that are open
 
 	mu      sync.Mutex // guards what follows, and the expiry of idle sessions
 	idle    []*session // the one used last is the last
@@ -47,11 +49,11 @@ func (p *pool) send(ctx context.Context, m Message) (v Verdict, after time.Durat
 		if !stale {
 			return v, p.finish(ctx, s, v, keep)
 		}
-		s.drop()
+		p.drop(s)
 	}
 	s, v, after := p.open(ctx)
 	if s == nil {
-		<-p.slots
+		p.sideline(v)
 		return v, after
 	}
 	v, keep := s.deliver(ctx, m)
@@ -79,14 +81,60 @@ func (p *pool) open(ctx context.Context) (*session, Verdict, time.Duration) {
 	switch {
 	case err == nil:
 		p.rest.succeeded()
+		p.live.Add(1)
 		return s, Verdict{}, 0
 	case ctx.Err() != nil: // it says nothing about the relay
 		p.rest.abandoned()
 		return nil, Verdict{Class: ClassRelay, Stage: StageConnect, Err: context.Cause(ctx)}, 0
 	default:
 		v := judgeError(StageConnect, err)
+		if p.capped(v) {
+			return nil, v, cappedPause
+		}
 		return nil, v, p.failed(ctx, began, v)
 	}
+}
+
+const (
+	// cappedPause is how soon a mail is tried again that got no session of a
+	// relay which serves others of ours.
+	cappedPause = time.Second
+	// cappedTime is how long one session less is opened then.
+	cappedTime = 30 * time.Second
+)
+
+// capped tells whether a relay refuses one more session while it serves others
+// of ours: it has a limit, and is not away.
+func (p *pool) capped(v Verdict) bool { return v.Class == ClassRelay && p.live.Load() > 0 }
+
+// sideline gives back the slot of a session that was not opened: later, if the
+// relay has a limit, so that we keep to it.
+func (p *pool) sideline(v Verdict) {
+	if !p.capped(v) {
+		<-p.slots
+		return
+	}
+	p.log.Info("relay takes no more sessions", "relay", p.relay, "open", p.live.Load(), "error", causeOf(v))
+	time.AfterFunc(cappedTime, func() { <-p.slots })
+}
+
+// revive opens a session with a relay that was of no use, when it has rested: so
+// that no mail has to find out.
+func (p *pool) revive(ctx context.Context) {
+	if !p.rest.due(time.Now()) {
+		return
+	}
+	select {
+	case p.slots <- struct{}{}:
+	default:
+		return // somebody else tries
+	}
+	s, _, _ := p.open(ctx)
+	if s == nil {
+		<-p.slots
+		return
+	}
+	p.put(s, true)
 }
 
 // failed lets the relay rest, and tells the operator once for each rest.
@@ -123,14 +171,15 @@ func (p *pool) put(s *session, keep bool) {
 	defer p.mu.Unlock()
 	switch {
 	case !keep:
-		s.drop()
+		p.drop(s)
 		<-p.slots
 	case p.closed:
 		s.leave()
+		p.live.Add(-1)
 		<-p.slots
 	case s.carried >= p.perSession:
 		p.leaving.Go(func() {
-			s.quit()
+			p.quit(s)
 			<-p.slots
 		})
 	default:
@@ -149,7 +198,18 @@ func (p *pool) expire(s *session) {
 		return
 	}
 	p.idle = slices.Delete(p.idle, at, at+1)
-	p.leaving.Go(s.quit)
+	p.leaving.Go(func() { p.quit(s) })
+}
+
+// drop and quit end a session that is counted.
+func (p *pool) drop(s *session) {
+	s.drop()
+	p.live.Add(-1)
+}
+
+func (p *pool) quit(s *session) {
+	s.quit()
+	p.live.Add(-1)
 }
 
 // reopen lets sessions be kept again.
@@ -166,7 +226,7 @@ func (p *pool) close() {
 	p.closed = true
 	for _, s := range p.idle {
 		s.expiry.Stop()
-		p.leaving.Go(s.quit)
+		p.leaving.Go(func() { p.quit(s) })
 	}
 	p.idle = nil
 	p.mu.Unlock()

@@ -56,6 +56,20 @@ func (r *rest) admit(now time.Time) (wait time.Duration, last Verdict) {
 	return 0, Verdict{}
 }
 
+// due tells whether the relay has failed, and has rested since.
+func (r *rest) due(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failures > 0 && !now.Before(r.until)
+}
+
+// awake tells whether the relay has not failed since it last worked.
+func (r *rest) awake() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failures == 0
+}
+
 // failed counts a failure of a dial that began at the time began, and returns
 // how long the relay rests now; first is true if this failure began the rest.
 // Of several dials at once only the first counts.

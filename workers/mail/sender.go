@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -178,16 +179,35 @@ func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receip
 	return Receipt{}, soonest
 }
 
-// Serve keeps sessions open between mails until ctx ends, then closes them. It
-// returns nil. Sending does not need it: it is there to stand in a supervision
-// tree, and may be called again after it has returned.
+// Open tells whether any relay can be used, as far as is known. While none can,
+// it is of no use to begin with a mail.
+func (s *Sender) Open() bool {
+	return slices.ContainsFunc(s.pools, func(p *pool) bool { return p.rest.awake() })
+}
+
+// revivePause is how often relays that rest are looked at.
+const revivePause = 250 * time.Millisecond
+
+// Serve keeps sessions open between mails, and opens one with a relay that was
+// away as soon as it has rested, until ctx ends; then it closes them. It
+// returns nil, and may be called again after it has returned.
 func (s *Sender) Serve(ctx context.Context) error {
 	for _, p := range s.pools {
 		p.reopen()
 	}
-	<-ctx.Done()
-	s.Close()
-	return nil
+	look := time.NewTicker(revivePause)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			s.Close()
+			return nil
+		case <-look.C:
+			for _, p := range s.pools {
+				p.revive(ctx)
+			}
+		}
+	}
 }
 
 // Close ends the idle sessions, which takes 2 s at most, and waits for that.

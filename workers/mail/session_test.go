@@ -281,3 +281,75 @@ func TestServeEndsTheSessionsAndMayBeCalledAgain(t *testing.T) {
 		}
 	}
 }
+
+// Who cannot send begins with no mail, and notices by itself when it can.
+func TestRelayThatComesBackIsNoticedWithoutAMail(t *testing.T) {
+	t.Parallel()
+	relay := serveScripts(t, nil, script{"greeting": hangUp}, script{"greeting": hangUp}, script{})
+	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	if !s.Open() {
+		t.Error("got a relay of no use before anything was tried")
+	}
+	if _, err := s.Send(t.Context(), order("m1"), stored); err == nil || s.Open() {
+		t.Errorf("got %v and open %v, want a relay that is known to be away", err, s.Open())
+	}
+	relay.awaitCommand(t, "EHLO") // of a session that no mail has asked for
+	deadline := time.Now().Add(20 * time.Second)
+	for !s.Open() && time.Now().Before(deadline) {
+		<-time.After(5 * time.Millisecond)
+	}
+	mustSend(t, s, "m1")
+	if relay.count() != 3 {
+		t.Errorf("got %d connections, want two that failed and one that was kept for the mail", relay.count())
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("got %v, want a clean end", err)
+	}
+}
+
+// A relay that takes two sessions of us serves twenty mails at once all the
+// same, and is never taken for one that is away.
+func TestRelayWithALimitOfSessionsIsNotAway(t *testing.T) {
+	t.Parallel()
+	var inside sync.WaitGroup
+	inside.Add(2)
+	turn := make(chan int, 20)
+	for n := range 20 {
+		turn <- n
+	}
+	h := &house{limit: 2, hold: func() {
+		if n := <-turn; n < 2 {
+			inside.Done()
+		}
+		inside.Wait()
+	}}
+	openHouse(t, h, nil, false)
+	s := newSender(t, mail.Config{Relays: []mail.Relay{h.plain()}, Sessions: 8})
+	var group sync.WaitGroup
+	for n := range 20 {
+		group.Go(func() {
+			for {
+				_, err := s.Send(t.Context(), order(fmt.Sprintf("m%d", n)), stored)
+				if err == nil {
+					return
+				}
+				if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassRelay {
+					t.Errorf("got %v, want no fault of the mail", err)
+					return
+				}
+				if !s.Open() {
+					t.Error("got a relay of no use, want one with a limit")
+				}
+				<-time.After(20 * time.Millisecond) // its job comes again
+			}
+		})
+	}
+	group.Wait()
+	if len(h.letters()) != 20 {
+		t.Errorf("got %d mails, want 20", len(h.letters()))
+	}
+}

@@ -103,6 +103,8 @@ func kindWords(kind job.NoticeKind, n int) string {
 		one, more = "process gone", "processes gone"
 	case job.NoticeGap:
 		more = "gaps"
+	case job.NoticeRelays:
+		one = "relay"
 	case job.NoticeRoleGone:
 		one, more = "role gone", "roles gone"
 	case job.NoticeGaveUp:
@@ -176,6 +178,8 @@ func remedy(kind job.NoticeKind) string {
 		return "The stack shows where it hangs: please report it. Starting the process again gets rid of it."
 	case job.NoticeProcessGone:
 		return "To see what runs:  vedette ps\nIts jobs were given to others, if there are any."
+	case job.NoticeRelays:
+		return "Mails wait in their queue, and no attempt at them is lost. The log of the process says why."
 	case job.NoticeGap:
 		return "The slots of that time are recorded as missed. Checks go on since."
 	case job.NoticeRoleGone:

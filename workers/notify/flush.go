@@ -45,6 +45,9 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
+	if mailing.Sent != nil {
+		decision.Wake = earlier(decision.Wake, mailing.Sent.At.Add(fresh))
+	}
 	mailing.Wake = Ceil(decision.Wake)
 	if len(decision.Lines) == 0 {
 		if err := n.drop(ctx, accounts, decision.Drops); err != nil {
@@ -57,6 +60,7 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 			return err
 		}
 		mailing.Open, mailing.Last = &letter, letter.At
+		mailing.Wake = Ceil(earlier(mailing.Wake, letter.At.Add(fresh)))
 		mailing.Sequence++
 	}
 	if !mailing.Wake.IsZero() { // before the mailing is written, as wake does
@@ -118,7 +122,9 @@ func (n *Notifier) decide(ctx context.Context, key string, mailing *job.Mailing,
 		return Plan(situation)
 	}
 	decision := plan(nil)
-	if len(decision.Lines) == 0 {
+	// A mail that did not leave for hours may be stale by now: it is made anew.
+	waits := mailing.Sent != nil && n.config.Now().Sub(mailing.Sent.At) >= fresh
+	if len(decision.Lines) == 0 && !waits {
 		return decision, nil
 	}
 	var others []job.Account

@@ -88,6 +88,16 @@ func TestRelayThatIsAwayCostsNothing(t *testing.T) {
 	w.expect(ops, "[UP] website: was down 12 min")
 	w.check()
 
+	w = newWorld(t) // for so long that the mail would be stale
+	w.grouping(job.Grouping{Most: 10})
+	w.relayAway = true
+	w.result(m, job.Down)
+	w.pass(20 * time.Hour)
+	w.relayAway = false
+	w.pass(time.Hour)
+	w.expect(ops, "[DOWN] website: connect refused")
+	w.check()
+
 	w = newWorld(t) // each of three outages is told, in one mail
 	w.relayAway = true
 	for range 3 {

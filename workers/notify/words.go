@@ -93,6 +93,21 @@ func (w *Words) Letter(d *Decision, m *job.Mailing, group job.Grouping, zone *ti
 	}
 	id := job.DeriveID("letter", strings.ToLower(m.Address), strings.Join(m.Group, "\x00"), strconv.FormatBool(m.Operators), strconv.Itoa(m.Sequence+1))
 	return job.Letter{ID: id, At: now, Tells: d.Tells, Mail: &job.Mail{
-		V: job.Version, ID: id, To: m.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, Date: now,
+		V: job.Version, ID: id, To: m.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, Date: now, NotAfter: stale(d, now),
 	}}, nil
+}
+
+// fresh is how long a mail is worth sending that only tells of what lasts; what
+// is so by then is told anew.
+const fresh = 6 * time.Hour
+
+// stale is when a mail is no longer worth sending; zero for one that tells of
+// an end, which is true for ever.
+func stale(d *Decision, now time.Time) time.Time {
+	for i := range d.Lines {
+		if d.Lines[i].Ended != nil {
+			return time.Time{}
+		}
+	}
+	return now.Add(fresh)
 }

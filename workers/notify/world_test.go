@@ -301,7 +301,8 @@ func (w *world) relay() {
 		return
 	}
 	for _, id := range w.order {
-		if sent := w.sent[id]; !sent.Done && !sent.Withdrawn {
+		late := w.mails[id].NotAfter
+		if sent := w.sent[id]; !sent.Done && !sent.Withdrawn && (late.IsZero() || !w.now.After(late)) {
 			w.sent[id] = job.Sent{ID: id, Done: true}
 			w.delivered = append(w.delivered, id)
 		}
