@@ -44,6 +44,7 @@ type mails struct {
 
 	make        func(SentLedger) (Mailer, error)
 	giveUpAfter time.Duration
+	allow       Allow
 
 	post *post // what the part "post" makes, for the pools that start after it
 }
@@ -82,7 +83,7 @@ func (m *mails) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter}
+	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter, allow: m.allow}
 	post.worker, err = m.make(post.ledger)
 	if err != nil {
 		return err
@@ -110,6 +111,7 @@ type post struct {
 	ledger      *sentLedger
 	answers     *answers
 	giveUpAfter time.Duration
+	allow       Allow
 }
 
 func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
@@ -119,6 +121,11 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 	}
 	if order.ID, err = checkID(order.ID, d.Subject); err != nil {
 		return err
+	}
+	if ordered(d.Subject) {
+		if err := m.allow.check(order); err != nil {
+			return err
+		}
 	}
 	err = m.worker.Handle(ctx, order, d.Stored)
 	if age := time.Since(d.Stored); err != nil && age > m.giveUpAfter && ctx.Err() == nil {

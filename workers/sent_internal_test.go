@@ -71,3 +71,26 @@ func TestMailThatWasRefusedForNowCanBeWithdrawn(t *testing.T) {
 		t.Errorf("got %+v, %v, want what was sent to stay so", sent, err)
 	}
 }
+
+func TestOnlyWhatIsAllowedMayBeOrdered(t *testing.T) {
+	t.Parallel()
+	allow := Allow{From: []string{"*@example.org"}, Recipients: []string{"*@example.org", "boss@example.com"}}
+	for to, want := range map[string]bool{
+		"a@example.org": true, "Boss <BOSS@Example.com>": true, "b@example.com": false, "a@example.org.evil.test": false,
+	} {
+		if err := allow.check(job.Mail{ID: "m", To: to}); (err == nil) != want {
+			t.Errorf("%s: got %v, want allowed %v", to, err, want)
+		}
+	}
+	for name, m := range map[string]job.Mail{
+		"from": {To: "a@example.org", From: "a@example.com"}, "cc": {To: "a@example.org", CC: []string{"b@example.com"}},
+		"shown": {To: "a@example.org", ShownTo: []string{"b@example.com"}},
+	} {
+		if err := allow.check(m); err == nil {
+			t.Errorf("%s: got it allowed", name)
+		}
+	}
+	if err := (Allow{}).check(job.Mail{To: "anybody@example.test", From: "x@example.test"}); err != nil {
+		t.Errorf("got %v without a list, want all allowed", err)
+	}
+}

@@ -45,6 +45,8 @@ type Config struct {
 	// GiveUpAfter is how long a mail is tried. Defaults to 24h, which is also the
 	// most.
 	GiveUpAfter time.Duration
+	// Allow says which mails may be ordered. Defaults to all.
+	Allow Allow
 	// Words are those of the mails; only the stage notify needs them. Defaults to
 	// the built-in ones.
 	Words *notify.Words
@@ -184,7 +186,7 @@ func branch(stage string, c Config, common *parts) (supervise.Child, error) {
 	case StageOperate:
 		return (&operate{parts: common}).branch()
 	case StageMail:
-		return (&mails{parts: common, make: c.NewMailer, giveUpAfter: c.GiveUpAfter}).branch()
+		return (&mails{parts: common, make: c.NewMailer, giveUpAfter: c.GiveUpAfter, allow: c.Allow}).branch()
 	case StageNotify:
 		return (&announce{parts: common, words: c.Words}).branch()
 	case StageEvaluate:

@@ -152,6 +152,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	stages := slices.DeleteFunc(slices.Clone(r.options.roles), func(role string) bool { return role == workers.RoleSchedule })
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Words: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
+		Allow:  workers.Allow{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
 		Limits: limitsOf(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
 	})
 	if err != nil {

@@ -20,13 +20,15 @@ const (
 	ReasonGivenUp     Reason = "given_up"    // tried until the stage's limit
 	ReasonPanic       Reason = "panic"       // the handler panicked each time
 	ReasonStranded    Reason = "stranded"    // the server gave up on it, because its consumer was changed by hand
+	// ReasonForbidden: the installation does not allow it.
+	ReasonForbidden Reason = "forbidden"
 )
 
 // Reasons lists them all.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonMalformed, ReasonUnsupported, ReasonInvalid, ReasonPermanent,
-		ReasonExpired, ReasonGivenUp, ReasonPanic, ReasonStranded,
+		ReasonExpired, ReasonGivenUp, ReasonPanic, ReasonStranded, ReasonForbidden,
 	}
 }
 

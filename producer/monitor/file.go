@@ -65,6 +65,10 @@ type Mail struct {
 	// GiveUpAfter is how long a mail is tried; zero means that the file does not
 	// say.
 	GiveUpAfter time.Duration
+	// AllowFrom and AllowRecipients are patterns of addresses, such as
+	// *@example.org, of the mails that people and programs may order; empty
+	// means any.
+	AllowFrom, AllowRecipients []string
 }
 
 // TLS says how a connection to a relay is protected.

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"net"
+	"path"
 	"path/filepath"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ func (r *reader) readMail(root mapping) Mail {
 	if !ok {
 		return Mail{}
 	}
-	m, ok := r.mapping(v, "fields such as from and relays", "from", "relays", "give_up_after")
+	m, ok := r.mapping(v, "fields such as from and relays", "from", "relays", "give_up_after", "allow_from", "allow_recipients")
 	if !ok {
 		return Mail{}
 	}
@@ -28,6 +29,8 @@ func (r *reader) readMail(root mapping) Mail {
 	if v, ok := r.get(m, "give_up_after"); ok {
 		mail.GiveUpAfter = r.giveUpAfter(v)
 	}
+	mail.AllowFrom = r.addressPatterns(m, "allow_from")
+	mail.AllowRecipients = r.addressPatterns(m, "allow_recipients")
 	const sender = "a sender such as Vedette <vedette@example.org>"
 	from, ok := r.get(m, "from")
 	switch {
@@ -37,6 +40,31 @@ func (r *reader) readMail(root mapping) Mail {
 		r.report(from, "no from", sender, "")
 	}
 	return mail
+}
+
+// addressPatterns reads patterns of addresses.
+func (r *reader) addressPatterns(m mapping, key string) []string {
+	const expected = "an address, or a pattern such as *@example.org"
+	v, ok := r.get(m, key)
+	if !ok {
+		return nil
+	}
+	items, ok := r.list(v, expected+", or a list of them", true)
+	if !ok {
+		return nil
+	}
+	if len(items) == 0 {
+		r.report(v, "an empty list", "at least one pattern", "leave it out to allow all")
+	}
+	var patterns []string
+	for _, item := range items {
+		text, ok := r.filled(item, expected)
+		if _, err := path.Match(text, ""); ok && (err != nil || !strings.Contains(text, "@")) {
+			r.wrong(item, expected)
+		}
+		patterns = append(patterns, text)
+	}
+	return patterns
 }
 
 // maxGiveUp is the longest that mails may be tried: what was sent is remembered

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	netmail "net/mail"
+	"net/textproto"
 	"strings"
 	"time"
 
@@ -80,7 +81,11 @@ func build(m job.Mail, defaults Defaults) (Message, error) {
 		return Message{}, err
 	}
 	domain := idDomain(from)
-	rendered, err := render(m, from, to, domain)
+	others, err := parseOthers(m)
+	if err != nil {
+		return Message{}, err
+	}
+	rendered, err := render(m, from, to, others, domain)
 	if err != nil {
 		return Message{}, err
 	}
@@ -104,7 +109,7 @@ func checkFields(m job.Mail) error {
 	if m.Date.IsZero() {
 		return errors.New("date: found none, and no time at which the job was stored")
 	}
-	return nil
+	return errors.Join(checkHeaders(m.Headers), checkAttachments(m.Attachments))
 }
 
 func parseAddress(field, value string) (*netmail.Address, error) {
@@ -140,10 +145,11 @@ func idDomain(from *netmail.Address) string {
 
 // render has go-mail write the mail. Only what it writes in a fixed order is
 // used: no preformatted headers, and one multipart level with one boundary.
-func render(m job.Mail, from, to *netmail.Address, domain string) ([]byte, error) {
+func render(m job.Mail, from, to *netmail.Address, others others, domain string) ([]byte, error) {
 	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(boundary(m)))
 	message.FromMailAddress(from)
 	message.ToMailAddress(to)
+	others.set(message)
 	message.Subject(m.Subject)
 	message.SetDateWithValue(m.Date.UTC())
 	message.SetMessageIDWithValue(m.ID + "@" + domain)
@@ -154,12 +160,19 @@ func render(m job.Mail, from, to *netmail.Address, domain string) ([]byte, error
 	}
 	message.SetGenHeader("Auto-Submitted", "auto-generated")
 	message.SetGenHeader("X-Auto-Response-Suppress", "All")
+	for name, value := range m.Headers { // written in the order of their names
+		message.SetGenHeader(gomail.Header(textproto.CanonicalMIMEHeaderKey(name)), value)
+	}
 	setBody(message, m)
 	var rendered bytes.Buffer
 	if _, err := message.WriteTo(&rendered); err != nil {
 		return nil, fmt.Errorf("render: %w", err)
 	}
-	return rendered.Bytes(), checkLines(rendered.Bytes())
+	whole, err := attach(rendered.Bytes(), m)
+	if err != nil {
+		return nil, err
+	}
+	return whole, checkLines(whole)
 }
 
 // setBody puts the plain text first and the HTML last, as the better form of

@@ -1,0 +1,102 @@
+package mail
+
+import (
+	"errors"
+	"fmt"
+	netmail "net/mail"
+	"slices"
+	"strings"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"vedette/pipeline/job"
+)
+
+// others are the addresses that a mail shows beside its recipient's.
+type others struct {
+	to, cc  []*netmail.Address
+	replyTo *netmail.Address
+}
+
+// parseOthers reads them. The error names the field.
+func parseOthers(m job.Mail) (others, error) {
+	var o others
+	var err error
+	if o.to, err = parseAll("shown_to", m.ShownTo); err != nil {
+		return o, err
+	}
+	if o.cc, err = parseAll("cc", m.CC); err != nil {
+		return o, err
+	}
+	if m.ReplyTo != "" {
+		all, err := parseAll("reply_to", []string{m.ReplyTo})
+		if err != nil {
+			return o, err
+		}
+		o.replyTo = all[0]
+	}
+	return o, nil
+}
+
+func parseAll(field string, values []string) ([]*netmail.Address, error) {
+	var all []*netmail.Address
+	for _, value := range values {
+		if strings.ContainsAny(value, "\r\n\x00") {
+			return nil, fmt.Errorf("%s: found a line end or a zero in %q, expected one line", field, value)
+		}
+		address, err := parseAddress(field, value)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, address)
+	}
+	return all, nil
+}
+
+// set shows them in a mail.
+func (o others) set(message *gomail.Msg) {
+	if len(o.to) > 0 {
+		message.ToMailAddress(o.to...)
+	}
+	if len(o.cc) > 0 {
+		message.CcMailAddress(o.cc...)
+	}
+	if o.replyTo != nil {
+		message.ReplyToMailAddress(o.replyTo)
+	}
+}
+
+const (
+	// maxHeaders and maxHeader bound what a job may add.
+	maxHeaders = 50
+	maxHeader  = 500
+)
+
+// reserved are headers that a mail has anyway, or that say who carried it.
+func reserved() []string {
+	return []string{
+		"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "in-reply-to", "references", "return-path",
+		"received", "mime-version", "dkim-signature", "auto-submitted", "x-auto-response-suppress",
+	}
+}
+
+// checkHeaders refuses names and values that would be another header, or more
+// than one (RFC 5322, 2.2: a name is printable ASCII without a colon).
+func checkHeaders(headers map[string]string) error {
+	var problems []error
+	if len(headers) > maxHeaders {
+		problems = append(problems, fmt.Errorf("headers: found %d, expected at most %d", len(headers), maxHeaders))
+	}
+	for name, value := range headers {
+		lower := strings.ToLower(name)
+		switch {
+		case name == "" || strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) >= 0:
+			problems = append(problems, fmt.Errorf("headers: found the name %q, expected printable letters without a colon", name))
+		case slices.Contains(reserved(), lower) || strings.HasPrefix(lower, "content-"):
+			problems = append(problems, fmt.Errorf("headers: found %s, which cannot be set", name))
+		case strings.ContainsAny(value, "\r\n\x00") || len(value) > maxHeader:
+			problems = append(problems, fmt.Errorf("headers: %s: found %.40q, expected one line of at most %d bytes", name, value, maxHeader))
+		}
+	}
+	return errors.Join(problems...)
+}
