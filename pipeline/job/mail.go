@@ -79,8 +79,8 @@ type Sent struct {
 	// Withdrawn is true when whoever ordered the mail has taken it back before it
 	// left; it is never sent.
 	Withdrawn bool `json:"withdrawn,omitempty"`
-	// At is when the state was written, Reply the relay's last words, Relay
-	// who said them.
+	// At is when the state was written, Reply the relay's last words, or why the
+	// last attempt failed, Relay who said them.
 	At    time.Time `json:"at"`
 	Relay string    `json:"relay,omitempty"`
 	Reply string    `json:"reply,omitempty"`

@@ -119,20 +119,19 @@ func (w *Worker) failed(ctx context.Context, m job.Mail, err error) error {
 			level = slog.LevelWarn // whoever reads the mail may get it twice
 		}
 		w.log.Log(ctx, level, "mail was not delivered", "id", m.ID, "class", failed.Class, "error", err)
-		w.notDelivered(ctx, m, failed.Class)
+		w.notDelivered(ctx, m, failed)
 	}
 	return Fate(err)
 }
 
 // notDelivered records that a mail has certainly not left, so that it can be
-// withdrawn while it waits. Without the record it only cannot.
-func (w *Worker) notDelivered(ctx context.Context, m job.Mail, class Class) {
-	if class == ClassUnknown {
-		return
-	}
+// withdrawn while it waits, or that nobody knows, so that it cannot. Without the
+// record it cannot either.
+func (w *Worker) notDelivered(ctx context.Context, m job.Mail, failed *Error) {
 	ctx, cancel := outlive(ctx, recordGrace)
 	defer cancel()
-	if err := w.ledger.Mark(ctx, job.Sent{V: job.Version, ID: m.ID, At: w.now().UTC()}); err != nil {
+	sent := job.Sent{V: job.Version, ID: m.ID, At: w.now().UTC(), Trying: failed.Class == ClassUnknown, Relay: failed.Relay, Reply: clean(failed.Error())}
+	if err := w.ledger.Mark(ctx, sent); err != nil {
 		w.log.WarnContext(ctx, "write ledger of mail that was not delivered", "id", m.ID, "error", err)
 	}
 }

@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline/job"
+	"vedette/producer/monitor"
+	"vedette/workers/mail"
+)
+
+func mailTestCommand() *cobra.Command {
+	var to string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "test FILE",
+		Short: "Connect to the relays of a monitor file, and say what they are like",
+		Long: `Opens a session with each relay of the file as a mail would, and shows its
+TLS, login and extensions, or what is wrong and what can be done about it. With
+--to, each relay is given a mail. Needs no running instance. Exits with 1 when a
+relay cannot be used.`,
+		Example: "  vedette mail test monitors.yaml --to you@example.org",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := loadFile(args[0], cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if len(file.Mail.Relays) == 0 {
+				return &hintError{err: fmt.Errorf("test relays: found none in %s", args[0]), hint: "without relays, mails go to the Maildir in the data directory"}
+			}
+			t := relayTest{file: file.Mail, to: to, json: asJSON, out: cmd.OutOrStdout()}
+			return t.run(cmd.Context())
+		},
+	}
+	cmd.Flags().StringVar(&to, "to", "", "address that gets a mail by each relay")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, a line for each relay")
+	return cmd
+}
+
+// relayTest tries relays.
+type relayTest struct {
+	file monitor.Mail
+	to   string
+	json bool
+	out  io.Writer
+}
+
+// relayTestTime bounds the test of one relay.
+const relayTestTime = time.Minute
+
+func (t *relayTest) run(ctx context.Context) error {
+	hello, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("find a name for hello: %w", err)
+	}
+	failed := false
+	for _, relay := range relays(t.file.Relays) {
+		limited, cancel := context.WithTimeout(ctx, relayTestTime)
+		found, err := mail.Inspect(limited, relay, hello)
+		var receipt mail.Receipt
+		if err == nil && t.to != "" {
+			receipt, err = t.send(limited, relay)
+		}
+		cancel()
+		failed = failed || err != nil
+		if err := t.print(found, receipt, err); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return &exitError{code: exitDown}
+	}
+	return nil
+}
+
+// send gives a relay one mail.
+func (t *relayTest) send(ctx context.Context, relay mail.Relay) (mail.Receipt, error) {
+	sender, err := mail.New(mail.Config{Relays: []mail.Relay{relay}, From: t.file.From, Sessions: 1})
+	if err != nil {
+		return mail.Receipt{}, err
+	}
+	defer sender.Close()
+	now := time.Now().UTC()
+	return sender.Send(ctx, job.Mail{
+		V: job.Version, ID: job.DeriveID("test", relay.String(), now.Format(time.RFC3339Nano)), To: t.to,
+		Subject: "[VEDETTE] a test of " + relay.String(),
+		Text:    "This mail shows that " + relay.String() + " takes mails of Vedette.\n",
+	}, now)
+}
+
+func (t *relayTest) print(found mail.Inspection, receipt mail.Receipt, err error) error {
+	if t.json {
+		line := struct {
+			mail.Inspection
+
+			Took  job.Duration `json:"took"`
+			Reply string       `json:"reply,omitempty"`
+			Error string       `json:"error,omitempty"`
+		}{Inspection: found, Took: job.Duration(found.Took), Reply: receipt.Reply}
+		if err != nil {
+			line.Error = err.Error()
+		}
+		return json.NewEncoder(t.out).Encode(line)
+	}
+	say(t.out, "%s\n", found.Relay)
+	if err != nil {
+		say(t.out, "  cannot be used: %s\n", printable(err.Error()))
+		if hint := relayHint(err); hint != "" {
+			say(t.out, "  hint: %s\n", hint)
+		}
+		return nil
+	}
+	secured := "none: everything is sent in clear text"
+	if found.TLS != "" {
+		secured = fmt.Sprintf("%s, %s; certificate of %s until %s", found.TLS, found.Cipher, found.Certificate, found.Expires.Format(time.DateOnly))
+	}
+	login := "none"
+	if found.Login {
+		login = "accepted"
+	}
+	say(t.out, "  connected in  %s\n  tls           %s\n  login         %s\n  offers        %s\n", found.Took.Round(time.Millisecond), secured, login, strings.Join(found.Extensions, ", "))
+	if receipt.Relay != "" {
+		say(t.out, "  took a mail   %s\n", printable(receipt.Reply))
+	}
+	return nil
+}
+
+// relayHint is what a person can do about a relay that cannot be used.
+func relayHint(err error) string {
+	failed, ok := errors.AsType[*mail.Error](err)
+	if !ok {
+		return ""
+	}
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "certificate"):
+		return "its certificate is not for this host, or not signed by anybody whom this system trusts"
+	case errors.Is(err, mail.ErrNoAuth):
+		return "it offers no login that is known here; many offer one only with TLS"
+	case errors.Is(err, mail.ErrCleartext):
+		return "allow_cleartext: true sends the password for anybody on the way to read"
+	case strings.Contains(text, "STARTTLS"):
+		return "it does not offer STARTTLS: is it tls: implicit (465), or, inside your own network, tls: none?"
+	case failed.Reply.Code == 535: //nolint:mnd // RFC 4954, 6
+		return "it does not accept the username or the password"
+	case failed.Class == mail.ClassPermanent:
+		return "it will not take mails from this sender to this recipient"
+	case failed.Class == mail.ClassRelay:
+		return "is the host right, and may this machine reach the port? Many networks let nobody out on port 25"
+	default:
+		return ""
+	}
+}
