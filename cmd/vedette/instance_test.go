@@ -268,11 +268,17 @@ type inbox struct {
 	mails   []string // "recipient [KIND]"
 	bodies  []string
 	letters []letter
-	refuses bool // every recipient, for now
+	refuses bool          // every recipient, for now
+	pause   time.Duration // before a mail is taken
+	server  *smtp.Server
+	done    chan struct{}
 }
 
 // letter is a mail that an inbox took.
-type letter struct{ to, subject, id, text string }
+type letter struct {
+	to, subject, id, text string
+	at                    time.Time
+}
 
 // subjects are those that an address got, in their order.
 func (b *inbox) subjects(address string) []string {
@@ -311,23 +317,40 @@ func (b *inbox) holds(parts ...string) bool {
 
 func newInbox(t *testing.T) *inbox {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	box := &inbox{address: listener.Addr().String()}
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &inboxSession{box: box}, nil }))
-	server.Domain = "localhost"
+	box := &inbox{address: "127.0.0.1:0"}
+	box.listen(t)
+	t.Cleanup(box.close)
+	return box
+}
+
+// listen opens the inbox, at its address once it has one.
+func (b *inbox) listen(t *testing.T) {
+	t.Helper()
+	var listener net.Listener
+	eventually(t, "an address for the inbox", func() bool {
+		var err error
+		listener, err = net.Listen("tcp", b.address)
+		return err == nil
+	})
+	b.address = listener.Addr().String()
+	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &inboxSession{box: b}, nil }))
+	server.Domain, server.ErrorLog = "localhost", quietLog{}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		_ = server.Serve(listener)
 	}()
-	t.Cleanup(func() {
-		_ = server.Close()
-		<-done
-	})
-	return box
+	b.server, b.done = server, done
+}
+
+// close closes the inbox; it keeps what it has.
+func (b *inbox) close() {
+	if b.server == nil {
+		return
+	}
+	_ = b.server.Close()
+	<-b.done
+	b.server = nil
 }
 
 // relay is the inbox as a line of a monitor file.
@@ -379,7 +402,10 @@ func (s *inboxSession) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	read.to = s.to
+	if s.box.pause > 0 {
+		<-time.After(s.box.pause)
+	}
+	read.to, read.at = s.to, time.Now()
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	s.box.letters = append(s.box.letters, read)
@@ -411,3 +437,9 @@ func openLetter(body []byte) (letter, error) {
 	read.text = string(text)
 	return read, err
 }
+
+// quietLog hides that clients were killed.
+type quietLog struct{}
+
+func (quietLog) Printf(string, ...any) {}
+func (quietLog) Println(...any)        {}

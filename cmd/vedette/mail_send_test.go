@@ -123,8 +123,12 @@ func TestMailLogSaysWhatIsNotKnown(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var entries []pipeline.Entry
 	for _, sent := range []job.Sent{
-		{ID: "a", Done: true, At: now.Add(-time.Hour)}, {ID: "b", Trying: true, At: now.Add(-time.Second)}, {ID: "c", Trying: true, At: now.Add(-time.Hour)},
-		{ID: "d", Trying: true, Reply: "lost", At: now}, {ID: "e", Withdrawn: true, At: now.Add(-2 * time.Hour)}, {ID: "f", At: now.Add(-3 * time.Hour)},
+		{ID: "a", Done: true, At: now.Add(-time.Hour)},
+		{ID: "b", Trying: true, At: now.Add(-time.Second)},
+		{ID: "c", Trying: true, At: now.Add(-time.Hour)},
+		{ID: "d", Trying: true, Reply: "lost", At: now},
+		{ID: "e", Withdrawn: true, At: now.Add(-2 * time.Hour)},
+		{ID: "f", At: now.Add(-3 * time.Hour)},
 	} {
 		body, err := job.Encode(sent)
 		if err != nil {

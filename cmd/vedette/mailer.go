@@ -76,6 +76,7 @@ func relays(configured []monitor.Relay) []mail.Relay {
 		found[i] = mail.Relay{
 			Host: relay.Host, Port: relay.Port, TLS: string(relay.TLS),
 			Username: relay.Username, Password: string(relay.Password), AllowCleartext: relay.AllowCleartext,
+			Auth: relay.Auth, Sessions: relay.Sessions, PerMinute: relay.PerMinute,
 		}
 	}
 	return found

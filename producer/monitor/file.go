@@ -94,6 +94,11 @@ type Relay struct {
 	Password Secret
 	// AllowCleartext says that the password may be sent without TLS.
 	AllowCleartext bool
+	// Auth is the mechanism to log in by; empty means the best that is offered.
+	Auth string
+	// Sessions is how many sessions are open at once, PerMinute how many mails
+	// it gets a minute; zero means that the file does not say.
+	Sessions, PerMinute int
 }
 
 // Secret is a text that is not shown by fmt, slog or an encoder. Convert it to

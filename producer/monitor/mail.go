@@ -82,7 +82,7 @@ func (r *reader) giveUpAfter(v value) time.Duration {
 func (r *reader) relay(v value) Relay {
 	relay := Relay{TLS: TLSStart}
 	m, ok := r.mapping(v, "a relay such as {host: smtp.example.org}",
-		"host", "port", "tls", "username", "password", "password_file", "allow_cleartext")
+		"host", "port", "tls", "username", "password", "password_file", "allow_cleartext", "auth", "sessions", "per_minute")
 	if !ok {
 		return relay
 	}
@@ -98,8 +98,35 @@ func (r *reader) relay(v value) Relay {
 	if v, ok := r.get(m, "allow_cleartext"); ok {
 		relay.AllowCleartext = r.boolean(v)
 	}
+	if v, ok := r.get(m, "sessions"); ok {
+		relay.Sessions, _ = r.integer(v, 1, maxSessions)
+	}
+	if v, ok := r.get(m, "per_minute"); ok {
+		relay.PerMinute, _ = r.integer(v, 1, maxNumber)
+	}
+	relay.Auth = r.auth(m)
 	r.credentials(m, &relay)
 	return relay
+}
+
+// maxSessions is more than any relay takes of one client.
+const maxSessions = 256
+
+// auth reads a mechanism to log in by, in any case.
+func (r *reader) auth(m mapping) string {
+	v, ok := r.get(m, "auth")
+	if !ok {
+		return ""
+	}
+	known := []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"}
+	text, ok := r.filled(v, oneOf(known))
+	if !ok {
+		return ""
+	}
+	if indexOf(known, strings.ToUpper(text)) < 0 {
+		r.wrongHint(v, oneOf(known), didYouMean(strings.ToUpper(text), known))
+	}
+	return strings.ToUpper(text)
 }
 
 // host reads a name or an IP address, without a port.
@@ -192,14 +219,14 @@ func (r *reader) secret(m mapping, key string) (Secret, value, bool) {
 // end is no part of it.
 func (r *reader) secretFile(v value) string {
 	const expected = "the path of a file that holds the secret alone"
-	path, ok := r.filled(v, expected)
+	name, ok := r.filled(v, expected)
 	if !ok {
 		return ""
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(r.source.name), path)
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(r.source.name), name)
 	}
-	data, err := r.options.ReadFile(path)
+	data, err := r.options.ReadFile(name)
 	if err != nil {
 		r.report(v, v.describe()+", which cannot be read ("+err.Error()+")", expected, "relative paths start from the folder of this file")
 		return ""

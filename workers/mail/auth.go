@@ -33,7 +33,11 @@ func (l *login) Start(server *smtp.ServerInfo) (string, []byte, error) {
 	if !server.TLS && !l.relay.AllowCleartext {
 		return "", nil, ErrCleartext
 	}
-	for _, mechanism := range mechanisms(server.TLS) {
+	wanted := mechanisms(server.TLS)
+	if l.relay.Auth != "" {
+		wanted = []string{l.relay.Auth}
+	}
+	for _, mechanism := range wanted {
 		if slices.Contains(server.Auth, mechanism) {
 			l.Auth = l.exchange(mechanism)
 			return l.Auth.Start(server)
@@ -60,6 +64,8 @@ func (l *login) exchange(mechanism string) smtp.Auth {
 		return smtp.ScramSHA1Auth(r.Username, r.Password)
 	case "CRAM-MD5":
 		return smtp.CRAMMD5Auth(r.Username, r.Password)
+	case mechanismOAuth:
+		return smtp.XOAuth2Auth(r.Username, r.Password)
 	case "LOGIN":
 		return smtp.LoginAuth(r.Username, r.Password, r.Host, r.AllowCleartext)
 	default:

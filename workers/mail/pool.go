@@ -24,6 +24,7 @@ type pool struct {
 	// only when none is idle, so there are never more than slots.
 	slots chan struct{}
 	rest  rest
+	pace  *pace
 	live  atomic.Int64 // sessions that are open
 
 	mu      sync.Mutex // guards what follows, and the expiry of idle sessions
@@ -40,6 +41,10 @@ func (p *pool) send(ctx context.Context, m Message) (v Verdict, after time.Durat
 	case <-ctx.Done():
 		err := fmt.Errorf("wait for a session: %w", context.Cause(ctx))
 		return Verdict{Class: ClassRelay, Stage: StageConnect, Err: err}, 0
+	}
+	if err := p.pace.wait(ctx); err != nil {
+		<-p.slots
+		return Verdict{Class: ClassRelay, Stage: StageConnect, Err: fmt.Errorf("wait for a turn: %w", err)}, 0
 	}
 	if s := p.take(); s != nil {
 		v, keep := s.deliver(ctx, m)
@@ -64,6 +69,9 @@ func (p *pool) send(ctx context.Context, m Message) (v Verdict, after time.Durat
 // relay rest if the mail showed that it refuses our settings.
 func (p *pool) finish(ctx context.Context, s *session, v Verdict, keep bool) (after time.Duration) {
 	p.put(s, keep)
+	if throttled(v) {
+		p.pace.slow(time.Now())
+	}
 	if v.Class != ClassConfig {
 		return 0
 	}

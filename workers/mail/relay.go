@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,7 +36,22 @@ type Relay struct {
 	RootCAs *x509.CertPool
 	// AllowCleartext lets the password cross a connection without TLS.
 	AllowCleartext bool
+	// Auth is the only mechanism that is used to log in, such as PLAIN or
+	// XOAUTH2, whose token is the password; empty means the best that is offered,
+	// which is never XOAUTH2.
+	Auth string
+	// Sessions is how many sessions are open at once; zero means
+	// [Config].Sessions. PerMinute is how many mails it gets a minute; zero means
+	// any number.
+	Sessions, PerMinute int
 }
+
+// AuthMechanisms are those that are known, best first.
+func AuthMechanisms() []string {
+	return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", mechanismOAuth}
+}
+
+const mechanismOAuth = "XOAUTH2"
 
 // String returns host and port, so that no log shows the password.
 func (r Relay) String() string { return net.JoinHostPort(r.Host, strconv.Itoa(r.Port)) }
@@ -77,6 +93,12 @@ func (r Relay) validate() error {
 	}
 	if (r.Username == "") != (r.Password == "") {
 		problems = append(problems, errors.New("username and password: found one without the other"))
+	}
+	if r.Auth != "" && !slices.Contains(AuthMechanisms(), r.Auth) {
+		problems = append(problems, fmt.Errorf("auth: found %q, expected one of %s", r.Auth, strings.Join(AuthMechanisms(), ", ")))
+	}
+	if r.Sessions < 0 || r.PerMinute < 0 {
+		problems = append(problems, errors.New("sessions and mails per minute: found a negative one"))
 	}
 	if r.Username != "" && r.TLS == TLSNone && !r.AllowCleartext {
 		problems = append(problems, errors.New("tls: found none with a password, expected starttls, implicit or leave to send it in clear text"))

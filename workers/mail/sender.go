@@ -137,10 +137,14 @@ func New(config Config) (*Sender, error) {
 	}
 	s := &Sender{from: config.From, log: config.Logger}
 	for _, relay := range config.Relays {
+		sessions := relay.Sessions
+		if sessions == 0 {
+			sessions = config.Sessions
+		}
 		s.pools = append(s.pools, &pool{
 			relay: relay, hello: config.Hello, timings: timings{command: config.CommandTimeout, dot: config.DotTimeout},
 			idleLimit: config.Idle, perSession: config.PerSession, log: config.Logger,
-			slots: make(chan struct{}, config.Sessions),
+			slots: make(chan struct{}, sessions), pace: newPace(relay.PerMinute),
 		})
 	}
 	return s, nil

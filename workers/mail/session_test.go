@@ -2,6 +2,7 @@ package mail_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -351,5 +352,21 @@ func TestRelayWithALimitOfSessionsIsNotAway(t *testing.T) {
 	group.Wait()
 	if len(h.letters()) != 20 {
 		t.Errorf("got %d mails, want 20", len(h.letters()))
+	}
+}
+
+func TestTokenIsUsedAsItsMechanismWants(t *testing.T) {
+	t.Parallel()
+	relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n250 AUTH PLAIN XOAUTH2", "AUTH": "235 2.7.0 welcome"})
+	settings := relay.plain()
+	settings.Username, settings.Password, settings.AllowCleartext, settings.Auth = "me@example.org", "token", true, "XOAUTH2"
+	mustSend(t, newSender(t, mail.Config{Relays: []mail.Relay{settings}}), "m1")
+	want := "AUTH XOAUTH2 " + base64.StdEncoding.EncodeToString([]byte("user=me@example.org\x01auth=Bearer token\x01\x01"))
+	if got := relay.lines()[1]; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	settings.Auth = "MAGIC"
+	if _, err := mail.New(mail.Config{Relays: []mail.Relay{settings}, From: "a@example.org"}); err == nil {
+		t.Error("got an unknown mechanism accepted")
 	}
 }

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/producer"
+)
+
+var mailKills = flag.Int("mailkills", 12, "how often a mail worker is killed")
+
+// orderMails orders mails of a running instance, and returns their Message-IDs.
+func orderMails(t *testing.T, url string, n int) map[string]bool {
+	t.Helper()
+	p, err := pipeline.Connect(t.Context(), pipeline.Config{URL: url, Process: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ids := map[string]bool{}
+	for i := range n {
+		id, err := client.EnqueueMail(t.Context(), job.Mail{To: fmt.Sprintf("u%d@example.org", i), Subject: "s", Text: "t"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids["<"+id+"@example.org>"] = true
+	}
+	return ids
+}
+
+// arrivals counts how often each Message-ID arrived, and when it did first.
+func (b *inbox) arrivals() (times map[string]int, first map[string]time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	times, first = map[string]int{}, map[string]time.Time{}
+	for _, l := range b.letters {
+		if times[l.id]++; times[l.id] == 1 {
+			first[l.id] = l.at
+		}
+	}
+	return times, first
+}
+
+// A mail worker is killed again and again while it sends: each mail arrives, and
+// only those arrive twice that stood between the relay's acceptance and our
+// record of it when their worker died.
+func TestMailsArriveThroughKillsOfTheirWorkers(t *testing.T) {
+	t.Parallel()
+	box := newInbox(t)
+	box.pause = 20 * time.Millisecond // a round trip
+	file := fmt.Sprintf(`
+mail: {from: vedette@example.org, relays: [%s]}
+workers: {mails: 16}
+monitors: []
+`, box.relay())
+	server := newInstance(t, file)
+	server.start("--roles", "operate")
+	server.ready()
+	url := server.natsURL()
+	worker := newInstance(t, file)
+	worker.start("--nats", url, "--roles", "mail")
+	worker.ready()
+
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	wanted := map[string]bool{}
+	var kills []time.Time
+	for range *mailKills {
+		for id := range orderMails(t, url, 100) {
+			wanted[id] = true
+		}
+		before := len(box.all())
+		eventually(t, "mails on their way", func() bool { return len(box.all()) > before })
+		<-time.After(time.Duration(random.IntN(200)) * time.Millisecond) // any moment
+		worker.kill()
+		kills = append(kills, time.Now())
+		worker.start("--nats", url, "--roles", "mail")
+		worker.ready()
+	}
+	eventually(t, "all mails", func() bool {
+		times, _ := box.arrivals()
+		for id := range wanted {
+			if times[id] == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	worker.stop()
+	server.stop()
+	times, first := box.arrivals()
+	doubled := 0
+	for id, n := range times {
+		if !wanted[id] {
+			t.Errorf("got %s, which nobody has ordered", id)
+		}
+		if n == 1 {
+			continue
+		}
+		doubled += n - 1
+		if !justBefore(first[id], kills) {
+			t.Errorf("%s arrived %d times, first at %s, want that only just before a kill", id, n, first[id])
+		}
+	}
+	t.Logf("%d mails, %d kills, %d arrived twice, each with its Message-ID, all of them accepted in the moment before a kill", len(wanted), len(kills), doubled)
+}
+
+// justBefore tells whether a time is within the gap before one of the kills: as
+// long as a relay's word takes to us, and our record of it to the disk.
+func justBefore(at time.Time, kills []time.Time) bool {
+	const gap = 500 * time.Millisecond
+	for _, kill := range kills {
+		if d := kill.Sub(at); d > -gap && d < gap {
+			return true
+		}
+	}
+	return false
+}
+
+// A relay that is away while mails pile up: none is lost, none is sent twice,
+// and no attempt at any is counted.
+func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
+	t.Parallel()
+	box := newInbox(t)
+	file := fmt.Sprintf("operators: ops\nrecipients: {ops: ops@example.org}\nmail: {from: vedette@example.org, relays: [%s]}\nmonitors: []\n", box.relay())
+	r := newInstance(t, file)
+	box.close()
+	r.start()
+	r.ready()
+	wanted := orderMails(t, r.natsURL(), 1000)
+	eventually(t, "a process that knows that it cannot send", func() bool { output, _ := r.vedette("mail", "log"); return len(output) > 0 })
+	eventually(t, "the operators to be told of", func() bool { return strings.Contains(r.output.String(), "no relay can be used") })
+	box.listen(t)
+	back := time.Now()
+	eventually(t, "all mails", func() bool {
+		times, _ := box.arrivals()
+		for id := range wanted {
+			if times[id] == 0 {
+				return false
+			}
+		}
+		return true
+	})
+	t.Logf("1,000 mails %s after the relay was back", time.Since(back).Round(10*time.Millisecond))
+	output, _ := r.vedette("dead", "list")
+	r.stop()
+	times, _ := box.arrivals()
+	for id, n := range times {
+		if n > 1 {
+			t.Errorf("%s arrived %d times", id, n)
+		}
+	}
+	if strings.Contains(output, "mail.request.") {
+		t.Errorf("got %s, want no dead letters", output)
+	}
+}
