@@ -45,7 +45,8 @@ func (b *inbox) arrivals() (times map[string]int, first map[string]time.Time) {
 	defer b.mu.Unlock()
 	times, first = map[string]int{}, map[string]time.Time{}
 	for _, l := range b.letters {
-		if times[l.id]++; times[l.id] == 1 {
+		times[l.id]++
+		if times[l.id] == 1 {
 			first[l.id] = l.at
 		}
 	}
@@ -63,7 +64,7 @@ func TestMailsArriveThroughKillsOfTheirWorkers(t *testing.T) {
 mail: {from: vedette@example.org, relays: [%s]}
 workers: {mails: 16}
 monitors: []
-`, box.relay())
+`, strings.Replace(box.relay(), "}", ", sessions: 16}", 1))
 	server := newInstance(t, file)
 	server.start("--roles", "operate")
 	server.ready()
@@ -140,7 +141,7 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	r.start()
 	r.ready()
 	wanted := orderMails(t, r.natsURL(), 1000)
-	eventually(t, "a process that knows that it cannot send", func() bool { output, _ := r.vedette("mail", "log"); return len(output) > 0 })
+	eventually(t, "a process that knows that it cannot send", func() bool { output, _ := r.vedette("mail", "log"); return output != "" })
 	eventually(t, "the operators to be told of", func() bool { return strings.Contains(r.output.String(), "no relay can be used") })
 	box.listen(t)
 	back := time.Now()

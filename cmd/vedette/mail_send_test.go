@@ -102,10 +102,11 @@ func TestRelaysAreTriedAndTheirFaultsExplained(t *testing.T) {
 		t.Error("got no mail")
 	}
 	box.refuse(true)
+	address := fmt.Sprintf("host: %s, port: %s", host, port)
 	for relay, want := range map[string]string{
-		box.relay(): "451 4.3.0 come back later",
-		fmt.Sprintf("{host: %s, port: %s}", host, port):                                                             "does not offer STARTTLS",
-		fmt.Sprintf("{host: %s, port: %s, tls: none, username: u, password: p, allow_cleartext: true}", host, port): "offers no login that is known here",
+		box.relay(): "451 4.3.0 come back later", "{" + address + "}": "does not offer STARTTLS",
+		"{" + address + ", tls: none, username: u, password: p, allow_cleartext: true}": "offers no login that is known here",
+
 		"{host: 127.0.0.1, port: 1}": "is the host right, and may this machine reach the port?",
 	} {
 		if output, code := try(relay, "--to", "you@example.org"); code != exitDown || !strings.Contains(output, "cannot be used") || !strings.Contains(output, want) {

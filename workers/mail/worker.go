@@ -72,33 +72,22 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 // Handle does one job: a mail that was stored at the given time. The returned
 // error is the job's fate, as package job defines it.
 //
-// The ledger is read first, so that a mail that went out is not called expired.
-// Then an intent is written: it shows that the ledger can be written, without
-// which a mail that is sent could not be known as sent; from then on nobody can
-// withdraw the mail; and if this process dies, whoever gets the mail next can
-// tell that it may arrive twice. A ledger that cannot be reached costs no
-// attempt.
+// First an intent is written, unless the mail has left or was withdrawn: it shows
+// that the ledger can be written, without which a mail that is sent could not be
+// known as sent; from then on nobody can withdraw the mail; and if this process
+// dies, whoever gets the mail next can tell that it may arrive twice. A ledger
+// that cannot be reached costs no attempt.
 func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error {
-	sent, known, err := w.ledger.Sent(ctx, m.ID)
-	if err != nil {
-		return job.Interrupted(fmt.Errorf("read ledger of mail %s: %w", m.ID, err), ledgerDelay)
-	}
-	if known && (sent.Done || sent.Withdrawn) {
-		w.log.DebugContext(ctx, "mail was sent before, or withdrawn", "id", m.ID, "relay", sent.Relay, "at", sent.At, "withdrawn", sent.Withdrawn)
-		return nil
-	}
 	if now := w.now(); !m.NotAfter.IsZero() && now.After(m.NotAfter) {
-		return job.Dead(job.ReasonExpired, fmt.Errorf("send mail %s: wanted until %s", m.ID, m.NotAfter.UTC().Format(time.RFC3339)))
+		return w.expired(ctx, m)
 	}
-	if known {
-		w.log.InfoContext(ctx, "mail was tried before", "id", m.ID, "at", sent.At)
-	}
-	sent, err = w.ledger.Begin(ctx, m.ID, w.now().UTC())
+	sent, err := w.ledger.Begin(ctx, m.ID, w.now().UTC())
 	if err != nil {
 		return job.Interrupted(fmt.Errorf("write ledger of mail %s: %w", m.ID, err), ledgerDelay)
 	}
 	if sent.Done || sent.Withdrawn {
-		return nil // in the last moment
+		w.log.DebugContext(ctx, "mail was sent before, or withdrawn", "id", m.ID, "relay", sent.Relay, "at", sent.At, "withdrawn", sent.Withdrawn)
+		return nil
 	}
 	receipt, err := w.transport.Send(ctx, m, stored)
 	if err != nil {
@@ -106,6 +95,18 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 	}
 	w.delivered(ctx, m, receipt)
 	return nil
+}
+
+// expired ends a mail that is no longer wanted, unless it has left before that.
+func (w *Worker) expired(ctx context.Context, m job.Mail) error {
+	sent, _, err := w.ledger.Sent(ctx, m.ID)
+	if err != nil {
+		return job.Interrupted(fmt.Errorf("read ledger of mail %s: %w", m.ID, err), ledgerDelay)
+	}
+	if sent.Done || sent.Withdrawn {
+		return nil
+	}
+	return job.Dead(job.ReasonExpired, fmt.Errorf("send mail %s: wanted until %s", m.ID, m.NotAfter.UTC().Format(time.RFC3339)))
 }
 
 // ledgerDelay is how long a mail waits for a ledger that cannot be reached.
