@@ -79,7 +79,7 @@ monitors: []
 	wanted := map[string]bool{}
 	var kills []time.Time
 	for range *mailKills {
-		for id := range orderMails(t, url, 100) {
+		for id := range orderMails(t, url, stormSize/10) {
 			wanted[id] = true
 		}
 		before := len(box.all())
@@ -140,7 +140,7 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	box.close()
 	r.start()
 	r.ready()
-	wanted := orderMails(t, r.natsURL(), 1000)
+	wanted := orderMails(t, r.natsURL(), stormSize)
 	eventually(t, "a process that knows that it cannot send", func() bool { output, _ := r.vedette("mail", "log"); return output != "" })
 	eventually(t, "the operators to be told of", func() bool { return strings.Contains(r.output.String(), "no relay can be used") })
 	box.listen(t)
@@ -154,7 +154,7 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 		}
 		return true
 	})
-	t.Logf("1,000 mails %s after the relay was back", time.Since(back).Round(10*time.Millisecond))
+	t.Logf("%d mails %s after the relay was back", len(wanted), time.Since(back).Round(10*time.Millisecond))
 	output, _ := r.vedette("dead", "list")
 	r.stop()
 	times, _ := box.arrivals()

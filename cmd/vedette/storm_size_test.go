@@ -2,5 +2,5 @@
 
 package main
 
-// stormSize is how many monitors go down at once.
+// stormSize is how many monitors go down at once, or mails wait.
 const stormSize = 1000

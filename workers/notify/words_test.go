@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +105,9 @@ func TestMailsAreWhatTheGoldenFilesSay(t *testing.T) {
 	for name, d := range decisions() {
 		mail := write(t, d).Mail
 		golden(t, name+".txt", "Subject: "+mail.Subject+"\n\n"+mail.Text)
-		golden(t, name+".html", mail.HTML)
+		if slices.Contains([]string{"down", "up", "parent", "digest"}, name) { // the others are of the same parts
+			golden(t, name+".html", mail.HTML)
+		}
 	}
 }
 
