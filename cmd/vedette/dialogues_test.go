@@ -92,6 +92,7 @@ func TestReadyMadeDialoguesAreHeldWithServersAsTheyAre(t *testing.T) {
 		_ = mail.Serve(listener)
 	}()
 	t.Cleanup(func() {
+		_ = listener.Close() // a server that does not serve yet does not know of it
 		_ = mail.Close()
 		<-done
 	})

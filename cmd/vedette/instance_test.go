@@ -91,12 +91,15 @@ func (r *running) command(args ...string) *exec.Cmd {
 // and its exit code.
 func (r *running) vedette(args ...string) (string, int) {
 	r.t.Helper()
-	cmd := r.command(args...)
-	output, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil {
+	cmd, output := r.command(args...), &lockedBuffer{}
+	cmd.Stdout, cmd.Stderr = output, output
+	if err := cmd.Start(); err != nil {
 		r.t.Fatalf("run vedette %v: %v", args, err)
 	}
-	return string(output), cmd.ProcessState.ExitCode()
+	if err := waitFor(cmd); cmd.ProcessState.ExitCode() < 0 || dumped(output) {
+		r.t.Fatalf("run vedette %v: %v\n%s", args, err, output)
+	}
+	return output.String(), cmd.ProcessState.ExitCode()
 }
 
 // start runs the instance; it is killed at the end of the test at the latest.
@@ -194,13 +197,25 @@ func (r *running) stop() {
 	if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := r.cmd.Wait(); err != nil {
+	if err := waitFor(r.cmd); err != nil {
 		r.t.Errorf("got %v, want exit code 0 after an interrupt", err)
 	}
 	if !strings.Contains(r.output.String(), "stopped cleanly") {
 		r.t.Error("got no word of a clean stop")
 	}
 }
+
+// waitFor waits until a process ends. One that does not is made to say where
+// it stands: that is worth more than a test that hangs.
+func waitFor(cmd *exec.Cmd) error {
+	cmd.WaitDelay = patience
+	last := time.AfterFunc(2*patience, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
+	defer last.Stop()
+	return cmd.Wait()
+}
+
+// dumped tells whether a process was made to say where it stands.
+func dumped(output *lockedBuffer) bool { return strings.Contains(output.String(), "SIGQUIT: quit") }
 
 // lockedBuffer takes the output of processes.
 type lockedBuffer struct {
@@ -270,8 +285,7 @@ type inbox struct {
 	letters []letter
 	refuses bool          // every recipient, for now
 	pause   time.Duration // before a mail is taken
-	server  *smtp.Server
-	done    chan struct{}
+	stop    func()        // ends the server; nil when it is closed
 }
 
 // letter is a mail that an inbox took.
@@ -340,17 +354,19 @@ func (b *inbox) listen(t *testing.T) {
 		defer close(done)
 		_ = server.Serve(listener)
 	}()
-	b.server, b.done = server, done
+	b.stop = func() {
+		_ = listener.Close() // a server that does not serve yet does not know of it
+		_ = server.Close()
+		<-done
+	}
 }
 
 // close closes the inbox; it keeps what it has.
 func (b *inbox) close() {
-	if b.server == nil {
-		return
+	if b.stop != nil {
+		b.stop()
+		b.stop = nil
 	}
-	_ = b.server.Close()
-	<-b.done
-	b.server = nil
 }
 
 // relay is the inbox as a line of a monitor file.

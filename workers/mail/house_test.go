@@ -124,6 +124,7 @@ func openHouse(tb testing.TB, h *house, certificate *tls.Certificate, implicit b
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	tb.Cleanup(func() {
+		_ = listener.Close() // a server that does not serve yet does not know of it
 		_ = server.Close()
 		<-served
 	})
