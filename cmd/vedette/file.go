@@ -12,6 +12,7 @@ import (
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers/check"
+	"vedette/workers/mail"
 	"vedette/workers/notify"
 )
 
@@ -24,6 +25,7 @@ func loadFile(path string, stderr io.Writer) (*monitor.File, error) {
 	}
 	file, err := monitor.Load(path, monitor.Options{
 		CheckSpec: specProblems(validator), CheckTemplate: checkTemplate,
+		CheckDKIMKey: func(text string) error { _, err := mail.ParseDKIMKey([]byte(text)); return err },
 		CheckTarget: func(target string) error {
 			_, err := check.ParseTarget(target)
 			return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -25,8 +26,9 @@ func mailTestCommand() *cobra.Command {
 		Short: "Connect to the relays of a monitor file, and say what they are like",
 		Long: `Opens a session with each relay of the file as a mail would, and shows its
 TLS, login and extensions, or what is wrong and what can be done about it. With
---to, each relay is given a mail. Needs no running instance. Exits with 1 when a
-relay cannot be used.`,
+--to, each relay is given a mail. If mails are signed, it looks whether the DNS
+has the key. Needs no running instance. Exits with 1 when a relay cannot be used,
+or when the key is not in the DNS.`,
 		Example: "  vedette mail test monitors.yaml --to you@example.org",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -37,7 +39,7 @@ relay cannot be used.`,
 			if len(file.Mail.Relays) == 0 {
 				return &hintError{err: fmt.Errorf("test relays: found none in %s", args[0]), hint: "without relays, mails go to the Maildir in the data directory"}
 			}
-			t := relayTest{file: file.Mail, to: to, json: asJSON, out: cmd.OutOrStdout()}
+			t := relayTest{file: file.Mail, to: to, json: asJSON, out: cmd.OutOrStdout(), lookup: net.DefaultResolver.LookupTXT}
 			return t.run(cmd.Context())
 		},
 	}
@@ -48,10 +50,11 @@ relay cannot be used.`,
 
 // relayTest tries relays.
 type relayTest struct {
-	file monitor.Mail
-	to   string
-	json bool
-	out  io.Writer
+	file   monitor.Mail
+	to     string
+	json   bool
+	out    io.Writer
+	lookup func(ctx context.Context, name string) ([]string, error) // of TXT records
 }
 
 // relayTestTime bounds the test of one relay.
@@ -62,13 +65,24 @@ func (t *relayTest) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find a name for hello: %w", err)
 	}
+	key, err := signing(t.file)
+	if err != nil {
+		return err
+	}
 	failed := false
+	if key != nil {
+		published, err := t.signature(ctx, key)
+		if err != nil {
+			return err
+		}
+		failed = !published
+	}
 	for _, relay := range relays(t.file.Relays) {
 		limited, cancel := context.WithTimeout(ctx, relayTestTime)
 		found, err := mail.Inspect(limited, relay, hello)
 		var receipt mail.Receipt
 		if err == nil && t.to != "" {
-			receipt, err = t.send(limited, relay)
+			receipt, err = t.send(limited, relay, key)
 		}
 		cancel()
 		failed = failed || err != nil
@@ -83,8 +97,8 @@ func (t *relayTest) run(ctx context.Context) error {
 }
 
 // send gives a relay one mail.
-func (t *relayTest) send(ctx context.Context, relay mail.Relay) (mail.Receipt, error) {
-	sender, err := mail.New(mail.Config{Relays: []mail.Relay{relay}, From: t.file.From, Sessions: 1})
+func (t *relayTest) send(ctx context.Context, relay mail.Relay, key *mail.DKIM) (mail.Receipt, error) {
+	sender, err := mail.New(mail.Config{Relays: []mail.Relay{relay}, From: t.file.From, DKIM: key, Sessions: 1})
 	if err != nil {
 		return mail.Receipt{}, err
 	}

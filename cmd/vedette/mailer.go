@@ -42,7 +42,9 @@ func (r *instanceRun) newMailer(ledger workers.SentLedger) (workers.Mailer, erro
 	if err != nil {
 		return nil, fmt.Errorf("set up mail: %w", err)
 	}
-	worker, err := mail.NewWorker(mail.WorkerConfig{Transport: transport, Ledger: ledger, Logger: r.log})
+	worker, err := mail.NewWorker(mail.WorkerConfig{
+		Transport: transport, Ledger: ledger, RecipientPerMinute: r.file.Mail.RecipientPerMinute, Logger: r.log,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -63,11 +65,27 @@ func (r *instanceRun) transport() (mail.Transport, *mail.Sender, error) {
 		maildir, err := mail.NewMaildir(mail.MaildirConfig{Dir: r.maildir(), From: from})
 		return maildir, nil, err
 	}
-	sender, err := mail.New(mail.Config{Relays: relays(r.file.Mail.Relays), From: from, Logger: r.log})
+	key, err := signing(r.file.Mail)
+	if err != nil {
+		return nil, nil, err
+	}
+	sender, err := mail.New(mail.Config{Relays: relays(r.file.Mail.Relays), From: from, DKIM: key, Logger: r.log})
 	if err != nil {
 		return nil, nil, err
 	}
 	return sender, sender, nil
+}
+
+// signing is the key of a file that signs mails, nil if there is none.
+func signing(file monitor.Mail) (*mail.DKIM, error) {
+	if file.DKIM == nil {
+		return nil, nil //nolint:nilnil // mails need no signature
+	}
+	key, err := mail.ParseDKIMKey([]byte(file.DKIM.Key))
+	if err != nil {
+		return nil, fmt.Errorf("read key of dkim: %w", err)
+	}
+	return &mail.DKIM{Domain: file.DKIM.Domain, Selector: file.DKIM.Selector, Key: key}, nil
 }
 
 func relays(configured []monitor.Relay) []mail.Relay {

@@ -34,8 +34,8 @@ const (
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	ctx, stop := notifyTwice(ctx)
 	defer stop()
-	root := rootCommand(stdout, stderr) //nolint:contextcheck // cobra hands the context over when it executes
-	root.SetArgs(args)
+	root := rootCommand(stdout, stderr)       //nolint:contextcheck // cobra hands the context over when it executes
+	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK

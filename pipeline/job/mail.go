@@ -32,6 +32,9 @@ type Mail struct {
 	Attachments []Attachment `json:"attachments,omitempty"`
 	// Thread groups mails: those of one incident share it.
 	Thread string `json:"thread,omitempty"`
+	// List is what kind of mail it is, for the filters of those who get it: the
+	// first part of its List-Id (RFC 2919), such as alerts.
+	List string `json:"list,omitempty"`
 	// Date is the mail's date: the event's time, the same at each attempt.
 	// Zero means when the job was stored.
 	Date time.Time `json:"date,omitzero"`

@@ -69,6 +69,20 @@ type Mail struct {
 	// *@example.org, of the mails that people and programs may order; empty
 	// means any.
 	AllowFrom, AllowRecipients []string
+	// RecipientPerMinute is how many mails one address gets a minute; zero means
+	// that the file does not say.
+	RecipientPerMinute int
+	// DKIM signs mails, unless it is nil.
+	DKIM *DKIM
+}
+
+// DKIM is the key that signs mails of a domain. Its public half stands in the
+// DNS below the selector's name.
+type DKIM struct {
+	// Domain is that of the sender by default.
+	Domain, Selector string
+	// Key is the text of the file that holds the private key.
+	Key Secret
 }
 
 // TLS says how a connection to a relay is protected.
@@ -165,6 +179,9 @@ type Options struct {
 	// CheckTemplate finds a mistake in a template of mails; kind is text or html.
 	// Nil checks nothing.
 	CheckTemplate func(kind, text string) error
+	// CheckDKIMKey finds a mistake in the text of a private key. Nil checks
+	// nothing.
+	CheckDKIMKey func(text string) error
 }
 
 // SpecProblem is a mistake in a spec. Path leads to it, in the words of the

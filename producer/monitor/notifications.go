@@ -1,7 +1,6 @@
 package monitor
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -57,19 +56,10 @@ func (r *reader) templateFile(m mapping, key string) string {
 		return ""
 	}
 	const expected = "the path of a file that holds a template"
-	path, ok := r.filled(v, expected)
+	text, ok := r.contents(v, expected)
 	if !ok {
 		return ""
 	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(r.source.name), path)
-	}
-	data, err := r.options.ReadFile(path)
-	if err != nil {
-		r.report(v, v.describe()+", which cannot be read ("+err.Error()+")", expected, "relative paths start from the folder of this file")
-		return ""
-	}
-	text := string(data)
 	if r.options.CheckTemplate != nil {
 		if err := r.options.CheckTemplate(key, text); err != nil {
 			r.report(v, v.describe()+" ("+err.Error()+")", expected, "")

@@ -24,8 +24,10 @@ type Defaults struct {
 	// without a display name.
 	From string
 	// Stored is when the job was stored, which is the same at each attempt. It
-	// dates a mail without a date.
+	// dates a mail without a date, and signatures.
 	Stored time.Time
+	// DKIM signs mails of its domain; nil signs none.
+	DKIM *DKIM
 }
 
 // Message is a mail that is ready to be sent.
@@ -86,6 +88,9 @@ func build(m job.Mail, defaults Defaults) (Message, error) {
 		return Message{}, err
 	}
 	rendered, err := render(m, from, to, others, domain)
+	if err == nil && defaults.DKIM != nil && defaults.DKIM.covers(from) {
+		rendered, err = defaults.DKIM.sign(rendered, defaults.Stored)
+	}
 	if err != nil {
 		return Message{}, err
 	}
@@ -105,6 +110,9 @@ func checkFields(m job.Mail) error {
 	}
 	if m.Thread != "" && !job.ValidName(m.Thread) {
 		return fmt.Errorf("thread: found %q, expected letters, digits, _, - and single dots", m.Thread)
+	}
+	if m.List != "" && !job.ValidName(m.List) {
+		return fmt.Errorf("list: found %q, expected letters, digits, _, - and single dots", m.List)
 	}
 	if m.Date.IsZero() {
 		return errors.New("date: found none, and no time at which the job was stored")
@@ -157,6 +165,9 @@ func render(m job.Mail, from, to *netmail.Address, others others, domain string)
 		thread := "<" + m.Thread + "@" + domain + ">"
 		message.SetGenHeader(gomail.HeaderInReplyTo, thread)
 		message.SetGenHeader(gomail.HeaderReferences, thread)
+	}
+	if m.List != "" {
+		message.SetGenHeader("List-Id", "<"+m.List+"."+domain+">")
 	}
 	message.SetGenHeader("Auto-Submitted", "auto-generated")
 	message.SetGenHeader("X-Auto-Response-Suppress", "All")

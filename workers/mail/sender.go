@@ -20,6 +20,8 @@ type Config struct {
 	Relays []Relay
 	// From is who sends mails that do not say so: one address, RFC 5322.
 	From string
+	// DKIM signs the mails of its domain, if it is set.
+	DKIM *DKIM
 	// Hello is the name by which we greet. Defaults to the host's name.
 	Hello string
 	// Sessions is how many sessions each relay has at most. Defaults to 4: a
@@ -100,6 +102,9 @@ func (c Config) validate() error {
 	if _, err := parseAddress("from", c.From); err != nil {
 		problems = append(problems, err)
 	}
+	if c.DKIM != nil {
+		problems = append(problems, c.DKIM.validate())
+	}
 	if !validHost(c.Hello) {
 		problems = append(problems, fmt.Errorf("hello: found %q, expected a host's name", c.Hello))
 	}
@@ -121,6 +126,7 @@ type Receipt struct {
 // has a session to itself, and no lock is held while it is sent.
 type Sender struct {
 	from  string
+	dkim  *DKIM
 	log   *slog.Logger
 	pools []*pool
 }
@@ -135,7 +141,7 @@ func New(config Config) (*Sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up mail: %w", err)
 	}
-	s := &Sender{from: config.From, log: config.Logger}
+	s := &Sender{from: config.From, dkim: config.DKIM, log: config.Logger}
 	for _, relay := range config.Relays {
 		sessions := relay.Sessions
 		if sessions == 0 {
@@ -158,7 +164,7 @@ func New(config Config) (*Sender, error) {
 // [*Error] otherwise. [Fate] says what to do about either. When no relay could
 // be used, it is the one that can be tried again first.
 func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receipt, error) {
-	message, err := Build(m, Defaults{From: s.from, Stored: stored})
+	message, err := Build(m, Defaults{From: s.from, Stored: stored, DKIM: s.dkim})
 	if err != nil {
 		return Receipt{}, err
 	}

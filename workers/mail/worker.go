@@ -34,6 +34,9 @@ type Transport interface {
 type WorkerConfig struct {
 	Transport Transport
 	Ledger    Ledger
+	// RecipientPerMinute is how many mails an address gets a minute from this
+	// worker; zero means any number. The others wait, which costs no attempt.
+	RecipientPerMinute int
 	// Now defaults to time.Now.
 	Now func() time.Time
 	// Logger defaults to one that discards.
@@ -45,6 +48,7 @@ type WorkerConfig struct {
 type Worker struct {
 	transport Transport
 	ledger    Ledger
+	quota     *quota
 	now       func() time.Time
 	log       *slog.Logger
 
@@ -64,7 +68,7 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Worker{
-		transport: config.Transport, ledger: config.Ledger, now: config.Now, log: config.Logger,
+		transport: config.Transport, ledger: config.Ledger, quota: newQuota(config.RecipientPerMinute), now: config.Now, log: config.Logger,
 		outcomes: make(map[Class]uint64),
 	}, nil
 }
@@ -80,6 +84,9 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error {
 	if now := w.now(); !m.NotAfter.IsZero() && now.After(m.NotAfter) {
 		return w.expired(ctx, m)
+	}
+	if err := w.quota.take(m, w.now()); err != nil {
+		return err
 	}
 	sent, err := w.ledger.Begin(ctx, m.ID, w.now().UTC())
 	if err != nil {

@@ -258,7 +258,8 @@ func TestOutcomesAreCountedByClassAndBecomeTheFate(t *testing.T) {
 func TestMailLostAfterTheDotIsSentAgainByteForByte(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{".": hangUp}, script{})
-	w := newWorker(t, newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}}), &ledger{})
+	key := newRSA(t)
+	w := newWorker(t, newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}, DKIM: key}), &ledger{})
 	if err := w.Handle(t.Context(), order("m1"), stored); fateOf(err) != "attempt" {
 		t.Fatalf("got %v, want an attempt", err)
 	}
@@ -268,6 +269,9 @@ func TestMailLostAfterTheDotIsSentAgainByteForByte(t *testing.T) {
 	got := relay.received()
 	if len(got) != 2 || got[0] != got[1] || !strings.Contains(got[0], "Message-ID: <m1@example.com>") {
 		t.Errorf("got %q, want the same mail twice", got)
+	}
+	if found := verified(t, key, []byte(strings.ReplaceAll(got[0], "\r\n..", "\r\n."))); len(found) != 1 || found[0].Err != nil {
+		t.Errorf("got signatures %+v, want one that holds", found)
 	}
 }
 

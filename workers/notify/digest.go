@@ -66,7 +66,7 @@ func later(a, b time.Time) time.Time {
 func DigestMail(d job.Digest, address string) job.Mail {
 	return job.Mail{
 		V: job.Version, ID: job.DeriveID("operators", d.Due.UTC().Format(time.RFC3339), strings.ToLower(address)),
-		To: address, Subject: digestSubject(d), Text: digestText(d), Thread: "operators", Date: d.Due.UTC(),
+		To: address, Subject: digestSubject(d), Text: digestText(d), Thread: "operators", List: "operators", Date: d.Due.UTC(),
 	}
 }
 

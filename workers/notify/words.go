@@ -93,7 +93,7 @@ func (w *Words) Letter(d *Decision, m *job.Mailing, group job.Grouping, zone *ti
 	}
 	id := job.DeriveID("letter", strings.ToLower(m.Address), strings.Join(m.Group, "\x00"), strconv.FormatBool(m.Operators), strconv.Itoa(m.Sequence+1))
 	return job.Letter{ID: id, At: now, Tells: d.Tells, Mail: &job.Mail{
-		V: job.Version, ID: id, To: m.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, Date: now, NotAfter: stale(d, now),
+		V: job.Version, ID: id, To: m.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, List: "alerts", Date: now, NotAfter: stale(d, now),
 	}}, nil
 }
 

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// dkimFile writes a key into a file beside a monitor file that uses it.
+func dkimFile(t *testing.T, dir string) {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "dkim.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestKeyThatSignsIsLookedForInTheDNS(t *testing.T) {
+	t.Parallel()
+	box, dir := newInbox(t), t.TempDir()
+	dkimFile(t, dir)
+	path := filepath.Join(dir, "m.yaml")
+	text := "mail: {from: V <v@example.org>, relays: [" + box.relay() + "], dkim: {selector: v1, key_file: dkim.pem}}\nmonitors: []\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file, err := loadFile(path, &bytes.Buffer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := signing(file.Mail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, record, err := key.Record()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		found []string
+		err   error
+		want  string
+		good  bool
+	}{
+		{[]string{"v=spf1 -all", strings.Replace(record, "; ", " ;\t", 2)}, nil, "published     yes", true},
+		{[]string{"v=DKIM1; k=ed25519; p=AAAA"}, nil, "no: the DNS has another, v=DKIM1", false},
+		{nil, &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}, "no: the DNS has none", false},
+		{nil, errors.New("no answer"), "not known: no answer", false},
+	} {
+		var out bytes.Buffer
+		test := relayTest{file: file.Mail, to: "you@example.org", out: &out, lookup: func(_ context.Context, name string) ([]string, error) {
+			if name != "v1._domainkey.example.org" {
+				t.Errorf("got a question for %s, want one for the selector below the sender's domain", name)
+			}
+			return c.found, c.err
+		}}
+		err := test.run(t.Context())
+		if (err == nil) != c.good || !strings.Contains(out.String(), c.want) || !strings.Contains(out.String(), "took a mail") {
+			t.Errorf("%v: got %v\n%s\nwant %q and a mail by the relay", c.found, err, &out, c.want)
+		}
+		test.json = true
+		out.Reset()
+		if err := test.run(t.Context()); (err == nil) != c.good || !strings.Contains(out.String(), `"dkim":"v1._domainkey.example.org"`) {
+			t.Errorf("%v: got %v %s, want a line of JSON", c.found, err, &out)
+		}
+	}
+	if !box.holds("DKIM-Signature: a=ed25519-sha256", "d=example.org") {
+		t.Error("got no signed mail")
+	}
+}
+
+func TestFileThatIsNoKeyIsNamed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.yaml")
+	for name, text := range map[string]string{
+		"m.yaml": "mail:\n  from: v@example.org\n  dkim: {selector: v1, key_file: dkim.pem}\nmonitors: []\n", "dkim.pem": "hunter2",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, stderr, code := vedette(t, "validate", path)
+	for _, want := range []string{"m.yaml:3:34: mail.dkim.key_file", "found no PEM", "openssl genpkey"} {
+		if code != exitInvalid || !strings.Contains(stderr, want) {
+			t.Errorf("got %d %s, want %q in it", code, stderr, want)
+		}
+	}
+	if strings.Contains(stderr, "hunter2") {
+		t.Error("got what the file holds in the message, want it kept secret")
+	}
+}
