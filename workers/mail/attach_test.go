@@ -23,7 +23,7 @@ func full() job.Mail {
 	m := order("m1")
 	m.ShownTo = []string{"Ops <ops@example.org>", "dev@example.org"}
 	m.CC, m.ReplyTo = []string{"Chef <chef@example.org>"}, "help@example.org"
-	m.Headers = map[string]string{"x-ticket": "4711", "List-Id": "Reports <reports.example.org>", "X-Note": "größer"}
+	m.List, m.Headers = "", map[string]string{"x-ticket": "4711", "List-Id": "Reports <reports.example.org>", "X-Note": "größer"}
 	m.Attachments = []job.Attachment{
 		{Name: "report ü.csv", Type: "text/csv; charset=utf-8", Content: []byte("a,b\n1,2\n")},
 		{Name: "data.bin", Content: bytes.Repeat([]byte{0, 1, 2, 255}, 1000)},
@@ -139,9 +139,13 @@ func TestWhatWouldBeAnotherMailIsRefused(t *testing.T) {
 		"reply_to: ":                      func(m *job.Mail) { m.ReplyTo = "a, b" },
 		"headers: found the name \"X Y\"": func(m *job.Mail) { m.Headers = map[string]string{"X Y": "z"} },
 		"headers: found the name \"X:\"":  func(m *job.Mail) { m.Headers = map[string]string{"X:": "z"} },
-		"headers: found Bcc, which cannot be set":  func(m *job.Mail) { m.Headers = map[string]string{"Bcc": "a@example.org"} },
-		"headers: found Content-Type":              func(m *job.Mail) { m.Headers = map[string]string{"Content-Type": "text/plain"} },
-		"headers: X-A: found":                      func(m *job.Mail) { m.Headers = map[string]string{"X-A": "b\r\nBcc: a@example.org"} },
+		"headers: found Bcc, which cannot be set": func(m *job.Mail) { m.Headers = map[string]string{"Bcc": "a@example.org"} },
+		"headers: found Content-Type":             func(m *job.Mail) { m.Headers = map[string]string{"Content-Type": "text/plain"} },
+		"headers: X-A: found":                     func(m *job.Mail) { m.Headers = map[string]string{"X-A": "b\r\nBcc: a@example.org"} },
+		"list: found \"a b\"":                     func(m *job.Mail) { m.List = "a b" },
+		"list: found the header": func(m *job.Mail) {
+			m.List, m.Headers = "a", map[string]string{"list-ID": "<b.example.org>"}
+		},
 		"attachments: found the name \"../x\"":     func(m *job.Mail) { m.Attachments = []job.Attachment{{Name: "../x"}} },
 		"attachments: found the name \"a\\r\\nb\"": func(m *job.Mail) { m.Attachments = []job.Attachment{{Name: "a\r\nb"}} },
 		"attachments: x: found the type": func(m *job.Mail) {

@@ -111,13 +111,25 @@ func checkFields(m job.Mail) error {
 	if m.Thread != "" && !job.ValidName(m.Thread) {
 		return fmt.Errorf("thread: found %q, expected letters, digits, _, - and single dots", m.Thread)
 	}
-	if m.List != "" && !job.ValidName(m.List) {
-		return fmt.Errorf("list: found %q, expected letters, digits, _, - and single dots", m.List)
-	}
 	if m.Date.IsZero() {
 		return errors.New("date: found none, and no time at which the job was stored")
 	}
-	return errors.Join(checkHeaders(m.Headers), checkAttachments(m.Attachments))
+	return errors.Join(checkList(m), checkHeaders(m.Headers), checkAttachments(m.Attachments))
+}
+
+func checkList(m job.Mail) error {
+	if m.List == "" {
+		return nil
+	}
+	if !job.ValidName(m.List) {
+		return fmt.Errorf("list: found %q, expected letters, digits, _, - and single dots", m.List)
+	}
+	for name := range m.Headers {
+		if strings.EqualFold(name, "List-Id") {
+			return errors.New("list: found the header List-Id too, expected one of them")
+		}
+	}
+	return nil
 }
 
 func parseAddress(field, value string) (*netmail.Address, error) {

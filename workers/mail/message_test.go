@@ -23,7 +23,7 @@ var stored = time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
 func order(id string) job.Mail {
 	return job.Mail{
 		V: 1, ID: id, To: "Ops <ops@example.org>", Subject: "[DOWN] website: Verbindung verweigert – zurückgewiesen",
-		Text: "It is down.\n.\nA line that begins with a dot: ok.\n", HTML: "<p>It is down, señor.</p>\n", Thread: "incident1",
+		Text: "It is down.\n.\nA line that begins with a dot: ok.\n", HTML: "<p>It is down, señor.</p>\n", Thread: "incident1", List: "alerts",
 	}
 }
 
@@ -68,13 +68,13 @@ func TestBuiltMailReadsBackAsItWasMeant(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]string{"Subject": subject}
-	for _, name := range []string{"Date", "From", "To", "Message-Id", "References", "In-Reply-To", "Auto-Submitted", "X-Auto-Response-Suppress", "User-Agent", "X-Mailer", "Mime-Version"} {
+	for _, name := range []string{"Date", "From", "To", "Message-Id", "References", "In-Reply-To", "List-Id", "Auto-Submitted", "X-Auto-Response-Suppress", "User-Agent", "X-Mailer", "Mime-Version"} {
 		got[name] = parsed.Header.Get(name)
 	}
 	want := map[string]string{
 		"Subject": order("m1").Subject, "Date": "Sun, 01 Mar 2026 12:00:07 +0000", "From": `"Vedette" <vedette@example.com>`,
 		"To": `"Ops" <ops@example.org>`, "Message-Id": "<m1@example.com>", "References": "<incident1@example.com>",
-		"In-Reply-To": "<incident1@example.com>", "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All",
+		"In-Reply-To": "<incident1@example.com>", "List-Id": "<alerts.example.com>", "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All",
 		"User-Agent": "", "X-Mailer": "", "Mime-Version": "1.0",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

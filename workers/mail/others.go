@@ -76,7 +76,7 @@ const (
 func reserved() []string {
 	return []string{
 		"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "in-reply-to", "references", "return-path",
-		"received", "mime-version", "dkim-signature", "auto-submitted", "x-auto-response-suppress", "list-id",
+		"received", "mime-version", "dkim-signature", "auto-submitted", "x-auto-response-suppress",
 	}
 }
 
