@@ -273,6 +273,10 @@ func (c *Client) answer(ctx context.Context, o orderOf) (job.Answer, uint64, err
 // one that was sent may have got lost with a connection.
 const lookEvery = 2 * time.Second
 
+// lookGrace is how long a caller whose patience has ended waits to hear whether
+// its order was stored.
+const lookGrace = 500 * time.Millisecond
+
 func (c *Client) call(ctx context.Context, o orderOf) (job.Answer, error) {
 	pending := job.Answer{V: job.Version, Order: o.kind, ID: o.id}
 	before := uint64(0) // an answer of this revision is to an earlier order of the same id
@@ -286,6 +290,9 @@ func (c *Client) call(ctx context.Context, o orderOf) (job.Answer, error) {
 	address, sent, end := c.replies.Await()
 	defer end()
 	if err := c.enqueue(ctx, o, address); err != nil {
+		if ctx.Err() != nil && c.stored(ctx, o) {
+			return pending, pendingError(o, ctx.Err())
+		}
 		return pending, err
 	}
 	look := time.NewTicker(lookEvery)
@@ -302,6 +309,15 @@ func (c *Client) call(ctx context.Context, o orderOf) (job.Answer, error) {
 			return pending, pendingError(o, ctx.Err())
 		}
 	}
+}
+
+// stored tells whether an order was stored whose storing was not waited for to
+// the end: a job may be at work before its caller hears that it was stored.
+func (c *Client) stored(ctx context.Context, o orderOf) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookGrace)
+	defer cancel()
+	alive, err := c.lives(ctx, o)
+	return err == nil && alive
 }
 
 func pendingError(o orderOf, cause error) error {
