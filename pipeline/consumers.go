@@ -10,7 +10,6 @@ const (
 	ConsumerNotify    = "notify"
 	ConsumerMailings  = "notify-mailings"
 	ConsumerSweep     = "notify-sweep"
-	ConsumerMail      = "mail"
 	ConsumerMailCalls = "call-mail"
 
 	ConsumerNotices = "operate-notices"
@@ -18,6 +17,10 @@ const (
 	ConsumerDigest  = "operate-digest"
 	ConsumerRescue  = "operate-rescue"
 )
+
+// ConsumerMails takes the mails of a class: [job.MailAlert], [job.MailRequest] or
+// [job.MailOperator].
+func ConsumerMails(class string) string { return "mail-" + class }
 
 // ConsumerChecks takes the scheduled checks of a location.
 func ConsumerChecks(location string) string { return "check-" + location }

@@ -79,7 +79,8 @@ type PoolConfig struct {
 	// instead of another attempt. Zero means never.
 	GiveUpAfter time.Duration
 	// Confirm waits for the server's word that a job is settled. It costs a
-	// round trip, and is for jobs that must not run again, such as mails.
+	// round trip, and is for jobs that must not run again and leave no trace by
+	// which that could be seen.
 	Confirm bool
 	// Open, when set, tells whether the pool can do jobs at the moment: while it
 	// cannot, it takes none, so that they wait in the stream, where another

@@ -89,7 +89,9 @@ func (n Names) Permissions(role Role, inbox, location string) Permissions {
 	case RoleNotifier:
 		r.notifier(inbox)
 	case RoleMailWorker:
-		r.pull(Mail, ConsumerMail, "")
+		for _, class := range job.MailClasses() {
+			r.pull(Mail, ConsumerMails(class), "mail."+class+".>")
+		}
 		r.pull(Call, ConsumerMailCalls, "call.mail.>")
 		r.worker()
 		r.answers("mail")

@@ -94,8 +94,7 @@ func CheckSubject(location, monitor string) string { return "check." + location 
 // RequestSubject is where people and programs put checks of their own.
 func RequestSubject(location, id string) string { return "request." + location + "." + id }
 
-// MailSubject is where mails are ordered; class is [job.MailAlert] or
-// [job.MailRequest].
+// MailSubject is where mails are ordered; class is one of [job.MailClasses].
 func MailSubject(class, id string) string { return "mail." + class + "." + id }
 
 // CallCheckSubject is where a check is put that its caller waits for.
@@ -187,7 +186,7 @@ func topology(names Names, replicas int) Topology {
 			requestStream(stream(Request, "request.>")),
 			callStream(stream(Call, "call.>")),
 			resultStream(stream(Result, "result.*")),
-			mailStream(stream(Mail, "mail.>")),
+			mailStream(stream(Mail, mailSubjects()...)),
 			deadStream(stream(Dead, "dead.>")),
 			noticeStream(stream(Notice, "notice.*")),
 			scheduleStream(stream(Timer, "timer.at.*.*", "timer.due.>")),
@@ -267,6 +266,16 @@ func resultStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	config.Retention = jetstream.LimitsPolicy
 	config.MaxAge, config.MaxBytes = maxResultAge, maxResultBytes
 	return config
+}
+
+// mailSubjects are those of the classes alone: what is ordered in a class that
+// nobody sends is refused, not kept.
+func mailSubjects() []string {
+	var subjects []string
+	for _, class := range job.MailClasses() {
+		subjects = append(subjects, "mail."+class+".>")
+	}
+	return subjects
 }
 
 // mailStream holds one job a mail; the id in the subject makes a second order

@@ -118,6 +118,7 @@ type nobody struct{}
 
 func (nobody) Handle(context.Context, job.Mail, time.Time) error { return nil }
 func (nobody) Open() bool                                        { return true }
+func (nobody) Keep(context.Context, job.Mail, time.Time) error   { return nil }
 func (nobody) Close()                                            {}
 
 func (nobody) Serve(ctx context.Context) error {

@@ -3,7 +3,10 @@ package workers
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,6 +21,9 @@ type Mailer interface {
 	// Handle sends one mail that was ordered at the given time. What it returns
 	// is the fate of the mail's job.
 	Handle(ctx context.Context, m job.Mail, stored time.Time) error
+	// Keep puts a mail where people who look after the machine find it, while it
+	// cannot be sent; it is sent all the same, as soon as it can be.
+	Keep(ctx context.Context, m job.Mail, stored time.Time) error
 	// Open tells whether mails can be sent at the moment, as far as is known.
 	Open() bool
 	// Serve looks after the relays until ctx ends.
@@ -37,8 +43,8 @@ type SentLedger interface {
 	Mark(ctx context.Context, sent job.Sent) error
 }
 
-// mails is the branch that sends mails: those that somebody waits for from a
-// queue of their own, so that no backlog delays them.
+// mails is the branch that sends mails. Each class has a queue of its own, and so
+// have those that somebody waits for, so that no backlog delays the others.
 type mails struct {
 	*parts
 
@@ -59,18 +65,28 @@ const (
 
 // branch:
 //
-//	mail               rest_for_one
-//	├── post           holds the open sessions with the relays
-//	└── parts          dynamic
-//	    ├── mail
-//	    └── call-mail  that somebody waits for
+//	mail                   rest_for_one
+//	├── post               holds the open sessions with the relays
+//	└── parts              dynamic
+//	    ├── mail-alert
+//	    ├── mail-request   that people and programs ordered
+//	    ├── mail-operator
+//	    └── call-mail      that somebody waits for
 func (m *mails) branch() (supervise.Child, error) {
-	return m.parts.branch(StageMail,
-		[]supervise.Child{m.part("post", m.open)},
-		[]supervise.Child{
-			m.pool(pipeline.ConsumerMail, func() pipeline.PoolConfig { return m.config(pipeline.Mail, "") }),
-			m.pool(pipeline.ConsumerMailCalls, func() pipeline.PoolConfig { return m.config(pipeline.Call, "call.mail.>") }),
-		})
+	var pools []supervise.Child
+	for _, class := range job.MailClasses() {
+		pools = append(pools, m.pool(pipeline.ConsumerMails(class), func() pipeline.PoolConfig {
+			config := m.config(pipeline.Mail, "mail."+class+".>")
+			if class == job.MailOperator {
+				// These are tried also while no relay is known to be there: if none
+				// is, a copy is kept where people can find it.
+				config.Open, config.Handler = nil, m.post.operator
+			}
+			return config
+		}))
+	}
+	pools = append(pools, m.pool(pipeline.ConsumerMailCalls, func() pipeline.PoolConfig { return m.config(pipeline.Call, "call.mail.>") }))
+	return m.parts.branch(StageMail, []supervise.Child{m.part("post", m.open)}, pools)
 }
 
 // open makes what sends mails, and closes it when ctx ends.
@@ -83,7 +99,7 @@ func (m *mails) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter, allow: m.allow}
+	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter, allow: m.allow, log: m.log}
 	post.worker, err = m.make(post.ledger)
 	if err != nil {
 		return err
@@ -100,7 +116,7 @@ func (m *mails) open(ctx context.Context) error {
 func (m *mails) config(stream pipeline.Stream, filter string) pipeline.PoolConfig {
 	config := m.base
 	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
-	config.Timeout, config.Curve, config.GiveUpAfter, config.Confirm = mailTimeout, pipeline.MailCurve(), m.giveUpAfter, true
+	config.Timeout, config.Curve, config.GiveUpAfter = mailTimeout, pipeline.MailCurve(), m.giveUpAfter
 	config.Buried, config.Handler, config.Open = m.post.buried, m.post.handle, m.post.worker.Open
 	return config
 }
@@ -112,6 +128,10 @@ type post struct {
 	answers     *answers
 	giveUpAfter time.Duration
 	allow       Allow
+	log         *slog.Logger
+
+	mu   sync.Mutex // guards kept
+	kept []string   // ids of mails that were kept
 }
 
 func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
@@ -145,6 +165,44 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 	sent.V, sent.ID, sent.Done = job.Version, order.ID, true
 	return m.answers.give(ctx, d, job.Answer{Order: job.OrderMail, ID: order.ID, Mail: &sent})
 }
+
+// operator sends a mail to the operators. It may be about the very relay that
+// would carry it, so that a copy of what cannot be sent is kept on this machine.
+func (m *post) operator(ctx context.Context, d pipeline.Delivery) error {
+	failed := m.handle(ctx, d)
+	if failed == nil || ctx.Err() != nil {
+		return failed
+	}
+	order, err := job.Decode[job.Mail](d.Body)
+	if err == nil {
+		order.ID, err = checkID(order.ID, d.Subject)
+	}
+	if err == nil {
+		err = m.keep(ctx, order, d.Stored)
+	}
+	if err != nil {
+		m.log.ErrorContext(ctx, "keep a copy of a mail to operators", "subject", d.Subject, "error", err)
+	}
+	return failed
+}
+
+// keep keeps a copy of a mail, once: one that people have read and put away must
+// not come back with each attempt.
+func (m *post) keep(ctx context.Context, order job.Mail, stored time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if slices.Contains(m.kept, order.ID) {
+		return nil
+	}
+	if err := m.worker.Keep(ctx, order, stored); err != nil {
+		return err
+	}
+	m.kept = append(m.kept[max(0, len(m.kept)-maxKept):], order.ID)
+	return nil
+}
+
+// maxKept is how many kept mails are remembered.
+const maxKept = 1000
 
 func (m *post) buried(ctx context.Context, d pipeline.Delivery, letter pipeline.DeadLetter) error {
 	if !ordered(d.Subject) {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"vedette/pipeline"
+	"vedette/pipeline/job"
 )
 
 // Limits are how many jobs a process runs at once. What is zero keeps its
@@ -17,7 +18,8 @@ type Limits struct {
 	Checks, Requests, Calls int
 	// Evaluations are batches of results, 4.
 	Evaluations int
-	// Mails are mails, and as many again that somebody waits for, 8.
+	// Mails are alerts, and as many again that people and programs ordered, and
+	// as many that somebody waits for, 8.
 	Mails int
 }
 
@@ -59,12 +61,17 @@ func (l Limits) of(pool string) int {
 		return l.Calls
 	case pool == pipeline.ConsumerEvaluate:
 		return l.Evaluations
-	case pool == pipeline.ConsumerMail, pool == pipeline.ConsumerMailCalls:
+	case pool == pipeline.ConsumerMails(job.MailOperator):
+		return operatorMails
+	case strings.HasPrefix(pool, pipeline.ConsumerMails("")), pool == pipeline.ConsumerMailCalls:
 		return l.Mails
 	default:
 		return fewAtOnce
 	}
 }
+
+// operatorMails are few: many notices are one mail.
+const operatorMails = 2
 
 // fewAtOnce is enough for stages whose jobs cost a few messages and wait for
 // nobody else.

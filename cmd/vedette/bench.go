@@ -180,6 +180,9 @@ func (noMail) Serve(ctx context.Context) error {
 // Close has nothing to end.
 func (noMail) Close() {}
 
+// Keep has nothing to keep.
+func (noMail) Keep(context.Context, job.Mail, time.Time) error { return nil }
+
 // Handle refuses, since no mail was expected.
 func (noMail) Handle(context.Context, job.Mail, time.Time) error {
 	return job.Dead(job.ReasonInvalid, errors.New("send mail: none is sent in a benchmark"))

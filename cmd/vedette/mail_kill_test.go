@@ -4,6 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,21 +16,31 @@ import (
 	"vedette/producer"
 )
 
-var mailKills = flag.Int("mailkills", 12, "how often a mail worker is killed")
+var (
+	mailKills = flag.Int("mailkills", 12, "how often a mail worker is killed")
+	relayAway = flag.Duration("relayaway", 0, "how much longer than it takes to notice a relay is away")
+)
 
-// orderMails orders mails of a running instance, and returns their Message-IDs.
-func orderMails(t *testing.T, url string, n int) map[string]bool {
+// clientAt is a client of a running instance, until the test ends.
+func clientAt(t *testing.T, url string) *producer.Client {
 	t.Helper()
 	p, err := pipeline.Connect(t.Context(), pipeline.Config{URL: url, Process: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
+	t.Cleanup(func() { _ = p.Close() })
 	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+// orderMails orders mails of a running instance, and returns their Message-IDs.
+func orderMails(t *testing.T, url string, n int) map[string]bool {
+	t.Helper()
+	client := clientAt(t, url)
 	ids := map[string]bool{}
 	for i := range n {
 		id, err := client.EnqueueMail(t.Context(), job.Mail{To: fmt.Sprintf("u%d@example.org", i), Subject: "s", Text: "t"})
@@ -143,6 +156,8 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	wanted := orderMails(t, r.natsURL(), stormSize)
 	eventually(t, "a process that knows that it cannot send", func() bool { output, _ := r.vedette("mail", "log"); return output != "" })
 	eventually(t, "the operators to be told of", func() bool { return strings.Contains(r.output.String(), "no relay can be used") })
+	eventually(t, "the mail to the operators in the Maildir", func() bool { return keptMail(t, r.dir, "[VEDETTE] relay: no relay can be used") })
+	<-time.After(*relayAway)
 	box.listen(t)
 	back := time.Now()
 	eventually(t, "all mails", func() bool {
@@ -156,6 +171,8 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	})
 	t.Logf("%d mails %s after the relay was back", len(wanted), time.Since(back).Round(10*time.Millisecond))
 	output, _ := r.vedette("dead", "list")
+	checkAttempts(t, r.natsURL(), wanted)
+	eventually(t, "the mail to the operators by the relay too", func() bool { return box.holds("[VEDETTE] relay: no relay can be used") })
 	r.stop()
 	times, _ := box.arrivals()
 	for id, n := range times {
@@ -165,5 +182,34 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	}
 	if strings.Contains(output, "mail.request.") {
 		t.Errorf("got %s, want no dead letters", output)
+	}
+}
+
+// keptMail tells whether the Maildir of an instance has a mail that holds a text.
+func keptMail(t *testing.T, dir, text string) bool {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*", "mail", "new", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(paths, func(path string) bool {
+		body, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(body), text)
+	})
+}
+
+// checkAttempts checks that each mail has cost one attempt.
+func checkAttempts(t *testing.T, url string, ids map[string]bool) {
+	t.Helper()
+	client := clientAt(t, url)
+	for id := range ids {
+		id, _, _ = strings.Cut(strings.TrimPrefix(id, "<"), "@")
+		eventually(t, "an outcome of "+id, func() bool {
+			answer, err := client.Outcome(t.Context(), job.OrderMail, id)
+			if err == nil && answer.Attempts != 1 {
+				t.Errorf("%s: got %d attempts, want one", id, answer.Attempts)
+			}
+			return err == nil
+		})
 	}
 }

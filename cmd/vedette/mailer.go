@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"time"
 
+	"vedette/pipeline/job"
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/mail"
@@ -13,7 +16,27 @@ import (
 type mailer struct {
 	*mail.Worker
 
-	sender *mail.Sender // nil for a Maildir, which is always there
+	sender *mail.Sender                  // nil for a Maildir, which is always there
+	last   func() (*mail.Maildir, error) // where mails are kept that cannot be sent
+	log    *slog.Logger
+}
+
+// Keep puts a mail into the Maildir of the data directory. One that the Maildir
+// itself did not take can be kept nowhere.
+func (m *mailer) Keep(ctx context.Context, order job.Mail, stored time.Time) error {
+	if m.sender == nil {
+		return nil
+	}
+	maildir, err := m.last()
+	if err != nil {
+		return err
+	}
+	receipt, err := maildir.Send(ctx, order, stored)
+	if err != nil {
+		return err
+	}
+	m.log.WarnContext(ctx, "mail to operators cannot be sent yet: a copy is kept", "id", order.ID, "in", receipt.Relay, "subject", order.Subject)
+	return nil
 }
 
 // Open tells whether mails can be sent at the moment.
@@ -48,7 +71,7 @@ func (r *instanceRun) newMailer(ledger workers.SentLedger) (workers.Mailer, erro
 	if err != nil {
 		return nil, err
 	}
-	return &mailer{Worker: worker, sender: sender}, nil
+	return &mailer{Worker: worker, sender: sender, last: r.openMaildir, log: r.log}, nil
 }
 
 // defaultFrom is the sender of an installation that names none, which only one
@@ -57,23 +80,27 @@ const defaultFrom = "Vedette <vedette@vedette.invalid>"
 
 // transport is what carries mails, and the sender if it is one.
 func (r *instanceRun) transport() (mail.Transport, *mail.Sender, error) {
-	from := r.file.Mail.From
-	if from == "" {
-		from = defaultFrom
-	}
 	if len(r.file.Mail.Relays) == 0 {
-		maildir, err := mail.NewMaildir(mail.MaildirConfig{Dir: r.maildir(), From: from})
+		maildir, err := r.openMaildir()
 		return maildir, nil, err
 	}
 	key, err := signing(r.file.Mail)
 	if err != nil {
 		return nil, nil, err
 	}
-	sender, err := mail.New(mail.Config{Relays: relays(r.file.Mail.Relays), From: from, DKIM: key, Logger: r.log})
+	sender, err := mail.New(mail.Config{Relays: relays(r.file.Mail.Relays), From: r.file.Mail.From, DKIM: key, Logger: r.log})
 	if err != nil {
 		return nil, nil, err
 	}
 	return sender, sender, nil
+}
+
+func (r *instanceRun) openMaildir() (*mail.Maildir, error) {
+	from := r.file.Mail.From
+	if from == "" {
+		from = defaultFrom
+	}
+	return mail.NewMaildir(mail.MaildirConfig{Dir: r.maildir(), From: from, Logger: r.log})
 }
 
 // signing is the key of a file that signs mails, nil if there is none.

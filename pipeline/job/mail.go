@@ -59,8 +59,8 @@ const (
 	MaxAttached    = 4 << 20
 )
 
-// The classes of mail, each a subject of its own so that one backlog does not
-// delay another.
+// The classes of mail, each with subjects and a queue of its own so that one
+// backlog does not delay another.
 const (
 	MailAlert   = "alert"   // ordered by the notifier
 	MailRequest = "request" // ordered by people and programs
@@ -68,6 +68,9 @@ const (
 	// nobody is mailed of that.
 	MailOperator = "operator"
 )
+
+// MailClasses returns them all.
+func MailClasses() []string { return []string{MailAlert, MailRequest, MailOperator} }
 
 // Sent says what became of a mail; it is kept under the mail's id for two days
 // and read before the mail is tried again.
