@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -162,6 +163,21 @@ func TestHelpHasExamplesForEveryCommand(t *testing.T) {
 	}
 	if stdout, _, code := vedette(t, "completion", "bash"); code != exitOK || !strings.Contains(stdout, "__start_vedette") {
 		t.Errorf("got %d, want a completion script", code)
+	}
+}
+
+func TestBenchMailComparesTheWaysToSend(t *testing.T) {
+	t.Parallel()
+	output, code := newInstance(t, "").vedette("bench", "mail", "--mails", "60", "--sessions", "1,3", "--rtt", "0s,1ms", "--limit", "10s")
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	if code != exitOK || len(lines) != 2+2*2*4 || strings.Contains(output, "NaN") {
+		t.Fatalf("got %d\n%s\nwant four ways for two numbers of sessions and two round trips", code, output)
+	}
+	for _, line := range lines[2:] {
+		fields := strings.Fields(line)
+		if ratio, err := strconv.ParseFloat(fields[len(fields)-1], 64); err != nil || ratio <= 0 {
+			t.Errorf("got %q, want a ratio above 0 at its end", line)
+		}
 	}
 }
 
