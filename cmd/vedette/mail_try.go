@@ -160,6 +160,8 @@ func relayHint(err error) string {
 		return "its certificate is not for this host, or not signed by anybody whom this system trusts"
 	case errors.Is(err, mail.ErrNoAuth):
 		return "it offers no login that is known here; many offer one only with TLS"
+	case errors.Is(err, mail.ErrNoPassword):
+		return "password_file names a file that only its user can read: is that who runs this?"
 	case errors.Is(err, mail.ErrCleartext):
 		return "allow_cleartext: true sends the password for anybody on the way to read"
 	case strings.Contains(text, "STARTTLS"):

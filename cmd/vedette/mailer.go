@@ -118,10 +118,13 @@ func signing(file monitor.Mail) (*mail.DKIM, error) {
 func relays(configured []monitor.Relay) []mail.Relay {
 	found := make([]mail.Relay, len(configured))
 	for i, relay := range configured {
+		if relay.PasswordFile != "" {
+			relay.Password = "" // what the file holds when it is used counts
+		}
 		found[i] = mail.Relay{
 			Host: relay.Host, Port: relay.Port, TLS: string(relay.TLS),
 			Username: relay.Username, Password: string(relay.Password), AllowCleartext: relay.AllowCleartext,
-			Auth: relay.Auth, Sessions: relay.Sessions, PerMinute: relay.PerMinute,
+			Auth: relay.Auth, PasswordFile: relay.PasswordFile, Sessions: relay.Sessions, PerMinute: relay.PerMinute,
 		}
 	}
 	return found

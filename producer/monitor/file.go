@@ -106,6 +106,9 @@ type Relay struct {
 	// Username and Password are both set or both empty.
 	Username string
 	Password Secret
+	// PasswordFile is where it was read from, if it stood in a file of its own:
+	// what is there then counts.
+	PasswordFile string
 	// AllowCleartext says that the password may be sent without TLS.
 	AllowCleartext bool
 	// Auth is the mechanism to log in by; empty means the best that is offered.

@@ -142,7 +142,7 @@ func TestRelaysTakeDefaultsEnvironmentAndFiles(t *testing.T) {
 	}
 	want := monitor.Mail{From: "Vedette <vedette@example.org>", RecipientPerMinute: 30, DKIM: &monitor.DKIM{Domain: "example.org", Selector: "v1", Key: "hunter2\n"}, Relays: []monitor.Relay{
 		{Host: "smtp.example.org", Port: 587, TLS: monitor.TLSStart, Username: "v", Password: "env-password"},
-		{Host: "smtp2.example.org", Port: 465, TLS: monitor.TLSImplicit, Username: "v", Password: "hunter2"},
+		{Host: "smtp2.example.org", Port: 465, TLS: monitor.TLSImplicit, Username: "v", Password: "hunter2", PasswordFile: "secret.txt"},
 		{Host: "::1", Port: 25, TLS: monitor.TLSNone, Username: "env-user", Password: "a$b", AllowCleartext: true},
 		{Host: "relay.example.org", Port: 2525, TLS: monitor.TLSStart},
 	}}

@@ -101,6 +101,9 @@ func (r *reader) credentials(m mapping, relay *Relay) {
 	}
 	password, at, hasPassword := r.secret(m, "password")
 	relay.Password = password
+	if file, ok := r.get(m, "password_file"); ok && password != "" {
+		relay.PasswordFile = r.beside(file)
+	}
 	switch {
 	case hasUsername && !hasPassword:
 		r.report(username, "a username alone", "password or password_file beside it", "")

@@ -52,6 +52,16 @@ func (r *reader) secretFile(v value) string {
 	return text
 }
 
+// beside is the path that a field names. Relative ones start from the folder of
+// the monitor file.
+func (r *reader) beside(v value) string {
+	name, _ := r.text(v, "a path")
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(r.source.name), name)
+}
+
 // contents reads the file that a field names. Relative paths start from the folder
 // of the monitor file.
 func (r *reader) contents(v value, expected string) (string, bool) {

@@ -3,7 +3,9 @@ package mail
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/textproto"
+	"os"
 	"slices"
 	"strings"
 
@@ -17,6 +19,8 @@ var (
 	// ErrCleartext means that the password was about to cross a connection
 	// without TLS, and was not sent.
 	ErrCleartext = errors.New("connection has no TLS: password not sent")
+	// ErrNoPassword means that the file with the password could not be read.
+	ErrNoPassword = errors.New("password cannot be read")
 )
 
 // login picks a mechanism when the relay has said which it knows. It carries
@@ -71,6 +75,22 @@ func (l *login) exchange(mechanism string) smtp.Auth {
 	default:
 		return smtp.PlainAuth("", r.Username, r.Password, r.Host, r.AllowCleartext)
 	}
+}
+
+// withPassword reads the password, if it is in a file.
+func (r Relay) withPassword() (Relay, error) {
+	if r.PasswordFile == "" {
+		return r, nil
+	}
+	data, err := os.ReadFile(r.PasswordFile)
+	if err != nil {
+		return r, fmt.Errorf("%w: %w", ErrNoPassword, err)
+	}
+	r.Password = strings.TrimRight(string(data), "\r\n")
+	if r.Password == "" || strings.ContainsAny(r.Password, "\r\n\x00") {
+		return r, fmt.Errorf("%w: %s: found no text or more than one line", ErrNoPassword, r.PasswordFile)
+	}
+	return r, nil
 }
 
 // redact removes the password from an error, for relays that repeat what they

@@ -13,6 +13,10 @@ import (
 // settings ask. All of it together takes at most the time of one command. The
 // password is in no error.
 func openSession(ctx context.Context, r Relay, hello string, t timings) (*session, error) {
+	r, err := r.withPassword()
+	if err != nil {
+		return nil, err
+	}
 	s := &session{timings: t}
 	stop := func() bool { return true }
 	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {

@@ -31,6 +31,9 @@ type Relay struct {
 	// relay offers.
 	Username string
 	Password string `json:"-"` // in no log and no error
+	// PasswordFile holds the password, alone in the file, in place of Password. It
+	// is read at each login: tokens live for an hour.
+	PasswordFile string
 	// RootCAs are who may sign the relay's certificate; nil means whom the
 	// system trusts.
 	RootCAs *x509.CertPool
@@ -91,7 +94,10 @@ func (r Relay) validate() error {
 	if r.TLS != TLSStartTLS && r.TLS != TLSImplicit && r.TLS != TLSNone {
 		problems = append(problems, fmt.Errorf("tls: found %q, expected starttls, implicit or none", r.TLS))
 	}
-	if (r.Username == "") != (r.Password == "") {
+	if r.Password != "" && r.PasswordFile != "" {
+		problems = append(problems, errors.New("password and password file: found both"))
+	}
+	if (r.Username == "") != (r.Password == "" && r.PasswordFile == "") {
 		problems = append(problems, errors.New("username and password: found one without the other"))
 	}
 	if r.Auth != "" && !slices.Contains(AuthMechanisms(), r.Auth) {

@@ -5,6 +5,9 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -364,6 +367,30 @@ func TestTokenIsUsedAsItsMechanismWants(t *testing.T) {
 	want := "AUTH XOAUTH2 " + base64.StdEncoding.EncodeToString([]byte("user=me@example.org\x01auth=Bearer token\x01\x01"))
 	if got := relay.lines()[1]; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	settings.Auth, settings.Password, settings.PasswordFile = "PLAIN", "", filepath.Join(t.TempDir(), "token")
+	s := newSender(t, mail.Config{Relays: []mail.Relay{settings}, PerSession: 1})
+	for i, password := range []string{"first\n", "second"} {
+		if err := os.WriteFile(settings.PasswordFile, []byte(password), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		mustSend(t, s, fmt.Sprintf("file%d", i))
+		want := "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00me@example.org\x00"+strings.TrimSpace(password)))
+		if !slices.Contains(relay.lines(), want) {
+			t.Errorf("got %q, want %q among it", relay.lines(), want)
+		}
+	}
+	for _, spoil := range []func() error{
+		func() error { return os.WriteFile(settings.PasswordFile, []byte("a\nb\n"), 0o600) }, func() error { return os.Remove(settings.PasswordFile) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		s := newSender(t, mail.Config{Relays: []mail.Relay{settings}})
+		_, err := s.Send(t.Context(), order("m2"), stored)
+		if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassConfig || !errors.Is(err, mail.ErrNoPassword) || !strings.Contains(err.Error(), settings.PasswordFile) {
+			t.Errorf("got %v, want class config, and the file named", err)
+		}
 	}
 	settings.Auth = "MAGIC"
 	if _, err := mail.New(mail.Config{Relays: []mail.Relay{settings}, From: "a@example.org"}); err == nil {

@@ -164,7 +164,7 @@ func judgeSilence(stage Stage, err error) Class {
 func isTransport(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
-	if errors.As(err, &certificate) || errors.As(err, &record) {
+	if errors.As(err, &certificate) || errors.As(err, &record) || errors.Is(err, ErrNoPassword) {
 		return false
 	}
 	var op *net.OpError

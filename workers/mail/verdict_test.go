@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/textproto"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -97,6 +98,7 @@ func TestVerdictWithoutReplyFollowsFromStageAndError(t *testing.T) {
 		{"connect", tls.RecordHeaderError{Msg: "no TLS"}, mail.ClassConfig},
 		{"connect", mail.ErrNoAuth, mail.ClassConfig},
 		{"connect", mail.ErrCleartext, mail.ClassConfig},
+		{"connect", fmt.Errorf("%w: %w", mail.ErrNoPassword, syscall.ENOENT), mail.ClassConfig},
 		{"connect", errors.New("target host does not support STARTTLS"), mail.ClassConfig},
 	}
 	for _, c := range cases {
