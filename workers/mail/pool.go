@@ -23,6 +23,8 @@ type pool struct {
 	// slots is held by whoever uses a session or opens one. Sessions are opened
 	// only when none is idle, so there are never more than slots.
 	slots chan struct{}
+	// first is held by whoever opens a session while none is open.
+	first chan struct{}
 	rest  rest
 	pace  *pace
 	live  atomic.Int64 // sessions that are open
@@ -81,6 +83,8 @@ func (p *pool) finish(ctx context.Context, s *session, v Verdict, keep bool) (af
 
 // open opens a session, unless the relay rests.
 func (p *pool) open(ctx context.Context) (*session, Verdict, time.Duration) {
+	release := p.turn(ctx)
+	defer release()
 	began := time.Now()
 	if wait, last := p.rest.admit(began); wait > 0 {
 		return nil, last, wait
@@ -101,6 +105,33 @@ func (p *pool) open(ctx context.Context) (*session, Verdict, time.Duration) {
 		}
 		return nil, v, p.failed(ctx, began, v)
 	}
+}
+
+// firstTime is how long others wait for the first session: longer than it takes
+// to open one, and not as long as a single dial may hang.
+const firstTime = 5 * time.Second
+
+// turn waits until a session may be opened. While none is open that is one at a
+// time: the first one shows what the relay is like. Opened all at once, those
+// beyond a limit of the relay are refused before any is through TLS and login,
+// and it would look as if the relay took nobody.
+func (p *pool) turn(ctx context.Context) (release func()) {
+	if p.live.Load() > 0 || p.rest.resting(time.Now()) {
+		return func() {}
+	}
+	select {
+	case p.first <- struct{}{}:
+		release = func() { <-p.first }
+	case <-time.After(firstTime):
+		return func() {}
+	case <-ctx.Done():
+		return func() {} // the dial finds out
+	}
+	if p.live.Load() == 0 {
+		return release
+	}
+	release() // it has shown, and the others need not wait for each other
+	return func() {}
 }
 
 const (

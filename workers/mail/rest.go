@@ -56,6 +56,13 @@ func (r *rest) admit(now time.Time) (wait time.Duration, last Verdict) {
 	return 0, Verdict{}
 }
 
+// resting tells whether no session may be opened now.
+func (r *rest) resting(now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return now.Before(r.until)
+}
+
 // due tells whether the relay has failed, and has rested since.
 func (r *rest) due(now time.Time) bool {
 	r.mu.Lock()

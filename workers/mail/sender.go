@@ -150,7 +150,7 @@ func New(config Config) (*Sender, error) {
 		s.pools = append(s.pools, &pool{
 			relay: relay, hello: config.Hello, timings: timings{command: config.CommandTimeout, dot: config.DotTimeout},
 			idleLimit: config.Idle, perSession: config.PerSession, log: config.Logger,
-			slots: make(chan struct{}, sessions), pace: newPace(relay.PerMinute),
+			slots: make(chan struct{}, sessions), first: make(chan struct{}, 1), pace: newPace(relay.PerMinute),
 		})
 	}
 	return s, nil
