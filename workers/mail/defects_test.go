@@ -94,13 +94,13 @@ func TestBodyThatIsCutShortIsNeverEnded(t *testing.T) {
 	group.Go(func() {
 		relay.awaitCommand(t, "(stalled)")
 		cancel()
+		relay.resume()
 	})
 	_, err := s.Send(ctx, m, stored)
 	group.Wait()
 	if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassRelay || failed.Stage != mail.StageBody {
 		t.Errorf("got %v, want class relay in the body", err)
 	}
-	relay.resume()
 	relay.awaitEnd(t)
 	if got := relay.received(); len(got) != 0 {
 		t.Errorf("got %d bodies, the first of %d bytes, want none that ended", len(got), len(got[0]))
@@ -155,6 +155,9 @@ func TestSessionThatWasNotOpenedLeavesNoConnection(t *testing.T) {
 			t.Errorf("%s: got no error", c.name)
 		}
 		relay.awaitEnd(t)
+		if t.Failed() {
+			t.Fatal(c.name)
+		}
 	}
 }
 
@@ -171,9 +174,13 @@ func TestSilenceInTheHandshakeEndsWithTheContext(t *testing.T) {
 			settings.TLS = mode
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
+			began := time.Now()
 			_, err := newSender(t, mail.Config{Relays: []mail.Relay{settings}}).Send(ctx, order("m1"), stored)
 			if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassRelay || !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v, want class relay and the context's end", err)
+			}
+			if took := time.Since(began); took > 20*time.Second { // a command may take 30
+				t.Errorf("got an answer after %s, want it at once", took)
 			}
 			relay.awaitEnd(t)
 		})

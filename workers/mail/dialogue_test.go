@@ -84,6 +84,8 @@ func rows() []row {
 		{name: "has an untrusted certificate", script: script{"EHLO": offersTLS, "STARTTLS": "220 go"}, change: func(r *mail.Relay) {
 			r.TLS, r.RootCAs = mail.TLSStartTLS, x509.NewCertPool()
 		}, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
+		{name: "is silent in the handshake", script: script{"greeting": silence}, impatient: true, change: func(r *mail.Relay) { r.TLS = mail.TLSImplicit }, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
+		{name: "is silent after STARTTLS", script: script{"EHLO": offersTLS, "STARTTLS": "220 go" + thenSilence}, impatient: true, change: starttls, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
 		{name: "speaks no TLS where it should", change: func(r *mail.Relay) { r.TLS = mail.TLSImplicit }, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
 	}
 }
