@@ -2,18 +2,53 @@ package mail_test
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
-	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"vedette/workers/mail"
 )
+
+// go-mail builds our mails and opens our sessions. In how it sends, and in what
+// it builds if it is asked in the wrong way, eleven defects are known; the tests
+// of gomail_test.go show most of them. This is how each would show in a mail, and
+// which tests see to it that it is not ours:
+//
+//  1. A connection that is lost counts as a refusal for good, and buries the mail.
+//     TestWhatTheRelaySaysDecidesTheFate, TestVerdictWithoutReplyFollowsFromStageAndError,
+//     TestRelayThatIsNotThereIsNoFaultOfTheMail.
+//  2. Something fails after the relay has taken the mail, and it is sent twice.
+//     TestNothingAfterTheAcceptanceMakesAMailFail, TestAnswerToTheDotCountsAfterTheContextsEnd,
+//     TestDeliveredMailIsDoneEvenIfItCannotBeRecorded.
+//  3. DATA is refused, and so is the next mail of the session, for no reason of its own.
+//     TestRefusalAtAnyStageLeavesTheSessionToTheNextMail, TestWhatTheRelaySaysDecidesTheFate.
+//  4. A mail that breaks off while it is written arrives in half.
+//     TestMailThatCannotBeBuiltReachesNoRelay, TestBodyThatIsCutShortIsNeverEnded.
+//  5. One of several recipients is refused: none gets the mail, and a later reply
+//     hides the one that decided.
+//     TestJobThatShowsManyNamesHasOneRecipient, TestFirstRefusalDecides.
+//  6. A mail goes out without an attachment, and nobody is told.
+//     TestMailForEverybodyReadsBackAsItWasMeant, TestWhatWouldBeAnotherMailIsRefused.
+//  7. One deadline runs for the whole exchange, also while the session is idle, and
+//     the context's end is noticed only by the dial.
+//     TestEachStepHasATimeOfItsOwn, TestIdleSessionOutlivesTheTimesOfItsMails,
+//     TestEndOfTheContextEndsTheDialogueBeforeTheDot, TestSilenceInTheHandshakeEndsWithTheContext.
+//  8. A session that could not be opened leaves its connection behind.
+//     TestSessionThatWasNotOpenedLeavesNoConnection.
+//  9. SMTPUTF8 is asked for in vain, and a relay further on refuses a mail in ASCII.
+//     TestAddressThatIsNotASCIINeedsTheExtension, TestAddressThatIsShownNeedsTheExtensionToo,
+//     TestMailWithASCIIAddressesIsASCII.
+//  10. Goroutines that share a client wait for each other or race, a session counts as
+//     alive after the relay has left, and certificates of other hosts are taken.
+//     TestManySessionsWithTLSAndLoginAtOnce, TestManyMailsAtOnceUseNoMoreSessionsThanAllowed,
+//     TestKeptSessionThatTheRelayHasEndedIsDialledAgainForFree, TestCertificateOfAnotherHostIsRefused.
+//  11. Headers come in a random order, values and names can begin other headers, and
+//     all levels have one boundary.
+//     TestOrderOfTheHeaderIsAlwaysTheSame, TestHeadersOfOneNameAreRefused,
+//     TestWhatWouldBeAnotherMailIsRefused, TestLineEndInAnEncodedNameAddsNoHeader,
+//     TestRunOfBlanksMakesNoLineOfBlanks, TestBoundaryIsOfItsLevelAndOfItsMail, FuzzBuild.
 
 // A mail that the relay has taken is sent, whatever the session comes to.
 func TestNothingAfterTheAcceptanceMakesAMailFail(t *testing.T) {
@@ -130,103 +165,5 @@ func TestFirstRefusalDecides(t *testing.T) {
 	_, err := s.Send(t.Context(), order("m1"), stored)
 	if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassTemporary || failed.Stage != mail.StageMail || failed.Reply.Code != 451 {
 		t.Errorf("got %v, want 451 of MAIL", err)
-	}
-}
-
-// It runs alone and without the garbage collector, which closes what was
-// forgotten.
-func TestSessionThatWasNotOpenedLeavesNoConnection(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	certificate, _ := certify(t)
-	for _, c := range rows() {
-		if c.stage != mail.StageConnect {
-			continue
-		}
-		relay := serveScripts(t, certificate, c.script)
-		settings := relay.plain()
-		if c.change != nil {
-			c.change(&settings)
-		}
-		config := mail.Config{Relays: []mail.Relay{settings}, CommandTimeout: 20 * time.Second}
-		if c.impatient {
-			config.CommandTimeout = 100 * time.Millisecond
-		}
-		if _, err := newSender(t, config).Send(t.Context(), order("m1"), stored); err == nil {
-			t.Errorf("%s: got no error", c.name)
-		}
-		relay.awaitEnd(t)
-		if t.Failed() {
-			t.Fatal(c.name)
-		}
-	}
-}
-
-func TestSilenceInTheHandshakeEndsWithTheContext(t *testing.T) {
-	t.Parallel()
-	for mode, s := range map[string]script{
-		mail.TLSStartTLS: {"EHLO": offersTLS, "STARTTLS": "220 go" + thenSilence},
-		mail.TLSImplicit: {"greeting": silence},
-	} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			relay := serveScripts(t, nil, s)
-			settings := relay.plain()
-			settings.TLS = mode
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			began := time.Now()
-			_, err := newSender(t, mail.Config{Relays: []mail.Relay{settings}}).Send(ctx, order("m1"), stored)
-			if failed, ok := errors.AsType[*mail.Error](err); !ok || failed.Class != mail.ClassRelay || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("got %v, want class relay and the context's end", err)
-			}
-			if took := time.Since(began); took > 20*time.Second { // a command may take 30
-				t.Errorf("got an answer after %s, want it at once", took)
-			}
-			relay.awaitEnd(t)
-		})
-	}
-}
-
-func TestCertificateOfAnotherHostIsRefused(t *testing.T) {
-	t.Parallel()
-	certificate, trusted := certify(t) // for 127.0.0.1
-	for _, mode := range []string{mail.TLSStartTLS, mail.TLSImplicit} {
-		h := openHouse(t, &house{}, certificate, mode == mail.TLSImplicit)
-		relay := mail.Relay{Host: "localhost", Port: h.port, TLS: mode, RootCAs: trusted}
-		_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay}}).Send(t.Context(), order("m1"), stored)
-		failed, ok := errors.AsType[*mail.Error](err)
-		if _, other := errors.AsType[x509.HostnameError](err); !ok || failed.Class != mail.ClassConfig || !other {
-			t.Errorf("%s: got %v, want the certificate refused", mode, err)
-		}
-	}
-}
-
-// With the race detector this shows that sessions have nothing in common.
-func TestManySessionsWithTLSAndLoginAtOnce(t *testing.T) {
-	t.Parallel()
-	var inside sync.WaitGroup
-	inside.Add(8)
-	h := &house{hold: func() {
-		inside.Done()
-		inside.Wait() // until all mails are under way at once
-	}}
-	certificate, trusted := certify(t)
-	openHouse(t, h, certificate, false)
-	relay := mail.Relay{Host: h.host, Port: h.port, RootCAs: trusted, Username: "me", Password: "s3cret"}
-	s := newSender(t, mail.Config{Relays: []mail.Relay{relay}, Sessions: 8})
-	var group sync.WaitGroup
-	for n := range 8 {
-		group.Go(func() {
-			if _, err := s.Send(t.Context(), order(fmt.Sprintf("m%d", n)), stored); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	group.Wait()
-	for n := range 8 {
-		id := fmt.Sprintf("Message-ID: <m%d@", n)
-		if !slices.ContainsFunc(h.letters(), func(l letter) bool { return strings.Contains(l.body, id) }) {
-			t.Errorf("got no mail with %s", id)
-		}
 	}
 }
