@@ -15,11 +15,11 @@ func dropBlankLines(rendered []byte) []byte {
 		return rendered
 	}
 	lines := bytes.Split(header, []byte("\r\n"))
-	if !slices.ContainsFunc(lines, isBlank) {
+	if !slices.ContainsFunc(lines, allBlank) {
 		return rendered
 	}
-	lines = slices.DeleteFunc(lines, isBlank)
+	lines = slices.DeleteFunc(lines, allBlank)
 	return slices.Concat(bytes.Join(lines, []byte("\r\n")), []byte("\r\n\r\n"), body)
 }
 
-func isBlank(line []byte) bool { return len(bytes.Trim(line, " \t")) == 0 }
+func allBlank(line []byte) bool { return len(bytes.Trim(line, " \t")) == 0 }
