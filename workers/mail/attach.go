@@ -27,7 +27,7 @@ func checkAttachments(all []job.Attachment) error {
 		if a.Type == "" {
 			continue
 		}
-		if kind, _, err := mime.ParseMediaType(a.Type); err != nil || strings.ContainsAny(a.Type, "\r\n\x00") || !strings.Contains(kind, "/") || strings.HasPrefix(kind, "multipart/") {
+		if kind, _, err := mime.ParseMediaType(a.Type); err != nil || strings.ContainsAny(a.Type, "\r\n\x00") || !isASCII(a.Type) || !strings.Contains(kind, "/") || strings.HasPrefix(kind, "multipart/") {
 			problems = append(problems, fmt.Errorf("attachments: %s: found the type %q, expected one such as text/csv", a.Name, a.Type))
 		}
 	}

@@ -27,6 +27,7 @@ func full() job.Mail {
 	m.Attachments = []job.Attachment{
 		{Name: "report ü.csv", Type: "text/csv; charset=utf-8", Content: []byte("a,b\n1,2\n")},
 		{Name: "data.bin", Content: bytes.Repeat([]byte{0, 1, 2, 255}, 1000)},
+		{Name: "empty.txt", Type: "text/plain"},
 	}
 	return m
 }
@@ -68,6 +69,7 @@ func TestMailForEverybodyReadsBackAsItWasMeant(t *testing.T) {
 	}
 	want := []string{
 		"multipart/alternative: text/plain, text/html", `text/csv "report ü.csv" 8 bytes`, `application/octet-stream "data.bin" 4000 bytes`,
+		`text/plain "empty.txt" 0 bytes`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -10,8 +10,8 @@ import (
 )
 
 // openSession dials, and goes through EHLO, STARTTLS and AUTH as the relay's
-// settings ask. All of it together takes at most the time of one command. The
-// password is in no error.
+// settings ask. The dial takes at most the time of one command, and so does all
+// that follows. The password is in no error.
 func openSession(ctx context.Context, r Relay, hello string, t timings) (*session, error) {
 	r, err := r.withPassword()
 	if err != nil {

@@ -63,6 +63,8 @@ func rows() []row {
 		{name: "greets with garbage", script: script{"greeting": "hello"}, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
 		{name: "answers MAIL with garbage", script: script{"MAIL": "\x00\xff?"}, stage: mail.StageMail, class: mail.ClassRelay, fate: free},
 		{name: "answers the dot with garbage", script: script{".": "\x00\xff?"}, stage: mail.StageDot, class: mail.ClassUnknown, fate: "attempt"},
+		{name: "knows neither EHLO nor HELO", script: script{"EHLO": "502 5.5.1 what?", "HELO": "502 5.5.1 what?"}, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
+		{name: "hangs up at EHLO", script: script{"EHLO": hangUp}, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
 		{name: "hangs up at first", script: script{"greeting": hangUp}, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
 		{name: "hangs up at RCPT", script: script{"RCPT": hangUp}, stage: mail.StageRcpt, class: mail.ClassRelay, fate: free},
 		{name: "hangs up in the body", script: script{"DATA": readABit}, large: true, stage: mail.StageBody, class: mail.ClassRelay, fate: free},
@@ -82,6 +84,8 @@ func rows() []row {
 		{name: "has an untrusted certificate", script: script{"EHLO": offersTLS, "STARTTLS": "220 go"}, change: func(r *mail.Relay) {
 			r.TLS, r.RootCAs = mail.TLSStartTLS, x509.NewCertPool()
 		}, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
+		{name: "is silent in the handshake", script: script{"greeting": silence}, impatient: true, change: func(r *mail.Relay) { r.TLS = mail.TLSImplicit }, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
+		{name: "is silent after STARTTLS", script: script{"EHLO": offersTLS, "STARTTLS": "220 go" + thenSilence}, impatient: true, change: starttls, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
 		{name: "speaks no TLS where it should", change: func(r *mail.Relay) { r.TLS = mail.TLSImplicit }, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
 	}
 }

@@ -28,7 +28,12 @@ type MaildirConfig struct {
 // Maildir stores mails in a directory instead of sending them, for an
 // installation without a relay: one file a mail, in the form that Dovecot,
 // mutt and others read (tmp, new, cur). Only the owner can read them. It is
-// safe for concurrent use.
+// safe for concurrent use, by several processes too.
+//
+// The format asks for a file name that nobody else makes, of the time, the
+// process and the host. Here the name is made of the mail, since a mail that
+// comes again must not become a second file; so a directory belongs to one
+// installation, whose ids are unique.
 type Maildir struct {
 	dir, from string
 	log       *slog.Logger
@@ -45,10 +50,13 @@ func NewMaildir(config MaildirConfig) (*Maildir, error) {
 	if _, err := parseAddress("from", config.From); err != nil {
 		return nil, fmt.Errorf("set up maildir: %w", err)
 	}
-	for _, name := range []string{"tmp", "new", "cur"} {
-		if err := os.MkdirAll(filepath.Join(config.Dir, name), 0o700); err != nil {
+	for _, name := range []string{"", "tmp", "new", "cur"} {
+		if err := makeFolder(filepath.Join(config.Dir, name)); err != nil {
 			return nil, fmt.Errorf("set up maildir: %w", err)
 		}
+	}
+	if err := sweep(filepath.Join(config.Dir, "tmp"), time.Now()); err != nil {
+		config.Logger.Warn("sweep maildir", "dir", config.Dir, "error", err) // it harms no mail
 	}
 	return &Maildir{dir: config.Dir, from: config.From, log: config.Logger}, nil
 }
@@ -69,11 +77,15 @@ func (d *Maildir) Send(ctx context.Context, m job.Mail, stored time.Time) (Recei
 		return Receipt{}, d.failed(err)
 	}
 	if found != "" {
+		// Whoever stored it may have died before it was sure to stay.
+		if err := syncFolder(filepath.Join(d.dir, filepath.Dir(found))); err != nil {
+			return Receipt{}, d.failed(err)
+		}
 		d.log.DebugContext(ctx, "mail is in the maildir already", "id", m.ID, "file", found)
 		return d.receipt(found), nil
 	}
 	name := fileName(m.ID, message.Date)
-	if err := d.store(name, message.Bytes); err != nil {
+	if err := d.store(name, delivery(message)); err != nil {
 		return Receipt{}, d.failed(err)
 	}
 	return d.receipt(filepath.Join("new", name)), nil
@@ -96,9 +108,12 @@ func fileName(id string, date time.Time) string {
 }
 
 // hasID reports whether a file is the mail with the id. A reader appends ":2,"
-// and flags to the name when it moves a file to cur.
+// and flags to the name when it moves a file to cur, or "!2," or ";2," where
+// names must not hold colons; some add what they know of the file, as ",S=1234".
 func hasID(name, id string) bool {
-	name, _, _ = strings.Cut(name, ":")
+	if end := strings.IndexAny(name, ":;!,"); end >= 0 {
+		name = name[:end]
+	}
 	_, rest, _ := strings.Cut(name, ".")
 	return rest == id+suffix
 }
@@ -119,17 +134,16 @@ func (d *Maildir) find(id string) (string, error) {
 	return "", nil
 }
 
-func list(path string) ([]string, error) {
-	folder, err := os.Open(path) //nolint:gosec // the operator's own directory
-	if err != nil {
-		return nil, err
-	}
-	names, err := folder.Readdirnames(-1)
-	return names, errors.Join(err, folder.Close())
+// delivery is what the last one on the way puts before a mail: the envelope,
+// which is known nowhere else (RFC 5321, 4.4, and what qmail and Postfix do).
+// Lines end as files' lines do.
+func delivery(m Message) []byte {
+	whole := "Return-Path: <" + m.From + ">\nDelivered-To: " + m.To + "\n"
+	return append([]byte(whole), bytes.ReplaceAll(m.Bytes, []byte("\r\n"), []byte("\n"))...)
 }
 
 // store writes a file in tmp and moves it to new, so that no reader ever sees
-// half a mail. Lines end as files' lines do.
+// half a mail.
 func (d *Maildir) store(name string, content []byte) (err error) {
 	file, err := os.CreateTemp(filepath.Join(d.dir, "tmp"), name+".*") // mode 0600
 	if err != nil {
@@ -140,7 +154,7 @@ func (d *Maildir) store(name string, content []byte) (err error) {
 			_ = os.Remove(file.Name()) // it is not there if it was moved
 		}
 	}()
-	_, err = file.Write(bytes.ReplaceAll(content, []byte("\r\n"), []byte("\n")))
+	_, err = file.Write(content)
 	if err == nil {
 		err = file.Sync()
 	}
@@ -152,13 +166,4 @@ func (d *Maildir) store(name string, content []byte) (err error) {
 		return err
 	}
 	return syncFolder(fresh)
-}
-
-// syncFolder makes sure that a name outlives a power cut.
-func syncFolder(path string) error {
-	folder, err := os.Open(path) //nolint:gosec // the operator's own directory
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }

@@ -85,6 +85,9 @@ func TestMaildirHoldsARedeliveredMailOnce(t *testing.T) {
 		{"unread", "new/1772366407.m1.vedette"},
 		{"read", "cur/1772366407.m1.vedette:2,S"},
 		{"in cur without flags", "cur/1772366407.m1.vedette"},
+		{"read where names have no colon", "cur/1772366407.m1.vedette!2,S"},
+		{"read where a semicolon stands for it", "cur/1772366407.m1.vedette;2,S"},
+		{"with its size", "cur/1772366407.m1.vedette,S=1234:2,S"},
 	}
 	for _, c := range cases {
 		d, dir := newMaildir(t)

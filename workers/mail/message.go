@@ -44,10 +44,13 @@ type Message struct {
 	Bytes []byte
 }
 
-// UTF8 reports whether the envelope needs SMTPUTF8 (RFC 6531): it does when an
-// address is not ASCII. A name or subject that is not ASCII is encoded, and
-// needs nothing.
-func (m Message) UTF8() bool { return !isASCII(m.From) || !isASCII(m.To) }
+// UTF8 reports whether the mail needs SMTPUTF8 (RFC 6531): it does when an
+// address is not ASCII, of the envelope or shown in the header. A name or
+// subject that is not ASCII is encoded, and needs nothing.
+func (m Message) UTF8() bool {
+	header, _, _ := bytes.Cut(m.Bytes, []byte("\r\n\r\n"))
+	return !isASCII(m.From) || !isASCII(m.To) || !isASCII(string(header))
+}
 
 // Build renders a mail. The result is a function of its arguments, byte for
 // byte; the error wraps [ErrInvalid] and names the field.
@@ -191,7 +194,7 @@ func render(m job.Mail, from, to *netmail.Address, others others, domain string)
 	if _, err := message.WriteTo(&rendered); err != nil {
 		return nil, fmt.Errorf("render: %w", err)
 	}
-	whole, err := attach(rendered.Bytes(), m)
+	whole, err := attach(dropBlankLines(rendered.Bytes()), m)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package mail
 import (
 	"errors"
 	"fmt"
+	"maps"
 	netmail "net/mail"
 	"slices"
 	"strings"
@@ -76,20 +77,24 @@ const (
 func reserved() []string {
 	return []string{
 		"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "in-reply-to", "references", "return-path",
-		"received", "mime-version", "dkim-signature", "auto-submitted", "x-auto-response-suppress",
+		"received", "delivered-to", "mime-version", "dkim-signature", "auto-submitted", "x-auto-response-suppress",
 	}
 }
 
 // checkHeaders refuses names and values that would be another header, or more
-// than one (RFC 5322, 2.2: a name is printable ASCII without a colon).
+// than one (RFC 5322, 2.2: a name is printable ASCII without a colon), and names
+// that differ in their case alone, since nothing says whose value counts.
 func checkHeaders(headers map[string]string) error {
 	var problems []error
 	if len(headers) > maxHeaders {
 		problems = append(problems, fmt.Errorf("headers: found %d, expected at most %d", len(headers), maxHeaders))
 	}
-	for name, value := range headers {
-		lower := strings.ToLower(name)
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		value, lower := headers[name], strings.ToLower(name)
 		switch {
+		case seen[lower]:
+			problems = append(problems, fmt.Errorf("headers: found %s twice", name))
 		case name == "" || strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) >= 0:
 			problems = append(problems, fmt.Errorf("headers: found the name %q, expected printable letters without a colon", name))
 		case slices.Contains(reserved(), lower) || strings.HasPrefix(lower, "content-"):
@@ -97,6 +102,7 @@ func checkHeaders(headers map[string]string) error {
 		case strings.ContainsAny(value, "\r\n\x00") || len(value) > maxHeader:
 			problems = append(problems, fmt.Errorf("headers: %s: found %.40q, expected one line of at most %d bytes", name, value, maxHeader))
 		}
+		seen[lower] = true
 	}
 	return errors.Join(problems...)
 }

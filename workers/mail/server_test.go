@@ -25,10 +25,17 @@ const (
 	silence  = "!silence"    // say nothing until the client goes
 	hangUp   = "!hang up"    // close the connection
 	readABit = "!read a bit" // accept DATA, read a little, close the connection
+
+	// After a reply: close the connection, or say nothing more.
+	thenHangUp  = " !then hang up"
+	thenSilence = " !then silence"
+	// stall reads the beginning of a body, and the rest only after resume.
+	stall = "354 go ahead, I will be slow"
 )
 
 // script is a relay that says what a test wants it to say. A command that it
-// does not name gets the reply of a relay that takes everything.
+// does not name gets the reply of a relay that takes everything in its order: a
+// mail that begins within another gets 503.
 type script map[string]string
 
 // "MAIL 2" names the second MAIL of a connection.
@@ -59,6 +66,9 @@ func (s script) reply(verb string, nth int) string {
 type relay struct {
 	host string
 	port int
+	// resume lets relays that stall go on.
+	resume  func()
+	resumed chan struct{}
 
 	mu          sync.Mutex
 	news        sync.Cond // something was heard
@@ -76,7 +86,8 @@ func serveScripts(t *testing.T, certificate *tls.Certificate, scripts ...script)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &relay{host: "127.0.0.1", port: listener.Addr().(*net.TCPAddr).Port}
+	r := &relay{host: "127.0.0.1", port: listener.Addr().(*net.TCPAddr).Port, resumed: make(chan struct{})}
+	r.resume = sync.OnceFunc(func() { close(r.resumed) })
 	r.news.L = &r.mu
 	var group sync.WaitGroup
 	var open sync.Map
@@ -97,6 +108,7 @@ func serveScripts(t *testing.T, certificate *tls.Certificate, scripts ...script)
 		}
 	})
 	t.Cleanup(func() {
+		r.resume()
 		_ = listener.Close()
 		open.Range(func(conn, _ any) bool { return conn.(net.Conn).Close() != nil || true })
 		group.Wait()
@@ -202,6 +214,7 @@ func (r *relay) talk(conn net.Conn, certificate *tls.Certificate, s script) {
 	if !act(conn, reader, reply("greeting")) {
 		return
 	}
+	inMail := false
 	for {
 		line, err := reader.ReadString('\n')
 		if err != nil {
@@ -211,14 +224,27 @@ func (r *relay) talk(conn net.Conn, certificate *tls.Certificate, s script) {
 		r.note(line)
 		verb, _, _ := strings.Cut(strings.ToUpper(line), " ")
 		said := reply(verb)
+		if verb == "MAIL" && inMail {
+			said = "503 5.5.1 one mail after the other"
+		}
 		if !act(conn, reader, said) {
 			return
 		}
 		switch {
+		case verb == "MAIL":
+			inMail = inMail || strings.HasPrefix(said, "250")
+		case verb == "RSET" && strings.HasPrefix(said, "250"):
+			inMail = false
 		case verb == "STARTTLS" && certificate != nil:
 			conn = tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{*certificate}})
 			reader = bufio.NewReader(conn)
 		case verb == "DATA" && strings.HasPrefix(said, "354"):
+			inMail = false
+			if said == stall {
+				_, _ = reader.Peek(1000)
+				r.note("(stalled)")
+				<-r.resumed
+			}
 			if !r.readBody(reader) || !act(conn, reader, reply(".")) {
 				return
 			}
@@ -261,7 +287,15 @@ func act(conn net.Conn, reader *bufio.Reader, reply string) bool {
 		_ = conn.Close()
 		return false
 	}
+	reply, closes := strings.CutSuffix(reply, thenHangUp)
+	reply, falls := strings.CutSuffix(reply, thenSilence)
 	_, err := fmt.Fprint(conn, reply+"\r\n")
+	if falls {
+		return act(conn, reader, silence)
+	}
+	if closes {
+		return act(conn, reader, hangUp)
+	}
 	return err == nil
 }
 

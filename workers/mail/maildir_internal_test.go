@@ -1,0 +1,25 @@
+package mail
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// The file is whole and on the disk by then, but nobody may read it.
+func TestFileThatCannotBeMovedToNewIsRemoved(t *testing.T) {
+	t.Parallel()
+	d := &Maildir{dir: t.TempDir()}
+	tmp := filepath.Join(d.dir, "tmp")
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.store("1.m1.vedette", []byte("Subject: s\n\n")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want no folder new", err)
+	}
+	if left, err := list(tmp); err != nil || len(left) != 0 {
+		t.Errorf("got %q, %v, want nothing left in tmp", left, err)
+	}
+}
