@@ -118,7 +118,7 @@ func TestWhatTheRelaySaysDecidesTheFate(t *testing.T) {
 			}
 			config := mail.Config{Relays: []mail.Relay{settings}, CommandTimeout: 20 * time.Second, DotTimeout: 20 * time.Second}
 			if c.impatient {
-				config.CommandTimeout, config.DotTimeout = 300*time.Millisecond, 300*time.Millisecond
+				beImpatient(&config, c.stage)
 			}
 			s := newSender(t, config)
 			m := order("m1")
@@ -139,6 +139,19 @@ func TestWhatTheRelaySaysDecidesTheFate(t *testing.T) {
 				t.Errorf("got %d connections, want 1", relay.count())
 			}
 		})
+	}
+}
+
+// beImpatient makes the time of a stage short, and that of those before it long
+// enough for a machine that is busy.
+func beImpatient(config *mail.Config, stage mail.Stage) {
+	switch stage {
+	case mail.StageDot:
+		config.DotTimeout = 300 * time.Millisecond
+	case mail.StageConnect:
+		config.CommandTimeout = 300 * time.Millisecond
+	default:
+		config.CommandTimeout = 2 * time.Second // which the dial has too
 	}
 }
 
