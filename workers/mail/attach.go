@@ -87,7 +87,7 @@ const lineLength = 76
 
 func writeAttachment(b *bytes.Buffer, a job.Attachment) {
 	kind := a.Type
-	if kind == "" {
+	if kind == "" || strings.HasPrefix(strings.ToLower(kind), "message/") { // a message must not be base64: RFC 2046, 5.2.1
 		kind = "application/octet-stream"
 	}
 	b.WriteString("Content-Type: " + kind + "\r\nContent-Transfer-Encoding: base64\r\n")

@@ -114,6 +114,16 @@ func describe(t *testing.T, part *multipart.Part) string {
 	return fmt.Sprintf("%s %q %d bytes", kind, disposition["filename"], len(content))
 }
 
+func TestMailInAMailIsAFile(t *testing.T) {
+	t.Parallel()
+	m := order("m1")
+	m.Attachments = []job.Attachment{{Name: "x.eml", Type: "Message/RFC822", Content: []byte("Subject: x\r\n\r\ny\r\n")}}
+	text := string(build(t, m).Bytes)
+	if strings.Contains(strings.ToLower(text), "rfc822") || !strings.Contains(text, "Content-Type: application/octet-stream\r\nContent-Transfer-Encoding: base64\r\n") {
+		t.Errorf("got %s, want the message as a file: its own type must not be base64", text)
+	}
+}
+
 func TestMailOfOnePartTakesAttachmentsToo(t *testing.T) {
 	t.Parallel()
 	m := full()
