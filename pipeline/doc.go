@@ -60,6 +60,14 @@
 // SENT, by compare-and-swap: its worker's intent, or the word of the notifier
 // that withdraws it, is first.
 //
+// The server's word that a mail is settled is not waited for: SENT has it that
+// it left, and one that comes again because our word got lost is settled unsent.
+// Each class of mails has a queue of its own; a mail to operators that no relay
+// takes is kept in the Maildir too, and sent all the same.
+//
+// DKIM signatures bear the time of the order, not of the attempt: a mail that is
+// tried again is the same, byte for byte.
+//
 // A timer is set before what it belongs to is written, so that a crash between
 // the two repeats both. Timers fire at whole seconds; times are rounded up.
 //
