@@ -362,3 +362,12 @@ func TestCommandThatLacksARightSaysSo(t *testing.T) {
 		t.Errorf("got %d %s, want 1 and what is not allowed", code, stderr.String())
 	}
 }
+
+func TestHelpSaysWhatEachRoleIsFor(t *testing.T) {
+	t.Parallel()
+	for line := range strings.Lines(roleLines()) {
+		if len(strings.Fields(line)) < 3 {
+			t.Errorf("got %q, want what the role is for", line)
+		}
+	}
+}
