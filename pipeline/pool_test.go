@@ -122,7 +122,11 @@ func TestLimitOfFourIsNeverExceededAndAlwaysUsed(t *testing.T) {
 	serve(t, p, pipeline.PoolConfig{Limit: limit, Handler: func(context.Context, pipeline.Delivery) error {
 		meter.add(1)
 		defer meter.add(-1)
-		task := time.NewTimer(time.Duration(2+rand.IntN(16)) * time.Millisecond) // the tasks are of random length
+		length := 2 + rand.IntN(6)
+		if rand.IntN(10) == 0 { // a few are long, so that waiting for them shows
+			length = 40
+		}
+		task := time.NewTimer(time.Duration(length) * time.Millisecond)
 		defer task.Stop()
 		<-task.C
 		if left.Add(-1) == limit { // from here on there is not enough work for all
@@ -136,7 +140,9 @@ func TestLimitOfFourIsNeverExceededAndAlwaysUsed(t *testing.T) {
 		t.Errorf("got %d running at once, want at most %d", most, limit)
 	}
 	t.Logf("%.2f running in the mean, over %s", mean, length)
-	if mean < 3.5 { // 3.9 and more on an idle machine; less says that slots stay empty while work waits
+	// 3.9 and more on an idle machine. A pool that fills its slots only when all
+	// are free comes to 1.9.
+	if mean < 2.5 {
 		t.Errorf("got %.2f running in the mean, want close to %d while work waits", mean, limit)
 	}
 }
