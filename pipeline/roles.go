@@ -1,9 +1,7 @@
 package pipeline
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 
 	"vedette/pipeline/job"
 )
@@ -286,44 +284,4 @@ func (r *rights) everything() {
 	r.present()
 	r.raw("$JS.API.INFO", "$JS.API.STREAM.NAMES", r.names.Prefix+".>")
 	r.Subscribe = append(r.Subscribe, r.names.Prefix+".>")
-}
-
-// ServerConfig writes the users of the given roles as a block of a nats-server
-// configuration file, one user a role, named "<prefix>-<role>", with an inbox of
-// that name and a password from the environment. location is where the check
-// worker checks.
-func (n Names) ServerConfig(roles []Role, location string) string {
-	var b strings.Builder
-	b.WriteString("authorization {\n  users = [\n")
-	for _, role := range roles {
-		user := n.User(role)
-		p := n.Permissions(role, user, location)
-		fmt.Fprintf(&b, "    {\n      user: %q\n      password: $%s\n      permissions: {\n        publish: {\n          allow: %s\n",
-			user, n.PasswordVariable(role), block(p.Publish))
-		if len(p.Deny) > 0 {
-			fmt.Fprintf(&b, "          deny: %s\n", block(p.Deny))
-		}
-		fmt.Fprintf(&b, "        }\n        subscribe: { allow: %s }\n      }\n    }\n", block(p.Subscribe))
-	}
-	b.WriteString("  ]\n}\n")
-	return b.String()
-}
-
-// User is the name of a role's user in [Names.ServerConfig], and of its inbox.
-func (n Names) User(role Role) string {
-	return n.Prefix + "-" + strings.ReplaceAll(string(role), "_", "-")
-}
-
-// PasswordVariable is the variable of the server's environment that holds the
-// password of a role's user.
-func (n Names) PasswordVariable(role Role) string {
-	return strings.ToUpper(strings.ReplaceAll(n.Prefix, "-", "_") + "_" + string(role) + "_PASSWORD")
-}
-
-func block(subjects []string) string {
-	lines := make([]string, len(subjects))
-	for i, subject := range subjects {
-		lines[i] = "            " + `"` + subject + `"`
-	}
-	return "[\n" + strings.Join(lines, "\n") + "\n          ]"
 }

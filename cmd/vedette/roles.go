@@ -20,7 +20,8 @@ func rolesCommand() *cobra.Command {
 		Short: "Print the users of a shared NATS server, each with the rights of a role",
 		Long: `Prints the authorization block of a nats-server configuration: a user for each
 role, who may do what its work needs and nothing else. Passwords come from the
-environment of the server. Without arguments, all roles:
+environment of the server; 'vedette auth init' makes a file with passwords of its
+own instead. Without arguments, all roles:
 
 ` + roleLines() + `
 Programs connect with the user's name in the URL, which keeps their inboxes
@@ -35,7 +36,12 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 			if !job.ValidName(location) || strings.Contains(location, ".") {
 				return usageError(cmd, fmt.Errorf("read --location: found %q, expected letters, digits, _ and -", location))
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), names.ServerConfig(roles, location))
+			users := make([]pipeline.User, len(roles))
+			for i, role := range roles {
+				users[i] = pipeline.User{Role: role, Location: location}
+				users[i].Password = "$" + names.PasswordVariable(users[i])
+			}
+			_, err = fmt.Fprint(cmd.OutOrStdout(), names.ServerConfig(users))
 			return err
 		},
 	}

@@ -24,7 +24,7 @@ func roleServer(t *testing.T) (address string, names pipeline.Names) {
 	t.Helper()
 	names = pipeline.Names{Prefix: "vedette"}
 	for _, role := range pipeline.Roles() {
-		t.Setenv(names.PasswordVariable(role), string(role))
+		t.Setenv(names.PasswordVariable(pipeline.User{Role: role}), string(role))
 	}
 	var config, stderr bytes.Buffer
 	if code := Main(t.Context(), []string{"roles"}, &config, &stderr); code != 0 {
@@ -34,7 +34,7 @@ func roleServer(t *testing.T) (address string, names pipeline.Names) {
 }
 
 func asRole(names pipeline.Names, address string, role pipeline.Role) string {
-	return "nats://" + names.User(role) + ":" + string(role) + "@" + address
+	return "nats://" + names.UserName(pipeline.User{Role: role}) + ":" + string(role) + "@" + address
 }
 
 // joinAs connects with a role's rights. A refusal of the server is a failure of
