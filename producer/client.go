@@ -152,6 +152,9 @@ func checkOrder(check job.Check, call bool) (orderOf, error) {
 	if check.Monitor != "" || !check.Slot.IsZero() {
 		problems = append(problems, errors.New("monitor and slot: found one, expected none: they are the scheduler's"))
 	}
+	if names := check.Secrets(); len(names) > 0 {
+		problems = append(problems, fmt.Errorf("secrets: found a reference to %s, expected none: only monitors may use secrets", names[0]))
+	}
 	if !job.ValidName(check.Location) || strings.Contains(check.Location, ".") {
 		problems = append(problems, fmt.Errorf("location: found %q, expected letters, digits, _ and -", check.Location))
 	}

@@ -22,6 +22,7 @@ type checkOptions struct {
 	warn     []string
 	negate   bool
 	json     bool
+	secrets  string
 }
 
 func checkCommand() *cobra.Command {
@@ -33,12 +34,17 @@ func checkCommand() *cobra.Command {
 is asked by http, or host:port, which is connected to. URLs may have the schemes
 http, https, tcp, tls, dns, icmp, grpc, grpcs, ws and wss. It needs no running
 instance. Exits with 0 when all are up or degraded, 1 when some are down, and 2
-when something could not be tried.`,
+when something could not be tried.
+
+A URL may refer to secrets, such as '${secret:NAME}' in single quotes: each is
+the file of its name in the directory --secrets, or the variable
+VEDETTE_SECRET_NAME.`,
 		Example: `  vedette check https://example.org db.example.org:5432
   vedette check --expect 'status == 301' http://example.org
   vedette check --json --timeout 3s https://example.org
   vedette check tls://example.org:443 --warn 'certificate.expires_in > duration("504h")'
-  vedette check dns://example.org icmp://10.0.0.1`,
+  vedette check dns://example.org icmp://10.0.0.1
+  vedette check --secrets ./secrets 'https://me:${secret:password}@example.org'`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			specs, err := options.specs(args)
@@ -53,6 +59,7 @@ when something could not be tried.`,
 	cmd.Flags().StringArrayVar(&options.expect, "expect", nil, "expression that must be true of each target (may be repeated)")
 	cmd.Flags().StringArrayVar(&options.warn, "warn", nil, "expression without which a target that is up is degraded (may be repeated)")
 	cmd.Flags().BoolVar(&options.negate, "negate", false, "up is down, and down is up")
+	secretsFlag(cmd, &options.secrets)
 	cmd.Flags().BoolVar(&options.json, "json", false, "print a JSON object for each target")
 	return cmd
 }
@@ -79,7 +86,7 @@ func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 		}
 		spec.Timeout, spec.Expect, spec.Warn, spec.Negate = job.Duration(o.timeout), o.expect, o.warn, o.negate
 		for _, p := range validator.Validate(spec) {
-			problems = append(problems, fmt.Errorf("check %s: %s", arg, p.Message))
+			problems = append(problems, fmt.Errorf("check %s: %s", spec.Target(), p.Message))
 		}
 		specs[i] = spec
 	}
@@ -88,7 +95,11 @@ func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 
 // run checks all targets, prints each as it comes, and exits by the worst.
 func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string, specs []job.Spec) error {
-	checker, err := check.New(check.Config{})
+	secrets, err := openSecrets(o.secrets)
+	if err != nil {
+		return err
+	}
+	checker, err := check.New(check.Config{Secrets: secrets})
 	if err != nil {
 		return err
 	}

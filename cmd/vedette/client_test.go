@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/nats-io/nats.go"
@@ -73,4 +74,46 @@ func (c *client) dead() string {
 		c.t.Fatal(err)
 	}
 	return message.Header.Get("Vedette-Reason") + " " + string(message.Data)
+}
+
+// overhear writes down whatever is said on the server from now on.
+func (c *client) overhear() *lockedBuffer {
+	c.t.Helper()
+	heard := &lockedBuffer{}
+	_, err := c.conn.Subscribe(">", func(m *nats.Msg) { _, _ = fmt.Fprintf(heard, "%s %v %s\n", m.Subject, m.Header, m.Data) })
+	if err == nil {
+		err = c.conn.Flush()
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return heard
+}
+
+// stored are all messages of all streams, those of buckets among them, as they
+// are now.
+func (c *client) stored() string {
+	c.t.Helper()
+	all := &lockedBuffer{}
+	streams := c.js.ListStreams(c.t.Context())
+	for info := range streams.Info() {
+		stream, err := c.js.Stream(c.t.Context(), info.Config.Name)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		for seq := info.State.FirstSeq; seq <= info.State.LastSeq && seq > 0; seq++ {
+			m, err := stream.GetMsg(c.t.Context(), seq)
+			if errors.Is(err, jetstream.ErrMsgNotFound) {
+				continue // it was done since
+			}
+			if err != nil {
+				c.t.Fatal(err)
+			}
+			_, _ = fmt.Fprintf(all, "%s %v %s\n", m.Subject, m.Header, m.Data)
+		}
+	}
+	if err := streams.Err(); err != nil {
+		c.t.Fatal(err)
+	}
+	return all.String()
 }

@@ -60,6 +60,7 @@ type running struct {
 	dir    string
 	http   string
 	file   string
+	env    []string // besides that of the test
 	cmd    *exec.Cmd
 	output *lockedBuffer
 }
@@ -83,6 +84,7 @@ func (r *running) write(yaml string) {
 func (r *running) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(os.Args[0], args...)
 	cmd.Env = append(os.Environ(), beVedette+"=1", "NATS_URL=")
+	cmd.Env = append(cmd.Env, r.env...)
 	cmd.Dir = r.dir
 	return cmd
 }

@@ -193,8 +193,17 @@ func TestOrderThatCannotBeDoneIsAnsweredWithItsReason(t *testing.T) {
 	if err != nil || later.Dead == nil || later.Dead.Reason != job.ReasonExpired || !strings.Contains(later.Dead.Error, "not wanted after") {
 		t.Errorf("got %+v, %v, want the same later", later, err)
 	}
+	// An order that would have a secret sent wherever who orders it likes.
+	message := pipeline.Message{Subject: pipeline.RequestSubject(job.DefaultLocation, "thief"), Body: []byte(`{"http": "http://a/${secret:API}"}`)}
+	if err := p.Publish(t.Context(), message); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "an answer to the thief", func() bool {
+		answer, err := client.Outcome(t.Context(), job.OrderCheck, "thief")
+		return err == nil && answer.Dead != nil && answer.Dead.Reason == job.ReasonForbidden
+	})
 	// Bytes that are no job, under a subject that names one.
-	message := pipeline.Message{Subject: pipeline.RequestSubject(job.DefaultLocation, "broken"), Body: []byte("{")}
+	message = pipeline.Message{Subject: pipeline.RequestSubject(job.DefaultLocation, "broken"), Body: []byte("{")}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
@@ -217,6 +226,7 @@ func TestWrongOrdersAreRefusedBeforeTheyAreStored(t *testing.T) {
 		"id":       {ID: "a b", Spec: tcp("a:1")},
 		"location": {Location: "a.b", Spec: tcp("a:1")},
 		"monitor":  {Monitor: "m", Spec: tcp("a:1")},
+		"secrets":  {Spec: job.Spec{HTTP: &job.HTTP{URL: "http://a/${secret:API}"}}},
 	}
 	for want, check := range checks {
 		if _, err := client.EnqueueCheck(t.Context(), check); err == nil || !strings.Contains(err.Error(), want) {

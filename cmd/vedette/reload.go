@@ -50,6 +50,7 @@ func (r *instanceRun) reread(ctx context.Context, work *workers.Workers) {
 	if err := work.SetLimits(limitsOf(file.Workers)); err != nil {
 		say(r.stderr, "warning: %v\n", err)
 	}
+	r.warnOfSecrets(file)
 	say(r.stdout, "%s", changeLines(change, false))
 	templates := file.Notifications.TextTemplate != r.file.Notifications.TextTemplate || file.Notifications.HTMLTemplate != r.file.Notifications.HTMLTemplate
 	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server || templates || !sameReach(file.Workers, r.file.Workers) {

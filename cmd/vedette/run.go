@@ -30,6 +30,7 @@ type runOptions struct {
 	nats                string // a server of its own; empty means the one inside
 	replicas            int
 	roles               []string
+	secrets             string                 // their directory; empty means the default
 	probes              map[string]check.Probe // in place of the real ones, for injected faults
 	logFormat, logLevel string
 }
@@ -55,7 +56,8 @@ failed so often that it gave up.`,
 		Example: `  vedette run monitors.yaml
   vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml
   vedette run --nats nats://n1:4222,nats://n2:4222 --replicas 3 monitors.yaml
-  vedette run --nats nats://n1:4222 --roles check,mail monitors.yaml`,
+  vedette run --nats nats://n1:4222 --roles check,mail monitors.yaml
+  vedette run --secrets /etc/vedette/secrets monitors.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return options.run(cmd.Context(), args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -67,6 +69,7 @@ failed so often that it gave up.`,
 	cmd.Flags().StringVar(&options.nats, "nats", "", "URL of a NATS server or cluster to use, instead of the server inside")
 	cmd.Flags().IntVar(&options.replicas, "replicas", 1, "copies of each stream that a cluster keeps: 1, 3 or 5")
 	cmd.Flags().StringSliceVar(&options.roles, "roles", nil, "what this process does (default all): "+strings.Join(allRoles(), ", "))
+	secretsFlag(cmd, &options.secrets)
 	cmd.Flags().StringVar(&options.logFormat, "log-format", "text", "log on standard error as text or json")
 	cmd.Flags().StringVar(&options.logLevel, "log-level", "warn", "log from debug, info, warn or error on")
 	return cmd
@@ -111,6 +114,10 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	if err := checkRoles(o.roles); err != nil {
 		return invalid(err)
 	}
+	secrets, err := openSecrets(o.secrets)
+	if err != nil {
+		return err
+	}
 	file, err := loadFile(path, stderr)
 	if err != nil {
 		return err
@@ -128,9 +135,10 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 		return err
 	}
 	r := &instanceRun{
-		options: o, path: path, file: file, pipeline: p, log: log,
+		options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
 		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewAlerts(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
+	r.warnOfSecrets(file)
 	return r.serve(ctx)
 }
 
@@ -184,6 +192,7 @@ type instanceRun struct {
 	file           *monitor.File
 	pipeline       *pipeline.Pipeline
 	log            *slog.Logger
+	secrets        *check.SecretStore
 	stdout, stderr io.Writer
 	board          *statuspage.Board
 	alerts         *workers.Alerts

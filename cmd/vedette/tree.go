@@ -137,7 +137,9 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	checker, err := check.New(check.Config{Logger: r.log, Probes: r.options.probes, Policy: policy, PerHost: r.file.Workers.ChecksPerHost, Pings: r.heartbeats})
+	checker, err := check.New(check.Config{
+		Logger: r.log, Probes: r.options.probes, Policy: policy, PerHost: r.file.Workers.ChecksPerHost, Pings: r.heartbeats, Secrets: r.secrets,
+	})
 	if err != nil {
 		return nil, nil, err
 	}

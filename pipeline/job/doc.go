@@ -13,6 +13,13 @@
 // misspelt field is an error, not a default. A message from a newer version is
 // refused with [ErrNewer], and whoever reads it keeps its bytes.
 //
+// # Secrets
+//
+// Texts that a probe sends may refer to secrets, as ${secret:NAME}. A reference
+// travels as it stands; only who makes the check looks the secret up, and its
+// value is in no message. [Spec.MapSent] finds these texts, [Expand] reads them,
+// and [Literal] keeps what looks like a reference from being one.
+//
 // # Words
 //
 // A monitor's health is pending, up, down or unknown. A check's result has the

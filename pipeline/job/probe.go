@@ -6,7 +6,8 @@ import "encoding/json"
 // JSON. A tag "file" tells the reader of monitor files more of a field: short
 // is the one that a probe without a mapping is, such as "http: URL"; required
 // must be there; secret is never shown; url, method, address and headers are
-// read as such; max= is the greatest that a number may be.
+// read as such; sent may hold references to secrets, since the probe sends it;
+// max= is the greatest that a number may be.
 
 // Network says how a probe gets to its target. All of it has a default.
 type Network struct {
@@ -40,19 +41,19 @@ type TLSOptions struct {
 // HTTP is the http probe. Its short form in JSON and YAML is the URL alone.
 type HTTP struct {
 	// URL has scheme http or https, in any case; without one it is http.
-	URL string `json:"url" file:"short,required,url"`
+	URL string `json:"url" file:"short,required,url,sent"`
 	// Method is GET when empty.
 	Method string `json:"method,omitempty" file:"method"`
 	// Headers are sent as they are; Host sets the request's host.
-	Headers map[string]string `json:"headers,omitempty" file:"headers"`
+	Headers map[string]string `json:"headers,omitempty" file:"headers,sent"`
 	// Body is sent with the request, or what BodyFile holds, which is read on
 	// the machine that makes the check, at each check.
-	Body     string `json:"body,omitempty"`
+	Body     string `json:"body,omitempty" file:"sent"`
 	BodyFile string `json:"body_file,omitempty"`
 	// BasicAuth and BearerToken are ways to log in; they go to the first host
 	// alone, and to no other that it redirects to.
 	BasicAuth   *BasicAuth `json:"basic_auth,omitempty"`
-	BearerToken string     `json:"bearer_token,omitempty" file:"secret"`
+	BearerToken string     `json:"bearer_token,omitempty" file:"secret,sent"`
 	// MaxRedirects is how many redirects are followed; nil means 10, 0 means
 	// that a redirect is the answer.
 	MaxRedirects *int `json:"max_redirects,omitempty" file:"max=100"`
@@ -68,7 +69,7 @@ type HTTP struct {
 	// Defaults to 10 MiB; what is beyond is not read and no failure.
 	BodyLimit int `json:"body_limit,omitempty"`
 	// Proxy is the URL of an HTTP proxy to go through.
-	Proxy string      `json:"proxy,omitempty" file:"secret"`
+	Proxy string      `json:"proxy,omitempty" file:"secret,sent"`
 	TLS   *TLSOptions `json:"tls,omitempty"`
 
 	Network
@@ -76,8 +77,8 @@ type HTTP struct {
 
 // BasicAuth is a name and a password, RFC 7617.
 type BasicAuth struct {
-	Username string `json:"username" file:"required"`
-	Password string `json:"password" file:"required,secret"`
+	Username string `json:"username" file:"required,sent"`
+	Password string `json:"password" file:"required,secret,sent"`
 }
 
 // TCP is the tcp probe. Its short form in JSON and YAML is the address alone.
@@ -97,7 +98,7 @@ type TCP struct {
 type Step struct {
 	// Send is sent as it is. %{1} and %{name} stand for what the groups of the
 	// expressions before have captured, %% for a percent sign.
-	Send string `json:"send,omitempty"`
+	Send string `json:"send,omitempty" file:"sent"`
 	// SendHex is sent as the bytes that it stands for.
 	SendHex string `json:"send_hex,omitempty"`
 	// Expect is an expression of RE2 that what comes next must hold somewhere;
@@ -160,7 +161,7 @@ type GRPC struct {
 	// TLS, when it is there, has the connection speak TLS.
 	TLS *TLSOptions `json:"tls,omitempty"`
 	// Metadata is sent with the request.
-	Metadata map[string]string `json:"metadata,omitempty" file:"headers"`
+	Metadata map[string]string `json:"metadata,omitempty" file:"headers,sent"`
 
 	Network
 }
@@ -169,11 +170,11 @@ type GRPC struct {
 // Its short form is the URL alone.
 type WebSocket struct {
 	// URL has scheme ws or wss.
-	URL     string            `json:"url" file:"short,required"`
-	Headers map[string]string `json:"headers,omitempty" file:"headers"`
+	URL     string            `json:"url" file:"short,required,sent"`
+	Headers map[string]string `json:"headers,omitempty" file:"headers,sent"`
 	// Send is sent as a text message; Expect is an expression of RE2 that one of
 	// the messages that come must hold.
-	Send   string      `json:"send,omitempty"`
+	Send   string      `json:"send,omitempty" file:"sent"`
 	Expect string      `json:"expect,omitempty"`
 	TLS    *TLSOptions `json:"tls,omitempty"`
 

@@ -139,9 +139,24 @@ func withoutPassword(raw string) string {
 	if at < 0 {
 		return raw
 	}
-	name, _, secret := strings.Cut(host[:at], ":")
+	name, secret := cutPassword(host[:at])
 	if !secret {
 		return raw
 	}
 	return before + name + ":xxxxx" + host[at:]
+}
+
+// cutPassword finds the name before a password. The colon in a reference to a
+// secret is none between the two.
+func cutPassword(user string) (name string, found bool) {
+	for from := 0; ; {
+		i := strings.IndexByte(user[from:], ':')
+		if i < 0 {
+			return user, false
+		}
+		if from += i; !strings.HasSuffix(user[:from+1], ReferenceStart) {
+			return user[:from], true
+		}
+		from++
+	}
 }

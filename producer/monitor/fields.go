@@ -54,7 +54,7 @@ const maxNumber = 1 << 30
 
 // field reads a value into a field.
 func (w *watch) field(v value, f probeField, into reflect.Value) {
-	v.secret = v.secret || f.is("secret")
+	v.secret, v.sent = v.secret || f.is("secret"), f.is("sent")
 	switch into.Interface().(type) {
 	case string:
 		into.SetString(w.word(v, f))

@@ -6,7 +6,8 @@
 // further top-level keys that begin with "x-" may hold anchors. Its one
 // vocabulary is that of the messages in vedette/pipeline/job, in
 // snake_case. Durations are written as Go writes them, such as 1m30s. In any
-// text, ${NAME} is the environment's value of NAME and $$ is a dollar.
+// text, ${NAME} is the environment's value of NAME and $$ is a dollar; in what a
+// probe sends, ${secret:NAME} is a reference to a secret, which stays one.
 //
 // What a monitor does not say comes from the section defaults, and then from
 // the constants of this package. A timeout that a monitor does not set itself

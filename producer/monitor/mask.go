@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"vedette/pipeline/job"
 )
 
 // masker finds what follows a key that holds a secret: a quoted text, closed
@@ -40,7 +42,8 @@ func (masker) hide(line string) string {
 }
 
 // mask hides the secrets in a line, and keeps its width for the caret's sake.
-// A reference to the environment is no secret.
+// A reference to the environment, or to a secret, is none; a malformed one may be
+// a secret that somebody put where its name should be.
 func (m masker) mask(line string) string {
 	pattern := m.inBlock
 	if strings.Contains(strings.ReplaceAll(line, "${", ""), "{") {
@@ -51,7 +54,7 @@ func (m masker) mask(line string) string {
 	for _, at := range pattern.FindAllStringSubmatchIndex(line, -1) {
 		value := line[at[4]:at[5]]
 		b.WriteString(line[rest:at[4]])
-		if strings.Contains(value, "${") {
+		if isReference(line, at[2]) || strings.Contains(value, "${") && wellFormed(value) {
 			b.WriteString(value)
 		} else {
 			b.WriteString(strings.Repeat("*", utf8.RuneCountInString(value)))
@@ -60,6 +63,21 @@ func (m masker) mask(line string) string {
 	}
 	b.WriteString(line[rest:])
 	return maskURL(b.String())
+}
+
+// isReference reports whether what looks like the key "secret" is the beginning
+// of a well-formed reference.
+func isReference(line string, key int) bool {
+	if !strings.HasSuffix(line[:key], "${") {
+		return false
+	}
+	_, _, begins, err := job.CutReference(line[key-len("${"):])
+	return begins && err == nil
+}
+
+func wellFormed(text string) bool {
+	_, err := job.Expand(text, func(string) (string, error) { return "", nil })
+	return err == nil
 }
 
 // maskURL hides the passwords of URLs (RFC 3986, section 3.2.1), and keeps the

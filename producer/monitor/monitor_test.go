@@ -30,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func options() monitor.Options {
 	variables := map[string]string{
 		"WORD": "env-value", "LINES": "env-a\nenv-b", "SMTP_PASSWORD": "env-password", "USER_NAME": "env-user",
-		"RELAY": "relay.example.org", "RELAY_PORT": "2525", "API": "https://api.example.org", "TOKEN": "env-token", "EMPTY": "",
+		"RELAY": "relay.example.org", "RELAY_PORT": "2525", "API": "https://api.example.org", "TOKEN": "env-token", "EMPTY": "", "LOOKS": "a ${secret:API}",
 	}
 	files := os.DirFS(folder)
 	return monitor.Options{

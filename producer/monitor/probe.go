@@ -57,9 +57,9 @@ func (w *watch) url(v value) string {
 	if !ok {
 		return ""
 	}
-	whole := text
-	if !strings.Contains(text, "://") {
-		whole = "http://" + text
+	whole := withoutReferences(text)
+	if !strings.Contains(whole, "://") {
+		whole = "http://" + whole
 	}
 	parsed, err := url.Parse(whole)
 	if err != nil || !strings.EqualFold(parsed.Scheme, "http") && !strings.EqualFold(parsed.Scheme, "https") || !goodHost(parsed) {
@@ -130,7 +130,7 @@ func (w *watch) headers(v value) map[string]string {
 			w.report(key, "header name "+quote(f.key), "letters, digits and -", "")
 		}
 		value := w.valueOf(m, f)
-		value.secret = true
+		value.secret, value.sent = true, v.sent
 		text, ok := w.text(value, "text")
 		if ok && strings.ContainsAny(text, "\r\n\x00") {
 			w.report(value, "a line break or a zero byte in the value", "one line", "")

@@ -129,45 +129,6 @@ func (r *reader) filled(v value, expected string) (string, bool) {
 	return text, ok
 }
 
-// expand replaces ${NAME} and $$. Any other dollar stands for itself, as
-// regular expressions need it.
-func (r *reader) expand(v value, literal string) (string, bool) {
-	if !strings.Contains(literal, "$") {
-		return literal, true
-	}
-	var b strings.Builder
-	for rest := literal; ; {
-		before, after, found := strings.Cut(rest, "$")
-		b.WriteString(before)
-		if !found {
-			return b.String(), true
-		}
-		switch {
-		case strings.HasPrefix(after, "$"):
-			b.WriteByte('$')
-			rest = after[1:]
-		case strings.HasPrefix(after, "{"):
-			n := nameLength(after[1:])
-			if n == 0 || !strings.HasPrefix(after[1+n:], "}") {
-				r.report(v, "${ without a name and }", "${NAME}", "write $$ for a dollar")
-				return "", false
-			}
-			name := after[1 : 1+n]
-			found, ok := r.options.LookupEnv(name)
-			if !ok {
-				r.report(v, "${"+name+"}, which is not set", "a variable of the environment",
-					"set "+name+", or write $$ for a dollar")
-				return "", false
-			}
-			b.WriteString(found)
-			rest = after[n+2:]
-		default:
-			b.WriteByte('$')
-			rest = after
-		}
-	}
-}
-
 // plain reads what is written without quotes, as a type of node, or comes from
 // the environment.
 func (r *reader) plain(v value, expected string, kind ast.NodeType) (string, bool) {
@@ -259,7 +220,7 @@ func (r *reader) duration(v value) (time.Duration, bool) {
 // safe reports whether nothing in the value comes from the environment.
 func (r *reader) safe(v value) bool {
 	if literal, ok := v.literal(); ok {
-		return !strings.Contains(literal, "${")
+		return !strings.Contains(strings.ReplaceAll(literal, job.ReferenceStart, ""), "${")
 	}
 	if !isMapping(v.node) {
 		return true

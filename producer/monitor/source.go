@@ -3,6 +3,8 @@ package monitor
 import (
 	"strings"
 	"unicode/utf8"
+
+	"vedette/pipeline/job"
 )
 
 // source is the text of a file, for showing its lines.
@@ -99,7 +101,7 @@ func protect(text string) string {
 		if !found {
 			return b.String()
 		}
-		n := nameLength(after)
+		n := referenceLength(after)
 		if n > 0 && n < len(after) && after[n] == '}' {
 			b.WriteString("$" + openBrace + after[:n] + closeBrace)
 			text = after[n+1:]
@@ -116,6 +118,16 @@ func restore(text string) string {
 		return text
 	}
 	return strings.ReplaceAll(strings.ReplaceAll(text, openBrace, "{"), closeBrace, "}")
+}
+
+// referenceLength is how many bytes at the start of text a reference is made of
+// before its closing brace: the name of a variable, or that of a secret.
+func referenceLength(text string) int {
+	_, rest, secret, err := job.CutReference("${" + text)
+	if secret && err == nil {
+		return len(text) - len(rest) - 1
+	}
+	return nameLength(text)
 }
 
 // nameLength is how many bytes at the start of text are a variable's name: a

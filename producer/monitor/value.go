@@ -15,6 +15,7 @@ type value struct {
 	prefix, key  string
 	index        int // in the list key, or -1
 	secret       bool
+	sent         bool // by a probe, and so may refer to secrets
 }
 
 // path names the field. It is put together when it is needed, which for most

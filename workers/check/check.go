@@ -5,6 +5,14 @@
 // panic of a probe, no more sockets, a process that stops, is unknown, with
 // class internal.
 //
+// # Secrets
+//
+// What a probe sends may refer to secrets, see vedette/pipeline/job. They are
+// looked up for each check, put where they belong (percent-encoded in a URL, as
+// they are elsewhere), and hidden in whatever the check has to tell, however a
+// server that echoes them may have written them. A redirect to another host does
+// not get them. Expectations know no secrets.
+//
 // # Facts
 //
 // Expectations are CEL expressions over the facts of their probe:
@@ -80,6 +88,9 @@ type Config struct {
 	// Pings tells what jobs said of themselves; without it, heartbeats are not
 	// judged.
 	Pings Pings
+	// Secrets are what references to secrets are replaced by; without it, a check
+	// that needs one is not made.
+	Secrets Secrets
 	// Policy says which addresses may be dialled.
 	Policy Policy
 	// PerHost is how many checks of one host are made at once; those beyond wait
@@ -157,8 +168,23 @@ func New(config Config) (*Checker, error) {
 
 // Check makes one check, and always returns an outcome: within the spec's
 // timeout and a moment more, whatever the target and the probe do. When ctx
-// ends before, the outcome is unknown.
+// ends before, the outcome is unknown; so it is when a secret that the spec
+// refers to cannot be had. No outcome holds a secret.
 func (c *Checker) Check(ctx context.Context, spec job.Spec) job.Outcome {
+	if !spec.MayRefer() {
+		return c.check(ctx, spec)
+	}
+	filled, f, err := c.fill(spec)
+	if err != nil {
+		return internal(time.Now(), err)
+	}
+	outcome := c.check(context.WithValue(ctx, writtenKey{}, spec), filled)
+	f.hide(filled, &outcome)
+	return outcome
+}
+
+// check makes one check of a spec without references.
+func (c *Checker) check(ctx context.Context, spec job.Spec) job.Outcome {
 	kind, err := spec.Kind()
 	if err != nil {
 		return internal(time.Now(), err)
@@ -270,7 +296,7 @@ func (c *Checker) run(ctx context.Context, name string, spec job.Spec) (job.Outc
 	case f := <-answer:
 		return f.outcome, f.facts
 	case <-patience.C:
-		c.config.Logger.WarnContext(ctx, "probe ignores its deadline", "target", spec.Target())
+		c.config.Logger.WarnContext(ctx, "probe ignores its deadline", "target", written(ctx, spec).Target())
 		return job.Outcome{Health: job.Down, Class: job.ClassTimeout, Cause: "no answer in time"}, nil
 	}
 }

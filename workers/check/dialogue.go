@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"vedette/pipeline/job"
 )
@@ -64,10 +65,14 @@ func wanted(step job.Step) string {
 }
 
 func shorten(received []byte) string {
-	if len(received) > maxTold {
-		return string(received[:maxTold]) + "…"
+	if len(received) <= maxTold {
+		return string(received)
 	}
-	return string(received)
+	end := maxTold
+	for end > maxTold-utf8.UTFMax && !utf8.RuneStart(received[end]) {
+		end-- // not within a character
+	}
+	return string(received[:end]) + "…"
 }
 
 // finder returns what looks for a step's expectation: where it ends, and what

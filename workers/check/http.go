@@ -192,7 +192,7 @@ func followed(next *http.Request, via []*http.Request, limit int) error {
 	if next.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
 		next.Header.Del("Authorization")
 	}
-	return nil
+	return withhold(next, via[0])
 }
 
 func (c *Checker) request(ctx context.Context, h *job.HTTP) (*http.Request, error) {

@@ -77,8 +77,13 @@ func validateHeaders(headers map[string]string, field string, p *problems) {
 		if name == "" || strings.ContainsAny(name, " :\r\n\t") || http.CanonicalHeaderKey(name) == "" {
 			p.add(field, "found header name %q, expected letters, digits and -", name)
 		}
-		if strings.ContainsAny(value, "\r\n") {
+		if strings.ContainsAny(value, "\r\n") && !isBinary(field, name) {
 			p.add(field, "found a line break in the value of header %s, expected none", fmt.Sprintf("%q", name))
 		}
 	}
+}
+
+// isBinary tells whether a value is one that gRPC encodes.
+func isBinary(field, name string) bool {
+	return field == "metadata" && strings.HasSuffix(strings.ToLower(name), "-bin")
 }

@@ -23,10 +23,14 @@ func ParseTarget(s string) (job.Spec, error) {
 	if spec, ok := targetOf(strings.ToLower(scheme), rest, s); ok {
 		return spec, problemOf(s, spec)
 	}
-	if _, err := parseURL(s); err != nil {
-		return job.Spec{}, fmt.Errorf("read target: found %q, expected a URL, a host or host:port: %w", masked(s), err)
+	spec := job.Spec{HTTP: &job.HTTP{URL: s}}
+	if spec.MayRefer() {
+		return spec, problemOf(s, spec)
 	}
-	return job.Spec{HTTP: &job.HTTP{URL: s}}, nil
+	if _, err := parseURL(s); err != nil {
+		return job.Spec{}, fmt.Errorf("read target: found %q, expected a URL, a host or host:port: %w", spec.Target(), err)
+	}
+	return spec, nil
 }
 
 // targetOf is the spec of a target with a scheme other than those of http.
@@ -57,10 +61,13 @@ func problemOf(s string, spec job.Spec) error {
 	if err != nil {
 		return fmt.Errorf("read target: %w", err)
 	}
+	if job.MayRefer(s) && !spec.MayRefer() {
+		return fmt.Errorf("read target: found a reference to a secret in %q, expected one in a URL of http or websocket alone", s)
+	}
 	var p problems
-	kinds()[name].validate(spec, &p)
+	validatePlainly(name, spec, &p)
 	if len(p.found) > 0 {
-		return fmt.Errorf("read target: found %q: %s", masked(s), p.found[0].Message)
+		return fmt.Errorf("read target: found %q: %s", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0].Message)
 	}
 	return nil
 }
@@ -75,13 +82,4 @@ func checkAddress(address string) error {
 		return fmt.Errorf("found port %q, expected 1 to 65535", port)
 	}
 	return nil
-}
-
-// masked hides a password that stands in a URL.
-func masked(s string) string {
-	target, err := parseURL(s)
-	if err != nil || target.User == nil {
-		return s
-	}
-	return target.Redacted()
 }

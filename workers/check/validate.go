@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,11 +64,14 @@ func (v *Validator) Validate(spec job.Spec) []Problem {
 		whole.add("timeout", "found timeout %s, expected none below 0s", spec.Timeout)
 	}
 	p := problems{path: name}
-	kinds()[name].validate(spec, &p)
+	validatePlainly(name, spec, &p)
 	whole.found = append(whole.found, p.found...)
 	for field, expressions := range map[string][]string{"expect": spec.Expect, "warn": spec.Warn} {
 		for i, expression := range expressions {
 			_, err := v.programs.get(name, expression)
+			if err == nil && job.MayRefer(expression) {
+				err = errors.New("found a reference to a secret, expected an expression without one: secrets are for what a probe sends")
+			}
 			whole.check(fmt.Sprintf("%s[%d]", field, i), err)
 		}
 	}

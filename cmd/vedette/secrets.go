@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vedette/producer/monitor"
+	"vedette/workers"
+	"vedette/workers/check"
+)
+
+// secretsFlag is how a process that makes checks is told where secrets are.
+func secretsFlag(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "secrets", "", "directory with a file for each secret that monitors refer to by ${secret:NAME}; else the variable VEDETTE_SECRET_NAME (default "+check.DefaultSecrets+")")
+}
+
+// openSecrets finds mistakes in the flag before anything is started.
+func openSecrets(dir string) (*check.SecretStore, error) {
+	store, err := check.NewSecretStore(dir, nil)
+	if err != nil {
+		return nil, invalid(&hintError{err: err, hint: "--secrets names a directory with a file for each secret, such as " + check.DefaultSecrets})
+	}
+	return store, nil
+}
+
+// warnOfSecrets tells which secrets of a file this process could not find: its
+// monitors are unknown until they are there.
+func (r *instanceRun) warnOfSecrets(file *monitor.File) {
+	if !slices.Contains(r.options.roles, workers.StageCheck) {
+		return
+	}
+	needed := map[string][]string{}
+	for _, m := range file.Monitors {
+		for _, name := range m.Secrets() {
+			needed[name] = append(needed[name], m.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(needed)) {
+		if _, err := r.secrets.Secret(name); err != nil {
+			say(r.stderr, "warning: %v; needed by %s\n", err, firstOf(needed[name]))
+		}
+	}
+}
+
+// firstOf lists some of many names.
+func firstOf(names []string) string {
+	const few = 3
+	if len(names) <= few {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
+}

@@ -1,0 +1,128 @@
+package check
+
+import (
+	"cmp"
+	"encoding/base64"
+	"encoding/json"
+	"html"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// mark stands where a secret was.
+const mark = "****"
+
+// hider hides values in texts that a server may have had a part in, in all the
+// forms in which one that echoes them may have written them.
+type hider struct {
+	forms []string // of values long enough to be looked for anywhere
+	words []string // shorter ones, which are hidden where they stand alone
+}
+
+func (h *hider) add(value string) {
+	if value == "" {
+		return
+	}
+	if len(value) < shortest {
+		h.words = append(h.words, value)
+		return
+	}
+	h.forms = append(h.forms, forms(value)...)
+}
+
+// forms are the ways in which a value may be written: as it is, or encoded once
+// or twice, such as in JSON in a URL; each of them once more in Go's quotes, as
+// causes have them.
+func forms(value string) []string {
+	all := encoded(encoded([]string{value}))
+	for _, form := range all {
+		all = append(all, quoted(form))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// encoded returns texts and what URLs, JSON, HTML, quotes and base64 make of
+// each.
+func encoded(texts []string) []string {
+	var all []string
+	for _, text := range texts {
+		inJSON, _ := json.Marshal(text) // a string can be written
+		all = append(all, text, percentEncode(text), url.QueryEscape(text), url.PathEscape(text), string(inJSON[1:len(inJSON)-1]), quoted(text),
+			html.EscapeString(text), base64.StdEncoding.EncodeToString([]byte(text)), base64.RawURLEncoding.EncodeToString([]byte(text)))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func quoted(text string) string {
+	whole := strconv.Quote(text)
+	return whole[1 : len(whole)-1]
+}
+
+// hide returns the text without the values.
+func (h *hider) hide(text string) string {
+	if text == "" {
+		return ""
+	}
+	// Longer ones first: what is left of them would not be recognised.
+	slices.SortFunc(h.forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	for _, form := range h.forms {
+		text = strings.ReplaceAll(text, form, mark)
+	}
+	for _, form := range h.forms {
+		text = hideCut(text, form)
+	}
+	for _, word := range h.words {
+		text = hideWord(text, word)
+	}
+	return text
+}
+
+// hideCut hides the beginning of a form where a text was cut short.
+func hideCut(text, form string) string {
+	const cut = "…"
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, cut)
+		if !found {
+			b.WriteString(before)
+			return b.String()
+		}
+		for n := min(len(form)-1, len(before)); n >= shortest; n-- {
+			if strings.HasSuffix(before, form[:n]) {
+				before = before[:len(before)-n] + mark
+				break
+			}
+		}
+		b.WriteString(before + cut)
+		text = after
+	}
+}
+
+// hideWord hides a value that is too short to be looked for within words.
+func hideWord(text, word string) string {
+	var b strings.Builder
+	for {
+		at := strings.Index(text, word)
+		if at < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		last, _ := utf8.DecodeLastRuneInString(text[:at])
+		next, _ := utf8.DecodeRuneInString(text[at+len(word):])
+		b.WriteString(text[:at])
+		if inWord(last) || inWord(next) {
+			b.WriteString(word)
+		} else {
+			b.WriteString(mark)
+		}
+		text = text[at+len(word):]
+	}
+}
+
+func inWord(c rune) bool { return unicode.IsLetter(c) || unicode.IsDigit(c) }

@@ -1,0 +1,241 @@
+package check
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"vedette/pipeline/job"
+)
+
+// Secrets knows what references to secrets stand for; [*SecretStore] does.
+type Secrets interface {
+	// Secret returns the value of a secret as it is now. The error names the
+	// secret and where it was looked for, and never holds a value.
+	Secret(name string) (string, error)
+}
+
+// errNoSecrets is why references cannot be replaced.
+var errNoSecrets = errors.New("this process was given no secrets")
+
+// filling puts secrets for the references of one spec, for one check.
+type filling struct {
+	secrets Secrets
+	known   map[string]string
+}
+
+// fill returns the spec as its probe needs it, and the values that nobody may
+// be told. The error says why the check cannot be made.
+func (c *Checker) fill(spec job.Spec) (job.Spec, *filling, error) {
+	f := &filling{secrets: c.config.Secrets, known: map[string]string{}}
+	filled, err := spec.MapSent(f.text)
+	return filled, f, err
+}
+
+func (f *filling) text(s job.SentText) (string, error) {
+	if err := checkSent(s); err != nil {
+		return "", fmt.Errorf("the spec is wrong: %s: %w", s.Path, err)
+	}
+	return job.Expand(s.Text, func(name string) (string, error) {
+		value, err := f.value(name)
+		if err != nil {
+			return "", err
+		}
+		if what := misfit(s.Place, value); what != "" {
+			return "", fmt.Errorf("put secret %s into %s: found %s in the secret, expected none, since a %s cannot hold it", name, s.Path, what, s.Place)
+		}
+		return putInto(s.Place, value), nil
+	})
+}
+
+// value looks a secret up, once in a check.
+func (f *filling) value(name string) (string, error) {
+	if value, ok := f.known[name]; ok {
+		return value, nil
+	}
+	if f.secrets == nil {
+		return "", fmt.Errorf("read secret %s: %w", name, errNoSecrets)
+	}
+	value, err := f.secrets.Secret(name)
+	if err == nil {
+		f.known[name] = value
+	}
+	return value, err
+}
+
+// misfit tells what in a value would break the protocol at a place; empty when
+// nothing would. A line break could even begin another header or command.
+func misfit(place job.Place, value string) string {
+	switch place {
+	case job.PlaceHeader, job.PlaceUsername:
+		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+			return breakOr(value, "a control character")
+		}
+		if place == job.PlaceUsername && strings.Contains(value, ":") {
+			return "a colon"
+		}
+	case job.PlaceMetadata:
+		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
+			return breakOr(value, "a character that is not printable ASCII")
+		}
+	case job.PlaceDialogue:
+		if strings.ContainsAny(value, "\r\n\x00") {
+			return breakOr(value, "a zero byte")
+		}
+	case job.PlaceMessage:
+		if !utf8.ValidString(value) {
+			return "bytes that are no UTF-8"
+		}
+	case job.PlaceURL, job.PlaceBody, job.PlaceBinary: // encoded, or free
+	}
+	return ""
+}
+
+func breakOr(value, other string) string {
+	if strings.ContainsAny(value, "\r\n") {
+		return "a line break other than one at its end"
+	}
+	return other
+}
+
+// putInto writes a value so that it stays one at its place.
+func putInto(place job.Place, value string) string {
+	switch place {
+	case job.PlaceURL:
+		return percentEncode(value)
+	case job.PlaceDialogue:
+		return strings.ReplaceAll(value, "%", "%%") // see fill
+	case job.PlaceHeader, job.PlaceUsername, job.PlaceMetadata, job.PlaceBody, job.PlaceMessage, job.PlaceBinary:
+		return value
+	default:
+		return value
+	}
+}
+
+// percentEncode encodes a text for any part of a URL: all but what RFC 3986,
+// section 2.3, calls unreserved.
+func percentEncode(text string) string {
+	return strings.ReplaceAll(url.QueryEscape(text), "+", "%20")
+}
+
+// checkSent tells what is wrong with the references in a text.
+func checkSent(s job.SentText) error {
+	if _, err := job.Expand(s.Text, func(string) (string, error) { return "", nil }); err != nil {
+		return err
+	}
+	if s.Place == job.PlaceURL && job.MayRefer(hostPart(s.Text)) {
+		return errors.New("found a reference to a secret in the host of a URL, expected one behind it, or before the @")
+	}
+	return nil
+}
+
+// hostPart is what of a URL says where it leads: the scheme, the host and the
+// port.
+func hostPart(raw string) string {
+	scheme, rest, found := strings.Cut(raw, "://")
+	if !found {
+		scheme, rest = "", raw
+	}
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
+}
+
+// validatePlainly validates the parameters of a probe with a word for each
+// reference, unless the references themselves are wrong.
+func validatePlainly(kind string, spec job.Spec, p *problems) {
+	plain, err := spec.MapSent(func(s job.SentText) (string, error) {
+		err := checkSent(s)
+		p.check(s.Path, err)
+		return withoutReferences(s.Text), err
+	})
+	if err == nil {
+		kinds()[kind].validate(plain, p)
+	}
+}
+
+func withoutReferences(text string) string {
+	plain, err := job.Expand(text, func(string) (string, error) { return "secret", nil })
+	if err != nil {
+		return ""
+	}
+	return plain
+}
+
+// hide takes the values out of what a check found.
+func (f *filling) hide(filled job.Spec, outcome *job.Outcome) {
+	hidden := hider{}
+	for _, value := range f.known {
+		hidden.add(value)
+	}
+	if h := filled.HTTP; h != nil && h.BasicAuth != nil {
+		hidden.add(base64.StdEncoding.EncodeToString([]byte(h.BasicAuth.Username + ":" + h.BasicAuth.Password)))
+	}
+	for _, credentials := range userInfos(filled) {
+		hidden.add(base64.StdEncoding.EncodeToString([]byte(credentials)))
+	}
+	outcome.Cause, outcome.Stack = hidden.hide(outcome.Cause), hidden.hide(outcome.Stack)
+}
+
+// userInfos are the credentials in the URLs of a spec, as they are sent.
+func userInfos(spec job.Spec) []string {
+	var urls, found []string
+	switch {
+	case spec.HTTP != nil:
+		urls = []string{spec.HTTP.URL, spec.HTTP.Proxy}
+	case spec.WebSocket != nil:
+		urls = []string{spec.WebSocket.URL}
+	}
+	for _, raw := range urls {
+		if parsed, err := parseAnyURL(raw); err == nil && parsed.User != nil {
+			password, _ := parsed.User.Password()
+			found = append(found, parsed.User.Username()+":"+password)
+		}
+	}
+	return found
+}
+
+// writtenKey is where the context of a check keeps the spec as it was written.
+type writtenKey struct{}
+
+// written is a spec as it was written, with its references.
+func written(ctx context.Context, spec job.Spec) job.Spec {
+	if original, ok := ctx.Value(writtenKey{}).(job.Spec); ok {
+		return original
+	}
+	return spec
+}
+
+// withhold keeps secrets from hosts that a redirect leads to: what was written
+// for one host is not for another, nor for clear text. The client does so with
+// credentials; it cannot know of other headers, of the path in Referer, and of
+// bodies. The error is [http.ErrUseLastResponse] where nothing can be left out.
+func withhold(next, via *http.Request) error {
+	original, ok := next.Context().Value(writtenKey{}).(job.Spec)
+	if !ok || original.HTTP == nil || trusted(next.URL, via.URL) {
+		return nil
+	}
+	next.Header.Del("Referer")
+	for name, value := range original.HTTP.Headers {
+		if job.MayRefer(value) {
+			next.Header.Del(name)
+		}
+	}
+	if next.Body != nil && next.Body != http.NoBody && job.MayRefer(original.HTTP.Body) {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// trusted tells whether a redirect leads to the same host or one below it, as
+// the client sees it for credentials, and not from TLS to clear text.
+func trusted(next, first *url.URL) bool {
+	below := next.Hostname() == first.Hostname() || strings.HasSuffix(next.Hostname(), "."+first.Hostname())
+	return below && (next.Scheme == first.Scheme || next.Scheme == "https")
+}
