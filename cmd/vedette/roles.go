@@ -32,8 +32,8 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 			if err != nil {
 				return usageError(cmd, err)
 			}
-			if !job.ValidName(location) || strings.Contains(location, ".") {
-				return usageError(cmd, fmt.Errorf("read --location: found %q, expected letters, digits, _ and -", location))
+			if err := locationProblem(location); err != nil {
+				return usageError(cmd, err)
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), names.ServerConfig(roles, location))
 			return err
@@ -41,6 +41,14 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 	}
 	cmd.Flags().StringVar(&location, "location", job.DefaultLocation, "location of the check worker")
 	return cmd
+}
+
+// locationProblem is why a location can be none.
+func locationProblem(location string) error {
+	if !job.ValidName(location) || strings.Contains(location, ".") {
+		return fmt.Errorf("read --location: found %q, expected letters, digits, _ and -", location)
+	}
+	return nil
 }
 
 // roleLines tells people what each role is for.
