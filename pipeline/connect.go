@@ -46,8 +46,12 @@ type Config struct {
 	// Shards is how many clocks tick for the installation: the most scheduler
 	// processes that can share the work. Fixed at the first start; defaults to 64.
 	Shards int
-	// Replicas of each stream, 1, 3 or 5. Defaults to 1.
+	// Replicas of each stream that [Pipeline.Ensure] is to see to, 1, 3 or 5. Zero
+	// leaves those that there are as they are, and makes new ones with 1.
 	Replicas int
+	// CAFile holds the certificates by which the server is known, and makes TLS
+	// a must. Empty means those of the system, where the server wants TLS.
+	CAFile string
 	// Refused, when set, is told what the server does not allow this user. It
 	// is called from a goroutine of the connection.
 	Refused func(error)
@@ -134,9 +138,6 @@ func (c Config) withDefaults() Config {
 	if c.Shards == 0 {
 		c.Shards = defaultShards
 	}
-	if c.Replicas == 0 {
-		c.Replicas = 1
-	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -206,6 +207,9 @@ func (p *Pipeline) options() []nats.Option {
 	}
 	if p.config.Inbox != "" {
 		options = append(options, nats.CustomInboxPrefix("_INBOX."+p.config.Inbox))
+	}
+	if p.config.CAFile != "" {
+		options = append(options, nats.RootCAs(p.config.CAFile))
 	}
 	if p.config.InProcess != nil {
 		options = append(options,

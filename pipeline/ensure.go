@@ -5,29 +5,115 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// ErrTooFewNodes is returned by [Pipeline.Ensure] when the server, or its
+// cluster, has fewer nodes than streams are to have replicas.
+var ErrTooFewNodes = errors.New("too few nodes for so many replicas")
+
 // Ensure makes the streams, buckets and clocks of the installation what this
 // program expects: what is missing is created, what differs is changed, what
 // is right is left alone. Call it from the process that owns the installation,
-// at every start. A change that the server refuses is an error that names the
-// stream; nothing is ever deleted to make it fit.
+// at every start. The number of replicas changes while everything runs; new
+// ones catch up by themselves, those of consumers within half a minute, before
+// which no node should be taken away. A cluster that is just coming together is given
+// a few seconds. The error is [ErrTooFewNodes], or names the stream that the
+// server refuses to change; nothing is ever deleted to make it fit.
 func (p *Pipeline) Ensure(ctx context.Context) error {
 	top := topology(p.names, p.config.Replicas)
 	for _, config := range top.Streams {
-		if _, err := p.js.CreateOrUpdateStream(ctx, config); err != nil {
+		if err := p.ensureStream(ctx, config); err != nil {
 			return fmt.Errorf("ensure stream %s: %w", config.Name, err)
 		}
 	}
 	for _, config := range top.Buckets {
-		if _, err := p.js.CreateOrUpdateKeyValue(ctx, config); err != nil {
+		if err := p.ensureBucket(ctx, config); err != nil {
 			return fmt.Errorf("ensure bucket %s: %w", config.Bucket, err)
 		}
 	}
 	return p.ensureClocks(ctx)
+}
+
+func (p *Pipeline) ensureStream(ctx context.Context, config jetstream.StreamConfig) error {
+	return p.gathering(ctx, func(ctx context.Context) error {
+		var err error
+		if config.Replicas, err = p.replicas(ctx, config.Name); err != nil {
+			return err
+		}
+		_, err = p.js.CreateOrUpdateStream(ctx, config)
+		return err
+	})
+}
+
+func (p *Pipeline) ensureBucket(ctx context.Context, config jetstream.KeyValueConfig) error {
+	return p.gathering(ctx, func(ctx context.Context) error {
+		var err error
+		if config.Replicas, err = p.replicas(ctx, "KV_"+config.Bucket); err != nil {
+			return err
+		}
+		_, err = p.js.CreateOrUpdateKeyValue(ctx, config)
+		return err
+	})
+}
+
+// replicas is how many a stream is to have. A process that was not told leaves
+// them alone, lest it undo what another one was told.
+func (p *Pipeline) replicas(ctx context.Context, stream string) (int, error) {
+	if p.config.Replicas != 0 {
+		return p.config.Replicas, nil
+	}
+	found, err := p.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return 1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return max(1, found.CachedInfo().Config.Replicas), nil
+}
+
+// gatherTime is how long a cluster may take to know of its nodes, and to choose
+// who leads them.
+const gatherTime = 15 * time.Second
+
+// Codes of the server for too few nodes: for now, and when it is alone.
+const (
+	noPeers      = 10005
+	notClustered = 10074
+)
+
+// gathering changes something of the cluster, as long as it may be coming
+// together.
+func (p *Pipeline) gathering(ctx context.Context, change func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
+	err := persist(limited, change, func(err error) bool { return transient(err) || refused(err, noPeers) })
+	if refused(err, noPeers) || refused(err, notClustered) {
+		return fmt.Errorf("%w: expected %d: %w", ErrTooFewNodes, p.config.Replicas, err)
+	}
+	return err
+}
+
+func refused(err error, code jetstream.ErrorCode) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && api.ErrorCode == code
+}
+
+// Leader returns the name of the node that leads a stream, which is where the
+// loss of a node costs most; empty on a server alone, and while there is none.
+func (p *Pipeline) Leader(ctx context.Context, name Stream) (string, error) {
+	stream, err := p.js.Stream(ctx, p.names.Stream(name))
+	if err != nil {
+		return "", fmt.Errorf("find leader of %s: %w", p.names.Stream(name), err)
+	}
+	if stream.CachedInfo().Cluster == nil {
+		return "", nil
+	}
+	return stream.CachedInfo().Cluster.Leader, nil
 }
 
 // everySecond is a schedule of the server's six-field cron.
@@ -70,24 +156,6 @@ func (p *Pipeline) startClock(ctx context.Context, shard int, subject string) er
 	message.Header.Set("Nats-Schedule-Target", p.names.Subject("tick.due", strconv.Itoa(shard)))
 	if _, err := p.js.PublishMsg(ctx, message); err != nil {
 		return fmt.Errorf("start clock %d: %w", shard, err)
-	}
-	return nil
-}
-
-// ErrNotInstalled is returned by [Pipeline.CheckInstalled] when nobody has
-// made the streams yet.
-var ErrNotInstalled = errors.New("no installation found on this server")
-
-// CheckInstalled tells whether the installation is there, for commands that
-// must not create one by accident. The error is [ErrNotInstalled], or why it
-// could not be found out.
-func (p *Pipeline) CheckInstalled(ctx context.Context) error {
-	_, err := p.js.Stream(ctx, p.names.Stream(Checks))
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("find stream %s: %w", p.names.Stream(Checks), ErrNotInstalled)
-	}
-	if err != nil {
-		return fmt.Errorf("find stream %s: %w", p.names.Stream(Checks), err)
 	}
 	return nil
 }

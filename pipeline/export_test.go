@@ -39,3 +39,34 @@ func TopologyFor(prefix string, replicas int) Topology {
 
 // Conn is the connection itself, for what a stranger would do with it.
 func Conn(p *Pipeline) *nats.Conn { return p.conn }
+
+// CurrentReplicas is how many nodes hold all of a stream.
+func CurrentReplicas(ctx context.Context, p *Pipeline, stream Stream) (int, error) {
+	found, err := p.js.Stream(ctx, p.names.Stream(stream))
+	if err != nil {
+		return 0, err
+	}
+	return current(found.CachedInfo().Cluster), nil
+}
+
+// CurrentConsumers is how many nodes hold all of a consumer.
+func CurrentConsumers(ctx context.Context, p *Pipeline, stream Stream, name string) (int, error) {
+	found, err := p.js.Consumer(ctx, p.names.Stream(stream), name)
+	if err != nil {
+		return 0, err
+	}
+	return current(found.CachedInfo().Cluster), nil
+}
+
+func current(cluster *jetstream.ClusterInfo) int {
+	if cluster == nil || cluster.Leader == "" {
+		return 0
+	}
+	current := 1
+	for _, peer := range cluster.Replicas {
+		if peer.Current {
+			current++
+		}
+	}
+	return current
+}

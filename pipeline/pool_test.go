@@ -19,7 +19,7 @@ import (
 
 // patience is how long a test waits for what should come; it is only ever
 // spent by a test that fails.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func put(t *testing.T, p *pipeline.Pipeline, id string) {
 	t.Helper()

@@ -15,8 +15,9 @@ import (
 
 // instance is how a command finds a running installation.
 type instance struct {
+	remote
+
 	data   string
-	nats   string
 	stderr func() io.Writer
 }
 
@@ -35,7 +36,7 @@ const findTimeout = 3 * time.Second
 func (i *instance) flags(cmd *cobra.Command) {
 	i.stderr = cmd.ErrOrStderr // which it knows only once it is part of the program
 	cmd.Flags().StringVar(&i.data, "data", defaultData, "data directory of the running instance")
-	cmd.Flags().StringVar(&i.nats, "nats", "", "URL of a NATS server, instead of the instance's own (default $NATS_URL, then --data)")
+	i.natsFlags(cmd, "URL of a NATS server, instead of the instance's own (default $NATS_URL, then --data)")
 }
 
 // url is where the instance's server is: what was said, then the environment,
@@ -58,7 +59,12 @@ func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	p, err := pipeline.Connect(ctx, pipeline.Config{URL: url, Refused: i.refused})
+	config, err := i.config(url)
+	if err != nil {
+		return nil, err
+	}
+	config.Refused = i.refused
+	p, err := pipeline.Connect(ctx, config)
 	if err != nil {
 		return nil, &hintError{err: err, hint: "is the instance running? 'vedette run FILE' starts one"}
 	}

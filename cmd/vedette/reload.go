@@ -47,11 +47,16 @@ func (r *instanceRun) reread(ctx context.Context, work *workers.Workers) {
 		say(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
 		return
 	}
-	if err := work.SetLimits(limitsOf(file.Workers)); err != nil {
+	if err := work.SetLimits(r.options.limits(file.Workers)); err != nil {
 		say(r.stderr, "warning: %v\n", err)
 	}
 	r.warnOfSecrets(file)
 	say(r.stdout, "%s", changeLines(change, false))
+	r.tellUnapplied(file)
+}
+
+// tellUnapplied says what of a changed file waits for the next start.
+func (r *instanceRun) tellUnapplied(file *monitor.File) {
 	templates := file.Notifications.TextTemplate != r.file.Notifications.TextTemplate || file.Notifications.HTMLTemplate != r.file.Notifications.HTMLTemplate
 	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server || templates || !sameReach(file.Workers, r.file.Workers) {
 		say(r.stderr, "warning: the sections mail and server, templates, canaries, or what workers may check, have changed; they take effect when vedette is started again\n")

@@ -20,7 +20,7 @@ func rolesCommand() *cobra.Command {
 		Short: "Print the users of a shared NATS server, each with the rights of a role",
 		Long: `Prints the authorization block of a nats-server configuration: a user for each
 role, who may do what its work needs and nothing else. Passwords come from the
-environment of the server; 'vedette auth init' makes a file with passwords of its
+environment of the server; 'vedette server keys' makes a file with passwords of its
 own instead. Without arguments, all roles:
 
 ` + roleLines() + `
@@ -33,8 +33,8 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 			if err != nil {
 				return usageError(cmd, err)
 			}
-			if !job.ValidName(location) || strings.Contains(location, ".") {
-				return usageError(cmd, fmt.Errorf("read --location: found %q, expected letters, digits, _ and -", location))
+			if err := locationProblem(location); err != nil {
+				return usageError(cmd, err)
 			}
 			users := make([]pipeline.User, len(roles))
 			for i, role := range roles {
@@ -47,6 +47,22 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 	}
 	cmd.Flags().StringVar(&location, "location", job.DefaultLocation, "location of the check worker")
 	return cmd
+}
+
+// locationProblem is why a location can be none.
+func locationProblem(location string) error {
+	if !job.ValidName(location) || strings.Contains(location, ".") {
+		return fmt.Errorf("read --location: found %q, expected letters, digits, _ and -", location)
+	}
+	return nil
+}
+
+func locationProblems(locations []string) error {
+	var problems []error
+	for _, location := range locations {
+		problems = append(problems, locationProblem(location))
+	}
+	return errors.Join(problems...)
 }
 
 // roleLines tells people what each role is for.

@@ -32,8 +32,8 @@ which runs inside the process unless you have one.`,
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
-		runCommand(), checkCommand(), validateCommand(), applyCommand(), orderCommand(), outcomeCommand(), deadCommand(),
-		statusCommand(), explainCommand(), silenceCommand(), mailCommand(), psCommand(), envCommand(), rolesCommand(), authCommand(), benchCommand(), soakCommand(),
+		runCommand(), workerCommand(), serverCommand(), checkCommand(), validateCommand(), applyCommand(), orderCommand(), outcomeCommand(), deadCommand(),
+		statusCommand(), explainCommand(), silenceCommand(), mailCommand(), psCommand(), envCommand(), rolesCommand(), benchCommand(), soakCommand(),
 	)
 	explainArgs(root)
 	return root

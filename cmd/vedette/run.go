@@ -17,6 +17,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/job"
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -26,9 +27,12 @@ import (
 
 // runOptions are the flags of `vedette run`.
 type runOptions struct {
+	remote // the server inside unless it names one
+
 	data, http, listen  string
-	nats                string // a server of its own; empty means the one inside
-	replicas            int
+	replicas            int    // of each stream; zero leaves them as they are
+	location            string // where checks are made
+	concurrency         int    // how many jobs of each queue run at once; zero leaves that to the file
 	roles               []string
 	secrets             string                 // their directory; empty means the default
 	probes              map[string]check.Probe // in place of the real ones, for injected faults
@@ -45,7 +49,9 @@ watches the monitors of the file until it is told to stop. It prints a line for
 each change of a monitor, and serves an overview, /healthz and /readyz.
 
 With --nats any number of processes share the work: run as many as you like with
-the same file, on one machine or on many. With --roles each does a part of it.
+the same file, on one machine or on many. With --roles each does a part of it;
+'vedette worker' does too, without a say in what is watched. 'vedette server'
+is a node of a cluster for --nats. --replicas can be changed while all goes on.
 
 SIGHUP reads the file again: monitors are added, changed and removed by
 difference. A file with mistakes changes nothing. Ctrl-C stops cleanly; a
@@ -66,8 +72,8 @@ failed so often that it gave up.`,
 	cmd.Flags().StringVar(&options.data, "data", "", "data directory (default server.data of the file, or "+defaultData+")")
 	cmd.Flags().StringVar(&options.http, "http", "", "address of the overview (default server.http of the file, or 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&options.listen, "nats-listen", "", "address for other NATS clients (default server.nats of the file, or 127.0.0.1:4222)")
-	cmd.Flags().StringVar(&options.nats, "nats", "", "URL of a NATS server or cluster to use, instead of the server inside")
-	cmd.Flags().IntVar(&options.replicas, "replicas", 1, "copies of each stream that a cluster keeps: 1, 3 or 5")
+	options.natsFlags(cmd, "URL of a NATS server, or those of a cluster's nodes, to use instead of the server inside")
+	cmd.Flags().IntVar(&options.replicas, "replicas", 0, "copies of each stream that a cluster keeps: 1, 3 or 5 (default server.replicas of the file, or as they are, 1 at first)")
 	cmd.Flags().StringSliceVar(&options.roles, "roles", nil, "what this process does (default all): "+strings.Join(allRoles(), ", "))
 	secretsFlag(cmd, &options.secrets)
 	cmd.Flags().StringVar(&options.logFormat, "log-format", "text", "log on standard error as text or json")
@@ -86,6 +92,13 @@ func checkRoles(roles []string) error {
 	return nil
 }
 
+func checkReplicas(replicas int) error {
+	if !slices.Contains([]int{0, 1, 3, 5}, replicas) {
+		return fmt.Errorf("read --replicas: found %d, expected 1, 3 or 5", replicas)
+	}
+	return nil
+}
+
 // resolve takes what the flags do not say from the file.
 func (o runOptions) resolve(server monitor.Server) runOptions {
 	for _, field := range []struct {
@@ -96,8 +109,14 @@ func (o runOptions) resolve(server monitor.Server) runOptions {
 			*field.flag = field.file
 		}
 	}
+	if o.replicas == 0 {
+		o.replicas = server.Replicas
+	}
 	if len(o.roles) == 0 {
 		o.roles = allRoles()
+	}
+	if o.location == "" {
+		o.location = job.DefaultLocation
 	}
 	return o
 }
@@ -111,7 +130,7 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	if err != nil {
 		return invalid(err)
 	}
-	if err := checkRoles(o.roles); err != nil {
+	if err := errors.Join(checkRoles(o.roles), checkReplicas(o.replicas)); err != nil {
 		return invalid(err)
 	}
 	secrets, err := openSecrets(o.secrets)
@@ -145,7 +164,11 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 // open starts the server inside, unless another one was named, and connects to
 // it. The function that it returns undoes both.
 func (o runOptions) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
-	config := pipeline.Config{URL: o.nats, Replicas: o.replicas, Logger: log}
+	config, err := o.config(o.nats)
+	if err != nil {
+		return nil, nil, invalid(err)
+	}
+	config.Replicas, config.Logger = o.replicas, log
 	stopServer := func() error { return nil }
 	if o.nats == "" {
 		b, err := broker.Start(broker.Config{Dir: o.data, Listen: o.listen, Logger: log})

@@ -80,7 +80,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	presence := r.pipeline.NewPresence(version(), r.options.roles, job.DefaultLocation, func() []job.ChildStatus {
+	presence := r.pipeline.NewPresence(version(), r.options.roles, r.options.location, func() []job.ChildStatus {
 		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	excused := func(name string, serve func(context.Context) error) supervise.Child {
@@ -154,8 +154,8 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	stages := slices.DeleteFunc(slices.Clone(r.options.roles), func(role string) bool { return role == workers.RoleSchedule })
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Words: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
-		Allow:  workers.Allow{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
-		Limits: limitsOf(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
+		Allow:    workers.Allow{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
+		Location: r.options.location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -164,8 +164,11 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	return work, scheduler, err
 }
 
-// limitsOf are the limits that a file sets.
-func limitsOf(w monitor.Workers) workers.Limits {
+// limits are those that the command line sets, or else a file.
+func (o runOptions) limits(w monitor.Workers) workers.Limits {
+	if n := o.concurrency; n > 0 {
+		return workers.Limits{Checks: n, Requests: n, Calls: n, Evaluations: n, Mails: n}
+	}
 	return workers.Limits{Checks: w.Checks, Requests: w.Requests, Calls: w.Calls, Evaluations: w.Evaluations, Mails: w.Mails}
 }
 

@@ -1,31 +1,24 @@
-// Package broker runs nats-server inside the process: the embedded default,
-// complete with JetStream on disk, a secret of its own and a lock on its
-// directory.
+// Package broker runs nats-server inside the process: alone, as the embedded
+// default that is complete with JetStream on disk, a secret of its own and a
+// lock on its directory, or as one node of a cluster.
 package broker
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
-	"golang.org/x/crypto/bcrypt"
 )
 
 // ErrPortTaken is returned by [Start] when another program listens on the
-// broker's address.
+// broker's address, for clients or for nodes.
 var ErrPortTaken = errors.New("address is taken")
 
 // ErrLocked is returned by [Start] when another process uses the directory:
@@ -39,6 +32,18 @@ type Config struct {
 	// Listen is the host:port for other processes; loopback unless you know
 	// better. Port 0 takes a free one. Empty means that no socket is opened.
 	Listen string
+	// Name is the server's, another one for each node of a cluster. Defaults to
+	// "vedette".
+	Name string
+	// Cluster makes the broker a node of a cluster; nil means that it is alone.
+	Cluster *Cluster
+	// UsersFile is a NATS configuration file that holds users and nothing else;
+	// see [ErrUsers]. Empty means one user, [User], with the directory's secret.
+	// The nodes of a cluster need the same file.
+	UsersFile string
+	// TLS protects the connections of clients and, in a cluster, of nodes; nil
+	// means clear text.
+	TLS *TLS
 	// MaxPayload is the largest message in bytes. Defaults to 8 MiB.
 	MaxPayload int32
 	// Logger gets the server's warnings and errors. Defaults to one that
@@ -51,7 +56,7 @@ type Config struct {
 type Broker struct {
 	server *server.Server
 	lock   *flock.Flock
-	secret string
+	secret string // empty with users from a file
 	dir    string
 	listen bool
 }
@@ -60,27 +65,36 @@ type Broker struct {
 const User = "vedette"
 
 const (
-	secretFile = "nats.secret"
-	urlFile    = "nats.url"
-	lockFile   = "lock"
-	readyWait  = 30 * time.Second
-	// syncInterval is how much a power cut may take from a single node. Four
-	// times a second costs nothing that could be measured.
-	syncInterval  = 250 * time.Millisecond
+	secretFile    = "nats.secret"
+	urlFile       = "nats.url"
+	lockFile      = "lock"
+	defaultName   = "vedette"
 	secretBytes   = 24
 	maxPayload    = 8 << 20
 	ownerOnly     = 0o600
 	ownerOnlyDirs = 0o700
 )
 
-// Start runs a server over the directory, and returns when it can be used.
-// The error is [ErrLocked], [ErrPortTaken], or says what went wrong.
-func Start(config Config) (*Broker, error) {
-	if config.MaxPayload == 0 {
-		config.MaxPayload = maxPayload
+func (c Config) withDefaults() Config {
+	if c.Name == "" {
+		c.Name = defaultName
 	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
+	if c.MaxPayload == 0 {
+		c.MaxPayload = maxPayload
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Start runs a server over the directory, and returns when it takes
+// connections; whether a node has joined its cluster, [Broker.Healthy] tells.
+// The error is [ErrLocked], [ErrPortTaken], [ErrUsers], or says what went wrong.
+func Start(config Config) (*Broker, error) {
+	config = config.withDefaults()
+	if err := config.validate(); err != nil {
+		return nil, err
 	}
 	if err := os.MkdirAll(config.Dir, ownerOnlyDirs); err != nil {
 		return nil, fmt.Errorf("make data directory: %w", err)
@@ -109,11 +123,6 @@ func lockDir(dir string) (*flock.Flock, error) {
 }
 
 func (b *Broker) start(config Config) error {
-	secret, err := loadSecret(filepath.Join(config.Dir, secretFile))
-	if err != nil {
-		return err
-	}
-	b.secret = secret
 	options, err := b.options(config)
 	if err != nil {
 		return err
@@ -122,103 +131,68 @@ func (b *Broker) start(config Config) error {
 	if err != nil {
 		return fmt.Errorf("make nats-server: %w", err)
 	}
-	b.server.SetLoggerV2(&logAdapter{log: config.Logger}, false, false, false)
+	log := &logAdapter{log: config.Logger, fatal: make(chan string, 1)}
+	b.server.SetLoggerV2(log, false, false, false)
 	b.server.Start()
-	if !b.server.ReadyForConnections(readyWait) {
-		b.server.Shutdown()
-		return fmt.Errorf("start nats-server: not ready after %s; its log says why", readyWait)
+	err = b.awaitStart(log.fatal)
+	if err == nil {
+		err = b.leaveAddress()
 	}
+	if err != nil {
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+	}
+	return err
+}
+
+const (
+	readyWait = 30 * time.Second
+	readyLook = 50 * time.Millisecond
+)
+
+// awaitStart waits until the server takes connections, or says why it never
+// will.
+func (b *Broker) awaitStart(fatal <-chan string) error {
+	for deadline := time.Now().Add(readyWait); time.Now().Before(deadline); {
+		if b.server.ReadyForConnections(readyLook) {
+			return nil
+		}
+		select {
+		case message := <-fatal:
+			return fmt.Errorf("start nats-server: %s", message)
+		default:
+		}
+	}
+	return fmt.Errorf("start nats-server: not ready after %s; its log says why", readyWait)
+}
+
+// leaveAddress leaves the address for commands on this machine. Of users from
+// a file it knows no password.
+func (b *Broker) leaveAddress() error {
+	path := filepath.Join(b.dir, urlFile)
 	if !b.listen {
 		return nil
 	}
-	if err := writeFile(filepath.Join(b.dir, urlFile), b.URL()+"\n"); err != nil {
-		b.server.Shutdown()
+	if b.secret == "" {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove address: %w", err)
+		}
+		return nil
+	}
+	if err := writeFile(path, b.URL()+"\n"); err != nil {
 		return fmt.Errorf("write address: %w", err)
 	}
 	return nil
 }
 
-func (b *Broker) options(config Config) (*server.Options, error) {
-	// The server compares hashes as it compares plain words, but warns of the
-	// latter. The secret is random, so the cheapest hash is as good as any.
-	hash, err := bcrypt.GenerateFromPassword([]byte(b.secret), bcrypt.MinCost)
-	if err != nil {
-		return nil, fmt.Errorf("hash secret: %w", err)
-	}
-	options := &server.Options{
-		ServerName: "vedette", JetStream: true, StoreDir: filepath.Join(config.Dir, "jetstream"),
-		SyncInterval: syncInterval, MaxPayload: config.MaxPayload, NoSigs: true,
-		Username: User, Password: string(hash), DontListen: !b.listen,
-		// Without a limit of its own JetStream takes what it guesses is there;
-		// the streams' own bounds are what counts.
-		JetStreamMaxStore: 1 << 50, JetStreamMaxMemory: 1 << 40,
-	}
-	if !b.listen {
-		return options, nil
-	}
-	host, port, err := net.SplitHostPort(config.Listen)
-	if err != nil {
-		return nil, fmt.Errorf("read listen address: found %q, expected host:port", config.Listen)
-	}
-	options.Host = host
-	options.Port, err = freePort(host, port)
-	return options, err
-}
-
-// freePort finds out whether the port can be had, because the server would end
-// the whole process when it cannot; port 0 becomes a free one.
-func freePort(host, port string) (int, error) {
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, port)) //nolint:noctx // a loopback bind has nothing to wait for
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return 0, fmt.Errorf("listen on %s: %w", net.JoinHostPort(host, port), ErrPortTaken)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("listen on %s: %w", net.JoinHostPort(host, port), err)
-	}
-	_, found, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		return 0, errors.Join(err, listener.Close())
-	}
-	if err := listener.Close(); err != nil {
-		return 0, fmt.Errorf("release %s: %w", found, err)
-	}
-	return strconv.Atoi(found)
-}
-
-// loadSecret reads the directory's secret, or makes it at the first start.
-func loadSecret(path string) (string, error) {
-	found, err := os.ReadFile(path) //nolint:gosec // the operator names the data directory
-	if err == nil {
-		return strings.TrimSpace(string(found)), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read secret: %w", err)
-	}
-	random := make([]byte, secretBytes)
-	_, _ = rand.Read(random) // never fails, says its documentation
-	secret := base64.RawURLEncoding.EncodeToString(random)
-	if err := writeFile(path, secret+"\n"); err != nil {
-		return "", fmt.Errorf("write secret: %w", err)
-	}
-	return secret, nil
-}
-
-// writeFile replaces a file in one step, readable by its owner only.
-func writeFile(path, content string) error {
-	if err := os.WriteFile(path+".new", []byte(content), ownerOnly); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
 // InProcessConn opens a connection without a socket.
 func (b *Broker) InProcessConn() (net.Conn, error) { return b.server.InProcessConn() }
 
-// Secret is the password that goes with [User].
+// Secret is the password that goes with [User]; empty with users from a file.
 func (b *Broker) Secret() string { return b.secret }
 
-// URL is where other processes connect, credentials included. It is empty for
-// a broker that does not listen.
+// URL is where other processes connect, credentials included unless users come
+// from a file. It is empty for a broker that does not listen.
 func (b *Broker) URL() string {
 	if !b.listen {
 		return ""
@@ -227,33 +201,23 @@ func (b *Broker) URL() string {
 	if err != nil {
 		return ""
 	}
-	address.User = url.UserPassword(User, b.secret)
+	if b.secret != "" {
+		address.User = url.UserPassword(User, b.secret)
+	}
 	return address.String()
 }
 
-// Stop shuts the server down cleanly and gives the directory free.
+// Stop shuts the server down cleanly and gives the directory free. A node of a
+// cluster first gives what it leads to others, and its clients time to go
+// there, which takes a few seconds.
 func (b *Broker) Stop() error {
+	if b.server.JetStreamIsClustered() {
+		b.server.LameDuckShutdown()
+	}
 	b.server.Shutdown()
 	b.server.WaitForShutdown()
 	if err := b.lock.Unlock(); err != nil {
 		return fmt.Errorf("unlock data directory: %w", err)
 	}
 	return nil
-}
-
-// ErrNotRunning is returned by [FindURL] for a directory whose broker never ran.
-var ErrNotRunning = errors.New("no instance has run with this data directory")
-
-// FindURL tells where the broker of a data directory listens, credentials
-// included, so that commands find a running instance by themselves. The error
-// is [ErrNotRunning], or why the address could not be read.
-func FindURL(dir string) (string, error) {
-	found, err := os.ReadFile(filepath.Join(dir, urlFile)) //nolint:gosec // the operator names the data directory
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read %s: %w", filepath.Join(dir, urlFile), ErrNotRunning)
-	}
-	if err != nil {
-		return "", fmt.Errorf("read address: %w", err)
-	}
-	return strings.TrimSpace(string(found)), nil
 }

@@ -43,6 +43,11 @@ func Broker(tb testing.TB) *broker.Broker {
 func Connect(tb testing.TB, b *broker.Broker, config pipeline.Config) *pipeline.Pipeline {
 	tb.Helper()
 	config.InProcess, config.User, config.Password = b, broker.User, b.Secret()
+	return connect(tb, config)
+}
+
+func connect(tb testing.TB, config pipeline.Config) *pipeline.Pipeline {
+	tb.Helper()
 	if config.Shards == 0 {
 		config.Shards = 4
 	}

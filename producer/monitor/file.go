@@ -151,6 +151,9 @@ type Server struct {
 	HTTP, NATS string
 	// Grace is how long running jobs may finish when the process stops.
 	Grace time.Duration
+	// Replicas is how many copies of each stream a cluster keeps: 1, 3 or 5; zero
+	// when the file does not say.
+	Replicas int
 }
 
 // Workers is the section workers: how many jobs a process runs at once, and

@@ -13,7 +13,7 @@ func (r *reader) readServer(root mapping) Server {
 	if !ok {
 		return server
 	}
-	m, ok := r.mapping(v, "fields such as data", "data", "http", "nats", "grace")
+	m, ok := r.mapping(v, "fields such as data", "data", "http", "nats", "grace", "replicas")
 	if !ok {
 		return server
 	}
@@ -33,7 +33,21 @@ func (r *reader) readServer(root mapping) Server {
 			server.Grace = grace
 		}
 	}
+	if v, ok := r.get(m, "replicas"); ok {
+		server.Replicas = r.replicas(v)
+	}
 	return server
+}
+
+// replicas reads how many copies of a stream there are; an even number would
+// cost more than the odd one below it, and bear the loss of no more nodes.
+func (r *reader) replicas(v value) int {
+	n, ok := r.integer(v, 1, 5)
+	if ok && n%2 == 0 {
+		r.wrong(v, "1, 3 or 5")
+		return 0
+	}
+	return n
 }
 
 const maxPort = 65535

@@ -87,13 +87,15 @@ const (
 
 // Serve answers until ctx ends, then finishes the answers that it began. An
 // error means that the address could not be had.
-func (p *Page) Serve(ctx context.Context) error {
+func (p *Page) Serve(ctx context.Context) error { return p.serve(ctx, p.Handler()) }
+
+func (p *Page) serve(ctx context.Context, handler http.Handler) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.config.Listen)
 	if err != nil {
 		return fmt.Errorf("serve status page: %w", err)
 	}
 	server := &http.Server{
-		Handler: p.Handler(), ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, WriteTimeout: answerTimeout,
 		ErrorLog: slog.NewLogLogger(p.config.Logger.Handler(), slog.LevelDebug),
 	}
 	closed := make(chan error, 1)
@@ -124,13 +126,17 @@ func (p *Page) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", p.overview)
 	mux.HandleFunc("GET /status.json", p.status)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { p.write(w, "text/plain", []byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", p.readyz)
+	p.health(mux)
 	if p.config.Pings != nil {
 		mux.HandleFunc("POST /ping/{token}", p.ping)
 		mux.HandleFunc("POST /ping/{token}/{what}", p.ping)
 	}
 	return mux
+}
+
+func (p *Page) health(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { p.write(w, "text/plain", []byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", p.readyz)
 }
 
 // view is what the overview and its JSON show.

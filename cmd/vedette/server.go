@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline/broker"
+	"vedette/workers/statuspage"
+)
+
+// serverOptions are the flags of `vedette server`.
+type serverOptions struct {
+	data, name, listen, http string
+	cluster, clusterName     string
+	routes                   []string
+	users                    string
+	tls                      broker.TLS
+	insecure                 bool
+	logFormat, logLevel      string
+}
+
+func serverCommand() *cobra.Command {
+	var o serverOptions
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Run a NATS server, alone or as a node of a cluster, and nothing else",
+		Long: `Runs the NATS server that is inside vedette, for 'vedette run --nats' and
+'vedette worker --nats' in other processes. Alone it is what 'vedette run' has
+inside. With --cluster it is one node of several: with three, any one may go, and
+even lose its disk, and with --replicas 3 nothing that was acknowledged is lost.
+
+Clients log in: as one of the --users, which 'vedette roles' prints and the nodes
+of a cluster must share, or, on a server alone, with the secret in its data
+directory. Addresses that other machines can reach need TLS: the certificate of
+--tls-cert is shown to clients and to other nodes, and nodes believe each other
+when --tls-ca has signed for them, so that it should sign for nothing else.
+'vedette server keys' makes all these files. A file that has changed is read at
+the next start.
+
+/healthz tells whether the process lives, /readyz whether the node has met its
+cluster and is up to date: when nodes are restarted one after the other, wait for
+it before the next. /varz, /jsz and /routez are those of nats-server.
+
+Ctrl-C and SIGTERM stop it cleanly: a node first hands over what it leads.`,
+		Example: `  vedette server
+  vedette server keys secrets n1 n2 n3
+  vedette server --name n1 --listen 0.0.0.0:4222 --cluster 0.0.0.0:6222 \
+    --routes nats://n1:6222,nats://n2:6222,nats://n3:6222 --users secrets/users.conf \
+    --tls-cert secrets/n1.pem --tls-key secrets/n1.key --tls-ca secrets/ca.pem`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				if hintFor(err) != "" {
+					return invalid(err)
+				}
+				return usageError(cmd, err)
+			}
+			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	o.flags(cmd)
+	cmd.AddCommand(serverKeysCommand())
+	return cmd
+}
+
+func (o *serverOptions) flags(cmd *cobra.Command) {
+	host, err := os.Hostname()
+	if err != nil {
+		host = broker.User
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.data, "data", defaultData, "data directory")
+	f.StringVar(&o.name, "name", host, "name of the node, another one for each")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:4222", "address for clients")
+	f.StringVar(&o.http, "http", "127.0.0.1:8222", "address of /healthz, /readyz and what the server counts; empty for none")
+	f.StringVar(&o.cluster, "cluster", "", "address for other nodes, such as 0.0.0.0:6222; makes it a node of a cluster")
+	f.StringVar(&o.clusterName, "cluster-name", "vedette", "name of the cluster")
+	f.StringSliceVar(&o.routes, "routes", nil, "URLs of the cluster's nodes; its own may be among them")
+	f.StringVar(&o.users, "users", "", "NATS configuration file with the users, and nothing else (default one user, for this machine)")
+	f.StringVar(&o.tls.CertFile, "tls-cert", "", "file with the certificate for clients and nodes")
+	f.StringVar(&o.tls.KeyFile, "tls-key", "", "file with the certificate's key")
+	f.StringVar(&o.tls.CAFile, "tls-ca", "", "file with the CA of the nodes' certificates")
+	f.BoolVar(&o.insecure, "insecure", false, "let other machines connect without TLS, and nodes without proof of who they are")
+	f.StringVar(&o.logFormat, "log-format", "text", "log on standard error as text or json")
+	f.StringVar(&o.logLevel, "log-level", "warn", "log from debug, info, warn or error on")
+}
+
+// run starts the server and serves until ctx ends. The health page is there
+// before and after it, since it tells of both.
+func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
+	log, err := logger(stderr, o.logFormat, o.logLevel)
+	if err != nil {
+		return invalid(err)
+	}
+	if o.http != "" {
+		if err := canListen(ctx, o.http); err != nil {
+			return err
+		}
+	}
+	if exposed := o.exposed(); len(exposed) > 0 && o.tls == (broker.TLS{}) {
+		say(stderr, "warning: --insecure: whoever can reach %s can listen in%s\n", strings.Join(exposed, " and "), o.joining())
+	}
+	b, err := broker.Start(o.config(log))
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprint(stdout, o.greeting()); err != nil {
+		return errors.Join(err, b.Stop())
+	}
+	if err := o.serve(ctx, b, log); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(stdout, "vedette stopped cleanly")
+	return err
+}
+
+// joining is what else it means that nodes need not prove who they are.
+func (o *serverOptions) joining() string {
+	if o.cluster == "" {
+		return ""
+	}
+	return ", and join the cluster with all rights"
+}
+
+func (o *serverOptions) config(log *slog.Logger) broker.Config {
+	config := broker.Config{Dir: o.data, Listen: o.listen, Name: o.name, UsersFile: o.users, Logger: log}
+	if o.tls != (broker.TLS{}) {
+		config.TLS = &o.tls
+	}
+	if o.cluster != "" {
+		config.Cluster = &broker.Cluster{Name: o.clusterName, Listen: o.cluster, Routes: o.routes}
+	}
+	return config
+}
+
+func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.Logger) error {
+	if o.http == "" {
+		<-ctx.Done()
+		return b.Stop()
+	}
+	health, err := statuspage.NewHealth(statuspage.HealthConfig{
+		Listen: o.http, Ready: func() []statuspage.Condition { return serverConditions(ctx, b) }, More: b.Metrics(), Logger: log,
+	})
+	if err != nil {
+		return errors.Join(err, b.Stop())
+	}
+	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- health.Serve(serving) }()
+	select {
+	case <-ctx.Done():
+		err = b.Stop()
+		stop()
+		return errors.Join(err, <-ended)
+	case err := <-ended: // before its time
+		return errors.Join(err, b.Stop())
+	}
+}
+
+// serverConditions are what must hold for a node to do its work.
+func serverConditions(ctx context.Context, b *broker.Broker) []statuspage.Condition {
+	running := condition("running", ctx.Err() == nil, "it is stopping")
+	if !running.OK {
+		return []statuspage.Condition{running}
+	}
+	state := statuspage.Condition{Name: "jetstream", OK: true}
+	if err := b.Healthy(); err != nil {
+		state.OK, state.Detail = false, err.Error()
+	}
+	return []statuspage.Condition{running, state}
+}
+
+// greeting tells where things are.
+func (o *serverOptions) greeting() string {
+	how := ", in clear text"
+	if o.tls != (broker.TLS{}) {
+		how = ", by TLS"
+	}
+	who := ", for this user only: see 'vedette env'"
+	if o.users != "" {
+		who = ", users of " + o.users
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "vedette serves NATS as %s\n  clients   %s%s%s\n", o.name, o.listen, how, who)
+	if o.cluster != "" {
+		fmt.Fprintf(&text, "  nodes     %s%s: cluster %s, %s\n", o.cluster, how, o.clusterName, count(len(o.routes), "route"))
+	}
+	if o.http != "" {
+		fmt.Fprintf(&text, "  health    http://%s/readyz\n", o.http)
+	}
+	return text.String()
+}

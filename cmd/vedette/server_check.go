@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+
+	"vedette/pipeline/broker"
+)
+
+// errExposed is a server that other machines could reach in clear text.
+var errExposed = errors.New("other machines reach it, expected TLS")
+
+// check finds what cannot be, before anything is started.
+func (o *serverOptions) check() error {
+	var problems []error
+	if (o.tls.CertFile == "") != (o.tls.KeyFile == "") {
+		problems = append(problems, errors.New("read --tls-cert, --tls-key: found one of them, expected both"))
+	}
+	if o.cluster == "" && len(o.routes) > 0 {
+		problems = append(problems, errors.New("read --routes: found no --cluster, expected the address for other nodes"))
+	}
+	if o.cluster != "" && o.users == "" {
+		problems = append(problems, fmt.Errorf("read --users: found none with --cluster: %w", broker.ErrUsers))
+	}
+	if o.cluster != "" && len(o.routes) == 0 {
+		problems = append(problems, errors.New("read --routes: found none with --cluster, expected the URLs of its nodes"))
+	}
+	if o.cluster != "" && o.tls.CertFile != "" && o.tls.CAFile == "" {
+		problems = append(problems, errors.New("read --tls-ca: found none with --cluster and --tls-cert, expected the CA by which nodes know each other"))
+	}
+	if o.tls.CertFile == "" && o.tls.CAFile != "" {
+		problems = append(problems, errors.New("read --tls-ca: found no --tls-cert, expected the node's own certificate too"))
+	}
+	problems = append(problems, addressProblem("--listen", o.listen), o.routeProblems())
+	if o.cluster != "" {
+		problems = append(problems, addressProblem("--cluster", o.cluster))
+	}
+	if o.http != "" {
+		problems = append(problems, addressProblem("--http", o.http))
+	}
+	if exposed := o.exposed(); len(exposed) > 0 && o.tls.CertFile == "" && !o.insecure {
+		problems = append(problems, fmt.Errorf("listen on %s: %w", exposed[0], errExposed))
+	}
+	return errors.Join(problems...)
+}
+
+func (o *serverOptions) routeProblems() error {
+	var problems []error
+	for _, route := range o.routes {
+		parsed, err := url.Parse(route)
+		if err != nil || parsed.Hostname() == "" || parsed.Port() == "" {
+			problems = append(problems, fmt.Errorf("read --routes: found %q, expected nats://host:port", route))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+func addressProblem(flag, address string) error {
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		return fmt.Errorf("read %s: found %q, expected host:port", flag, address)
+	}
+	return nil
+}
+
+// exposed are the addresses of clients and nodes that are not of this machine
+// alone.
+func (o *serverOptions) exposed() []string {
+	var exposed []string
+	for _, address := range []string{o.listen, o.cluster} {
+		if address != "" && !local(address) {
+			exposed = append(exposed, address)
+		}
+	}
+	return exposed
+}
+
+// local tells whether an address is of this machine alone. What a name stands
+// for may change, so only one does.
+func local(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/crypto/bcrypt"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+)
+
+func serverKeysCommand() *cobra.Command {
+	locations := []string{job.DefaultLocation}
+	cmd := &cobra.Command{
+		Use:   "keys DIR NODE...",
+		Short: "Make the certificates and users of a cluster",
+		Long: `Makes what the nodes of a cluster and their clients need, and prints what it
+made. NODE is the name or address by which others reach a node; its certificate is
+good for this machine's loopback too, for ten years.
+
+  ca.pem, ca.key         sign for the nodes; ca.key is needed for more nodes only
+  NODE.pem, NODE.key     for --tls-cert and --tls-key of that node
+  users.conf             for --users of all nodes: the users of 'vedette roles'
+  USER.password          for --nats-password-file of who logs in as that user
+
+What is there already is kept, so that nodes can be added. Nobody else may enter
+the directory; the files themselves can be read by whoever is given one of them,
+such as a container that runs as another user.`,
+		Example: `  vedette server keys secrets n1.example.org n2.example.org n3.example.org
+  vedette run --nats tls://vedette-operator@n1.example.org:4222 --nats-ca secrets/ca.pem \
+    --nats-password-file secrets/vedette-operator.password monitors.yaml`,
+		Args: cobra.MinimumNArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := errors.Join(nodeProblems(args[1:]), locationProblems(locations)); err != nil {
+				return usageError(cmd, err)
+			}
+			if err := os.MkdirAll(args[0], 0o700); err != nil {
+				return fmt.Errorf("make directory: %w", err)
+			}
+			k := &keyMaker{dir: args[0]}
+			err := errors.Join(k.users(locations), k.nodes(args[1:]))
+			say(cmd.OutOrStdout(), "%s", k.made.String())
+			return err
+		},
+	}
+	cmd.Flags().StringSliceVar(&locations, "location", locations, "locations of check workers, each of which has a user of its own")
+	return cmd
+}
+
+// nodeProblems are names that would be no names of files, or those of others.
+func nodeProblems(names []string) error {
+	var problems []error
+	for _, name := range names {
+		if name == "ca" || !job.ValidName(name) && net.ParseIP(name) == nil {
+			problems = append(problems, fmt.Errorf("read NODE: found %q, expected the name or address of a machine", name))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// keyMaker makes what is missing in a directory.
+type keyMaker struct {
+	dir  string
+	made strings.Builder
+}
+
+// keyLife is how long certificates are good.
+const keyLife = 10 * 365 * 24 * time.Hour
+
+func (k *keyMaker) path(name string) string { return filepath.Join(k.dir, name) }
+
+func (k *keyMaker) has(name string) bool {
+	_, err := os.Stat(k.path(name))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func (k *keyMaker) write(name string, content []byte) error {
+	mode := os.FileMode(0o644) // the directory keeps others out: see the help
+	if name == "ca.key" {
+		mode = 0o600 // which nobody is given
+	}
+	file, err := os.OpenFile(k.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return fmt.Errorf("write key: %w", err)
+	}
+	_, err = file.Write(content)
+	if err := errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("write key: %w", err)
+	}
+	k.made.WriteString(k.path(name) + "\n")
+	return nil
+}
+
+// users makes a password for each role's user, and the file that has nodes know
+// their hashes.
+func (k *keyMaker) users(locations []string) error {
+	if k.has("users.conf") {
+		return nil
+	}
+	names := pipeline.Names{Prefix: "vedette"}
+	var config strings.Builder
+	users := usersOf(locations)
+	for i, user := range users {
+		password := rand.Text()
+		// A random password needs no slow hash.
+		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+		if err != nil {
+			return fmt.Errorf("hash password: %w", err)
+		}
+		if err := k.write(names.UserName(user)+".password", []byte(password+"\n")); err != nil {
+			return err
+		}
+		users[i].Password = "$" + names.PasswordVariable(user)
+		fmt.Fprintf(&config, "%s = %q\n", names.PasswordVariable(user), hash)
+	}
+	config.WriteString(names.ServerConfig(users))
+	return k.write("users.conf", []byte(config.String()))
+}
+
+// usersOf are a user for each role, and for each location of check workers.
+func usersOf(locations []string) []pipeline.User {
+	var users []pipeline.User
+	for _, role := range pipeline.Roles() {
+		if role != pipeline.RoleCheckWorker {
+			users = append(users, pipeline.User{Role: role})
+			continue
+		}
+		for _, location := range locations {
+			users = append(users, pipeline.User{Role: role, Location: location})
+		}
+	}
+	return users
+}
+
+// nodes makes a certificate for each node, and the CA before the first.
+func (k *keyMaker) nodes(names []string) error {
+	if !k.has("ca.pem") {
+		ca := certificate("Vedette cluster")
+		ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
+		if err := k.sign("ca", ca, nil); err != nil {
+			return err
+		}
+	}
+	authority, err := k.authority()
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if k.has(name + ".pem") {
+			continue
+		}
+		if err := k.sign(name, nodeCertificate(name), authority); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func certificate(name string) *x509.Certificate {
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)) // fails only when reading random bytes does, which it never does
+	now := time.Now()
+	return &x509.Certificate{
+		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(keyLife), // an hour for clocks that are behind
+	}
+}
+
+// nodeCertificate is for a node, which is a client of the others too.
+func nodeCertificate(name string) *x509.Certificate {
+	c := certificate(name)
+	c.KeyUsage = x509.KeyUsageDigitalSignature
+	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	c.DNSNames, c.IPAddresses = []string{"localhost"}, []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}
+	if ip := net.ParseIP(name); ip != nil {
+		c.IPAddresses = append(c.IPAddresses, ip)
+	} else {
+		c.DNSNames = append(c.DNSNames, name)
+	}
+	return c
+}
+
+// authority is who signs for nodes.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+func (k *keyMaker) authority() (*authority, error) {
+	certificate, err := readPEM(k.path("ca.pem"), x509.ParseCertificate)
+	if err != nil {
+		return nil, err
+	}
+	key, err := readPEM(k.path("ca.key"), x509.ParseECPrivateKey)
+	return &authority{certificate: certificate, key: key}, err
+}
+
+func readPEM[T any](path string, parse func([]byte) (T, error)) (T, error) {
+	var none T
+	content, err := os.ReadFile(path) //nolint:gosec // the user names the directory
+	if err != nil {
+		return none, fmt.Errorf("read CA: %w", err)
+	}
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return none, fmt.Errorf("read CA: found no PEM in %s", path)
+	}
+	read, err := parse(block.Bytes)
+	if err != nil {
+		return none, fmt.Errorf("read CA: %s: %w", path, err)
+	}
+	return read, nil
+}
+
+// sign makes a key and its certificate, signed by an authority or, without
+// one, by itself.
+func (k *keyMaker) sign(name string, template *x509.Certificate, by *authority) error {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("make key: %w", err)
+	}
+	if by == nil {
+		by = &authority{certificate: template, key: key}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, by.certificate, &key.PublicKey, by.key)
+	if err != nil {
+		return fmt.Errorf("sign certificate of %s: %w", name, err)
+	}
+	private, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return fmt.Errorf("write key: %w", err)
+	}
+	return errors.Join(
+		k.write(name+".key", encoded("EC PRIVATE KEY", private)),
+		k.write(name+".pem", encoded("CERTIFICATE", der)))
+}
+
+func encoded(kind string, der []byte) []byte {
+	var b bytes.Buffer
+	_ = pem.Encode(&b, &pem.Block{Type: kind, Bytes: der}) // a buffer takes everything
+	return b.Bytes()
+}

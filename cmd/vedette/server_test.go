@@ -1,0 +1,303 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"vedette/pipeline"
+)
+
+// lastingAddress is a free one that stays so while its server is away: its port
+// is below those that systems give to outgoing connections.
+func lastingAddress(t *testing.T) string {
+	t.Helper()
+	address := ""
+	eventually(t, "a free port", func() bool {
+		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(12_000+rand.IntN(20_000)))
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return false
+		}
+		_ = listener.Close()
+		return true
+	})
+	return address
+}
+
+// child is a vedette of any kind in a process of its own.
+type child struct {
+	cmd    *exec.Cmd
+	output *lockedBuffer
+}
+
+// spawn starts one in a directory; it is killed at the end of the test at the
+// latest.
+func spawn(t *testing.T, dir string, args ...string) *child {
+	t.Helper()
+	c := &child{cmd: exec.Command(os.Args[0], args...), output: &lockedBuffer{}}
+	c.cmd.Env = append(os.Environ(), beVedette+"=1", "NATS_URL=")
+	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = dir, c.output, c.output
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if c.cmd.ProcessState == nil {
+			_ = c.cmd.Process.Kill()
+			_ = c.cmd.Wait()
+		}
+		if t.Failed() {
+			t.Logf("output of %v:\n%s", args, c.output)
+		}
+	})
+	return c
+}
+
+func (c *child) says(t *testing.T, part string) {
+	t.Helper()
+	eventually(t, "word of "+part, func() bool { return strings.Contains(c.output.String(), part) })
+}
+
+// stop asks it to end, and checks that it does so cleanly.
+func (c *child) stop(t *testing.T) {
+	t.Helper()
+	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitFor(c.cmd); err != nil || !strings.Contains(c.output.String(), "stopped cleanly") {
+		t.Errorf("got %v, want a clean stop after SIGTERM\n%s", err, c.output)
+	}
+}
+
+// clusterNode is where a node of a cluster of processes listens.
+type clusterNode struct{ name, listen, routes, http string }
+
+func clusterNodes(t *testing.T) []clusterNode {
+	t.Helper()
+	var nodes []clusterNode
+	for i := range 3 {
+		nodes = append(nodes, clusterNode{fmt.Sprintf("n%d", i+1), lastingAddress(t), lastingAddress(t), lastingAddress(t)})
+	}
+	return nodes
+}
+
+// args are the flags of a node's server, with the keys of the directory.
+func (n clusterNode) args(nodes []clusterNode) []string {
+	var routes []string
+	for _, other := range nodes {
+		routes = append(routes, "nats://"+other.routes)
+	}
+	return []string{
+		"server", "--data", n.name, "--name", n.name, "--listen", n.listen, "--http", n.http,
+		"--cluster", n.routes, "--routes", strings.Join(routes, ","), "--users", "secrets/users.conf",
+		"--tls-cert", "secrets/" + n.name + ".pem", "--tls-key", "secrets/" + n.name + ".key", "--tls-ca", "secrets/ca.pem",
+	}
+}
+
+func (n clusterNode) ready() bool { return answers("http://" + n.http + "/readyz") }
+
+func answers(url string) bool {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(url)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// as are the flags by which a client logs in as a role's user.
+func as(nodes []clusterNode, role pipeline.Role) []string {
+	user := pipeline.Names{Prefix: "vedette"}.UserName(pipeline.User{Role: role})
+	var urls []string
+	for _, n := range nodes {
+		urls = append(urls, "tls://"+user+"@"+n.listen)
+	}
+	return []string{"--nats", strings.Join(urls, ","), "--nats-ca", "secrets/ca.pem", "--nats-password-file", "secrets/" + user + ".password"}
+}
+
+// The whole installation in processes, each with no more rights than it needs:
+// three nodes that prove to each other who they are, and workers that log in.
+func TestClusterOfServersAndWorkersDoesTheWorkByTLS(t *testing.T) {
+	t.Parallel()
+	dir, box := t.TempDir(), newInbox(t)
+	file := filepath.Join(dir, "monitors.yaml")
+	yaml := fmt.Sprintf(`
+recipients: {ops: ops@example.org}
+server: {replicas: 3}
+notifications: {group_wait: 0s, group_interval: 0s}
+mail: {from: vedette@example.org, relays: [%s]}
+defaults: {interval: 1s, timeout: 800ms, failure_threshold: 1, notify: ops}
+monitors:
+  - {name: nobody, tcp: %q}
+`, box.relay(), freeAddress(t))
+	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stderr, code := vedette(t, "server", "keys", filepath.Join(dir, "secrets"), "n1", "n2", "n3"); code != 0 {
+		t.Fatalf("make keys: got %d %s", code, stderr)
+	}
+	nodes := clusterNodes(t)
+	early := spawn(t, dir, append([]string{"worker", "--concurrency", "5", "--http", lastingAddress(t)}, as(nodes, pipeline.RoleCheckWorker)...)...)
+	var servers []*child
+	for _, n := range nodes {
+		servers = append(servers, spawn(t, dir, n.args(nodes)...))
+	}
+	for _, n := range nodes {
+		eventually(t, "a ready "+n.name, n.ready)
+	}
+	early.says(t, "waiting for 'vedette run FILE'")
+	scheduler := spawn(t, dir, append(append([]string{"run", "--http", lastingAddress(t), "--roles", "schedule,operate,evaluate,notify"}, as(nodes, pipeline.RoleOperator)...), file)...)
+	mails := spawn(t, dir, append(append([]string{"worker", "--roles", "mail"}, as(nodes, pipeline.RoleMailWorker)...), file)...)
+	eventually(t, "a DOWN mail", func() bool { return box.count("ops@example.org", "[DOWN]") == 1 })
+
+	for _, p := range []*child{mails, early, scheduler} {
+		p.stop(t)
+		for _, wrong := range []string{"ermissions Violation", "level=ERROR"} {
+			if strings.Contains(p.output.String(), wrong) {
+				t.Errorf("got %q, want a process that may do what it must", p.output)
+			}
+		}
+	}
+	for _, p := range servers {
+		p.stop(t)
+	}
+}
+
+func TestServerTellsHowItIs(t *testing.T) {
+	t.Parallel()
+	dir, address := t.TempDir(), lastingAddress(t)
+	server := spawn(t, dir, "server", "--listen", lastingAddress(t), "--http", address)
+	eventually(t, "a ready server", func() bool { return answers("http://" + address + "/readyz") })
+	for _, path := range []string{"/healthz", "/varz", "/jsz", "/routez"} {
+		if !answers("http://" + address + path) {
+			t.Errorf("%s: got no answer, want one", path)
+		}
+	}
+	worker := spawn(t, dir, "run", "--nats", mustURL(t, dir), "--http", lastingAddress(t), write(t, dir, "monitors: []\n"))
+	worker.says(t, "vedette watches")
+	worker.stop(t)
+	server.stop(t)
+}
+
+// mustURL is what a server alone has left for commands beside it.
+func mustURL(t *testing.T, dir string) string {
+	t.Helper()
+	url, err := os.ReadFile(filepath.Join(dir, "vedette-data", "nats.url"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(url))
+}
+
+func write(t *testing.T, dir, text string) string {
+	t.Helper()
+	path := filepath.Join(dir, "monitors.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestServerRefusesWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	users := filepath.Join(t.TempDir(), "users.conf")
+	if err := os.WriteFile(users, []byte("authorization { user: a, password: b }"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	node := []string{"--users", users, "--routes", "nats://127.0.0.1:1", "--cluster"}
+	for name, c := range map[string]struct {
+		args []string
+		code int
+		says []string
+	}{
+		"reached in clear text":       {[]string{"--listen", "0.0.0.0:4222"}, exitInvalid, []string{"listen on 0.0.0.0:4222: other machines reach it", "hint: 'vedette server keys'", "--insecure"}},
+		"of every interface":          {[]string{"--listen", ":4222"}, exitInvalid, []string{"listen on :4222: other machines reach it"}},
+		"nodes in clear text":         {append(node, "192.0.2.1:6222"), exitInvalid, []string{"listen on 192.0.2.1:6222: other machines reach it"}},
+		"a cluster without users":     {[]string{"--cluster", "127.0.0.1:0", "--routes", "nats://127.0.0.1:1"}, exitInvalid, []string{"read --users", "hint: 'vedette roles'"}},
+		"a cluster without routes":    {[]string{"--cluster", "127.0.0.1:0", "--users", users}, exitInvalid, []string{"read --routes"}},
+		"a route that is none":        {[]string{"--cluster", "127.0.0.1:0", "--users", users, "--routes", "n1"}, exitInvalid, []string{`found "n1", expected nats://host:port`}},
+		"routes without a cluster":    {[]string{"--routes", "nats://127.0.0.1:1"}, exitInvalid, []string{"found no --cluster"}},
+		"half a certificate":          {[]string{"--tls-cert", "x"}, exitInvalid, []string{"expected both"}},
+		"a certificate without CA":    {append(node, "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"), exitInvalid, []string{"read --tls-ca"}},
+		"a certificate that is none":  {[]string{"--tls-cert", users, "--tls-key", users}, exitFailed, []string{"set up tls"}},
+		"no address":                  {[]string{"--listen", "4222"}, exitInvalid, []string{`read --listen: found "4222"`}},
+		"a taken port":                {[]string{"--listen", taken.Addr().String()}, exitFailed, []string{taken.Addr().String() + ": address is taken", "--listen"}},
+		"a taken port of nodes":       {append(node, taken.Addr().String()), exitFailed, []string{taken.Addr().String() + ": address is taken", "--cluster"}},
+		"a taken port of the health":  {[]string{"--http", taken.Addr().String()}, exitFailed, []string{"address already in use"}},
+		"a file that is not of users": {[]string{"--users", write(t, t.TempDir(), "port: 1")}, exitFailed, []string{`found "port"`, "hint: 'vedette roles'"}},
+	} {
+		args := append([]string{"server", "--data", t.TempDir(), "--http", "", "--listen", "127.0.0.1:0"}, c.args...)
+		_, stderr, code := vedette(t, args...)
+		if code != c.code {
+			t.Errorf("%s: got exit code %d, want %d", name, code, c.code)
+		}
+		for _, part := range append(c.says, "vedette: ", "hint: ") {
+			if !strings.Contains(stderr, part) && (part != "hint: " || c.code != exitFailed) {
+				t.Errorf("%s: got %s, want %q", name, stderr, part)
+			}
+		}
+	}
+}
+
+func TestInsecureServerSaysSoAtEachStart(t *testing.T) {
+	t.Parallel()
+	server := spawn(t, t.TempDir(), "server", "--insecure", "--http", "", "--listen", "0.0.0.0:0")
+	server.says(t, "vedette serves NATS")
+	server.says(t, "warning: --insecure: whoever can reach 0.0.0.0:0 can listen in")
+	server.stop(t)
+}
+
+func TestKeysAreKeptWhenNodesAreAdded(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "secrets")
+	first, _, code := vedette(t, "server", "keys", dir, "n1")
+	if code != 0 || !strings.Contains(first, "n1.pem") {
+		t.Fatalf("got %d %s, want the files that were made", code, first)
+	}
+	second, stderr, code := vedette(t, "server", "keys", dir, "n1", "192.0.2.7")
+	if want := filepath.Join(dir, "192.0.2.7.key") + "\n" + filepath.Join(dir, "192.0.2.7.pem") + "\n"; code != 0 || second != want {
+		t.Errorf("got %d %s %s, want only the new node's", code, second, stderr)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("got %v %v, want a directory for its owner only", info, err)
+	}
+	for _, name := range []string{"ca", "../n2", ""} {
+		if _, stderr, code := vedette(t, "server", "keys", dir, name); code != exitInvalid || !strings.Contains(stderr, "read NODE") {
+			t.Errorf("%q: got %d %s, want a refusal", name, code, stderr)
+		}
+	}
+}
+
+func TestWorkerRefusesWhatItCannotDo(t *testing.T) {
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"no server":           {nil, "read --nats"},
+		"an unknown role":     {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "schedule"}, `found "schedule"`},
+		"a location of two":   {[]string{"--nats", "nats://127.0.0.1:1", "--location", "a.b"}, "read --location"},
+		"less than nothing":   {[]string{"--nats", "nats://127.0.0.1:1", "--concurrency", "-1"}, "read --concurrency"},
+		"mail without relays": {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "mail"}, "found no relay"},
+		"a user without name": {[]string{"--nats", "nats://127.0.0.1:1", "--nats-password-file", os.DevNull}, "expected nats://USER@host:port"},
+	} {
+		t.Setenv("NATS_URL", "")
+		_, stderr, code := vedette(t, append([]string{"worker"}, c.args...)...)
+		if code != exitInvalid || !strings.Contains(stderr, c.says) {
+			t.Errorf("%s: got %d %s, want %d and %q", name, code, stderr, exitInvalid, c.says)
+		}
+	}
+}

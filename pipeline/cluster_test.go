@@ -1,0 +1,227 @@
+package pipeline_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/pipelinetest"
+)
+
+// load is jobs that are published for as long as it takes, and what became of
+// them.
+type load struct {
+	p  *pipeline.Pipeline
+	mu sync.Mutex
+	// stored are the jobs that the server has acknowledged, done how often each
+	// was done; pause is the longest time in which none was.
+	stored  []string
+	done    map[string]int
+	last    time.Time
+	pause   time.Duration
+	refused error
+}
+
+// startLoad publishes jobs from several goroutines, at a pace; the function that
+// it returns ends that.
+func startLoad(t *testing.T, p *pipeline.Pipeline) (*load, func()) {
+	t.Helper()
+	l := &load{p: p, done: map[string]int{}, last: time.Now()}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for publisher := range 4 {
+		group.Go(func() { l.publish(ctx, strconv.Itoa(publisher)+"-") })
+	}
+	stop := sync.OnceFunc(func() {
+		cancel()
+		group.Wait()
+	})
+	t.Cleanup(stop)
+	return l, stop
+}
+
+func (l *load) publish(ctx context.Context, name string) {
+	pace := time.NewTicker(10 * time.Millisecond)
+	defer pace.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return
+		}
+		id := name + strconv.Itoa(n)
+		err := l.p.Publish(ctx, pipeline.Message{Subject: pipeline.RequestSubject("here", id), Body: []byte("{}"), ID: id})
+		l.mu.Lock()
+		switch {
+		case err == nil:
+			l.stored = append(l.stored, id)
+		case ctx.Err() == nil && !errors.Is(err, pipeline.ErrOccupied): // of which an answer got lost, and which is another's to count
+			l.refused = err
+		}
+		l.mu.Unlock()
+	}
+}
+
+// work does a job.
+func (l *load) work(_ context.Context, d pipeline.Delivery) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done[strings.TrimPrefix(d.Subject, "request.here.")]++
+	l.pause, l.last = max(l.pause, time.Since(l.last)), time.Now()
+	return nil
+}
+
+// flows waits until work that came after this moment is done, and returns how
+// long that took.
+func (l *load) flows(t *testing.T) time.Duration {
+	t.Helper()
+	began := time.Now()
+	l.mu.Lock()
+	before := len(l.stored)
+	l.mu.Unlock()
+	eventually(t, "work that flows", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.stored) > before+10 && !slices.ContainsFunc(l.stored[before:before+10], func(id string) bool { return l.done[id] == 0 })
+	})
+	return time.Since(began)
+}
+
+func (l *load) undone() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	undone := 0
+	for _, id := range l.stored {
+		if l.done[id] == 0 {
+			undone++
+		}
+	}
+	return undone
+}
+
+// leading is the node that leads a stream, once there is one.
+func leading(t *testing.T, p *pipeline.Pipeline, stream pipeline.Stream) int {
+	t.Helper()
+	leader := -1
+	eventually(t, "a leader", func() bool {
+		name, err := p.Leader(t.Context(), stream)
+		if err != nil {
+			return false
+		}
+		number, err := strconv.Atoi(strings.TrimPrefix(name, "node-"))
+		leader = number - 1
+		return err == nil
+	})
+	return leader
+}
+
+// The promise of three nodes: any of them may go, and even come back without
+// its disk, and nothing that was acknowledged is lost.
+func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
+	t.Parallel()
+	const resume = 10 * time.Second
+	cluster := pipelinetest.NewCluster(t)
+	p := cluster.Connect(pipeline.Config{Process: "publisher", Replicas: 3})
+	if err := p.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	jobs, stop := startLoad(t, p)
+	for _, name := range []string{"worker-1", "worker-2"} {
+		serve(t, cluster.Connect(pipeline.Config{Process: name}), pipeline.PoolConfig{AckWait: 2 * time.Second, Handler: jobs.work})
+	}
+	jobs.flows(t)
+	begin := func(what string, event func()) {
+		event()
+		took := jobs.flows(t)
+		t.Logf("%s: work flows %s later", what, took.Round(time.Millisecond))
+		if took > resume {
+			t.Errorf("%s: got work %s later, want %s at most", what, took, resume)
+		}
+	}
+
+	leader := leading(t, p, pipeline.Request)
+	begin("the leader is stopped", func() { cluster.Stop(leader) })
+	begin("it is back with an empty disk", func() {
+		cluster.Wipe(leader)
+		cluster.Start(leader)
+	})
+	for i := range pipelinetest.Nodes {
+		cluster.AwaitHealthy() // as whoever rolls a cluster has to wait
+		begin(cluster.Name(i)+" is restarted", func() {
+			cluster.Stop(i)
+			cluster.Start(i)
+		})
+	}
+	cluster.AwaitHealthy()
+	stop()
+	eventually(t, "every acknowledged job done", func() bool { return jobs.undone() == 0 })
+	jobs.report(t, resume)
+}
+
+// report tells the balance, and what is wrong with it.
+func (l *load) report(t *testing.T, resume time.Duration) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	twice := 0
+	for _, times := range l.done {
+		twice += times - 1
+	}
+	t.Logf("%d acknowledged, %d done, %d of them again, longest pause %s", len(l.stored), len(l.done), twice, l.pause.Round(time.Millisecond))
+	if l.refused != nil {
+		t.Errorf("got %v for a publish, want patience", l.refused)
+	}
+	if l.pause > resume {
+		t.Errorf("got no work for %s, want %s at most", l.pause, resume)
+	}
+	if len(l.stored) < 500 {
+		t.Errorf("got %d jobs, want a load", len(l.stored))
+	}
+}
+
+func TestReplicasChangeWhileWorkFlowsAndStayForThoseWhoDoNotSay(t *testing.T) {
+	t.Parallel()
+	cluster := pipelinetest.NewCluster(t)
+	if err := cluster.Connect(pipeline.Config{Replicas: 1}).Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p := cluster.Connect(pipeline.Config{Process: "publisher", Replicas: 3})
+	jobs, stop := startLoad(t, p)
+	serve(t, p, pipeline.PoolConfig{AckWait: 2 * time.Second, Handler: jobs.work})
+	jobs.flows(t)
+	if err := p.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := cluster.Connect(pipeline.Config{}).Ensure(t.Context()); err != nil { // which must not undo it
+		t.Fatal(err)
+	}
+	for _, stream := range []pipeline.Stream{pipeline.Request, pipeline.Tick, pipeline.StateLog} {
+		eventually(t, "three replicas of "+string(stream)+", up to date", func() bool {
+			current, err := pipeline.CurrentReplicas(t.Context(), p, stream)
+			return err == nil && current == 3
+		})
+	}
+	eventually(t, "three replicas of the consumer", func() bool { // which the server makes half a minute later
+		current, err := pipeline.CurrentConsumers(t.Context(), p, pipeline.Request, "test")
+		return err == nil && current == 3
+	})
+	cluster.Stop(leading(t, p, pipeline.Request)) // the one that had it alone, if it still leads
+	jobs.flows(t)
+	stop()
+	eventually(t, "every acknowledged job done", func() bool { return jobs.undone() == 0 })
+}
+
+func TestMoreReplicasThanNodesAreRefused(t *testing.T) {
+	t.Parallel()
+	b := pipelinetest.Broker(t)
+	p := pipelinetest.Connect(t, b, pipeline.Config{Replicas: 3})
+	if err := p.Ensure(t.Context()); !errors.Is(err, pipeline.ErrTooFewNodes) || !strings.Contains(err.Error(), "VEDETTE_TICK") {
+		t.Errorf("got %v, want ErrTooFewNodes for a stream", err)
+	}
+}
