@@ -39,6 +39,8 @@ type Config struct {
 	// Listen is the host:port for other processes; loopback unless you know
 	// better. Port 0 takes a free one. Empty means that no socket is opened.
 	Listen string
+	// Clients protects that socket; nil means clear text, which is for loopback.
+	Clients *ClientTLS
 	// MaxPayload is the largest message in bytes. Defaults to 8 MiB.
 	MaxPayload int32
 	// Logger gets the server's warnings and errors. Defaults to one that
@@ -68,6 +70,7 @@ const (
 	// times a second costs nothing that could be measured.
 	syncInterval  = 250 * time.Millisecond
 	secretBytes   = 24
+	tlsTimeout    = 10 // seconds that a client's handshake may take, over slow lines
 	maxPayload    = 8 << 20
 	ownerOnly     = 0o600
 	ownerOnlyDirs = 0o700
@@ -131,7 +134,8 @@ func (b *Broker) start(config Config) error {
 	if !b.listen {
 		return nil
 	}
-	if err := writeFile(filepath.Join(b.dir, urlFile), b.URL()+"\n"); err != nil {
+	err = errors.Join(b.tell(options.TLSConfig), writeFile(filepath.Join(b.dir, urlFile), b.URL()+"\n"))
+	if err != nil {
 		b.server.Shutdown()
 		return fmt.Errorf("write address: %w", err)
 	}
@@ -161,6 +165,13 @@ func (b *Broker) options(config Config) (*server.Options, error) {
 		return nil, fmt.Errorf("read listen address: found %q, expected host:port", config.Listen)
 	}
 	options.Host = host
+	if config.Clients != nil {
+		if options.TLSConfig, err = config.Clients.config(); err != nil {
+			return nil, err
+		}
+		options.TLS, options.TLSVerify = true, config.Clients.CAFile != ""
+		options.TLSTimeout = tlsTimeout
+	}
 	options.Port, err = freePort(host, port)
 	return options, err
 }
@@ -227,8 +238,19 @@ func (b *Broker) URL() string {
 	if err != nil {
 		return ""
 	}
+	if ip := net.ParseIP(address.Hostname()); ip != nil && ip.IsUnspecified() { // all addresses: on this machine, that is
+		address.Host = net.JoinHostPort(loopback(ip), address.Port())
+	}
 	address.User = url.UserPassword(User, b.secret)
 	return address.String()
+}
+
+// loopback is that of the family of an address.
+func loopback(ip net.IP) string {
+	if ip.To4() != nil {
+		return "127.0.0.1"
+	}
+	return "::1"
 }
 
 // Stop shuts the server down cleanly and gives the directory free.
