@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,6 +33,8 @@ type Config struct {
 	InProcess InProcess
 	// User and Password are for InProcess, where there is no URL to hold them.
 	User, Password string
+	// Login says how the server at URL is known, and how it knows us.
+	Login Login
 	// Process names this process in logs, results and the server's lists.
 	// Defaults to host name and process id.
 	Process string
@@ -40,7 +43,7 @@ type Config struct {
 	// Inbox is a token that sets this program's inboxes apart, for users of the
 	// server who may read no others: "_INBOX.<Inbox>.>" for the server's
 	// answers and "<Prefix>.reply.<Inbox>.>" for those of calls. Defaults to the
-	// user's name in URL; without one, inboxes are anywhere below "_INBOX" and
+	// user's name in URL or Login; without one, inboxes are anywhere below "_INBOX" and
 	// "<Prefix>.reply".
 	Inbox string
 	// Shards is how many clocks tick for the installation: the most scheduler
@@ -49,9 +52,6 @@ type Config struct {
 	// Replicas of each stream that [Pipeline.Ensure] is to see to, 1, 3 or 5. Zero
 	// leaves those that there are as they are, and makes new ones with 1.
 	Replicas int
-	// CAFile holds the certificates by which the server is known, and makes TLS
-	// a must. Empty means those of the system, where the server wants TLS.
-	CAFile string
 	// Refused, when set, is told what the server does not allow this user. It
 	// is called from a goroutine of the connection.
 	Refused func(error)
@@ -103,8 +103,12 @@ func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 	if config.Inbox != "" && !validInbox(config.Inbox) {
 		return nil, fmt.Errorf("check inbox: found %q, expected letters, digits, _ and -", config.Inbox)
 	}
+	login, err := config.Login.options()
+	if err != nil {
+		return nil, err
+	}
 	p := &Pipeline{names: names, config: config, log: config.Logger, revived: newBroadcast(), began: time.Now()}
-	conn, err := p.dial(ctx)
+	conn, err := p.dial(ctx, login)
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats: %w", err)
 	}
@@ -135,6 +139,9 @@ func (c Config) withDefaults() Config {
 	if c.Inbox == "" {
 		c.Inbox = userOf(c.URL)
 	}
+	if c.Inbox == "" && validInbox(c.Login.User) {
+		c.Inbox = c.Login.User
+	}
 	if c.Shards == 0 {
 		c.Shards = defaultShards
 	}
@@ -159,13 +166,13 @@ func validInbox(token string) bool { return job.ValidName(token) && !strings.Con
 
 // dial tries until it is connected or ctx ends; the library's own retry would
 // hide why the first connection does not come about.
-func (p *Pipeline) dial(ctx context.Context) (*nats.Conn, error) {
+func (p *Pipeline) dial(ctx context.Context, login []nats.Option) (*nats.Conn, error) {
 	for {
-		conn, err := nats.Connect(p.config.URL, p.options()...)
+		conn, err := nats.Connect(p.config.URL, append(p.options(), login...)...)
 		if err == nil {
 			return conn, nil
 		}
-		if errors.Is(err, nats.ErrAuthorization) {
+		if hopeless(err) {
 			return nil, err
 		}
 		select {
@@ -174,6 +181,13 @@ func (p *Pipeline) dial(ctx context.Context) (*nats.Conn, error) {
 		case <-time.After(reconnectWait):
 		}
 	}
+}
+
+// hopeless tells whether the same would happen at the next attempt: the server
+// refuses us, or we do not trust it.
+func hopeless(err error) bool {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	return untrusted || errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrSecureConnWanted)
 }
 
 func (p *Pipeline) options() []nats.Option {
@@ -207,9 +221,6 @@ func (p *Pipeline) options() []nats.Option {
 	}
 	if p.config.Inbox != "" {
 		options = append(options, nats.CustomInboxPrefix("_INBOX."+p.config.Inbox))
-	}
-	if p.config.CAFile != "" {
-		options = append(options, nats.RootCAs(p.config.CAFile))
 	}
 	if p.config.InProcess != nil {
 		options = append(options,

@@ -51,19 +51,35 @@ func (i *instance) url() (string, error) {
 	return broker.FindURL(i.data)
 }
 
+// local tells whether the server is that of the data directory.
+func (i *instance) local() bool { return i.nats == "" && os.Getenv("NATS_URL") == "" }
+
+// server is how that server is reached: one of a data directory by what stands
+// there, any other by what was said and by the environment.
+func (i *instance) server() (pipeline.Config, error) {
+	url, err := i.url()
+	if err != nil {
+		return pipeline.Config{}, err
+	}
+	if !i.local() {
+		url, login := i.login.at(url, environment)
+		return pipeline.Config{URL: url, Login: login, Refused: i.refused}, nil
+	}
+	login := i.login.Login
+	if login.CAFile == "" {
+		login.Pinned, err = broker.FindCertificate(i.data)
+	}
+	return pipeline.Config{URL: url, Login: login, Refused: i.refused}, err
+}
+
 // connect joins the running installation.
 func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
-	url, err := i.url()
+	config, err := i.server()
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	config, err := i.config(url)
-	if err != nil {
-		return nil, err
-	}
-	config.Refused = i.refused
 	p, err := pipeline.Connect(ctx, config)
 	if err != nil {
 		return nil, &hintError{err: err, hint: "is the instance running? 'vedette run FILE' starts one"}
@@ -90,7 +106,12 @@ NATS client can order checks and mails.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "export NATS_URL=%s\n", url)
+			if _, err = fmt.Fprintf(cmd.OutOrStdout(), "export NATS_URL=%s\n", url); err != nil {
+				return err
+			}
+			if authority, ok := broker.CertificateFile(where.data); ok && where.local() {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "export NATS_CA=%s\n", authority)
+			}
 			return err
 		},
 	}

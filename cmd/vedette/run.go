@@ -30,9 +30,11 @@ type runOptions struct {
 	remote // the server inside unless it names one
 
 	data, http, listen  string
-	replicas            int    // of each stream; zero leaves them as they are
-	location            string // where checks are made
-	concurrency         int    // how many jobs of each queue run at once; zero leaves that to the file
+	replicas            int              // of each stream; zero leaves them as they are
+	location            string           // where checks are made
+	concurrency         int              // how many jobs of each queue run at once; zero leaves that to the file
+	clients             broker.ClientTLS // of the server inside
+	insecure            bool
 	roles               []string
 	secrets             string                 // their directory; empty means the default
 	probes              map[string]check.Probe // in place of the real ones, for injected faults
@@ -63,7 +65,9 @@ failed so often that it gave up.`,
   vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml
   vedette run --nats nats://n1:4222,nats://n2:4222 --replicas 3 monitors.yaml
   vedette run --nats nats://n1:4222 --roles check,mail monitors.yaml
-  vedette run --secrets /etc/vedette/secrets monitors.yaml`,
+  vedette run --secrets /etc/vedette/secrets monitors.yaml
+  vedette run --nats tls://vedette-operator@n1:4222 --nats-ca ca.pem --nats-password-file password monitors.yaml
+  vedette run --nats-listen 192.0.2.7:4222 --nats-tls-cert server.pem --nats-tls-key server.key monitors.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return options.run(cmd.Context(), args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -73,6 +77,7 @@ failed so often that it gave up.`,
 	cmd.Flags().StringVar(&options.http, "http", "", "address of the overview (default server.http of the file, or 127.0.0.1:8080)")
 	cmd.Flags().StringVar(&options.listen, "nats-listen", "", "address for other NATS clients (default server.nats of the file, or 127.0.0.1:4222)")
 	options.natsFlags(cmd, "URL of a NATS server, or those of a cluster's nodes, to use instead of the server inside")
+	listenFlags(cmd, &options)
 	cmd.Flags().IntVar(&options.replicas, "replicas", 0, "copies of each stream that a cluster keeps: 1, 3 or 5 (default server.replicas of the file, or as they are, 1 at first)")
 	cmd.Flags().StringSliceVar(&options.roles, "roles", nil, "what this process does (default all): "+strings.Join(allRoles(), ", "))
 	secretsFlag(cmd, &options.secrets)
@@ -142,6 +147,9 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 		return err
 	}
 	o = o.resolve(file.Server)
+	if err := o.checkListen(stderr); err != nil {
+		return invalid(err)
+	}
 	if err := canListen(ctx, o.http); err != nil {
 		return err
 	}
@@ -164,17 +172,15 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 // open starts the server inside, unless another one was named, and connects to
 // it. The function that it returns undoes both.
 func (o runOptions) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
-	config, err := o.config(o.nats)
-	if err != nil {
-		return nil, nil, invalid(err)
-	}
+	config := o.config(o.nats)
 	config.Replicas, config.Logger = o.replicas, log
 	stopServer := func() error { return nil }
 	if o.nats == "" {
-		b, err := broker.Start(broker.Config{Dir: o.data, Listen: o.listen, Logger: log})
+		b, err := broker.Start(broker.Config{Dir: o.data, Listen: o.listen, Clients: o.clientTLS(), Logger: log})
 		if err != nil {
 			return nil, nil, err
 		}
+		config.Login = pipeline.Login{} // which is for servers elsewhere
 		config.InProcess, config.User, config.Password = b, broker.User, b.Secret()
 		stopServer = b.Stop
 	}
@@ -240,6 +246,9 @@ func (r *instanceRun) greet() error {
 func (r *instanceRun) server() string {
 	if r.options.nats != "" {
 		return r.pipeline.URL()
+	}
+	if !isLocal(r.options.listen) {
+		return r.options.listen + ", for whoever has the secret of " + r.options.data + ": see 'vedette env'"
 	}
 	return r.options.listen + ", for this user only: see 'vedette env'"
 }

@@ -4,6 +4,7 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,6 +45,9 @@ type Config struct {
 	// TLS protects the connections of clients and, in a cluster, of nodes; nil
 	// means clear text.
 	TLS *TLS
+	// Clients does so for clients alone, who may have to show certificates; TLS
+	// has no say in them then.
+	Clients *ClientTLS
 	// MaxPayload is the largest message in bytes. Defaults to 8 MiB.
 	MaxPayload int32
 	// Logger gets the server's warnings and errors. Defaults to one that
@@ -70,6 +74,7 @@ const (
 	lockFile      = "lock"
 	defaultName   = "vedette"
 	secretBytes   = 24
+	tlsTimeout    = 10 // seconds that a client's handshake may take, over slow lines
 	maxPayload    = 8 << 20
 	ownerOnly     = 0o600
 	ownerOnlyDirs = 0o700
@@ -136,7 +141,7 @@ func (b *Broker) start(config Config) error {
 	b.server.Start()
 	err = b.awaitStart(log.fatal)
 	if err == nil {
-		err = b.leaveAddress()
+		err = b.leaveAddress(options.TLSConfig)
 	}
 	if err != nil {
 		b.server.Shutdown()
@@ -168,7 +173,7 @@ func (b *Broker) awaitStart(fatal <-chan string) error {
 
 // leaveAddress leaves the address for commands on this machine. Of users from
 // a file it knows no password.
-func (b *Broker) leaveAddress() error {
+func (b *Broker) leaveAddress(tls *tls.Config) error {
 	path := filepath.Join(b.dir, urlFile)
 	if !b.listen {
 		return nil
@@ -179,7 +184,7 @@ func (b *Broker) leaveAddress() error {
 		}
 		return nil
 	}
-	if err := writeFile(path, b.URL()+"\n"); err != nil {
+	if err := errors.Join(b.tell(tls), writeFile(path, b.URL()+"\n")); err != nil {
 		return fmt.Errorf("write address: %w", err)
 	}
 	return nil
@@ -201,10 +206,21 @@ func (b *Broker) URL() string {
 	if err != nil {
 		return ""
 	}
+	if ip := net.ParseIP(address.Hostname()); ip != nil && ip.IsUnspecified() { // all addresses: on this machine, that is
+		address.Host = net.JoinHostPort(loopback(ip), address.Port())
+	}
 	if b.secret != "" {
 		address.User = url.UserPassword(User, b.secret)
 	}
 	return address.String()
+}
+
+// loopback is that of the family of an address.
+func loopback(ip net.IP) string {
+	if ip.To4() != nil {
+		return "127.0.0.1"
+	}
+	return "::1"
 }
 
 // Stop shuts the server down cleanly and gives the directory free. A node of a

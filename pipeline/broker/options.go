@@ -47,7 +47,7 @@ func (b *Broker) options(config Config) (*server.Options, error) {
 	if options.Host, options.Port, err = freeAddress(config.Listen); err != nil {
 		return nil, err
 	}
-	if err := config.TLS.protectClients(options); err != nil {
+	if err := errors.Join(config.TLS.protectClients(options), config.Clients.protect(options)); err != nil {
 		return nil, err
 	}
 	if config.Cluster == nil {

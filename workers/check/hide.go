@@ -11,10 +11,45 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"vedette/pipeline/job"
 )
 
 // mark stands where a secret was.
 const mark = "****"
+
+// hide takes the values out of what a check found.
+func (f *filling) hide(filled job.Spec, outcome *job.Outcome) {
+	hidden := hider{}
+	for _, value := range f.known {
+		hidden.add(value)
+	}
+	if h := filled.HTTP; h != nil && h.BasicAuth != nil {
+		hidden.add(base64.StdEncoding.EncodeToString([]byte(h.BasicAuth.Username + ":" + h.BasicAuth.Password)))
+	}
+	for _, credentials := range userInfos(filled) {
+		hidden.add(base64.StdEncoding.EncodeToString([]byte(credentials)))
+	}
+	outcome.Cause, outcome.Stack = hidden.hide(outcome.Cause), hidden.hide(outcome.Stack)
+}
+
+// userInfos are the credentials in the URLs of a spec, as they are sent.
+func userInfos(spec job.Spec) []string {
+	var urls, found []string
+	switch {
+	case spec.HTTP != nil:
+		urls = []string{spec.HTTP.URL, spec.HTTP.Proxy}
+	case spec.WebSocket != nil:
+		urls = []string{spec.WebSocket.URL}
+	}
+	for _, raw := range urls {
+		if parsed, err := parseAnyURL(raw); err == nil && parsed.User != nil {
+			password, _ := parsed.User.Password()
+			found = append(found, parsed.User.Username()+":"+password)
+		}
+	}
+	return found
+}
 
 // hider hides values in texts that a server may have had a part in, in all the
 // forms in which one that echoes them may have written them.
