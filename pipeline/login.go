@@ -36,8 +36,9 @@ type Login struct {
 	User, Password, PasswordFile string
 }
 
-// validate finds what cannot be, before anything is tried.
-func (l Login) validate() error {
+// Validate finds what cannot be, and files that cannot be read, before anything
+// is tried.
+func (l Login) Validate() error {
 	ways := 0
 	for _, set := range []bool{l.CredsFile != "", l.SeedFile != "", l.TokenFile != "" || l.Token != "", l.User != ""} {
 		if set {
@@ -75,7 +76,7 @@ func readable(path string) error {
 
 // options are those of the connection.
 func (l Login) options() ([]nats.Option, error) {
-	if err := l.validate(); err != nil {
+	if err := l.Validate(); err != nil {
 		return nil, err
 	}
 	var options []nats.Option

@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
 	// Monitors may name any IANA zone, on machines without a zone database too.
 	_ "time/tzdata"
 )

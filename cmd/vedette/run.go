@@ -173,6 +173,9 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 // it. The function that it returns undoes both.
 func (o runOptions) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
 	config := o.config(o.nats)
+	if err := config.Login.Validate(); o.nats != "" && err != nil {
+		return nil, nil, invalid(err)
+	}
 	config.Replicas, config.Logger = o.replicas, log
 	stopServer := func() error { return nil }
 	if o.nats == "" {

@@ -173,7 +173,7 @@ func (b *Broker) awaitStart(fatal <-chan string) error {
 
 // leaveAddress leaves the address for commands on this machine. Of users from
 // a file it knows no password.
-func (b *Broker) leaveAddress(tls *tls.Config) error {
+func (b *Broker) leaveAddress(shown *tls.Config) error {
 	path := filepath.Join(b.dir, urlFile)
 	if !b.listen {
 		return nil
@@ -184,7 +184,7 @@ func (b *Broker) leaveAddress(tls *tls.Config) error {
 		}
 		return nil
 	}
-	if err := errors.Join(b.tell(tls), writeFile(path, b.URL()+"\n")); err != nil {
+	if err := errors.Join(b.tell(shown), writeFile(path, b.URL()+"\n")); err != nil {
 		return fmt.Errorf("write address: %w", err)
 	}
 	return nil
