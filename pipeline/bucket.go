@@ -19,6 +19,7 @@ var ErrConflict = errors.New("key was changed meanwhile")
 // Bucket is a key-value bucket.
 type Bucket struct {
 	kv jetstream.KeyValue
+	p  *Pipeline
 }
 
 // Entry is one revision of a key. Deleted entries have no value.
@@ -36,7 +37,7 @@ func (p *Pipeline) Bucket(ctx context.Context, name BucketName) (*Bucket, error)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", p.names.Bucket(name), err)
 	}
-	return &Bucket{kv: kv}, nil
+	return &Bucket{kv: kv, p: p}, nil
 }
 
 // Get reads a key. The error is [ErrNotFound] for a key without a value.
@@ -128,22 +129,36 @@ const everyKey = ">"
 // LoadMatching reads every key that has a value and matches a filter, which is
 // a key in which tokens may be "*" and the last one ">".
 func (b *Bucket) LoadMatching(ctx context.Context, filter string) ([]Entry, error) {
+	var entries []Entry
+	err := b.eachMatching(ctx, filter, func(e Entry) { entries = append(entries, e) })
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// Each calls each with every key that has a value, from this goroutine, and
+// keeps none.
+func (b *Bucket) Each(ctx context.Context, each func(Entry)) error {
+	return b.eachMatching(ctx, everyKey, each)
+}
+
+func (b *Bucket) eachMatching(ctx context.Context, filter string, each func(Entry)) error {
 	watching, enough := context.WithCancel(ctx)
 	defer enough()
-	var entries []Entry
 	whole := false
 	err := b.watch(watching, filter, func(e Entry) {
-		if !e.Deleted {
-			entries = append(entries, e)
+		if !e.Deleted && !whole {
+			each(e)
 		}
 	}, func() { whole = true; enough() })
 	if err == nil && !whole {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("load bucket %s: %w", b.kv.Bucket(), err)
+		return fmt.Errorf("load bucket %s: %w", b.kv.Bucket(), err)
 	}
-	return entries, nil
+	return nil
 }
 
 // Watch calls each with every key, and from then on with every change, until

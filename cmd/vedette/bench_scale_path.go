@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -91,7 +92,7 @@ func (r *scaleRun) definitions() producer.Definitions {
 	for i := range monitors {
 		monitors[i] = job.Monitor{
 			V: job.Version, Name: scaleName(i), Interval: job.Duration(r.interval),
-			Spec: job.Spec{HTTP: &job.HTTP{URL: r.farm.urls[i%len(r.farm.urls)]}},
+			Spec: job.Spec{HTTP: &job.HTTP{URL: r.farm.urls[i%len(r.farm.urls)] + strconv.Itoa(i)}},
 		}
 	}
 	return producer.Definitions{Monitors: monitors}

@@ -25,6 +25,12 @@ var ErrMalformed = errors.New("message is malformed")
 // [ErrMalformed], with the field or offset that offended.
 func Decode[T any](data []byte) (T, error) {
 	var message T
+	if plain, ok := any(&message).(quick); ok {
+		if plain.decodeQuick(data) {
+			return message, nil
+		}
+		message = *new(T)
+	}
 	err := decodeStrict(data, &message)
 	version := versionOf(message)
 	if err != nil {

@@ -64,17 +64,6 @@ type stripe struct {
 	monitors map[string]*mirror
 }
 
-// mirror is what an evaluator knows of a monitor. Of one that was never
-// anything but up there is no state, only the last good slot: that is what a
-// million monitors cost.
-type mirror struct {
-	monitor  Monitor
-	defined  bool
-	lastGood int64 // seconds; zero when none is known. That of a state may be older.
-	state    *job.State
-	revision uint64
-}
-
 // New makes an evaluator without definitions. The error says what of the
 // configuration is missing.
 func New(config Config) (*Evaluator, error) {
@@ -108,13 +97,17 @@ func (s *stripe) mirror(name string) *mirror {
 }
 
 // Define takes in a definition or its change. period is the time from slot to
-// slot.
-func (e *Evaluator) Define(m job.Monitor, period time.Duration) {
+// slot. The error is that of a definition that cannot be encoded.
+func (e *Evaluator) Define(m job.Monitor, period time.Duration) error {
+	definition, err := define(m, period)
+	if err != nil {
+		return fmt.Errorf("define %s: %w", m.Name, err)
+	}
 	s := e.stripe(m.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.mirror(m.Name)
-	known.monitor, known.defined = Monitor{Monitor: m, Period: period}, true
+	s.mirror(m.Name).definition = definition
+	return nil
 }
 
 // Defined returns the definition of a monitor, and whether there is one.
@@ -123,10 +116,10 @@ func (e *Evaluator) Defined(name string) (Monitor, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.monitors[name]
-	if known == nil || !known.defined {
+	if known == nil || !known.defined() {
 		return Monitor{}, false
 	}
-	return known.monitor, true
+	return known.monitor(), true
 }
 
 // Undefine takes in the removal of a monitor, and ends its incident if it has
@@ -140,7 +133,7 @@ func (e *Evaluator) Undefine(ctx context.Context, name string) error {
 	if known == nil {
 		return nil
 	}
-	known.defined = false
+	known.definition = definition{}
 	return e.remove(ctx, s, name, known)
 }
 
@@ -165,7 +158,7 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.mirror(state.Monitor)
-	if revision <= known.revision {
+	if revision <= known.revision() {
 		return nil
 	}
 	passed := known.lastGood > state.Slot.Unix() && known.lastGood > state.LastGood.Unix()
@@ -174,12 +167,13 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 		// than to name one that was not.
 		state.LastGood = time.Time{}
 	}
-	known.state, known.revision = &state, revision
-	if !passed || !known.defined || known.healthy() {
+	known.state = &stored{state, revision}
+	if !passed || !known.defined() || known.healthy() {
 		return nil
 	}
 	good := job.Result{Monitor: state.Monitor, Slot: time.Unix(known.lastGood, 0).UTC(), Outcome: &job.Outcome{Health: job.Up}}
-	_, err := e.swap(ctx, state.Monitor, known, func(state job.State) Change { return Step(state, good, known.monitor) })
+	monitor := known.monitor()
+	_, err := e.swap(ctx, state.Monitor, known, func(state job.State) Change { return Step(state, good, monitor) })
 	return err
 }
 
@@ -198,7 +192,7 @@ func (e *Evaluator) reconcile(ctx context.Context, s *stripe) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for name, known := range s.monitors {
-		if known.defined {
+		if known.defined() {
 			continue
 		}
 		if err := e.remove(ctx, s, name, known); err != nil {
@@ -225,7 +219,7 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.monitors[result.Monitor]
-	if known == nil || !known.defined {
+	if known == nil || !known.defined() {
 		e.config.Logger.DebugContext(ctx, "result of a monitor that is not defined", "monitor", result.Monitor)
 		return nil
 	}
@@ -234,11 +228,12 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 		known.lastGood = max(known.lastGood, slot)
 		return nil // by far the most results
 	}
+	monitor := known.monitor()
 	change, err := e.swap(ctx, result.Monitor, known, func(state job.State) Change {
 		if good := time.Unix(known.lastGood, 0).UTC(); known.lastGood > 0 && good.After(state.LastGood) {
 			state.LastGood = good
 		}
-		return Step(state, *result, known.monitor)
+		return Step(state, *result, monitor)
 	})
 	if err != nil {
 		return err
@@ -255,29 +250,6 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	return nil
 }
 
-// healthy tells whether a good result changes nothing that is stored.
-func (m *mirror) healthy() bool { return m.state == nil || quiet(m.state) }
-
-// quiet tells whether a state waits for nothing, so that a good result adds
-// nothing to it.
-func quiet(s *job.State) bool {
-	return s.Health == job.Up && s.Failures == 0 && s.Window == "" && s.Warnings == 0 && s.Misses == 0 &&
-		s.Degraded == nil && s.Flapping == nil && s.Blind == nil
-}
-
-// passes tells whether a result of a healthy monitor is good, and later than
-// what was judged, and has nothing to tell of a certificate.
-func (m *mirror) passes(result *job.Result) bool {
-	if result.Outcome == nil || result.Outcome.Health != job.Up || m.state != nil && !result.Slot.After(m.state.Slot) {
-		return false
-	}
-	if m.state != nil && m.state.Certificate != nil {
-		return false
-	}
-	_, soon := alertOf(result.Outcome.CertificateExpires, result.Slot, m.monitor.Policy)
-	return !soon
-}
-
 // maxTries is how often a lost swap is tried again before the whole batch is.
 const maxTries = 10
 
@@ -291,18 +263,18 @@ func (e *Evaluator) swap(ctx context.Context, name string, known *mirror, step f
 	for range maxTries {
 		var state job.State
 		if known.state != nil {
-			state = *known.state
+			state = known.state.State
 		}
 		change := step(state)
 		if !change.Write {
 			if known.state != nil {
-				known.state = &change.State
+				known.state = &stored{change.State, known.state.revision}
 			}
 			return change, nil
 		}
-		revision, err := e.config.Store.Update(ctx, change.State, known.revision)
+		revision, err := e.config.Store.Update(ctx, change.State, known.revision())
 		if err == nil {
-			known.state, known.revision = &change.State, revision
+			known.state = &stored{change.State, revision}
 			return change, nil
 		}
 		if !errors.Is(err, ErrConflict) {
@@ -311,7 +283,7 @@ func (e *Evaluator) swap(ctx context.Context, name string, known *mirror, step f
 		if state, revision, err = e.config.Store.Get(ctx, name); err != nil {
 			return Change{}, err
 		}
-		known.state, known.revision = &state, revision
+		known.state = &stored{state, revision}
 	}
 	return Change{}, fmt.Errorf("store state: %w, %d times", ErrConflict, maxTries)
 }

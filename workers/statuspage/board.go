@@ -5,6 +5,7 @@ package statuspage
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -19,12 +20,48 @@ type Board struct {
 	rows map[string]*row
 }
 
+// row is what is shown of a monitor, and no more: with the whole definition,
+// state and last result it took a kilobyte, of which a million monitors are too
+// many.
 type row struct {
-	monitor job.Monitor
+	target  string
+	state   *job.State // nil as long as nobody wrote one
+	fault   *fault     // of the last result, nil when all was well
+	slot    int64      // of the last result, in seconds; zero before the first
+	latency job.Duration
+	missed  int32
+	health  health
 	defined bool
-	state   job.State
-	last    job.Result
-	missed  int
+	paused  bool
+}
+
+// fault is what was wrong.
+type fault struct {
+	class job.Class
+	cause string
+}
+
+// health is that of the last result.
+type health uint8
+
+const (
+	unchecked health = iota
+	up
+	degraded
+	other
+)
+
+func healthOf(h job.Health) health {
+	switch h {
+	case job.Up:
+		return up
+	case job.Degraded:
+		return degraded
+	case job.Down, job.Unknown, job.Pending:
+		return other
+	default:
+		return other
+	}
 }
 
 // NewBoard returns an empty board.
@@ -46,7 +83,7 @@ func (b *Board) Define(m job.Monitor) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.row(m.Name)
-	r.monitor, r.defined = m, true
+	r.target, r.paused, r.defined = m.Target(), m.Paused, true
 }
 
 // Undefine takes in the removal of a monitor.
@@ -60,7 +97,7 @@ func (b *Board) Undefine(name string) {
 func (b *Board) State(s job.State) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.row(s.Monitor).state = s
+	b.row(s.Monitor).state = &s
 }
 
 // Result takes in the result of a check, or a miss; an older one than the last
@@ -72,12 +109,20 @@ func (b *Board) Result(result job.Result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.row(result.Monitor)
-	if result.Miss != nil {
-		r.missed += result.Miss.Count
-		return
+	switch slot := result.Slot.Unix(); {
+	case result.Miss != nil:
+		r.missed = int32(min(int64(r.missed)+int64(result.Miss.Count), math.MaxInt32)) //nolint:gosec // not above
+	case slot > r.slot && result.Outcome != nil:
+		r.slot = slot
+		r.note(result.Outcome)
 	}
-	if result.Slot.After(r.last.Slot) {
-		r.last = result
+}
+
+// note keeps what is shown of an outcome.
+func (r *row) note(o *job.Outcome) {
+	r.health, r.latency, r.fault = healthOf(o.Health), o.Latency, nil
+	if o.Class != "" || o.Cause != "" {
+		r.fault = &fault{class: o.Class, cause: o.Cause}
 	}
 }
 
@@ -128,15 +173,18 @@ func urgency(r Row) int {
 }
 
 func (r *row) show(name string) Row {
-	shown := Row{
-		Name: name, Target: r.monitor.Target(), Health: r.health(), Flags: r.flags(), Checked: r.last.Slot, Missed: r.missed,
+	shown := Row{Name: name, Target: r.target, Health: r.shownHealth(), Flags: r.flags(), Latency: r.latency, Missed: int(r.missed)}
+	if r.slot != 0 {
+		shown.Checked = time.Unix(r.slot, 0).UTC()
+	}
+	if r.fault != nil {
+		shown.Class, shown.Cause = r.fault.class, r.fault.cause
+	}
+	if r.state == nil {
+		return shown
 	}
 	if !r.state.Removed {
 		shown.Since = r.state.Since
-	}
-	if r.last.Outcome != nil {
-		shown.Latency = r.last.Outcome.Latency
-		shown.Class, shown.Cause = r.last.Outcome.Class, r.last.Outcome.Cause
 	}
 	if r.state.Incident != nil {
 		shown.Class, shown.Cause = r.state.Incident.Outcome.Class, r.state.Incident.Outcome.Cause
@@ -148,30 +196,30 @@ func (r *row) show(name string) Row {
 // health tells.
 func (r *row) flags() []string {
 	var flags []string
-	if !r.state.Removed {
+	if r.state != nil && !r.state.Removed {
 		for _, incident := range r.state.Open() {
 			if incident.Condition != "" && incident.Condition != job.ConditionDown {
 				flags = append(flags, string(incident.Condition))
 			}
 		}
 	}
-	if r.monitor.Paused {
+	if r.paused {
 		flags = append(flags, "paused")
 	}
 	return flags
 }
 
-// health is the judged one, where there is one: a monitor that was never
+// shownHealth is the judged one, where there is one: a monitor that was never
 // anything but up has no state, and is pending until its first result.
-func (r *row) health() job.Health {
+func (r *row) shownHealth() job.Health {
 	switch {
-	case r.state.Health == job.Down && !r.state.Removed:
+	case r.state != nil && r.state.Health == job.Down && !r.state.Removed:
 		return job.Down
-	case r.last.Outcome == nil:
+	case r.health == unchecked:
 		return job.Pending
-	case r.last.Outcome.Health == job.Degraded:
+	case r.health == degraded:
 		return job.Degraded
-	case r.state.Health == job.Up, r.last.Outcome.Health == job.Up:
+	case r.health == up, r.state != nil && r.state.Health == job.Up:
 		return job.Up
 	default:
 		return job.Pending // it fails, but not yet often enough to be down
