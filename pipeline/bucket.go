@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 // ErrNotFound is returned for a key that holds nothing.
@@ -167,6 +169,32 @@ func (b *Bucket) eachMatching(ctx context.Context, filter string, each func(Entr
 // watch could not go on.
 func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) error {
 	return b.watch(ctx, everyKey, each, loaded)
+}
+
+// WatchMatching is [Bucket.Watch] of the keys that match one of some filters: of
+// a bucket with a million keys, whoever needs ten had better not be sent all.
+// The calls come from several goroutines, but never at the same time.
+func (b *Bucket) WatchMatching(ctx context.Context, filters []string, each func(Entry), loaded func()) error {
+	var mu sync.Mutex
+	left := len(filters)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, filter := range filters {
+		group.Go(func() error {
+			return b.watch(ctx, filter, func(e Entry) {
+				mu.Lock()
+				defer mu.Unlock()
+				each(e)
+			}, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				left--
+				if left == 0 {
+					loaded()
+				}
+			})
+		})
+	}
+	return group.Wait()
 }
 
 func (b *Bucket) watch(ctx context.Context, filter string, each func(Entry), loaded func()) error {

@@ -69,6 +69,11 @@ func peekVersion(data []byte) (int, error) {
 // Encode writes a message in its JSON form. It fails only for values that no
 // message may hold, such as a time outside the years 0 to 9999.
 func Encode(message any) ([]byte, error) {
+	if result, ok := message.(Result); ok {
+		if body, ok := result.encodeQuick(); ok {
+			return body, nil
+		}
+	}
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false) // JSON in a message is read by people, never put into a page

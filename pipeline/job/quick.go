@@ -114,19 +114,53 @@ func (c *Check) decodeQuick(data []byte) bool {
 	c.Location = t.string(DefaultLocation)
 	t.need(`,"not_after":"`)
 	c.NotAfter = t.time()
+	t.spec(&c.Spec)
+	t.need(`}`)
+	return t.whole()
+}
+
+// spec reads a probe that has but its first parameter, and what is expected.
+func (t *text) spec(s *Spec) {
 	switch {
 	case t.has(`,"http":{"url":"`):
-		c.HTTP = &HTTP{URL: t.string("")}
+		s.HTTP = &HTTP{URL: t.string("")}
 	case t.has(`,"tcp":{"address":"`):
-		c.TCP = &TCP{Address: t.string("")}
+		s.TCP = &TCP{Address: t.string("")}
 	default:
-		return false
+		t.bad = true
 	}
 	t.need(`}`)
-	c.Expect = t.strings(`,"expect":[`)
+	s.Expect = t.strings(`,"expect":[`)
 	if t.has(`,"timeout":"`) {
-		c.Timeout = t.duration()
+		s.Timeout = t.duration()
 	}
+}
+
+// decodeQuick reads a definition with such a probe, an interval, and the usual
+// of the rest. There is one for each monitor and part at the start.
+func (m *Monitor) decodeQuick(data []byte) bool {
+	t := &text{rest: data}
+	t.need(`{"v":1,"name":"`)
+	m.V, m.Name = Version, t.string("")
+	if t.has(`,"group":"`) {
+		m.Group = t.string("")
+	}
+	t.spec(&m.Spec)
+	t.need(`,"interval":"`)
+	m.Interval = t.duration()
+	if t.has(`,"location":"`) {
+		m.Location = t.string(DefaultLocation)
+	}
+	if t.has(`,"failure_threshold":`) {
+		m.FailureThreshold = t.number()
+	}
+	if t.has(`,"success_threshold":`) {
+		m.SuccessThreshold = t.number()
+	}
+	if t.has(`,"retry_interval":"`) {
+		m.RetryInterval = t.duration()
+	}
+	m.Notify = t.strings(`,"notify":[`)
 	t.need(`}`)
 	return t.whole()
 }
