@@ -127,9 +127,10 @@ func (s *Scheduler) learn(e pipeline.Entry) {
 	}
 	monitor, err := job.Decode[job.Monitor](e.Value)
 	if err == nil {
-		var made *entry
-		if made, err = newEntry(monitor, e.Written); err == nil {
-			s.table.set(name, made)
+		monitor.Name = name // under which it can be found again
+		var made definition
+		if made, err = newDefinition(monitor, e.Written); err == nil {
+			s.table.set(made)
 			return
 		}
 	}
@@ -205,7 +206,8 @@ func (s *Scheduler) note(shard int, second time.Time) {
 // publish stores the checks and the misses of a tick.
 func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d due) error {
 	messages := make([]pipeline.Message, len(d.checks))
-	for i, check := range d.checks {
+	for i := range d.checks {
+		check := &d.checks[i]
 		messages[i] = pipeline.Message{
 			Subject: pipeline.CheckSubject(check.terms.location, check.name), Body: check.encode(),
 			ID: check.name + "@" + strconv.FormatInt(check.slot.Unix(), 10),
@@ -216,7 +218,7 @@ func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d 
 		if errors.Is(err, pipeline.ErrOccupied) && !s.staff.serves(ctx, d.checks[i].terms.location) {
 			err = fmt.Errorf("%w: %w", errNoWorker, err)
 		}
-		miss, err := refusal(d.checks[i], err)
+		miss, err := refusal(&d.checks[i], err)
 		if err != nil {
 			return err // the server is away; the tick comes again
 		}
@@ -227,7 +229,7 @@ func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d 
 
 // refusal turns what the server said of a check into the miss that it means:
 // none when it was stored. Any other error is returned.
-func refusal(check dueCheck, err error) ([]job.Result, error) {
+func refusal(check *dueCheck, err error) ([]job.Result, error) {
 	reason := job.MissRefused
 	detail := ""
 	switch {

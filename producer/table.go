@@ -6,40 +6,42 @@ import (
 	"sync"
 	"time"
 
+	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 	"vedette/producer/schedule"
 )
 
 // table is what a scheduler knows of the monitors: by shard, since that is how
 // the clock asks. It is made for a million of them: a monitor costs some 200
-// bytes, and a tick looks only at those that are due. When it held definitions
-// in maps that each tick went through, it took a kilobyte for each, and a fifth
-// of all the time that checks cost.
+// bytes, none of which the garbage collector looks at, and a tick looks only at
+// those that are due. When it held definitions in maps that each tick went
+// through, it took a kilobyte for each, and a fifth of all the time that checks
+// cost.
 type table struct {
 	mu     sync.RWMutex
 	shards []shard
-	terms  map[terms]*terms
+	known  map[terms]uint32 // where in terms they are
+	terms  []terms
 }
 
-// shard is a part of the monitors.
+// shard is a part of the monitors. The text of an entry is its check's form.
 type shard struct {
-	entries map[string]*entry
-	rings   map[int64]ring    // of intervals, by their seconds
-	crons   map[string]*entry // of the others, which are few
+	entries compact.Map[entry]
+	rings   map[time.Duration]ring
+	crons   map[compact.ID]*terms // of those without an interval, which are few
 }
 
 // ring holds the monitors of one interval, by the second of it in which they
 // are due.
-type ring map[int64][]*entry
+type ring map[int64][]compact.ID
 
-// entry is one monitor. It does not change: a new definition is another one.
+// entry is one monitor.
 type entry struct {
-	name string
-	form job.CheckForm
 	// since is the second in which the definition was written: slots before it
 	// were none.
-	since int64
-	terms *terms
+	since          int64
+	terms          uint32 // which of the table's, unless it is among the crons
+	slot, notAfter uint16 // of the form
 }
 
 // terms are what many monitors have in common.
@@ -51,10 +53,18 @@ type terms struct {
 	cron     schedule.Schedule // of those without an interval
 }
 
+// definition is a monitor as the table takes it in.
+type definition struct {
+	name  string
+	form  job.CheckForm
+	since time.Time
+	terms terms
+}
+
 func newTable(shards int) *table {
-	t := &table{shards: make([]shard, shards), terms: map[terms]*terms{}}
+	t := &table{shards: make([]shard, shards), known: map[terms]uint32{}}
 	for i := range t.shards {
-		t.shards[i] = shard{entries: map[string]*entry{}, rings: map[int64]ring{}, crons: map[string]*entry{}}
+		t.shards[i].rings, t.shards[i].crons = map[time.Duration]ring{}, map[compact.ID]*terms{}
 	}
 	return t
 }
@@ -63,100 +73,103 @@ func newTable(shards int) *table {
 // may wait for a worker.
 const maxPeriod = time.Hour
 
-// newEntry prepares a monitor; written is when its definition was stored.
-func newEntry(m job.Monitor, written time.Time) (*entry, error) {
-	common := terms{location: m.Location, period: m.Interval.Std(), paused: m.Paused, interval: m.Interval.Std()}
-	if common.location == "" {
-		common.location = job.DefaultLocation
+// newDefinition prepares a monitor; written is when its definition was stored.
+func newDefinition(m job.Monitor, written time.Time) (definition, error) {
+	d := definition{name: m.Name, since: written}
+	d.terms = terms{location: m.Location, period: m.Interval.Std(), paused: m.Paused, interval: m.Interval.Std()}
+	if d.terms.location == "" {
+		d.terms.location = job.DefaultLocation
 	}
 	var err error
 	if m.Cron == "" {
 		_, err = schedule.Every(m.Interval.Std(), m.Name)
 	} else {
-		common.cron, err = schedule.Cron(m.Cron, m.TimeZone)
+		d.terms.cron, err = schedule.Cron(m.Cron, m.TimeZone)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read schedule of %s: %w", m.Name, err)
+		return d, fmt.Errorf("read schedule of %s: %w", m.Name, err)
 	}
 	if m.Cron != "" {
-		first := common.cron.Next(written)
-		common.period, common.interval = min(common.cron.Next(first).Sub(first), maxPeriod), 0
+		first := d.terms.cron.Next(written)
+		d.terms.period, d.terms.interval = min(d.terms.cron.Next(first).Sub(first), maxPeriod), 0
 	}
-	form, err := job.NewCheckForm(job.Check{V: job.Version, Monitor: m.Name, Location: common.location, Spec: m.Spec})
-	if err != nil {
-		return nil, err
-	}
-	return &entry{name: m.Name, form: form, since: written.Unix(), terms: &common}, nil
+	d.form, err = job.NewCheckForm(job.Check{V: job.Version, Monitor: m.Name, Location: d.terms.location, Spec: m.Spec})
+	return d, err
 }
 
-// schedule is when the monitor is due.
-func (e *entry) schedule() schedule.Schedule {
-	if e.terms.interval == 0 {
-		return e.terms.cron
+// schedule is when a monitor is due.
+func (t *terms) schedule(name string) schedule.Schedule {
+	if t.interval == 0 {
+		return t.cron
 	}
-	s, err := schedule.Every(e.terms.interval, e.name)
+	s, err := schedule.Every(t.interval, name)
 	if err != nil {
-		return schedule.Schedule{} // newEntry has refused it
+		return schedule.Schedule{} // newDefinition has refused it
 	}
 	return s
 }
 
-// place is where in its ring the monitor stands.
-func (e *entry) place() (interval, phase int64) {
-	interval = int64(e.terms.interval / time.Second)
-	return interval, e.schedule().Next(time.Unix(0, 0)).Unix() % interval
+// phase is the second of the interval in which a monitor is due.
+func (t *terms) phase(name string) int64 {
+	return t.schedule(name).Next(time.Unix(0, 0)).Unix() % int64(t.interval/time.Second)
 }
 
-func (t *table) set(name string, e *entry) {
+func (t *table) set(d definition) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e.terms = t.shared(e.terms)
-	s := &t.shards[job.Shard(name, len(t.shards))]
-	s.remove(name)
-	s.entries[name] = e
-	if e.terms.interval == 0 {
-		s.crons[name] = e
-		return
+	s := t.shardOf(d.name)
+	t.forget(s, d.name)
+	id := s.entries.Put(d.name, d.form.Text)
+	e := entry{since: d.since.Unix(), slot: d.form.Slot, notAfter: d.form.NotAfter}
+	if d.terms.interval == 0 {
+		s.crons[id] = &d.terms
+	} else {
+		e.terms = t.shared(d.terms)
+		s.join(id, d.terms.interval, d.terms.phase(d.name))
 	}
-	interval, phase := e.place()
+	*s.entries.Value(id) = e
+}
+
+func (s *shard) join(id compact.ID, interval time.Duration, phase int64) {
 	if s.rings[interval] == nil {
 		s.rings[interval] = ring{}
 	}
-	s.rings[interval][phase] = append(s.rings[interval][phase], e)
+	s.rings[interval][phase] = append(s.rings[interval][phase], id)
 }
 
-// shared is the one copy of terms. A schedule by cron is parsed for each monitor,
-// and is its own.
-func (t *table) shared(own *terms) *terms {
-	if own.interval == 0 {
-		return own
+// shared is where in the table the terms are.
+func (t *table) shared(own terms) uint32 {
+	at, ok := t.known[own]
+	if !ok {
+		at = uint32(len(t.terms)) //nolint:gosec // a few
+		t.terms, t.known[own] = append(t.terms, own), at
 	}
-	if known, ok := t.terms[*own]; ok {
-		return known
-	}
-	t.terms[*own] = own
-	return own
+	return at
 }
+
+func (t *table) shardOf(name string) *shard { return &t.shards[job.Shard(name, len(t.shards))] }
 
 func (t *table) remove(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.shards[job.Shard(name, len(t.shards))].remove(name)
+	s := t.shardOf(name)
+	t.forget(s, name)
+	s.entries.Delete(name)
 }
 
-func (s *shard) remove(name string) {
-	e := s.entries[name]
-	if e == nil {
+// forget takes a monitor out of its schedule.
+func (t *table) forget(s *shard, name string) {
+	id, known := s.entries.Find(name)
+	if !known {
 		return
 	}
-	delete(s.entries, name)
-	delete(s.crons, name)
-	if e.terms.interval == 0 {
+	if s.crons[id] != nil {
+		delete(s.crons, id)
 		return
 	}
-	interval, phase := e.place()
-	at := s.rings[interval]
-	at[phase] = slices.DeleteFunc(at[phase], func(other *entry) bool { return other == e })
+	terms := &t.terms[s.entries.Value(id).terms]
+	at, phase := s.rings[terms.interval], terms.phase(name)
+	at[phase] = slices.DeleteFunc(at[phase], func(other compact.ID) bool { return other == id })
 }
 
 // due is what a tick has to do: the checks to publish, and the slots that are
@@ -168,9 +181,10 @@ type due struct {
 
 // dueCheck is the check of a slot.
 type dueCheck struct {
-	*entry
-
-	slot time.Time
+	name  string
+	form  job.CheckForm
+	terms *terms
+	slot  time.Time
 }
 
 func (d *due) empty() bool { return len(d.checks) == 0 && len(d.missed) == 0 }
@@ -186,46 +200,49 @@ func (t *table) due(shard int, cursor, tick time.Time) due {
 	defer t.mu.RUnlock()
 	var d due
 	s := &t.shards[shard]
-	for _, e := range s.crons {
-		d.decide(e, cursor, tick)
+	for id, own := range s.crons {
+		d.decide(s, id, own, cursor, tick)
 	}
 	for interval, r := range s.rings {
-		r.each(interval, cursor, tick, func(e *entry) { d.decide(e, cursor, tick) })
+		r.each(interval, cursor, tick, func(id compact.ID) {
+			d.decide(s, id, &t.terms[s.entries.Value(id).terms], cursor, tick)
+		})
 	}
 	return d
 }
 
 // each calls do for the monitors that have a slot after cursor, up to and
 // including tick; those of a shard that was never handled, in the tick's second.
-func (r ring) each(interval int64, cursor, tick time.Time, do func(*entry)) {
-	last := tick.Unix()
+func (r ring) each(interval time.Duration, cursor, tick time.Time, do func(compact.ID)) {
+	round, last := int64(interval/time.Second), tick.Unix()
 	first := last
 	if !cursor.IsZero() {
-		first = max(cursor.Unix()+1, last-interval+1) // all of them, each once, after a long pause
+		first = max(cursor.Unix()+1, last-round+1) // all of them, each once, after a long pause
 	}
 	for second := first; second <= last; second++ {
-		for _, e := range r[second%interval] {
-			do(e)
+		for _, id := range r[second%round] {
+			do(id)
 		}
 	}
 }
 
 // decide adds what is to be done for one monitor.
-func (d *due) decide(e *entry, cursor, tick time.Time) {
-	period := e.terms.period
-	allowance := min(period, max(minAllowance, period/10))
-	decision := schedule.Decide(e.schedule(), e.after(cursor), tick, allowance)
+func (d *due) decide(s *shard, id compact.ID, own *terms, cursor, tick time.Time) {
+	e, name := s.entries.Value(id), string(s.entries.Name(id))
+	allowance := min(own.period, max(minAllowance, own.period/10))
+	decision := schedule.Decide(own.schedule(name), e.after(cursor), tick, allowance)
 	if decision.Missed.Count > 0 {
-		d.missed = append(d.missed, missed(e.name, decision.Missed))
+		d.missed = append(d.missed, missed(name, decision.Missed))
 	}
 	switch {
 	case decision.Run.IsZero():
-	case e.terms.paused:
+	case own.paused:
 		d.missed = append(d.missed, job.Result{
-			Monitor: e.name, Slot: decision.Run, Miss: &job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run},
+			Monitor: name, Slot: decision.Run, Miss: &job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run},
 		})
 	default:
-		d.checks = append(d.checks, dueCheck{entry: e, slot: decision.Run})
+		form := job.CheckForm{Text: s.entries.Text(id), Slot: e.slot, NotAfter: e.notAfter}
+		d.checks = append(d.checks, dueCheck{name: name, form: form, terms: own, slot: decision.Run})
 	}
 }
 
@@ -239,7 +256,7 @@ func (e *entry) after(cursor time.Time) time.Time {
 }
 
 // encode is the check as it travels.
-func (c dueCheck) encode() []byte { return c.form.Encode(c.slot, c.slot.Add(c.terms.period)) }
+func (c *dueCheck) encode() []byte { return c.form.Encode(c.slot, c.slot.Add(c.terms.period)) }
 
 func missed(name string, w schedule.Window) job.Result {
 	return job.Result{Monitor: name, Slot: w.First, Miss: &job.Miss{Reason: job.MissLate, Count: w.Count, Last: w.Last}}

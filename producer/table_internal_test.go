@@ -77,11 +77,11 @@ func TestTableFindsWhatIsDueAsEachScheduleHasIt(t *testing.T) {
 	table := newTable(1)
 	for _, m := range monitors {
 		for range 2 { // a definition that comes again takes the place of the first
-			e, err := newEntry(m, written)
+			d, err := newDefinition(m, written)
 			if err != nil {
 				t.Fatal(err)
 			}
-			table.set(m.Name, e)
+			table.set(d)
 		}
 	}
 	for _, cursor := range []time.Time{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -84,6 +85,7 @@ func (r *scaleRun) path(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	r.figures.apply = time.Since(began)
+	debug.FreeOSMemory() // as 'vedette run' does then
 	return r.watch(ctx)
 }
 
