@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 )
 
 // ErrNotFound is returned for a key that holds nothing.
@@ -19,6 +21,7 @@ var ErrConflict = errors.New("key was changed meanwhile")
 // Bucket is a key-value bucket.
 type Bucket struct {
 	kv jetstream.KeyValue
+	p  *Pipeline
 }
 
 // Entry is one revision of a key. Deleted entries have no value.
@@ -36,7 +39,7 @@ func (p *Pipeline) Bucket(ctx context.Context, name BucketName) (*Bucket, error)
 	if err != nil {
 		return nil, fmt.Errorf("open bucket %s: %w", p.names.Bucket(name), err)
 	}
-	return &Bucket{kv: kv}, nil
+	return &Bucket{kv: kv, p: p}, nil
 }
 
 // Get reads a key. The error is [ErrNotFound] for a key without a value.
@@ -128,22 +131,36 @@ const everyKey = ">"
 // LoadMatching reads every key that has a value and matches a filter, which is
 // a key in which tokens may be "*" and the last one ">".
 func (b *Bucket) LoadMatching(ctx context.Context, filter string) ([]Entry, error) {
+	var entries []Entry
+	err := b.eachMatching(ctx, filter, func(e Entry) { entries = append(entries, e) })
+	if err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// Each calls each with every key that has a value, from this goroutine, and
+// keeps none.
+func (b *Bucket) Each(ctx context.Context, each func(Entry)) error {
+	return b.eachMatching(ctx, everyKey, each)
+}
+
+func (b *Bucket) eachMatching(ctx context.Context, filter string, each func(Entry)) error {
 	watching, enough := context.WithCancel(ctx)
 	defer enough()
-	var entries []Entry
 	whole := false
 	err := b.watch(watching, filter, func(e Entry) {
-		if !e.Deleted {
-			entries = append(entries, e)
+		if !e.Deleted && !whole {
+			each(e)
 		}
 	}, func() { whole = true; enough() })
 	if err == nil && !whole {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("load bucket %s: %w", b.kv.Bucket(), err)
+		return fmt.Errorf("load bucket %s: %w", b.kv.Bucket(), err)
 	}
-	return entries, nil
+	return nil
 }
 
 // Watch calls each with every key, and from then on with every change, until
@@ -152,6 +169,32 @@ func (b *Bucket) LoadMatching(ctx context.Context, filter string) ([]Entry, erro
 // watch could not go on.
 func (b *Bucket) Watch(ctx context.Context, each func(Entry), loaded func()) error {
 	return b.watch(ctx, everyKey, each, loaded)
+}
+
+// WatchMatching is [Bucket.Watch] of the keys that match one of some filters: of
+// a bucket with a million keys, whoever needs ten had better not be sent all.
+// The calls come from several goroutines, but never at the same time.
+func (b *Bucket) WatchMatching(ctx context.Context, filters []string, each func(Entry), loaded func()) error {
+	var mu sync.Mutex
+	left := len(filters)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, filter := range filters {
+		group.Go(func() error {
+			return b.watch(ctx, filter, func(e Entry) {
+				mu.Lock()
+				defer mu.Unlock()
+				each(e)
+			}, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				left--
+				if left == 0 {
+					loaded()
+				}
+			})
+		})
+	}
+	return group.Wait()
 }
 
 func (b *Bucket) watch(ctx context.Context, filter string, each func(Entry), loaded func()) error {

@@ -3,6 +3,8 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"maps"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -171,6 +173,44 @@ func TestSwapLosesAgainstALaterRevision(t *testing.T) {
 	entries, err := bucket.Load(t.Context())
 	if err != nil || len(entries) != 0 {
 		t.Errorf("got %v, %v, want no entries", entries, err)
+	}
+}
+
+func TestManyWritesAreAllDoneAndCanBeReadBack(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	bucket, err := p.Bucket(t.Context(), pipeline.Monitors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const many = 3000 // more than are on their way at once
+	writes, want := make([]pipeline.Write, many), map[string]string{}
+	for i := range writes {
+		key := "monitor.m" + strconv.Itoa(i)
+		writes[i], want[key] = pipeline.Write{Key: key, Value: []byte(key)}, key
+	}
+	if err := bucket.WriteAll(t.Context(), writes); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	read := func(e pipeline.Entry) { got[e.Key] = string(e.Value) }
+	if err := bucket.Each(t.Context(), read); err != nil || !maps.Equal(got, want) {
+		t.Errorf("got %d keys, %v, want %d", len(got), err, many)
+	}
+	if err := bucket.WriteAll(t.Context(), []pipeline.Write{{Key: "monitor.m0", Delete: true}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bucket.Get(t.Context(), "monitor.m0"); !errors.Is(err, pipeline.ErrNotFound) {
+		t.Errorf("got %v for a key that was deleted, want %v", err, pipeline.ErrNotFound)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if err := bucket.Each(ended, read); err == nil {
+		t.Error("got no error of a context that has ended, want one")
+	}
+	large := pipeline.Write{Key: "monitor.large", Value: make([]byte, pipeline.MaxMessage+1)}
+	if err := bucket.WriteAll(t.Context(), []pipeline.Write{large, writes[1]}); !errors.Is(err, pipeline.ErrTooLarge) {
+		t.Errorf("got %v, want %v", err, pipeline.ErrTooLarge)
 	}
 }
 

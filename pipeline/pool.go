@@ -236,7 +236,7 @@ func (l *Pool) Serve(ctx context.Context) error {
 	supervise.Ready(ctx)
 	run := &poolRun{
 		Pool: l, attempts: &attemptLog{bucket: attempts, prefix: string(l.config.Stream) + "." + l.config.Name},
-		ended: make(chan *task, min(l.config.MaxLimit, defaultMaxLimit)), over: make(chan struct{}), tasks: map[*task]struct{}{}, held: time.Now(),
+		ended: make(chan *task, min(l.config.MaxLimit, defaultMaxLimit)), over: make(chan struct{}), begun: make(chan begun), tasks: map[*task]struct{}{}, held: time.Now(),
 	}
 	defer close(run.over)
 	return run.loop(ctx)
@@ -269,6 +269,7 @@ func (l *Pool) bind(ctx context.Context) error {
 type poolRun struct {
 	*Pool
 	attempts *attemptLog
+	begun    chan begun // to goroutines that wait for another job
 	ended    chan *task
 	over     chan struct{} // closed when Serve returns
 	tasks    map[*task]struct{}

@@ -77,7 +77,34 @@ func (r *poolRun) start(work context.Context, message *nats.Msg) {
 	t.cancel = cancel
 	r.tasks[t] = struct{}{}
 	r.running.Add(1)
-	go r.run(ctx, t, redelivered)
+	next := begun{ctx: ctx, task: t, redelivered: redelivered}
+	select {
+	case r.begun <- next:
+	default: // all are at work
+		go r.work(next)
+	}
+}
+
+// begun is a job that is to be run.
+type begun struct {
+	ctx         context.Context //nolint:containedctx // on its way to the goroutine that it is for
+	task        *task
+	redelivered bool
+}
+
+// work runs jobs one after the other until the pool is over. A goroutine for
+// each would grow its stack anew each time, which was a sixteenth of what a
+// check cost. There are about as many as ever ran at once; one that a handler
+// ends, or does not return to, is made good for by the next job.
+func (r *poolRun) work(next begun) {
+	for {
+		r.run(next.ctx, next.task, next.redelivered)
+		select {
+		case next = <-r.begun:
+		case <-r.over:
+			return
+		}
+	}
 }
 
 // run calls the handler, and turns each way of ending into an error or nil. What

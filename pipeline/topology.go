@@ -325,6 +325,9 @@ const (
 	SettingsKey = "settings"
 )
 
+// BesideMonitors are the filters of all keys that hold no monitor.
+func BesideMonitors() []string { return []string{recipientKey + ">", SettingsKey} }
+
 // MonitorKey is the key of a monitor's definition.
 func MonitorKey(name string) string { return monitorKey + name }
 

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 )
@@ -31,9 +29,14 @@ type Change struct {
 // Empty reports whether nothing was to be done.
 func (c Change) Empty() bool { return len(c.Added)+len(c.Changed)+len(c.Removed) == 0 }
 
-// writers is how many definitions are written at once; one at a time would
-// make a round trip for each.
-const writers = 64
+// ApplyOptions say how definitions are applied.
+type ApplyOptions struct {
+	// Dry finds out what would be done, and does nothing.
+	Dry bool
+	// Progress, when set, is told from time to time how many of the definitions
+	// that differ were written.
+	Progress func(written, all int)
+}
 
 // Apply makes the stored definitions those of the file, by difference: what is
 // the same is not touched, so its schedule and its state go on undisturbed.
@@ -42,11 +45,15 @@ const writers = 64
 // The change says what was done; with dry, what would be. An error in the
 // middle leaves a part done, and applying again does the rest.
 func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, dry bool) (Change, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Monitors)
-	if err != nil {
-		return Change{}, fmt.Errorf("apply definitions: %w", err)
+	return ApplyWith(ctx, p, want, ApplyOptions{Dry: dry})
+}
+
+// ApplyWith is [Apply] with options.
+func ApplyWith(ctx context.Context, p *pipeline.Pipeline, want Definitions, options ApplyOptions) (Change, error) {
+	if options.Progress == nil {
+		options.Progress = func(int, int) {}
 	}
-	have, err := bucket.Load(ctx)
+	bucket, err := p.Bucket(ctx, pipeline.Monitors)
 	if err != nil {
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}
@@ -54,14 +61,17 @@ func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, dry bool
 	if err != nil {
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}
-	d := difference(have, wanted)
-	if dry {
-		return d.change, nil
+	s, err := difference(ctx, bucket, wanted)
+	if err != nil {
+		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}
-	if err := d.carryOut(ctx, bucket); err != nil {
-		return d.change, fmt.Errorf("apply definitions: %w", err)
+	if options.Dry {
+		return s.change, nil
 	}
-	return d.change, nil
+	if err := s.carryOut(ctx, bucket, options.Progress); err != nil {
+		return s.change, fmt.Errorf("apply definitions: %w", err)
+	}
+	return s.change, nil
 }
 
 // encodeAll is the bucket as it should be.
@@ -90,19 +100,20 @@ func encodeAll(want Definitions) (map[string][]byte, error) {
 // steps are what has to be written and removed, in the order of the fields.
 type steps struct {
 	change            Change
-	putRecipients     map[string][]byte
-	putOthers         map[string][]byte // monitors and settings, which name recipients
+	putRecipients     []pipeline.Write
+	putOthers         []pipeline.Write // monitors and settings, which name recipients
 	removedOthers     []string
 	removedRecipients []string
 }
 
-// difference compares what is stored with what should be.
-func difference(have []pipeline.Entry, wanted map[string][]byte) steps {
-	s := steps{putRecipients: map[string][]byte{}, putOthers: map[string][]byte{}}
-	known := make(map[string]bool, len(have))
-	for _, e := range have {
-		known[e.Key] = true
+// difference compares what is stored with what should be. It goes through the
+// stored ones as they come, since a million of them are better not kept; wanted
+// is used up by that.
+func difference(ctx context.Context, bucket *pipeline.Bucket, wanted map[string][]byte) (steps, error) {
+	var s steps
+	err := bucket.Each(ctx, func(e pipeline.Entry) {
 		body, stays := wanted[e.Key]
+		delete(wanted, e.Key)
 		switch {
 		case !stays:
 			s.remove(e.Key)
@@ -111,25 +122,27 @@ func difference(have []pipeline.Entry, wanted map[string][]byte) steps {
 		default:
 			s.change.Changed = append(s.change.Changed, s.put(e.Key, body))
 		}
+	})
+	if err != nil {
+		return s, err
 	}
 	for key, body := range wanted {
-		if !known[key] {
-			s.change.Added = append(s.change.Added, s.put(key, body))
-		}
+		s.change.Added = append(s.change.Added, s.put(key, body))
 	}
 	slices.Sort(s.change.Added)
 	slices.Sort(s.change.Changed)
 	slices.Sort(s.change.Removed)
-	return s
+	return s, nil
 }
 
 // put notes a key to write, and returns what people call it.
 func (s *steps) put(key string, body []byte) string {
 	name, isRecipient := nameOf(key)
+	write := pipeline.Write{Key: key, Value: body}
 	if isRecipient {
-		s.putRecipients[key] = body
+		s.putRecipients = append(s.putRecipients, write)
 	} else {
-		s.putOthers[key] = body
+		s.putOthers = append(s.putOthers, write)
 	}
 	return name
 }
@@ -155,24 +168,30 @@ func nameOf(key string) (name string, isRecipient bool) {
 	return key, false
 }
 
-func (s *steps) carryOut(ctx context.Context, bucket *pipeline.Bucket) error {
-	for _, puts := range []map[string][]byte{s.putRecipients, s.putOthers} {
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(writers)
-		for key, body := range puts {
-			group.Go(func() error {
-				_, err := bucket.Put(ctx, key, body)
+// carryOut writes and removes. What is written together is on its way together:
+// a round trip for each of a million definitions would take minutes.
+func (s *steps) carryOut(ctx context.Context, bucket *pipeline.Bucket, progress func(written, all int)) error {
+	all := len(s.putRecipients) + len(s.putOthers) + len(s.removedOthers) + len(s.removedRecipients)
+	written := 0
+	for _, writes := range [][]pipeline.Write{s.putRecipients, s.putOthers, removals(s.removedOthers), removals(s.removedRecipients)} {
+		for part := range slices.Chunk(writes, applyPart) {
+			if err := bucket.WriteAll(ctx, part); err != nil {
 				return err
-			})
-		}
-		if err := group.Wait(); err != nil {
-			return err
-		}
-	}
-	for _, key := range slices.Concat(s.removedOthers, s.removedRecipients) {
-		if err := bucket.Delete(ctx, key); err != nil {
-			return err
+			}
+			written += len(part)
+			progress(written, all)
 		}
 	}
 	return nil
+}
+
+// applyPart is after how many writes progress is told.
+const applyPart = 10_000
+
+func removals(keys []string) []pipeline.Write {
+	writes := make([]pipeline.Write, len(keys))
+	for i, key := range keys {
+		writes[i] = pipeline.Write{Key: key, Delete: true}
+	}
+	return writes
 }

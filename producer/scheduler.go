@@ -127,9 +127,10 @@ func (s *Scheduler) learn(e pipeline.Entry) {
 	}
 	monitor, err := job.Decode[job.Monitor](e.Value)
 	if err == nil {
-		var made entry
-		if made, err = newEntry(monitor, e.Written); err == nil {
-			s.table.set(name, made)
+		monitor.Name = name // under which it can be found again
+		var made definition
+		if made, err = newDefinition(monitor, e.Written); err == nil {
+			s.table.set(made)
 			return
 		}
 	}
@@ -153,7 +154,9 @@ func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeli
 		return job.Dead(job.ReasonInvalid, fmt.Errorf("read tick: found shard %q, expected 0 to %d", d.Subject, len(s.seen)-1))
 	}
 	second := d.Stored.UTC().Truncate(time.Second)
-	if known := s.handled(shard); !known.IsZero() && s.table.due(shard, known, second).empty() {
+	known := s.handled(shard)
+	todo := s.table.due(shard, known, second)
+	if !known.IsZero() && todo.empty() {
 		s.note(shard, second)
 		return nil // whatever others did, nothing is due since the last second that we know of
 	}
@@ -165,7 +168,9 @@ func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeli
 		s.note(shard, at)
 		return nil // a later tick has covered this one
 	}
-	todo := s.table.due(shard, at, second)
+	if !at.Equal(known) {
+		todo = s.table.due(shard, at, second)
+	}
 	s.blame(at, todo.missed)
 	if todo.empty() {
 		s.note(shard, second)
@@ -201,22 +206,19 @@ func (s *Scheduler) note(shard int, second time.Time) {
 // publish stores the checks and the misses of a tick.
 func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d due) error {
 	messages := make([]pipeline.Message, len(d.checks))
-	for i, check := range d.checks {
-		body, err := job.Encode(check)
-		if err != nil {
-			return err
-		}
+	for i := range d.checks {
+		check := &d.checks[i]
 		messages[i] = pipeline.Message{
-			Subject: pipeline.CheckSubject(check.Location, check.Monitor), Body: body,
-			ID: check.Monitor + "@" + strconv.FormatInt(check.Slot.Unix(), 10),
+			Subject: pipeline.CheckSubject(check.terms.location, check.name), Body: check.encode(),
+			ID: check.name + "@" + strconv.FormatInt(check.slot.Unix(), 10),
 		}
 	}
 	misses := d.missed
 	for i, err := range s.config.Pipeline.PublishAll(ctx, messages) {
-		if errors.Is(err, pipeline.ErrOccupied) && !s.staff.serves(ctx, d.checks[i].Location) {
+		if errors.Is(err, pipeline.ErrOccupied) && !s.staff.serves(ctx, d.checks[i].terms.location) {
 			err = fmt.Errorf("%w: %w", errNoWorker, err)
 		}
-		miss, err := refusal(d.checks[i], err)
+		miss, err := refusal(&d.checks[i], err)
 		if err != nil {
 			return err // the server is away; the tick comes again
 		}
@@ -227,7 +229,7 @@ func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d 
 
 // refusal turns what the server said of a check into the miss that it means:
 // none when it was stored. Any other error is returned.
-func refusal(check job.Check, err error) ([]job.Result, error) {
+func refusal(check *dueCheck, err error) ([]job.Result, error) {
 	reason := job.MissRefused
 	detail := ""
 	switch {
@@ -243,8 +245,8 @@ func refusal(check job.Check, err error) ([]job.Result, error) {
 		return nil, err
 	}
 	return []job.Result{{
-		Monitor: check.Monitor, Slot: check.Slot,
-		Miss: &job.Miss{Reason: reason, Count: 1, Last: check.Slot, Detail: detail},
+		Monitor: check.name, Slot: check.slot,
+		Miss: &job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail},
 	}}, nil
 }
 

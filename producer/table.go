@@ -2,36 +2,69 @@ package producer
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
-	"vedette/pipeline"
+	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 	"vedette/producer/schedule"
 )
 
 // table is what a scheduler knows of the monitors: by shard, since that is how
-// the clock asks.
+// the clock asks. It is made for a million of them: a monitor costs some 200
+// bytes, none of which the garbage collector looks at, and a tick looks only at
+// those that are due. When it held definitions in maps that each tick went
+// through, it took a kilobyte for each, and a fifth of all the time that checks
+// cost.
 type table struct {
 	mu     sync.RWMutex
-	shards []map[string]entry
+	shards []shard
+	known  map[terms]uint32 // where in terms they are
+	terms  []terms
 }
 
-// entry is one monitor's schedule and the check that its slots order.
+// shard is a part of the monitors. The text of an entry is its check's form.
+type shard struct {
+	entries compact.Map[entry]
+	rings   map[time.Duration]ring
+	crons   map[compact.ID]*terms // of those without an interval, which are few
+}
+
+// ring holds the monitors of one interval, by the second of it in which they
+// are due.
+type ring map[int64][]compact.ID
+
+// entry is one monitor.
 type entry struct {
-	schedule schedule.Schedule
-	// since is when the definition was written: slots before it were none.
-	since   time.Time
-	period  time.Duration
-	subject string
-	paused  bool
-	check   job.Check // without its slot
+	// since is the second in which the definition was written: slots before it
+	// were none.
+	since          int64
+	terms          uint32 // which of the table's, unless it is among the crons
+	slot, notAfter uint16 // of the form
+}
+
+// terms are what many monitors have in common.
+type terms struct {
+	location string
+	period   time.Duration
+	paused   bool
+	interval time.Duration
+	cron     schedule.Schedule // of those without an interval
+}
+
+// definition is a monitor as the table takes it in.
+type definition struct {
+	name  string
+	form  job.CheckForm
+	since time.Time
+	terms terms
 }
 
 func newTable(shards int) *table {
-	t := &table{shards: make([]map[string]entry, shards)}
+	t := &table{shards: make([]shard, shards), known: map[terms]uint32{}}
 	for i := range t.shards {
-		t.shards[i] = map[string]entry{}
+		t.shards[i].rings, t.shards[i].crons = map[time.Duration]ring{}, map[compact.ID]*terms{}
 	}
 	return t
 }
@@ -40,52 +73,121 @@ func newTable(shards int) *table {
 // may wait for a worker.
 const maxPeriod = time.Hour
 
-// newEntry prepares a monitor; written is when its definition was stored.
-func newEntry(m job.Monitor, written time.Time) (entry, error) {
-	location := m.Location
-	if location == "" {
-		location = job.DefaultLocation
-	}
-	e := entry{
-		since: written, period: m.Interval.Std(), paused: m.Paused, subject: pipeline.CheckSubject(location, m.Name),
-		check: job.Check{V: job.Version, Monitor: m.Name, Location: location, Spec: m.Spec},
+// newDefinition prepares a monitor; written is when its definition was stored.
+func newDefinition(m job.Monitor, written time.Time) (definition, error) {
+	d := definition{name: m.Name, since: written}
+	d.terms = terms{location: m.Location, period: m.Interval.Std(), paused: m.Paused, interval: m.Interval.Std()}
+	if d.terms.location == "" {
+		d.terms.location = job.DefaultLocation
 	}
 	var err error
 	if m.Cron == "" {
-		e.schedule, err = schedule.Every(m.Interval.Std(), m.Name)
+		_, err = schedule.Every(m.Interval.Std(), m.Name)
 	} else {
-		e.schedule, err = schedule.Cron(m.Cron, m.TimeZone)
+		d.terms.cron, err = schedule.Cron(m.Cron, m.TimeZone)
 	}
 	if err != nil {
-		return entry{}, fmt.Errorf("read schedule of %s: %w", m.Name, err)
+		return d, fmt.Errorf("read schedule of %s: %w", m.Name, err)
 	}
 	if m.Cron != "" {
-		first := e.schedule.Next(written)
-		e.period = min(e.schedule.Next(first).Sub(first), maxPeriod)
+		first := d.terms.cron.Next(written)
+		d.terms.period, d.terms.interval = min(d.terms.cron.Next(first).Sub(first), maxPeriod), 0
 	}
-	return e, nil
+	d.form, err = job.NewCheckForm(job.Check{V: job.Version, Monitor: m.Name, Location: d.terms.location, Spec: m.Spec})
+	return d, err
 }
 
-func (t *table) set(name string, e entry) {
+// schedule is when a monitor is due.
+func (t *terms) schedule(name string) schedule.Schedule {
+	if t.interval == 0 {
+		return t.cron
+	}
+	s, err := schedule.Every(t.interval, name)
+	if err != nil {
+		return schedule.Schedule{} // newDefinition has refused it
+	}
+	return s
+}
+
+// phase is the second of the interval in which a monitor is due.
+func (t *terms) phase(name string) int64 {
+	return t.schedule(name).Next(time.Unix(0, 0)).Unix() % int64(t.interval/time.Second)
+}
+
+func (t *table) set(d definition) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.shards[job.Shard(name, len(t.shards))][name] = e
+	s := t.shardOf(d.name)
+	t.forget(s, d.name)
+	id := s.entries.Put(d.name, d.form.Text)
+	e := entry{since: d.since.Unix(), slot: d.form.Slot, notAfter: d.form.NotAfter}
+	if d.terms.interval == 0 {
+		s.crons[id] = &d.terms
+	} else {
+		e.terms = t.shared(d.terms)
+		s.join(id, d.terms.interval, d.terms.phase(d.name))
+	}
+	*s.entries.Value(id) = e
 }
+
+func (s *shard) join(id compact.ID, interval time.Duration, phase int64) {
+	if s.rings[interval] == nil {
+		s.rings[interval] = ring{}
+	}
+	s.rings[interval][phase] = append(s.rings[interval][phase], id)
+}
+
+// shared is where in the table the terms are.
+func (t *table) shared(own terms) uint32 {
+	at, ok := t.known[own]
+	if !ok {
+		at = uint32(len(t.terms)) //nolint:gosec // a few
+		t.terms, t.known[own] = append(t.terms, own), at
+	}
+	return at
+}
+
+func (t *table) shardOf(name string) *shard { return &t.shards[job.Shard(name, len(t.shards))] }
 
 func (t *table) remove(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	delete(t.shards[job.Shard(name, len(t.shards))], name)
+	s := t.shardOf(name)
+	t.forget(s, name)
+	s.entries.Delete(name)
+}
+
+// forget takes a monitor out of its schedule.
+func (t *table) forget(s *shard, name string) {
+	id, known := s.entries.Find(name)
+	if !known {
+		return
+	}
+	if s.crons[id] != nil {
+		delete(s.crons, id)
+		return
+	}
+	terms := &t.terms[s.entries.Value(id).terms]
+	at, phase := s.rings[terms.interval], terms.phase(name)
+	at[phase] = slices.DeleteFunc(at[phase], func(other compact.ID) bool { return other == id })
 }
 
 // due is what a tick has to do: the checks to publish, and the slots that are
 // too late for one.
 type due struct {
-	checks []job.Check
+	checks []dueCheck
 	missed []job.Result
 }
 
-func (d due) empty() bool { return len(d.checks) == 0 && len(d.missed) == 0 }
+// dueCheck is the check of a slot.
+type dueCheck struct {
+	name  string
+	form  job.CheckForm
+	terms *terms
+	slot  time.Time
+}
+
+func (d *due) empty() bool { return len(d.checks) == 0 && len(d.missed) == 0 }
 
 // minAllowance is how late a slot may be checked whatever its interval, up to
 // the interval itself: a restart must not cost a minute's check.
@@ -97,35 +199,64 @@ func (t *table) due(shard int, cursor, tick time.Time) due {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	var d due
-	for name, e := range t.shards[shard] {
-		allowance := min(e.period, max(minAllowance, e.period/10))
-		decision := schedule.Decide(e.schedule, e.after(cursor), tick, allowance)
-		if decision.Missed.Count > 0 {
-			d.missed = append(d.missed, missed(name, decision.Missed))
-		}
-		switch {
-		case decision.Run.IsZero():
-		case e.paused:
-			d.missed = append(d.missed, job.Result{
-				Monitor: name, Slot: decision.Run, Miss: &job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run},
-			})
-		default:
-			check := e.check
-			check.Slot, check.NotAfter = decision.Run, decision.Run.Add(e.period)
-			d.checks = append(d.checks, check)
-		}
+	s := &t.shards[shard]
+	for id, own := range s.crons {
+		d.decide(s, id, own, cursor, tick)
+	}
+	for interval, r := range s.rings {
+		r.each(interval, cursor, tick, func(id compact.ID) {
+			d.decide(s, id, &t.terms[s.entries.Value(id).terms], cursor, tick)
+		})
 	}
 	return d
 }
 
+// each calls do for the monitors that have a slot after cursor, up to and
+// including tick; those of a shard that was never handled, in the tick's second.
+func (r ring) each(interval time.Duration, cursor, tick time.Time, do func(compact.ID)) {
+	round, last := int64(interval/time.Second), tick.Unix()
+	first := last
+	if !cursor.IsZero() {
+		first = max(cursor.Unix()+1, last-round+1) // all of them, each once, after a long pause
+	}
+	for second := first; second <= last; second++ {
+		for _, id := range r[second%round] {
+			do(id)
+		}
+	}
+}
+
+// decide adds what is to be done for one monitor.
+func (d *due) decide(s *shard, id compact.ID, own *terms, cursor, tick time.Time) {
+	e, name := s.entries.Value(id), string(s.entries.Name(id))
+	allowance := min(own.period, max(minAllowance, own.period/10))
+	decision := schedule.Decide(own.schedule(name), e.after(cursor), tick, allowance)
+	if decision.Missed.Count > 0 {
+		d.missed = append(d.missed, missed(name, decision.Missed))
+	}
+	switch {
+	case decision.Run.IsZero():
+	case own.paused:
+		d.missed = append(d.missed, job.Result{
+			Monitor: name, Slot: decision.Run, Miss: &job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run},
+		})
+	default:
+		form := job.CheckForm{Text: s.entries.Text(id), Slot: e.slot, NotAfter: e.notAfter}
+		d.checks = append(d.checks, dueCheck{name: name, form: form, terms: own, slot: decision.Run})
+	}
+}
+
 // after is where the monitor's own time begins: a definition that is younger
 // than the cursor has no earlier slots.
-func (e entry) after(cursor time.Time) time.Time {
-	if cursor.IsZero() || cursor.After(e.since) {
+func (e *entry) after(cursor time.Time) time.Time {
+	if cursor.IsZero() || cursor.Unix() > e.since {
 		return cursor
 	}
-	return e.since
+	return time.Unix(e.since, 0).UTC()
 }
+
+// encode is the check as it travels.
+func (c *dueCheck) encode() []byte { return c.form.Encode(c.slot, c.slot.Add(c.terms.period)) }
 
 func missed(name string, w schedule.Window) job.Result {
 	return job.Result{Monitor: name, Slot: w.First, Miss: &job.Miss{Reason: job.MissLate, Count: w.Count, Last: w.Last}}

@@ -95,7 +95,7 @@ func (a *announce) learnAll(ctx context.Context, n *notify.Notifier, buckets map
 	knowDefinitions, knowSilences := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
 		live := false
-		return buckets[pipeline.Monitors].Watch(ctx, func(e pipeline.Entry) { a.learn(ctx, n, e, live) }, func() { live = true; close(knowDefinitions) })
+		return buckets[pipeline.Monitors].WatchMatching(ctx, pipeline.BesideMonitors(), func(e pipeline.Entry) { a.learn(ctx, n, e, live) }, func() { live = true; close(knowDefinitions) })
 	})
 	group.Go(func() error {
 		live := false
@@ -160,7 +160,7 @@ func (a *announce) learn(ctx context.Context, n *notify.Notifier, e pipeline.Ent
 			err = n.Quiet().SetWindows(settings.Maintenance)
 			a.lookAgain(ctx, n, live)
 		}
-	default: // monitors are looked up when they matter
+	default: // of a newer version; monitors are looked up when they matter
 	}
 	if err != nil {
 		a.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)

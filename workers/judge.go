@@ -128,7 +128,9 @@ func (j *judge) define(ctx context.Context, evaluator *evaluate.Evaluator, e pip
 		j.log.ErrorContext(ctx, "stored definition cannot be read", "monitor", name, "error", err)
 		return
 	}
-	evaluator.Define(monitor, period(monitor))
+	if err := evaluator.Define(monitor, period(monitor)); err != nil {
+		j.log.ErrorContext(ctx, "stored definition cannot be used", "monitor", name, "error", err)
+	}
 }
 
 // stateStore is the bucket of states as the evaluator sees it.

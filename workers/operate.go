@@ -79,7 +79,7 @@ func (o *operate) follow(ctx context.Context) error {
 	if o.digests, err = o.p.Bucket(ctx, pipeline.Digests); err != nil {
 		return err
 	}
-	return definitions.Watch(ctx, func(e pipeline.Entry) { o.learn(ctx, e) }, func() { supervise.Ready(ctx) })
+	return definitions.WatchMatching(ctx, pipeline.BesideMonitors(), func(e pipeline.Entry) { o.learn(ctx, e) }, func() { supervise.Ready(ctx) })
 }
 
 // learn takes in who the operators are.
@@ -101,7 +101,7 @@ func (o *operate) learn(ctx context.Context, e pipeline.Entry) {
 		if settings, err = job.Decode[job.Settings](e.Value); err == nil {
 			o.book.SetSettings(settings)
 		}
-	default: // monitors are others' affair
+	default: // of a newer version
 	}
 	if err != nil {
 		o.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)

@@ -48,7 +48,7 @@ the same run. Nothing but loopback is contacted, and everything is removed.`,
 			return options.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
-	cmd.AddCommand(benchPipelineCommand(), benchProbeCommand(), benchMailCommand(), benchSinkCommand(), benchTargetsCommand())
+	cmd.AddCommand(benchPipelineCommand(), benchProbeCommand(), benchMailCommand(), benchScaleCommand(), benchSinkCommand(), benchTargetsCommand(), benchFarmCommand())
 	cmd.Flags().IntVar(&options.monitors, "monitors", 1000, "how many monitors")
 	cmd.Flags().DurationVar(&options.interval, "interval", 10*time.Second, "interval of each")
 	cmd.Flags().DurationVar(&options.length, "for", time.Minute, "how long to count, after each was checked once")
@@ -71,7 +71,7 @@ func (o benchOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	bare, err := bareLoop(ctx, target, min(tally.results, maxBare))
+	bare, err := bareLoop(ctx, []string{target}, min(tally.results, maxBare))
 	if err != nil {
 		return err
 	}
@@ -250,14 +250,14 @@ type bare struct {
 
 // bareLoop makes the same requests with nothing around them: a new connection
 // for each, as many at once as there are processors.
-func bareLoop(ctx context.Context, target string, requests int) (bare, error) {
+func bareLoop(ctx context.Context, targets []string, requests int) (bare, error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	cpu := cpuTime()
-	for range requests {
+	for i := range requests {
 		group.Go(func() error {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, targets[i%len(targets)], http.NoBody)
 			if err != nil {
 				return err
 			}

@@ -97,6 +97,8 @@ func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
 		{[]string{"run", bad}, []string{"bad.yaml:2:"}},
 		{[]string{"run", "--log-level", "loud", bad}, []string{`found "loud"`}},
 		{[]string{"bench", "--monitors", "0"}, []string{"1 monitor or more"}},
+		{[]string{"bench", "scale", "--monitors", "10,0", "--interval", "1500ms"}, []string{"--monitors: found 0", "--interval: found 1.5s"}},
+		{[]string{"bench", "scale", "--interval", "60s", "--for", "90s"}, []string{"--for: found 1m30s, expected whole intervals of 1m0s"}},
 	}
 	for _, c := range cases {
 		stdout, stderr, code := vedette(t, c.args...)
@@ -191,5 +193,24 @@ func TestBenchPrintsItsFigures(t *testing.T) {
 		if !strings.Contains(stdout, figure) {
 			t.Errorf("got %s, want %s in it", stdout, figure)
 		}
+	}
+}
+
+func TestBenchScaleChecksEverySlotOnItsGrid(t *testing.T) {
+	t.Parallel()
+	output, code := newInstance(t, "").vedette("bench", "scale", "--monitors", "40,80", "--interval", "1s", "--for", "2s")
+	if code != exitOK {
+		t.Fatalf("got code %d: %s", code, output)
+	}
+	for _, figure := range []string{
+		"40 monitors every 1s", "80 monitors every 1s", "stored", "first check", "slots done", " of 160 that were due", "slots missed", "late by",
+		"slots off their grid  0\n", "cost of the path", "cost of the targets", "cost of a bare loop", "ratio", "memory",
+	} {
+		if !strings.Contains(output, figure) {
+			t.Errorf("got %s, want %q in it", output, figure)
+		}
+	}
+	if strings.Contains(output, "NaN") {
+		t.Errorf("got %s, want figures", output)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -103,7 +104,7 @@ The sections mail and server belong to the process: they are read by
 			if err != nil {
 				return err
 			}
-			change, err := producer.Apply(cmd.Context(), p, definitions(file), dry)
+			change, err := producer.ApplyWith(cmd.Context(), p, definitions(file), producer.ApplyOptions{Dry: dry, Progress: progress(cmd.ErrOrStderr(), time.Now)})
 			if err := closing(p, err); err != nil {
 				return err
 			}

@@ -10,58 +10,72 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/workers"
 	"vedette/workers/notify"
+	"vedette/workers/statuspage"
 )
 
 // boardAge is from when on results are read for the board when it starts.
 const boardAge = 24 * time.Hour
 
-// followBoard feeds the page's board until ctx ends.
-func (r *instanceRun) followBoard(ctx context.Context) error {
-	monitors, err := r.pipeline.Bucket(ctx, pipeline.Monitors)
+// feed is where the page gets what it shows.
+type feed struct {
+	pipeline   *pipeline.Pipeline
+	board      *statuspage.Board
+	heartbeats *workers.Heartbeats
+	// results, when set, is given all results too.
+	results func([]job.Result)
+}
+
+// serve feeds the page's board until ctx ends.
+func (f *feed) serve(ctx context.Context) error {
+	monitors, err := f.pipeline.Bucket(ctx, pipeline.Monitors)
 	if err != nil {
 		return err
 	}
-	states, err := r.pipeline.Bucket(ctx, pipeline.States)
+	states, err := f.pipeline.Bucket(ctx, pipeline.States)
 	if err != nil {
 		return err
 	}
 	nothing := func() {}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return monitors.Watch(ctx, r.learnMonitor, nothing) })
-	group.Go(func() error { return states.Watch(ctx, r.learnState, nothing) })
-	group.Go(func() error { return r.pipeline.Follow(ctx, pipeline.Result, boardAge, r.learnResults) })
+	group.Go(func() error { return monitors.Watch(ctx, f.learnMonitor, nothing) })
+	group.Go(func() error { return states.Watch(ctx, f.learnState, nothing) })
+	group.Go(func() error { return f.pipeline.Follow(ctx, pipeline.Result, boardAge, f.learnResults) })
 	return group.Wait()
 }
 
-func (r *instanceRun) learnMonitor(e pipeline.Entry) {
+func (f *feed) learnMonitor(e pipeline.Entry) {
 	name, ok := pipeline.CutMonitorKey(e.Key)
 	if !ok {
 		return
 	}
 	monitor, err := job.Decode[job.Monitor](e.Value)
 	if e.Deleted || err != nil { // the scheduler says what is wrong with it
-		r.board.Undefine(name)
-		r.heartbeats.Undefine(name)
+		f.board.Undefine(name)
+		f.heartbeats.Undefine(name)
 		return
 	}
-	r.board.Define(monitor)
-	r.heartbeats.Define(monitor)
+	f.board.Define(monitor)
+	f.heartbeats.Define(monitor)
 }
 
-func (r *instanceRun) learnState(e pipeline.Entry) {
+func (f *feed) learnState(e pipeline.Entry) {
 	if state, err := job.Decode[job.State](e.Value); err == nil && !e.Deleted {
-		r.board.State(state)
+		f.board.State(state)
 	}
 }
 
-func (r *instanceRun) learnResults(d pipeline.Delivery) {
+func (f *feed) learnResults(d pipeline.Delivery) {
 	batch, err := job.Decode[job.Results](d.Body)
 	if err != nil {
 		return // the evaluator buries it
 	}
 	for i := range batch.Results {
-		r.board.Result(batch.Results[i])
+		f.board.Result(batch.Results[i])
+	}
+	if f.results != nil {
+		f.results(batch.Results)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 	"syscall"
+	"time"
 
 	"vedette/producer"
 	"vedette/producer/monitor"
@@ -42,7 +43,7 @@ func (r *instanceRun) reread(ctx context.Context, work *workers.Workers) {
 		say(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
 		return
 	}
-	change, err := producer.Apply(ctx, r.pipeline, definitions(file), false)
+	change, err := producer.ApplyWith(ctx, r.pipeline, definitions(file), producer.ApplyOptions{Progress: progress(r.stderr, time.Now)})
 	if err != nil {
 		say(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
 		return

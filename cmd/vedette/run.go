@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -158,14 +159,16 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := install(ctx, p, file); err != nil {
+	if err := install(ctx, p, file, stderr); err != nil {
 		return err
 	}
 	r := &instanceRun{
-		options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
+		monitors: len(file.Monitors), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
 		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewAlerts(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
 	r.warnOfSecrets(file)
+	file.Monitors = nil // they are stored; the memory is for those who work with them
+	debug.FreeOSMemory()
 	return r.serve(ctx)
 }
 
@@ -200,11 +203,11 @@ func (o runOptions) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipel
 const commandTimeout = 10 * time.Second
 
 // install makes the streams and stores the file's definitions.
-func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File) error {
+func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File, stderr io.Writer) error {
 	if err := p.Ensure(ctx); err != nil {
 		return err
 	}
-	_, err := producer.Apply(ctx, p, definitions(file), false)
+	_, err := producer.ApplyWith(ctx, p, definitions(file), producer.ApplyOptions{Progress: progress(stderr, time.Now)})
 	return err
 }
 
@@ -221,7 +224,8 @@ func canListen(ctx context.Context, address string) error {
 type instanceRun struct {
 	options        runOptions
 	path           string
-	file           *monitor.File
+	file           *monitor.File // without its monitors
+	monitors       int
 	pipeline       *pipeline.Pipeline
 	log            *slog.Logger
 	secrets        *check.SecretStore
@@ -242,7 +246,7 @@ func (r *instanceRun) greet() error {
   overview  http://%s/
   nats      %s
   mail      %s
-`, count(len(r.file.Monitors), "monitor"), r.path, r.options.http, r.server(), mail)
+`, count(r.monitors, "monitor"), r.path, r.options.http, r.server(), mail)
 	return err
 }
 

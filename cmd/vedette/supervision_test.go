@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -116,7 +117,7 @@ func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := install(t.Context(), p, file); err != nil {
+	if err := install(t.Context(), p, file, io.Discard); err != nil {
 		t.Fatal(err)
 	}
 	r := &instanceRun{

@@ -94,7 +94,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		{Name: "alerts", Service: r.alerts},
 		waited(excused("presence", presence.Serve)),
 		{Name: "page", Service: page},
-		excused("board", r.followBoard),
+		excused("board", (&feed{pipeline: r.pipeline, board: r.board, heartbeats: r.heartbeats}).serve),
 		excused("changes", r.printChanges),
 		{Name: "workers", Service: work},
 	}

@@ -25,6 +25,12 @@ var ErrMalformed = errors.New("message is malformed")
 // [ErrMalformed], with the field or offset that offended.
 func Decode[T any](data []byte) (T, error) {
 	var message T
+	if plain, ok := any(&message).(quick); ok {
+		if plain.decodeQuick(data) {
+			return message, nil
+		}
+		message = *new(T)
+	}
 	err := decodeStrict(data, &message)
 	version := versionOf(message)
 	if err != nil {
@@ -63,6 +69,11 @@ func peekVersion(data []byte) (int, error) {
 // Encode writes a message in its JSON form. It fails only for values that no
 // message may hold, such as a time outside the years 0 to 9999.
 func Encode(message any) ([]byte, error) {
+	if result, ok := message.(Result); ok {
+		if body, ok := result.encodeQuick(); ok {
+			return body, nil
+		}
+	}
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false) // JSON in a message is read by people, never put into a page

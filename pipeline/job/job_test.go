@@ -372,3 +372,29 @@ func TestTargetHidesThePasswordOfAURL(t *testing.T) {
 		t.Errorf("got %s, want no token", got)
 	}
 }
+
+func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
+	t.Parallel()
+	slot := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
+	for _, check := range []job.Check{
+		{V: job.Version, Monitor: "website", Location: "default", Spec: job.Spec{HTTP: &job.HTTP{URL: "https://example.org/?a=<b>&c"}, Timeout: job.Duration(time.Second)}},
+		{V: job.Version, Monitor: "a.b", Spec: job.Spec{TCP: &job.TCP{Address: "a:1"}, Expect: []string{`ip != "\n"`}}},
+		{V: job.Version, Monitor: `odd"name`, Location: "ü"},
+	} {
+		form, err := job.NewCheckForm(check)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check.Slot, check.NotAfter = slot, slot.Add(time.Minute)
+		want, err := job.Encode(check)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := form.Encode(check.Slot, check.NotAfter); !bytes.Equal(got, want) {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+	if _, err := job.NewCheckForm(job.Check{Location: strings.Repeat("x", 1<<16)}); err == nil {
+		t.Error("got no error for a location of 64 KB, want one")
+	}
+}

@@ -31,15 +31,18 @@ func alertOf(expires, now time.Time, policy job.Policy) (job.Duration, bool) {
 	if expires.IsZero() {
 		return 0, false
 	}
-	alerts := policy.CertificateAlerts
-	if alerts == nil {
-		alerts = job.CertificateAlerts()
-	}
 	left, tightest, found := expires.Sub(now), job.Duration(0), false
-	for _, alert := range alerts {
+	for _, alert := range alertsOf(policy) {
 		if left <= alert.Std() && (!found || alert < tightest) {
 			tightest, found = alert, true
 		}
 	}
 	return tightest, found
+}
+
+func alertsOf(policy job.Policy) []job.Duration {
+	if policy.CertificateAlerts == nil {
+		return job.CertificateAlerts()
+	}
+	return policy.CertificateAlerts
 }

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"hash/maphash"
 	"log/slog"
-	"sync"
 	"time"
 
+	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 )
 
@@ -59,22 +59,6 @@ type Evaluator struct {
 // that results of different monitors seldom meet.
 const stripes = 64
 
-type stripe struct {
-	mu       sync.Mutex
-	monitors map[string]*mirror
-}
-
-// mirror is what an evaluator knows of a monitor. Of one that was never
-// anything but up there is no state, only the last good slot: that is what a
-// million monitors cost.
-type mirror struct {
-	monitor  Monitor
-	defined  bool
-	lastGood int64 // seconds; zero when none is known. That of a state may be older.
-	state    *job.State
-	revision uint64
-}
-
 // New makes an evaluator without definitions. The error says what of the
 // configuration is missing.
 func New(config Config) (*Evaluator, error) {
@@ -89,7 +73,7 @@ func New(config Config) (*Evaluator, error) {
 	}
 	e := &Evaluator{config: config, seed: maphash.MakeSeed()}
 	for i := range e.stripes {
-		e.stripes[i].monitors = map[string]*mirror{}
+		e.stripes[i].states = map[string]*stored{}
 	}
 	return e, nil
 }
@@ -98,23 +82,18 @@ func (e *Evaluator) stripe(name string) *stripe {
 	return &e.stripes[maphash.String(e.seed, name)%stripes]
 }
 
-func (s *stripe) mirror(name string) *mirror {
-	m := s.monitors[name]
-	if m == nil {
-		m = &mirror{}
-		s.monitors[name] = m
-	}
-	return m
-}
-
 // Define takes in a definition or its change. period is the time from slot to
-// slot.
-func (e *Evaluator) Define(m job.Monitor, period time.Duration) {
+// slot. The error is that of a definition that cannot be encoded.
+func (e *Evaluator) Define(m job.Monitor, period time.Duration) error {
+	encoded, err := job.Encode(m)
+	if err != nil {
+		return fmt.Errorf("define %s: %w", m.Name, err)
+	}
 	s := e.stripe(m.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.mirror(m.Name)
-	known.monitor, known.defined = Monitor{Monitor: m, Period: period}, true
+	s.define(&m, period, encoded)
+	return nil
 }
 
 // Defined returns the definition of a monitor, and whether there is one.
@@ -122,11 +101,11 @@ func (e *Evaluator) Defined(name string) (Monitor, bool) {
 	s := e.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.monitors[name]
-	if known == nil || !known.defined {
+	known, ok := s.find(name)
+	if !ok || !known.defined {
 		return Monitor{}, false
 	}
-	return known.monitor, true
+	return known.monitor(), true
 }
 
 // Undefine takes in the removal of a monitor, and ends its incident if it has
@@ -136,23 +115,23 @@ func (e *Evaluator) Undefine(ctx context.Context, name string) error {
 	s := e.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.monitors[name]
-	if known == nil {
+	known, ok := s.find(name)
+	if !ok {
 		return nil
 	}
 	known.defined = false
-	return e.remove(ctx, s, name, known)
+	return e.remove(ctx, known)
 }
 
 // remove writes the state of a monitor that is no more.
-func (e *Evaluator) remove(ctx context.Context, s *stripe, name string, known *mirror) error {
-	if known.state != nil {
+func (e *Evaluator) remove(ctx context.Context, known known) error {
+	if known.state() != nil {
 		at := e.config.Now().UTC().Truncate(time.Second)
-		if _, err := e.swap(ctx, name, known, func(state job.State) Change { return Remove(state, at) }); err != nil {
-			return fmt.Errorf("remove state of %s: %w", name, err)
+		if _, err := e.swap(ctx, known, func(state job.State) Change { return Remove(state, at) }); err != nil {
+			return fmt.Errorf("remove state of %s: %w", known.name, err)
 		}
 	}
-	delete(s.monitors, name)
+	known.forget()
 	return nil
 }
 
@@ -164,8 +143,8 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 	s := e.stripe(state.Monitor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.mirror(state.Monitor)
-	if revision <= known.revision {
+	known := s.make(state.Monitor)
+	if revision <= known.revision() {
 		return nil
 	}
 	passed := known.lastGood > state.Slot.Unix() && known.lastGood > state.LastGood.Unix()
@@ -174,12 +153,13 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 		// than to name one that was not.
 		state.LastGood = time.Time{}
 	}
-	known.state, known.revision = &state, revision
+	known.setState(state, revision)
 	if !passed || !known.defined || known.healthy() {
 		return nil
 	}
 	good := job.Result{Monitor: state.Monitor, Slot: time.Unix(known.lastGood, 0).UTC(), Outcome: &job.Outcome{Health: job.Up}}
-	_, err := e.swap(ctx, state.Monitor, known, func(state job.State) Change { return Step(state, good, known.monitor) })
+	monitor := known.monitor()
+	_, err := e.swap(ctx, known, func(state job.State) Change { return Step(state, good, monitor) })
 	return err
 }
 
@@ -197,15 +177,14 @@ func (e *Evaluator) Reconcile(ctx context.Context) error {
 func (e *Evaluator) reconcile(ctx context.Context, s *stripe) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for name, known := range s.monitors {
-		if known.defined {
-			continue
+	var err error
+	s.monitors.All(func(id compact.ID) bool {
+		if known := s.at(id, string(s.monitors.Name(id))); !known.defined {
+			err = e.remove(ctx, known)
 		}
-		if err := e.remove(ctx, s, name, known); err != nil {
-			return err
-		}
-	}
-	return nil
+		return err == nil
+	})
+	return err
 }
 
 // Handle judges a batch of results. When it returns nil, every state that they
@@ -224,8 +203,8 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	s := e.stripe(result.Monitor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.monitors[result.Monitor]
-	if known == nil || !known.defined {
+	known, ok := s.find(result.Monitor)
+	if !ok || !known.defined {
 		e.config.Logger.DebugContext(ctx, "result of a monitor that is not defined", "monitor", result.Monitor)
 		return nil
 	}
@@ -234,11 +213,12 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 		known.lastGood = max(known.lastGood, slot)
 		return nil // by far the most results
 	}
-	change, err := e.swap(ctx, result.Monitor, known, func(state job.State) Change {
+	monitor := known.monitor()
+	change, err := e.swap(ctx, known, func(state job.State) Change {
 		if good := time.Unix(known.lastGood, 0).UTC(); known.lastGood > 0 && good.After(state.LastGood) {
 			state.LastGood = good
 		}
-		return Step(state, *result, known.monitor)
+		return Step(state, *result, monitor)
 	})
 	if err != nil {
 		return err
@@ -255,29 +235,6 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	return nil
 }
 
-// healthy tells whether a good result changes nothing that is stored.
-func (m *mirror) healthy() bool { return m.state == nil || quiet(m.state) }
-
-// quiet tells whether a state waits for nothing, so that a good result adds
-// nothing to it.
-func quiet(s *job.State) bool {
-	return s.Health == job.Up && s.Failures == 0 && s.Window == "" && s.Warnings == 0 && s.Misses == 0 &&
-		s.Degraded == nil && s.Flapping == nil && s.Blind == nil
-}
-
-// passes tells whether a result of a healthy monitor is good, and later than
-// what was judged, and has nothing to tell of a certificate.
-func (m *mirror) passes(result *job.Result) bool {
-	if result.Outcome == nil || result.Outcome.Health != job.Up || m.state != nil && !result.Slot.After(m.state.Slot) {
-		return false
-	}
-	if m.state != nil && m.state.Certificate != nil {
-		return false
-	}
-	_, soon := alertOf(result.Outcome.CertificateExpires, result.Slot, m.monitor.Policy)
-	return !soon
-}
-
 // maxTries is how often a lost swap is tried again before the whole batch is.
 const maxTries = 10
 
@@ -287,31 +244,32 @@ const maxTries = 10
 // It holds the stripe's lock while it writes, so results of one monitor are
 // judged one after the other. Writes are rare: a state changes when a monitor
 // does.
-func (e *Evaluator) swap(ctx context.Context, name string, known *mirror, step func(job.State) Change) (Change, error) {
+func (e *Evaluator) swap(ctx context.Context, known known, step func(job.State) Change) (Change, error) {
 	for range maxTries {
 		var state job.State
-		if known.state != nil {
-			state = *known.state
+		before := known.state()
+		if before != nil {
+			state = before.State
 		}
 		change := step(state)
 		if !change.Write {
-			if known.state != nil {
-				known.state = &change.State
+			if before != nil {
+				known.setState(change.State, before.revision)
 			}
 			return change, nil
 		}
-		revision, err := e.config.Store.Update(ctx, change.State, known.revision)
+		revision, err := e.config.Store.Update(ctx, change.State, known.revision())
 		if err == nil {
-			known.state, known.revision = &change.State, revision
+			known.setState(change.State, revision)
 			return change, nil
 		}
 		if !errors.Is(err, ErrConflict) {
 			return Change{}, err
 		}
-		if state, revision, err = e.config.Store.Get(ctx, name); err != nil {
+		if state, revision, err = e.config.Store.Get(ctx, known.name); err != nil {
 			return Change{}, err
 		}
-		known.state, known.revision = &state, revision
+		known.setState(state, revision)
 	}
 	return Change{}, fmt.Errorf("store state: %w, %d times", ErrConflict, maxTries)
 }

@@ -55,7 +55,11 @@ func newEvaluator(tb testing.TB, s *store) *evaluate.Evaluator {
 	return e
 }
 
-func define(e *evaluate.Evaluator, m evaluate.Monitor) { e.Define(m.Monitor, m.Period) }
+func define(e *evaluate.Evaluator, m evaluate.Monitor) {
+	if err := e.Define(m.Monitor, m.Period); err != nil {
+		panic(err) // no test defines what cannot be encoded
+	}
+}
 
 func observe(t *testing.T, e *evaluate.Evaluator, state job.State, revision uint64) {
 	t.Helper()
@@ -258,7 +262,7 @@ func BenchmarkHealthyResults(b *testing.B) {
 	names := make([]string, monitors)
 	for i := range names {
 		names[i] = fmt.Sprintf("monitor-%d", i)
-		e.Define(job.Monitor{Name: names[i]}, time.Minute)
+		define(e, evaluate.Monitor{Monitor: job.Monitor{Name: names[i]}, Period: time.Minute})
 		if i%2 == 0 { // those were down once
 			_ = e.Observe(b.Context(), job.State{Monitor: names[i], Health: job.Up, Slot: start.Add(-time.Hour)}, 1)
 		}

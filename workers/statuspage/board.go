@@ -5,62 +5,102 @@ package statuspage
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"sync"
 	"time"
 
+	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 )
 
 // Board is what the page shows: definitions, states and last results, fed by
 // whoever follows them. It is safe for concurrent use.
+//
+// It keeps what is shown of a monitor, and no more: with the whole definition,
+// state and last result it took a kilobyte, of which a million monitors are too
+// many. The text of a row is its target.
 type Board struct {
-	mu   sync.RWMutex
-	rows map[string]*row
+	mu     sync.RWMutex
+	rows   compact.Map[row]
+	states map[string]*job.State // of those that have one
+	faults map[string]fault      // of those whose last result was not simply good
 }
 
 type row struct {
-	monitor job.Monitor
+	slot    int64 // of the last result, in seconds; zero before the first
+	latency job.Duration
+	missed  int32
+	health  health
 	defined bool
-	state   job.State
-	last    job.Result
-	missed  int
+	paused  bool
+}
+
+// fault is what was wrong.
+type fault struct {
+	class job.Class
+	cause string
+}
+
+// health is that of the last result.
+type health uint8
+
+const (
+	unchecked health = iota
+	up
+	degraded
+	other
+)
+
+func healthOf(h job.Health) health {
+	switch h {
+	case job.Up:
+		return up
+	case job.Degraded:
+		return degraded
+	case job.Down, job.Unknown, job.Pending:
+		return other
+	default:
+		return other
+	}
 }
 
 // NewBoard returns an empty board.
 func NewBoard() *Board {
-	return &Board{rows: map[string]*row{}}
+	return &Board{states: map[string]*job.State{}, faults: map[string]fault{}}
 }
 
+// row is that of a monitor, which may be a new one.
 func (b *Board) row(name string) *row {
-	r := b.rows[name]
-	if r == nil {
-		r = &row{}
-		b.rows[name] = r
+	id, ok := b.rows.Find(name)
+	if !ok {
+		id = b.rows.Put(name, nil)
 	}
-	return r
+	return b.rows.Value(id)
 }
 
 // Define takes in a definition or its change.
 func (b *Board) Define(m job.Monitor) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := b.row(m.Name)
-	r.monitor, r.defined = m, true
+	r := b.rows.Value(b.rows.Put(m.Name, []byte(m.Target())))
+	r.paused, r.defined = m.Paused, true
 }
 
 // Undefine takes in the removal of a monitor.
 func (b *Board) Undefine(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.rows, name)
+	b.rows.Delete(name)
+	delete(b.states, name)
+	delete(b.faults, name)
 }
 
 // State takes in a monitor's state.
 func (b *Board) State(s job.State) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.row(s.Monitor).state = s
+	b.states[s.Monitor] = &s
 }
 
 // Result takes in the result of a check, or a miss; an older one than the last
@@ -72,12 +112,21 @@ func (b *Board) Result(result job.Result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.row(result.Monitor)
-	if result.Miss != nil {
-		r.missed += result.Miss.Count
-		return
+	switch slot := result.Slot.Unix(); {
+	case result.Miss != nil:
+		r.missed = int32(min(int64(r.missed)+int64(result.Miss.Count), math.MaxInt32)) //nolint:gosec // not above
+	case slot > r.slot && result.Outcome != nil:
+		r.slot, r.health, r.latency = slot, healthOf(result.Outcome.Health), result.Outcome.Latency
+		b.note(result.Monitor, result.Outcome)
 	}
-	if result.Slot.After(r.last.Slot) {
-		r.last = result
+}
+
+// note keeps what was wrong.
+func (b *Board) note(name string, o *job.Outcome) {
+	if o.Class != "" || o.Cause != "" {
+		b.faults[name] = fault{class: o.Class, cause: o.Cause}
+	} else {
+		delete(b.faults, name)
 	}
 }
 
@@ -106,12 +155,13 @@ type Row struct {
 func (b *Board) Rows() []Row {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	rows := make([]Row, 0, len(b.rows))
-	for name, r := range b.rows {
-		if r.defined {
-			rows = append(rows, r.show(name))
+	rows := make([]Row, 0, b.rows.Len())
+	b.rows.All(func(id compact.ID) bool {
+		if b.rows.Value(id).defined {
+			rows = append(rows, b.show(id))
 		}
-	}
+		return true
+	})
 	slices.SortFunc(rows, func(a, c Row) int {
 		return cmp.Or(cmp.Compare(urgency(a), urgency(c)), cmp.Compare(a.Name, c.Name))
 	})
@@ -127,51 +177,56 @@ func urgency(r Row) int {
 	return order
 }
 
-func (r *row) show(name string) Row {
+func (b *Board) show(id compact.ID) Row {
+	r, name := b.rows.Value(id), string(b.rows.Name(id))
+	state := b.states[name]
 	shown := Row{
-		Name: name, Target: r.monitor.Target(), Health: r.health(), Flags: r.flags(), Checked: r.last.Slot, Missed: r.missed,
+		Name: name, Target: string(b.rows.Text(id)), Health: r.shownHealth(state), Flags: r.flags(state), Latency: r.latency, Missed: int(r.missed),
+		Class: b.faults[name].class, Cause: b.faults[name].cause,
 	}
-	if !r.state.Removed {
-		shown.Since = r.state.Since
+	if r.slot != 0 {
+		shown.Checked = time.Unix(r.slot, 0).UTC()
 	}
-	if r.last.Outcome != nil {
-		shown.Latency = r.last.Outcome.Latency
-		shown.Class, shown.Cause = r.last.Outcome.Class, r.last.Outcome.Cause
+	if state == nil {
+		return shown
 	}
-	if r.state.Incident != nil {
-		shown.Class, shown.Cause = r.state.Incident.Outcome.Class, r.state.Incident.Outcome.Cause
+	if !state.Removed {
+		shown.Since = state.Since
+	}
+	if state.Incident != nil {
+		shown.Class, shown.Cause = state.Incident.Outcome.Class, state.Incident.Outcome.Cause
 	}
 	return shown
 }
 
 // flags are the conditions that the monitor is in, but for the one that its
 // health tells.
-func (r *row) flags() []string {
+func (r *row) flags(state *job.State) []string {
 	var flags []string
-	if !r.state.Removed {
-		for _, incident := range r.state.Open() {
+	if state != nil && !state.Removed {
+		for _, incident := range state.Open() {
 			if incident.Condition != "" && incident.Condition != job.ConditionDown {
 				flags = append(flags, string(incident.Condition))
 			}
 		}
 	}
-	if r.monitor.Paused {
+	if r.paused {
 		flags = append(flags, "paused")
 	}
 	return flags
 }
 
-// health is the judged one, where there is one: a monitor that was never
+// shownHealth is the judged one, where there is one: a monitor that was never
 // anything but up has no state, and is pending until its first result.
-func (r *row) health() job.Health {
+func (r *row) shownHealth(state *job.State) job.Health {
 	switch {
-	case r.state.Health == job.Down && !r.state.Removed:
+	case state != nil && state.Health == job.Down && !state.Removed:
 		return job.Down
-	case r.last.Outcome == nil:
+	case r.health == unchecked:
 		return job.Pending
-	case r.last.Outcome.Health == job.Degraded:
+	case r.health == degraded:
 		return job.Degraded
-	case r.state.Health == job.Up, r.last.Outcome.Health == job.Up:
+	case r.health == up, state != nil && state.Health == job.Up:
 		return job.Up
 	default:
 		return job.Pending // it fails, but not yet often enough to be down

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// benchScale are the flags of `vedette bench scale`.
+type benchScale struct {
+	monitors []int
+	interval time.Duration
+	length   time.Duration
+	profile  string
+}
+
+func benchScaleCommand() *cobra.Command {
+	var options benchScale
+	cmd := &cobra.Command{
+		Use:   "scale",
+		Short: "Measure the whole path with as many monitors as you like",
+		Long: `Watches many monitors of web servers on loopback, through the whole path:
+clock, check, result, judgement, and the board of the overview, as 'vedette run'
+does. The targets answer from a process of their own. Each number of monitors
+gets a fresh process, so that no memory is counted twice.
+
+It tells how long the definitions took to store, and the first check to come;
+how many of the slots that were due were checked, how late, and whether they
+lay on their grid; which were missed, and why; and what it cost in processor
+time and memory, beside a bare net/http loop over the same targets.
+
+Slots are counted of whole intervals, once each monitor was checked once, or
+two intervals after the first check. Nothing but loopback is contacted, and
+everything is removed.`,
+		Example: `  vedette bench scale --monitors 10000
+  vedette bench scale --monitors 10000,100000,1000000 --interval 60s --for 2m
+  vedette bench scale --monitors 100000 --profile /tmp/profiles`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := options.validate(); err != nil {
+				return usageError(cmd, err)
+			}
+			return options.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	cmd.Flags().IntSliceVar(&options.monitors, "monitors", []int{10_000}, "how many monitors; several numbers are measured one after the other")
+	cmd.Flags().DurationVar(&options.interval, "interval", time.Minute, "interval of each")
+	cmd.Flags().DurationVar(&options.length, "for", time.Minute, "how long to count, in whole intervals")
+	cmd.Flags().StringVar(&options.profile, "profile", "", "write profiles of processor and memory into this directory")
+	return cmd
+}
+
+// maxScale bounds the monitors: what a process that counts them needs for each
+// is small, but not nothing.
+const maxScale = 10_000_000
+
+func (o benchScale) validate() error {
+	var problems []error
+	for _, n := range o.monitors {
+		if n < 1 || n > maxScale {
+			problems = append(problems, fmt.Errorf("read --monitors: found %d, expected 1 to %d", n, maxScale))
+		}
+	}
+	if len(o.monitors) == 0 {
+		problems = append(problems, errors.New("read --monitors: found none, expected a number"))
+	}
+	if o.interval < time.Second || o.interval%time.Second != 0 {
+		problems = append(problems, fmt.Errorf("read --interval: found %s, expected whole seconds", o.interval))
+	}
+	if o.interval > 0 && o.length%o.interval != 0 || o.length < o.interval {
+		problems = append(problems, fmt.Errorf("read --for: found %s, expected whole intervals of %s", o.length, o.interval))
+	}
+	return errors.Join(problems...)
+}
+
+// run measures one number of monitors in this process, and each of several in
+// one of its own.
+func (o benchScale) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if len(o.monitors) == 1 {
+		return o.measure(ctx, o.monitors[0], stdout)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the program: %w", err)
+	}
+	for i, n := range o.monitors {
+		if i > 0 {
+			say(stdout, "\n")
+		}
+		var output bytes.Buffer
+		cmd := exec.CommandContext(ctx, self, o.arguments(n)...) //nolint:gosec // ourselves
+		cmd.Stdout, cmd.Stderr = &output, stderr
+		err := cmd.Run()
+		say(stdout, "%s", output.String())
+		if err != nil {
+			return fmt.Errorf("measure %d monitors: %w", n, err)
+		}
+	}
+	return nil
+}
+
+func (o benchScale) arguments(monitors int) []string {
+	return []string{
+		"bench", "scale", "--monitors", strconv.Itoa(monitors), "--interval", o.interval.String(), "--for", o.length.String(), "--profile", o.profile,
+	}
+}

@@ -1,0 +1,21 @@
+package main
+
+import (
+	"bytes"
+	"testing"
+	"time"
+)
+
+func TestProgressIsToldWhenItTakesLongAndNotTooOften(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var said bytes.Buffer
+	tell := progress(&said, func() time.Time { return now })
+	for i, pause := range []time.Duration{time.Second, time.Second, time.Second, 5 * time.Second, 0} {
+		now = now.Add(pause)
+		tell(10*(i+1), 50)
+	}
+	if want := "stored 20 of 50 definitions\nstored 40 of 50 definitions\n"; said.String() != want {
+		t.Errorf("got %q, want %q", said.String(), want)
+	}
+}

@@ -1,0 +1,186 @@
+package job
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// plainMessages are such as there is one of for each check.
+func plainMessages(tb testing.TB) map[string][]byte {
+	tb.Helper()
+	at := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
+	spec := Spec{HTTP: &HTTP{URL: "https://example.org/health"}}
+	outcome := Outcome{Health: Up, Started: at.Add(12345678), Latency: Duration(1500 * time.Microsecond), Address: "192.0.2.1:443", Status: 200}
+	outcome.Phases = Phases{Connect: 100, Processing: 2000, Transfer: 3}
+	secure := outcome
+	secure.Phases, secure.CertificateExpires = Phases{DNS: 1, TLS: 2}, at.Add(time.Hour)
+	failed := Outcome{Health: Down, Class: ClassConnect, Cause: "connect refused", Started: at}
+	messages := map[string][]byte{}
+	for name, message := range map[string]any{
+		"check":   Check{V: 1, Monitor: "a", Slot: at, Location: "default", NotAfter: at.Add(time.Minute), Spec: spec},
+		"expect":  Check{V: 1, Monitor: "a", Slot: at, Location: "b", NotAfter: at, Spec: Spec{TCP: &TCP{Address: "a:1"}, Expect: []string{"true", "1 == 1"}, Timeout: 5}},
+		"monitor": Monitor{V: 1, Name: "a", Spec: spec, Interval: Duration(time.Minute)},
+		"policy": Monitor{V: 1, Name: "a", Group: "g", Spec: Spec{TCP: &TCP{Address: "a:1"}, Timeout: 7}, Interval: Duration(time.Minute), Location: "b", Policy: Policy{
+			FailureThreshold: 3, SuccessThreshold: 2, RetryInterval: 5, Notify: []string{"x", "y"},
+		}},
+		"results": Results{V: 1, Results: []Result{
+			{Monitor: "a", Slot: at, Worker: "w", Location: "default", Outcome: &outcome},
+			{Monitor: "b", Slot: at, Worker: "w", Location: "default", Outcome: &secure},
+			{Monitor: "c", Slot: at, Worker: "x", Location: "y", Outcome: &failed},
+		}},
+	} {
+		body, err := Encode(message)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		messages[name] = body
+	}
+	return messages
+}
+
+// same compares what is read by hand with what the general decoder reads, and
+// reports whether it was read by hand.
+func same[T any, P interface {
+	*T
+	quick
+}](t *testing.T, data []byte) bool {
+	t.Helper()
+	var byHand, general T
+	if !P(&byHand).decodeQuick(data) {
+		return false
+	}
+	if err := decodeStrict(data, &general); err != nil {
+		t.Fatalf("got %v of the general decoder for what was read by hand: %s", err, data)
+	}
+	if diff := cmp.Diff(general, byHand); diff != "" {
+		t.Errorf("%s (-general +by hand):\n%s", data, diff)
+	}
+	return true
+}
+
+func TestPlainMessagesAreReadByHandAsTheGeneralDecoderDoes(t *testing.T) {
+	t.Parallel()
+	messages := plainMessages(t)
+	for _, name := range []string{"check", "expect"} {
+		if !same[Check](t, messages[name]) {
+			t.Errorf("%s: got it refused, want it read by hand: %s", name, messages[name])
+		}
+	}
+	for _, name := range []string{"monitor", "policy"} {
+		if !same[Monitor](t, messages[name]) {
+			t.Errorf("%s: got it refused, want it read by hand: %s", name, messages[name])
+		}
+	}
+	if !same[Results](t, messages["results"]) {
+		t.Errorf("got results refused, want them read by hand: %s", messages["results"])
+	}
+}
+
+func TestWhatIsNotPlainIsLeftToTheGeneralDecoder(t *testing.T) {
+	t.Parallel()
+	check, results := string(plainMessages(t)["check"]), string(plainMessages(t)["results"])
+	for _, odd := range []string{
+		"", "{}", check + " ", check + "x", strings.Replace(check, `"v":1`, `"v":2`, 1), strings.Replace(check, `"a"`, `"\u0061"`, 1),
+		strings.Replace(check, `"a"`, `"ü"`, 1), strings.Replace(check, "12:00:07Z", "25:00:07Z", 1), strings.Replace(check, `"url"`, `"URL"`, 1),
+		check[:len(check)-1] + `,"negate":true}`, check[:40],
+	} {
+		if same[Check](t, []byte(odd)) {
+			t.Errorf("got %s read by hand, want it refused", odd)
+		}
+	}
+	for _, odd := range []string{`{"v":1,"name":"a","cron":"* * * * *"}`, `{"v":1,"name":"a","http":{"url":"x"},"interval":"1m","paused":true}`} {
+		if same[Monitor](t, []byte(odd)) {
+			t.Errorf("got %s read by hand, want it refused", odd)
+		}
+	}
+	for _, odd := range []string{
+		"", results[:len(results)-1], strings.Replace(results, "200", "0200", 1), strings.Replace(results, "200", "-1", 1),
+		strings.Replace(results, `"latency":"1.5ms"`, `"latency":"1.5 ms"`, 1), `{"v":1,"results":[]}`, strings.Replace(results, "]}", "],}", 1),
+	} {
+		if same[Results](t, []byte(odd)) {
+			t.Errorf("got %s read by hand, want it refused", odd)
+		}
+	}
+}
+
+func TestResultsAreWrittenByHandAsTheGeneralEncoderDoes(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
+	plain := Result{Monitor: "a", Slot: at, Outcome: &Outcome{Health: Up, Started: at.Add(time.Nanosecond), Latency: 1}}
+	full := Result{Monitor: "a", Slot: at, Worker: "w", Location: "default", Outcome: &Outcome{
+		Health: Down, Class: ClassConnect, Cause: "no <b> & 'c'", Started: at, Address: "[::1]:1", Status: 404, CertificateExpires: at,
+		Phases: Phases{DNS: 1, Connect: 1000, TLS: 1_000_000, Processing: 1_000_000_000, Transfer: 60_000_000_000},
+	}}
+	for _, r := range []Result{plain, full} {
+		if _, ok := r.encodeQuick(); !ok {
+			t.Errorf("got %+v refused, want it written by hand", r)
+		}
+	}
+	for name, change := range map[string]func(r *Result){
+		"id": func(r *Result) { r.ID = "x" }, "no slot": func(r *Result) { r.Slot = time.Time{} }, "miss": func(r *Result) { r.Miss = &Miss{} },
+		"escape": func(r *Result) { r.Worker = `"` }, "letter": func(r *Result) { r.Location = "ü" }, "no health": func(r *Result) { r.Outcome = &Outcome{} },
+		"zone":     func(r *Result) { r.Slot = at.In(time.FixedZone("", 3600)) },
+		"impaired": func(r *Result) { r.Outcome = &Outcome{Health: Up, Started: at, Impaired: true} },
+		"stack":    func(r *Result) { r.Outcome = &Outcome{Health: Up, Started: at, Stack: "x"} },
+		"none":     func(r *Result) { r.Outcome = nil },
+	} {
+		odd := plain
+		change(&odd)
+		if _, ok := odd.encodeQuick(); ok {
+			t.Errorf("%s: got it written by hand, want it refused", name)
+		}
+	}
+	for _, r := range []Result{plain, full} {
+		var general bytes.Buffer
+		encoder := json.NewEncoder(&general)
+		encoder.SetEscapeHTML(false)
+		if err := encoder.Encode(r); err != nil {
+			t.Fatal(err)
+		}
+		got, err := Encode(r)
+		if want := bytes.TrimSpace(general.Bytes()); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("got  %s, %v\nwant %s", got, err, want)
+		}
+	}
+}
+
+func FuzzQuick(f *testing.F) {
+	for _, message := range plainMessages(f) {
+		f.Add(message)
+	}
+	files, err := filepath.Glob(filepath.Join("..", "..", "testdata", "job", "*.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, path := range files {
+		body, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		same[Check](t, data)
+		same[Results](t, data)
+		same[Monitor](t, data)
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	messages := plainMessages(b)
+	for range b.N {
+		if _, err := Decode[Check](messages["check"]); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := Decode[Results](messages["results"]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package producer
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vedette/pipeline/job"
+	"vedette/producer/schedule"
+)
+
+// plain decides the slots of monitors one by one, as their schedules have them.
+func plain(t *testing.T, monitors []job.Monitor, written, cursor, tick time.Time) []string {
+	t.Helper()
+	var want []string
+	for _, m := range monitors {
+		s, err := schedule.Every(m.Interval.Std(), m.Name)
+		if m.Cron != "" {
+			s, err = schedule.Cron(m.Cron, m.TimeZone)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		period := m.Interval.Std()
+		if m.Cron != "" {
+			period = 5 * time.Minute
+		}
+		after := cursor
+		if !cursor.IsZero() && cursor.Before(written) {
+			after = written
+		}
+		d := schedule.Decide(s, after, tick, min(period, max(minAllowance, period/10)))
+		if d.Missed.Count > 0 {
+			want = append(want, fmt.Sprintf("%s misses %d from %s", m.Name, d.Missed.Count, d.Missed.First))
+		}
+		switch {
+		case d.Run.IsZero():
+		case m.Paused:
+			want = append(want, fmt.Sprintf("%s misses 1 from %s", m.Name, d.Run))
+		default:
+			want = append(want, fmt.Sprintf("%s runs %s until %s", m.Name, d.Run, d.Run.Add(period)))
+		}
+	}
+	slices.Sort(want)
+	return want
+}
+
+func said(d due) []string {
+	var got []string
+	for _, r := range d.missed {
+		got = append(got, fmt.Sprintf("%s misses %d from %s", r.Monitor, r.Miss.Count, r.Slot))
+	}
+	for _, c := range d.checks {
+		got = append(got, fmt.Sprintf("%s runs %s until %s", c.name, c.slot, c.slot.Add(c.terms.period)))
+	}
+	slices.Sort(got)
+	return got
+}
+
+func TestTableFindsWhatIsDueAsEachScheduleHasIt(t *testing.T) {
+	t.Parallel()
+	var monitors []job.Monitor
+	for i := range 300 {
+		m := job.Monitor{Name: "m" + strconv.Itoa(i), Spec: job.Spec{TCP: &job.TCP{Address: "192.0.2.1:1"}}, Paused: i%7 == 0}
+		m.Interval = job.Duration([]time.Duration{time.Second, 7 * time.Second, time.Minute, time.Hour}[i%4])
+		if i%50 == 0 {
+			m.Interval, m.Cron = 0, "*/5 * * * *"
+		}
+		monitors = append(monitors, m)
+	}
+	tick := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	written := tick.Add(-90*time.Second + 300*time.Millisecond)
+	table := newTable(1)
+	for _, m := range monitors {
+		for range 2 { // a definition that comes again takes the place of the first
+			d, err := newDefinition(m, written)
+			if err != nil {
+				t.Fatal(err)
+			}
+			table.set(d)
+		}
+	}
+	for _, cursor := range []time.Time{
+		{}, tick, tick.Add(-time.Second), tick.Add(-10 * time.Second), tick.Add(-time.Minute), tick.Add(-2 * time.Minute), tick.Add(-48 * time.Hour),
+	} {
+		if diff := cmp.Diff(plain(t, monitors, written, cursor, tick), said(table.due(0, cursor, tick))); diff != "" {
+			t.Errorf("cursor %s (-want +got):\n%s", cursor, diff)
+		}
+	}
+	for _, m := range monitors {
+		table.remove(m.Name)
+	}
+	if d := table.due(0, tick.Add(-time.Hour), tick); !d.empty() {
+		t.Errorf("got %v of an empty table, want nothing", said(d))
+	}
+}

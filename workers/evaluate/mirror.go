@@ -1,0 +1,138 @@
+package evaluate
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"vedette/pipeline/compact"
+	"vedette/pipeline/job"
+)
+
+// stripe is a part of what an evaluator knows. Of a monitor that was never
+// anything but up there is no state, only the last good slot. Its definition is
+// looked at only when something is wrong, so it stays encoded, as the text of its
+// entry: some 150 bytes in all are what a monitor costs, and none of them is the
+// garbage collector's affair.
+type stripe struct {
+	mu       sync.Mutex
+	monitors compact.Map[mirror]
+	states   map[string]*stored
+}
+
+// mirror is what good results need of a monitor.
+type mirror struct {
+	defined  bool
+	lastGood int64 // seconds; zero when none is known. That of a state may be older.
+	period   time.Duration
+	alert    time.Duration // the earliest that its certificate may be told of
+}
+
+// stored is a state and its revision.
+type stored struct {
+	job.State
+
+	revision uint64
+}
+
+// known is a monitor in its stripe, while that is locked.
+type known struct {
+	*mirror
+
+	s    *stripe
+	id   compact.ID
+	name string
+}
+
+// find returns a monitor, and whether it is known.
+func (s *stripe) find(name string) (known, bool) {
+	id, ok := s.monitors.Find(name)
+	if !ok {
+		return known{}, false
+	}
+	return s.at(id, name), true
+}
+
+func (s *stripe) at(id compact.ID, name string) known {
+	return known{mirror: s.monitors.Value(id), s: s, id: id, name: name}
+}
+
+// make returns a monitor, which may be a new one.
+func (s *stripe) make(name string) known {
+	if k, ok := s.find(name); ok {
+		return k
+	}
+	return s.at(s.monitors.Put(name, nil), name)
+}
+
+// define gives a monitor its definition, encoded.
+func (s *stripe) define(m *job.Monitor, period time.Duration, encoded []byte) {
+	k := s.at(s.monitors.Put(m.Name, encoded), m.Name)
+	k.defined, k.period, k.alert = true, period, earliestAlert(m.Policy)
+}
+
+func (k known) forget() {
+	k.s.monitors.Delete(k.name)
+	delete(k.s.states, k.name)
+}
+
+// monitor is the whole definition.
+func (k known) monitor() Monitor {
+	m, err := job.Decode[job.Monitor](k.s.monitors.Text(k.id))
+	if err != nil {
+		m = job.Monitor{Name: k.name} // what we have encoded can be decoded
+	}
+	return Monitor{Monitor: m, Period: k.period}
+}
+
+// state is nil for a monitor that has none.
+func (k known) state() *stored { return k.s.states[k.name] }
+
+func (k known) setState(state job.State, revision uint64) {
+	k.s.states[k.name] = &stored{state, revision}
+}
+
+// earliestAlert is the longest time before its end that a certificate is told
+// of; less than any time when it never is.
+func earliestAlert(p job.Policy) time.Duration {
+	earliest := time.Duration(math.MinInt64)
+	for _, alert := range alertsOf(p) {
+		earliest = max(earliest, alert.Std())
+	}
+	return earliest
+}
+
+// revision is that of the state, zero without one.
+func (k known) revision() uint64 {
+	if state := k.state(); state != nil {
+		return state.revision
+	}
+	return 0
+}
+
+// healthy tells whether a good result changes nothing that is stored.
+func (k known) healthy() bool {
+	state := k.state()
+	return state == nil || quiet(&state.State)
+}
+
+// quiet tells whether a state waits for nothing, so that a good result adds
+// nothing to it.
+func quiet(s *job.State) bool {
+	return s.Health == job.Up && s.Failures == 0 && s.Window == "" && s.Warnings == 0 && s.Misses == 0 &&
+		s.Degraded == nil && s.Flapping == nil && s.Blind == nil
+}
+
+// passes tells whether a result of a healthy monitor is good, and later than
+// what was judged, and has nothing to tell of a certificate.
+func (k known) passes(result *job.Result) bool {
+	state := k.state()
+	if result.Outcome == nil || result.Outcome.Health != job.Up || state != nil && !result.Slot.After(state.Slot) {
+		return false
+	}
+	if state != nil && state.Certificate != nil {
+		return false
+	}
+	expires := result.Outcome.CertificateExpires
+	return expires.IsZero() || expires.Sub(result.Slot) > k.alert
+}
