@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/big"
 	"net"
@@ -50,13 +51,7 @@ such as a container that runs as another user.`,
 			if err := errors.Join(nodeProblems(args[1:]), locationProblem(location)); err != nil {
 				return usageError(cmd, err)
 			}
-			if err := os.MkdirAll(args[0], 0o700); err != nil {
-				return fmt.Errorf("make directory: %w", err)
-			}
-			k := &keyMaker{dir: args[0]}
-			err := errors.Join(k.users(location), k.nodes(args[1:]))
-			say(cmd.OutOrStdout(), "%s", k.made.String())
-			return err
+			return makeKeys(args[0], location, args[1:], cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringVar(&location, "location", location, "location of the check worker")
@@ -72,6 +67,17 @@ func nodeProblems(names []string) error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// makeKeys makes what is missing in a directory, and says what it made.
+func makeKeys(dir, location string, nodes []string, made io.Writer) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make directory: %w", err)
+	}
+	k := &keyMaker{dir: dir}
+	err := errors.Join(k.users(location), k.nodes(nodes))
+	say(made, "%s", k.made.String())
+	return err
 }
 
 // keyMaker makes what is missing in a directory.
