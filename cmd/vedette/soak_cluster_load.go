@@ -89,7 +89,7 @@ func (l *clusterLoad) store(ctx context.Context, subject, id string, order any, 
 	defer l.mu.Unlock()
 	if err != nil {
 		l.refused++
-		return nil //nolint:nilerr // it is counted
+		return nil
 	}
 	*into = append(*into, id)
 	return nil

@@ -7,13 +7,11 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -51,12 +49,6 @@ type soakNode struct {
 	name, listen, routes, http string
 	process                    *process
 }
-
-// Bounds of waiting for what ought to come.
-const (
-	clusterPatience = time.Minute
-	readyLook       = 100 * time.Millisecond
-)
 
 // soakFile has a monitor beside what is ordered. It must never be down.
 const soakFile = `server: {replicas: 3}
@@ -121,11 +113,11 @@ func (s *clusterStage) open(ctx context.Context, workers int) error {
 	if err := s.allReady(ctx); err != nil {
 		return err
 	}
-	http, err := lastingPort(ctx)
+	overview, err := lastingPort(ctx)
 	if err != nil {
 		return err
 	}
-	s.scheduler, err = s.child(append([]string{"run", s.file, "--data", filepath.Join(s.dir, "scheduler"), "--http", http, "--roles", "schedule,evaluate,notify,operate"},
+	s.scheduler, err = s.child(append([]string{"run", s.file, "--data", filepath.Join(s.dir, "scheduler"), "--http", overview, "--roles", "schedule,evaluate,notify,operate"},
 		s.login(pipeline.RoleOperator)...)...)
 	if err != nil {
 		return err
@@ -177,41 +169,6 @@ func (s *clusterStage) urls(role pipeline.Role) string {
 
 func (s *clusterStage) login(role pipeline.Role) []string {
 	return []string{"--nats", s.urls(role), "--nats-ca", filepath.Join(s.dir, "secrets", "ca.pem"), "--nats-password-file", s.password(role)}
-}
-
-// allReady waits until every node says that it is ready.
-func (s *clusterStage) allReady(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, clusterPatience)
-	defer cancel()
-	for _, n := range s.nodes {
-		look := time.NewTicker(readyLook)
-		for !isReady(limited, n.http) {
-			select {
-			case <-look.C:
-			case <-limited.Done():
-				look.Stop()
-				return fmt.Errorf("wait for %s to be ready: %w", n.name, limited.Err())
-			}
-		}
-		look.Stop()
-	}
-	return nil
-}
-
-func isReady(ctx context.Context, address string) bool {
-	limited, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(limited, http.MethodGet, "http://"+address+"/readyz", http.NoBody)
-	if err != nil {
-		return false
-	}
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return false
-	}
-	_ = response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }
 
 // close ends whatever still runs: first what works, then the nodes, all at
