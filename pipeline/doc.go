@@ -85,6 +85,14 @@
 // The letter of a state that could not be announced is replayed by writing the
 // present state again: the one in the letter is of the past.
 //
+// Nodes of a cluster do not tell clients of each other. Those addresses may be
+// of a network of the nodes' own, and a certificate may not be good for them, so
+// clients use the ones that they were given.
+//
+// The number of replicas belongs to the installation and not to each process:
+// only one that was told a number sees to it ([Pipeline.Ensure]), lest a worker
+// with other flags take copies away.
+//
 // A pool speaks the pull protocol itself, because the client library's
 // iterators ask for messages before a slot is free, and the time until a
 // redelivery runs while those wait in the client's buffer.

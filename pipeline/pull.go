@@ -32,10 +32,13 @@ type puller struct {
 }
 
 // The server ends a request after pullExpires, and says in between that it is
-// alive; silence for two heartbeats means that it forgot the request.
+// alive; silence for two heartbeats means that it forgot the request. A node of
+// a cluster that dies tells nobody, and those who ask others' nodes lose no
+// connection: they should know by the time that there is a new leader, some 5 s
+// later.
 const (
 	pullExpires   = 30 * time.Second
-	pullHeartbeat = 5 * time.Second
+	pullHeartbeat = 2 * time.Second
 	pullSilence   = 2*pullHeartbeat + time.Second
 )
 

@@ -56,6 +56,7 @@ type sinkSession struct {
 	in   *bufio.Reader
 	out  bytes.Buffer
 	rtt  time.Duration
+	took func(id, subject string) // told of each mail, if it is set
 }
 
 func (s *sinkSession) talk() error {
@@ -104,13 +105,23 @@ func (s *sinkSession) body() error {
 	if err := s.flush(); err != nil {
 		return err
 	}
+	id, subject := "", ""
 	for {
 		line, err := s.in.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return err
 		}
 		if bytes.Equal(line, []byte(".\r\n")) {
+			if s.took != nil {
+				s.took(id, subject)
+			}
 			return nil
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Message-ID:")); ok && id == "" {
+			id = string(bytes.TrimSpace(value))
+		}
+		if value, ok := bytes.CutPrefix(line, []byte("Subject:")); ok && subject == "" {
+			subject = string(bytes.TrimSpace(value))
 		}
 	}
 }

@@ -15,34 +15,43 @@ var errExposed = errors.New("other machines reach it, expected TLS")
 
 // check finds what cannot be, before anything is started.
 func (o *serverOptions) check() error {
-	var problems []error
-	if (o.tls.CertFile == "") != (o.tls.KeyFile == "") {
-		problems = append(problems, errors.New("read --tls-cert, --tls-key: found one of them, expected both"))
-	}
-	if o.cluster == "" && len(o.routes) > 0 {
-		problems = append(problems, errors.New("read --routes: found no --cluster, expected the address for other nodes"))
-	}
-	if o.cluster != "" && o.users == "" {
-		problems = append(problems, fmt.Errorf("read --users: found none with --cluster: %w", broker.ErrUsers))
-	}
-	if o.cluster != "" && len(o.routes) == 0 {
-		problems = append(problems, errors.New("read --routes: found none with --cluster, expected the URLs of its nodes"))
-	}
-	if o.cluster != "" && o.tls.CertFile != "" && o.tls.CAFile == "" {
-		problems = append(problems, errors.New("read --tls-ca: found none with --cluster and --tls-cert, expected the CA by which nodes know each other"))
-	}
-	if o.tls.CertFile == "" && o.tls.CAFile != "" {
-		problems = append(problems, errors.New("read --tls-ca: found no --tls-cert, expected the node's own certificate too"))
-	}
-	problems = append(problems, addressProblem("--listen", o.listen), o.routeProblems())
-	if o.cluster != "" {
-		problems = append(problems, addressProblem("--cluster", o.cluster))
-	}
+	problems := []error{addressProblem("--listen", o.listen), o.tlsProblems(), o.clusterProblems()}
 	if o.http != "" {
 		problems = append(problems, addressProblem("--http", o.http))
 	}
 	if exposed := o.exposed(); len(exposed) > 0 && o.tls.CertFile == "" && !o.insecure {
 		problems = append(problems, fmt.Errorf("listen on %s: %w", exposed[0], errExposed))
+	}
+	return errors.Join(problems...)
+}
+
+func (o *serverOptions) tlsProblems() error {
+	var problems []error
+	if (o.tls.CertFile == "") != (o.tls.KeyFile == "") {
+		problems = append(problems, errors.New("read --tls-cert, --tls-key: found one of them, expected both"))
+	}
+	if o.tls.CertFile == "" && o.tls.CAFile != "" {
+		problems = append(problems, errors.New("read --tls-ca: found no --tls-cert, expected the node's own certificate too"))
+	}
+	if o.cluster != "" && o.tls.CertFile != "" && o.tls.CAFile == "" {
+		problems = append(problems, errors.New("read --tls-ca: found none with --cluster and --tls-cert, expected the CA by which nodes know each other"))
+	}
+	return errors.Join(problems...)
+}
+
+func (o *serverOptions) clusterProblems() error {
+	if o.cluster == "" {
+		if len(o.routes) > 0 {
+			return errors.New("read --routes: found no --cluster, expected the address for other nodes")
+		}
+		return nil
+	}
+	problems := []error{addressProblem("--cluster", o.cluster), o.routeProblems()}
+	if o.users == "" {
+		problems = append(problems, fmt.Errorf("read --users: found none with --cluster: %w", broker.ErrUsers))
+	}
+	if len(o.routes) == 0 {
+		problems = append(problems, errors.New("read --routes: found none with --cluster, expected the URLs of its nodes"))
 	}
 	return errors.Join(problems...)
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -182,10 +183,34 @@ func TestServerTellsHowItIs(t *testing.T) {
 			t.Errorf("%s: got no answer, want one", path)
 		}
 	}
-	worker := spawn(t, dir, "run", "--nats", mustURL(t, dir), "--http", lastingAddress(t), write(t, dir, "monitors: []\n"))
-	worker.says(t, "vedette watches")
-	worker.stop(t)
 	server.stop(t)
+}
+
+func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
+	t.Parallel()
+	dir, address, health := t.TempDir(), lastingAddress(t), lastingAddress(t)
+	file := write(t, dir, "workers: {requests: 7}\n")
+	server := spawn(t, dir, "server", "--listen", lastingAddress(t), "--http", address)
+	eventually(t, "a ready server", func() bool { return answers("http://" + address + "/readyz") })
+	url := mustURL(t, dir)
+	run := spawn(t, dir, "run", "--roles", "schedule", "--nats", url, "--http", lastingAddress(t), write(t, t.TempDir(), "monitors: []\n"))
+	worker := spawn(t, dir, "worker", "--nats", url, "--location", "fra", "--http", health, file)
+	eventually(t, "a ready worker", func() bool { return answers("http://" + health + "/readyz") })
+	shows := func(limit string) func() bool {
+		return func() bool {
+			stdout, _, _ := vedette(t, "ps", "--tree", "--nats", url)
+			return regexp.MustCompile(`request-fra +running.* 0/` + limit + `\b`).MatchString(stdout)
+		}
+	}
+	eventually(t, "a limit of 7", shows("7"))
+	write(t, dir, "workers: {requests: 9}\n")
+	if err := worker.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a limit of 9", shows("9"))
+	for _, p := range []*child{worker, run, server} {
+		p.stop(t)
+	}
 }
 
 // mustURL is what a server alone has left for commands beside it.

@@ -59,7 +59,7 @@ as often as an hour at 5s.`,
 	cmd.Flags().IntVar(&options.workers, "workers", 4, "how many worker processes")
 	cmd.Flags().BoolVar(&options.chaos, "chaos", false, "kill workers and restart the server")
 	cmd.Flags().DurationVar(&options.ackWait, "ack-wait", 5*time.Second, "how long after a worker's death its jobs are given to another")
-	cmd.AddCommand(soakServerCommand(), soakWorkerCommand())
+	cmd.AddCommand(soakClusterCommand(), soakServerCommand(), soakWorkerCommand(), soakChildCommand())
 	return cmd
 }
 

@@ -1,10 +1,15 @@
 package main
 
 import (
+	"flag"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 )
+
+var clusterFor = flag.Duration("cluster", 0, "how long a cluster of processes is soaked; not at all by default")
 
 // soaked runs a soak in a process of its own and returns its figures.
 func soaked(t *testing.T, args ...string) map[string]int {
@@ -46,5 +51,19 @@ func TestNothingRunsTwiceWhileNothingCrashesHoweverOftenItsHoldIsRenewed(t *test
 	got := soaked(t, "--for", "3s", "--jobs", "1500", "--workers", "2", "--ack-wait", "1s")
 	if got["enqueued"] != 1500 || got["done"]+got["dead"] != 1500 || got["done more than once"] != 0 {
 		t.Errorf("got %v, want 1500 jobs, each done or dead once", got)
+	}
+}
+
+// What 'vedette soak cluster' says of itself is what is tested, since it takes
+// minutes: go test ./cmd/vedette -run Soaked -cluster 2m.
+func TestSoakedClusterLosesNothing(t *testing.T) {
+	t.Parallel()
+	if *clusterFor < time.Second {
+		t.Skip("takes minutes: say how long with -cluster")
+	}
+	output, code := newInstance(t, "").vedette("soak", "cluster", "--for", clusterFor.String())
+	t.Log(output)
+	if code != exitOK || !regexp.MustCompile(`(?m)^lost +0$`).MatchString(output) || !strings.Contains(output, "the leader was killed") {
+		t.Errorf("got exit code %d, want 0 and nothing lost", code)
 	}
 }

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+)
+
+// clusterBalance is what became of what the cluster acknowledged.
+type clusterBalance struct {
+	checks, mails          int
+	done, pending, lost    int
+	checksAgain, mailAgain int      // beyond the first time
+	alarms                 []string // subjects of mails that nobody ordered
+}
+
+// resumeTime is the longest time in which nothing may be done, whatever
+// happens to one node.
+const resumeTime = 10 * time.Second
+
+// count looks at every job. What the witness has not seen, and no queue holds,
+// is lost.
+func (s *clusterSoak) count(ctx context.Context) (clusterBalance, error) {
+	s.load.mu.Lock()
+	checks, mails := slices.Clone(s.load.checks), slices.Clone(s.load.mails)
+	s.load.mu.Unlock()
+	b := clusterBalance{checks: len(checks), mails: len(mails)}
+	for _, id := range checks {
+		if err := s.countJob(ctx, &b, &b.checksAgain, id, pipeline.Request, pipeline.RequestSubject(job.DefaultLocation, id)); err != nil {
+			return b, err
+		}
+	}
+	for _, id := range mails {
+		if err := s.countJob(ctx, &b, &b.mailAgain, id, pipeline.Mail, pipeline.MailSubject(job.MailRequest, id)); err != nil {
+			return b, err
+		}
+	}
+	s.witness.mu.Lock()
+	defer s.witness.mu.Unlock()
+	b.alarms = slices.Clone(s.witness.alarms)
+	return b, nil
+}
+
+func (s *clusterSoak) countJob(ctx context.Context, b *clusterBalance, again *int, id string, stream pipeline.Stream, subject string) error {
+	s.witness.mu.Lock()
+	times := s.witness.done[id]
+	s.witness.mu.Unlock()
+	if times > 0 {
+		b.done++
+		*again += times - 1
+		return nil
+	}
+	alive, err := s.pipeline.Lives(ctx, stream, subject)
+	if alive {
+		b.pending++
+	} else if err == nil {
+		b.lost++
+	}
+	return err
+}
+
+func (s *clusterSoak) report(b clusterBalance) string {
+	return fmt.Sprintf(`%d checks and %d mails acknowledged in %s, 3 nodes, %d workers of each kind
+acknowledged  %7d
+done          %7d
+pending       %7d
+lost          %7d
+checks done more than once  %d
+mails sent more than once   %d
+longest pause               %s
+publishes refused           %d
+mails of Vedette's own      %d%s
+`, b.checks, b.mails, time.Since(s.began).Round(time.Second), s.workers, b.checks+b.mails, b.done, b.pending, b.lost,
+		b.checksAgain, b.mailAgain, s.pause.Round(time.Millisecond), s.load.refused, len(b.alarms), few(b.alarms))
+}
+
+func (s *clusterSoak) verdict(b clusterBalance) error {
+	var problems []error
+	if b.pending+b.lost > 0 {
+		problems = append(problems, fmt.Errorf("balance jobs: found %d pending and %d lost, expected all done", b.pending, b.lost))
+	}
+	if s.pause > resumeTime {
+		problems = append(problems, fmt.Errorf("balance time: found a pause of %s, expected %s at most", s.pause, resumeTime))
+	}
+	if s.load.refused > 0 {
+		problems = append(problems, fmt.Errorf("balance publishes: found %d refused, expected none", s.load.refused))
+	}
+	if slices.ContainsFunc(b.alarms, func(subject string) bool { return strings.HasPrefix(subject, "[DOWN]") }) {
+		problems = append(problems, fmt.Errorf("balance alarms: found %q, expected nothing down", b.alarms))
+	}
+	if n := s.stage.unexpected.Load(); n > 0 {
+		problems = append(problems, fmt.Errorf("balance processes: found %d that ended by themselves, expected none", n))
+	}
+	return errors.Join(problems...)
+}

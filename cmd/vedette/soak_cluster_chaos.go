@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"syscall"
+	"time"
+
+	"vedette/pipeline"
+)
+
+// cutOff is how long a node stands still; calm is how long nothing happens
+// before the next event.
+const (
+	cutOff = 8 * time.Second
+	calm   = 2 * time.Second
+)
+
+// chaos has one thing after the other happen, until the time is over and each
+// has happened once. Everybody is well before the next: a cluster of three
+// bears the loss of one node, not of two.
+func (s *clusterSoak) chaos(ctx context.Context) error {
+	events := []func(context.Context) (string, error){s.killLeader, s.cutNodeOff, s.wipeNode, s.rollNodes, s.killWorkers}
+	s.witness.lap()
+	for n := 0; n < len(events) || time.Since(s.began) < s.length; n++ {
+		if err := pass(ctx, calm); err != nil {
+			return err
+		}
+		s.longest(s.witness.lap())
+		what, err := events[n%len(events)](ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		if err := s.stage.allReady(ctx); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+		paused := s.witness.lap()
+		s.longest(paused)
+		say(s.stderr, "%4.0fs: %s; longest pause %s\n", time.Since(s.began).Seconds(), what, paused.Round(time.Millisecond))
+	}
+	return pass(ctx, calm)
+}
+
+func (s *clusterSoak) longest(pause time.Duration) { s.pause = max(s.pause, pause) }
+
+func pass(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *clusterSoak) anyNode() *soakNode { return s.stage.nodes[rand.IntN(len(s.stage.nodes))] }
+
+// killLeader kills the node whose loss costs most.
+func (s *clusterSoak) killLeader(ctx context.Context) (string, error) {
+	const what = "the leader was killed"
+	name, err := s.pipeline.Leader(ctx, pipeline.Request)
+	if err != nil {
+		return what, err
+	}
+	for _, n := range s.stage.nodes {
+		if n.name != name {
+			continue
+		}
+		if err := n.process.end(syscall.SIGKILL); err != nil {
+			return what, err
+		}
+		if err := pass(ctx, cutOff); err != nil { // the others have to do without it
+			return what, err
+		}
+		return what, s.stage.startNode(n)
+	}
+	return what, fmt.Errorf("find leader: found %q, expected a node", name)
+}
+
+// cutNodeOff lets a node stand still. Its connections stay open, and nothing
+// comes from it.
+func (s *clusterSoak) cutNodeOff(ctx context.Context) (string, error) {
+	n := s.anyNode()
+	what := n.name + " stood still for " + cutOff.String()
+	if err := n.process.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return what, err
+	}
+	err := pass(ctx, cutOff)
+	if again := n.process.cmd.Process.Signal(syscall.SIGCONT); again != nil {
+		return what, again
+	}
+	return what, err
+}
+
+func (s *clusterSoak) wipeNode(context.Context) (string, error) {
+	n := s.anyNode()
+	what := n.name + " lost its disk"
+	if err := n.process.end(syscall.SIGKILL); err != nil {
+		return what, err
+	}
+	if err := os.RemoveAll(s.stage.data(n)); err != nil {
+		return what, err
+	}
+	return what, s.stage.startNode(n)
+}
+
+func (s *clusterSoak) rollNodes(ctx context.Context) (string, error) {
+	const what = "all nodes were restarted"
+	for _, n := range s.stage.nodes {
+		if err := n.process.end(syscall.SIGTERM); err != nil {
+			return what, err
+		}
+		if err := s.stage.startNode(n); err != nil {
+			return what, err
+		}
+		if err := s.stage.allReady(ctx); err != nil {
+			return what, err
+		}
+	}
+	return what, nil
+}
+
+func (s *clusterSoak) killWorkers(context.Context) (string, error) {
+	const what = "a worker of each kind was killed"
+	for kind, workers := range map[string]*[]*process{"check": &s.stage.checks, "mail": &s.stage.mails} {
+		if err := (*workers)[0].end(syscall.SIGKILL); err != nil {
+			return what, err
+		}
+		*workers = (*workers)[1:]
+		if err := s.stage.startWorker(kind, workers); err != nil {
+			return what, err
+		}
+	}
+	return what, nil
+}

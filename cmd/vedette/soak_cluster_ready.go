@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Bounds of waiting for what ought to come.
+const (
+	clusterPatience = time.Minute
+	readyLook       = 100 * time.Millisecond
+)
+
+// allReady waits until every node says that it is ready.
+func (s *clusterStage) allReady(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, clusterPatience)
+	defer cancel()
+	for _, n := range s.nodes {
+		look := time.NewTicker(readyLook)
+		for !isReady(limited, n.http) {
+			select {
+			case <-look.C:
+			case <-limited.Done():
+				look.Stop()
+				return fmt.Errorf("wait for %s to be ready: %w", n.name, limited.Err())
+			}
+		}
+		look.Stop()
+	}
+	return nil
+}
+
+func isReady(ctx context.Context, address string) bool {
+	limited, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(limited, http.MethodGet, "http://"+address+"/readyz", http.NoBody)
+	if err != nil {
+		return false
+	}
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}

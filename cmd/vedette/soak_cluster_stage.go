@@ -1,0 +1,192 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+)
+
+// soakChildCommand runs a command line that ends with the process that started
+// it, however that ends.
+func soakChildCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "child", Short: "A process of a soak", Hidden: true, DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx, cancel := untilOrphaned(cmd.Context())
+			defer cancel()
+			if code := Main(ctx, args, cmd.OutOrStdout(), cmd.ErrOrStderr()); code != exitOK {
+				return &exitError{code: code}
+			}
+			return nil
+		},
+	}
+}
+
+// clusterStage is the processes of a soak of a cluster.
+type clusterStage struct {
+	*stage
+
+	nodes         []*soakNode
+	scheduler     *process
+	checks, mails []*process
+	file          string
+}
+
+// soakNode is a node, and where it listens.
+type soakNode struct {
+	name, listen, routes, http string
+	process                    *process
+}
+
+// soakFile has a monitor beside what is ordered. It must never be down.
+const soakFile = `server: {replicas: 3}
+recipients: {you: you@example.org}
+operators: you
+mail: {from: soak@example.org, relays: [{host: 127.0.0.1, port: %d, tls: none}]}
+notifications: {group_wait: 0s}
+defaults: {interval: 1s, timeout: 900ms, failure_threshold: 1, notify: you}
+monitors:
+  - {name: witness, tcp: {address: %q, dialogue: [{send: "%s\n"}, {expect: well}]}}
+`
+
+// newClusterStage makes the keys and the file, and finds ports.
+func newClusterStage(ctx context.Context, dir string, w *witness, log io.Writer) (*clusterStage, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	s := &clusterStage{stage: &stage{self: self, dir: dir, stderr: log}, file: filepath.Join(dir, "monitors.yaml")}
+	yaml := fmt.Sprintf(soakFile, w.mails.Addr().(*net.TCPAddr).Port, w.checks.Addr(), monitorWord)
+	if err := os.WriteFile(s.file, []byte(yaml), 0o600); err != nil {
+		return nil, fmt.Errorf("write file: %w", err)
+	}
+	var names []string
+	for _, name := range []string{"n1", "n2", "n3"} {
+		node := &soakNode{name: name}
+		for _, address := range []*string{&node.listen, &node.routes, &node.http} {
+			if *address, err = lastingPort(ctx); err != nil {
+				return nil, err
+			}
+		}
+		s.nodes, names = append(s.nodes, node), append(names, name)
+	}
+	return s, makeKeys(filepath.Join(dir, "secrets"), []string{job.DefaultLocation}, names, io.Discard)
+}
+
+// lastingPort is an address that stays free while its server is away: its port
+// is below those that systems give to outgoing connections.
+func lastingPort(ctx context.Context) (string, error) {
+	var err error
+	for range 100 {
+		var listener net.Listener
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(12_000+rand.IntN(20_000)))
+		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err == nil {
+			return address, listener.Close()
+		}
+	}
+	return "", fmt.Errorf("find a free port: %w", err)
+}
+
+func (s *clusterStage) child(args ...string) (*process, error) {
+	return s.start(append([]string{"soak", "child"}, args...)...)
+}
+
+// open starts everything.
+func (s *clusterStage) open(ctx context.Context, workers int) error {
+	for _, n := range s.nodes {
+		if err := s.startNode(n); err != nil {
+			return err
+		}
+	}
+	if err := s.allReady(ctx); err != nil {
+		return err
+	}
+	overview, err := lastingPort(ctx)
+	if err != nil {
+		return err
+	}
+	s.scheduler, err = s.child(append([]string{"run", s.file, "--data", filepath.Join(s.dir, "scheduler"), "--http", overview, "--roles", "schedule,evaluate,notify,operate"},
+		s.login(pipeline.RoleOperator)...)...)
+	if err != nil {
+		return err
+	}
+	for range workers {
+		if err := errors.Join(s.startWorker("check", &s.checks), s.startWorker("mail", &s.mails)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *clusterStage) startNode(n *soakNode) error {
+	var routes []string
+	for _, other := range s.nodes {
+		routes = append(routes, "nats://"+other.routes)
+	}
+	secrets := filepath.Join(s.dir, "secrets")
+	var err error
+	n.process, err = s.child("server", "--name", n.name, "--data", s.data(n), "--listen", n.listen, "--http", n.http,
+		"--cluster", n.routes, "--routes", strings.Join(routes, ","), "--users", filepath.Join(secrets, "users.conf"),
+		"--tls-cert", filepath.Join(secrets, n.name+".pem"), "--tls-key", filepath.Join(secrets, n.name+".key"), "--tls-ca", filepath.Join(secrets, "ca.pem"))
+	return err
+}
+
+func (s *clusterStage) data(n *soakNode) string { return filepath.Join(s.dir, n.name) }
+
+// startWorker starts a worker of a kind, with the rights of its role.
+func (s *clusterStage) startWorker(kind string, into *[]*process) error {
+	role := map[string]pipeline.Role{"check": pipeline.RoleCheckWorker, "mail": pipeline.RoleMailWorker}[kind]
+	worker, err := s.child(append([]string{"worker", s.file, "--roles", kind, "--data", filepath.Join(s.dir, "worker")}, s.login(role)...)...)
+	if err == nil {
+		*into = append(*into, worker)
+	}
+	return err
+}
+
+func (s *clusterStage) password(role pipeline.Role) string {
+	return filepath.Join(s.dir, "secrets", pipeline.Names{Prefix: "vedette"}.UserName(pipeline.User{Role: role})+".password")
+}
+
+func (s *clusterStage) urls(role pipeline.Role) string {
+	var urls []string
+	for _, n := range s.nodes {
+		urls = append(urls, "tls://"+pipeline.Names{Prefix: "vedette"}.UserName(pipeline.User{Role: role})+"@"+n.listen)
+	}
+	return strings.Join(urls, ",")
+}
+
+func (s *clusterStage) login(role pipeline.Role) []string {
+	return []string{"--nats", s.urls(role), "--nats-ca", filepath.Join(s.dir, "secrets", "ca.pem"), "--nats-password-file", s.password(role)}
+}
+
+// close ends whatever still runs: first what works, then the nodes, all at
+// once, since the last ones would wait in vain for others.
+func (s *clusterStage) close() error {
+	all := append(append([]*process{}, s.checks...), s.mails...)
+	if s.scheduler != nil {
+		all = append(all, s.scheduler)
+	}
+	for _, n := range s.nodes {
+		if n.process != nil {
+			all = append(all, n.process)
+		}
+	}
+	var errs []error
+	for _, p := range all {
+		errs = append(errs, p.end(syscall.SIGKILL))
+	}
+	return errors.Join(errs...)
+}
