@@ -17,7 +17,7 @@ type hint struct {
 // hints are the ways out of errors that people meet.
 func hints() []hint {
 	return []hint{
-		{errExposed, "name a certificate with --nats-tls-cert and --nats-tls-key, listen on 127.0.0.1, or say --insecure"},
+		{errClearText, "name a certificate with --nats-tls-cert and --nats-tls-key, listen on 127.0.0.1, or say --insecure"},
 		{broker.ErrPortTaken, "another program listens there; stop it, or choose another address with --nats-listen, or server.nats in the file"},
 		{broker.ErrLocked, "another vedette uses this directory; stop it, or choose another directory with --data, or server.data in the file"},
 		{broker.ErrNotRunning, "start an instance with 'vedette run FILE', or name its directory with --data, or its server with --nats"},

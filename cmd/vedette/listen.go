@@ -12,9 +12,9 @@ import (
 	"vedette/pipeline/broker"
 )
 
-// errExposed is a server that others could listen in on: what travels are
+// errClearText is a server that others could listen in on: what travels are
 // definitions with their headers, results and mails.
-var errExposed = errors.New("the address is not of this machine alone, expected TLS")
+var errClearText = errors.New("the address is not of this machine alone, expected TLS")
 
 func listenFlags(cmd *cobra.Command, o *runOptions) {
 	f := cmd.Flags()
@@ -46,7 +46,7 @@ func (o runOptions) checkListen(stderr io.Writer) error {
 	case o.nats != "" || isLocal(o.listen) || tls.CertFile != "":
 		return nil
 	case !o.insecure:
-		return fmt.Errorf("listen on %s: %w", o.listen, errExposed)
+		return fmt.Errorf("listen on %s: %w", o.listen, errClearText)
 	}
 	say(stderr, "WARNING: --insecure: NATS listens on %s in clear text. Whoever is on the way reads its secret, all definitions, results and mails, and can order any.\n", o.listen)
 	return nil

@@ -41,13 +41,13 @@ func (r *instanceRun) warnOfSecrets(file *monitor.File) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(needed)) {
 		if _, err := r.secrets.Secret(name); err != nil {
-			say(r.stderr, "warning: %v; needed by %s\n", err, firstOf(needed[name]))
+			say(r.stderr, "warning: %v; needed by %s\n", err, fewOf(needed[name]))
 		}
 	}
 }
 
-// firstOf lists some of many names.
-func firstOf(names []string) string {
+// fewOf lists some of many names.
+func fewOf(names []string) string {
 	const few = 3
 	if len(names) <= few {
 		return strings.Join(names, ", ")
