@@ -4,6 +4,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -16,10 +18,20 @@ import (
 func BenchmarkCheck(b *testing.B) {
 	s := serve(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	address := s.Listener.Addr().String()
-	c := checker(b, check.Config{})
+	dir := b.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "TOKEN"), []byte("hunter2\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	secrets, err := check.NewSecretStore(dir, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := checker(b, check.Config{Secrets: secrets})
 	for name, spec := range map[string]job.Spec{
-		"http": {HTTP: &job.HTTP{URL: s.URL}},
-		"tcp":  {TCP: &job.TCP{Address: address}},
+		"http":    {HTTP: &job.HTTP{URL: s.URL}},
+		"secret":  {HTTP: &job.HTTP{URL: s.URL, BearerToken: "${secret:TOKEN}"}},
+		"literal": {HTTP: &job.HTTP{URL: s.URL, BearerToken: "hunter2"}},
+		"tcp":     {TCP: &job.TCP{Address: address}},
 	} {
 		b.Run(name, func(b *testing.B) {
 			spec.Timeout = job.Duration(10 * time.Second)

@@ -20,6 +20,9 @@ const mark = "****"
 
 // hide takes the values out of what a check found.
 func (f *filling) hide(filled job.Spec, outcome *job.Outcome) {
+	if outcome.Cause == "" && outcome.Stack == "" { // as most have it
+		return
+	}
 	hidden := hider{}
 	for _, value := range f.known {
 		hidden.add(value)
@@ -54,19 +57,28 @@ func userInfos(spec job.Spec) []string {
 // hider hides values in texts that a server may have had a part in, in all the
 // forms in which one that echoes them may have written them.
 type hider struct {
-	forms []string // of values long enough to be looked for anywhere
+	forms []string // in lower case, of values long enough to be looked for anywhere
 	words []string // shorter ones, which are hidden where they stand alone
 }
 
+// add takes in a value, and each of its lines: a server may echo one of them.
 func (h *hider) add(value string) {
-	if value == "" {
-		return
+	h.addText(value)
+	if strings.ContainsAny(value, "\r\n") {
+		for line := range strings.FieldsFuncSeq(value, func(c rune) bool { return c == '\r' || c == '\n' }) {
+			h.addText(line)
+		}
 	}
-	if len(value) < shortest {
-		h.words = append(h.words, value)
-		return
+}
+
+func (h *hider) addText(text string) {
+	switch {
+	case text == "":
+	case len(text) < shortest:
+		h.words = append(h.words, text)
+	default:
+		h.forms = append(h.forms, forms(text)...)
 	}
-	h.forms = append(h.forms, forms(value)...)
 }
 
 // forms are the ways in which a value may be written: as it is, or encoded once
@@ -76,6 +88,9 @@ func forms(value string) []string {
 	all := encoded(encoded([]string{value}))
 	for _, form := range all {
 		all = append(all, quoted(form))
+	}
+	for i, form := range all {
+		all[i] = lower(form)
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -99,7 +114,8 @@ func quoted(text string) string {
 	return whole[1 : len(whole)-1]
 }
 
-// hide returns the text without the values.
+// hide returns the text without the values, in upper or lower case: of %2F and
+// %2f a server may choose either.
 func (h *hider) hide(text string) string {
 	if text == "" {
 		return ""
@@ -107,7 +123,7 @@ func (h *hider) hide(text string) string {
 	// Longer ones first: what is left of them would not be recognised.
 	slices.SortFunc(h.forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	for _, form := range h.forms {
-		text = strings.ReplaceAll(text, form, mark)
+		text = hideForm(text, form)
 	}
 	for _, form := range h.forms {
 		text = hideCut(text, form)
@@ -116,6 +132,31 @@ func (h *hider) hide(text string) string {
 		text = hideWord(text, word)
 	}
 	return text
+}
+
+// lower is the text with A to Z in lower case, and as long as it was.
+func lower(text string) string {
+	lowered := []byte(text)
+	for i, c := range lowered {
+		if 'A' <= c && c <= 'Z' {
+			lowered[i] = c + 'a' - 'A'
+		}
+	}
+	return string(lowered)
+}
+
+func hideForm(text, form string) string {
+	same := lower(text)
+	var b strings.Builder
+	for {
+		at := strings.Index(same, form)
+		if at < 0 {
+			b.WriteString(text)
+			return b.String()
+		}
+		b.WriteString(text[:at] + mark)
+		text, same = text[at+len(form):], same[at+len(form):]
+	}
 }
 
 // hideCut hides the beginning of a form where a text was cut short.
@@ -128,8 +169,9 @@ func hideCut(text, form string) string {
 			b.WriteString(before)
 			return b.String()
 		}
+		same := lower(before)
 		for n := min(len(form)-1, len(before)); n >= shortest; n-- {
-			if strings.HasSuffix(before, form[:n]) {
+			if strings.HasSuffix(same, form[:n]) {
 				before = before[:len(before)-n] + mark
 				break
 			}

@@ -125,10 +125,29 @@ func checkSent(s job.SentText) error {
 	if _, err := job.Expand(s.Text, func(string) (string, error) { return "", nil }); err != nil {
 		return err
 	}
+	if s.Place == job.PlaceDialogue && percentBefore(s.Text) {
+		return errors.New("found a percent sign directly before a reference to a secret, expected %%, which is one")
+	}
 	if s.Place == job.PlaceURL && job.MayRefer(hostPart(s.Text)) {
 		return errors.New("found a reference to a secret in the host of a URL, expected one behind it, or before the @")
 	}
 	return nil
+}
+
+// percentBefore tells whether a reference stands where a dialogue would take
+// what the secret begins with for the name of a group.
+func percentBefore(text string) bool {
+	for {
+		before, after, found := strings.Cut(text, job.ReferenceStart)
+		if !found {
+			return false
+		}
+		before = strings.TrimRight(before, "$")
+		if (len(before)-len(strings.TrimRight(before, "%")))%2 == 1 {
+			return true
+		}
+		text = after
+	}
 }
 
 // hostPart is what of a URL says where it leads: the scheme, the host and the

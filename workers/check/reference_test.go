@@ -96,7 +96,7 @@ func TestDialogueSendsSecretsAsTheyAre(t *testing.T) {
 		silent(conn)
 	})
 	spec := job.Spec{TCP: &job.TCP{Address: address, Dialogue: []job.Step{
-		{Expect: `hello (\d)`}, {Send: "%{1} ${secret:P} 100%%\n"}, {Expect: "no: 7 (.*) 100%\n$"},
+		{Expect: `hello (\d)`}, {Send: "%{1} %%${secret:P} 100%%\n"}, {Expect: "no: 7 %(.*) 100%\n$"},
 	}}}
 	spec.Expect = []string{`captures["1"] == "nothing"`}
 	got := checker(t, check.Config{Secrets: vault{"P": awkward}}).Check(t.Context(), spec)
@@ -177,6 +177,7 @@ func TestCheckWithoutItsSecretIsUnknownAndSendsNothing(t *testing.T) {
 		"message":           {ws(job.WebSocket{Send: "${secret:BYTES}"}), "into send: found bytes that are no UTF-8"},
 		"dialogue":          {job.Spec{TCP: &job.TCP{Address: s.Listener.Addr().String(), Dialogue: []job.Step{{Send: "${secret:LINES}"}}}}, "into dialogue[0].send: found a line break"},
 		"zero byte":         {job.Spec{TCP: &job.TCP{Address: s.Listener.Addr().String(), Dialogue: []job.Step{{Send: "${secret:ZERO}"}}}}, "a zero byte"},
+		"group":             {job.Spec{TCP: &job.TCP{Address: s.Listener.Addr().String(), Dialogue: []job.Step{{Send: "%%%${secret:GOOD}"}}}}, "a percent sign directly before"},
 		"malformed":         {at(job.HTTP{Body: "${secret:hunter 2}"}), "body: found a reference to a secret whose name holds another character"},
 		"host":              {job.Spec{HTTP: &job.HTTP{URL: "http://${secret:GOOD}/"}}, "in the host of a URL"},
 		"port":              {job.Spec{HTTP: &job.HTTP{URL: s.URL + "${secret:GOOD}"}}, "in the host of a URL"},
@@ -209,7 +210,7 @@ func TestBasicAuthKeepsWhatAUserNameMayNotHold(t *testing.T) {
 // echoes are the ways in which a server may give back what it was sent.
 func echoes(secret string) map[string]string {
 	return map[string]string{
-		"as it is": secret, "twice": secret + secret, "in a word": "x" + secret + "x", "in HTML": html.EscapeString(secret),
+		"as it is": secret, "in capitals": strings.ToUpper(url.QueryEscape(secret)), "in small letters": strings.ToLower(url.QueryEscape(secret)), "twice": secret + secret, "in a word": "x" + secret + "x", "in HTML": html.EscapeString(secret),
 		"in a URL": url.QueryEscape(secret), "in a path": url.PathEscape(secret), "quoted": fmt.Sprintf("%q", secret),
 		"base64": base64.StdEncoding.EncodeToString([]byte(secret)), "credentials": base64.StdEncoding.EncodeToString([]byte("me:" + secret)),
 	}
@@ -239,13 +240,24 @@ func TestSecretThatAServerEchoesIsMaskedInWhateverForm(t *testing.T) {
 // leaks tells whether some characters in a row of a secret are left.
 func leaks(text, secret string) bool {
 	const telling = 7
-	runes := []rune(secret)
+	text = strings.ToLower(text)
+	runes := []rune(strings.ToLower(secret))
 	for i := range runes {
 		if i+telling <= len(runes) && strings.Contains(text, string(runes[i:i+telling])) {
 			return true
 		}
 	}
 	return false
+}
+
+func TestLineOfASecretThatAServerEchoesIsMasked(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "line 2 is bad: hunter2") })
+	spec := job.Spec{HTTP: &job.HTTP{URL: s.URL, Method: "POST", Body: "${secret:P}"}, Expect: []string{`body == "x"`}}
+	got := checker(t, check.Config{Secrets: vault{"P": "first\nhunter2\nlast"}}).Check(t.Context(), spec)
+	if want := `expected body == "x", found body = "line 2 is bad: ****"`; got.Cause != want {
+		t.Errorf("got %q, want %q", got.Cause, want)
+	}
 }
 
 func TestShortSecretsAreMaskedWhereTheyStandAlone(t *testing.T) {

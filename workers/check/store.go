@@ -57,8 +57,12 @@ func NewSecretStore(dir string, lookupEnv func(string) (string, bool)) (*SecretS
 }
 
 // Secret returns the value of a secret as it is now, without the newline that
-// editors leave at its end. The error says where it was looked for.
+// editors leave at its end. The error says where it was looked for; a nil store
+// knows none.
 func (s *SecretStore) Secret(name string) (string, error) {
+	if s == nil {
+		return "", fmt.Errorf("read secret %s: %w", name, errNoSecrets)
+	}
 	if !job.ValidName(name) { // which could lead out of the directory
 		return "", errors.New("read secret: found a name that will not do, expected letters, digits, _, - and single dots")
 	}

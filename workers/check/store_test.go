@@ -111,6 +111,9 @@ func TestDirectoryOfSecretsMustBeOne(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}
+	if _, err := (*check.SecretStore)(nil).Secret("API"); err == nil || !strings.Contains(err.Error(), "was given no secrets") {
+		t.Errorf("got %v of no store, want that there are no secrets", err)
+	}
 	if _, err := check.NewSecretStore("", nil); err != nil {
 		t.Errorf("got %v, want the default, which need not be there", err)
 	}
