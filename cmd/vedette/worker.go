@@ -33,7 +33,8 @@ Of the file it reads what concerns itself, and nothing of what is watched:
   mail            the relays and how to use them; the role mail must have it
   notifications   the templates of mails, for the role notify, if there are any
   server          data, where mails are kept that operators must not miss, and grace
-SIGHUP reads it again for how many jobs it does at once.
+SIGHUP reads it again for how many jobs it does at once. The secrets that monitors
+refer to are here too, where they are needed: see --secrets.
 
 The roles are check, evaluate, notify, mail, and operate, which looks after dead
 letters and tells the operators. On a server whose users are those of 'vedette
@@ -61,6 +62,7 @@ workers of the location default.`,
 			return options.work(cmd.Context(), path, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	secretsFlag(cmd, &options.secrets)
 	options.natsFlags(cmd, "URL of the NATS server, or those of a cluster's nodes (default $NATS_URL)")
 	cmd.Flags().StringSliceVar(&options.roles, "roles", []string{workers.StageCheck}, "what it does: "+strings.Join(workers.Stages(), ", "))
 	cmd.Flags().StringVar(&options.location, "location", options.location, "where its checks are made")
@@ -102,6 +104,10 @@ func (o runOptions) work(ctx context.Context, path string, stdout, stderr io.Wri
 	if err != nil {
 		return invalid(err)
 	}
+	secrets, err := openSecrets(o.secrets)
+	if err != nil {
+		return err
+	}
 	file, err := o.workerFile(path)
 	if err != nil {
 		return err
@@ -118,7 +124,7 @@ func (o runOptions) work(ctx context.Context, path string, stdout, stderr io.Wri
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	r := &instanceRun{
-		options: o, path: path, file: file, pipeline: p, log: log, stdout: stdout, stderr: stderr,
+		options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets, stdout: stdout, stderr: stderr,
 		alerts: workers.NewAlerts(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
 	if err := r.awaitInstallation(ctx); err != nil || ctx.Err() != nil {
