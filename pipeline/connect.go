@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,14 @@ import (
 // ErrServerTooOld is returned by [Connect] when the server cannot schedule
 // messages, which it can from 2.14 on.
 var ErrServerTooOld = errors.New("nats-server is too old")
+
+// ErrUnknownUser is returned by [Connect] when the server does not let the user
+// in.
+var ErrUnknownUser = errors.New("the server does not know the user, or another password")
+
+// ErrUntrusted is returned by [Connect] when the server's certificate is signed
+// by nobody who is trusted, or good for another name.
+var ErrUntrusted = errors.New("the server is not who it should be")
 
 // Config says which server to use, and under which names.
 type Config struct {
@@ -92,8 +101,8 @@ const (
 )
 
 // Connect joins an installation. It waits for the server until ctx ends, and
-// afterwards reconnects for ever. The error is [ErrServerTooOld], or says why
-// the server was not reached.
+// afterwards reconnects for ever. The error is [ErrServerTooOld],
+// [ErrUnknownUser], [ErrUntrusted], or says why the server was not reached.
 func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 	config = config.withDefaults()
 	names := Names{Prefix: config.Prefix}
@@ -166,7 +175,10 @@ func (p *Pipeline) dial(ctx context.Context) (*nats.Conn, error) {
 			return conn, nil
 		}
 		if errors.Is(err, nats.ErrAuthorization) {
-			return nil, err
+			return nil, fmt.Errorf("%w: %w", ErrUnknownUser, err)
+		}
+		if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+			return nil, fmt.Errorf("%w: %w", ErrUntrusted, err)
 		}
 		select {
 		case <-ctx.Done():
