@@ -24,6 +24,14 @@ import (
 // messages, which it can from 2.14 on.
 var ErrServerTooOld = errors.New("nats-server is too old")
 
+// ErrUnknownUser is returned by [Connect] when the server does not let the user
+// in.
+var ErrUnknownUser = errors.New("the server does not know the user, or another password")
+
+// ErrUntrusted is returned by [Connect] when the server's certificate is signed
+// by nobody who is trusted, or good for another name.
+var ErrUntrusted = errors.New("the server is not who it should be")
+
 // Config says which server to use, and under which names.
 type Config struct {
 	// URL of the server, or several separated by commas. Credentials may stand
@@ -92,8 +100,8 @@ const (
 )
 
 // Connect joins an installation. It waits for the server until ctx ends, and
-// afterwards reconnects for ever. The error is [ErrServerTooOld], or says why
-// the server was not reached.
+// afterwards reconnects for ever. The error is [ErrServerTooOld],
+// [ErrUnknownUser], [ErrUntrusted], or says why the server was not reached.
 func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 	config = config.withDefaults()
 	names := Names{Prefix: config.Prefix}
@@ -172,8 +180,8 @@ func (p *Pipeline) dial(ctx context.Context, login []nats.Option) (*nats.Conn, e
 		if err == nil {
 			return conn, nil
 		}
-		if hopeless(err) {
-			return nil, err
+		if refused := hopeless(err); refused != nil {
+			return nil, refused
 		}
 		select {
 		case <-ctx.Done():
@@ -183,11 +191,20 @@ func (p *Pipeline) dial(ctx context.Context, login []nats.Option) (*nats.Conn, e
 	}
 }
 
-// hopeless tells whether the same would happen at the next attempt: the server
-// refuses us, or we do not trust it.
-func hopeless(err error) bool {
+// hopeless is the error of an attempt after which the next would end the same
+// way, as the server refuses us or we do not trust it; nil otherwise.
+func hopeless(err error) error {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-	return untrusted || errors.Is(err, nats.ErrAuthorization) || errors.Is(err, nats.ErrSecureConnWanted)
+	switch {
+	case untrusted:
+		return fmt.Errorf("%w: %w", ErrUntrusted, err)
+	case errors.Is(err, nats.ErrAuthorization):
+		return fmt.Errorf("%w: %w", ErrUnknownUser, err)
+	case errors.Is(err, nats.ErrSecureConnWanted):
+		return err
+	default:
+		return nil
+	}
 }
 
 func (p *Pipeline) options() []nats.Option {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -81,6 +82,11 @@ func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	ctx, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
 	p, err := pipeline.Connect(ctx, config)
+	for _, known := range []error{pipeline.ErrUnknownUser, pipeline.ErrUntrusted, pipeline.ErrServerTooOld} {
+		if errors.Is(err, known) {
+			return nil, err // which has a hint of its own
+		}
+	}
 	if err != nil {
 		return nil, &hintError{err: err, hint: "is the instance running? 'vedette run FILE' starts one"}
 	}

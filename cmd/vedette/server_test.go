@@ -155,6 +155,7 @@ monitors:
 	for _, n := range nodes {
 		eventually(t, "a ready "+n.name, n.ready)
 	}
+	strangersAreTold(t, dir, nodes)
 	early.says(t, "waiting for 'vedette run FILE'")
 	scheduler := spawn(t, dir, append(append([]string{"run", "--http", lastingAddress(t), "--roles", "schedule,operate,evaluate,notify"}, as(nodes, pipeline.RoleOperator)...), file)...)
 	mails := spawn(t, dir, append(append([]string{"worker", "--roles", "mail"}, as(nodes, pipeline.RoleMailWorker)...), file)...)
@@ -170,6 +171,26 @@ monitors:
 	}
 	for _, p := range servers {
 		p.stop(t)
+	}
+}
+
+// strangersAreTold checks what they hear who trust another CA, or have another
+// password.
+func strangersAreTold(t *testing.T, dir string, nodes []clusterNode) {
+	t.Helper()
+	others := filepath.Join(dir, "others")
+	if _, stderr, code := vedette(t, "server", "keys", others, "n1"); code != 0 {
+		t.Fatalf("make keys: got %d %s", code, stderr)
+	}
+	for _, c := range []struct{ ca, password, want string }{
+		{others, others, "--nats-ca names the CA"},
+		{filepath.Join(dir, "secrets"), others, "the user stands in the URL"},
+	} {
+		_, stderr, code := vedette(t, "ps", "--nats", "tls://vedette-viewer@"+nodes[0].listen,
+			"--nats-ca", filepath.Join(c.ca, "ca.pem"), "--nats-password-file", filepath.Join(c.password, "vedette-viewer.password"))
+		if code != exitFailed || !strings.Contains(stderr, c.want) {
+			t.Errorf("got %d %s, want %q", code, stderr, c.want)
+		}
 	}
 }
 
