@@ -38,12 +38,12 @@ func TestComposeFileNamesWhatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	secrets := filepath.Join(t.TempDir(), "secrets")
-	if _, stderr, code := vedette(t, "server", "keys", secrets, "nats-1", "nats-2", "nats-3"); code != exitOK {
+	if _, stderr, code := vedette(t, "auth", "init", secrets, "nats-1", "nats-2", "nats-3"); code != exitOK {
 		t.Fatalf("got %d %s, want keys", code, stderr)
 	}
 	for name, secret := range file.Secrets {
 		if _, err := os.Stat(filepath.Join(filepath.Dir(secrets), secret.File)); err != nil {
-			t.Errorf("secret %s: got %v, want a file that 'vedette server keys' makes", name, err)
+			t.Errorf("secret %s: got %v, want a file that 'vedette auth init' makes", name, err)
 		}
 	}
 	ours := 0

@@ -18,8 +18,8 @@ type hint struct {
 func hints() []hint {
 	return []hint{
 		{broker.ErrPortTaken, "another program listens there; stop it, or choose another address with --nats-listen or server.nats in the file, and for 'vedette server' with --listen or --cluster"},
-		{broker.ErrUsers, "'vedette roles' prints such a file, and 'vedette server keys' makes one with passwords"},
-		{errExposed, "'vedette server keys' makes certificates: name one with --nats-tls-cert and --nats-tls-key, and for 'vedette server' with --tls-cert, --tls-key and --tls-ca; where the network can be trusted, say --insecure"},
+		{broker.ErrUsers, "'vedette roles' prints such a file, and 'vedette auth init' makes one with passwords"},
+		{errExposed, "'vedette auth init' makes certificates: name one with --nats-tls-cert and --nats-tls-key, and for 'vedette server' with --tls-cert, --tls-key and --tls-ca; where the network can be trusted, say --insecure"},
 		{pipeline.ErrTooFewNodes, "start more nodes with 'vedette server', or choose fewer copies with --replicas or server.replicas in the file"},
 		{errNoRelays, "name the FILE that 'vedette run' was given, or one with its section mail alone"},
 		{broker.ErrLocked, "another vedette uses this directory; stop it, or choose another directory with --data, or server.data in the file"},

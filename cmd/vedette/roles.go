@@ -20,7 +20,7 @@ func rolesCommand() *cobra.Command {
 		Short: "Print the users of a shared NATS server, each with the rights of a role",
 		Long: `Prints the authorization block of a nats-server configuration: a user for each
 role, who may do what its work needs and nothing else. Passwords come from the
-environment of the server; 'vedette server keys' makes a file with passwords of its
+environment of the server; 'vedette auth init' makes a file with passwords of its
 own instead. Without arguments, all roles:
 
 ` + roleLines() + `

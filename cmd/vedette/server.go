@@ -41,7 +41,7 @@ of a cluster must share, or, on a server alone, with the secret in its data
 directory. Addresses that other machines can reach need TLS: the certificate of
 --tls-cert is shown to clients and to other nodes, and nodes believe each other
 when --tls-ca has signed for them, so that it should sign for nothing else.
-'vedette server keys' makes all these files. A file that has changed is read at
+'vedette auth init' makes all these files. A file that has changed is read at
 the next start.
 
 /healthz tells whether the process lives, /readyz whether the node has met its
@@ -50,7 +50,7 @@ it before the next. /varz, /jsz and /routez are those of nats-server.
 
 Ctrl-C and SIGTERM stop it cleanly: a node first hands over what it leads.`,
 		Example: `  vedette server
-  vedette server keys secrets n1 n2 n3
+  vedette auth init secrets n1 n2 n3
   vedette server --name n1 --listen 0.0.0.0:4222 --cluster 0.0.0.0:6222 \
     --routes nats://n1:6222,nats://n2:6222,nats://n3:6222 --users secrets/users.conf \
     --tls-cert secrets/n1.pem --tls-key secrets/n1.key --tls-ca secrets/ca.pem`,
@@ -66,7 +66,6 @@ Ctrl-C and SIGTERM stop it cleanly: a node first hands over what it leads.`,
 		},
 	}
 	o.flags(cmd)
-	cmd.AddCommand(serverKeysCommand())
 	return cmd
 }
 

@@ -143,7 +143,7 @@ monitors:
 	if err := os.WriteFile(file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, code := vedette(t, "server", "keys", filepath.Join(dir, "secrets"), "n1", "n2", "n3"); code != 0 {
+	if _, stderr, code := vedette(t, "auth", "init", filepath.Join(dir, "secrets"), "n1", "n2", "n3"); code != 0 {
 		t.Fatalf("make keys: got %d %s", code, stderr)
 	}
 	nodes := clusterNodes(t)
@@ -179,7 +179,7 @@ monitors:
 func strangersAreTold(t *testing.T, dir string, nodes []clusterNode) {
 	t.Helper()
 	others := filepath.Join(dir, "others")
-	if _, stderr, code := vedette(t, "server", "keys", others, "n1"); code != 0 {
+	if _, stderr, code := vedette(t, "auth", "init", others, "n1"); code != 0 {
 		t.Fatalf("make keys: got %d %s", code, stderr)
 	}
 	for _, c := range []struct{ ca, password, want string }{
@@ -270,7 +270,7 @@ func TestServerRefusesWhatCannotBe(t *testing.T) {
 		code int
 		says []string
 	}{
-		"reached in clear text":       {[]string{"--listen", "0.0.0.0:4222"}, exitInvalid, []string{"listen on 0.0.0.0:4222: other machines reach it", "hint: 'vedette server keys'", "--insecure"}},
+		"reached in clear text":       {[]string{"--listen", "0.0.0.0:4222"}, exitInvalid, []string{"listen on 0.0.0.0:4222: other machines reach it", "hint: 'vedette auth init'", "--insecure"}},
 		"of every interface":          {[]string{"--listen", ":4222"}, exitInvalid, []string{"listen on :4222: other machines reach it"}},
 		"nodes in clear text":         {append(node, "192.0.2.1:6222"), exitInvalid, []string{"listen on 192.0.2.1:6222: other machines reach it"}},
 		"a cluster without users":     {[]string{"--cluster", "127.0.0.1:0", "--routes", "nats://127.0.0.1:1"}, exitInvalid, []string{"read --users", "hint: 'vedette roles'"}},
@@ -310,11 +310,11 @@ func TestInsecureServerSaysSoAtEachStart(t *testing.T) {
 func TestKeysAreKeptWhenNodesAreAdded(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "secrets")
-	first, _, code := vedette(t, "server", "keys", dir, "n1")
+	first, _, code := vedette(t, "auth", "init", dir, "n1")
 	if code != 0 || !strings.Contains(first, "n1.pem") {
 		t.Fatalf("got %d %s, want the files that were made", code, first)
 	}
-	second, stderr, code := vedette(t, "server", "keys", dir, "n1", "192.0.2.7")
+	second, stderr, code := vedette(t, "auth", "init", dir, "n1", "192.0.2.7")
 	if want := filepath.Join(dir, "192.0.2.7.key") + "\n" + filepath.Join(dir, "192.0.2.7.pem") + "\n"; code != 0 || second != want {
 		t.Errorf("got %d %s %s, want only the new node's", code, second, stderr)
 	}
@@ -322,7 +322,7 @@ func TestKeysAreKeptWhenNodesAreAdded(t *testing.T) {
 		t.Errorf("got %v %v, want a directory for its owner only", info, err)
 	}
 	for _, name := range []string{"ca", "../n2", ""} {
-		if _, stderr, code := vedette(t, "server", "keys", dir, name); code != exitInvalid || !strings.Contains(stderr, "read NODE") {
+		if _, stderr, code := vedette(t, "auth", "init", dir, name); code != exitInvalid || !strings.Contains(stderr, "read NODE") {
 			t.Errorf("%q: got %d %s, want a refusal", name, code, stderr)
 		}
 	}

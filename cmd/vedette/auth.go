@@ -19,10 +19,23 @@ import (
 	"vedette/pipeline/job"
 )
 
-func serverKeysCommand() *cobra.Command {
+func authCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "auth",
+		Short:   "Make what servers and their clients know each other by",
+		Long:    "Makes the certificates, users and passwords of servers that others reach.",
+		Example: "  vedette auth init secrets n1 n2 n3",
+		Args:    knownCommand,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(authInitCommand())
+	return cmd
+}
+
+func authInitCommand() *cobra.Command {
 	locations := []string{job.DefaultLocation}
 	cmd := &cobra.Command{
-		Use:   "keys DIR NODE...",
+		Use:   "init DIR NODE...",
 		Short: "Make the certificates and users of a cluster",
 		Long: `Makes what the nodes of a cluster and their clients need, and prints what it
 made. NODE is the name or address by which others reach a node; its certificate is
@@ -36,7 +49,7 @@ good for this machine's loopback too, for ten years.
 What is there already is kept, so that nodes can be added. Nobody else may enter
 the directory; the files themselves can be read by whoever is given one of them,
 such as a container that runs as another user.`,
-		Example: `  vedette server keys secrets n1.example.org n2.example.org n3.example.org
+		Example: `  vedette auth init secrets n1.example.org n2.example.org n3.example.org
   vedette run --nats tls://vedette-operator@n1.example.org:4222 --nats-ca secrets/ca.pem \
     --nats-password-file secrets/vedette-operator.password monitors.yaml`,
 		Args: cobra.MinimumNArgs(2),
