@@ -35,6 +35,7 @@ func serverCommand() *cobra.Command {
 'vedette worker --nats' in other processes. Alone it is what 'vedette run' has
 inside. With --cluster it is one node of several: with three, any one may go, and
 even lose its disk, and with --replicas 3 nothing that was acknowledged is lost.
+The first time all nodes have to be there.
 
 Clients log in: as one of the --users, which 'vedette roles' prints and the nodes
 of a cluster must share, or, on a server alone, with the secret in its data

@@ -194,6 +194,34 @@ func strangersAreTold(t *testing.T, dir string, nodes []clusterNode) {
 	}
 }
 
+func TestNodeWithCertificateOfAnotherCADoesNotJoin(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for name, nodes := range map[string][]string{"secrets": {"n1", "n2", "n3"}, "others": {"n4"}} {
+		if _, stderr, code := vedette(t, append([]string{"server", "keys", filepath.Join(dir, name)}, nodes...)...); code != 0 {
+			t.Fatalf("make keys: got %d %s", code, stderr)
+		}
+	}
+	nodes := clusterNodes(t)
+	var last *child
+	for _, n := range nodes {
+		last = spawn(t, dir, n.args(nodes)...)
+	}
+	for _, n := range nodes {
+		eventually(t, "a ready "+n.name, n.ready)
+	}
+	stranger := clusterNode{"n4", lastingAddress(t), lastingAddress(t), lastingAddress(t)}
+	args := stranger.args(nodes)
+	for i, arg := range args {
+		args[i] = strings.Replace(arg, "secrets/n4", "others/n4", 1) // it trusts the others, and they do not trust it
+	}
+	spawn(t, dir, args...)
+	last.says(t, "certificate signed by unknown authority")
+	if stranger.ready() {
+		t.Error("got a stranger in the cluster, want it to stay out")
+	}
+}
+
 func TestServerTellsHowItIs(t *testing.T) {
 	t.Parallel()
 	dir, address := t.TempDir(), lastingAddress(t)
