@@ -198,7 +198,7 @@ func TestNodeWithCertificateOfAnotherCADoesNotJoin(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, nodes := range map[string][]string{"secrets": {"n1", "n2", "n3"}, "others": {"n4"}} {
-		if _, stderr, code := vedette(t, append([]string{"server", "keys", filepath.Join(dir, name)}, nodes...)...); code != 0 {
+		if _, stderr, code := vedette(t, append([]string{"auth", "init", filepath.Join(dir, name)}, nodes...)...); code != 0 {
 			t.Fatalf("make keys: got %d %s", code, stderr)
 		}
 	}
