@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -130,7 +129,7 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	}
 	watched := len(file.Monitors)
 	file.Monitors = nil // they are stored; the memory is for those who work with them
-	debug.FreeOSMemory()
+	beLean(watched)
 	r := &instanceRun{
 		monitors: watched, options: o, path: path, file: file, pipeline: p, log: log,
 		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewAlerts(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
