@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -85,7 +84,7 @@ func (r *scaleRun) path(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	r.figures.apply = time.Since(began)
-	debug.FreeOSMemory() // as 'vedette run' does then
+	beLean(r.n) // as 'vedette run' is
 	return r.watch(ctx)
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -168,7 +167,7 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	}
 	r.warnOfSecrets(file)
 	file.Monitors = nil // they are stored; the memory is for those who work with them
-	debug.FreeOSMemory()
+	beLean(r.monitors)
 	return r.serve(ctx)
 }
 

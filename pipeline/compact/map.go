@@ -15,7 +15,7 @@ import (
 // but for any number of readers.
 type Map[V any] struct {
 	seed    maphash.Seed
-	index   map[uint64]ID // by the name's hash, the first record
+	index   map[uint32]ID // by the name's hash, the first record; half of the hash is half of the map
 	records []record[V]   // the first is not used, so that no ID is zero
 	free    ID            // the first record that is free, which knows the next
 	count   int
@@ -43,8 +43,10 @@ func (m *Map[V]) Find(name string) (ID, bool) {
 	if m.index == nil {
 		return 0, false
 	}
-	return m.find(m.index[maphash.String(m.seed, name)], name)
+	return m.find(m.index[m.hash(name)], name)
 }
+
+func (m *Map[V]) hash(name string) uint32 { return uint32(maphash.String(m.seed, name)) } //nolint:gosec // the lower half
 
 func (m *Map[V]) find(id ID, name string) (ID, bool) {
 	for ; id != 0; id = m.records[id].next {
@@ -68,9 +70,9 @@ func (m *Map[V]) Value(id ID) *V { return &m.records[id].value }
 // Put gives a name a text, and makes an entry with a zero value if it has none.
 func (m *Map[V]) Put(name string, text []byte) ID {
 	if m.index == nil {
-		m.seed, m.index, m.records = maphash.MakeSeed(), map[uint64]ID{}, make([]record[V], 1)
+		m.seed, m.index, m.records = maphash.MakeSeed(), map[uint32]ID{}, make([]record[V], 1)
 	}
-	hash := maphash.String(m.seed, name)
+	hash := m.hash(name)
 	id, known := m.find(m.index[hash], name)
 	if known && bytes.Equal(m.Text(id), text) {
 		return id
@@ -103,7 +105,7 @@ func (m *Map[V]) Delete(name string) bool {
 	if !known {
 		return false
 	}
-	m.unlink(maphash.String(m.seed, name), id)
+	m.unlink(m.hash(name), id)
 	m.texts.drop(m.records[id].at)
 	m.records[id] = record[V]{next: m.free}
 	m.free = id
@@ -113,7 +115,7 @@ func (m *Map[V]) Delete(name string) bool {
 }
 
 // unlink takes a record out of those with the same hash.
-func (m *Map[V]) unlink(hash uint64, id ID) {
+func (m *Map[V]) unlink(hash uint32, id ID) {
 	next := m.records[id].next
 	before := m.index[hash]
 	switch {

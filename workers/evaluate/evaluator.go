@@ -73,7 +73,7 @@ func New(config Config) (*Evaluator, error) {
 	}
 	e := &Evaluator{config: config, seed: maphash.MakeSeed()}
 	for i := range e.stripes {
-		e.stripes[i].states = map[string]*stored{}
+		e.stripes[i].states, e.stripes[i].known, e.stripes[i].rhythms = map[string]*stored{}, map[rhythm]uint32{}, make([]rhythm, 1)
 	}
 	return e, nil
 }
@@ -102,7 +102,7 @@ func (e *Evaluator) Defined(name string) (Monitor, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known, ok := s.find(name)
-	if !ok || !known.defined {
+	if !ok || !known.defined() {
 		return Monitor{}, false
 	}
 	return known.monitor(), true
@@ -119,7 +119,7 @@ func (e *Evaluator) Undefine(ctx context.Context, name string) error {
 	if !ok {
 		return nil
 	}
-	known.defined = false
+	known.undefine()
 	return e.remove(ctx, known)
 }
 
@@ -154,7 +154,7 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 		state.LastGood = time.Time{}
 	}
 	known.setState(state, revision)
-	if !passed || !known.defined || known.healthy() {
+	if !passed || !known.defined() || known.healthy() {
 		return nil
 	}
 	good := job.Result{Monitor: state.Monitor, Slot: time.Unix(known.lastGood, 0).UTC(), Outcome: &job.Outcome{Health: job.Up}}
@@ -179,7 +179,7 @@ func (e *Evaluator) reconcile(ctx context.Context, s *stripe) error {
 	defer s.mu.Unlock()
 	var err error
 	s.monitors.All(func(id compact.ID) bool {
-		if known := s.at(id, string(s.monitors.Name(id))); !known.defined {
+		if known := s.at(id, string(s.monitors.Name(id))); !known.defined() {
 			err = e.remove(ctx, known)
 		}
 		return err == nil
@@ -204,7 +204,7 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known, ok := s.find(result.Monitor)
-	if !ok || !known.defined {
+	if !ok || !known.defined() {
 		e.config.Logger.DebugContext(ctx, "result of a monitor that is not defined", "monitor", result.Monitor)
 		return nil
 	}

@@ -18,14 +18,20 @@ type stripe struct {
 	mu       sync.Mutex
 	monitors compact.Map[mirror]
 	states   map[string]*stored
+	known    map[rhythm]uint32 // where in rhythms they are
+	rhythms  []rhythm          // the first stands for none
 }
 
 // mirror is what good results need of a monitor.
 type mirror struct {
-	defined  bool
-	lastGood int64 // seconds; zero when none is known. That of a state may be older.
-	period   time.Duration
-	alert    time.Duration // the earliest that its certificate may be told of
+	lastGood int64  // seconds; zero when none is known. That of a state may be older.
+	rhythm   uint32 // which of the stripe's; zero while the monitor is not defined
+}
+
+// rhythm is what many monitors have in common.
+type rhythm struct {
+	period time.Duration
+	alert  time.Duration // the earliest that a certificate may be told of
 }
 
 // stored is a state and its revision.
@@ -68,8 +74,22 @@ func (s *stripe) make(name string) known {
 // define gives a monitor its definition, encoded.
 func (s *stripe) define(m *job.Monitor, period time.Duration, encoded []byte) {
 	k := s.at(s.monitors.Put(m.Name, encoded), m.Name)
-	k.defined, k.period, k.alert = true, period, earliestAlert(m.Policy)
+	k.rhythm = s.shared(rhythm{period: period, alert: earliestAlert(m.Policy)})
 }
+
+// shared is where among the rhythms one is.
+func (s *stripe) shared(own rhythm) uint32 {
+	at, ok := s.known[own]
+	if !ok {
+		at = uint32(len(s.rhythms)) //nolint:gosec // a few
+		s.rhythms, s.known[own] = append(s.rhythms, own), at
+	}
+	return at
+}
+
+func (k known) defined() bool { return k.rhythm != 0 }
+
+func (k known) undefine() { k.rhythm = 0 }
 
 func (k known) forget() {
 	k.s.monitors.Delete(k.name)
@@ -82,7 +102,7 @@ func (k known) monitor() Monitor {
 	if err != nil {
 		m = job.Monitor{Name: k.name} // what we have encoded can be decoded
 	}
-	return Monitor{Monitor: m, Period: k.period}
+	return Monitor{Monitor: m, Period: k.s.rhythms[k.rhythm].period}
 }
 
 // state is nil for a monitor that has none.
@@ -134,5 +154,5 @@ func (k known) passes(result *job.Result) bool {
 		return false
 	}
 	expires := result.Outcome.CertificateExpires
-	return expires.IsZero() || expires.Sub(result.Slot) > k.alert
+	return expires.IsZero() || expires.Sub(result.Slot) > k.s.rhythms[k.rhythm].alert
 }
