@@ -143,7 +143,7 @@ func (s *clusterSoak) settle(ctx context.Context) error {
 	defer look.Stop()
 	for done := false; !done; {
 		b, err := s.count(limited)
-		done = err == nil && b.pending == 0 && b.lost == 0
+		done = err == nil && len(b.pending)+len(b.lost) == 0
 		select {
 		case <-look.C:
 		case <-limited.Done():

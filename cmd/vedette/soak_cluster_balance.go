@@ -15,7 +15,8 @@ import (
 // clusterBalance is what became of what the cluster acknowledged.
 type clusterBalance struct {
 	checks, mails          int
-	done, pending, lost    int
+	done                   int
+	pending, lost          []string // ids
 	checksAgain, mailAgain int      // beyond the first time
 	alarms                 []string // subjects of mails that nobody ordered
 }
@@ -58,9 +59,9 @@ func (s *clusterSoak) countJob(ctx context.Context, b *clusterBalance, again *in
 	}
 	alive, err := s.pipeline.Lives(ctx, stream, subject)
 	if alive {
-		b.pending++
+		b.pending = append(b.pending, id)
 	} else if err == nil {
-		b.lost++
+		b.lost = append(b.lost, id)
 	}
 	return err
 }
@@ -69,21 +70,22 @@ func (s *clusterSoak) report(b clusterBalance) string {
 	return fmt.Sprintf(`%d checks and %d mails acknowledged in %s, 3 nodes, %d workers of each kind
 acknowledged  %7d
 done          %7d
-pending       %7d
-lost          %7d
+pending       %7d%s
+lost          %7d%s
 checks done more than once  %d
 mails sent more than once   %d
 longest pause               %s
 publishes refused           %d
 mails of Vedette's own      %d%s
-`, b.checks, b.mails, time.Since(s.began).Round(time.Second), s.workers, b.checks+b.mails, b.done, b.pending, b.lost,
+`, b.checks, b.mails, time.Since(s.began).Round(time.Second), s.workers, b.checks+b.mails, b.done,
+		len(b.pending), few(b.pending), len(b.lost), few(b.lost),
 		b.checksAgain, b.mailAgain, s.pause.Round(time.Millisecond), s.load.refused, len(b.alarms), few(b.alarms))
 }
 
 func (s *clusterSoak) verdict(b clusterBalance) error {
 	var problems []error
-	if b.pending+b.lost > 0 {
-		problems = append(problems, fmt.Errorf("balance jobs: found %d pending and %d lost, expected all done", b.pending, b.lost))
+	if pending, lost := len(b.pending), len(b.lost); pending+lost > 0 {
+		problems = append(problems, fmt.Errorf("balance jobs: found %d pending and %d lost, expected all done", pending, lost))
 	}
 	if s.pause > resumeTime {
 		problems = append(problems, fmt.Errorf("balance time: found a pause of %s, expected %s at most", s.pause, resumeTime))
