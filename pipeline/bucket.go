@@ -90,9 +90,11 @@ func (b *Bucket) Swap(ctx context.Context, key string, value []byte, revision ui
 	return next, nil
 }
 
+// wrongRevision tells whether a write lost a compare-and-swap. On a stream with
+// replicas the server has another code for it, when the writes met before the
+// first of them was stored.
 func wrongRevision(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+	return refused(err, jetstream.JSErrCodeStreamWrongLastSequence) || refused(err, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // Delete removes a key; removing one that is not there is no error.
