@@ -16,10 +16,16 @@ var ErrNotFound = errors.New("key not found")
 // the key since it was read. Read again and decide again.
 var ErrConflict = errors.New("key was changed meanwhile")
 
-// Bucket is a key-value bucket.
+// Bucket is a key-value bucket. A request that the server does not answer, which
+// gets lost when a node of a cluster goes, fails after a few seconds, however
+// long its context lasts: what waits for it can be tried again.
 type Bucket struct {
 	kv jetstream.KeyValue
 }
+
+// answerTimeout bounds the wait for an answer. Requests wait at the leader of
+// their stream; one that has died is replaced within 5 s as a rule.
+const answerTimeout = 5 * time.Second
 
 // Entry is one revision of a key. Deleted entries have no value.
 type Entry struct {
@@ -41,6 +47,8 @@ func (p *Pipeline) Bucket(ctx context.Context, name BucketName) (*Bucket, error)
 
 // Get reads a key. The error is [ErrNotFound] for a key without a value.
 func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	found, err := b.kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return Entry{}, fmt.Errorf("read key %s: %w", key, ErrNotFound)
@@ -57,6 +65,8 @@ func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, err
 	if err := unfenced(ctx); err != nil {
 		return 0, fmt.Errorf("write key %s: %w", key, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	revision, err := b.kv.Put(ctx, key, value)
 	if err != nil {
 		return 0, fmt.Errorf("write key %s: %w", key, err)
@@ -71,6 +81,8 @@ func (b *Bucket) Swap(ctx context.Context, key string, value []byte, revision ui
 	if err := unfenced(ctx); err != nil {
 		return 0, fmt.Errorf("swap key %s: %w", key, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	var next uint64
 	var err error
 	if revision == 0 {
@@ -87,9 +99,11 @@ func (b *Bucket) Swap(ctx context.Context, key string, value []byte, revision ui
 	return next, nil
 }
 
+// wrongRevision tells whether a write lost a compare-and-swap. On a stream with
+// replicas the server has another code for it, when the writes met before the
+// first of them was stored.
 func wrongRevision(err error) bool {
-	var api *jetstream.APIError
-	return errors.As(err, &api) && api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence
+	return refused(err, jetstream.JSErrCodeStreamWrongLastSequence) || refused(err, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
 // Delete removes a key; removing one that is not there is no error.
@@ -97,6 +111,8 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err := unfenced(ctx); err != nil {
 		return fmt.Errorf("delete key %s: %w", key, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	if err := b.kv.Delete(ctx, key); err != nil {
 		return fmt.Errorf("delete key %s: %w", key, err)
 	}
@@ -109,6 +125,8 @@ func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error 
 	if err := unfenced(ctx); err != nil {
 		return fmt.Errorf("remove key %s: %w", key, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	err := b.kv.Delete(ctx, key, jetstream.LastRevision(revision))
 	if wrongRevision(err) {
 		return fmt.Errorf("remove key %s: %w", key, ErrConflict)

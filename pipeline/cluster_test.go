@@ -225,3 +225,55 @@ func TestMoreReplicasThanNodesAreRefused(t *testing.T) {
 		t.Errorf("got %v, want ErrTooFewNodes for a stream", err)
 	}
 }
+
+// Of writes that meet, one wins and the others are told that they lost, on
+// replicas too, where the server says so in other words.
+func TestSwapsThatMeetOnReplicasAreConflicts(t *testing.T) {
+	t.Parallel()
+	cluster := pipelinetest.NewCluster(t)
+	p := cluster.Connect(pipeline.Config{Replicas: 3})
+	if err := p.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	bucket, err := p.Bucket(t.Context(), pipeline.Sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revision, err := bucket.Put(t.Context(), "key", []byte("0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 {
+		revision = race(t, bucket, revision)
+	}
+}
+
+// race has several writers swap a key at once, and returns the winner's
+// revision.
+func race(t *testing.T, bucket *pipeline.Bucket, revision uint64) uint64 {
+	t.Helper()
+	const writers = 8
+	won, lost := make(chan uint64, writers), make(chan error, writers)
+	var group sync.WaitGroup
+	for range writers {
+		group.Go(func() {
+			next, err := bucket.Swap(t.Context(), "key", []byte("1"), revision)
+			if err != nil {
+				lost <- err
+				return
+			}
+			won <- next
+		})
+	}
+	group.Wait()
+	close(lost)
+	for err := range lost {
+		if !errors.Is(err, pipeline.ErrConflict) {
+			t.Fatalf("got %v, want ErrConflict", err)
+		}
+	}
+	if len(won) != 1 {
+		t.Fatalf("got %d winners, want one", len(won))
+	}
+	return <-won
+}
