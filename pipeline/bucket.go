@@ -18,11 +18,17 @@ var ErrNotFound = errors.New("key not found")
 // the key since it was read. Read again and decide again.
 var ErrConflict = errors.New("key was changed meanwhile")
 
-// Bucket is a key-value bucket.
+// Bucket is a key-value bucket. A request that the server does not answer, which
+// gets lost when a node of a cluster goes, fails after a few seconds, however
+// long its context lasts: what waits for it can be tried again.
 type Bucket struct {
 	kv jetstream.KeyValue
 	p  *Pipeline
 }
+
+// answerTimeout bounds the wait for an answer. Requests wait at the leader of
+// their stream; one that has died is replaced within 5 s as a rule.
+const answerTimeout = 5 * time.Second
 
 // Entry is one revision of a key. Deleted entries have no value.
 type Entry struct {
@@ -44,6 +50,8 @@ func (p *Pipeline) Bucket(ctx context.Context, name BucketName) (*Bucket, error)
 
 // Get reads a key. The error is [ErrNotFound] for a key without a value.
 func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	found, err := b.kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
 		return Entry{}, fmt.Errorf("read key %s: %w", key, ErrNotFound)
@@ -60,6 +68,8 @@ func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, err
 	if err := unfenced(ctx); err != nil {
 		return 0, fmt.Errorf("write key %s: %w", key, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	revision, err := b.kv.Put(ctx, key, value)
 	if err != nil {
 		return 0, fmt.Errorf("write key %s: %w", key, err)
@@ -74,6 +84,8 @@ func (b *Bucket) Swap(ctx context.Context, key string, value []byte, revision ui
 	if err := unfenced(ctx); err != nil {
 		return 0, fmt.Errorf("swap key %s: %w", key, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	var next uint64
 	var err error
 	if revision == 0 {
@@ -102,6 +114,8 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 	if err := unfenced(ctx); err != nil {
 		return fmt.Errorf("delete key %s: %w", key, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	if err := b.kv.Delete(ctx, key); err != nil {
 		return fmt.Errorf("delete key %s: %w", key, err)
 	}
@@ -114,6 +128,8 @@ func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error 
 	if err := unfenced(ctx); err != nil {
 		return fmt.Errorf("remove key %s: %w", key, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+	defer cancel()
 	err := b.kv.Delete(ctx, key, jetstream.LastRevision(revision))
 	if wrongRevision(err) {
 		return fmt.Errorf("remove key %s: %w", key, ErrConflict)

@@ -123,15 +123,22 @@ const everySecond = "* * * * * *"
 // shards that are no more. A clock that is there is not written again: a
 // schedule that is replaced loses its next tick.
 func (p *Pipeline) ensureClocks(ctx context.Context) error {
-	stream, err := p.js.Stream(ctx, p.names.Stream(Tick))
+	var stream jetstream.Stream
+	var there map[string]uint64
+	err := p.gathering(ctx, func(ctx context.Context) error {
+		var err error
+		if stream, err = p.js.Stream(ctx, p.names.Stream(Tick)); err != nil {
+			return err
+		}
+		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(p.names.Subject("tick.clock.*")))
+		if err == nil {
+			there = info.State.Subjects
+		}
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("ensure clocks: %w", err)
 	}
-	info, err := stream.Info(ctx, jetstream.WithSubjectFilter(p.names.Subject("tick.clock.*")))
-	if err != nil {
-		return fmt.Errorf("ensure clocks: %w", err)
-	}
-	there := info.State.Subjects
 	for shard := range p.config.Shards {
 		subject := p.names.Subject("tick.clock", strconv.Itoa(shard))
 		if there[subject] > 0 {
@@ -154,7 +161,9 @@ func (p *Pipeline) startClock(ctx context.Context, shard int, subject string) er
 	message := nats.NewMsg(subject)
 	message.Header.Set("Nats-Schedule", everySecond)
 	message.Header.Set("Nats-Schedule-Target", p.names.Subject("tick.due", strconv.Itoa(shard)))
-	if _, err := p.js.PublishMsg(ctx, message); err != nil {
+	limited, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
+	if err := p.publish(limited, message, false); err != nil {
 		return fmt.Errorf("start clock %d: %w", shard, err)
 	}
 	return nil

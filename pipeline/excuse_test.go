@@ -3,6 +3,7 @@ package pipeline_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -26,6 +27,10 @@ func TestServerThatIsAwayIsNobodysFailure(t *testing.T) {
 	failing := p.Excuse(supervise.ServiceFunc(func(context.Context) error { return errBoom }))
 	if err := failing.Serve(t.Context()); !errors.Is(err, errBoom) || errors.Is(err, supervise.ErrUnavailable) || p.Away(time.Hour) {
 		t.Errorf("got %v with the server there, want the plain error", err)
+	}
+	leaderless := p.Excuse(supervise.ServiceFunc(func(context.Context) error { return fmt.Errorf("ask: %w", context.DeadlineExceeded) }))
+	if err := leaderless.Serve(t.Context()); !errors.Is(err, supervise.ErrUnavailable) {
+		t.Errorf("got %v with a server that does not answer, want it excused", err)
 	}
 	if err := b.Stop(); err != nil {
 		t.Fatal(err)

@@ -498,3 +498,32 @@ func TestTimerFiresOnceWhenItIsDueAndIsMovedByBeingSetAgain(t *testing.T) {
 		t.Errorf("got %q of %s at %s, want the moved one at %s", got.Body, got.Subject, got.Stored, at)
 	}
 }
+
+// A node that dies takes answers with it. Whoever waits has to hear of that in
+// seconds, however much time its job has: it can try again.
+func TestRequestWhoseAnswerIsLostFailsLongBeforeItsContextEnds(t *testing.T) {
+	t.Parallel()
+	b, _ := listening(t)
+	credentials := broker.User + ":" + b.Secret() + "@"
+	line := newLine(t, strings.TrimPrefix(b.URL(), "nats://"+credentials))
+	p, err := pipeline.Connect(t.Context(), pipeline.Config{URL: "nats://" + credentials + line.address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	bucket, err := p.Bucket(t.Context(), pipeline.Sent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	line.deaf.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if _, err := bucket.Swap(ctx, "key", []byte("1"), 0); err == nil || ctx.Err() != nil {
+		t.Errorf("got %v, want an error before the context ends", err)
+	}
+	line.deaf.Store(false)
+	eventually(t, "what was written", func() bool {
+		entry, err := bucket.Get(t.Context(), "key")
+		return err == nil && string(entry.Value) == "1"
+	})
+}
