@@ -93,12 +93,18 @@ func (r *running) command(args ...string) *exec.Cmd {
 // and its exit code.
 func (r *running) vedette(args ...string) (string, int) {
 	r.t.Helper()
+	return r.within(2*patience, args...)
+}
+
+// within is [running.vedette] for a command that takes its time.
+func (r *running) within(limit time.Duration, args ...string) (string, int) {
+	r.t.Helper()
 	cmd, output := r.command(args...), &lockedBuffer{}
 	cmd.Stdout, cmd.Stderr = output, output
 	if err := cmd.Start(); err != nil {
 		r.t.Fatalf("run vedette %v: %v", args, err)
 	}
-	if err := waitFor(cmd); cmd.ProcessState.ExitCode() < 0 || dumped(output) {
+	if err := waitFor(cmd, limit); cmd.ProcessState.ExitCode() < 0 || dumped(output) {
 		r.t.Fatalf("run vedette %v: %v\n%s", args, err, output)
 	}
 	return output.String(), cmd.ProcessState.ExitCode()
@@ -199,7 +205,7 @@ func (r *running) stop() {
 	if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := waitFor(r.cmd); err != nil {
+	if err := waitFor(r.cmd, 2*patience); err != nil {
 		r.t.Errorf("got %v, want exit code 0 after an interrupt", err)
 	}
 	if !strings.Contains(r.output.String(), "stopped cleanly") {
@@ -209,9 +215,9 @@ func (r *running) stop() {
 
 // waitFor waits until a process ends. One that does not is made to say where
 // it stands: that is worth more than a test that hangs.
-func waitFor(cmd *exec.Cmd) error {
+func waitFor(cmd *exec.Cmd, limit time.Duration) error {
 	cmd.WaitDelay = patience
-	last := time.AfterFunc(2*patience, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
+	last := time.AfterFunc(limit, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
 	defer last.Stop()
 	return cmd.Wait()
 }

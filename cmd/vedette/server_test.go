@@ -73,7 +73,7 @@ func (c *child) stop(t *testing.T) {
 	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := waitFor(c.cmd); err != nil || !strings.Contains(c.output.String(), "stopped cleanly") {
+	if err := waitFor(c.cmd, 2*patience); err != nil || !strings.Contains(c.output.String(), "stopped cleanly") {
 		t.Errorf("got %v, want a clean stop after SIGTERM\n%s", err, c.output)
 	}
 }

@@ -61,7 +61,7 @@ func TestSoakedClusterLosesNothing(t *testing.T) {
 	if *clusterFor < time.Second {
 		t.Skip("takes minutes: say how long with -cluster")
 	}
-	output, code := newInstance(t, "").vedette("soak", "cluster", "--for", clusterFor.String())
+	output, code := newInstance(t, "").within(2*(*clusterFor)+10*patience, "soak", "cluster", "--for", clusterFor.String())
 	t.Log(output)
 	if code != exitOK || !regexp.MustCompile(`(?m)^lost +0$`).MatchString(output) || !strings.Contains(output, "the leader was killed") {
 		t.Errorf("got exit code %d, want 0 and nothing lost", code)
