@@ -34,7 +34,7 @@ func serverCommand() *cobra.Command {
 		Long: `Runs the NATS server that is inside vedette, for 'vedette run --nats' and
 'vedette worker --nats' in other processes. Alone it is what 'vedette run' has
 inside. With --cluster it is one node of several: with three, any one may go, and
-even lose its disk, and with --replicas 3 nothing that was acknowledged is lost.
+even lose its disk: with --replicas 3 what was acknowledged is on two at least.
 The first time all nodes have to be there.
 
 Clients log in: as one of the --users, which 'vedette roles' prints and the nodes
