@@ -17,7 +17,7 @@ var ErrTooFewNodes = errors.New("too few nodes for so many replicas")
 
 // Ensure makes the streams, buckets and clocks of the installation what this
 // program expects: what is missing is created, what differs is changed, what
-// is right is left alone. Call it from the process that owns the installation,
+// is right is left alone, and so is what a newer program has configured. Call it from the process that owns the installation,
 // at every start. The number of replicas changes while everything runs; new
 // ones catch up by themselves, those of consumers within half a minute, before
 // which no node should be taken away. A cluster that is just coming together is given
@@ -40,7 +40,11 @@ func (p *Pipeline) Ensure(ctx context.Context) error {
 
 func (p *Pipeline) ensureStream(ctx context.Context, config jetstream.StreamConfig) error {
 	return p.gathering(ctx, func(ctx context.Context) error {
-		var err error
+		kept, err := p.keep(ctx, config.Name)
+		if kept || err != nil {
+			return err
+		}
+		config.Metadata = madeBy(layout)
 		if config.Replicas, err = p.replicas(ctx, config.Name); err != nil {
 			return err
 		}
@@ -51,7 +55,11 @@ func (p *Pipeline) ensureStream(ctx context.Context, config jetstream.StreamConf
 
 func (p *Pipeline) ensureBucket(ctx context.Context, config jetstream.KeyValueConfig) error {
 	return p.gathering(ctx, func(ctx context.Context) error {
-		var err error
+		kept, err := p.keep(ctx, "KV_"+config.Bucket)
+		if kept || err != nil {
+			return err
+		}
+		config.Metadata = madeBy(layout)
 		if config.Replicas, err = p.replicas(ctx, "KV_"+config.Bucket); err != nil {
 			return err
 		}
@@ -125,11 +133,13 @@ const everySecond = "* * * * * *"
 func (p *Pipeline) ensureClocks(ctx context.Context) error {
 	var stream jetstream.Stream
 	var there map[string]uint64
+	newer := false
 	err := p.gathering(ctx, func(ctx context.Context) error {
 		var err error
 		if stream, err = p.js.Stream(ctx, p.names.Stream(Tick)); err != nil {
 			return err
 		}
+		newer = layoutOf(stream.CachedInfo().Config.Metadata) > layout
 		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(p.names.Subject("tick.clock.*")))
 		if err == nil {
 			there = info.State.Subjects
@@ -138,6 +148,9 @@ func (p *Pipeline) ensureClocks(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("ensure clocks: %w", err)
+	}
+	if newer {
+		return nil // so are its clocks
 	}
 	for shard := range p.config.Shards {
 		subject := p.names.Subject("tick.clock", strconv.Itoa(shard))

@@ -40,8 +40,8 @@ type Delivery struct {
 
 // Handler does one job. What it returns is the job's fate: nil is done,
 // [job.RetryIn] and [job.Interrupted] another attempt at a time of its
-// choosing, [job.Dead] a dead letter, any other error another attempt by the
-// pool's curve. It must return soon after ctx ends; one that returns an error
+// choosing, [job.Dead] a dead letter, [job.ErrNewer] that a newer process should
+// do it, any other error another attempt by the pool's curve. It must return soon after ctx ends; one that returns an error
 // after the pool began to stop is interrupted, not failed.
 type Handler func(ctx context.Context, d Delivery) error
 
@@ -162,6 +162,7 @@ type Pool struct {
 	done    atomic.Uint64
 	failed  atomic.Uint64
 	stuck   atomic.Uint64
+	newer   atomic.Int64 // when operators were last told of jobs of a newer version
 }
 
 // NewPool makes a pool. It starts with Serve. The error lists every problem of
@@ -242,8 +243,12 @@ func (l *Pool) Serve(ctx context.Context) error {
 	return run.loop(ctx)
 }
 
-// bind makes the consumer, or brings it up to date.
+// bind makes the consumer, or brings it up to date. One that a newer program has
+// made is used as it is.
 func (l *Pool) bind(ctx context.Context) error {
+	if newer, err := l.boundByNewer(ctx); newer || err != nil {
+		return err
+	}
 	filter := ""
 	if l.config.Filter != "" {
 		filter = l.p.names.Subject(l.config.Filter)
@@ -257,6 +262,7 @@ func (l *Pool) bind(ctx context.Context) error {
 		// a work queue that nobody gets and that blocks its subject.
 		MaxDeliver:    -1,
 		MaxAckPending: l.config.MaxUnsettled,
+		Metadata:      madeBy(layout),
 	})
 	if err != nil {
 		return fmt.Errorf("bind consumer %s: %w", l.config.Name, err)

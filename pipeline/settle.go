@@ -44,6 +44,10 @@ func (r *poolRun) carryOut(ctx context.Context, t *task, verdict fate) error {
 	case verdict.done:
 		r.done.Add(1)
 		return r.ack(ctx, t.message)
+	case errors.Is(t.err, job.ErrNewer) && verdict.dead == "":
+		log.DebugContext(ctx, "job is left to a newer process", "retry_in", verdict.wait, "error", t.err)
+		r.tellNewer(ctx, t)
+		return nak(t.message, verdict.wait)
 	case verdict.dead != "":
 		r.failed.Add(1)
 		log.ErrorContext(ctx, "job is dead", "reason", verdict.dead, "error", t.err)

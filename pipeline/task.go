@@ -264,6 +264,8 @@ func (c PoolConfig) decide(err error, attempt int, age time.Duration, chance flo
 		return fate{done: true}
 	case errors.As(err, &dead):
 		return fate{dead: dead.Reason}
+	case errors.Is(err, job.ErrNewer):
+		return c.leave(age, chance)
 	case errors.As(err, &retry) && retry.Free:
 		return fate{wait: retry.After}
 	case c.GiveUpAfter > 0 && age > c.GiveUpAfter:

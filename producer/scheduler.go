@@ -2,7 +2,6 @@ package producer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -133,6 +132,9 @@ func (s *Scheduler) learn(e pipeline.Entry) {
 			s.table.set(made)
 			return
 		}
+	}
+	if errors.Is(err, job.ErrNewer) && s.learnNewer(name, e) {
+		return
 	}
 	// Whoever wrote this did not go through Apply. What stood before is no
 	// longer what they want, so the monitor is not checked, and we say so.
@@ -319,8 +321,8 @@ func readCursor(ctx context.Context, cursors *pipeline.Bucket, shard int) (time.
 	if err != nil {
 		return time.Time{}, 0, fmt.Errorf("read cursor of shard %d: %w", shard, err)
 	}
-	var at cursor
-	if err := json.Unmarshal(found.Value, &at); err != nil {
+	at, err := job.Decode[cursor](found.Value)
+	if err != nil {
 		return time.Time{}, 0, fmt.Errorf("read cursor of shard %d: %w", shard, err)
 	}
 	return at.Second, found.Revision, nil

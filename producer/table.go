@@ -49,6 +49,7 @@ type terms struct {
 	location string
 	period   time.Duration
 	paused   bool
+	newer    bool // of a version that this scheduler does not read
 	interval time.Duration
 	cron     schedule.Schedule // of those without an interval
 }
@@ -236,6 +237,10 @@ func (d *due) decide(s *shard, id compact.ID, own *terms, cursor, tick time.Time
 	}
 	switch {
 	case decision.Run.IsZero():
+	case own.newer && !own.paused:
+		d.missed = append(d.missed, job.Result{
+			Monitor: name, Slot: decision.Run, Miss: &job.Miss{Reason: job.MissNewer, Count: 1, Last: decision.Run},
+		})
 	case own.paused:
 		d.missed = append(d.missed, job.Result{
 			Monitor: name, Slot: decision.Run, Miss: &job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run},

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -170,7 +171,7 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 // would carry it, so that a copy of what cannot be sent is kept on this machine.
 func (m *post) operator(ctx context.Context, d pipeline.Delivery) error {
 	failed := m.handle(ctx, d)
-	if failed == nil || ctx.Err() != nil {
+	if failed == nil || ctx.Err() != nil || errors.Is(failed, job.ErrNewer) {
 		return failed
 	}
 	order, err := job.Decode[job.Mail](d.Body)

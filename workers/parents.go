@@ -133,7 +133,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 	if err != nil {
 		return found, err
 	}
-	monitor, err := job.Decode[job.Monitor](entry.Value)
+	monitor, err := job.DecodeKnown[job.Monitor](entry.Value) // what matters here has always been there
 	if err != nil {
 		return found, err
 	}
@@ -171,7 +171,7 @@ func (p *parents) state(name string) (job.State, error) {
 	if err != nil {
 		return job.State{}, err
 	}
-	return job.Decode[job.State](entry.Value)
+	return job.DecodeKnown[job.State](entry.Value)
 }
 
 // patience is how long a failing monitor takes until it is judged.
@@ -238,7 +238,7 @@ func (f *family) call(ctx context.Context, m *job.Monitor) (job.Outcome, error) 
 	}
 	select {
 	case body := <-answer:
-		said, err := job.Decode[job.Answer](body)
+		said, err := job.DecodeKnown[job.Answer](body)
 		if err != nil {
 			return job.Outcome{}, err
 		}

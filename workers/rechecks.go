@@ -48,6 +48,9 @@ func (j *judge) recheckPool() pipeline.PoolConfig {
 		if err != nil {
 			return job.DeadFor(err)
 		}
+		if err := evaluator.Knows(order.Monitor); err != nil {
+			return err
+		}
 		monitor, defined := evaluator.Defined(order.Monitor)
 		if !defined || monitor.Paused || time.Since(order.Slot) > monitor.Period {
 			return nil // its next slot comes anyway

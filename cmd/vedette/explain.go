@@ -92,7 +92,7 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Ti
 		return nil, err
 	}
 	x := &explanation{}
-	if x.Monitor, err = job.Decode[job.Monitor](entry.Value); err != nil {
+	if x.Monitor, err = job.DecodeKnown[job.Monitor](entry.Value); err != nil {
 		return nil, err
 	}
 	if x.State, err = readState(ctx, p, name); err != nil {
@@ -131,7 +131,7 @@ func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.Stat
 	if err != nil {
 		return job.State{}, err
 	}
-	return job.Decode[job.State](entry.Value)
+	return job.DecodeKnown[job.State](entry.Value)
 }
 
 // readPeople reads who is told, and who wants no mail.
@@ -142,7 +142,7 @@ func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline
 		return nil, nil, err
 	}
 	for _, e := range recipients {
-		recipient, err := job.Decode[job.Recipient](e.Value)
+		recipient, err := job.DecodeKnown[job.Recipient](e.Value)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -150,7 +150,7 @@ func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline
 	}
 	entry, err := definitions.Get(ctx, pipeline.SettingsKey)
 	if err == nil {
-		settings, err := job.Decode[job.Settings](entry.Value)
+		settings, err := job.DecodeKnown[job.Settings](entry.Value)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -194,7 +194,7 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 	defer cancel()
 	since := max(minPast, explainResults*cmp.Or(x.Monitor.Interval.Std(), time.Hour))
 	_, err := p.Past(limited, pipeline.Result, since, func(d pipeline.Delivery) {
-		batch, err := job.Decode[job.Results](d.Body)
+		batch, err := job.DecodeKnown[job.Results](d.Body)
 		if err != nil {
 			return // the evaluator buries it
 		}

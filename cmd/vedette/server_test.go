@@ -44,7 +44,13 @@ type child struct {
 // latest.
 func spawn(t *testing.T, dir string, args ...string) *child {
 	t.Helper()
-	c := &child{cmd: exec.Command(os.Args[0], args...), output: &lockedBuffer{}}
+	return spawnProgram(t, os.Args[0], dir, args...)
+}
+
+// spawnProgram is spawn for another build of the program.
+func spawnProgram(t *testing.T, program, dir string, args ...string) *child {
+	t.Helper()
+	c := &child{cmd: exec.Command(program, args...), output: &lockedBuffer{}}
 	c.cmd.Env = append(os.Environ(), beVedette+"=1", "NATS_URL=")
 	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = dir, c.output, c.output
 	if err := c.cmd.Start(); err != nil {

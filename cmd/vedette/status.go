@@ -85,7 +85,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 		return nil, err
 	}
 	for _, e := range entries {
-		state, err := job.Decode[job.State](e.Value)
+		state, err := job.DecodeKnown[job.State](e.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read state of %s: %w", e.Key, err)
 		}
@@ -122,7 +122,7 @@ func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (ma
 	}
 	defined := make(map[string]bool, len(entries))
 	for _, e := range entries {
-		m, err := job.Decode[job.Monitor](e.Value)
+		m, err := job.DecodeKnown[job.Monitor](e.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read definition %s: %w", e.Key, err)
 		}

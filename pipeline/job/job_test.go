@@ -289,6 +289,10 @@ func TestFatesKeepTheirCause(t *testing.T) {
 			t.Errorf("got %v, want the cause in it", err)
 		}
 	}
+	_, newer := job.Decode[job.Mail]([]byte(`{"v":99}`))
+	if _, dead := errors.AsType[*job.DeadError](job.DeadFor(newer)); dead || !errors.Is(job.DeadFor(newer), job.ErrNewer) {
+		t.Errorf("got %v, want a job of a newer version left to others", job.DeadFor(newer))
+	}
 	if _, dead := errors.AsType[*job.DeadError](job.DeadFor(cause)); dead {
 		t.Error("got a dead letter for any error, want one for what cannot be decoded only")
 	}

@@ -53,6 +53,7 @@ type Evaluator struct {
 	config  Config
 	seed    maphash.Seed
 	stripes [stripes]stripe
+	newer   newer
 }
 
 // stripes is how many parts the mirror has, each under a lock of its own, so
@@ -93,6 +94,7 @@ func (e *Evaluator) Define(m job.Monitor, period time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.define(&m, period, encoded)
+	e.newer.set(&e.newer.definitions, m.Name, false)
 	return nil
 }
 
@@ -112,6 +114,7 @@ func (e *Evaluator) Defined(name string) (Monitor, bool) {
 // one. The error is the store's; [Evaluator.Reconcile] does later what could
 // not be done.
 func (e *Evaluator) Undefine(ctx context.Context, name string) error {
+	e.newer.set(&e.newer.definitions, name, false)
 	s := e.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,6 +150,7 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 	if revision <= known.revision() {
 		return nil
 	}
+	e.newer.set(&e.newer.states, state.Monitor, false)
 	passed := known.lastGood > state.Slot.Unix() && known.lastGood > state.LastGood.Unix()
 	if quiet(&state) {
 		// Later good slots were not written. Not to know the last one is better
@@ -179,7 +183,7 @@ func (e *Evaluator) reconcile(ctx context.Context, s *stripe) error {
 	defer s.mu.Unlock()
 	var err error
 	s.monitors.All(func(id compact.ID) bool {
-		if known := s.at(id, string(s.monitors.Name(id))); !known.defined() {
+		if known := s.at(id, string(s.monitors.Name(id))); !known.defined() && !e.newer.has(known.name) {
 			err = e.remove(ctx, known)
 		}
 		return err == nil
@@ -189,17 +193,27 @@ func (e *Evaluator) reconcile(ctx context.Context, s *stripe) error {
 
 // Handle judges a batch of results. When it returns nil, every state that they
 // change is stored. After an error the batch is to be handled again; what was
-// stored already is not changed by that.
+// stored already is not changed by that. An error that wraps [job.ErrNewer] says
+// that some are for a newer evaluator; the others are judged.
 func (e *Evaluator) Handle(ctx context.Context, batch job.Results) error {
+	var left error
 	for i := range batch.Results {
-		if err := e.judge(ctx, &batch.Results[i]); err != nil {
+		err := e.judge(ctx, &batch.Results[i])
+		if errors.Is(err, job.ErrNewer) {
+			left = err
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("judge %s: %w", batch.Results[i].Monitor, err)
 		}
 	}
-	return nil
+	return left
 }
 
 func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
+	if err := e.Knows(result.Monitor); err != nil {
+		return err
+	}
 	s := e.stripe(result.Monitor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
