@@ -18,6 +18,21 @@
 // process loses nothing, while a power cut may lose the last quarter of a
 // second. With three replicas a message is acknowledged when two nodes have it.
 //
+// # Versions
+//
+// Two versions are told apart. That of messages is package job's: a handler that
+// meets a newer one returns [job.ErrNewer], and its pool gives the job back
+// without counting an attempt. Orders and alerts, which are not bounded by the
+// number of monitors, are parked in DEAD after a minute, as unsupported; the stage
+// operate of a process that reads them gives them back to their queues. CHECK,
+// RESULT, TIMER and the log of STATE hold what the pipeline makes for itself, and
+// there it waits. The attempts at a job and the cursor of a shard have one field
+// each, and will stay so.
+//
+// That of the topology stands in the metadata of each stream, bucket and
+// consumer ("vedette-layout"): [Pipeline.Ensure] and pools change only what a
+// program of their own layout or an older one has configured.
+//
 // # Departures that experience taught
 //
 // A check in CHECK has no time to live. One that expired in the queue would

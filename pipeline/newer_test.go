@@ -14,7 +14,7 @@ func TestJobOfANewerVersionIsDoneByANewerProcessAndCountsNoAttempt(t *testing.T)
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	met := make(chan struct{}, 1000)
-	serve(t, p, pipeline.PoolConfig{Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
 		met <- struct{}{}
 		_, err := job.Decode[job.Check]([]byte(`{"v":99,"quantum":true}`))
 		return job.DeadFor(err)

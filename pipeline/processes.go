@@ -62,7 +62,7 @@ func (p *Pipeline) leased(ctx context.Context) (map[string]job.Process, error) {
 	found := map[string]job.Process{}
 	for _, e := range entries {
 		process, err := job.DecodeKnown[job.Process](e.Value)
-		if err != nil { // all that is known of it is that it lives
+		if err != nil || process.Name == "" { // all that is known of it is that it lives
 			process = job.Process{ID: e.Key, Name: e.Key, Host: "?"}
 		}
 		found[e.Key] = process

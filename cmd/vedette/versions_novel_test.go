@@ -24,6 +24,7 @@ func (m *mixed) stored(name pipeline.BucketName, key string) (string, bool) {
 // checks, results and states are of the next version, beside older processes of
 // every kind, which must leave all of that alone; and then goes back.
 func novelMonitor(t *testing.T, v versions) {
+	t.Helper()
 	m := newMixed(t, v, v.next)
 	run := m.start(v.next, "schedule,evaluate,notify,operate")
 	var old []*child

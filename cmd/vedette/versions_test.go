@@ -85,7 +85,7 @@ func (m *mixed) serve(program string) {
 }
 
 // start starts a process that does a part of the work, and waits until it does.
-func (m *mixed) start(program string, roles string) *child {
+func (m *mixed) start(program, roles string) *child {
 	m.t.Helper()
 	health := lastingAddress(m.t)
 	command := []string{"worker"}
@@ -178,6 +178,7 @@ func (m *mixed) clean(children ...*child) {
 }
 
 func workersOfTheNext(t *testing.T, v versions) {
+	t.Helper()
 	m := newMixed(t, v, v.present)
 	run := m.start(v.present, "schedule,evaluate,notify,operate")
 	check, mails := m.start(v.next, "check"), m.start(v.next, "mail")
@@ -197,6 +198,7 @@ func workersOfTheNext(t *testing.T, v versions) {
 }
 
 func workersOfThePresent(t *testing.T, v versions) {
+	t.Helper()
 	m := newMixed(t, v, v.next)
 	run := m.start(v.next, "schedule,evaluate,notify,operate")
 	check, mails := m.start(v.present, "check"), m.start(v.present, "mail")
@@ -255,6 +257,7 @@ func (m *mixed) load() *load {
 }
 
 func upgrade(t *testing.T, v versions) {
+	t.Helper()
 	m := newMixed(t, v, v.present)
 	var old []*child
 	for _, roles := range []string{"schedule,evaluate,notify,operate", "check", "mail"} {

@@ -65,8 +65,7 @@ func prune(value any, t reflect.Type) {
 // fieldsOf gathers the fields of a struct by their names in JSON, with those of
 // the structs that are embedded in it.
 func fieldsOf(t reflect.Type, known map[string]reflect.Type) {
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case name != "":

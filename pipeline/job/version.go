@@ -113,7 +113,7 @@ func mayNeed(t reflect.Type) bool {
 	return found
 }
 
-var tagged sync.Map // by type, whether it holds a tag
+var tagged sync.Map //nolint:gochecknoglobals // by type, whether it holds a tag: what the program is made of
 
 func holdsTag(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if seen[t] {
@@ -124,8 +124,8 @@ func holdsTag(t reflect.Type, seen map[reflect.Type]bool) bool {
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		return holdsTag(t.Elem(), seen)
 	case reflect.Struct:
-		for i := range t.NumField() {
-			if field := t.Field(i); since(field) > 0 || holdsTag(field.Type, seen) {
+		for field := range t.Fields() {
+			if since(field) > 0 || holdsTag(field.Type, seen) {
 				return true
 			}
 		}

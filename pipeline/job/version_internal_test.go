@@ -71,8 +71,7 @@ func TestTagsOfFieldsNameVersionsThatThereAre(t *testing.T) {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			look(t, of.Elem())
 		case reflect.Struct:
-			for i := range of.NumField() {
-				field := of.Field(i)
+			for field := range of.Fields() {
 				look(t, field.Type)
 				tag, ok := field.Tag.Lookup("since")
 				if version, err := strconv.Atoi(tag); ok && (err != nil || version <= Version || version > Newest) {

@@ -73,6 +73,7 @@ func New(config Config) (*Evaluator, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	e := &Evaluator{config: config, seed: maphash.MakeSeed()}
+	e.newer.definitions, e.newer.states = map[string]struct{}{}, map[string]struct{}{}
 	for i := range e.stripes {
 		e.stripes[i].states, e.stripes[i].known, e.stripes[i].rhythms = map[string]*stored{}, map[rhythm]uint32{}, make([]rhythm, 1)
 	}
@@ -94,7 +95,7 @@ func (e *Evaluator) Define(m job.Monitor, period time.Duration) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.define(&m, period, encoded)
-	e.newer.set(&e.newer.definitions, m.Name, false)
+	e.newer.set(e.newer.definitions, m.Name, false)
 	return nil
 }
 
@@ -114,7 +115,7 @@ func (e *Evaluator) Defined(name string) (Monitor, bool) {
 // one. The error is the store's; [Evaluator.Reconcile] does later what could
 // not be done.
 func (e *Evaluator) Undefine(ctx context.Context, name string) error {
-	e.newer.set(&e.newer.definitions, name, false)
+	e.newer.set(e.newer.definitions, name, false)
 	s := e.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,7 +151,7 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 	if revision <= known.revision() {
 		return nil
 	}
-	e.newer.set(&e.newer.states, state.Monitor, false)
+	e.newer.set(e.newer.states, state.Monitor, false)
 	passed := known.lastGood > state.Slot.Unix() && known.lastGood > state.LastGood.Unix()
 	if quiet(&state) {
 		// Later good slots were not written. Not to know the last one is better

@@ -20,19 +20,16 @@ type newer struct {
 
 // set notes, of the definition or the state of a monitor, whether it is of a
 // newer version.
-func (n *newer) set(of *map[string]struct{}, name string, is bool) {
+func (n *newer) set(of map[string]struct{}, name string, is bool) {
 	if !is && n.count.Load() == 0 {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if *of == nil {
-		*of = map[string]struct{}{}
-	}
 	if is {
-		(*of)[name] = struct{}{}
+		of[name] = struct{}{}
 	} else {
-		delete(*of, name)
+		delete(of, name)
 	}
 	n.count.Store(int64(len(n.definitions) + len(n.states)))
 }
@@ -51,11 +48,11 @@ func (n *newer) has(name string) bool {
 
 // DefineNewer takes in a definition that cannot be read, since it is of a newer
 // version. It is over with [Evaluator.Define] or [Evaluator.Undefine].
-func (e *Evaluator) DefineNewer(name string) { e.newer.set(&e.newer.definitions, name, true) }
+func (e *Evaluator) DefineNewer(name string) { e.newer.set(e.newer.definitions, name, true) }
 
 // ObserveNewer takes in a state that cannot be read, since it is of a newer
 // version. It is over with [Evaluator.Observe].
-func (e *Evaluator) ObserveNewer(name string) { e.newer.set(&e.newer.states, name, true) }
+func (e *Evaluator) ObserveNewer(name string) { e.newer.set(e.newer.states, name, true) }
 
 // Knows returns nil for a monitor that this evaluator may judge, and
 // [job.ErrNewer] for one that it must leave to a newer one.

@@ -121,6 +121,8 @@ func reasonOf(reason string) string {
 		text = "no worker takes its checks"
 	case job.MissBrokerDown:
 		text = "the NATS server was away"
+	case job.MissNewer:
+		text = "it is of a newer version than the process that schedules it"
 	case job.MissPaused:
 		text = "it is paused"
 	default:
