@@ -60,8 +60,8 @@ type Config struct {
 	// Replicas of each stream that [Pipeline.Ensure] is to see to, 1, 3 or 5. Zero
 	// leaves those that there are as they are, and makes new ones with 1.
 	Replicas int
-	// Refused, when set, is told what the server does not allow this user. It
-	// is called from a goroutine of the connection.
+	// Refused, when set, is told what the server does not allow this user, as a
+	// [RefusedError]. It is called from a goroutine of the connection.
 	Refused func(error)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
@@ -232,7 +232,7 @@ func (p *Pipeline) options() []nats.Option {
 			}
 			p.log.Warn("nats reports an error", "error", err)
 			if p.config.Refused != nil && errors.Is(err, nats.ErrPermissionViolation) {
-				p.config.Refused(err)
+				p.config.Refused(refusal(err))
 			}
 		}),
 	}

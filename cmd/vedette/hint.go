@@ -29,6 +29,7 @@ func hints() []hint {
 		{pipeline.ErrNotInstalled, "is this the right server? an instance installs its streams when 'vedette run FILE' starts"},
 		{errNobodyRuns, "start one with 'vedette run FILE'; of one that runs on another server, name that with --nats"},
 		{pipeline.ErrUnknownUser, "the user stands in the URL of --nats, the password there or in --nats-password-file"},
+		{pipeline.ErrRefused, "the user lacks a right; 'vedette roles' shows which role has which, and 'vedette run' needs the operator's"},
 		{pipeline.ErrUntrusted, "--nats-ca names the CA that has signed the server's certificate, which must be good for the name in the URL"},
 		{pipeline.ErrServerTooOld, "upgrade nats-server, or leave out --nats to use the one inside vedette"},
 		{pipeline.ErrFull, "its workers are slower than its publishers: see the queues on the overview, and the section workers of the file"},

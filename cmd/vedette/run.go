@@ -39,6 +39,7 @@ type runOptions struct {
 	secrets             string                 // their directory; empty means the default
 	probes              map[string]check.Probe // in place of the real ones, for injected faults
 	logFormat, logLevel string
+	refused             func(error) // is told what the server does not allow
 }
 
 func runCommand() *cobra.Command {
@@ -153,12 +154,18 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	if err := canListen(ctx, o.http); err != nil {
 		return err
 	}
+	installing, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	o.refused = refuse
 	p, stop, err := o.open(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := install(ctx, p, file, stderr); err != nil {
+	if err := install(installing, p, file, stderr); err != nil {
+		if cause := context.Cause(installing); errors.Is(cause, pipeline.ErrRefused) {
+			err = fmt.Errorf("install: %w", cause)
+		}
 		return err
 	}
 	r := &instanceRun{
@@ -178,7 +185,7 @@ func (o runOptions) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipel
 	if err := config.Login.Validate(); o.nats != "" && err != nil {
 		return nil, nil, invalid(err)
 	}
-	config.Replicas, config.Logger = o.replicas, log
+	config.Replicas, config.Logger, config.Refused = o.replicas, log, o.refused
 	stopServer := func() error { return nil }
 	if o.nats == "" {
 		b, err := broker.Start(broker.Config{Dir: o.data, Listen: o.listen, Clients: o.clientTLS(), Logger: log})

@@ -368,7 +368,7 @@ func TestWorkerRefusesWhatItCannotDo(t *testing.T) {
 		says string
 	}{
 		"no server":           {nil, "read --nats"},
-		"an unknown role":     {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "schedule"}, `found "schedule"`},
+		"an unknown role":     {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "page"}, `found "page"`},
 		"a location of two":   {[]string{"--nats", "nats://127.0.0.1:1", "--location", "a.b"}, "read --location"},
 		"less than nothing":   {[]string{"--nats", "nats://127.0.0.1:1", "--concurrency", "-1"}, "read --concurrency"},
 		"mail without relays": {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "mail"}, "found no relay"},
