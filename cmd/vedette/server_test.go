@@ -50,9 +50,16 @@ func spawn(t *testing.T, dir string, args ...string) *child {
 // spawnProgram is spawn for another build of the program.
 func spawnProgram(t *testing.T, program, dir string, args ...string) *child {
 	t.Helper()
-	c := &child{cmd: exec.Command(program, args...), output: &lockedBuffer{}}
-	c.cmd.Env = append(os.Environ(), beVedette+"=1", "NATS_URL=")
-	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = dir, c.output, c.output
+	cmd := exec.Command(program, args...)
+	cmd.Env, cmd.Dir = append(os.Environ(), beVedette+"=1", "NATS_URL="), dir
+	return spawnCommand(t, cmd)
+}
+
+// spawnCommand is spawn for what runs otherwise.
+func spawnCommand(t *testing.T, cmd *exec.Cmd) *child {
+	t.Helper()
+	c := &child{cmd: cmd, output: &lockedBuffer{}}
+	c.cmd.Stdout, c.cmd.Stderr = c.output, c.output
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +69,7 @@ func spawnProgram(t *testing.T, program, dir string, args ...string) *child {
 			_ = c.cmd.Wait()
 		}
 		if t.Failed() {
-			t.Logf("output of %v:\n%s", args, c.output)
+			t.Logf("output of %v:\n%s", cmd.Args[1:], c.output)
 		}
 	})
 	return c
