@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // State is what is known of one monitor that is, or was, not simply up. One
 // write of it is both the new state and the outbox entry for the notifier: a
@@ -149,7 +152,7 @@ type Incident struct {
 	// Recent are the results before, oldest first.
 	Recent []Sample `json:"recent,omitempty"`
 	// Votes are what each of several locations found, and Needed how many of them
-	// had to.
+	// had to; zero when there are no others. What is of one of them has no votes.
 	Votes  []Vote `json:"votes,omitempty"`
 	Needed int    `json:"needed,omitempty"`
 	// Reason is why a blind monitor has no results.
@@ -166,6 +169,26 @@ type Vote struct {
 	Health Health `json:"health"`
 	// Cause is why it is down, degraded or blind.
 	Cause string `json:"cause,omitempty"`
+}
+
+// Votes are what the locations of a monitor that has several find, in their
+// order; none of one that has not.
+func (s *State) Votes() []Vote {
+	var votes []Vote
+	for i := range s.Locations {
+		own := &s.Locations[i]
+		v := Vote{Location: own.Location, Health: cmp.Or(own.Health, Pending)}
+		switch {
+		case own.Blind != nil:
+			v.Health, v.Cause = Unknown, own.Blind.Reason
+		case own.Incident != nil:
+			v.Cause = cmp.Or(own.Incident.Outcome.Cause, string(own.Incident.Outcome.Class))
+		case own.Degraded != nil:
+			v.Health, v.Cause = Degraded, cmp.Or(own.Degraded.Outcome.Cause, string(own.Degraded.Outcome.Class))
+		}
+		votes = append(votes, v)
+	}
+	return votes
 }
 
 // EventKind is a kind of transition.

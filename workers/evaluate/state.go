@@ -69,6 +69,17 @@ func Step(state job.State, result job.Result, m Monitor) Change {
 	return s.Change
 }
 
+// step is one judgement.
+type step struct {
+	Change
+
+	before job.State
+	result *job.Result
+	m      *Monitor
+	key    string // what its incidents are named after
+	needed int    // of several locations of which this is one; zero otherwise
+}
+
 // judge judges the result by itself.
 func (s *step) judge() {
 	state, result := &s.State, s.result
@@ -91,16 +102,6 @@ func (s *step) judge() {
 	default: // of a newer version; it says nothing that we know
 	}
 	s.recheck()
-}
-
-// step is one judgement.
-type step struct {
-	Change
-
-	before job.State
-	result *job.Result
-	m      *Monitor
-	key    string // what its incidents are named after
 }
 
 func (s *step) succeed() {
@@ -220,7 +221,7 @@ func (s *step) incident(condition job.Condition, began time.Time) job.Incident {
 	incident := job.Incident{
 		ID: job.IncidentID(s.key, condition, began), Condition: condition, Monitor: s.m.Name, Target: s.m.Target(),
 		Location: strings.Join(s.m.Locations, ","), Group: s.m.Group, Labels: s.m.Labels, DependsOn: s.m.DependsOn, Period: job.Duration(s.m.Period),
-		Began: began, LastGood: s.State.LastGood, Recent: s.State.Recent, Notify: slices.Clone(s.m.Notify),
+		Needed: s.needed, Began: began, LastGood: s.State.LastGood, Recent: s.State.Recent, Notify: slices.Clone(s.m.Notify),
 	}
 	if s.result.Outcome != nil {
 		incident.Outcome = *s.result.Outcome

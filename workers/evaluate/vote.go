@@ -49,6 +49,7 @@ func (b *ballot) seat() {
 		}
 		if own.Health == job.Pending && !own.LastGood.IsZero() {
 			own.Health, own.Since = job.Up, own.LastGood
+			b.settled()
 		}
 		s.Locations[i] = own
 	}
@@ -58,6 +59,11 @@ func (b *ballot) seat() {
 	}
 	b.unseat(before)
 }
+
+// settled has a state written again in which a location is now known to be up:
+// that it is decides with others what the monitor is, and those who read it
+// should know.
+func (b *ballot) settled() { b.Write = b.Write || b.before.Monitor != "" }
 
 // unseat ends the blindness of those that are no longer there.
 func (b *ballot) unseat(before []job.State) {
@@ -88,9 +94,12 @@ func (b *ballot) poll(i int) {
 	own := b.State.Locations[i]
 	alone := *b.m
 	alone.Locations, alone.Flapping = []string{own.Location}, &job.Flapping{} // it is the vote that flaps
-	s := &step{Change: Change{State: own}, before: own, result: b.result, m: &alone, key: job.PlacedName(b.m.Name, own.Location)}
+	s := &step{Change: Change{State: own}, before: own, result: b.result, m: &alone, key: job.PlacedName(b.m.Name, own.Location), needed: b.m.Needed()}
 	s.judge()
-	b.Write = b.Write || s.Write || own.Health == job.Pending && s.State.Health == job.Up && len(b.State.Open()) > 0
+	b.Write = b.Write || s.Write
+	if own.Health == job.Pending && s.State.Health == job.Up {
+		b.settled()
+	}
 	if !s.Recheck.IsZero() {
 		b.Recheck = s.Recheck
 	}
@@ -247,30 +256,8 @@ func (b *ballot) common(decided *job.Incident, condition job.Condition, began ti
 	incident := *decided
 	incident.ID, incident.Began = job.IncidentID(b.m.Name, condition, began), began
 	incident.Location, incident.Recent = b.places(), b.State.Recent
-	incident.Votes, incident.Needed = Votes(&b.State), b.m.Needed()
+	incident.Votes, incident.Needed = b.State.Votes(), b.m.Needed()
 	return incident
 }
 
 func (b *ballot) places() string { return strings.Join(b.m.Locations, ",") }
-
-// Votes are what the locations of a monitor that has several find, in their
-// order.
-func Votes(state *job.State) []job.Vote {
-	var votes []job.Vote
-	for i := range state.Locations {
-		own := &state.Locations[i]
-		v := job.Vote{Location: own.Location, Health: cmp.Or(own.Health, job.Pending)}
-		switch {
-		case own.Blind != nil:
-			v.Health, v.Cause = job.Unknown, own.Blind.Reason
-		case own.Incident != nil:
-			v.Cause = cause(&own.Incident.Outcome)
-		case own.Degraded != nil:
-			v.Health, v.Cause = job.Degraded, cause(&own.Degraded.Outcome)
-		}
-		votes = append(votes, v)
-	}
-	return votes
-}
-
-func cause(o *job.Outcome) string { return cmp.Or(o.Cause, string(o.Class)) }

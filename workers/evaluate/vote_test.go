@@ -104,8 +104,10 @@ func TestIncidentOfSeveralLocationsTellsWhatEachFound(t *testing.T) {
 		t.Fatalf("got %+v, want one of all four locations that began when the second found it", got)
 	}
 	want := []job.Vote{
-		{Location: "fra", Health: job.Down, Cause: "connect refused"}, {Location: "nyc", Health: job.Down, Cause: "connect refused"},
-		{Location: "sin", Health: job.Up}, {Location: "tyo", Health: job.Unknown},
+		{Location: "fra", Health: job.Down, Cause: "connect refused"},
+		{Location: "nyc", Health: job.Down, Cause: "connect refused"},
+		{Location: "sin", Health: job.Up},
+		{Location: "tyo", Health: job.Unknown},
 	}
 	if diff := cmp.Diff(want, got.Votes); diff != "" {
 		t.Errorf("votes (-want +got):\n%s", diff)
@@ -211,7 +213,7 @@ func TestLocationsComeAndGo(t *testing.T) {
 func TestVotesAreCountedRightInWhateverOrderTheyCome(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(400) {
-		random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // reproducible on purpose
+		random := rand.New(rand.NewPCG(seed, 1))
 		m := places(1+random.IntN(3), 1+random.IntN(3), 0, []string{"a", "b", "c", "d", "e"}[:2+random.IntN(4)]...)
 		m.Quorum = random.IntN(len(m.Locations) + 1)
 		state, alone := job.State{}, make([]job.State, len(m.Locations))
@@ -290,7 +292,7 @@ func eventsHold(t *testing.T, events []job.Event) {
 func TestVotesOfSeveralEvaluators(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
-		random := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // reproducible on purpose
+		random := rand.New(rand.NewPCG(seed, 2))
 		s, m := newStore(), places(2, 2, 2, "fra", "nyc", "sin")
 		all := []*evaluate.Evaluator{newEvaluator(t, s), newEvaluator(t, s), newEvaluator(t, s)}
 		for _, e := range all {
