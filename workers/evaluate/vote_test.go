@@ -212,7 +212,7 @@ func TestLocationsComeAndGo(t *testing.T) {
 // order in which results come, twice or late, what they make together holds.
 func TestVotesAreCountedRightInWhateverOrderTheyCome(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(400) {
+	for seed := range uint64(150) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		m := places(1+random.IntN(3), 1+random.IntN(3), 0, []string{"a", "b", "c", "d", "e"}[:2+random.IntN(4)]...)
 		m.Quorum = random.IntN(len(m.Locations) + 1)
@@ -291,7 +291,7 @@ func eventsHold(t *testing.T, events []job.Event) {
 // the same end.
 func TestVotesOfSeveralEvaluators(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range uint64(30) {
 		random := rand.New(rand.NewPCG(seed, 2))
 		s, m := newStore(), places(2, 2, 2, "fra", "nyc", "sin")
 		all := []*evaluate.Evaluator{newEvaluator(t, s), newEvaluator(t, s), newEvaluator(t, s)}
