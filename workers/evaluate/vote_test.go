@@ -225,7 +225,11 @@ func TestVotesAreCountedRightInWhateverOrderTheyCome(t *testing.T) {
 				next[i]++
 			}
 			r := placed(next[i], []rune("UUUDDDWM?")[(random.IntN(9)+next[i]/20)%9], m.Locations[i])
+			before := encoded(t, state)
 			change := evaluate.Step(state, r, m)
+			if after := encoded(t, state); after != before {
+				t.Fatalf("seed %d: got the state that was given changed to %s, want %s", seed, after, before)
+			}
 			state, events = change.State, append(events, change.Events...)
 			single := website(m.FailureThreshold, m.SuccessThreshold)
 			single.Locations = m.Locations[i : i+1]
@@ -238,6 +242,15 @@ func TestVotesAreCountedRightInWhateverOrderTheyCome(t *testing.T) {
 			t.Fatalf("seed %d, %d locations, quorum %d", seed, len(m.Locations), m.Needed())
 		}
 	}
+}
+
+func encoded(t *testing.T, state job.State) string {
+	t.Helper()
+	body, err := job.Encode(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
 }
 
 func sameJudgement(t *testing.T, got, want *job.State) {
