@@ -108,6 +108,11 @@
 // only one that was told a number sees to it ([Pipeline.Ensure]), lest a worker
 // with other flags take copies away.
 //
+// What the locations of a monitor find, and what that makes of it, is one state
+// and one write. States of their own, and a vote that is cast when one of them
+// changes, would be two writes with a crash between them, and evaluators that
+// know the one and not the other.
+//
 // A pool speaks the pull protocol itself, because the client library's
 // iterators ask for messages before a slot is free, and the time until a
 // redelivery runs while those wait in the client's buffer.

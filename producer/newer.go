@@ -15,21 +15,25 @@ import (
 // answers for all slots of it: so these are recorded as missed, with the reason,
 // and the monitor is not forgotten in silence.
 func (s *Scheduler) learnNewer(name string, e pipeline.Entry) bool {
-	var known struct { // of the definition, what says when it is due
-		Interval job.Duration `json:"interval"`
-		Cron     string       `json:"cron"`
-		TimeZone string       `json:"time_zone"`
-		Paused   bool         `json:"paused"`
+	var known struct { // of the definition, what says when it is due, and where
+		Interval  job.Duration `json:"interval"`
+		Cron      string       `json:"cron"`
+		TimeZone  string       `json:"time_zone"`
+		Locations []string     `json:"locations"`
+		Paused    bool         `json:"paused"`
 	}
 	if err := json.Unmarshal(e.Value, &known); err != nil {
 		return false
 	}
-	made, err := newDefinition(job.Monitor{Name: name, Interval: known.Interval, Cron: known.Cron, TimeZone: known.TimeZone, Paused: known.Paused}, e.Written)
+	m := job.Monitor{Name: name, Interval: known.Interval, Cron: known.Cron, TimeZone: known.TimeZone, Locations: known.Locations, Paused: known.Paused}
+	made, err := newDefinitions(&m, e.Written)
 	if err != nil {
 		return false
 	}
-	made.terms.newer = true
-	s.table.set(made)
+	for i := range made {
+		made[i].terms.newer = true
+	}
+	s.table.set(name, made)
 	s.config.Logger.Error("definition is of a newer version; this process records its slots as missed", "monitor", name)
 	return true
 }

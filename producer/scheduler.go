@@ -127,9 +127,9 @@ func (s *Scheduler) learn(e pipeline.Entry) {
 	monitor, err := job.Decode[job.Monitor](e.Value)
 	if err == nil {
 		monitor.Name = name // under which it can be found again
-		var made definition
-		if made, err = newDefinition(monitor, e.Written); err == nil {
-			s.table.set(made)
+		var made []definition
+		if made, err = newDefinitions(&monitor, e.Written); err == nil {
+			s.table.set(name, made)
 			return
 		}
 	}
@@ -211,7 +211,7 @@ func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d 
 	for i := range d.checks {
 		check := &d.checks[i]
 		messages[i] = pipeline.Message{
-			Subject: pipeline.CheckSubject(check.terms.location, check.name), Body: check.encode(),
+			Subject: pipeline.CheckSubject(check.terms.location, monitorOf(check.name)), Body: check.encode(),
 			ID: check.name + "@" + strconv.FormatInt(check.slot.Unix(), 10),
 		}
 	}
@@ -246,10 +246,8 @@ func refusal(check *dueCheck, err error) ([]job.Result, error) {
 	default:
 		return nil, err
 	}
-	return []job.Result{{
-		Monitor: check.name, Slot: check.slot,
-		Miss: &job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail},
-	}}, nil
+	monitor, location := job.CutPlacedName(check.name)
+	return []job.Result{miss(monitor, location, check.slot, job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail})}, nil
 }
 
 // errNoWorker is the refusal of a check where nobody lives who could make it.

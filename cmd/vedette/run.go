@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,6 +67,7 @@ failed so often that it gave up.`,
   vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml
   vedette run --nats nats://n1:4222,nats://n2:4222 --replicas 3 monitors.yaml
   vedette run --nats nats://n1:4222 --roles check,mail monitors.yaml
+  vedette run --location fra monitors.yaml
   vedette run --secrets /etc/vedette/secrets monitors.yaml
   vedette run --nats tls://vedette-operator@n1:4222 --nats-ca ca.pem --nats-password-file password monitors.yaml
   vedette run --nats-listen 192.0.2.7:4222 --nats-tls-cert server.pem --nats-tls-key server.key monitors.yaml`,
@@ -81,6 +83,7 @@ failed so often that it gave up.`,
 	listenFlags(cmd, &options)
 	cmd.Flags().IntVar(&options.replicas, "replicas", 0, "copies of each stream that a cluster keeps: 1, 3 or 5 (default server.replicas of the file, or as they are, 1 at first)")
 	cmd.Flags().StringSliceVar(&options.roles, "roles", nil, "what this process does (default all): "+strings.Join(allRoles(), ", "))
+	cmd.Flags().StringVar(&options.location, "location", job.DefaultLocation, "where its checks are made")
 	secretsFlag(cmd, &options.secrets)
 	cmd.Flags().StringVar(&options.logFormat, "log-format", "text", "log on standard error as text or json")
 	cmd.Flags().StringVar(&options.logLevel, "log-level", "warn", "log from debug, info, warn or error on")
@@ -136,7 +139,7 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	if err != nil {
 		return invalid(err)
 	}
-	if err := errors.Join(checkRoles(o.roles), checkReplicas(o.replicas)); err != nil {
+	if err := errors.Join(checkRoles(o.roles), checkReplicas(o.replicas), locationProblem(cmp.Or(o.location, job.DefaultLocation))); err != nil {
 		return invalid(err)
 	}
 	secrets, err := openSecrets(o.secrets)

@@ -41,9 +41,10 @@ after dead letters and tells the operators. On a server whose users are those of
 'vedette roles', each of them has one of its own; operate, or several of them in
 one process, need the operator.
 
-A worker with a --location makes the checks of that location: those that are
-ordered there with 'vedette order check --location'. Monitors are checked by the
-workers of the location default.`,
+A worker with a --location makes the checks of that location: those of monitors
+that name it among their locations, and those that are ordered there with 'vedette
+order check --location'. Monitors that name none are checked at the location
+default.`,
 		Example: `  vedette worker --nats nats://n1:4222,nats://n2:4222,nats://n3:4222
   vedette worker --nats nats://n1:4222 --location fra --concurrency 100
   vedette worker --nats nats://n1:4222 --roles mail monitors.yaml

@@ -28,9 +28,9 @@ type Store interface {
 
 // Rechecker orders checks out of turn.
 type Rechecker interface {
-	// Recheck has a monitor checked at a time soon to come. Ordering the same
-	// again is no error.
-	Recheck(ctx context.Context, monitor string, at time.Time) error
+	// Recheck has a monitor checked at a location at a time soon to come.
+	// Ordering the same again is no error.
+	Recheck(ctx context.Context, monitor, location string, at time.Time) error
 }
 
 // Config says what an evaluator works on.
@@ -94,7 +94,7 @@ func (e *Evaluator) Define(m job.Monitor, period time.Duration) error {
 	s := e.stripe(m.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.define(&m, period, encoded)
+	s.define(&m, rhythm{period: period, alert: earliestAlert(m.Policy), votes: m.Votes()}, encoded)
 	e.newer.set(e.newer.definitions, m.Name, false)
 	return nil
 }
@@ -152,20 +152,18 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 		return nil
 	}
 	e.newer.set(e.newer.states, state.Monitor, false)
-	passed := known.lastGood > state.Slot.Unix() && known.lastGood > state.LastGood.Unix()
-	if quiet(&state) {
-		// Later good slots were not written. Not to know the last one is better
-		// than to name one that was not.
-		state.LastGood = time.Time{}
-	}
-	known.setState(state, revision)
-	if !passed || !known.defined() || known.healthy() {
+	passed := known.passed(&state)
+	known.setState(fresh(state), revision)
+	if len(passed) == 0 || !known.defined() || known.healthy() {
 		return nil
 	}
-	good := job.Result{Monitor: state.Monitor, Slot: time.Unix(known.lastGood, 0).UTC(), Outcome: &job.Outcome{Health: job.Up}}
 	monitor := known.monitor()
-	_, err := e.swap(ctx, known, func(state job.State) Change { return Step(state, good, monitor) })
-	return err
+	for _, good := range passed {
+		if _, err := e.swap(ctx, known, func(state job.State) Change { return Step(state, good, monitor) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Reconcile ends the incidents of monitors that were removed while nobody
@@ -223,17 +221,12 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 		e.config.Logger.DebugContext(ctx, "result of a monitor that is not defined", "monitor", result.Monitor)
 		return nil
 	}
-	slot := result.Slot.Unix()
-	if known.healthy() && (result.Miss == nil && slot <= known.lastGood || known.passes(result)) {
-		known.lastGood = max(known.lastGood, slot)
+	if known.pass(result) {
 		return nil // by far the most results
 	}
 	monitor := known.monitor()
 	change, err := e.swap(ctx, known, func(state job.State) Change {
-		if good := time.Unix(known.lastGood, 0).UTC(); known.lastGood > 0 && good.After(state.LastGood) {
-			state.LastGood = good
-		}
-		return Step(state, *result, monitor)
+		return Step(known.recall(state, &monitor), *result, monitor)
 	})
 	if err != nil {
 		return err
@@ -244,7 +237,11 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	if e.config.Rechecker == nil || change.Recheck.IsZero() {
 		return nil
 	}
-	if err := e.config.Rechecker.Recheck(ctx, result.Monitor, change.Recheck); err != nil { // its next slot comes anyway
+	location := monitor.Places()[0]
+	if monitor.Votes() {
+		location = result.Location
+	}
+	if err := e.config.Rechecker.Recheck(ctx, result.Monitor, location, change.Recheck); err != nil { // its next slot comes anyway
 		e.config.Logger.WarnContext(ctx, "order recheck", "monitor", result.Monitor, "error", err)
 	}
 	return nil
