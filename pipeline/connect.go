@@ -60,6 +60,10 @@ type Config struct {
 	// Replicas of each stream that [Pipeline.Ensure] is to see to, 1, 3 or 5. Zero
 	// leaves those that there are as they are, and makes new ones with 1.
 	Replicas int
+	// Patience is how long [Pipeline.Insist], and with it all that a process does
+	// at its start, waits for a cluster that does not answer or has no leader.
+	// Defaults to 30s, which is longer than any election takes.
+	Patience time.Duration
 	// Refused, when set, is told what the server does not allow this user. It
 	// is called from a goroutine of the connection.
 	Refused func(error)
@@ -152,6 +156,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Shards == 0 {
 		c.Shards = defaultShards
+	}
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
