@@ -29,6 +29,7 @@ type clusterSoak struct {
 	pipeline       *pipeline.Pipeline
 	load           *clusterLoad
 	pause          time.Duration // the longest in which nothing was done
+	diary          []string      // what happened to the cluster, and when
 }
 
 func soakClusterCommand() *cobra.Command {
@@ -67,7 +68,7 @@ Exits with 1 when something is lost, or when there was a pause of more than 10s.
 	cmd.Flags().DurationVar(&s.drain, "drain", time.Minute, "how long to wait at the end until all are done")
 	cmd.Flags().IntVar(&s.rate, "rate", 100, "how many checks are ordered each second, and a fifth as many mails")
 	cmd.Flags().IntVar(&s.workers, "workers", 2, "how many processes check, and as many send mails")
-	cmd.Flags().StringVar(&s.log, "log", os.DevNull, "file for the log of all processes")
+	cmd.Flags().StringVar(&s.log, "log", os.DevNull, "file for the log of all processes, with all they have to say")
 	return cmd
 }
 
@@ -89,6 +90,7 @@ func (s *clusterSoak) run(ctx context.Context) (err error) {
 	if s.stage, err = newClusterStage(ctx, dir, s.witness, log); err != nil {
 		return err
 	}
+	s.stage.verbose = s.log != os.DevNull
 	defer func() { err = errors.Join(err, s.stage.close()) }()
 	if err := s.stage.open(ctx, s.workers); err != nil {
 		return err
@@ -154,7 +156,7 @@ func (s *clusterSoak) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(s.stdout, s.report(b)); err != nil {
+	if _, err := fmt.Fprint(s.stdout, s.report(b), s.trace(ctx, b)); err != nil {
 		return err
 	}
 	return s.verdict(b)

@@ -29,13 +29,16 @@ func (s *clusterSoak) chaos(ctx context.Context) error {
 			return err
 		}
 		s.longest(s.witness.lap())
+		began := time.Now()
 		what, err := events[n%len(events)](ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
+		over := time.Now()
 		if err := s.stage.allReady(ctx); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
+		s.note("%s, from %s to %s; all were ready at %s", what, wall(began), wall(over), wall(time.Now()))
 		paused := s.witness.lap()
 		s.longest(paused)
 		say(s.stderr, "%4.0fs: %s; longest pause %s\n", time.Since(s.began).Seconds(), what, paused.Round(time.Millisecond))

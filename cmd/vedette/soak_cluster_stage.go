@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -39,10 +38,13 @@ func soakChildCommand() *cobra.Command {
 type clusterStage struct {
 	*stage
 
+	verbose bool // all processes log all they have to say
+
 	nodes         []*soakNode
 	scheduler     *process
 	checks, mails []*process
 	file          string
+	taken         int // how many ports were tried
 }
 
 // soakNode is a node, and where it listens.
@@ -77,7 +79,7 @@ func newClusterStage(ctx context.Context, dir string, w *witness, log io.Writer)
 	for _, name := range []string{"n1", "n2", "n3"} {
 		node := &soakNode{name: name}
 		for _, address := range []*string{&node.listen, &node.routes, &node.http} {
-			if *address, err = lastingPort(ctx); err != nil {
+			if *address, err = s.lastingPort(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -86,13 +88,21 @@ func newClusterStage(ctx context.Context, dir string, w *witness, log io.Writer)
 	return s, makeKeys(filepath.Join(dir, "secrets"), []string{job.DefaultLocation}, names, io.Discard)
 }
 
-// lastingPort is an address that stays free while its server is away: its port
-// is below those that systems give to outgoing connections.
-func lastingPort(ctx context.Context) (string, error) {
+// Ports of a soak: below those that systems give to outgoing connections, and of
+// a part that is this process's own, lest another soak takes one while its server
+// is away.
+const (
+	firstPort, ports = 12_000, 20_000
+	portsEach        = 20
+)
+
+// lastingPort is an address that stays free while its server is away.
+func (s *clusterStage) lastingPort(ctx context.Context) (string, error) {
 	var err error
-	for range 100 {
+	for range portsEach {
 		var listener net.Listener
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(12_000+rand.IntN(20_000)))
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+(os.Getpid()*portsEach+s.taken)%ports))
+		s.taken++
 		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err == nil {
 			return address, listener.Close()
 		}
@@ -101,6 +111,9 @@ func lastingPort(ctx context.Context) (string, error) {
 }
 
 func (s *clusterStage) child(args ...string) (*process, error) {
+	if s.verbose {
+		args = append(args, "--log-level", "debug")
+	}
 	return s.start(append([]string{"soak", "child"}, args...)...)
 }
 
@@ -114,7 +127,7 @@ func (s *clusterStage) open(ctx context.Context, workers int) error {
 	if err := s.allReady(ctx); err != nil {
 		return err
 	}
-	overview, err := lastingPort(ctx)
+	overview, err := s.lastingPort(ctx)
 	if err != nil {
 		return err
 	}
