@@ -94,6 +94,9 @@ type Pipeline struct {
 // reconnectWait is short because a server that is away costs missed slots.
 const (
 	reconnectWait = 250 * time.Millisecond
+	// reconnectJitter keeps processes apart that lost the same node. The library's
+	// own, with TLS, is four times the wait.
+	reconnectJitter = 100 * time.Millisecond
 	// A server that has gone without a word is noticed after two pings, about
 	// when it gives this process's jobs to others.
 	pingInterval   = 2 * time.Second
@@ -219,6 +222,7 @@ func (p *Pipeline) options() []nats.Option {
 		nats.Name("vedette " + p.config.Process),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPings),
 		nats.ReconnectHandler(func(*nats.Conn) {

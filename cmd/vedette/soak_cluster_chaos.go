@@ -23,7 +23,9 @@ const (
 // bears the loss of one node, not of two.
 func (s *clusterSoak) chaos(ctx context.Context) error {
 	events := []func(context.Context) (string, error){s.killLeader, s.cutNodeOff, s.wipeNode, s.rollNodes, s.killWorkers}
-	s.witness.lap()
+	if err := s.witness.begin(ctx); err != nil {
+		return err
+	}
 	for n := 0; n < len(events) || time.Since(s.began) < s.length; n++ {
 		if err := pass(ctx, calm); err != nil {
 			return err
