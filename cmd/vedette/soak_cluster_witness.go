@@ -24,11 +24,11 @@ type witness struct {
 	pause  time.Duration // the longest time in which nothing was done, since lap was called
 }
 
-func newWitness(ctx context.Context) (*witness, error) {
+func newWitness(ctx context.Context, host string) (*witness, error) {
 	w := &witness{done: map[string]int{}, first: make(chan struct{})}
 	for _, listener := range []*net.Listener{&w.checks, &w.mails} {
 		var err error
-		if *listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		if *listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, "0")); err != nil {
 			return nil, fmt.Errorf("listen for checks and mails: %w", err)
 		}
 	}
