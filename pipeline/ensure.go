@@ -165,7 +165,7 @@ func (p *Pipeline) startClock(ctx context.Context, shard int, subject string) er
 	message.Header.Set("Nats-Schedule-Target", p.names.Subject("tick.due", strconv.Itoa(shard)))
 	ctx, cancel := context.WithTimeout(ctx, p.config.Patience)
 	defer cancel()
-	if err := p.publish(ctx, message, false); err != nil {
+	if err := p.publish(ctx, message); err != nil {
 		return fmt.Errorf("start clock %d: %w", shard, err)
 	}
 	return nil

@@ -79,8 +79,8 @@ func (p *Pipeline) Store(ctx context.Context, m Message) (Stored, error) {
 	return p.store(ctx, p.message(m), m.Wait)
 }
 
-func (p *Pipeline) publish(ctx context.Context, message *nats.Msg, wait bool) error {
-	_, err := p.store(ctx, message, wait)
+func (p *Pipeline) publish(ctx context.Context, message *nats.Msg) error {
+	_, err := p.store(ctx, message, false)
 	return err
 }
 

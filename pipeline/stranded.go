@@ -81,7 +81,7 @@ func (p *Pipeline) rescue(ctx context.Context, a advisory) error {
 		Attempts: int(a.Deliveries), First: firstSeen(message.Header, message.Time), Worker: p.config.Process, //nolint:gosec // a small count
 	}
 	subject := p.names.Subject(deadSubject(p.names.cutStream(a.Stream), a.Consumer, a.Sequence))
-	if err := p.publish(ctx, letter.message(subject), false); err != nil && !errors.Is(err, ErrOccupied) {
+	if err := p.publish(ctx, letter.message(subject)); err != nil && !errors.Is(err, ErrOccupied) {
 		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
 	}
 	if stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"os/exec"
 	"slices"
 )
@@ -26,7 +25,7 @@ func (h soakHosts) address(name string) string {
 	if h.prefix == "" {
 		return "127.0.0.1"
 	}
-	return net.IPv4(10, 213, 0, byte(slices.Index(hostNames(), name)+1)).String()
+	return fmt.Sprintf("10.213.0.%d", slices.Index(hostNames(), name)+1)
 }
 
 // command runs this program on a host.

@@ -91,15 +91,15 @@ func (l *clusterLoad) store(ctx context.Context, subject, id string, order any, 
 	if err != nil {
 		return err
 	}
-	job := acknowledged{id: id, ordered: time.Now()}
-	job.stored, err = l.pipeline.Store(ctx, pipeline.Message{Subject: subject, Body: body, ID: id, Wait: true})
+	done := acknowledged{id: id, ordered: time.Now()}
+	done.stored, err = l.pipeline.Store(ctx, pipeline.Message{Subject: subject, Body: body, ID: id, Wait: true})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
 		l.refused = append(l.refused, wall(time.Now())+" "+err.Error())
 		return nil
 	}
-	job.at = time.Now()
-	*into = append(*into, job)
+	done.at = time.Now()
+	*into = append(*into, done)
 	return nil
 }
