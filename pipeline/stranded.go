@@ -54,6 +54,7 @@ func (p *Pipeline) Rescue(ctx context.Context, d Delivery) error {
 			Summary: fmt.Sprintf("job %d of %s was terminated by somebody else's hand, and is lost: %s", a.Sequence, a.Stream, a.Reason),
 		})
 	default:
+		p.log.DebugContext(ctx, "the server says a message is gone", "kind", a.Type, "stream", a.Stream, "consumer", a.Consumer, "sequence", a.Sequence, "reason", a.Reason)
 		return nil
 	}
 }

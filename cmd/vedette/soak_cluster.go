@@ -152,7 +152,7 @@ func (s *clusterSoak) settle(ctx context.Context) error {
 	defer look.Stop()
 	for done := false; !done; {
 		b, err := s.count(limited)
-		done = err == nil && len(b.pending)+len(b.lost) == 0
+		done = err == nil && len(b.pending)+len(b.lost)+len(b.differing) == 0
 		select {
 		case <-look.C:
 		case <-limited.Done():

@@ -18,6 +18,7 @@ type clusterBalance struct {
 	done                   int
 	pending, lost          []missing
 	checksAgain, mailAgain int      // beyond the first time
+	differing              []string // queues of which nodes hold different things
 	alarms                 []string // subjects of mails that nobody ordered
 }
 
@@ -44,10 +45,14 @@ func (s *clusterSoak) count(ctx context.Context) (clusterBalance, error) {
 			return b, err
 		}
 	}
+	var err error
+	if len(b.pending) == 0 { // what is pending moves on
+		b.differing, err = s.differing(ctx)
+	}
 	s.witness.mu.Lock()
 	defer s.witness.mu.Unlock()
 	b.alarms = slices.Clone(s.witness.alarms)
-	return b, nil
+	return b, err
 }
 
 func (s *clusterSoak) countJob(ctx context.Context, b *clusterBalance, again *int, m missing) error {
@@ -78,16 +83,20 @@ checks done more than once  %d
 mails sent more than once   %d
 longest pause               %s
 publishes refused           %d
+replicas that differ        %d%s
 mails of Vedette's own      %d%s
 `, b.checks, b.mails, time.Since(s.began).Round(time.Second), s.workers, b.checks+b.mails, b.done,
 		len(b.pending), few(names(b.pending)), len(b.lost), few(names(b.lost)),
-		b.checksAgain, b.mailAgain, s.pause.Round(time.Millisecond), len(s.load.refused), len(b.alarms), few(b.alarms))
+		b.checksAgain, b.mailAgain, s.pause.Round(time.Millisecond), len(s.load.refused), len(b.differing), few(b.differing), len(b.alarms), few(b.alarms))
 }
 
 func (s *clusterSoak) verdict(b clusterBalance) error {
 	var problems []error
 	if pending, lost := len(b.pending), len(b.lost); pending+lost > 0 {
 		problems = append(problems, fmt.Errorf("balance jobs: found %d pending and %d lost, expected all done", pending, lost))
+	}
+	if len(b.differing) > 0 {
+		problems = append(problems, fmt.Errorf("balance replicas: found %q, expected the same on all nodes", b.differing))
 	}
 	if s.pause > resumeTime {
 		problems = append(problems, fmt.Errorf("balance time: found a pause of %s, expected %s at most", s.pause, resumeTime))
