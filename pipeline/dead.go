@@ -54,6 +54,9 @@ const (
 func (l DeadLetter) message(subject string) *nats.Msg {
 	letter := nats.NewMsg(subject)
 	letter.Data = l.Body
+	// Without an id, a letter on which the cluster has not agreed yet, and which
+	// may be lost with its leader, would look like one that was stored before.
+	letter.Header.Set(jetstream.MsgIDHeader, subject)
 	letter.Header.Set(HeaderStage, l.Stage)
 	letter.Header.Set(HeaderReason, string(l.Reason))
 	letter.Header.Set(HeaderError, l.Error)

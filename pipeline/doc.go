@@ -75,6 +75,17 @@
 // SENT, by compare-and-swap: its worker's intent, or the word of the notifier
 // that withdraws it, is first.
 //
+// An intent in SENT that is younger than [job.InHand] is left to whoever wrote it.
+// While a cluster chooses a leader holds cannot be renewed, so that the job of a
+// mail which has left comes to a second worker before the first could write that
+// down.
+//
+// That the server knows a message's id, or that its subject is occupied, is no
+// word that it is stored while the cluster has not agreed on it: the leader may
+// take it along. So messages whose storing is taken for done when they are there
+// already, dead letters among them, have ids: the server tells those that are in
+// process apart, and they are tried again.
+//
 // The server's word that a mail is settled is not waited for: SENT has it that
 // it left, and one that comes again because our word got lost is settled unsent.
 // Each class of mails has a queue of its own; a mail to operators that no relay
@@ -103,6 +114,10 @@
 // Nodes of a cluster do not tell clients of each other. Those addresses may be
 // of a network of the nodes' own, and a certificate may not be good for them, so
 // clients use the ones that they were given.
+//
+// The copies of consumers follow those of their streams by themselves, when these
+// have caught up. Nothing hastens that: consumers of queues have no number of
+// their own that could be changed.
 //
 // The number of replicas belongs to the installation and not to each process:
 // only one that was told a number sees to it ([Pipeline.Ensure]), lest a worker

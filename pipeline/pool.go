@@ -281,6 +281,8 @@ type poolRun struct {
 	tasks    map[*task]struct{}
 	held     time.Time // when the hold on the tasks was last renewed
 	settling sync.WaitGroup
+	// restoring says that the consumer is being made again.
+	restoring atomic.Bool
 }
 
 // loop asks for jobs as slots come free, starts them, renews their hold, and
@@ -320,6 +322,8 @@ func (r *poolRun) loop(ctx context.Context) error {
 		case <-revived:
 			pull.forget()
 		case <-r.changed: // the next turn asks by the new limit
+		case <-pull.again.C:
+			pull.resume()
 		case now := <-beat.C:
 			r.restore(ctx, pull)
 			pull.check(now)
@@ -332,18 +336,21 @@ func (r *poolRun) loop(ctx context.Context) error {
 // was lowered.
 func (r *poolRun) free() int { return int(r.limit.Load()) - len(r.tasks) }
 
-// restore makes the consumer again if somebody deleted it. It waits for the
-// server no longer than the jobs that run can be left without a beat.
+// restore makes the consumer again if somebody deleted it, beside the loop: the
+// server may take long to answer, while the consumer is there after all.
 func (r *poolRun) restore(ctx context.Context, pull *puller) {
-	if !pull.gone {
+	if !pull.gone || !r.restoring.CompareAndSwap(false, true) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.config.AckWait/6)
-	defer cancel()
-	if err := r.bind(ctx); err != nil {
-		r.log.WarnContext(ctx, "restore consumer", "error", err) // the next refusal tries again
-	}
 	pull.gone = false
+	r.settling.Go(func() {
+		defer r.restoring.Store(false)
+		limited, cancel := context.WithTimeout(ctx, tryTimeout)
+		defer cancel()
+		if err := r.bind(limited); err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "restore consumer", "error", err) // the next refusal tries again
+		}
+	})
 }
 
 // settleEnded takes in everything that has ended by now, so that one request

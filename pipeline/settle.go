@@ -109,7 +109,7 @@ func (r *poolRun) bury(ctx context.Context, t *task, reason job.Reason) error {
 		return nil // a letter about a letter, and so on, would fill the stream; the log has it
 	}
 	subject := r.p.names.Subject(deadSubject(r.config.Stream, r.config.Name, t.delivery.Sequence))
-	if err := r.p.publish(ctx, letter.message(subject), false); err != nil && !errors.Is(err, ErrOccupied) {
+	if err := r.p.publish(ctx, letter.message(subject)); err != nil && !errors.Is(err, ErrOccupied) {
 		return fmt.Errorf("bury job: %w", err)
 	}
 	if r.config.Buried == nil {

@@ -45,8 +45,9 @@ type ApplyOptions struct {
 // What a newer program has stored is not touched: then nothing is done, and the
 // error wraps [job.ErrNewer].
 //
-// The change says what was done; with dry, what would be. An error in the
-// middle leaves a part done, and applying again does the rest.
+// The change says what was done; with dry, what would be. While a cluster has no
+// leader, it insists: see [pipeline.Pipeline.Insist]. An error in the middle
+// leaves a part done, and applying again does the rest.
 func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, dry bool) (Change, error) {
 	return ApplyWith(ctx, p, want, ApplyOptions{Dry: dry})
 }
@@ -60,11 +61,14 @@ func ApplyWith(ctx context.Context, p *pipeline.Pipeline, want Definitions, opti
 	if err != nil {
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}
-	wanted, err := encodeAll(want)
-	if err != nil {
-		return Change{}, fmt.Errorf("apply definitions: %w", err)
-	}
-	s, err := difference(ctx, bucket, wanted)
+	var s steps
+	err = p.Insist(ctx, "read definitions", func(ctx context.Context) error {
+		wanted, err := encodeAll(want)
+		if err == nil {
+			s, err = difference(ctx, bucket, wanted)
+		}
+		return err
+	})
 	if err != nil {
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}

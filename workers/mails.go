@@ -37,8 +37,8 @@ type Mailer interface {
 type SentLedger interface {
 	// Sent tells what is known of a mail, and whether anything is.
 	Sent(ctx context.Context, id string) (job.Sent, bool, error)
-	// Begin marks that an attempt begins, unless the mail has left by then or was
-	// withdrawn, and tells what is known of it now.
+	// Begin marks that an attempt begins, unless the mail has left by then, was
+	// withdrawn, or is in somebody else's hand, and tells what is known of it now.
 	Begin(ctx context.Context, id string, at time.Time) (job.Sent, error)
 	// Mark writes down what became of a mail.
 	Mark(ctx context.Context, sent job.Sent) error
