@@ -245,7 +245,7 @@ func refusal(check *dueCheck, err error) ([]job.Result, error) {
 		return nil, err
 	}
 	return []job.Result{{
-		Monitor: check.name, Slot: check.slot,
+		Monitor: check.name, Slot: check.slot, Location: check.terms.location,
 		Miss: &job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail},
 	}}, nil
 }

@@ -1,8 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -12,7 +12,7 @@ import (
 func benchSilent(t *testing.T, checks int) string {
 	t.Helper()
 	output, code := newInstance(t, "").vedette("bench", "scale", "--monitors", "100", "--interval", "5s", "--for", "5s",
-		"--silent", "20", "--timeout", "2s", "--checks", fmt.Sprint(checks))
+		"--silent", "20", "--timeout", "2s", "--checks", strconv.Itoa(checks))
 	if code != exitOK {
 		t.Fatalf("got code %d: %s", code, output)
 	}

@@ -33,6 +33,8 @@ const (
 	NoticeGap NoticeKind = "gap"
 	// NoticeRoleGone: no process lives that does a part of the work.
 	NoticeRoleGone NoticeKind = "role_gone"
+	// NoticeSaturated: the checks of a location need more room than there is.
+	NoticeSaturated NoticeKind = "saturated"
 	// NoticeGaveUp: a process ended, since a part of it failed so often.
 	NoticeGaveUp NoticeKind = "gave_up"
 )

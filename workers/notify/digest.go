@@ -107,6 +107,8 @@ func kindWords(kind job.NoticeKind, n int) string {
 		one = "relay"
 	case job.NoticeRoleGone:
 		one, more = "role gone", "roles gone"
+	case job.NoticeSaturated:
+		one, more = "location saturated", "locations saturated"
 	case job.NoticeGaveUp:
 		one, more = "process gave up", "processes gave up"
 	case job.NoticeDead, job.NoticeStuck, job.NoticeStranded, job.NoticePanic, job.NoticeStuckChild:
@@ -184,6 +186,8 @@ func remedy(kind job.NoticeKind) string {
 		return "The slots of that time are recorded as missed. Checks go on since."
 	case job.NoticeRoleGone:
 		return "To see what runs:  vedette ps\nTo start a process with all roles:  vedette run, without --roles"
+	case job.NoticeSaturated:
+		return "To see what else is wrong:  vedette doctor\nUntil there is room each monitor misses some of its slots, and none is down for that."
 	case job.NoticeGaveUp:
 		return "The process ended with exit code 3; whoever keeps it running starts it again. Its log says more."
 	default:
