@@ -29,7 +29,7 @@ func (p *Pipeline) Past(ctx context.Context, name Stream, since time.Duration, e
 		if ctx.Err() != nil {
 			return false, nil //nolint:nilerr // who waits no longer has what there was
 		}
-		batch, err := consumer.Fetch(pastBatch, jetstream.FetchMaxWait(tryTimeout))
+		batch, err := consumer.Fetch(int(min(left, pastBatch)), jetstream.FetchMaxWait(tryTimeout))
 		if err != nil {
 			return false, fmt.Errorf("read stream %s: %w", name, err)
 		}

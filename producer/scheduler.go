@@ -246,8 +246,7 @@ func refusal(check *dueCheck, err error) ([]job.Result, error) {
 	default:
 		return nil, err
 	}
-	monitor, location := job.CutPlacedName(check.name)
-	return []job.Result{miss(monitor, location, check.slot, job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail})}, nil
+	return []job.Result{miss(monitorOf(check.name), check.terms.location, check.slot, job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail})}, nil
 }
 
 // errNoWorker is the refusal of a check where nobody lives who could make it.

@@ -40,17 +40,19 @@ const (
 //	└── parts          dynamic
 //	    ├── processes        notices those that fall silent
 //	    ├── roles            notices that nobody does a part of the work
+//	    ├── saturation       notices that checks miss slots for lack of room
 //	    ├── operate-notices  gathers what anybody has to tell
 //	    ├── operate-letters  gathers dead letters
 //	    ├── operate-digest   mails what was gathered, when it is due
 //	    └── operate-rescue   buries stranded jobs
 func (o *operate) branch() (supervise.Child, error) {
-	watch, roles := &processWatch{parts: o.parts}, &roleWatch{parts: o.parts}
+	watch, roles, saturation := &processWatch{parts: o.parts}, &roleWatch{parts: o.parts}, &saturationWatch{parts: o.parts}
 	return o.parts.branch(StageOperate,
 		[]supervise.Child{o.part("operators", o.follow)},
 		[]supervise.Child{
 			o.part("processes", watch.serve),
 			o.part("roles", roles.serve),
+			o.part("saturation", saturation.serve),
 			o.pool(pipeline.ConsumerNotices, func() pipeline.PoolConfig { return o.config(pipeline.Notice, "", o.notice) }),
 			o.pool(pipeline.ConsumerLetters, func() pipeline.PoolConfig {
 				config := o.config(pipeline.Dead, "", o.letter)

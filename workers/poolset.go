@@ -27,13 +27,17 @@ func (l Limits) withDefaults() Limits {
 	for _, field := range []struct {
 		limit    *int
 		standard int
-	}{{&l.Checks, 256}, {&l.Requests, 64}, {&l.Calls, 64}, {&l.Evaluations, 4}, {&l.Mails, 8}} {
+	}{{&l.Checks, DefaultChecks}, {&l.Requests, 64}, {&l.Calls, 64}, {&l.Evaluations, 4}, {&l.Mails, 8}} {
 		if *field.limit == 0 {
 			*field.limit = field.standard
 		}
 	}
 	return l
 }
+
+// DefaultChecks is how many scheduled checks a process runs at once unless it is
+// told otherwise.
+const DefaultChecks = 256
 
 // MaxConcurrency is the most that any limit may be.
 const MaxConcurrency = 1 << 16

@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"vedette/workers"
+	"vedette/workers/check"
 )
 
 // benchScale are the flags of `vedette bench scale`.
@@ -20,6 +23,11 @@ type benchScale struct {
 	interval time.Duration
 	length   time.Duration
 	profile  string
+
+	silent  int // percent of the targets that never answer
+	timeout time.Duration
+	delay   time.Duration // of the targets that do answer
+	checks  int           // the limit of the pool
 }
 
 func benchScaleCommand() *cobra.Command {
@@ -37,11 +45,18 @@ how many of the slots that were due were checked, how late, and whether they
 lay on their grid; which were missed, and why; and what it cost in processor
 time and memory, beside a bare net/http loop over the same targets.
 
+With --silent, that many percent of the targets accept connections and never
+answer, so that each of their checks holds a slot until its timeout; --delay has
+the others take their time. Healthy and silent monitors are then told apart, and
+beside the slots that the process has stand those that are needed: by Little's
+law what comes in a second times how long it is held, for each of the two.
+
 Slots are counted of whole intervals, once each monitor was checked once, or
 two intervals after the first check. Nothing but loopback is contacted, and
 everything is removed.`,
 		Example: `  vedette bench scale --monitors 10000
   vedette bench scale --monitors 10000,100000,1000000 --interval 60s --for 2m
+  vedette bench scale --monitors 5000 --interval 10s --silent 20 --timeout 2s --checks 256
   vedette bench scale --monitors 100000 --profile /tmp/profiles`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -54,6 +69,10 @@ everything is removed.`,
 	cmd.Flags().IntSliceVar(&options.monitors, "monitors", []int{10_000}, "how many monitors; several numbers are measured one after the other")
 	cmd.Flags().DurationVar(&options.interval, "interval", time.Minute, "interval of each")
 	cmd.Flags().DurationVar(&options.length, "for", time.Minute, "how long to count, in whole intervals")
+	cmd.Flags().IntVar(&options.silent, "silent", 0, "percent of the targets that accept and never answer")
+	cmd.Flags().DurationVar(&options.timeout, "timeout", check.DefaultTimeout, "timeout of each check")
+	cmd.Flags().DurationVar(&options.delay, "delay", 0, "how long the other targets take to answer")
+	cmd.Flags().IntVar(&options.checks, "checks", workers.DefaultChecks, "how many checks run at once")
 	cmd.Flags().StringVar(&options.profile, "profile", "", "write profiles of processor and memory into this directory")
 	return cmd
 }
@@ -77,6 +96,24 @@ func (o benchScale) validate() error {
 	}
 	if o.interval > 0 && o.length%o.interval != 0 || o.length < o.interval {
 		problems = append(problems, fmt.Errorf("read --for: found %s, expected whole intervals of %s", o.length, o.interval))
+	}
+	return errors.Join(append(problems, o.validateTargets())...)
+}
+
+// validateTargets is about the flags that make the targets other than quick.
+func (o benchScale) validateTargets() error {
+	var problems []error
+	if o.silent < 0 || o.silent > 100 {
+		problems = append(problems, fmt.Errorf("read --silent: found %d, expected 0 to 100 percent", o.silent))
+	}
+	if o.timeout < time.Millisecond {
+		problems = append(problems, fmt.Errorf("read --timeout: found %s, expected 1ms or more", o.timeout))
+	}
+	if o.delay < 0 || o.delay >= o.timeout {
+		problems = append(problems, fmt.Errorf("read --delay: found %s, expected less than the timeout of %s", o.delay, o.timeout))
+	}
+	if o.checks < 1 || o.checks > workers.MaxConcurrency {
+		problems = append(problems, fmt.Errorf("read --checks: found %d, expected 1 to %d", o.checks, workers.MaxConcurrency))
 	}
 	return errors.Join(problems...)
 }
@@ -110,5 +147,6 @@ func (o benchScale) run(ctx context.Context, stdout, stderr io.Writer) error {
 func (o benchScale) arguments(monitors int) []string {
 	return []string{
 		"bench", "scale", "--monitors", strconv.Itoa(monitors), "--interval", o.interval.String(), "--for", o.length.String(), "--profile", o.profile,
+		"--silent", strconv.Itoa(o.silent), "--timeout", o.timeout.String(), "--delay", o.delay.String(), "--checks", strconv.Itoa(o.checks),
 	}
 }

@@ -32,6 +32,9 @@ type scaleCount struct {
 	missed   map[job.MissReason]int
 	late     spread
 	quarters [4]spread
+
+	silent int          // percent of the monitors whose targets never answer
+	parts  [2]scalePart // the healthy, and the silent
 }
 
 func newScaleCount(monitors int, interval, length time.Duration) *scaleCount {
@@ -69,11 +72,15 @@ func (c *scaleCount) one(r *job.Result) {
 	switch {
 	case r.Miss != nil && counts:
 		c.missed[r.Miss.Reason] += r.Miss.Count
+		c.part(number).miss(r.Miss)
 	case r.Outcome != nil:
 		again := c.known(number, r)
 		c.arrived++
 		if counts {
 			c.judge(r, again)
+			if !again {
+				c.part(number).check(r)
+			}
 		}
 	}
 }

@@ -48,12 +48,13 @@ func (o benchScale) measure(ctx context.Context, n int, stdout io.Writer) (err e
 		return fmt.Errorf("make directory: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	farm, err := startFarm(ctx)
+	farm, err := startFarm(ctx, o.delay)
 	if err != nil {
 		return err
 	}
 	defer farm.stop()
 	r := &scaleRun{benchScale: o, n: n, farm: farm, count: newScaleCount(n, o.interval, o.length)}
+	r.count.silent = o.silent
 	if err := r.path(ctx, dir); err != nil {
 		return err
 	}
@@ -93,10 +94,19 @@ func (r *scaleRun) definitions() producer.Definitions {
 	for i := range monitors {
 		monitors[i] = job.Monitor{
 			V: job.Version, Name: scaleName(i), Interval: job.Duration(r.interval),
-			Spec: job.Spec{HTTP: &job.HTTP{URL: r.farm.urls[i%len(r.farm.urls)] + strconv.Itoa(i)}},
+			Spec: job.Spec{HTTP: &job.HTTP{URL: r.target(i)}, Timeout: job.Duration(r.timeout)},
 		}
 	}
 	return producer.Definitions{Monitors: monitors}
+}
+
+// target is the URL of a monitor.
+func (r *scaleRun) target(i int) string {
+	url := r.farm.urls[i%len(r.farm.urls)]
+	if silentTarget(i, r.silent) {
+		url += silentPath
+	}
+	return url + strconv.Itoa(i)
 }
 
 // watch runs what 'vedette run' does with all roles, and counts.
@@ -105,7 +115,7 @@ func (r *scaleRun) watch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	work, err := workers.New(workers.Config{Pipeline: r.pipeline, Prober: checker, NewMailer: noMailer})
+	work, err := workers.New(workers.Config{Pipeline: r.pipeline, Prober: checker, NewMailer: noMailer, Limits: workers.Limits{Checks: r.checks}})
 	if err != nil {
 		return err
 	}

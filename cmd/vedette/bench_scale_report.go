@@ -22,7 +22,7 @@ first check           %s after the start, each checked once after %s
 checks                %.0f a second
 slots done            %d of %d that were due, %.3f %%; %d twice, %d not up
 slots missed          %s
-late by               p50 %s, p99 %s, max %s
+%slate by               p50 %s, p99 %s, max %s
 late by, p99          %s in the first quarter, %s in the last
 slots off their grid  %d
 cost of the path      %.3f CPU-seconds per 1,000 checks, targets not included
@@ -36,7 +36,7 @@ memory                %s
 		tenths(f.firstCheck), r.allOnce(),
 		float64(f.arrived)/f.took.Seconds(),
 		c.done, c.due(), 100*float64(c.done)/float64(c.due()), c.twice, c.down,
-		r.misses(),
+		r.misses(), r.parted(),
 		tenths(c.late.quantile(0.5)), tenths(c.late.quantile(0.99)), tenths(c.late.max),
 		tenths(c.quarters[0].quantile(0.99)), tenths(c.quarters[3].quantile(0.99)),
 		c.offGrid, path, perThousand(f.targets, f.arrived), loop, path/loop, f.memory.report(r.n))

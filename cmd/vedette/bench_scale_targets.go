@@ -23,7 +23,8 @@ const farmSize = 64
 // leave the processors to what is measured. It tells on standard output where
 // they are, and for each line of standard input what they have cost so far.
 func benchFarmCommand() *cobra.Command {
-	return &cobra.Command{
+	var delay time.Duration
+	cmd := &cobra.Command{
 		Use: "farm", Short: "The targets of a benchmark of scale", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var urls []string
@@ -32,7 +33,7 @@ func benchFarmCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				go farm(listener) // until the process ends
+				go farm(listener, delay) // until the process ends
 				urls = append(urls, "http://"+listener.Addr().String()+"/")
 			}
 			out := json.NewEncoder(cmd.OutOrStdout())
@@ -47,6 +48,8 @@ func benchFarmCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().DurationVar(&delay, "delay", 0, "how long the targets take to answer")
+	return cmd
 }
 
 // farmListener spreads targets over the addresses of loopback, where the system
@@ -63,25 +66,38 @@ func farmListener(ctx context.Context, i int) (net.Listener, error) {
 	return listener, nil
 }
 
-func farm(listener net.Listener) {
+func farm(listener net.Listener, delay time.Duration) {
 	for {
 		if conn, err := listener.Accept(); err == nil { // an error is the client's, who has gone
-			go answer(conn)
+			go answer(conn, delay)
 		}
 	}
 }
 
-// answerWait is how long a target waits for a request.
-const answerWait = 10 * time.Second
+const (
+	// answerWait is how long a target waits for a request.
+	answerWait = 10 * time.Second
+	// silentPath begins the path of requests that are not answered.
+	silentPath = "silent/"
+)
 
-// answer reads one request and says that all is well.
-func answer(conn net.Conn) {
+// answer reads one request and says after a while that all is well, or says
+// nothing until the client goes.
+func answer(conn net.Conn, delay time.Duration) {
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(answerWait)) // it fails when the client has gone, and so does the rest
 	var request [4096]byte
 	for n := 0; n < len(request); {
 		read, err := conn.Read(request[n:])
 		if n += read; bytes.HasSuffix(request[:n], []byte("\r\n\r\n")) {
+			if bytes.HasPrefix(request[:n], []byte("GET /"+silentPath)) {
+				_ = conn.SetDeadline(time.Time{})
+				_, _ = conn.Read(request[:])
+				return
+			}
+			if delay > 0 {
+				<-time.After(delay)
+			}
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n")
 			return
 		}
@@ -99,12 +115,12 @@ type targetFarm struct {
 	said  *json.Decoder
 }
 
-func startFarm(ctx context.Context) (*targetFarm, error) {
+func startFarm(ctx context.Context, delay time.Duration) (*targetFarm, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the program: %w", err)
 	}
-	f := &targetFarm{cmd: exec.CommandContext(ctx, self, "bench", "farm")} //nolint:gosec // ourselves
+	f := &targetFarm{cmd: exec.CommandContext(ctx, self, "bench", "farm", "--delay", delay.String())} //nolint:gosec // ourselves
 	f.cmd.Stderr = os.Stderr
 	output, err := f.cmd.StdoutPipe()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 
 // everyPart is what a running process consists of, in its order.
 const everyPart = "alerts presence page board changes workers " +
-	"workers/operate workers/operate/operators workers/operate/parts workers/operate/parts/processes workers/operate/parts/roles workers/operate/parts/operate-notices " +
+	"workers/operate workers/operate/operators workers/operate/parts workers/operate/parts/processes workers/operate/parts/roles workers/operate/parts/saturation workers/operate/parts/operate-notices " +
 	"workers/operate/parts/operate-letters workers/operate/parts/operate-digest workers/operate/parts/operate-rescue " +
 	"workers/mail workers/mail/post workers/mail/parts workers/mail/parts/mail-alert workers/mail/parts/mail-request workers/mail/parts/mail-operator workers/mail/parts/call-mail " +
 	"workers/notify workers/notify/recipients workers/notify/parts workers/notify/parts/notify workers/notify/parts/notify-mailings workers/notify/parts/notify-sweep " +

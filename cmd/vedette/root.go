@@ -33,7 +33,7 @@ which runs inside the process unless you have one.`,
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
 		runCommand(), workerCommand(), serverCommand(), checkCommand(), validateCommand(), applyCommand(), orderCommand(), outcomeCommand(), deadCommand(),
-		statusCommand(), explainCommand(), silenceCommand(), mailCommand(), psCommand(), envCommand(), rolesCommand(), authCommand(), benchCommand(), soakCommand(),
+		statusCommand(), explainCommand(), silenceCommand(), mailCommand(), psCommand(), doctorCommand(), envCommand(), rolesCommand(), authCommand(), benchCommand(), soakCommand(),
 	)
 	explainArgs(root)
 	return root

@@ -36,6 +36,8 @@ const (
 	// NoticeNewer: a process has met something of a newer version, and left it to
 	// newer processes.
 	NoticeNewer NoticeKind = "newer_version"
+	// NoticeSaturated: the checks of a location need more room than there is.
+	NoticeSaturated NoticeKind = "saturated"
 	// NoticeGaveUp: a process ended, since a part of it failed so often.
 	NoticeGaveUp NoticeKind = "gave_up"
 )

@@ -104,6 +104,9 @@ const (
 	MissOverlap MissReason = "overlap"
 	// MissExpired: the check waited for a worker until its slot was over.
 	MissExpired MissReason = "expired"
+	// MissShed: more checks were due than workers make in time, and this slot was
+	// left out so that others are checked in theirs.
+	MissShed MissReason = "shed"
 	// MissRefused: the pipeline refused the check; the error is in Detail.
 	MissRefused MissReason = "refused"
 	// MissNoWorker: the check of an earlier slot is still queued, and nobody

@@ -109,6 +109,8 @@ func kindWords(kind job.NoticeKind, n int) string {
 		one, more = "role gone", "roles gone"
 	case job.NoticeNewer:
 		one, more = "message of a newer version", "messages of a newer version"
+	case job.NoticeSaturated:
+		one, more = "location saturated", "locations saturated"
 	case job.NoticeGaveUp:
 		one, more = "process gave up", "processes gave up"
 	case job.NoticeDead, job.NoticeStuck, job.NoticeStranded, job.NoticePanic, job.NoticeStuckChild:
@@ -188,6 +190,8 @@ func remedy(kind job.NoticeKind) string {
 		return "To see what runs:  vedette ps\nTo start a process with all roles:  vedette run, without --roles"
 	case job.NoticeNewer:
 		return "It waits for a newer process, and nothing is lost. To see which run:  vedette ps\nWhat was ordered and has waited for a minute:  vedette dead list --reason unsupported"
+	case job.NoticeSaturated:
+		return "To see what else is wrong:  vedette doctor\nUntil there is room each monitor misses some of its slots, and none is down for that."
 	case job.NoticeGaveUp:
 		return "The process ended with exit code 3; whoever keeps it running starts it again. Its log says more."
 	default:

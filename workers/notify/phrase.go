@@ -119,6 +119,8 @@ func reasonOf(reason string) string {
 		text = "its check does not end"
 	case job.MissExpired:
 		text = "its checks wait too long for a worker"
+	case job.MissShed:
+		text = "workers have no room for its checks"
 	case job.MissRefused:
 		text = "the pipeline refuses its checks"
 	case job.MissNoWorker:

@@ -1,0 +1,205 @@
+package doctor_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vedette/pipeline/job"
+	"vedette/workers/doctor"
+)
+
+// at is when all snapshots were taken.
+func at() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+// process is one with all roles, whose parts have run for an hour.
+func process(name string, pools ...job.ChildStatus) job.ProcessStatus {
+	return job.ProcessStatus{
+		Process:  job.Process{Name: name, Host: "h", PID: 7, Roles: []string{"check", "mail"}},
+		Children: []job.ChildStatus{{Name: "workers", State: "running", Since: at().Add(-time.Hour), Children: pools}},
+	}
+}
+
+func pool(name string, running, limit int) job.ChildStatus {
+	return job.ChildStatus{Name: name, State: "running", Since: at().Add(-time.Hour), Jobs: &job.ChildJobs{Running: running, Limit: limit}}
+}
+
+// busy is a snapshot of one process with a location, of which the rest is told.
+func busy(running, limit int, l doctor.Location) doctor.Snapshot {
+	l.Name = "default"
+	return doctor.Snapshot{
+		At: at(), Window: time.Minute, Processes: []job.ProcessStatus{process("p1", pool("check-default", running, limit))},
+		Locations: []doctor.Location{l},
+		Queues:    []doctor.Queue{{Name: "check-default", Waiting: 812, OldestAge: 14 * time.Second}},
+	}
+}
+
+func TestExamineFindsWhatIsWrongAndSaysWhatToChange(t *testing.T) {
+	t.Parallel()
+	silent := doctor.Location{
+		Checked: 1560, Held: 1560 * 9800 * time.Millisecond, Timeouts: 1529, TimedOut: 1529 * 10 * time.Second,
+		Missed: map[job.MissReason]int{job.MissExpired: 1000, job.MissOverlap: 500},
+	}
+	two := busy(256, 256, silent)
+	two.Processes = append(two.Processes, process("p2", pool("check-default", 256, 256)))
+	for name, c := range map[string]struct {
+		snapshot doctor.Snapshot
+		want     []doctor.Finding // of which Why may be left out
+	}{
+		"nothing":                             {doctor.Snapshot{}, nil},
+		"a busy location that misses nothing": {busy(10, 256, doctor.Location{Checked: 100, Held: time.Second}), nil},
+		"no room, by silent targets": {busy(256, 256, silent), []doctor.Finding{{
+			Kind: doctor.Saturated, Subject: "location default",
+			Found:  "checks at location default: 256 of 256 slots busy, 812 waiting, oldest 14s; a check holds its slot for 9.8s, those of silent targets, 98 % of all, for 10s",
+			Why:    "1500 of 3060 slots of the last 1m0s were not checked (1000 expired, 500 overlap)",
+			Advice: "raise workers.checks from 256 to 632, or start 2 more of 'vedette worker'",
+		}}},
+		"no room in two processes": {two, []doctor.Finding{{
+			Kind: doctor.Saturated, Subject: "location default",
+			Found:  "checks at location default: 512 of 512 slots busy, 812 waiting, oldest 14s; a check holds its slot for 9.8s, those of silent targets, 98 % of all, for 10s",
+			Advice: "raise workers.checks from 256 to 320 in each of the 2 processes, or start another 'vedette worker'",
+		}}},
+		"no room, and nothing has ended yet": {busy(4, 4, doctor.Location{Missed: map[job.MissReason]int{job.MissExpired: 3}}), []doctor.Finding{{
+			Kind: doctor.Saturated, Subject: "location default",
+			Found:  "checks at location default: 4 of 4 slots busy, 812 waiting, oldest 14s",
+			Advice: "raise workers.checks from 4 to 8, or start another 'vedette worker'",
+		}}},
+		"late, and no slot was missed yet": {busy(4, 4, doctor.Location{Checked: 120, Held: 240 * time.Second}), []doctor.Finding{{
+			Kind: doctor.Saturated, Subject: "location default",
+			Found:  "checks at location default: 4 of 4 slots busy, 812 waiting, oldest 14s; a check holds its slot for 2s",
+			Why:    "checks are late, and when there are more some will not be made",
+			Advice: "raise workers.checks from 4 to 8, or start another 'vedette worker'",
+		}}},
+		"room, and too few processors": {busy(256, 256, doctor.Location{Checked: 6000, Held: 6 * time.Second, Missed: map[job.MissReason]int{job.MissShed: 6000}}), []doctor.Finding{{
+			Kind: doctor.Saturated, Subject: "location default",
+			Found:  "checks at location default: 256 of 256 slots busy, 812 waiting, oldest 14s; a check holds its slot for 1ms",
+			Advice: "about 1 slots would do, so it is the processors that are too few: start another 'vedette worker' on another machine, or lengthen intervals",
+		}}},
+		"checks that take longer than their interval": {
+			busy(10, 256, doctor.Location{Checked: 9, Missed: map[job.MissReason]int{job.MissOverlap: 3}, Overlaps: map[string]int{"a": 1, "b": 2}}),
+			[]doctor.Finding{{
+				Kind: doctor.Overlap, Subject: "location default",
+				Found:  "3 slots of 2 monitors were missed in the last 1m0s because the last check had not ended: b, a",
+				Advice: "lower the timeout of these monitors, or lengthen their interval; where many check one host, raise workers.checks_per_host",
+			}},
+		},
+		"blind monitors": {doctor.Snapshot{Blind: map[string]int{"no_worker": 2, "dns: no such host": 1}}, []doctor.Finding{
+			{Kind: doctor.Blind, Subject: "dns: no such host", Found: "1 monitor is blind: dns: no such host", Advice: "the reason says what kept checks from being made; 'vedette explain MONITOR' tells of each"},
+			{Kind: doctor.Blind, Subject: "no_worker", Found: "2 monitors are blind: no_worker", Advice: "start a 'vedette worker' at their location"},
+		}},
+		"a role that nobody has": {doctor.Snapshot{Roles: []string{"check", "schedule", "notify"}, Processes: []job.ProcessStatus{process("p1")}}, []doctor.Finding{
+			{Kind: doctor.RoleGone, Subject: "schedule", Found: "no process that answers has the role schedule", Advice: "start 'vedette run --roles schedule FILE'"},
+			{Kind: doctor.RoleGone, Subject: "notify", Found: "no process that answers has the role notify", Advice: "start 'vedette worker --roles notify', which may need the FILE"},
+		}},
+		"a process that hangs": {doctor.Snapshot{Silent: []job.Process{{Name: "p2", Host: "h", PID: 9}}}, []doctor.Finding{{
+			Kind: doctor.Silent, Subject: "p2", Found: "process p2, pid 9 on h, holds a lease and does not answer",
+			Advice: "look for pid 9 on h: if it lives, its log and SIGQUIT say where it stands; end it, and start it again",
+		}}},
+		"a part that is parked, and one that has just begun to start": {
+			doctor.Snapshot{At: at(), Processes: []job.ProcessStatus{process("p1",
+				job.ChildStatus{Name: "mail", State: "parked", Since: at().Add(-20 * time.Second), Restarts: 6, LastFailure: &job.ChildFailure{Class: "panic", Error: "boom"}},
+				job.ChildStatus{Name: "notify", State: "starting", Since: at().Add(-time.Second)})}},
+			[]doctor.Finding{{
+				Kind: doctor.PartDown, Subject: "p1/mail", Found: "part mail of process p1 is parked since 20s, after 6 restarts: panic: boom",
+				Advice: "'vedette ps --tree' shows it with its last failure; start the process again if it does not recover",
+			}},
+		},
+		"mails that wait, of a process with room": {
+			doctor.Snapshot{Processes: []job.ProcessStatus{process("p1", pool("mail-alert", 0, 8))}, Queues: []doctor.Queue{{Name: "mail-alert", Waiting: 3, OldestAge: time.Minute}}},
+			[]doctor.Finding{{
+				Kind: doctor.Backlog, Subject: "mail-alert", Found: "queue mail-alert: 0 of 8 slots busy, 3 waiting, oldest 1m0s",
+				Advice: "its processes can reach no relay, or keep to per_minute or recipient_per_minute: 'vedette mail test FILE' tells, and their logs",
+			}},
+		},
+		"orders that wait for a slot": {
+			doctor.Snapshot{Processes: []job.ProcessStatus{process("p1", pool("request-fra", 64, 64))}, Queues: []doctor.Queue{{Name: "request-fra", Waiting: 900, OldestAge: time.Minute}}},
+			[]doctor.Finding{{
+				Kind: doctor.Backlog, Subject: "request-fra", Found: "queue request-fra: 64 of 64 slots busy, 900 waiting, oldest 1m0s",
+				Advice: "raise workers.requests from 64 to 128, or start another 'vedette worker --roles check'",
+			}},
+		},
+		"orders that have waited for a moment": {doctor.Snapshot{Queues: []doctor.Queue{{Name: "request-fra", Waiting: 900, OldestAge: time.Second}}}, nil},
+		"dead letters": {doctor.Snapshot{DeadLetters: 2}, []doctor.Finding{{
+			Kind: doctor.DeadLetters, Subject: "dead letters", Found: "2 jobs could not be done",
+			Advice: "'vedette dead list' tells what and why; then 'vedette dead replay', or 'vedette dead drop'",
+		}}},
+		"streams": {doctor.Snapshot{Streams: []doctor.Stream{
+			{Name: "V_MAIL", Messages: 79, MaxMessages: 100, Bytes: 1},
+			{Name: "V_DEAD", Messages: 1, MaxMessages: 100, Bytes: 90 << 20, MaxBytes: 100 << 20},
+			{Name: "V_CHECK", Messages: 1 << 20, Behind: []string{"n2"}, Unreachable: []string{"n3"}},
+		}}, []doctor.Finding{
+			{Kind: doctor.StreamFull, Subject: "V_DEAD", Found: "stream V_DEAD is full to 90 %: 1 messages, 90 MB", Advice: "'vedette dead drop --older-than 720h' makes room"},
+			{
+				Kind: doctor.CopyBehind, Subject: "V_CHECK", Found: "the copies of stream V_CHECK on n3, n2 are away or behind",
+				Advice: "look for these nodes: '/readyz' of 'vedette server --http' tells when one is up to date; take no other node away before",
+			},
+		}},
+		"a disk that fills": {doctor.Snapshot{Disk: doctor.Disk{Path: "d", Free: 9 << 20, Size: 100 << 20}}, []doctor.Finding{{
+			Kind: doctor.DiskFull, Subject: "d", Found: "of the disk of d 9 % are free, 9 MB", Advice: "make room, or move the data directory: server.data in the file, or --data",
+		}}},
+		"a disk with room": {doctor.Snapshot{Disk: doctor.Disk{Path: "d", Free: 10 << 20, Size: 100 << 20}}, nil},
+		"a clock that is wrong": {doctor.Snapshot{Clocks: []doctor.WorkerClock{{Worker: "w1", Ahead: time.Second}, {Worker: "w2", Behind: 30 * time.Second}}}, []doctor.Finding{{
+			Kind: doctor.Clock, Subject: "w2", Found: "the clock of worker w2 is 30s or more behind the server's",
+			Advice: "synchronise the clock of that machine, or the server's: chronyd or systemd-timesyncd",
+		}}},
+	} {
+		got := doctor.Examine(c.snapshot)
+		for i := range min(len(got), len(c.want)) {
+			if got[i].Why == "" {
+				t.Errorf("%s: got no reason why it matters", name)
+			}
+			if c.want[i].Why == "" {
+				got[i].Why = ""
+			}
+		}
+		if diff := cmp.Diff(got, c.want); diff != "" {
+			t.Errorf("%s: got, want:\n%s", name, diff)
+		}
+	}
+}
+
+func TestOperatorsAreToldOfMissesOnly(t *testing.T) {
+	t.Parallel()
+	late := busy(4, 4, doctor.Location{Checked: 120, Held: 240 * time.Second})
+	if got := doctor.Saturation(late); len(got) > 0 {
+		t.Errorf("got %+v, want nothing of checks that are late and made", got)
+	}
+	missed := busy(4, 4, doctor.Location{Checked: 120, Held: 240 * time.Second, Missed: map[job.MissReason]int{job.MissShed: 1}})
+	if got := doctor.Saturation(missed); len(got) != 1 || !strings.Contains(got[0].Why, "1 of 121 slots") {
+		t.Errorf("got %+v, want the miss", got)
+	}
+	nobody := busy(0, 0, doctor.Location{Missed: map[job.MissReason]int{job.MissExpired: 1}})
+	if got := doctor.Saturation(nobody); len(got) > 0 {
+		t.Errorf("got %+v, want nothing where no worker is: that is another matter", got)
+	}
+}
+
+func TestResultsTellOfLocationsAndClocks(t *testing.T) {
+	t.Parallel()
+	slot := at()
+	result := func(worker string, started time.Duration, class job.Class) job.Result {
+		return job.Result{Monitor: "m", Slot: slot, Location: "fra", Worker: worker, Outcome: &job.Outcome{
+			Health: job.Up, Class: class, Started: slot.Add(started), Latency: job.Duration(2 * time.Second),
+		}}
+	}
+	var c doctor.Count
+	c.Add([]job.Result{
+		result("good", time.Second, ""), result("ahead", 10*time.Second, job.ClassTimeout), result("behind", -5*time.Second, ""),
+		{Monitor: "m", Slot: slot, Location: "fra", Miss: &job.Miss{Reason: job.MissOverlap, Count: 2}},
+		{Monitor: "m", Slot: slot, Miss: &job.Miss{Reason: job.MissPaused, Count: 2}},
+		{ID: "ordered", Location: "fra", Outcome: &job.Outcome{}},
+	}, slot.Add(4*time.Second))
+	want := []doctor.Location{{
+		Name: "fra", Checked: 3, Held: 6 * time.Second, Timeouts: 1, TimedOut: 2 * time.Second,
+		Missed: map[job.MissReason]int{job.MissOverlap: 2}, Overlaps: map[string]int{"m": 2},
+	}}
+	if diff := cmp.Diff(c.Locations(), want); diff != "" {
+		t.Errorf("got, want:\n%s", diff)
+	}
+	clocks := []doctor.WorkerClock{{Worker: "ahead", Ahead: 8 * time.Second}, {Worker: "behind", Behind: 5 * time.Second}, {Worker: "good"}}
+	if diff := cmp.Diff(c.Clocks(), clocks); diff != "" {
+		t.Errorf("got, want:\n%s", diff)
+	}
+}

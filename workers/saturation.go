@@ -1,0 +1,101 @@
+package workers
+
+import (
+	"context"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
+	"vedette/workers/doctor"
+)
+
+// saturationWatch notices that the checks of a location miss their slots for
+// lack of room, and tells the operators what 'vedette doctor' would advise.
+//
+// Whether checks wait is cheap to see. Only when they do at each look for a
+// while, the processes are asked and the results are read.
+type saturationWatch struct {
+	*parts
+
+	waited map[string]int // by location, at how many looks in a row checks waited
+}
+
+const (
+	// saturationLook is how often is looked whether checks wait.
+	saturationLook = 10 * time.Second
+	// saturationLooks is at how many looks in a row they must: what comes together,
+	// as after a pause of the server, is soon done.
+	saturationLooks = 3
+	// saturationWindow is how far back results are read then.
+	saturationWindow = (saturationLooks - 1) * saturationLook
+)
+
+func (w *saturationWatch) serve(ctx context.Context) error {
+	w.waited = map[string]int{}
+	supervise.Ready(ctx)
+	look := time.NewTicker(saturationLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-look.C:
+			if w.p.Away(saturationLook) {
+				continue
+			}
+			if err := w.look(ctx, now); err != nil && ctx.Err() == nil {
+				w.log.WarnContext(ctx, "look for checks without room", "error", err) // the next turn tries again
+			}
+		}
+	}
+}
+
+// look counts at how many looks checks waited, and examines when they have for
+// long enough.
+func (w *saturationWatch) look(ctx context.Context, now time.Time) error {
+	locations, err := w.p.CheckLocations(ctx)
+	if err != nil {
+		return err
+	}
+	long := false
+	for _, location := range locations {
+		waiting, _, err := w.p.Waiting(ctx, pipeline.ConsumerChecks(location), now)
+		if err != nil {
+			return err
+		}
+		if waiting == 0 {
+			delete(w.waited, location)
+			continue
+		}
+		w.waited[location]++
+		long = long || w.waited[location] >= saturationLooks
+	}
+	if !long {
+		return nil
+	}
+	clear(w.waited)
+	return w.examine(ctx, now)
+}
+
+func (w *saturationWatch) examine(ctx context.Context, now time.Time) error {
+	s, err := examineChecks(ctx, w.p, saturationWindow)
+	if err != nil {
+		return err
+	}
+	for _, finding := range doctor.Saturation(s) {
+		if err := w.p.Notify(ctx, saturationNotice(finding, now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// saturationNotice tells of a location without room, once an hour whoever
+// notices.
+func saturationNotice(f doctor.Finding, now time.Time) job.Notice {
+	return job.Notice{
+		V: job.Version, ID: job.DeriveID("saturated", f.Subject, now.UTC().Truncate(time.Hour).Format(time.RFC3339)),
+		Kind: job.NoticeSaturated, At: now.UTC(), Summary: f.Found, Detail: f.Why + "\n" + f.Advice,
+	}
+}
