@@ -33,6 +33,7 @@ type Scheduler struct {
 	config SchedulerConfig
 	table  *table
 	staff  *staff
+	load   *load
 
 	mu   sync.Mutex
 	pool *pipeline.Pool // that serves, or served last
@@ -48,9 +49,10 @@ func NewScheduler(config SchedulerConfig) (*Scheduler, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	shards := config.Pipeline.Shards()
+	staff := newStaff(config.Pipeline, config.Logger)
 	return &Scheduler{
 		config: config, table: newTable(shards), seen: make([]time.Time, shards),
-		staff: newStaff(config.Pipeline, config.Logger),
+		staff: staff, load: newLoad(config.Pipeline, config.Logger, staff),
 	}, nil
 }
 
@@ -84,6 +86,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	}
 	s.setPool(pool)
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.load.serve(ctx) })
 	loaded := make(chan struct{})
 	group.Go(func() error {
 		return monitors.Watch(ctx, s.learn, func() { close(loaded) })
@@ -172,6 +175,7 @@ func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeli
 		todo = s.table.due(shard, at, second)
 	}
 	s.blame(at, todo.missed)
+	todo.shed(s.load.shares(todo.checks))
 	if todo.empty() {
 		s.note(shard, second)
 		return nil
