@@ -20,6 +20,7 @@ type load struct {
 	p     *pipeline.Pipeline
 	log   *slog.Logger
 	staff *staff
+	due   func() map[string]float64 // slots in a second, by location
 
 	mu        sync.Mutex
 	throttles map[string]throttle // by location
@@ -36,8 +37,8 @@ const (
 	loadTime = 2 * time.Second
 )
 
-func newLoad(p *pipeline.Pipeline, log *slog.Logger, staff *staff) *load {
-	return &load{p: p, log: log, staff: staff, throttles: map[string]throttle{}, lowest: map[string]sample{}}
+func newLoad(p *pipeline.Pipeline, log *slog.Logger, staff *staff, due func() map[string]float64) *load {
+	return &load{p: p, log: log, staff: staff, due: due, throttles: map[string]throttle{}, lowest: map[string]sample{}}
 }
 
 // serve looks until ctx ends.
@@ -60,6 +61,10 @@ func (l *load) serve(ctx context.Context) error {
 // look asks about each location, and takes in what was lowest at the end of a
 // round.
 func (l *load) look(ctx context.Context, last bool) error {
+	var due map[string]float64
+	if last {
+		due = l.due()
+	}
 	for _, location := range l.locations() {
 		limited, cancel := context.WithTimeout(ctx, loadTime)
 		delivered, waiting, err := l.p.Progress(limited, pipeline.Checks, pipeline.ConsumerChecks(location))
@@ -73,6 +78,7 @@ func (l *load) look(ctx context.Context, last bool) error {
 		}
 		if last {
 			lowest := l.lowest[location]
+			lowest.due = due[location]
 			lowest.staffed = lowest.waiting == 0 || l.staff.serves(ctx, location)
 			l.take(ctx, location, lowest)
 			delete(l.lowest, location)

@@ -49,10 +49,10 @@ func NewScheduler(config SchedulerConfig) (*Scheduler, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	shards := config.Pipeline.Shards()
-	staff := newStaff(config.Pipeline, config.Logger)
+	staff, table := newStaff(config.Pipeline, config.Logger), newTable(shards)
 	return &Scheduler{
-		config: config, table: newTable(shards), seen: make([]time.Time, shards),
-		staff: staff, load: newLoad(config.Pipeline, config.Logger, staff),
+		config: config, table: table, seen: make([]time.Time, shards),
+		staff: staff, load: newLoad(config.Pipeline, config.Logger, staff, table.demand),
 	}, nil
 }
 

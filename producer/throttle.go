@@ -13,13 +13,12 @@ import (
 // what is too much some is not ordered at all, and the rest is made in time.
 //
 // It goes by what can be seen of the queue, whoever fills and empties it: what
-// was delivered while the queue was never empty is what workers can make, and
-// that and the growth is what was ordered. It is a value, and next is pure.
+// was delivered while the queue was never empty is what workers can make. It is a
+// value, and next is pure.
 type throttle struct {
 	keep     float64   // the share that is checked, 1 when all are, 0 before the first sample
 	seen     sample    // the last one
 	capacity float64   // what workers can make in a second, averaged
-	due      float64   // what there would be in a second if all were ordered, averaged
 	long     time.Time // since when the queue has been longer than it should be; zero while it is not
 	measured bool      // there were two samples
 }
@@ -28,7 +27,8 @@ type throttle struct {
 type sample struct {
 	at                 time.Time
 	delivered, waiting uint64
-	staffed            bool // somebody lives who takes the checks
+	due                float64 // slots in a second, whether they are ordered or not
+	staffed            bool    // somebody lives who takes the checks
 }
 
 const (
@@ -37,17 +37,19 @@ const (
 	queueGoal = time.Second
 	// queuePatience is for how long more must wait before any is left out: what
 	// comes together, as after a pause of the server, is made up for.
-	queuePatience = 5 * time.Second
+	queuePatience = 3 * time.Second
 	// horizon is in which time the queue is to come to its goal, and maxWait the
 	// most that counts of what waits.
 	horizon = 5 * time.Second
 	maxWait = 2 * horizon
 	// minKeep is the least share that is checked.
 	minKeep = 0.01
-	// smooth is the weight of a new measurement, grow by how much more workers may
-	// be able to make when the queue was empty.
+	// smooth is the weight of what was measured in a second, grow by how much more
+	// workers may be able to make than a second before: checks that are too late are delivered quickly,
+	// which says nothing of those that are not, and a queue that was empty says
+	// that there may be room.
 	smooth = 0.3
-	grow   = 1.2
+	grow   = 0.2
 	// minOrder is the part of what workers make that is ordered though more waits
 	// than should.
 	minOrder = 0.2
@@ -73,28 +75,26 @@ func (t *throttle) next(s sample) throttle {
 	}
 	if t.keep < 1 || s.at.Sub(after.long) >= queuePatience {
 		correction := 1 + (queueGoal-wait).Seconds()/horizon.Seconds()
-		share := after.capacity * max(minOrder, correction) / max(after.due, math.SmallestNonzeroFloat32)
+		share := after.capacity * max(minOrder, correction) / max(s.due, math.SmallestNonzeroFloat32)
 		after.keep = max(minKeep, t.keep/2, min(1, share)) // a wrong measurement is soon made good for
 	}
 	return after
 }
 
-// measure brings the averages up to date.
+// measure brings the average up to date.
 func (t *throttle) measure(s sample, took float64) {
 	served := float64(s.delivered-t.seen.delivered) / took
-	due := max(0, served+(float64(s.waiting)-float64(t.seen.waiting))/took) / t.keep
-	busy := s.waiting > 0 && t.seen.waiting > 0
+	busy, weight, grown := s.waiting > 0 && t.seen.waiting > 0, smooth*min(1, took), max(1, t.capacity*(1+grow*min(1, took)))
 	switch {
 	case !t.measured:
-		t.capacity, t.due = served, due
+		t.capacity = served
+	case t.keep == 1:
+		t.capacity += weight * (served - t.capacity)
 	case busy:
-		t.capacity += smooth * (served - t.capacity)
-	case t.keep < 1:
-		t.capacity = max(t.capacity*grow, served)
+		t.capacity = min(grown, t.capacity+weight*(served-t.capacity))
 	default:
-		t.capacity = max(t.capacity+smooth*(served-t.capacity), served)
+		t.capacity = grown
 	}
-	t.due += smooth * (due - t.due)
 	t.seen, t.measured = s, true
 }
 

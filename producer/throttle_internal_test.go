@@ -31,7 +31,7 @@ func (p *plant) second(due, capacity float64) {
 	}
 	done := min(p.waiting, capacity)
 	p.waiting, p.delivered, p.now = p.waiting-done, p.delivered+done, p.now.Add(time.Second)
-	p.t = p.t.next(sample{at: p.now, delivered: uint64(p.delivered), waiting: uint64(p.waiting), staffed: true})
+	p.t = p.t.next(sample{at: p.now, delivered: uint64(p.delivered), waiting: uint64(p.waiting), due: due, staffed: true})
 }
 
 func (p *plant) seconds(n int, due, capacity float64) {
@@ -151,7 +151,7 @@ func TestWhatIsLeftOutIsAMissWithItsReason(t *testing.T) {
 			d.checks = append(d.checks, dueCheck{name: "m" + string(rune('a'+i)), terms: own, slot: slot})
 		}
 	}
-	l := newLoad(nil, slog.New(slog.DiscardHandler), nil)
+	l := newLoad(nil, slog.New(slog.DiscardHandler), nil, nil)
 	if shares := l.shares(d.checks); shares != nil {
 		t.Fatalf("got %v, want all to be checked before anything was seen", shares)
 	}
@@ -179,5 +179,35 @@ func TestWhatIsLeftOutIsAMissWithItsReason(t *testing.T) {
 	l.doubt()
 	if again := l.shares(d.checks); again["fra"] >= shares["fra"] || len(again) != 1 {
 		t.Errorf("got %v after %v, want less while the server does not answer", again, shares)
+	}
+}
+
+func TestDemandIsThatOfWhatIsDefined(t *testing.T) {
+	t.Parallel()
+	table := newTable(4)
+	set := func(name string, m job.Monitor) {
+		t.Helper()
+		m.Name, m.Spec = name, job.Spec{TCP: &job.TCP{Address: "h:1"}}
+		d, err := newDefinition(m, time.Unix(1000, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		table.set(d)
+	}
+	tenth := job.Monitor{Interval: job.Duration(10 * time.Second)}
+	for i := range 20 {
+		set("m"+string(rune('a'+i)), tenth)
+	}
+	set("fast", job.Monitor{Interval: job.Duration(time.Second), Location: "fra"})
+	set("cron", job.Monitor{Cron: "* * * * *"})
+	set("paused", job.Monitor{Interval: job.Duration(time.Second), Paused: true})
+	if got := table.demand(); got[job.DefaultLocation] != 2 || got["fra"] != 1 {
+		t.Errorf("got %v, want 2 a second, and 1 at fra", got)
+	}
+	set("ma", job.Monitor{Interval: job.Duration(5 * time.Second)})
+	table.remove("mb")
+	table.remove("fast")
+	if got := table.demand(); got[job.DefaultLocation] < 1.999 || got[job.DefaultLocation] > 2.001 || got["fra"] != 0 {
+		t.Errorf("got %v after a change and two removals, want 2 a second again, and none at fra", got)
 	}
 }
