@@ -56,7 +56,8 @@ type PoolConfig struct {
 	// them. An empty Filter means all.
 	Stream Stream
 	Filter string
-	// Limit is how many jobs run at once in this process. Defaults to 16.
+	// Limit is how many jobs run at once in this process, those not counted that
+	// have given their slot back: see [Yield]. Defaults to 16.
 	Limit int
 	// MaxLimit is how far [Pool.SetLimit] may raise it. Defaults to the higher
 	// of Limit and 1,024.
@@ -238,6 +239,7 @@ func (l *Pool) Serve(ctx context.Context) error {
 	run := &poolRun{
 		Pool: l, attempts: &attemptLog{bucket: attempts, prefix: string(l.config.Stream) + "." + l.config.Name},
 		ended: make(chan *task, min(l.config.MaxLimit, defaultMaxLimit)), over: make(chan struct{}), begun: make(chan begun), tasks: map[*task]struct{}{}, held: time.Now(),
+		room: make(chan struct{}, 1),
 	}
 	defer close(run.over)
 	return run.loop(ctx)
@@ -279,7 +281,9 @@ type poolRun struct {
 	ended    chan *task
 	over     chan struct{} // closed when Serve returns
 	tasks    map[*task]struct{}
-	held     time.Time // when the hold on the tasks was last renewed
+	held     time.Time     // when the hold on the tasks was last renewed
+	yielded  atomic.Int64  // how many of tasks have given their slot back
+	room     chan struct{} // holds a token when one did
 	settling sync.WaitGroup
 	// restoring says that the consumer is being made again.
 	restoring atomic.Bool
@@ -324,6 +328,7 @@ func (r *poolRun) loop(ctx context.Context) error {
 		case <-r.changed: // the next turn asks by the new limit
 		case <-pull.again.C:
 			pull.resume()
+		case <-r.room: // the next turn asks for the slot
 		case now := <-beat.C:
 			r.restore(ctx, pull)
 			pull.check(now)
@@ -331,10 +336,6 @@ func (r *poolRun) loop(ctx context.Context) error {
 		}
 	}
 }
-
-// free is how many slots nothing runs in; negative for a while after the limit
-// was lowered.
-func (r *poolRun) free() int { return int(r.limit.Load()) - len(r.tasks) }
 
 // restore makes the consumer again if somebody deleted it, beside the loop: the
 // server may take long to answer, while the consumer is there after all.
@@ -437,8 +438,7 @@ func (r *poolRun) abandon(ctx context.Context, hurry context.CancelFunc) error {
 			r.stuck.Add(1)
 			r.tellStuck(ctx, t)
 		}
-		delete(r.tasks, t)
-		r.running.Add(-1)
+		r.left(t)
 	}
 	r.settled(hurry)
 	if stuck == 0 {

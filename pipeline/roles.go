@@ -65,6 +65,7 @@ func (n Names) Permissions(role Role, inbox, location string) Permissions {
 		r.watch(Monitors)
 		r.watch(Processes)
 		r.look(Checks, "check.>")
+		r.raw("$JS.API.CONSUMER.INFO." + r.names.Stream(Checks) + ".*") // how long they wait
 		r.publish("check.>", "result.*")
 	case RoleCheckWorker:
 		r.pull(Checks, ConsumerChecks(location), "check."+location+".>")

@@ -25,6 +25,9 @@ type task struct {
 	// still wants to write is refused.
 	fenced atomic.Bool
 	stuck  atomic.Bool
+	// run is the pool's, and yielded true when the handler has given its slot back.
+	run     *poolRun
+	yielded atomic.Bool
 	// cancel ends the handler's context; interrupted says that the pool did,
 	// because it stops.
 	cancel      context.CancelFunc
@@ -71,7 +74,7 @@ func (r *poolRun) start(work context.Context, message *nats.Msg) {
 		r.log.ErrorContext(work, "read delivery", "error", err) // not from JetStream: there is nothing to settle
 		return
 	}
-	t := &task{message: message, delivery: delivery, began: time.Now()}
+	t := &task{message: message, delivery: delivery, began: time.Now(), run: r}
 	t.attempt.Store(1)
 	ctx, cancel := context.WithDeadline(withFence(work, t), t.began.Add(r.config.Timeout))
 	t.cancel = cancel
@@ -176,8 +179,7 @@ func (r *poolRun) finish(ctx context.Context, t *task) {
 		r.log.WarnContext(ctx, "stuck job returned", "subject", t.delivery.Subject, "after", time.Since(t.began))
 		return // its slot was given back when it was found stuck
 	}
-	delete(r.tasks, t)
-	r.running.Add(-1)
+	r.left(t)
 	if !t.fence() {
 		return
 	}
@@ -227,8 +229,7 @@ func (r *poolRun) giveUp(ctx context.Context, t *task) {
 	if !ours && !t.stuck.Load() {
 		return // it is done, and about to be taken in
 	}
-	delete(r.tasks, t)
-	r.running.Add(-1)
+	r.left(t)
 	r.stuck.Add(1)
 	r.tellStuck(ctx, t)
 	if !ours {

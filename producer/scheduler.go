@@ -32,6 +32,7 @@ type Scheduler struct {
 	config SchedulerConfig
 	table  *table
 	staff  *staff
+	load   *load
 
 	mu   sync.Mutex
 	pool *pipeline.Pool // that serves, or served last
@@ -47,9 +48,10 @@ func NewScheduler(config SchedulerConfig) (*Scheduler, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	shards := config.Pipeline.Shards()
+	staff, table := newStaff(config.Pipeline, config.Logger), newTable(shards)
 	return &Scheduler{
-		config: config, table: newTable(shards), seen: make([]time.Time, shards),
-		staff: newStaff(config.Pipeline, config.Logger),
+		config: config, table: table, seen: make([]time.Time, shards),
+		staff: staff, load: newLoad(config.Pipeline, config.Logger, staff, table.demand),
 	}, nil
 }
 
@@ -83,6 +85,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	}
 	s.setPool(pool)
 	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.load.serve(ctx) })
 	loaded := make(chan struct{})
 	group.Go(func() error {
 		return monitors.Watch(ctx, s.learn, func() { close(loaded) })
@@ -174,6 +177,7 @@ func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeli
 		todo = s.table.due(shard, at, second)
 	}
 	s.blame(at, todo.missed)
+	todo.shed(s.load.shares(todo.checks))
 	if todo.empty() {
 		s.note(shard, second)
 		return nil

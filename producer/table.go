@@ -22,6 +22,7 @@ type table struct {
 	shards []shard
 	known  map[terms]uint32 // where in terms they are
 	terms  []terms
+	users  []int // of each of the terms, how many monitors have them
 }
 
 // shard is a part of the monitors. The text of an entry is its check's form.
@@ -154,6 +155,7 @@ func (t *table) put(s *shard, d *definition) {
 		s.crons[id] = &d.terms
 	} else {
 		e.terms = t.shared(d.terms)
+		t.users[e.terms]++
 		s.join(id, d.terms.interval, d.terms.phase(monitorOf(d.name)))
 	}
 	*s.entries.Value(id) = e
@@ -171,7 +173,7 @@ func (t *table) shared(own terms) uint32 {
 	at, ok := t.known[own]
 	if !ok {
 		at = uint32(len(t.terms)) //nolint:gosec // a few
-		t.terms, t.known[own] = append(t.terms, own), at
+		t.terms, t.users, t.known[own] = append(t.terms, own), append(t.users, 0), at
 	}
 	return at
 }
@@ -210,6 +212,7 @@ func (t *table) forget(s *shard, name string) {
 		return
 	}
 	terms := &t.terms[s.entries.Value(id).terms]
+	t.users[s.entries.Value(id).terms]--
 	at, phase := s.rings[terms.interval], terms.phase(monitorOf(name))
 	at[phase] = slices.DeleteFunc(at[phase], func(other compact.ID) bool { return other == id })
 }

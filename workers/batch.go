@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 )
@@ -21,6 +23,9 @@ type Publisher interface {
 const (
 	batchSize = 100
 	batchWait = 20 * time.Millisecond
+	// batchesInFlight is how many are on their way at once: where the server takes
+	// its time, one after the other would bound how many checks can be made.
+	batchesInFlight = 8
 	// resultRoom is how many bytes of a message a batch fills at most, well
 	// below what the pipeline takes.
 	resultRoom = pipeline.MaxMessage / 4
@@ -95,10 +100,17 @@ func lastWord(done <-chan error) error {
 // returns. It serves once.
 func (b *Batcher) Serve(ctx context.Context) error {
 	defer close(b.stopped)
+	var sending errgroup.Group
+	sending.SetLimit(batchesInFlight)
+	defer sending.Wait() //nolint:errcheck // each batch has told those who wait for it
 	for {
 		select {
 		case first := <-b.queue:
-			b.send(ctx, b.gather(ctx, first))
+			batch := b.gather(ctx, first)
+			sending.Go(func() error {
+				b.send(ctx, batch)
+				return nil
+			})
 		case <-ctx.Done():
 			b.flush(ctx)
 			return nil

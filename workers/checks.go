@@ -106,6 +106,7 @@ func (c *checks) scheduled(ctx context.Context, batcher *Batcher, d pipeline.Del
 	} else if result.Outcome, err = c.probe(ctx, order.Spec); err != nil {
 		return err
 	}
+	pipeline.Yield(ctx) // the slot is for checks, not for the wait until their results are stored
 	return batcher.Submit(ctx, result)
 }
 

@@ -58,7 +58,7 @@ func (o benchScale) measure(ctx context.Context, n int, stdout io.Writer) (err e
 	if err := r.path(ctx, dir); err != nil {
 		return err
 	}
-	if r.figures.bare, err = bareLoop(ctx, farm.urls, min(max(r.figures.arrived, 1), maxBare)); err != nil {
+	if r.figures.bare, err = bareLoop(ctx, farm.prompt(), min(max(r.figures.arrived, 1), maxBare)); err != nil {
 		return err
 	}
 	_, err = fmt.Fprint(stdout, r.report())

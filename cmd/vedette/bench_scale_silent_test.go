@@ -34,7 +34,7 @@ func TestSilentTargetsCostTheHealthyNoSlotWhileThereIsRoom(t *testing.T) {
 
 func TestSilentTargetsWithoutRoomAreMissesWithAReason(t *testing.T) {
 	t.Parallel()
-	output := benchSilent(t, 2) // of which a fifth of the checks need eight
+	output := benchSilent(t, 2) // where the silent ones alone need eight
 	if !strings.Contains(output, "; 2 given\n") {
 		t.Errorf("got %s, want the slots that were given", output)
 	}

@@ -79,6 +79,8 @@ const (
 	answerWait = 10 * time.Second
 	// silentPath begins the path of requests that are not answered.
 	silentPath = "silent/"
+	// promptPath begins the path of those that are answered without delay.
+	promptPath = "prompt/"
 )
 
 // answer reads one request and says after a while that all is well, or says
@@ -95,7 +97,7 @@ func answer(conn net.Conn, delay time.Duration) {
 				_, _ = conn.Read(request[:])
 				return
 			}
-			if delay > 0 {
+			if delay > 0 && !bytes.HasPrefix(request[:n], []byte("GET /"+promptPath)) {
 				<-time.After(delay)
 			}
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n")
@@ -138,6 +140,15 @@ func startFarm(ctx context.Context, delay time.Duration) (*targetFarm, error) {
 		return nil, fmt.Errorf("start targets: %w", err)
 	}
 	return f, nil
+}
+
+// prompt are targets that answer without delay.
+func (f *targetFarm) prompt() []string {
+	urls := make([]string, len(f.urls))
+	for i, url := range f.urls {
+		urls[i] = url + promptPath
+	}
+	return urls
 }
 
 // cost is the processor time that the targets have used so far.

@@ -99,6 +99,7 @@ func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
 		{[]string{"bench", "--monitors", "0"}, []string{"1 monitor or more"}},
 		{[]string{"bench", "scale", "--monitors", "10,0", "--interval", "1500ms"}, []string{"--monitors: found 0", "--interval: found 1.5s"}},
 		{[]string{"bench", "scale", "--silent", "101", "--timeout", "1s", "--delay", "1s", "--checks", "0"}, []string{"--silent: found 101", "--delay: found 1s", "--checks: found 0"}},
+		{[]string{"bench", "workers", "--workers", "0", "--checks", "0", "--delay", "10s"}, []string{"--workers: found 0", "--checks: found 0", "--delay: found 10s"}},
 		{[]string{"bench", "scale", "--interval", "60s", "--for", "90s"}, []string{"--for: found 1m30s, expected whole intervals of 1m0s"}},
 	}
 	for _, c := range cases {

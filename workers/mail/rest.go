@@ -3,6 +3,7 @@ package mail
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 )
@@ -16,6 +17,8 @@ type rest struct {
 	until    time.Time
 	failedAt time.Time
 	last     Verdict
+	// chance, from 0 to 1, is drawn for each rest; nil draws at random.
+	chance func() float64
 }
 
 const (
@@ -37,6 +40,15 @@ func restAfter(class Class, failures int) time.Duration {
 		wait = min(2*wait, limit)
 	}
 	return wait
+}
+
+// restSpread is by what part a rest may be longer than after so many failures alone:
+// processes that a relay refused together look for it one after the other.
+const restSpread = 0.25
+
+// longer makes a rest longer, by a chance from 0 to 1.
+func longer(wait time.Duration, chance float64) time.Duration {
+	return wait + time.Duration(restSpread*chance*float64(wait))
 }
 
 // admit says whether a session may be opened now: if not, how long not and
@@ -88,7 +100,11 @@ func (r *rest) failed(began, now time.Time, v Verdict) (wait time.Duration, firs
 	}
 	r.failures++
 	r.failedAt, r.last = now, v
-	r.until = now.Add(restAfter(v.Class, r.failures))
+	chance := rand.Float64
+	if r.chance != nil {
+		chance = r.chance
+	}
+	r.until = now.Add(longer(restAfter(v.Class, r.failures), chance()))
 	return r.until.Sub(now), true
 }
 

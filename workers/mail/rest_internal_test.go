@@ -28,9 +28,32 @@ func TestRestGrowsToItsLimit(t *testing.T) {
 	}
 }
 
+func TestProcessesThatWereRefusedTogetherLookOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for chance, want := range map[float64]time.Duration{0: time.Second, 0.5: 1125 * time.Millisecond, 1: 1250 * time.Millisecond} {
+		r := rest{chance: func() float64 { return chance }}
+		if wait, _ := r.failed(now, now, Verdict{Class: ClassRelay}); wait != want {
+			t.Errorf("chance %.1f: got a rest of %s, want %s", chance, wait, want)
+		}
+	}
+	waits := map[time.Duration]bool{}
+	for range 20 {
+		var r rest
+		wait, _ := r.failed(now, now, Verdict{Class: ClassConfig})
+		if wait < time.Minute || wait > 75*time.Second {
+			t.Errorf("got a rest of %s, want a minute and at most a quarter more", wait)
+		}
+		waits[wait] = true
+	}
+	if len(waits) < 2 {
+		t.Errorf("got %v for 20 processes, want them apart", waits)
+	}
+}
+
 func TestRestingRelayIsTriedByOneAtATime(t *testing.T) {
 	t.Parallel()
-	var r rest
+	r := rest{chance: func() float64 { return 0 }}
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	at := func(s float64) time.Time { return start.Add(time.Duration(s * float64(time.Second))) }
 	away := Verdict{Class: ClassRelay, Stage: StageConnect, Reply: Reply{Code: 421, Text: "full"}}
