@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 )
 
@@ -57,11 +58,11 @@ func (r *renewed) read() error {
 
 // onDisk tells versions of the files apart.
 func (r *renewed) onDisk() string {
-	version := ""
+	var version strings.Builder
 	for _, file := range []string{r.certFile, r.keyFile} {
 		if found, err := os.Stat(file); err == nil {
-			version += fmt.Sprintf("%d of %s, ", found.Size(), found.ModTime())
+			fmt.Fprintf(&version, "%d of %s, ", found.Size(), found.ModTime())
 		}
 	}
-	return version
+	return version.String()
 }
