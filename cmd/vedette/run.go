@@ -31,10 +31,10 @@ type runOptions struct {
 	remote // the server inside unless it names one
 
 	data, http, listen  string
-	replicas            int              // of each stream; zero leaves them as they are
-	location            string           // where checks are made
-	concurrency         int              // how many jobs of each queue run at once; zero leaves that to the file
-	clients             broker.ClientTLS // of the server inside
+	replicas            int        // of each stream; zero leaves them as they are
+	location            string     // where checks are made
+	concurrency         int        // how many jobs of each queue run at once; zero leaves that to the file
+	clients             broker.TLS // of the server inside
 	insecure            bool
 	roles               []string
 	secrets             string                 // their directory; empty means the default

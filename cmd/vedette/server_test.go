@@ -320,7 +320,7 @@ func TestServerRefusesWhatCannotBe(t *testing.T) {
 		"routes without a cluster":    {[]string{"--routes", "nats://127.0.0.1:1"}, exitInvalid, []string{"found no --cluster"}},
 		"half a certificate":          {[]string{"--tls-cert", "x"}, exitInvalid, []string{"expected both"}},
 		"a certificate without CA":    {append(node, "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"), exitInvalid, []string{"read --tls-ca"}},
-		"a certificate that is none":  {[]string{"--tls-cert", users, "--tls-key", users}, exitFailed, []string{"set up tls"}},
+		"a certificate that is none":  {[]string{"--tls-cert", users, "--tls-key", users}, exitFailed, []string{"read certificate of the NATS server"}},
 		"no address":                  {[]string{"--listen", "4222"}, exitInvalid, []string{`read --listen: found "4222"`}},
 		"a taken port":                {[]string{"--listen", taken.Addr().String()}, exitFailed, []string{taken.Addr().String() + ": address is taken", "--listen"}},
 		"a taken port of nodes":       {append(node, taken.Addr().String()), exitFailed, []string{taken.Addr().String() + ": address is taken", "--cluster"}},

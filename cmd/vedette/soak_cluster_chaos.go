@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -66,18 +67,21 @@ func pass(ctx context.Context, d time.Duration) error {
 
 func (s *clusterSoak) anyNode() *soakNode { return s.stage.nodes[rand.IntN(len(s.stage.nodes))] }
 
-// leader is the node whose loss costs most.
+// leader is the node whose loss costs most, once there is one.
 func (s *clusterSoak) leader(ctx context.Context) (*soakNode, error) {
-	name, err := s.pipeline.Leader(ctx, pipeline.Request)
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range s.stage.nodes {
-		if n.name == name {
-			return n, nil
+	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
+	defer cancel()
+	for {
+		name, err := s.pipeline.Leader(ctx, pipeline.Request)
+		for _, n := range s.stage.nodes {
+			if err == nil && n.name == name {
+				return n, nil
+			}
+		}
+		if passed := pass(ctx, readyLook); passed != nil {
+			return nil, fmt.Errorf("find leader: %w", errors.Join(err, passed))
 		}
 	}
-	return nil, fmt.Errorf("find leader: found %q, expected a node", name)
 }
 
 func (s *clusterSoak) killLeader(ctx context.Context) (string, error) {
