@@ -30,6 +30,8 @@ type Delivery struct {
 	// Attempt counts the attempts at this job, from 1. Interruptions do not
 	// count: neither a stopped process nor a dead one is the job's fault.
 	Attempt int
+	// Again says that the job was given out before, whatever became of that.
+	Again bool
 	// Reply is where an answer is awaited; empty when nobody waits.
 	Reply string
 	// Header is whatever else came with the job.

@@ -159,7 +159,7 @@ func (r *poolRun) read(message *nats.Msg) (Delivery, bool, error) {
 		Subject: cutPrefix(message.Subject, r.p.names.Prefix), Body: message.Data,
 		Sequence: meta.Sequence.Stream, Stored: meta.Timestamp, Attempt: 1,
 		First: firstSeen(message.Header, meta.Timestamp), Reply: message.Header.Get(HeaderReply), Header: message.Header,
-		Deleted: operation == "DEL" || operation == "PURGE",
+		Deleted: operation == "DEL" || operation == "PURGE", Again: meta.NumDelivered > 1,
 	}, meta.NumDelivered > 1, nil
 }
 

@@ -106,6 +106,17 @@ func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 			t.Errorf("%s: got %v, want it looked at again %v", name, err, c.parked)
 		}
 	}
+	o.book.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
+	o.book.SetSettings(job.Settings{Operators: []string{"ops"}})
+	for _, again := range []bool{true, false} { // only the first time is it told
+		d := letter(job.ReasonUnsupported, `{"v":99}`)
+		d.Again = again
+		_ = o.letter(t.Context(), digests, d)
+		_, err := digests.Get(t.Context(), digestKey)
+		if told := err == nil; told == again {
+			t.Errorf("given out again %v: got operators told %v (%v), want that the first time alone", again, told, err)
+		}
+	}
 	if back, err := p.Count(t.Context(), pipeline.Request); err != nil || back != 1 {
 		t.Errorf("got %d jobs back in the queue, %v, want the one that can be read", back, err)
 	}

@@ -131,22 +131,32 @@ func (o *operate) notice(ctx context.Context, digests *pipeline.Bucket, d pipeli
 	return o.collect(ctx, digests, notice)
 }
 
-// letter makes a notice of a dead letter. One that was a mail to the operators
-// themselves is in the log alone: a mail about it would fare no better.
+// letter tells the operators of a dead letter, and gives one back that was parked
+// until the likes of this process live.
 func (o *operate) letter(ctx context.Context, digests *pipeline.Bucket, d pipeline.Delivery) error {
 	letter := pipeline.ReadDeadLetter(d)
-	if letter.Reason == job.ReasonUnsupported && !job.Newer(letter.Body) {
-		return o.p.Replay(ctx, letter) // it was parked by an older process, for the likes of this one
+	parked := letter.Reason == job.ReasonUnsupported
+	switch {
+	case parked && !job.Newer(letter.Body):
+		return o.p.Replay(ctx, letter)
+	case parked && d.Again:
+		return job.Interrupted(errParked, parkedLook) // the operators know
 	}
+	err := o.tellDead(ctx, digests, d.Subject, letter)
+	if err == nil && parked {
+		return job.Interrupted(errParked, parkedLook)
+	}
+	return err
+}
+
+// tellDead makes a notice of a dead letter. One that was a mail to the operators
+// themselves is in the log alone: a mail about it would fare no better.
+func (o *operate) tellDead(ctx context.Context, digests *pipeline.Bucket, subject string, letter pipeline.DeadLetter) error {
 	if strings.HasPrefix(letter.Subject, "mail."+job.MailOperator+".") {
 		o.log.ErrorContext(ctx, "mail to operators is dead", "letter", letter.ID, "reason", letter.Reason, "error", letter.Error)
 		return nil
 	}
-	err := o.collect(ctx, digests, notify.DeadNotice(d.Subject, letter.Stage, letter.Subject, letter.Reason, letter.Error, letter.Worker, letter.Died))
-	if err == nil && letter.Reason == job.ReasonUnsupported {
-		return job.Interrupted(errParked, parkedLook)
-	}
-	return err
+	return o.collect(ctx, digests, notify.DeadNotice(subject, letter.Stage, letter.Subject, letter.Reason, letter.Error, letter.Worker, letter.Died))
 }
 
 // errParked is what becomes of a letter that waits for a newer process, which

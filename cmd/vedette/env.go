@@ -89,9 +89,9 @@ func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	soon, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	p, err := pipeline.Connect(ctx, config)
+	p, err := pipeline.Connect(soon, config)
 	for _, known := range []error{pipeline.ErrUnknownUser, pipeline.ErrUntrusted, pipeline.ErrServerTooOld} {
 		if errors.Is(err, known) {
 			return nil, err // which has a hint of its own
@@ -100,7 +100,9 @@ func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, &hintError{err: err, hint: "is the instance running? 'vedette run FILE' starts one"}
 	}
-	if err := p.CheckInstalled(ctx); err != nil {
+	limited, done := context.WithTimeout(ctx, commandTimeout) // in which a cluster chooses who leads
+	defer done()
+	if err := p.CheckInstalled(limited); err != nil {
 		return nil, closing(p, err)
 	}
 	return p, nil

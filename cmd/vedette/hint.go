@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io/fs"
 	"syscall"
 
@@ -41,5 +42,6 @@ func hints() []hint {
 		{syscall.ECONNREFUSED, "nothing listens there; is the instance running?"},
 		{syscall.EADDRINUSE, "another program listens there; stop it, or choose another address with --http, or server.http in the file"},
 		{fs.ErrPermission, "check who owns the file or directory"},
+		{context.DeadlineExceeded, "the server did not answer in time; a cluster that has just lost a node does within seconds: try again"},
 	}
 }

@@ -189,7 +189,7 @@ func remedy(kind job.NoticeKind) string {
 	case job.NoticeRoleGone:
 		return "To see what runs:  vedette ps\nTo start a process with all roles:  vedette run, without --roles"
 	case job.NoticeNewer:
-		return "It waits for a newer process, and nothing is lost. To see which run:  vedette ps\nWhat was ordered and has waited for a minute:  vedette dead list --reason unsupported"
+		return "It waits for a newer process, and nothing is lost. To see which run:  vedette ps --tree\nWhat was ordered and has waited for a minute:  vedette dead list --reason unsupported"
 	case job.NoticeSaturated:
 		return "To see what else is wrong:  vedette doctor\nUntil there is room each monitor misses some of its slots, and none is down for that."
 	case job.NoticeGaveUp:
