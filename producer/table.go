@@ -304,7 +304,8 @@ func (e *entry) after(cursor time.Time) time.Time {
 // encode is the check as it travels.
 func (c *dueCheck) encode() []byte { return c.form.Encode(c.slot, c.slot.Add(c.terms.period)) }
 
-// miss is the record of one. Only monitors with several locations name theirs.
+// miss is the record of one. What was never ordered of a monitor with one location
+// names none.
 func miss(monitor, location string, slot job.Slot, m job.Miss) job.Result {
 	return job.Result{Monitor: monitor, Location: location, Slot: slot, Miss: &m}
 }
