@@ -23,7 +23,7 @@ func (d *due) shed(shares map[string]float64) {
 		}
 		d.missed = append(d.missed, job.Result{
 			Monitor: check.name, Slot: check.slot, Location: check.terms.location,
-			Miss: &job.Miss{Reason: job.MissShed, Count: 1, Last: check.slot, Detail: fmt.Sprintf("workers have room for %.0f %% of the checks", 100*share)},
+			Miss: &job.Miss{Reason: job.MissShed, Count: 1, Last: check.slot, Detail: fmt.Sprintf("%.0f %% are made", 100*share)},
 		})
 	}
 	clear(d.checks[len(left):])
