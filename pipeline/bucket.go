@@ -39,11 +39,18 @@ type Entry struct {
 	Deleted  bool
 }
 
-// Bucket opens one of the buckets that [Pipeline.Ensure] made.
+// Bucket opens one of the buckets that [Pipeline.Ensure] made. While a cluster
+// has no leader for it, it insists: see [Pipeline.Insist].
 func (p *Pipeline) Bucket(ctx context.Context, name BucketName) (*Bucket, error) {
-	kv, err := p.js.KeyValue(ctx, p.names.Bucket(name))
+	var kv jetstream.KeyValue
+	what := "open bucket " + p.names.Bucket(name)
+	err := p.Insist(ctx, what, limited(func(ctx context.Context) error {
+		var err error
+		kv, err = p.js.KeyValue(ctx, p.names.Bucket(name))
+		return err
+	}))
 	if err != nil {
-		return nil, fmt.Errorf("open bucket %s: %w", p.names.Bucket(name), err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return &Bucket{kv: kv, p: p}, nil
 }

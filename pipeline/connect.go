@@ -60,8 +60,12 @@ type Config struct {
 	// Replicas of each stream that [Pipeline.Ensure] is to see to, 1, 3 or 5. Zero
 	// leaves those that there are as they are, and makes new ones with 1.
 	Replicas int
-	// Refused, when set, is told what the server does not allow this user. It
-	// is called from a goroutine of the connection.
+	// Patience is how long [Pipeline.Insist], and with it all that a process does
+	// at its start, waits for a cluster that does not answer or has no leader.
+	// Defaults to 30s, which is longer than any election takes.
+	Patience time.Duration
+	// Refused, when set, is told what the server does not allow this user, as a
+	// [RefusedError]. It is called from a goroutine of the connection.
 	Refused func(error)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
@@ -90,6 +94,9 @@ type Pipeline struct {
 // reconnectWait is short because a server that is away costs missed slots.
 const (
 	reconnectWait = 250 * time.Millisecond
+	// reconnectJitter keeps processes apart that lost the same node. The library's
+	// own, with TLS, is four times the wait.
+	reconnectJitter = 100 * time.Millisecond
 	// A server that has gone without a word is noticed after two pings, about
 	// when it gives this process's jobs to others.
 	pingInterval   = 2 * time.Second
@@ -153,6 +160,9 @@ func (c Config) withDefaults() Config {
 	if c.Shards == 0 {
 		c.Shards = defaultShards
 	}
+	if c.Patience == 0 {
+		c.Patience = defaultPatience
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -212,6 +222,7 @@ func (p *Pipeline) options() []nats.Option {
 		nats.Name("vedette " + p.config.Process),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
+		nats.ReconnectJitter(reconnectJitter, reconnectJitter),
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(maxPings),
 		nats.ReconnectHandler(func(*nats.Conn) {
@@ -232,7 +243,7 @@ func (p *Pipeline) options() []nats.Option {
 			}
 			p.log.Warn("nats reports an error", "error", err)
 			if p.config.Refused != nil && errors.Is(err, nats.ErrPermissionViolation) {
-				p.config.Refused(err)
+				p.config.Refused(refusal(err))
 			}
 		}),
 	}

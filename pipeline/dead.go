@@ -33,6 +33,9 @@ type DeadLetter struct {
 	First  time.Time `json:"first"`
 	Died   time.Time `json:"died"`
 	Worker string    `json:"worker"`
+	// Sequence is what the job's was within its stream; zero when the letter
+	// does not say.
+	Sequence uint64 `json:"-"`
 }
 
 // Headers of a dead letter, beside [HeaderFirst]. Its body is the job's, byte
@@ -51,6 +54,9 @@ const (
 func (l DeadLetter) message(subject string) *nats.Msg {
 	letter := nats.NewMsg(subject)
 	letter.Data = l.Body
+	// Without an id, a letter on which the cluster has not agreed yet, and which
+	// may be lost with its leader, would look like one that was stored before.
+	letter.Header.Set(jetstream.MsgIDHeader, subject)
 	letter.Header.Set(HeaderStage, l.Stage)
 	letter.Header.Set(HeaderReason, string(l.Reason))
 	letter.Header.Set(HeaderError, l.Error)
@@ -64,16 +70,18 @@ func (l DeadLetter) message(subject string) *nats.Msg {
 // ReadDeadLetter reads a letter that a pool over the stream [Dead] delivers. A
 // field that somebody else's letter lacks stays empty, or zero.
 func ReadDeadLetter(d Delivery) DeadLetter {
-	return deadLetter(d.Sequence, d.Stored, d.Header, d.Body)
+	return deadLetter(d.Sequence, d.Stored, d.Subject, d.Header, d.Body)
 }
 
-func deadLetter(id uint64, died time.Time, header nats.Header, body []byte) DeadLetter {
+func deadLetter(id uint64, died time.Time, subject string, header nats.Header, body []byte) DeadLetter {
+	sequence, _ := strconv.ParseUint(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
 	attempts, _ := strconv.Atoi(header.Get(HeaderAttempts))
 	first, _ := time.Parse(time.RFC3339Nano, header.Get(HeaderFirst))
 	return DeadLetter{
 		ID: id, Stage: header.Get(HeaderStage), Subject: header.Get(HeaderSubject), Body: body,
 		Reason: job.Reason(header.Get(HeaderReason)), Error: header.Get(HeaderError),
 		Attempts: attempts, First: first, Died: died, Worker: header.Get(HeaderWorker),
+		Sequence: sequence,
 	}
 }
 
@@ -117,7 +125,7 @@ func (p *Pipeline) DeadLetters(ctx context.Context, filter DeadFilter, each func
 		if err != nil {
 			return fmt.Errorf("read dead letter %d: %w", next, err)
 		}
-		letter := deadLetter(message.Sequence, message.Time, message.Header, message.Data)
+		letter := deadLetter(message.Sequence, message.Time, message.Subject, message.Header, message.Data)
 		if letter.ID <= state.LastSeq && filter.match(letter) && !each(letter) {
 			return nil
 		}

@@ -218,3 +218,43 @@ func TestBuriedIsCalledUntilItSucceeds(t *testing.T) {
 		t.Errorf("got %d letters, %v, want 1 for the one job", count, err)
 	}
 }
+
+// A letter is there before its job has left the queue. To take that job for
+// another, which lives again, would lose it.
+func TestReplayInTheMomentOfBuryingLosesNothing(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	var well atomic.Bool
+	done, buried, leave := make(chan struct{}, 1), make(chan pipeline.DeadLetter, 1), make(chan struct{})
+	serve(t, p, pipeline.PoolConfig{
+		Handler: func(context.Context, pipeline.Delivery) error {
+			if !well.Load() {
+				return job.Dead(job.ReasonPermanent, errors.New("ill"))
+			}
+			done <- struct{}{}
+			return nil
+		},
+		Buried: func(_ context.Context, _ pipeline.Delivery, letter pipeline.DeadLetter) error {
+			buried <- letter
+			<-leave
+			return nil
+		},
+	})
+	put(t, p, "job")
+	receive(t, buried, "a letter")
+	letter, ok := deadLetter(t, p)
+	if !ok || letter.Sequence != 1 {
+		t.Fatalf("got %+v, %v, want the letter of the first job", letter, ok)
+	}
+	well.Store(true)
+	impatient, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := p.Replay(impatient, letter); !errors.Is(err, context.DeadlineExceeded) || len(deadLetters(t, p, pipeline.DeadFilter{})) != 1 {
+		t.Errorf("got %v, want a replay that waits until the job has left its queue", err)
+	}
+	close(leave)
+	if err := p.Replay(t.Context(), letter); err != nil {
+		t.Errorf("got %v, want the job replayed", err)
+	}
+	receive(t, done, "the replayed job")
+}

@@ -18,6 +18,21 @@
 // process loses nothing, while a power cut may lose the last quarter of a
 // second. With three replicas a message is acknowledged when two nodes have it.
 //
+// # Versions
+//
+// Two versions are told apart. That of messages is package job's: a handler that
+// meets a newer one returns [job.ErrNewer], and its pool gives the job back
+// without counting an attempt. Orders and alerts, which are not bounded by the
+// number of monitors, are parked in DEAD after a minute, as unsupported; the stage
+// operate of a process that reads them gives them back to their queues. CHECK,
+// RESULT, TIMER and the log of STATE hold what the pipeline makes for itself, and
+// there it waits. The attempts at a job and the cursor of a shard have one field
+// each, and will stay so.
+//
+// That of the topology stands in the metadata of each stream, bucket and
+// consumer ("vedette-layout"): [Pipeline.Ensure] and pools change only what a
+// program of their own layout or an older one has configured.
+//
 // # Departures that experience taught
 //
 // A check in CHECK has no time to live. One that expired in the queue would
@@ -68,6 +83,17 @@
 // SENT, by compare-and-swap: its worker's intent, or the word of the notifier
 // that withdraws it, is first.
 //
+// An intent in SENT that is younger than [job.InHand] is left to whoever wrote it.
+// While a cluster chooses a leader holds cannot be renewed, so that the job of a
+// mail which has left comes to a second worker before the first could write that
+// down.
+//
+// That the server knows a message's id, or that its subject is occupied, is no
+// word that it is stored while the cluster has not agreed on it: the leader may
+// take it along. So messages whose storing is taken for done when they are there
+// already, dead letters among them, have ids: the server tells those that are in
+// process apart, and they are tried again.
+//
 // The server's word that a mail is settled is not waited for: SENT has it that
 // it left, and one that comes again because our word got lost is settled unsent.
 // Each class of mails has a queue of its own; a mail to operators that no relay
@@ -97,9 +123,18 @@
 // of a network of the nodes' own, and a certificate may not be good for them, so
 // clients use the ones that they were given.
 //
+// The copies of consumers follow those of their streams by themselves, when these
+// have caught up. Nothing hastens that: consumers of queues have no number of
+// their own that could be changed.
+//
 // The number of replicas belongs to the installation and not to each process:
 // only one that was told a number sees to it ([Pipeline.Ensure]), lest a worker
 // with other flags take copies away.
+//
+// What the locations of a monitor find, and what that makes of it, is one state
+// and one write. States of their own, and a vote that is cast when one of them
+// changes, would be two writes with a crash between them, and evaluators that
+// know the one and not the other.
 //
 // A pool speaks the pull protocol itself, because the client library's
 // iterators ask for messages before a slot is free, and the time until a

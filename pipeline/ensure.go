@@ -17,11 +17,11 @@ var ErrTooFewNodes = errors.New("too few nodes for so many replicas")
 
 // Ensure makes the streams, buckets and clocks of the installation what this
 // program expects: what is missing is created, what differs is changed, what
-// is right is left alone. Call it from the process that owns the installation,
+// is right is left alone, and so is what a newer program has configured. Call it from the process that owns the installation,
 // at every start. The number of replicas changes while everything runs; new
 // ones catch up by themselves, those of consumers within half a minute, before
-// which no node should be taken away. A cluster that is just coming together is given
-// a few seconds. The error is [ErrTooFewNodes], or names the stream that the
+// which no node should be taken away. A cluster that is just coming together, or
+// chooses a leader, is given time: see [Pipeline.Insist]. The error is [ErrTooFewNodes], or names the stream that the
 // server refuses to change; nothing is ever deleted to make it fit.
 func (p *Pipeline) Ensure(ctx context.Context) error {
 	top := topology(p.names, p.config.Replicas)
@@ -39,8 +39,12 @@ func (p *Pipeline) Ensure(ctx context.Context) error {
 }
 
 func (p *Pipeline) ensureStream(ctx context.Context, config jetstream.StreamConfig) error {
-	return p.gathering(ctx, func(ctx context.Context) error {
-		var err error
+	return p.gathering(ctx, "ensure stream "+config.Name, func(ctx context.Context) error {
+		kept, err := p.keep(ctx, config.Name)
+		if kept || err != nil {
+			return err
+		}
+		config.Metadata = madeBy(layout)
 		if config.Replicas, err = p.replicas(ctx, config.Name); err != nil {
 			return err
 		}
@@ -50,8 +54,12 @@ func (p *Pipeline) ensureStream(ctx context.Context, config jetstream.StreamConf
 }
 
 func (p *Pipeline) ensureBucket(ctx context.Context, config jetstream.KeyValueConfig) error {
-	return p.gathering(ctx, func(ctx context.Context) error {
-		var err error
+	return p.gathering(ctx, "ensure bucket "+config.Bucket, func(ctx context.Context) error {
+		kept, err := p.keep(ctx, "KV_"+config.Bucket)
+		if kept || err != nil {
+			return err
+		}
+		config.Metadata = madeBy(layout)
 		if config.Replicas, err = p.replicas(ctx, "KV_"+config.Bucket); err != nil {
 			return err
 		}
@@ -76,8 +84,7 @@ func (p *Pipeline) replicas(ctx context.Context, stream string) (int, error) {
 	return max(1, found.CachedInfo().Config.Replicas), nil
 }
 
-// gatherTime is how long a cluster may take to know of its nodes, and to choose
-// who leads them.
+// gatherTime is how long a cluster may take to know of its nodes.
 const gatherTime = 15 * time.Second
 
 // Codes of the server for too few nodes: for now, and when it is alone.
@@ -86,12 +93,14 @@ const (
 	notClustered = 10074
 )
 
-// gathering changes something of the cluster, as long as it may be coming
-// together.
-func (p *Pipeline) gathering(ctx context.Context, change func(context.Context) error) error {
-	limited, cancel := context.WithTimeout(ctx, gatherTime)
-	defer cancel()
-	err := persist(limited, change, func(err error) bool { return transient(err) || refused(err, noPeers) })
+// gathering changes something of the cluster, which may be coming together, or
+// be about to choose a leader.
+func (p *Pipeline) gathering(ctx context.Context, what string, change func(context.Context) error) error {
+	began := time.Now()
+	passing := func(err error) bool {
+		return transient(err) || refused(err, noPeers) && time.Since(began) < gatherTime
+	}
+	err := p.insist(ctx, what, passing, limited(change))
 	if refused(err, noPeers) || refused(err, notClustered) {
 		return fmt.Errorf("%w: expected %d: %w", ErrTooFewNodes, p.config.Replicas, err)
 	}
@@ -125,11 +134,13 @@ const everySecond = "* * * * * *"
 func (p *Pipeline) ensureClocks(ctx context.Context) error {
 	var stream jetstream.Stream
 	var there map[string]uint64
-	err := p.gathering(ctx, func(ctx context.Context) error {
+	newer := false
+	err := p.gathering(ctx, "ensure clocks", func(ctx context.Context) error {
 		var err error
 		if stream, err = p.js.Stream(ctx, p.names.Stream(Tick)); err != nil {
 			return err
 		}
+		newer = layoutOf(stream.CachedInfo().Config.Metadata) > layout
 		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(p.names.Subject("tick.clock.*")))
 		if err == nil {
 			there = info.State.Subjects
@@ -138,6 +149,9 @@ func (p *Pipeline) ensureClocks(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("ensure clocks: %w", err)
+	}
+	if newer {
+		return nil // so are its clocks
 	}
 	for shard := range p.config.Shards {
 		subject := p.names.Subject("tick.clock", strconv.Itoa(shard))
@@ -150,7 +164,8 @@ func (p *Pipeline) ensureClocks(ctx context.Context) error {
 		}
 	}
 	for subject := range there {
-		if err := stream.Purge(ctx, jetstream.WithPurgeSubject(subject)); err != nil {
+		purge := func(ctx context.Context) error { return stream.Purge(ctx, jetstream.WithPurgeSubject(subject)) }
+		if err := p.Insist(ctx, "stop clocks", limited(purge)); err != nil {
 			return fmt.Errorf("stop clock %s: %w", subject, err)
 		}
 	}
@@ -161,9 +176,9 @@ func (p *Pipeline) startClock(ctx context.Context, shard int, subject string) er
 	message := nats.NewMsg(subject)
 	message.Header.Set("Nats-Schedule", everySecond)
 	message.Header.Set("Nats-Schedule-Target", p.names.Subject("tick.due", strconv.Itoa(shard)))
-	limited, cancel := context.WithTimeout(ctx, gatherTime)
+	ctx, cancel := context.WithTimeout(ctx, p.config.Patience)
 	defer cancel()
-	if err := p.publish(limited, message, false); err != nil {
+	if err := p.publish(ctx, message); err != nil {
 		return fmt.Errorf("start clock %d: %w", shard, err)
 	}
 	return nil

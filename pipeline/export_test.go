@@ -70,3 +70,23 @@ func current(cluster *jetstream.ClusterInfo) int {
 	}
 	return current
 }
+
+// StreamConfig is a stream as the server has it.
+func StreamConfig(ctx context.Context, p *Pipeline, stream Stream) (jetstream.StreamConfig, error) {
+	found, err := p.js.Stream(ctx, p.names.Stream(stream))
+	if err != nil {
+		return jetstream.StreamConfig{}, err
+	}
+	return found.CachedInfo().Config, nil
+}
+
+// ChangeStream plays a program of another version.
+func ChangeStream(ctx context.Context, p *Pipeline, stream Stream, change func(*jetstream.StreamConfig)) error {
+	config, err := StreamConfig(ctx, p, stream)
+	if err != nil {
+		return err
+	}
+	change(&config)
+	_, err = p.js.UpdateStream(ctx, config)
+	return err
+}

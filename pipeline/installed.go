@@ -15,9 +15,13 @@ var ErrNotInstalled = errors.New("no installation found on this server")
 
 // CheckInstalled tells whether the installation is there, for commands that
 // must not create one by accident. The error is [ErrNotInstalled], or why it
-// could not be found out.
+// could not be found out. While the server does not answer, as a cluster that
+// has just lost a node, it asks again until ctx ends.
 func (p *Pipeline) CheckInstalled(ctx context.Context) error {
-	_, err := p.js.Stream(ctx, p.names.Stream(Checks))
+	err := persist(ctx, func(ctx context.Context) error {
+		_, err := p.js.Stream(ctx, p.names.Stream(Checks))
+		return err
+	}, transient)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return fmt.Errorf("find stream %s: %w", p.names.Stream(Checks), ErrNotInstalled)
 	}

@@ -18,8 +18,26 @@ func (p *Pipeline) Count(ctx context.Context, name Stream) (uint64, error) {
 	return stream.CachedInfo().State.Msgs, nil
 }
 
+// Holds tells whether a stream holds a message of a subject, by the word of the
+// node that leads it, which misses nothing that was acknowledged; it takes the
+// rights of an operator. While nobody leads, it asks again until ctx ends.
+func (p *Pipeline) Holds(ctx context.Context, stream Stream, subject string) (bool, error) {
+	err := persist(ctx, func(ctx context.Context) error {
+		_, err := p.lead(ctx, p.names.Stream(stream), map[string]any{"last_by_subj": p.names.Subject(subject)})
+		return err
+	}, transient)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", subject, err)
+	}
+	return true, nil
+}
+
 // Lives tells whether a subject of a stream holds a job that is queued or
-// running. The subject may hold wildcards. While the server does not answer, it
+// running, by the word of any replica: one that is behind may not know of it yet,
+// or still. The subject may hold wildcards. While the server does not answer, it
 // asks again until ctx ends.
 func (p *Pipeline) Lives(ctx context.Context, stream Stream, subject string) (bool, error) {
 	err := persist(ctx, func(ctx context.Context) error {

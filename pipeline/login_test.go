@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -99,7 +100,7 @@ func TestServerIsKnownByItsCAOrItsPinnedCertificate(t *testing.T) {
 	t.Parallel()
 	own, other := newCertificates(t), newCertificates(t)
 	dir := t.TempDir()
-	b, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0", Clients: &broker.ClientTLS{CertFile: own.cert, KeyFile: own.key}})
+	b, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0", Clients: &broker.TLS{CertFile: own.cert, KeyFile: own.key}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +142,7 @@ func TestServerIsKnownByItsCAOrItsPinnedCertificate(t *testing.T) {
 func TestClientsMayHaveToShowACertificateToo(t *testing.T) {
 	t.Parallel()
 	own, other := newCertificates(t), newCertificates(t)
-	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Clients: &broker.ClientTLS{CertFile: own.cert, KeyFile: own.key, CAFile: own.ca}})
+	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Clients: &broker.TLS{CertFile: own.cert, KeyFile: own.key, CAFile: own.ca}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -282,5 +283,51 @@ func TestLoginThatCannotBeIsRefusedBeforeAnythingIsTried(t *testing.T) {
 		if err := logsIn(t, "nats://127.0.0.1:1", login); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+}
+
+// A renewed certificate counts from the next connection on, and one that cannot be
+// read does not: whoever renews it writes one file after the other.
+func TestRenewedCertificateOfTheServerIsTakenUp(t *testing.T) {
+	t.Parallel()
+	own, other := newCertificates(t), newCertificates(t)
+	dir := t.TempDir()
+	b, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0", Clients: &broker.TLS{CertFile: own.cert, KeyFile: own.key}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Stop() })
+	trusts := func(when, ca string) {
+		t.Helper()
+		if err := logsIn(t, b.URL(), pipeline.Login{CAFile: ca}); err != nil {
+			t.Errorf("%s: got %v, want trust", when, err)
+		}
+	}
+	trusts("at first", own.ca)
+	replace(t, own.cert, other.cert)
+	trusts("while the key is the old one", own.ca)
+	replace(t, own.key, other.key)
+	trusts("renewed", other.ca)
+	if err := logsIn(t, b.URL(), pipeline.Login{CAFile: own.ca}); !errors.Is(err, pipeline.ErrUntrusted) {
+		t.Errorf("got %v for the old CA, want ErrUntrusted", err)
+	}
+	pinned, err := broker.FindCertificate(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := logsIn(t, b.URL(), pipeline.Login{Pinned: pinned}); err != nil {
+		t.Errorf("got %v for commands of this machine, want trust", err)
+	}
+}
+
+// replace gives a file the content of another.
+func replace(t *testing.T, path, by string) {
+	t.Helper()
+	content, err := os.ReadFile(by)
+	if err == nil {
+		err = os.WriteFile(path, content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -30,6 +30,8 @@ type Delivery struct {
 	// Attempt counts the attempts at this job, from 1. Interruptions do not
 	// count: neither a stopped process nor a dead one is the job's fault.
 	Attempt int
+	// Again says that the job was given out before, whatever became of that.
+	Again bool
 	// Reply is where an answer is awaited; empty when nobody waits.
 	Reply string
 	// Header is whatever else came with the job.
@@ -40,8 +42,8 @@ type Delivery struct {
 
 // Handler does one job. What it returns is the job's fate: nil is done,
 // [job.RetryIn] and [job.Interrupted] another attempt at a time of its
-// choosing, [job.Dead] a dead letter, any other error another attempt by the
-// pool's curve. It must return soon after ctx ends; one that returns an error
+// choosing, [job.Dead] a dead letter, [job.ErrNewer] that a newer process should
+// do it, any other error another attempt by the pool's curve. It must return soon after ctx ends; one that returns an error
 // after the pool began to stop is interrupted, not failed.
 type Handler func(ctx context.Context, d Delivery) error
 
@@ -163,6 +165,7 @@ type Pool struct {
 	done    atomic.Uint64
 	failed  atomic.Uint64
 	stuck   atomic.Uint64
+	newer   atomic.Int64 // when operators were last told of jobs of a newer version
 }
 
 // NewPool makes a pool. It starts with Serve. The error lists every problem of
@@ -244,8 +247,12 @@ func (l *Pool) Serve(ctx context.Context) error {
 	return run.loop(ctx)
 }
 
-// bind makes the consumer, or brings it up to date.
+// bind makes the consumer, or brings it up to date. One that a newer program has
+// made is used as it is.
 func (l *Pool) bind(ctx context.Context) error {
+	if newer, err := l.boundByNewer(ctx); newer || err != nil {
+		return err
+	}
 	filter := ""
 	if l.config.Filter != "" {
 		filter = l.p.names.Subject(l.config.Filter)
@@ -259,6 +266,7 @@ func (l *Pool) bind(ctx context.Context) error {
 		// a work queue that nobody gets and that blocks its subject.
 		MaxDeliver:    -1,
 		MaxAckPending: l.config.MaxUnsettled,
+		Metadata:      madeBy(layout),
 	})
 	if err != nil {
 		return fmt.Errorf("bind consumer %s: %w", l.config.Name, err)
@@ -279,6 +287,8 @@ type poolRun struct {
 	yielded  atomic.Int64  // how many of tasks have given their slot back
 	room     chan struct{} // holds a token when one did
 	settling sync.WaitGroup
+	// restoring says that the consumer is being made again.
+	restoring atomic.Bool
 }
 
 // loop asks for jobs as slots come free, starts them, renews their hold, and
@@ -318,6 +328,8 @@ func (r *poolRun) loop(ctx context.Context) error {
 		case <-revived:
 			pull.forget()
 		case <-r.changed: // the next turn asks by the new limit
+		case <-pull.again.C:
+			pull.resume()
 		case <-r.room: // the next turn asks for the slot
 		case now := <-beat.C:
 			r.restore(ctx, pull)
@@ -327,18 +339,21 @@ func (r *poolRun) loop(ctx context.Context) error {
 	}
 }
 
-// restore makes the consumer again if somebody deleted it. It waits for the
-// server no longer than the jobs that run can be left without a beat.
+// restore makes the consumer again if somebody deleted it, beside the loop: the
+// server may take long to answer, while the consumer is there after all.
 func (r *poolRun) restore(ctx context.Context, pull *puller) {
-	if !pull.gone {
+	if !pull.gone || !r.restoring.CompareAndSwap(false, true) {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.config.AckWait/6)
-	defer cancel()
-	if err := r.bind(ctx); err != nil {
-		r.log.WarnContext(ctx, "restore consumer", "error", err) // the next refusal tries again
-	}
 	pull.gone = false
+	r.settling.Go(func() {
+		defer r.restoring.Store(false)
+		limited, cancel := context.WithTimeout(ctx, tryTimeout)
+		defer cancel()
+		if err := r.bind(limited); err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "restore consumer", "error", err) // the next refusal tries again
+		}
+	})
 }
 
 // settleEnded takes in everything that has ended by now, so that one request

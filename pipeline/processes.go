@@ -61,8 +61,8 @@ func (p *Pipeline) leased(ctx context.Context) (map[string]job.Process, error) {
 	}
 	found := map[string]job.Process{}
 	for _, e := range entries {
-		process, err := job.Decode[job.Process](e.Value)
-		if err != nil { // of a newer version: all that is known of it is that it lives
+		process, err := job.DecodeKnown[job.Process](e.Value)
+		if err != nil || process.Name == "" { // all that is known of it is that it lives
 			process = job.Process{ID: e.Key, Name: e.Key, Host: "?"}
 		}
 		found[e.Key] = process
@@ -89,7 +89,7 @@ func (p *Pipeline) Serves(ctx context.Context, role, location string) (bool, err
 		}
 	}
 	for _, e := range entries {
-		process, err := job.Decode[job.Process](e.Value)
+		process, err := job.DecodeKnown[job.Process](e.Value)
 		does := err != nil || slices.Contains(process.Roles, role) && (location == "" || process.Location == location)
 		if does && newest.Sub(e.Written) < LeaseTime {
 			return true, nil
@@ -124,7 +124,7 @@ func gather(ctx context.Context, sub *nats.Subscription, wait time.Duration, exp
 		if err != nil {
 			return nil, err
 		}
-		status, err := job.Decode[job.ProcessStatus](message.Data)
+		status, err := job.DecodeKnown[job.ProcessStatus](message.Data)
 		if err != nil {
 			return answers, fmt.Errorf("read answer: %w", err)
 		}

@@ -52,39 +52,70 @@ const (
 // replaced, and the next try finds the new one.
 const tryTimeout = 2 * time.Second
 
+// retryPause is the longest between two tries.
+const retryPause = time.Second
+
 // Publish stores a message, and returns when the server has it. While the
 // server does not answer, it tries again until ctx ends. The error is
 // [ErrFull], [ErrOccupied], [ErrTooLarge], [ErrFenced], or why it could not be
 // stored.
 func (p *Pipeline) Publish(ctx context.Context, m Message) error {
-	return p.publish(ctx, p.message(m), m.Wait)
+	_, err := p.Store(ctx, m)
+	return err
 }
 
-func (p *Pipeline) publish(ctx context.Context, message *nats.Msg, wait bool) error {
+// Stored is the server's word that it has a message.
+type Stored struct {
+	// Sequence is the message's within its stream.
+	Sequence uint64
+	// Tries is how often it was published until then.
+	Tries int
+	// Before says that an earlier try had stored it, whose answer was lost.
+	Before bool
+}
+
+// Store is [Pipeline.Publish] for whoever wants to know what the server said.
+func (p *Pipeline) Store(ctx context.Context, m Message) (Stored, error) {
+	return p.store(ctx, p.message(m), m.Wait)
+}
+
+func (p *Pipeline) publish(ctx context.Context, message *nats.Msg) error {
+	_, err := p.store(ctx, message, false)
+	return err
+}
+
+func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Stored, error) {
+	var stored Stored
 	if err := unfenced(ctx); err != nil {
-		return fmt.Errorf("publish %s: %w", message.Subject, err)
+		return stored, fmt.Errorf("publish %s: %w", message.Subject, err)
 	}
-	tries := 0
 	err := persist(ctx, func(ctx context.Context) error {
-		_, err := p.js.PublishMsg(ctx, message)
+		stored.Tries++
+		ack, err := p.js.PublishMsg(ctx, message)
+		if err == nil {
+			stored.Sequence, stored.Before = ack.Sequence, ack.Duplicate
+			return nil
+		}
 		err = publishError(err)
-		tries++
-		if tries > 1 && errors.Is(err, ErrOccupied) && p.holds(ctx, message) {
+		if stored.Tries > 1 && errors.Is(err, ErrOccupied) {
+			stored.Sequence, stored.Before = p.holds(ctx, message)
+		}
+		if stored.Before {
 			return nil
 		}
 		return err
 	}, func(err error) bool { return transient(err) || wait && errors.Is(err, ErrFull) })
 	if err != nil {
-		return fmt.Errorf("publish %s: %w", message.Subject, err)
+		return stored, fmt.Errorf("publish %s: %w", message.Subject, err)
 	}
-	return nil
+	return stored, nil
 }
 
 // persist tries something, each time for a while only, until it succeeds, fails
 // in a way that does not pass, or ctx ends.
 func persist(ctx context.Context, try func(context.Context) error, passing func(error) bool) error {
 	curve := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(0))
+		backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxInterval(retryPause), backoff.WithMaxElapsedTime(0))
 	return backoff.Retry(func() error {
 		limited, cancel := context.WithTimeout(ctx, tryTimeout)
 		defer cancel()
@@ -96,19 +127,22 @@ func persist(ctx context.Context, try func(context.Context) error, passing func(
 	}, backoff.WithContext(curve, ctx))
 }
 
-// holds tells whether it is this very message that occupies its subject: an
-// earlier try stored it, and the server's word of that was lost.
-func (p *Pipeline) holds(ctx context.Context, message *nats.Msg) bool {
+// holds tells whether it is this very message that occupies its subject, and
+// where: an earlier try stored it, and the server's word of that was lost.
+func (p *Pipeline) holds(ctx context.Context, message *nats.Msg) (uint64, bool) {
 	id := message.Header.Get(jetstream.MsgIDHeader)
 	if id == "" {
-		return false
+		return 0, false
 	}
 	stream, err := p.js.Stream(ctx, p.names.Stream(streamOf(cutPrefix(message.Subject, p.names.Prefix))))
 	if err != nil {
-		return false
+		return 0, false
 	}
 	found, err := stream.GetLastMsgForSubject(ctx, message.Subject)
-	return err == nil && found.Header.Get(jetstream.MsgIDHeader) == id
+	if err != nil || found.Header.Get(jetstream.MsgIDHeader) != id {
+		return 0, false
+	}
+	return found.Sequence, true
 }
 
 // maxInFlight is how many messages PublishAll has on their way at once. More
@@ -128,13 +162,13 @@ func (p *Pipeline) PublishAll(ctx context.Context, messages []Message) []error {
 		}
 		return errs
 	}
-	futures := make([]jetstream.PubAckFuture, min(len(messages), maxInFlight))
-	settle := func(i int) { errs[i] = p.outcome(ctx, messages[i], futures[i%maxInFlight], errs[i]) }
+	flights := make([]flight, min(len(messages), maxInFlight))
+	settle := func(i int) { errs[i] = p.outcome(ctx, messages[i], flights[i%maxInFlight]) }
 	for i, m := range messages {
 		if i >= maxInFlight {
 			settle(i - maxInFlight)
 		}
-		futures[i%maxInFlight], errs[i] = p.js.PublishMsgAsync(p.message(m))
+		flights[i%maxInFlight] = p.launch(p.message(m))
 	}
 	for i := max(0, len(messages)-maxInFlight); i < len(messages); i++ {
 		settle(i)
@@ -143,11 +177,8 @@ func (p *Pipeline) PublishAll(ctx context.Context, messages []Message) []error {
 }
 
 // outcome waits for what became of one of many messages.
-func (p *Pipeline) outcome(ctx context.Context, m Message, future jetstream.PubAckFuture, err error) error {
-	if err == nil {
-		err = await(ctx, future)
-	}
-	err = publishError(err)
+func (p *Pipeline) outcome(ctx context.Context, m Message, f flight) error {
+	err := publishError(f.land(ctx))
 	switch {
 	case err == nil:
 		return nil
@@ -158,18 +189,35 @@ func (p *Pipeline) outcome(ctx context.Context, m Message, future jetstream.PubA
 	}
 }
 
-func await(ctx context.Context, future jetstream.PubAckFuture) error {
+// flight is one of many messages that are on their way at once.
+type flight struct {
+	future jetstream.PubAckFuture
+	err    error     // why it did not leave
+	until  time.Time // how long its answer is waited for
+}
+
+func (p *Pipeline) launch(message *nats.Msg) flight {
+	future, err := p.js.PublishMsgAsync(message)
+	return flight{future: future, err: err, until: time.Now().Add(tryTimeout)}
+}
+
+// land waits for the answer. When there is none to many messages, the time for
+// which they are waited is the same, and not that of each after the other's.
+func (f flight) land(ctx context.Context) error {
+	if f.err != nil {
+		return f.err
+	}
 	select {
-	case <-future.Ok(): // of many messages most are stored by the time that one asks
+	case <-f.future.Ok(): // of many messages most are stored by the time that one asks
 		return nil
 	default:
 	}
-	timer := time.NewTimer(tryTimeout)
+	timer := time.NewTimer(time.Until(f.until))
 	defer timer.Stop()
 	select {
-	case <-future.Ok():
+	case <-f.future.Ok():
 		return nil
-	case err := <-future.Err():
+	case err := <-f.future.Err():
 		return err
 	case <-timer.C:
 		return nats.ErrTimeout
@@ -227,6 +275,11 @@ func publishError(err error) error {
 	}
 }
 
+// stillInProcess is the server's code for a message whose id it has seen, and
+// which its cluster has not agreed on: it may yet be lost with its leader, so that
+// this is not the word that it is stored.
+const stillInProcess = 10158
+
 // transient tells whether an error of a publish may go away by itself: the
 // server did not answer, or is choosing a leader.
 func transient(err error) bool {
@@ -239,5 +292,5 @@ func transient(err error) bool {
 		}
 	}
 	var api *jetstream.APIError
-	return errors.As(err, &api) && api.Code == 503
+	return errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == stillInProcess)
 }

@@ -27,8 +27,9 @@ type puller struct {
 	asked  int       // jobs that the server still owes
 	epoch  int       // requests of an earlier one are forgotten
 	heard  time.Time // when the server last said anything
-	paused bool      // after a refusal, until the next check
-	gone   bool      // the consumer may have been deleted
+	paused bool      // after a refusal, until again fires
+	again  *time.Timer
+	gone   bool // the consumer may have been deleted
 }
 
 // The server ends a request after pullExpires, and says in between that it is
@@ -40,6 +41,9 @@ const (
 	pullExpires   = 30 * time.Second
 	pullHeartbeat = 2 * time.Second
 	pullSilence   = 2*pullHeartbeat + time.Second
+	// pullPause is between a refusal and the next request. Most refusals mean that
+	// a leader is being chosen, and work waits for it.
+	pullPause = 250 * time.Millisecond
 )
 
 func newPuller(pool *Pool) (*puller, error) {
@@ -50,6 +54,7 @@ func newPuller(pool *Pool) (*puller, error) {
 		// Room for all jobs, and for the words about requests beside them.
 		messages: make(chan *nats.Msg, 2*pool.config.MaxLimit+256),
 		heard:    time.Now(),
+		again:    time.NewTimer(0),
 	}
 	sub, err := pool.p.conn.ChanSubscribe(p.inbox+".*", p.messages)
 	if err != nil {
@@ -79,7 +84,7 @@ func (p *puller) ask(free int) error {
 		p.heard = time.Now()
 	}
 	if err := p.pool.p.conn.PublishRequest(p.subject, p.inbox+"."+strconv.Itoa(p.epoch), body); err != nil {
-		p.paused = true
+		p.pause()
 		return fmt.Errorf("request jobs: %w", err)
 	}
 	p.asked += free
@@ -112,16 +117,23 @@ func (p *puller) ended(status string, header nats.Header) {
 	if status == "408" {
 		return
 	}
-	p.paused = true
+	p.pause()
 	description := header.Get("Description")
 	// Nobody answers for a consumer that was deleted, nor while there is no leader.
 	p.gone = status == "503" || strings.Contains(description, "Deleted")
 	p.pool.log.Debug("request for jobs refused", "status", status, "description", description)
 }
 
-// check ends a pause, and forgets requests that the server no longer speaks of.
+func (p *puller) pause() {
+	p.paused = true
+	p.again.Reset(pullPause)
+}
+
+// resume ends a pause.
+func (p *puller) resume() { p.paused = false }
+
+// check forgets requests that the server no longer speaks of.
 func (p *puller) check(now time.Time) {
-	p.paused = false
 	if p.asked > 0 && now.Sub(p.heard) > pullSilence {
 		p.forget()
 	}
@@ -138,6 +150,7 @@ func (p *puller) close() {
 	if p.sub == nil {
 		return
 	}
+	p.again.Stop()
 	_ = p.sub.Unsubscribe() // fails only when the connection is closed, and the subscription with it
 	p.sub = nil
 	for {

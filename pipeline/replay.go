@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -13,6 +14,10 @@ import (
 // ErrNotReplayable is returned by [Pipeline.Replay] for a letter that does not
 // say which job it was.
 var ErrNotReplayable = errors.New("letter cannot be replayed")
+
+// ErrBeingBuried is returned by [Pipeline.Replay] for a letter whose job has not
+// left its queue yet. That takes a moment.
+var ErrBeingBuried = errors.New("job is still being set aside")
 
 // Replay gives a dead letter's job back to its stage, as it was, with all its
 // attempts before it, and drops the letter. Doing it twice is doing it once: a
@@ -24,13 +29,44 @@ var ErrNotReplayable = errors.New("letter cannot be replayed")
 // replayed by writing the present state once more, which announces whatever of
 // it has not been announced.
 //
-// The error is [ErrNotReplayable], [ErrFull], or why it could not be done; then
+// The error is [ErrNotReplayable], [ErrBeingBuried], [ErrFull], or why it could not be done; then
 // the letter stays.
 func (p *Pipeline) Replay(ctx context.Context, letter DeadLetter) error {
-	if err := p.revive(ctx, letter); err != nil {
+	err := p.revive(ctx, letter)
+	if errors.Is(err, ErrBeingBuried) {
+		err = p.reviveLater(ctx, letter)
+	}
+	if err != nil {
 		return fmt.Errorf("replay dead letter %d: %w", letter.ID, err)
 	}
 	return p.DropDead(ctx, letter.ID)
+}
+
+// How often a letter is tried whose job is still in its queue, and for how long:
+// if our word that it was set aside got lost, it leaves at the next try.
+const (
+	buryingLook = 50 * time.Millisecond
+	buryingTime = 10 * time.Second
+)
+
+// reviveLater is revive for a job that is about to leave its queue.
+func (p *Pipeline) reviveLater(ctx context.Context, letter DeadLetter) error {
+	look := time.NewTicker(buryingLook)
+	defer look.Stop()
+	patience := time.NewTimer(buryingTime)
+	defer patience.Stop()
+	for {
+		select {
+		case <-look.C:
+			if err := p.revive(ctx, letter); !errors.Is(err, ErrBeingBuried) {
+				return err
+			}
+		case <-patience.C:
+			return ErrBeingBuried
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 func (p *Pipeline) revive(ctx context.Context, letter DeadLetter) error {
@@ -46,7 +82,21 @@ func (p *Pipeline) revive(ctx context.Context, letter DeadLetter) error {
 		ID: "replay-" + strconv.FormatUint(letter.ID, 10),
 	})
 	if errors.Is(err, ErrOccupied) {
-		return nil // it was ordered again, or replayed before
+		return p.leftQueue(ctx, letter) // it was ordered again, or replayed before
+	}
+	return err
+}
+
+// leftQueue returns nil if what occupies the subject of a letter's job is
+// another job, and not that one itself: to drop the letter of that would lose it.
+func (p *Pipeline) leftQueue(ctx context.Context, letter DeadLetter) error {
+	stream, err := p.js.Stream(ctx, p.names.Stream(streamOf(letter.Subject)))
+	if err != nil {
+		return err
+	}
+	found, err := stream.GetLastMsgForSubject(ctx, p.names.Subject(letter.Subject))
+	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && found.Sequence == letter.Sequence {
+		return fmt.Errorf("replay %s: %w", letter.Subject, ErrBeingBuried)
 	}
 	return err
 }

@@ -254,7 +254,7 @@ func (r *rights) views() {
 	r.follow(Result)
 	r.keepOff(Result, ConsumerEvaluate)
 	r.read(Outcomes)
-	r.read(Sent)
+	r.watch(Sent)
 	r.watch(Ledger)
 	r.watch(Silences)
 	for _, stream := range []Stream{Tick, Checks, Request, Call, Result, Mail, Dead, Notice, StateLog} {

@@ -44,6 +44,10 @@ func (r *poolRun) carryOut(ctx context.Context, t *task, verdict fate) error {
 	case verdict.done:
 		r.done.Add(1)
 		return r.ack(ctx, t.message)
+	case errors.Is(t.err, job.ErrNewer) && verdict.dead == "":
+		log.DebugContext(ctx, "job is left to a newer process", "retry_in", verdict.wait, "error", t.err)
+		r.tellNewer(ctx, t)
+		return nak(t.message, verdict.wait)
 	case verdict.dead != "":
 		r.failed.Add(1)
 		log.ErrorContext(ctx, "job is dead", "reason", verdict.dead, "error", t.err)
@@ -105,7 +109,7 @@ func (r *poolRun) bury(ctx context.Context, t *task, reason job.Reason) error {
 		return nil // a letter about a letter, and so on, would fill the stream; the log has it
 	}
 	subject := r.p.names.Subject(deadSubject(r.config.Stream, r.config.Name, t.delivery.Sequence))
-	if err := r.p.publish(ctx, letter.message(subject), false); err != nil && !errors.Is(err, ErrOccupied) {
+	if err := r.p.publish(ctx, letter.message(subject)); err != nil && !errors.Is(err, ErrOccupied) {
 		return fmt.Errorf("bury job: %w", err)
 	}
 	if r.config.Buried == nil {

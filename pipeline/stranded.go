@@ -54,6 +54,7 @@ func (p *Pipeline) Rescue(ctx context.Context, d Delivery) error {
 			Summary: fmt.Sprintf("job %d of %s was terminated by somebody else's hand, and is lost: %s", a.Sequence, a.Stream, a.Reason),
 		})
 	default:
+		p.log.DebugContext(ctx, "the server says a message is gone", "kind", a.Type, "stream", a.Stream, "consumer", a.Consumer, "sequence", a.Sequence, "reason", a.Reason)
 		return nil
 	}
 }
@@ -81,7 +82,7 @@ func (p *Pipeline) rescue(ctx context.Context, a advisory) error {
 		Attempts: int(a.Deliveries), First: firstSeen(message.Header, message.Time), Worker: p.config.Process, //nolint:gosec // a small count
 	}
 	subject := p.names.Subject(deadSubject(p.names.cutStream(a.Stream), a.Consumer, a.Sequence))
-	if err := p.publish(ctx, letter.message(subject), false); err != nil && !errors.Is(err, ErrOccupied) {
+	if err := p.publish(ctx, letter.message(subject)); err != nil && !errors.Is(err, ErrOccupied) {
 		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
 	}
 	if stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy {

@@ -159,7 +159,7 @@ func (r *poolRun) read(message *nats.Msg) (Delivery, bool, error) {
 		Subject: cutPrefix(message.Subject, r.p.names.Prefix), Body: message.Data,
 		Sequence: meta.Sequence.Stream, Stored: meta.Timestamp, Attempt: 1,
 		First: firstSeen(message.Header, meta.Timestamp), Reply: message.Header.Get(HeaderReply), Header: message.Header,
-		Deleted: operation == "DEL" || operation == "PURGE",
+		Deleted: operation == "DEL" || operation == "PURGE", Again: meta.NumDelivered > 1,
 	}, meta.NumDelivered > 1, nil
 }
 
@@ -265,6 +265,8 @@ func (c PoolConfig) decide(err error, attempt int, age time.Duration, chance flo
 		return fate{done: true}
 	case errors.As(err, &dead):
 		return fate{dead: dead.Reason}
+	case errors.Is(err, job.ErrNewer):
+		return c.leave(age, chance)
 	case errors.As(err, &retry) && retry.Free:
 		return fate{wait: retry.After}
 	case c.GiveUpAfter > 0 && age > c.GiveUpAfter:

@@ -18,7 +18,7 @@ func (p *Pipeline) SetTimer(ctx context.Context, what, id string, at time.Time, 
 	message.Data = body
 	message.Header.Set("Nats-Schedule", "@at "+at.UTC().Format(time.RFC3339))
 	message.Header.Set("Nats-Schedule-Target", p.names.Subject(TimerSubject(what, id)))
-	if err := p.publish(ctx, message, false); err != nil {
+	if err := p.publish(ctx, message); err != nil {
 		return fmt.Errorf("set timer: %w", err)
 	}
 	return nil

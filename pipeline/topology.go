@@ -161,6 +161,10 @@ const (
 // MaxMessage is the largest message, in bytes, that any stream takes.
 const MaxMessage = 8 << 20
 
+// Topology lists what an installation is made of, each stream with so many
+// replicas.
+func (n Names) Topology(replicas int) Topology { return topology(n, replicas) }
+
 // topology lists what an installation is made of.
 func topology(names Names, replicas int) Topology {
 	stream := func(name Stream, subjects ...string) jetstream.StreamConfig {

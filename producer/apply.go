@@ -42,8 +42,12 @@ type ApplyOptions struct {
 // the same is not touched, so its schedule and its state go on undisturbed.
 // Recipients are stored before the monitors that name them, and removed after.
 //
-// The change says what was done; with dry, what would be. An error in the
-// middle leaves a part done, and applying again does the rest.
+// What a newer program has stored is not touched: then nothing is done, and the
+// error wraps [job.ErrNewer].
+//
+// The change says what was done; with dry, what would be. While a cluster has no
+// leader, it insists: see [pipeline.Pipeline.Insist]. An error in the middle
+// leaves a part done, and applying again does the rest.
 func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, dry bool) (Change, error) {
 	return ApplyWith(ctx, p, want, ApplyOptions{Dry: dry})
 }
@@ -57,11 +61,14 @@ func ApplyWith(ctx context.Context, p *pipeline.Pipeline, want Definitions, opti
 	if err != nil {
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}
-	wanted, err := encodeAll(want)
-	if err != nil {
-		return Change{}, fmt.Errorf("apply definitions: %w", err)
-	}
-	s, err := difference(ctx, bucket, wanted)
+	var s steps
+	err = p.Insist(ctx, "read definitions", func(ctx context.Context) error {
+		wanted, err := encodeAll(want)
+		if err == nil {
+			s, err = difference(ctx, bucket, wanted)
+		}
+		return err
+	})
 	if err != nil {
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}
@@ -111,10 +118,13 @@ type steps struct {
 // is used up by that.
 func difference(ctx context.Context, bucket *pipeline.Bucket, wanted map[string][]byte) (steps, error) {
 	var s steps
+	var newer []string
 	err := bucket.Each(ctx, func(e pipeline.Entry) {
 		body, stays := wanted[e.Key]
 		delete(wanted, e.Key)
 		switch {
+		case !bytes.Equal(body, e.Value) && job.Newer(e.Value):
+			newer = append(newer, e.Key)
 		case !stays:
 			s.remove(e.Key)
 		case bytes.Equal(body, e.Value):
@@ -123,7 +133,7 @@ func difference(ctx context.Context, bucket *pipeline.Bucket, wanted map[string]
 			s.change.Changed = append(s.change.Changed, s.put(e.Key, body))
 		}
 	})
-	if err != nil {
+	if err := errors.Join(err, newerStored(newer)); err != nil {
 		return s, err
 	}
 	for key, body := range wanted {

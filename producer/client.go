@@ -268,7 +268,7 @@ func (c *Client) answer(ctx context.Context, o orderOf) (job.Answer, uint64, err
 	if err != nil {
 		return job.Answer{}, 0, err
 	}
-	answer, err := job.Decode[job.Answer](found.Value)
+	answer, err := job.DecodeKnown[job.Answer](found.Value)
 	return answer, found.Revision, err
 }
 
@@ -303,7 +303,7 @@ func (c *Client) call(ctx context.Context, o orderOf) (job.Answer, error) {
 	for {
 		select {
 		case body := <-sent:
-			return job.Decode[job.Answer](body)
+			return job.DecodeKnown[job.Answer](body)
 		case <-look.C:
 			if answer, revision, err := c.answer(ctx, o); err == nil && revision > before {
 				return answer, nil

@@ -2,7 +2,6 @@ package producer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -131,11 +130,14 @@ func (s *Scheduler) learn(e pipeline.Entry) {
 	monitor, err := job.Decode[job.Monitor](e.Value)
 	if err == nil {
 		monitor.Name = name // under which it can be found again
-		var made definition
-		if made, err = newDefinition(monitor, e.Written); err == nil {
-			s.table.set(made)
+		var made []definition
+		if made, err = newDefinitions(&monitor, e.Written); err == nil {
+			s.table.set(name, made)
 			return
 		}
+	}
+	if errors.Is(err, job.ErrNewer) && s.learnNewer(name, e) {
+		return
 	}
 	// Whoever wrote this did not go through Apply. What stood before is no
 	// longer what they want, so the monitor is not checked, and we say so.
@@ -213,7 +215,7 @@ func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d 
 	for i := range d.checks {
 		check := &d.checks[i]
 		messages[i] = pipeline.Message{
-			Subject: pipeline.CheckSubject(check.terms.location, check.name), Body: check.encode(),
+			Subject: pipeline.CheckSubject(check.terms.location, monitorOf(check.name)), Body: check.encode(),
 			ID: check.name + "@" + strconv.FormatInt(check.slot.Unix(), 10),
 		}
 	}
@@ -248,10 +250,7 @@ func refusal(check *dueCheck, err error) ([]job.Result, error) {
 	default:
 		return nil, err
 	}
-	return []job.Result{{
-		Monitor: check.name, Slot: check.slot, Location: check.terms.location,
-		Miss: &job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail},
-	}}, nil
+	return []job.Result{miss(monitorOf(check.name), check.terms.location, check.slot, job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail})}, nil
 }
 
 // errNoWorker is the refusal of a check where nobody lives who could make it.
@@ -323,8 +322,8 @@ func readCursor(ctx context.Context, cursors *pipeline.Bucket, shard int) (time.
 	if err != nil {
 		return time.Time{}, 0, fmt.Errorf("read cursor of shard %d: %w", shard, err)
 	}
-	var at cursor
-	if err := json.Unmarshal(found.Value, &at); err != nil {
+	at, err := job.Decode[cursor](found.Value)
+	if err != nil {
 		return time.Time{}, 0, fmt.Errorf("read cursor of shard %d: %w", shard, err)
 	}
 	return at.Second, found.Revision, nil

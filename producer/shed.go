@@ -21,10 +21,9 @@ func (d *due) shed(shares map[string]float64) {
 			left = append(left, *check)
 			continue
 		}
-		d.missed = append(d.missed, job.Result{
-			Monitor: check.name, Slot: check.slot, Location: check.terms.location,
-			Miss: &job.Miss{Reason: job.MissShed, Count: 1, Last: check.slot, Detail: fmt.Sprintf("%.0f %% are made", 100*share)},
-		})
+		d.missed = append(d.missed, miss(monitorOf(check.name), check.terms.location, check.slot, job.Miss{
+			Reason: job.MissShed, Count: 1, Last: check.slot, Detail: fmt.Sprintf("%.0f %% are made", 100*share),
+		}))
 	}
 	clear(d.checks[len(left):])
 	d.checks = left

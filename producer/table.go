@@ -30,6 +30,7 @@ type shard struct {
 	entries compact.Map[entry]
 	rings   map[time.Duration]ring
 	crons   map[compact.ID]*terms // of those without an interval, which are few
+	placed  map[string][]string   // the entries of monitors that have several locations, one for each
 }
 
 // ring holds the monitors of one interval, by the second of it in which they
@@ -50,13 +51,14 @@ type terms struct {
 	location string
 	period   time.Duration
 	paused   bool
+	newer    bool // of a version that this scheduler does not read
 	interval time.Duration
 	cron     schedule.Schedule // of those without an interval
 }
 
-// definition is a monitor as the table takes it in.
+// definition is a monitor as the table takes it in, at one of its locations.
 type definition struct {
-	name  string
+	name  string // of the monitor, or of it and the location where it has several
 	form  job.CheckForm
 	since time.Time
 	terms terms
@@ -66,6 +68,7 @@ func newTable(shards int) *table {
 	t := &table{shards: make([]shard, shards), known: map[terms]uint32{}}
 	for i := range t.shards {
 		t.shards[i].rings, t.shards[i].crons = map[time.Duration]ring{}, map[compact.ID]*terms{}
+		t.shards[i].placed = map[string][]string{}
 	}
 	return t
 }
@@ -74,13 +77,26 @@ func newTable(shards int) *table {
 // may wait for a worker.
 const maxPeriod = time.Hour
 
-// newDefinition prepares a monitor; written is when its definition was stored.
-func newDefinition(m job.Monitor, written time.Time) (definition, error) {
-	d := definition{name: m.Name, since: written}
-	d.terms = terms{location: m.Location, period: m.Interval.Std(), paused: m.Paused, interval: m.Interval.Std()}
-	if d.terms.location == "" {
-		d.terms.location = job.DefaultLocation
+// newDefinitions prepares a monitor for each of its locations; written is when
+// its definition was stored.
+func newDefinitions(m *job.Monitor, written time.Time) ([]definition, error) {
+	var all []definition
+	for _, location := range m.Places() {
+		d, err := newDefinition(m, location, written)
+		if err != nil {
+			return nil, err
+		}
+		if m.Votes() {
+			d.name = job.PlacedName(m.Name, location)
+		}
+		all = append(all, d)
 	}
+	return all, nil
+}
+
+func newDefinition(m *job.Monitor, location string, written time.Time) (definition, error) {
+	d := definition{name: m.Name, since: written}
+	d.terms = terms{location: location, period: m.Interval.Std(), paused: m.Paused, interval: m.Interval.Std()}
 	var err error
 	if m.Cron == "" {
 		_, err = schedule.Every(m.Interval.Std(), m.Name)
@@ -94,7 +110,7 @@ func newDefinition(m job.Monitor, written time.Time) (definition, error) {
 		first := d.terms.cron.Next(written)
 		d.terms.period, d.terms.interval = min(d.terms.cron.Next(first).Sub(first), maxPeriod), 0
 	}
-	d.form, err = job.NewCheckForm(job.Check{V: job.Version, Monitor: m.Name, Location: d.terms.location, Spec: m.Spec})
+	d.form, err = job.NewCheckForm(job.Check{V: job.Version, Monitor: m.Name, Location: location, Spec: m.Spec})
 	return d, err
 }
 
@@ -115,10 +131,23 @@ func (t *terms) phase(name string) int64 {
 	return t.schedule(name).Next(time.Unix(0, 0)).Unix() % int64(t.interval/time.Second)
 }
 
-func (t *table) set(d definition) {
+// set takes in the definitions of a monitor, in place of those that it had.
+func (t *table) set(name string, all []definition) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.shardOf(d.name)
+	s := t.shardOf(name)
+	if _, was := s.placed[name]; was || len(all) > 1 {
+		t.drop(s, name)
+		for i := range all {
+			s.placed[name] = append(s.placed[name], all[i].name)
+		}
+	}
+	for i := range all {
+		t.put(s, &all[i])
+	}
+}
+
+func (t *table) put(s *shard, d *definition) {
 	t.forget(s, d.name)
 	id := s.entries.Put(d.name, d.form.Text)
 	e := entry{since: d.since.Unix(), slot: d.form.Slot, notAfter: d.form.NotAfter}
@@ -127,7 +156,7 @@ func (t *table) set(d definition) {
 	} else {
 		e.terms = t.shared(d.terms)
 		t.users[e.terms]++
-		s.join(id, d.terms.interval, d.terms.phase(d.name))
+		s.join(id, d.terms.interval, d.terms.phase(monitorOf(d.name)))
 	}
 	*s.entries.Value(id) = e
 }
@@ -154,9 +183,22 @@ func (t *table) shardOf(name string) *shard { return &t.shards[job.Shard(name, l
 func (t *table) remove(name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s := t.shardOf(name)
-	t.forget(s, name)
-	s.entries.Delete(name)
+	t.drop(t.shardOf(name), name)
+}
+
+// drop removes a monitor's entries.
+func (t *table) drop(s *shard, name string) {
+	for _, own := range append(s.placed[name], name) {
+		t.forget(s, own)
+		s.entries.Delete(own)
+	}
+	delete(s.placed, name)
+}
+
+// monitorOf is the monitor of an entry: all its locations have the same slots.
+func monitorOf(name string) string {
+	monitor, _ := job.CutPlacedName(name)
+	return monitor
 }
 
 // forget takes a monitor out of its schedule.
@@ -171,7 +213,7 @@ func (t *table) forget(s *shard, name string) {
 	}
 	terms := &t.terms[s.entries.Value(id).terms]
 	t.users[s.entries.Value(id).terms]--
-	at, phase := s.rings[terms.interval], terms.phase(name)
+	at, phase := s.rings[terms.interval], terms.phase(monitorOf(name))
 	at[phase] = slices.DeleteFunc(at[phase], func(other compact.ID) bool { return other == id })
 }
 
@@ -184,7 +226,7 @@ type due struct {
 
 // dueCheck is the check of a slot.
 type dueCheck struct {
-	name  string
+	name  string // of the entry
 	form  job.CheckForm
 	terms *terms
 	slot  time.Time
@@ -232,17 +274,18 @@ func (r ring) each(interval time.Duration, cursor, tick time.Time, do func(compa
 // decide adds what is to be done for one monitor.
 func (d *due) decide(s *shard, id compact.ID, own *terms, cursor, tick time.Time) {
 	e, name := s.entries.Value(id), string(s.entries.Name(id))
+	monitor, location := job.CutPlacedName(name)
 	allowance := min(own.period, max(minAllowance, own.period/10))
-	decision := schedule.Decide(own.schedule(name), e.after(cursor), tick, allowance)
-	if decision.Missed.Count > 0 {
-		d.missed = append(d.missed, missed(name, decision.Missed))
+	decision := schedule.Decide(own.schedule(monitor), e.after(cursor), tick, allowance)
+	if w := decision.Missed; w.Count > 0 {
+		d.missed = append(d.missed, miss(monitor, location, w.First, job.Miss{Reason: job.MissLate, Count: w.Count, Last: w.Last}))
 	}
 	switch {
 	case decision.Run.IsZero():
+	case own.newer && !own.paused:
+		d.missed = append(d.missed, miss(monitor, location, decision.Run, job.Miss{Reason: job.MissNewer, Count: 1, Last: decision.Run}))
 	case own.paused:
-		d.missed = append(d.missed, job.Result{
-			Monitor: name, Slot: decision.Run, Miss: &job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run},
-		})
+		d.missed = append(d.missed, miss(monitor, location, decision.Run, job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run}))
 	default:
 		form := job.CheckForm{Text: s.entries.Text(id), Slot: e.slot, NotAfter: e.notAfter}
 		d.checks = append(d.checks, dueCheck{name: name, form: form, terms: own, slot: decision.Run})
@@ -261,6 +304,8 @@ func (e *entry) after(cursor time.Time) time.Time {
 // encode is the check as it travels.
 func (c *dueCheck) encode() []byte { return c.form.Encode(c.slot, c.slot.Add(c.terms.period)) }
 
-func missed(name string, w schedule.Window) job.Result {
-	return job.Result{Monitor: name, Slot: w.First, Miss: &job.Miss{Reason: job.MissLate, Count: w.Count, Last: w.Last}}
+// miss is the record of one. What was never ordered of a monitor with one location
+// names none.
+func miss(monitor, location string, slot job.Slot, m job.Miss) job.Result {
+	return job.Result{Monitor: monitor, Location: location, Slot: slot, Miss: &m}
 }

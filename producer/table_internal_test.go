@@ -34,15 +34,21 @@ func plain(t *testing.T, monitors []job.Monitor, written, cursor, tick time.Time
 			after = written
 		}
 		d := schedule.Decide(s, after, tick, min(period, max(minAllowance, period/10)))
-		if d.Missed.Count > 0 {
-			want = append(want, fmt.Sprintf("%s misses %d from %s", m.Name, d.Missed.Count, d.Missed.First))
-		}
-		switch {
-		case d.Run.IsZero():
-		case m.Paused:
-			want = append(want, fmt.Sprintf("%s misses 1 from %s", m.Name, d.Run))
-		default:
-			want = append(want, fmt.Sprintf("%s runs %s until %s", m.Name, d.Run, d.Run.Add(period)))
+		for _, location := range m.Places() {
+			misses, runs := m.Name, m.Name+" at "+location // only one of several is named
+			if m.Votes() {
+				misses = runs
+			}
+			if d.Missed.Count > 0 {
+				want = append(want, fmt.Sprintf("%s misses %d from %s", misses, d.Missed.Count, d.Missed.First))
+			}
+			switch {
+			case d.Run.IsZero():
+			case m.Paused:
+				want = append(want, fmt.Sprintf("%s misses 1 from %s", misses, d.Run))
+			default:
+				want = append(want, fmt.Sprintf("%s runs %s until %s", runs, d.Run, d.Run.Add(period)))
+			}
 		}
 	}
 	slices.Sort(want)
@@ -52,10 +58,14 @@ func plain(t *testing.T, monitors []job.Monitor, written, cursor, tick time.Time
 func said(d due) []string {
 	var got []string
 	for _, r := range d.missed {
-		got = append(got, fmt.Sprintf("%s misses %d from %s", r.Monitor, r.Miss.Count, r.Slot))
+		who := r.Monitor
+		if r.Location != "" {
+			who += " at " + r.Location
+		}
+		got = append(got, fmt.Sprintf("%s misses %d from %s", who, r.Miss.Count, r.Slot))
 	}
 	for _, c := range d.checks {
-		got = append(got, fmt.Sprintf("%s runs %s until %s", c.name, c.slot, c.slot.Add(c.terms.period)))
+		got = append(got, fmt.Sprintf("%s at %s runs %s until %s", monitorOf(c.name), c.terms.location, c.slot, c.slot.Add(c.terms.period)))
 	}
 	slices.Sort(got)
 	return got
@@ -70,18 +80,26 @@ func TestTableFindsWhatIsDueAsEachScheduleHasIt(t *testing.T) {
 		if i%50 == 0 {
 			m.Interval, m.Cron = 0, "*/5 * * * *"
 		}
+		if i%5 == 0 {
+			m.Locations = []string{"fra", "nyc", "sin"}[:i%3+1]
+			m.Locations = m.Locations[len(m.Locations)/3:] // one, two, or the last two of three
+		}
 		monitors = append(monitors, m)
 	}
 	tick := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	written := tick.Add(-90*time.Second + 300*time.Millisecond)
 	table := newTable(1)
-	for _, m := range monitors {
-		for range 2 { // a definition that comes again takes the place of the first
-			d, err := newDefinition(m, written)
+	for i := range monitors {
+		for _, before := range [][]string{{"fra", "tyo"}, nil, {"fra", "nyc", "gru"}, monitors[i].Locations} { // the last takes the place of the others
+			m := monitors[i]
+			if i%2 == 0 {
+				m.Locations = before
+			}
+			all, err := newDefinitions(&m, written)
 			if err != nil {
 				t.Fatal(err)
 			}
-			table.set(d)
+			table.set(m.Name, all)
 		}
 	}
 	for _, cursor := range []time.Time{

@@ -190,17 +190,17 @@ func TestDemandIsThatOfWhatIsDefined(t *testing.T) {
 	set := func(name string, m job.Monitor) {
 		t.Helper()
 		m.Name, m.Spec = name, job.Spec{TCP: &job.TCP{Address: "h:1"}}
-		d, err := newDefinition(m, time.Unix(1000, 0))
+		all, err := newDefinitions(&m, time.Unix(1000, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
-		table.set(d)
+		table.set(name, all)
 	}
 	tenth := job.Monitor{Interval: job.Duration(10 * time.Second)}
 	for i := range 20 {
 		set("m"+string(rune('a'+i)), tenth)
 	}
-	set("fast", job.Monitor{Interval: job.Duration(time.Second), Location: "fra"})
+	set("fast", job.Monitor{Interval: job.Duration(time.Second), Locations: []string{"fra"}})
 	set("cron", job.Monitor{Cron: "* * * * *"})
 	set("paused", job.Monitor{Interval: job.Duration(time.Second), Paused: true})
 	if got := table.demand(); got[job.DefaultLocation] != 2 || got["fra"] != 1 {

@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -23,6 +24,7 @@ type announce struct {
 	words *notify.Words
 
 	notifier *notify.Notifier // what the part "recipients" makes, for the pools
+	newer    *unread          // so is this
 }
 
 // branch:
@@ -71,7 +73,7 @@ func (a *announce) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.notifier = n
+	a.notifier, a.newer = n, &unread{parts: a.parts}
 	return a.learnAll(ctx, n, buckets)
 }
 
@@ -117,6 +119,7 @@ func (a *announce) learnAll(ctx context.Context, n *notify.Notifier, buckets map
 func (a *announce) takingPool() pipeline.PoolConfig {
 	config, n := a.base, a.notifier
 	config.Stage, config.Stream, config.Curve = StageNotify, pipeline.StateLog, shortCurve()
+	config.Open, config.MaxUnsettled = a.newer.none, manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
 			return nil
@@ -133,7 +136,7 @@ func (a *announce) takingPool() pipeline.PoolConfig {
 func (a *announce) timerPool(what string, handle func(context.Context, pipeline.Delivery) error) pipeline.PoolConfig {
 	config := a.base
 	config.Stage, config.Stream, config.Filter, config.Curve = StageNotify, pipeline.Timer, pipeline.TimerSubject(what, "*"), shortCurve()
-	config.Handler = handle
+	config.Open, config.Handler = a.newer.none, handle
 	return config
 }
 
@@ -162,6 +165,7 @@ func (a *announce) learn(ctx context.Context, n *notify.Notifier, e pipeline.Ent
 		}
 	default: // of a newer version; monitors are looked up when they matter
 	}
+	a.newer.set(ctx, e.Key, errors.Is(err, job.ErrNewer))
 	if err != nil {
 		a.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)
 	}
@@ -172,8 +176,10 @@ func (a *announce) learn(ctx context.Context, n *notify.Notifier, e pipeline.Ent
 func (a *announce) learnSilence(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
 	if e.Deleted {
 		n.Quiet().Remove(e.Key)
+		a.newer.set(ctx, "silence "+e.Key, false)
 	} else {
 		silence, err := job.Decode[job.Silence](e.Value)
+		a.newer.set(ctx, "silence "+e.Key, errors.Is(err, job.ErrNewer))
 		if err != nil {
 			a.log.ErrorContext(ctx, "stored silence cannot be read", "silence", e.Key, "error", err)
 			return

@@ -46,8 +46,9 @@ type Batcher struct {
 }
 
 type submission struct {
-	body []byte
-	done chan<- error
+	body    []byte
+	version int // that it needs
+	done    chan<- error
 }
 
 // NewBatcher makes a batcher for one partition of the results. It starts with
@@ -69,7 +70,7 @@ func (b *Batcher) Submit(ctx context.Context, result job.Result) error {
 	}
 	done := make(chan error, 1)
 	select {
-	case b.queue <- submission{body: body, done: done}:
+	case b.queue <- submission{body: body, version: job.Needs(result), done: done}:
 	case <-b.stopped:
 		return ErrBatcherStopped
 	case <-ctx.Done():
@@ -167,12 +168,13 @@ func (b *Batcher) send(ctx context.Context, batch []submission) {
 // join makes a [job.Results] of results that are already encoded, so that each
 // is encoded once, by whoever submits it.
 func join(batch []submission) []byte {
-	size := 32
+	size, version := 32, job.Version
 	for _, s := range batch {
 		size += len(s.body) + 1
+		version = max(version, s.version)
 	}
 	body := make([]byte, 0, size)
-	body = fmt.Appendf(body, `{"v":%d,"results":[`, job.Version)
+	body = fmt.Appendf(body, `{"v":%d,"results":[`, version)
 	for i, s := range batch {
 		if i > 0 {
 			body = append(body, ',')

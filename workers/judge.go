@@ -75,6 +75,7 @@ func (j *judge) mirror(ctx context.Context) error {
 func (j *judge) config() pipeline.PoolConfig {
 	config, evaluator := j.base, j.evaluator
 	config.Stage, config.Stream, config.Curve = StageEvaluate, pipeline.Result, shortCurve()
+	config.MaxUnsettled = manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		results, err := job.Decode[job.Results](d.Body)
 		if err != nil {
@@ -84,6 +85,10 @@ func (j *judge) config() pipeline.PoolConfig {
 	}
 	return config
 }
+
+// manyUnsettled is how many messages may wait for a newer process, in streams
+// that are bounded otherwise, without being in the way of the others.
+const manyUnsettled = 1 << 20
 
 // await waits for all channels to be closed, and reports whether they were
 // before ctx ended.
@@ -103,6 +108,10 @@ func (j *judge) observe(ctx context.Context, evaluator *evaluate.Evaluator, e pi
 		return // we never delete a state; whoever did wants it forgotten at the next start
 	}
 	state, err := job.Decode[job.State](e.Value)
+	if errors.Is(err, job.ErrNewer) {
+		evaluator.ObserveNewer(e.Key)
+		return
+	}
 	if err != nil {
 		j.log.ErrorContext(ctx, "stored state cannot be read; its monitor begins anew", "monitor", e.Key, "error", err)
 		return
@@ -124,6 +133,9 @@ func (j *judge) define(ctx context.Context, evaluator *evaluate.Evaluator, e pip
 		return
 	}
 	monitor, err := job.Decode[job.Monitor](e.Value)
+	if errors.Is(err, job.ErrNewer) {
+		evaluator.DefineNewer(name)
+	}
 	if err != nil {
 		j.log.ErrorContext(ctx, "stored definition cannot be read", "monitor", name, "error", err)
 		return

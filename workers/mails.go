@@ -2,6 +2,7 @@ package workers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -36,8 +37,8 @@ type Mailer interface {
 type SentLedger interface {
 	// Sent tells what is known of a mail, and whether anything is.
 	Sent(ctx context.Context, id string) (job.Sent, bool, error)
-	// Begin marks that an attempt begins, unless the mail has left by then or was
-	// withdrawn, and tells what is known of it now.
+	// Begin marks that an attempt begins, unless the mail has left by then, was
+	// withdrawn, or is in somebody else's hand, and tells what is known of it now.
 	Begin(ctx context.Context, id string, at time.Time) (job.Sent, error)
 	// Mark writes down what became of a mail.
 	Mark(ctx context.Context, sent job.Sent) error
@@ -170,7 +171,7 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 // would carry it, so that a copy of what cannot be sent is kept on this machine.
 func (m *post) operator(ctx context.Context, d pipeline.Delivery) error {
 	failed := m.handle(ctx, d)
-	if failed == nil || ctx.Err() != nil {
+	if failed == nil || ctx.Err() != nil || errors.Is(failed, job.ErrNewer) {
 		return failed
 	}
 	order, err := job.Decode[job.Mail](d.Body)

@@ -54,7 +54,11 @@ func (o *operate) branch() (supervise.Child, error) {
 			o.part("roles", roles.serve),
 			o.part("saturation", saturation.serve),
 			o.pool(pipeline.ConsumerNotices, func() pipeline.PoolConfig { return o.config(pipeline.Notice, "", o.notice) }),
-			o.pool(pipeline.ConsumerLetters, func() pipeline.PoolConfig { return o.config(pipeline.Dead, "", o.letter) }),
+			o.pool(pipeline.ConsumerLetters, func() pipeline.PoolConfig {
+				config := o.config(pipeline.Dead, "", o.letter)
+				config.MaxUnsettled = manyUnsettled
+				return config
+			}),
 			o.pool(pipeline.ConsumerDigest, func() pipeline.PoolConfig {
 				return o.config(pipeline.Timer, pipeline.TimerSubject(digestTimer, "*"), o.tell)
 			}),
@@ -93,14 +97,14 @@ func (o *operate) learn(ctx context.Context, e pipeline.Entry) {
 		o.book.Remove(name)
 	case isRecipient:
 		var recipient job.Recipient
-		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
+		if recipient, err = job.DecodeKnown[job.Recipient](e.Value); err == nil { // operators must hear in any case
 			o.book.Set(recipient)
 		}
 	case e.Key == pipeline.SettingsKey && e.Deleted:
 		o.book.SetSettings(job.Settings{})
 	case e.Key == pipeline.SettingsKey:
 		var settings job.Settings
-		if settings, err = job.Decode[job.Settings](e.Value); err == nil {
+		if settings, err = job.DecodeKnown[job.Settings](e.Value); err == nil {
 			o.book.SetSettings(settings)
 		}
 	default: // of a newer version
@@ -127,16 +131,40 @@ func (o *operate) notice(ctx context.Context, digests *pipeline.Bucket, d pipeli
 	return o.collect(ctx, digests, notice)
 }
 
-// letter makes a notice of a dead letter. One that was a mail to the operators
-// themselves is in the log alone: a mail about it would fare no better.
+// letter tells the operators of a dead letter, and gives one back that was parked
+// until the likes of this process live.
 func (o *operate) letter(ctx context.Context, digests *pipeline.Bucket, d pipeline.Delivery) error {
 	letter := pipeline.ReadDeadLetter(d)
+	parked := letter.Reason == job.ReasonUnsupported
+	switch {
+	case parked && !job.Newer(letter.Body):
+		return o.p.Replay(ctx, letter)
+	case parked && d.Again:
+		return job.Interrupted(errParked, parkedLook) // the operators know
+	}
+	err := o.tellDead(ctx, digests, d.Subject, letter)
+	if err == nil && parked {
+		return job.Interrupted(errParked, parkedLook)
+	}
+	return err
+}
+
+// tellDead makes a notice of a dead letter. One that was a mail to the operators
+// themselves is in the log alone: a mail about it would fare no better.
+func (o *operate) tellDead(ctx context.Context, digests *pipeline.Bucket, subject string, letter pipeline.DeadLetter) error {
 	if strings.HasPrefix(letter.Subject, "mail."+job.MailOperator+".") {
 		o.log.ErrorContext(ctx, "mail to operators is dead", "letter", letter.ID, "reason", letter.Reason, "error", letter.Error)
 		return nil
 	}
-	return o.collect(ctx, digests, notify.DeadNotice(d.Subject, letter.Stage, letter.Subject, letter.Reason, letter.Error, letter.Worker, letter.Died))
+	return o.collect(ctx, digests, notify.DeadNotice(subject, letter.Stage, letter.Subject, letter.Reason, letter.Error, letter.Worker, letter.Died))
 }
+
+// errParked is what becomes of a letter that waits for a newer process, which
+// looks at it like this one.
+var errParked = errors.New("job is parked until a newer process takes it")
+
+// parkedLook is how often a parked job is looked at.
+const parkedLook = 20 * time.Second
 
 // maxSwaps is how often a swap is tried before the job is tried again later:
 // others who win each time have work of the same kind.
@@ -192,6 +220,9 @@ func readDigest(ctx context.Context, digests *pipeline.Bucket) (job.Digest, uint
 		return job.Digest{}, 0, fmt.Errorf("read digest: %w", err)
 	}
 	digest, err := job.Decode[job.Digest](found.Value)
+	if errors.Is(err, job.ErrNewer) {
+		return job.Digest{}, found.Revision, fmt.Errorf("read digest: %w", err)
+	}
 	if err != nil {
 		return job.Digest{}, found.Revision, nil //nolint:nilerr // what cannot be read cannot be told; the next write replaces it
 	}

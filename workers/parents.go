@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"vedette/pipeline"
@@ -133,7 +134,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 	if err != nil {
 		return found, err
 	}
-	monitor, err := job.Decode[job.Monitor](entry.Value)
+	monitor, err := job.DecodeKnown[job.Monitor](entry.Value) // what matters here has always been there
 	if err != nil {
 		return found, err
 	}
@@ -171,7 +172,7 @@ func (p *parents) state(name string) (job.State, error) {
 	if err != nil {
 		return job.State{}, err
 	}
-	return job.Decode[job.State](entry.Value)
+	return job.DecodeKnown[job.State](entry.Value)
 }
 
 // patience is how long a failing monitor takes until it is judged.
@@ -205,11 +206,7 @@ func (f *family) fails(ctx context.Context, m *job.Monitor) bool {
 	if ok && f.now().Sub(known.at) < fresh {
 		return known.fails
 	}
-	outcome, err := f.call(ctx, m)
-	if err != nil {
-		f.log.WarnContext(ctx, "check what others depend on", "monitor", m.Name, "error", err)
-	}
-	found := verdict{fails: err == nil && outcome.Health == job.Down, at: f.now()}
+	found := verdict{fails: f.downNow(ctx, m), at: f.now()}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.verdicts) >= maxVerdicts {
@@ -219,14 +216,32 @@ func (f *family) fails(ctx context.Context, m *job.Monitor) bool {
 	return found.fails
 }
 
-// call has a check made, and waits for its outcome.
-func (f *family) call(ctx context.Context, m *job.Monitor) (job.Outcome, error) {
+// downNow has a monitor checked at each of its locations at once, and tells
+// whether enough of them find it down.
+func (f *family) downNow(ctx context.Context, m *job.Monitor) bool {
+	var down atomic.Int64
+	var all sync.WaitGroup
+	for _, location := range m.Places() {
+		all.Go(func() {
+			outcome, err := f.call(ctx, m, location)
+			if err != nil {
+				f.log.WarnContext(ctx, "check what others depend on", "monitor", m.Name, "location", location, "error", err)
+			} else if outcome.Health == job.Down {
+				down.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return int(down.Load()) >= m.Needed()
+}
+
+// call has a check made at a location, and waits for its outcome.
+func (f *family) call(ctx context.Context, m *job.Monitor, location string) (job.Outcome, error) {
 	limit := cmp.Or(m.Timeout.Std(), defaultCheckTimeout) + callMargin
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	now := f.now().UTC()
-	location := cmp.Or(m.Location, job.DefaultLocation)
-	order := job.Check{V: job.Version, ID: job.DeriveID("recheck", m.Name, f.p.Process(), now.Format(time.RFC3339Nano)), Location: location, NotAfter: now.Add(limit), Spec: m.Spec}
+	order := job.Check{V: job.Version, ID: job.DeriveID("recheck", m.Name, location, f.p.Process(), now.Format(time.RFC3339Nano)), Location: location, NotAfter: now.Add(limit), Spec: m.Spec}
 	body, err := job.Encode(order)
 	if err != nil {
 		return job.Outcome{}, err
@@ -238,7 +253,7 @@ func (f *family) call(ctx context.Context, m *job.Monitor) (job.Outcome, error) 
 	}
 	select {
 	case body := <-answer:
-		said, err := job.Decode[job.Answer](body)
+		said, err := job.DecodeKnown[job.Answer](body)
 		if err != nil {
 			return job.Outcome{}, err
 		}

@@ -112,7 +112,7 @@ func goneNotice(lease pipeline.Entry) job.Notice {
 		V: job.Version, ID: job.DeriveID("gone", lease.Key, lease.Written.UTC().Format(time.RFC3339Nano)), Kind: job.NoticeProcessGone,
 		Summary: fmt.Sprintf("process %s has been silent since %s", lease.Key, lease.Written.UTC().Format(time.RFC3339)),
 	}
-	if process, err := job.Decode[job.Process](lease.Value); err == nil {
+	if process, err := job.DecodeKnown[job.Process](lease.Value); err == nil {
 		n.Summary = fmt.Sprintf("process %s has been silent since %s", process.Name, lease.Written.UTC().Format(time.RFC3339))
 		n.Detail = fmt.Sprintf("pid %d on %s, version %s, started %s", process.PID, process.Host, process.Version, process.Started.UTC().Format(time.RFC3339))
 	}

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/producer/schedule"
+	"vedette/workers/evaluate"
 )
 
 // rechecks orders checks out of turn, by timers of the server's: whoever lives
@@ -24,19 +26,20 @@ const recheckTimer = "recheck"
 // recheck is what such a timer holds. The spec is not in it: whoever takes it
 // knows the definition, which may hold secrets.
 type recheck struct {
-	V       int      `json:"v"`
-	Monitor string   `json:"monitor"`
-	Slot    job.Slot `json:"slot"`
+	V        int      `json:"v"`
+	Monitor  string   `json:"monitor"`
+	Location string   `json:"location"`
+	Slot     job.Slot `json:"slot"`
 }
 
-// Recheck has a monitor checked at a time soon to come. A second one for the
-// same monitor takes the place of the first.
-func (r *rechecks) Recheck(ctx context.Context, monitor string, at time.Time) error {
-	body, err := job.Encode(recheck{V: job.Version, Monitor: monitor, Slot: at.UTC().Truncate(time.Second)})
+// Recheck has a monitor checked at a location at a time soon to come. A second
+// one for the same takes the place of the first.
+func (r *rechecks) Recheck(ctx context.Context, monitor, location string, at time.Time) error {
+	body, err := job.Encode(recheck{V: job.Version, Monitor: monitor, Location: location, Slot: at.UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
 	}
-	return r.p.SetTimer(ctx, recheckTimer, job.DeriveID("recheck", monitor), at, body)
+	return r.p.SetTimer(ctx, recheckTimer, job.DeriveID("recheck", monitor, location), at, body)
 }
 
 // recheckPool takes the timers, and orders the checks.
@@ -48,24 +51,30 @@ func (j *judge) recheckPool() pipeline.PoolConfig {
 		if err != nil {
 			return job.DeadFor(err)
 		}
+		if err := evaluator.Knows(order.Monitor); err != nil {
+			return err
+		}
 		monitor, defined := evaluator.Defined(order.Monitor)
-		if !defined || monitor.Paused || time.Since(order.Slot) > monitor.Period {
+		if !defined || monitor.Paused || time.Since(order.Slot) > monitor.Period || !slices.Contains(monitor.Places(), order.Location) {
 			return nil // its next slot comes anyway
 		}
-		return j.order(ctx, monitor.Monitor, order.Slot, monitor.Period)
+		return j.order(ctx, &monitor, order.Location, order.Slot)
 	}
 	return config
 }
 
 // order orders the check of a monitor for a slot of its own. One that is queued
 // or running already will tell as much.
-func (j *judge) order(ctx context.Context, m job.Monitor, slot job.Slot, period time.Duration) error {
-	location := cmp.Or(m.Location, job.DefaultLocation)
-	body, err := job.Encode(job.Check{V: job.Version, Monitor: m.Name, Slot: slot, Location: location, NotAfter: slot.Add(period), Spec: m.Spec})
+func (j *judge) order(ctx context.Context, m *evaluate.Monitor, location string, slot job.Slot) error {
+	body, err := job.Encode(job.Check{V: job.Version, Monitor: m.Name, Slot: slot, Location: location, NotAfter: slot.Add(m.Period), Spec: m.Spec})
 	if err != nil {
 		return err
 	}
-	err = j.p.Publish(ctx, pipeline.Message{Subject: pipeline.CheckSubject(location, m.Name), Body: body, ID: m.Name + "@" + strconv.FormatInt(slot.Unix(), 10)})
+	name := m.Name
+	if m.Votes() {
+		name = job.PlacedName(m.Name, location)
+	}
+	err = j.p.Publish(ctx, pipeline.Message{Subject: pipeline.CheckSubject(location, m.Name), Body: body, ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
 	if err != nil && !errors.Is(err, pipeline.ErrOccupied) {
 		return fmt.Errorf("order recheck: %w", err)
 	}

@@ -45,8 +45,8 @@ func (l *sentLedger) Mark(ctx context.Context, sent job.Sent) error {
 	return err
 }
 
-// Begin marks that an attempt begins, unless the mail has left or was
-// withdrawn. Nothing is known of most mails, so it does not look first: that was
+// Begin marks that an attempt begins, unless the mail has left, was withdrawn, or
+// is in somebody else's hand. Nothing is known of most mails, so it does not look first: that was
 // two of the five calls to the server that a mail took.
 func (l *sentLedger) Begin(ctx context.Context, id string, at time.Time) (job.Sent, error) {
 	begun := job.Sent{V: job.Version, ID: id, At: at, Trying: true}
@@ -58,7 +58,7 @@ func (l *sentLedger) Begin(ctx context.Context, id string, at time.Time) (job.Se
 		return begun, err
 	}
 	return l.decide(ctx, id, func(sent job.Sent) (job.Sent, bool) {
-		return job.Sent{At: at, Trying: true}, !sent.Done && !sent.Withdrawn
+		return job.Sent{At: at, Trying: true}, !sent.Done && !sent.Withdrawn && sent.HeldFor(at) == 0
 	})
 }
 

@@ -72,6 +72,21 @@ func TestMailThatWasRefusedForNowCanBeWithdrawn(t *testing.T) {
 	}
 }
 
+func TestWhoBeginsAMailSecondLeavesItToTheFirstForAWhile(t *testing.T) {
+	t.Parallel()
+	l, at := newSentLedger(t), time.Now().UTC()
+	for _, c := range []struct{ begin, want time.Time }{
+		{at, at},
+		{at.Add(time.Second), at},
+		{at.Add(job.InHand), at.Add(job.InHand)},
+	} {
+		sent, err := l.Begin(t.Context(), "m1", c.begin)
+		if err != nil || !sent.Trying || !sent.At.Equal(c.want) {
+			t.Errorf("got %+v, %v for an attempt at %s, want that of %s", sent, err, c.begin, c.want)
+		}
+	}
+}
+
 func TestOnlyWhatIsAllowedMayBeOrdered(t *testing.T) {
 	t.Parallel()
 	allow := Allow{From: []string{"*@example.org"}, Recipients: []string{"*@example.org", "boss@example.com"}}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"io"
+	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,24 +21,18 @@ type composeFile struct {
 		Secrets     []string
 		Volumes     []string
 		Healthcheck struct{ Test []string }
+		ReadOnly    bool `yaml:"read_only"`
 	}
 	Volumes map[string]any
 	Secrets map[string]struct{ File string }
 }
 
-// There is no Docker where tests run, so what can be tried without it is: every
-// command line is one, and everything that it names is there.
+// Every command line of compose.yaml is one, and everything that it names is
+// there. Another test runs them.
 func TestComposeFileNamesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	const root = "../../"
-	text, err := os.ReadFile(root + "compose.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file composeFile
-	if err := yaml.Unmarshal(text, &file); err != nil {
-		t.Fatal(err)
-	}
+	file := readCompose(t)
 	secrets := filepath.Join(t.TempDir(), "secrets")
 	if _, stderr, code := vedette(t, "auth", "init", secrets, "nats-1", "nats-2", "nats-3"); code != exitOK {
 		t.Fatalf("got %d %s, want keys", code, stderr)
@@ -97,5 +93,40 @@ func parses(t *testing.T, service string, args []string) {
 	}
 	if err != nil || !cmd.HasParent() {
 		t.Errorf("%s: got %v, want a command line, found %v", service, err, args)
+	}
+}
+
+// What testdata/compose.sh lays over compose.yaml must be about the same
+// services and secrets.
+func TestLocalImagesAreOfAllServices(t *testing.T) {
+	t.Parallel()
+	file := readCompose(t)
+	var local composeFile
+	if err := yaml.Unmarshal([]byte(source(t, "../../testdata/compose.local.yaml")), &local); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := slices.Sorted(maps.Keys(local.Services)), slices.Sorted(maps.Keys(file.Services)); !slices.Equal(got, want) {
+		t.Errorf("got services %v, want %v", got, want)
+	}
+	for name, service := range local.Services {
+		if !strings.HasSuffix(service.Image, "-local") {
+			t.Errorf("%s: got the image %s, want one of this machine", name, service.Image)
+		}
+	}
+	for name, secret := range file.Secrets {
+		if got, want := filepath.Base(local.Secrets[name].File), filepath.Base(secret.File); got != want {
+			t.Errorf("secret %s: got %s, want %s", name, got, want)
+		}
+	}
+	if len(local.Secrets) != len(file.Secrets) {
+		t.Errorf("got %d secrets, want %d", len(local.Secrets), len(file.Secrets))
+	}
+	if exec.Command("docker", "compose", "version").Run() != nil {
+		return // it knows better whether the files fit, but needs no engine for that
+	}
+	cmd := exec.Command("docker", "compose", "-f", "compose.yaml", "-f", "testdata/compose.local.yaml", "config", "--quiet")
+	cmd.Dir, cmd.Env = "../..", append(os.Environ(), "VEDETTE_IMAGE="+t.TempDir(), "VEDETTE_SECRETS="+t.TempDir())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("got %v, want files that docker compose takes\n%s", err, out)
 	}
 }

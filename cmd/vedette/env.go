@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -18,14 +17,25 @@ import (
 type instance struct {
 	remote
 
-	data   string
-	stderr func() io.Writer
+	data string
+	end  context.CancelCauseFunc // of the command
 }
 
-// refused tells people what the server does not allow; whoever waits for an
-// answer gets none, and would only learn that it took too long.
-func (i *instance) refused(err error) {
-	say(i.stderr(), "vedette: the server refuses: %v\nhint: the user lacks a right; 'vedette roles' shows which role has which\n", err)
+// endAtRefusal ends the context of a command with what the server does not
+// allow: whoever waits for the answer to that gets none, and would only learn
+// that it took too long.
+func endAtRefusal(run func(*cobra.Command, []string) error, end *context.CancelCauseFunc) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		ctx, cancel := context.WithCancelCause(cmd.Context())
+		defer cancel(nil)
+		cmd.SetContext(ctx)
+		*end = cancel
+		err := run(cmd, args)
+		if cause := context.Cause(ctx); err != nil && errors.Is(cause, pipeline.ErrRefused) {
+			return fmt.Errorf("use NATS server: %w", cause)
+		}
+		return err
+	}
 }
 
 const defaultData = "vedette-data"
@@ -35,7 +45,7 @@ const defaultData = "vedette-data"
 const findTimeout = 3 * time.Second
 
 func (i *instance) flags(cmd *cobra.Command) {
-	i.stderr = cmd.ErrOrStderr // which it knows only once it is part of the program
+	cmd.RunE = endAtRefusal(cmd.RunE, &i.end)
 	cmd.Flags().StringVar(&i.data, "data", defaultData, "data directory of the running instance")
 	i.natsFlags(cmd, "URL of a NATS server, instead of the instance's own (default $NATS_URL, then --data)")
 }
@@ -64,13 +74,13 @@ func (i *instance) server() (pipeline.Config, error) {
 	}
 	if !i.local() {
 		url, login := i.login.at(url, environment)
-		return pipeline.Config{URL: url, Login: login, Refused: i.refused}, nil
+		return pipeline.Config{URL: url, Login: login, Refused: i.end}, nil
 	}
 	login := i.login.Login
 	if login.CAFile == "" {
 		login.Pinned, err = broker.FindCertificate(i.data)
 	}
-	return pipeline.Config{URL: url, Login: login, Refused: i.refused}, err
+	return pipeline.Config{URL: url, Login: login, Refused: i.end}, err
 }
 
 // connect joins the running installation.
@@ -79,9 +89,9 @@ func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	soon, cancel := context.WithTimeout(ctx, findTimeout)
 	defer cancel()
-	p, err := pipeline.Connect(ctx, config)
+	p, err := pipeline.Connect(soon, config)
 	for _, known := range []error{pipeline.ErrUnknownUser, pipeline.ErrUntrusted, pipeline.ErrServerTooOld} {
 		if errors.Is(err, known) {
 			return nil, err // which has a hint of its own
@@ -90,7 +100,9 @@ func (i *instance) connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, &hintError{err: err, hint: "is the instance running? 'vedette run FILE' starts one"}
 	}
-	if err := p.CheckInstalled(ctx); err != nil {
+	limited, done := context.WithTimeout(ctx, commandTimeout) // in which a cluster chooses who leads
+	defer done()
+	if err := p.CheckInstalled(limited); err != nil {
 		return nil, closing(p, err)
 	}
 	return p, nil

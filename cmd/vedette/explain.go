@@ -71,7 +71,7 @@ type explanation struct {
 }
 
 const (
-	// explainResults is how many results are shown.
+	// explainResults is how many results are shown, of each location.
 	explainResults = 5
 	// explainTime bounds the reading of results.
 	explainTime = 3 * time.Second
@@ -92,7 +92,7 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Ti
 		return nil, err
 	}
 	x := &explanation{}
-	if x.Monitor, err = job.Decode[job.Monitor](entry.Value); err != nil {
+	if x.Monitor, err = job.DecodeKnown[job.Monitor](entry.Value); err != nil {
 		return nil, err
 	}
 	if x.State, err = readState(ctx, p, name); err != nil {
@@ -131,7 +131,7 @@ func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.Stat
 	if err != nil {
 		return job.State{}, err
 	}
-	return job.Decode[job.State](entry.Value)
+	return job.DecodeKnown[job.State](entry.Value)
 }
 
 // readPeople reads who is told, and who wants no mail.
@@ -142,7 +142,7 @@ func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline
 		return nil, nil, err
 	}
 	for _, e := range recipients {
-		recipient, err := job.Decode[job.Recipient](e.Value)
+		recipient, err := job.DecodeKnown[job.Recipient](e.Value)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -150,7 +150,7 @@ func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline
 	}
 	entry, err := definitions.Get(ctx, pipeline.SettingsKey)
 	if err == nil {
-		settings, err := job.Decode[job.Settings](entry.Value)
+		settings, err := job.DecodeKnown[job.Settings](entry.Value)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -194,7 +194,7 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 	defer cancel()
 	since := max(minPast, explainResults*cmp.Or(x.Monitor.Interval.Std(), time.Hour))
 	_, err := p.Past(limited, pipeline.Result, since, func(d pipeline.Delivery) {
-		batch, err := job.Decode[job.Results](d.Body)
+		batch, err := job.DecodeKnown[job.Results](d.Body)
 		if err != nil {
 			return // the evaluator buries it
 		}
@@ -204,7 +204,7 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 			}
 		}
 	})
-	x.Results = x.Results[max(0, len(x.Results)-explainResults):]
+	x.Results = x.Results[max(0, len(x.Results)-explainResults*len(x.Monitor.Places())):]
 	return err
 }
 
@@ -221,11 +221,16 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 	fact("target", m.Target())
 	fact("schedule", cmp.Or(m.Cron, "every "+m.Interval.String()))
 	fact("group", m.Group)
+	fact("locations", placesWords(m))
 	fact("depends on", strings.Join(m.DependsOn, ", "))
 	for _, incident := range s.Open() {
 		fact("why "+string(incident.Condition), why(incident)+", since "+clock(incident.Began))
 	}
 	fact("on the way", onTheWay(s, m))
+	for i := range s.Locations {
+		own := &s.Locations[i]
+		fact("from "+own.Location, seenWords(own, m))
+	}
 	if s.Certificate != nil {
 		fact("certificate", "ends "+clock(s.Certificate.Expires))
 	}
@@ -274,6 +279,32 @@ func why(incident *job.Incident) string {
 	}
 }
 
+// placesWords is where a monitor is checked; empty where all are that say
+// nothing.
+func placesWords(m *job.Monitor) string {
+	text := strings.Join(m.Locations, ", ")
+	if m.Votes() {
+		text += fmt.Sprintf("; %d of %d make it down", m.Needed(), len(m.Locations))
+	}
+	return text
+}
+
+// seenWords is what one of several locations finds.
+func seenWords(own *job.State, m *job.Monitor) string {
+	var b strings.Builder
+	b.WriteString(string(cmp.Or(own.Health, job.Pending)))
+	for _, incident := range own.Open() {
+		if incident.Condition != job.ConditionDown {
+			fmt.Fprintf(&b, ", %s", incident.Condition)
+		}
+		fmt.Fprintf(&b, " since %s: %s", clock(incident.Began), why(incident))
+	}
+	if way := onTheWay(own, m); way != "" {
+		fmt.Fprintf(&b, " (%s)", way)
+	}
+	return b.String()
+}
+
 // onTheWay is what results in a row would change if they went on.
 func onTheWay(s *job.State, m *job.Monitor) string {
 	switch {
@@ -297,6 +328,9 @@ func (x *explanation) printResults(to io.Writer) {
 	}
 	for i := range x.Results {
 		r := &x.Results[i]
+		if x.Monitor.Votes() {
+			say(to, "  %s", cmp.Or(r.Location, "everywhere"))
+		}
 		switch {
 		case r.Miss != nil:
 			say(to, "  %s  missed    %s\n", clock(r.Slot), printable(notify.Reason(string(r.Miss.Reason))))

@@ -50,7 +50,7 @@ func (f *feed) learnMonitor(e pipeline.Entry) {
 	if !ok {
 		return
 	}
-	monitor, err := job.Decode[job.Monitor](e.Value)
+	monitor, err := job.DecodeKnown[job.Monitor](e.Value)
 	if e.Deleted || err != nil { // the scheduler says what is wrong with it
 		f.board.Undefine(name)
 		f.heartbeats.Undefine(name)
@@ -61,13 +61,13 @@ func (f *feed) learnMonitor(e pipeline.Entry) {
 }
 
 func (f *feed) learnState(e pipeline.Entry) {
-	if state, err := job.Decode[job.State](e.Value); err == nil && !e.Deleted {
+	if state, err := job.DecodeKnown[job.State](e.Value); err == nil && !e.Deleted {
 		f.board.State(state)
 	}
 }
 
 func (f *feed) learnResults(d pipeline.Delivery) {
-	batch, err := job.Decode[job.Results](d.Body)
+	batch, err := job.DecodeKnown[job.Results](d.Body)
 	if err != nil {
 		return // the evaluator buries it
 	}
@@ -88,7 +88,7 @@ func (r *instanceRun) printChanges(ctx context.Context) error {
 	printed := map[string][]string{} // by monitor, the events that its state holds
 	loaded := false
 	return states.Watch(ctx, func(e pipeline.Entry) {
-		state, err := job.Decode[job.State](e.Value)
+		state, err := job.DecodeKnown[job.State](e.Value)
 		if err != nil || e.Deleted {
 			return
 		}

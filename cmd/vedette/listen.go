@@ -20,7 +20,7 @@ func listenFlags(cmd *cobra.Command, o *runOptions) {
 }
 
 // clientTLS is nil for clear text.
-func (o runOptions) clientTLS() *broker.ClientTLS {
+func (o runOptions) clientTLS() *broker.TLS {
 	if o.clients.CertFile == "" {
 		return nil
 	}

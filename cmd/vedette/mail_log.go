@@ -74,7 +74,7 @@ const sendingTime = 8 * time.Minute
 func readMailLog(entries []pipeline.Entry, unknown bool, now time.Time) []mailLine {
 	log := []mailLine{}
 	for _, e := range entries {
-		sent, err := job.Decode[job.Sent](e.Value)
+		sent, err := job.DecodeKnown[job.Sent](e.Value)
 		if err != nil {
 			sent = job.Sent{ID: e.Key, At: e.Written, Reply: err.Error()}
 		}

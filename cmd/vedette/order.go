@@ -104,6 +104,8 @@ func printAnswer(to io.Writer, answer job.Answer, asJSON bool) error {
 	}
 	var err error
 	switch {
+	case answer.Dead != nil && answer.Dead.Reason == job.ReasonUnsupported:
+		_, err = fmt.Fprintf(to, "%s %s is parked until a newer process takes it: %s\n", answer.Order, answer.ID, printable(answer.Dead.Error))
 	case answer.Dead != nil:
 		_, err = fmt.Fprintf(to, "%s %s could not be done (%s): %s\n", answer.Order, answer.ID, answer.Dead.Reason, printable(answer.Dead.Error))
 	case answer.Check != nil && answer.Check.Outcome != nil:

@@ -189,7 +189,11 @@ func TestOrderThatCannotBeDoneIsAnsweredWithItsReason(t *testing.T) {
 	if err != nil || answer.Dead == nil || answer.Dead.Reason != job.ReasonExpired {
 		t.Errorf("got %+v, %v, want an answer that it expired", answer, err)
 	}
-	later, err := client.Outcome(t.Context(), job.OrderCheck, "late")
+	var later job.Answer
+	eventually(t, "a job that is settled, which it is after its answer", func() bool {
+		later, err = client.Outcome(t.Context(), job.OrderCheck, "late")
+		return !errors.Is(err, producer.ErrPending)
+	})
 	if err != nil || later.Dead == nil || later.Dead.Reason != job.ReasonExpired || !strings.Contains(later.Dead.Error, "not wanted after") {
 		t.Errorf("got %+v, %v, want the same later", later, err)
 	}

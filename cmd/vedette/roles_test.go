@@ -356,10 +356,32 @@ func TestCommandThatLacksARightSaysSo(t *testing.T) {
 	if err := joinAs(t, names, address, pipeline.RoleOperator).Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var stdout, stderr bytes.Buffer
-	code := Main(t.Context(), []string{"dead", "list", "--nats", asRole(names, address, pipeline.RolePublisher)}, &stdout, &stderr)
-	if code != exitFailed || !strings.Contains(stderr.String(), "VEDETTE_DEAD") || !strings.Contains(stderr.String(), "hint: the user lacks a right") {
-		t.Errorf("got %d %s, want 1 and what is not allowed", code, stderr.String())
+	file := write(t, t.TempDir(), "monitors: [{name: x, tcp: '127.0.0.1:1'}]\n")
+	for name, c := range map[string]struct {
+		role  pipeline.Role
+		args  []string
+		lacks string
+	}{
+		"dead letters":   {pipeline.RolePublisher, []string{"dead", "list"}, "publish $JS.API.STREAM.INFO.VEDETTE_DEAD"},
+		"processes":      {pipeline.RolePublisher, []string{"ps"}, "publish $JS.API.STREAM.INFO.KV_VEDETTE_WORKER"},
+		"an order":       {pipeline.RoleViewer, []string{"order", "mail", "--to", "a@example.org", "--subject", "x", "--text", "x"}, "subscribe vedette.reply."},
+		"an answer":      {pipeline.RoleViewer, []string{"order", "check", "127.0.0.1:1", "--wait", "30s"}, "subscribe vedette.reply."},
+		"a file":         {pipeline.RoleViewer, []string{"apply", file}, "publish $KV.VEDETTE_MONITOR"},
+		"a silence":      {pipeline.RoleViewer, []string{"silence", "add", "monitor=x", "--for", "1h"}, "publish $KV.VEDETTE_SILENCE."},
+		"a state":        {pipeline.RoleMailWorker, []string{"status"}, "publish $JS.API.STREAM.INFO."},
+		"a whole run":    {pipeline.RoleScheduler, []string{"run", "--http", "127.0.0.1:0", file}, "publish $JS.API.STREAM."},
+		"streams to see": {pipeline.RoleNotifier, []string{"explain", "x"}, "publish $JS.API.STREAM.INFO.VEDETTE_CHECK"},
+	} {
+		var stdout, stderr bytes.Buffer
+		began := time.Now()
+		code := Main(t.Context(), append(c.args, "--nats", asRole(names, address, c.role)), &stdout, &stderr)
+		if code != exitFailed || !strings.Contains(stderr.String(), c.lacks) || !strings.Contains(stderr.String(), "hint: the user lacks a right") ||
+			strings.Contains(stderr.String(), "deadline") {
+			t.Errorf("%s as %s: got %d %s, want 1 and that it lacks %q", name, c.role, code, stderr.String(), c.lacks)
+		}
+		if took := time.Since(began); took > findTimeout {
+			t.Errorf("%s as %s: got word after %s, want it at once", name, c.role, took)
+		}
 	}
 }
 

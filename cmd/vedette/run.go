@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,15 +31,16 @@ type runOptions struct {
 	remote // the server inside unless it names one
 
 	data, http, listen  string
-	replicas            int              // of each stream; zero leaves them as they are
-	location            string           // where checks are made
-	concurrency         int              // how many jobs of each queue run at once; zero leaves that to the file
-	clients             broker.ClientTLS // of the server inside
+	replicas            int        // of each stream; zero leaves them as they are
+	location            string     // where checks are made
+	concurrency         int        // how many jobs of each queue run at once; zero leaves that to the file
+	clients             broker.TLS // of the server inside
 	insecure            bool
 	roles               []string
 	secrets             string                 // their directory; empty means the default
 	probes              map[string]check.Probe // in place of the real ones, for injected faults
 	logFormat, logLevel string
+	refused             func(error) // is told what the server does not allow
 }
 
 func runCommand() *cobra.Command {
@@ -65,6 +67,7 @@ failed so often that it gave up.`,
   vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml
   vedette run --nats nats://n1:4222,nats://n2:4222 --replicas 3 monitors.yaml
   vedette run --nats nats://n1:4222 --roles check,mail monitors.yaml
+  vedette run --location fra monitors.yaml
   vedette run --secrets /etc/vedette/secrets monitors.yaml
   vedette run --nats tls://vedette-operator@n1:4222 --nats-ca ca.pem --nats-password-file password monitors.yaml
   vedette run --nats-listen 192.0.2.7:4222 --nats-tls-cert server.pem --nats-tls-key server.key monitors.yaml`,
@@ -80,6 +83,7 @@ failed so often that it gave up.`,
 	listenFlags(cmd, &options)
 	cmd.Flags().IntVar(&options.replicas, "replicas", 0, "copies of each stream that a cluster keeps: 1, 3 or 5 (default server.replicas of the file, or as they are, 1 at first)")
 	cmd.Flags().StringSliceVar(&options.roles, "roles", nil, "what this process does (default all): "+strings.Join(allRoles(), ", "))
+	cmd.Flags().StringVar(&options.location, "location", job.DefaultLocation, "where its checks are made")
 	secretsFlag(cmd, &options.secrets)
 	cmd.Flags().StringVar(&options.logFormat, "log-format", "text", "log on standard error as text or json")
 	cmd.Flags().StringVar(&options.logLevel, "log-level", "warn", "log from debug, info, warn or error on")
@@ -135,7 +139,7 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	if err != nil {
 		return invalid(err)
 	}
-	if err := errors.Join(checkRoles(o.roles), checkReplicas(o.replicas)); err != nil {
+	if err := errors.Join(checkRoles(o.roles), checkReplicas(o.replicas), locationProblem(cmp.Or(o.location, job.DefaultLocation))); err != nil {
 		return invalid(err)
 	}
 	secrets, err := openSecrets(o.secrets)
@@ -153,12 +157,18 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	if err := canListen(ctx, o.http); err != nil {
 		return err
 	}
+	installing, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	o.refused = refuse
 	p, stop, err := o.open(ctx, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := install(ctx, p, file, stderr); err != nil {
+	if err := install(installing, p, file, stderr); err != nil {
+		if cause := context.Cause(installing); errors.Is(cause, pipeline.ErrRefused) {
+			err = fmt.Errorf("install: %w", cause)
+		}
 		return err
 	}
 	r := &instanceRun{
@@ -178,7 +188,7 @@ func (o runOptions) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipel
 	if err := config.Login.Validate(); o.nats != "" && err != nil {
 		return nil, nil, invalid(err)
 	}
-	config.Replicas, config.Logger = o.replicas, log
+	config.Replicas, config.Logger, config.Refused = o.replicas, log, o.refused
 	stopServer := func() error { return nil }
 	if o.nats == "" {
 		b, err := broker.Start(broker.Config{Dir: o.data, Listen: o.listen, Clients: o.clientTLS(), Logger: log})

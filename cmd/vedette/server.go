@@ -42,8 +42,8 @@ of a cluster must share, or, on a server alone, with the secret in its data
 directory. Addresses that other machines can reach need TLS: the certificate of
 --tls-cert is shown to clients and to other nodes, and nodes believe each other
 when --tls-ca has signed for them, so that it should sign for nothing else.
-'vedette auth init' makes all these files. A file that has changed is read at
-the next start.
+'vedette auth init' makes all these files. A certificate that was renewed counts
+from the next connection on, another file that has changed from the next start.
 
 /healthz tells whether the process lives, /readyz whether the node has met its
 cluster and is up to date: when nodes are restarted one after the other, wait for

@@ -44,9 +44,22 @@ type child struct {
 // latest.
 func spawn(t *testing.T, dir string, args ...string) *child {
 	t.Helper()
-	c := &child{cmd: exec.Command(os.Args[0], args...), output: &lockedBuffer{}}
-	c.cmd.Env = append(os.Environ(), beVedette+"=1", "NATS_URL=")
-	c.cmd.Dir, c.cmd.Stdout, c.cmd.Stderr = dir, c.output, c.output
+	return spawnProgram(t, os.Args[0], dir, args...)
+}
+
+// spawnProgram is spawn for another build of the program.
+func spawnProgram(t *testing.T, program, dir string, args ...string) *child {
+	t.Helper()
+	cmd := exec.Command(program, args...)
+	cmd.Env, cmd.Dir = append(os.Environ(), beVedette+"=1", "NATS_URL="), dir
+	return spawnCommand(t, cmd)
+}
+
+// spawnCommand is spawn for what runs otherwise.
+func spawnCommand(t *testing.T, cmd *exec.Cmd) *child {
+	t.Helper()
+	c := &child{cmd: cmd, output: &lockedBuffer{}}
+	c.cmd.Stdout, c.cmd.Stderr = c.output, c.output
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +69,7 @@ func spawn(t *testing.T, dir string, args ...string) *child {
 			_ = c.cmd.Wait()
 		}
 		if t.Failed() {
-			t.Logf("output of %v:\n%s", args, c.output)
+			t.Logf("output of %v:\n%s", cmd.Args[1:], c.output)
 		}
 	})
 	return c
@@ -307,7 +320,7 @@ func TestServerRefusesWhatCannotBe(t *testing.T) {
 		"routes without a cluster":    {[]string{"--routes", "nats://127.0.0.1:1"}, exitInvalid, []string{"found no --cluster"}},
 		"half a certificate":          {[]string{"--tls-cert", "x"}, exitInvalid, []string{"expected both"}},
 		"a certificate without CA":    {append(node, "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"), exitInvalid, []string{"read --tls-ca"}},
-		"a certificate that is none":  {[]string{"--tls-cert", users, "--tls-key", users}, exitFailed, []string{"set up tls"}},
+		"a certificate that is none":  {[]string{"--tls-cert", users, "--tls-key", users}, exitFailed, []string{"read certificate of the NATS server"}},
 		"no address":                  {[]string{"--listen", "4222"}, exitInvalid, []string{`read --listen: found "4222"`}},
 		"a taken port":                {[]string{"--listen", taken.Addr().String()}, exitFailed, []string{taken.Addr().String() + ": address is taken", "--listen"}},
 		"a taken port of nodes":       {append(node, taken.Addr().String()), exitFailed, []string{taken.Addr().String() + ": address is taken", "--cluster"}},
@@ -362,7 +375,7 @@ func TestWorkerRefusesWhatItCannotDo(t *testing.T) {
 		says string
 	}{
 		"no server":           {nil, "read --nats"},
-		"an unknown role":     {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "schedule"}, `found "schedule"`},
+		"an unknown role":     {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "page"}, `found "page"`},
 		"a location of two":   {[]string{"--nats", "nats://127.0.0.1:1", "--location", "a.b"}, "read --location"},
 		"less than nothing":   {[]string{"--nats", "nats://127.0.0.1:1", "--concurrency", "-1"}, "read --concurrency"},
 		"mail without relays": {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "mail"}, "found no relay"},

@@ -202,7 +202,7 @@ func loadSilences(ctx context.Context, p *pipeline.Pipeline) ([]job.Silence, err
 	}
 	var quiet notify.Quiet
 	for _, e := range entries {
-		s, err := job.Decode[job.Silence](e.Value)
+		s, err := job.DecodeKnown[job.Silence](e.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read silence %s: %w", e.Key, err)
 		}

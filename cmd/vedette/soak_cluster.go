@@ -21,6 +21,7 @@ type clusterSoak struct {
 	rate          int // checks a second; a fifth as many mails
 	workers       int // processes of each kind
 	log           string
+	namespaces    string // prefix of the names of network namespaces; empty for none
 
 	stdout, stderr io.Writer
 	began          time.Time
@@ -29,6 +30,7 @@ type clusterSoak struct {
 	pipeline       *pipeline.Pipeline
 	load           *clusterLoad
 	pause          time.Duration // the longest in which nothing was done
+	diary          []string      // what happened to the cluster, and when
 }
 
 func soakClusterCommand() *cobra.Command {
@@ -67,11 +69,17 @@ Exits with 1 when something is lost, or when there was a pause of more than 10s.
 	cmd.Flags().DurationVar(&s.drain, "drain", time.Minute, "how long to wait at the end until all are done")
 	cmd.Flags().IntVar(&s.rate, "rate", 100, "how many checks are ordered each second, and a fifth as many mails")
 	cmd.Flags().IntVar(&s.workers, "workers", 2, "how many processes check, and as many send mails")
-	cmd.Flags().StringVar(&s.log, "log", os.DevNull, "file for the log of all processes")
+	cmd.Flags().StringVar(&s.namespaces, "namespaces", "", "run each process in a network namespace whose name begins so, and cut nodes off: see testdata/namespaces.sh")
+	cmd.Flags().StringVar(&s.log, "log", os.DevNull, "file for the log of all processes, with all they have to say")
 	return cmd
 }
 
 func (s *clusterSoak) run(ctx context.Context) (err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	hosts := soakHosts{prefix: s.namespaces, self: self}
 	dir, err := os.MkdirTemp("", "vedette-soak-*")
 	if err != nil {
 		return fmt.Errorf("make directory: %w", err)
@@ -82,13 +90,14 @@ func (s *clusterSoak) run(ctx context.Context) (err error) {
 		return fmt.Errorf("open log: %w", err)
 	}
 	defer func() { err = closing(log, err) }()
-	if s.witness, err = newWitness(ctx); err != nil {
+	if s.witness, err = newWitness(ctx, hosts.address("hub")); err != nil {
 		return err
 	}
 	defer s.witness.close()
-	if s.stage, err = newClusterStage(ctx, dir, s.witness, log); err != nil {
+	if s.stage, err = newClusterStage(ctx, dir, hosts, s.witness, log); err != nil {
 		return err
 	}
+	s.stage.verbose = s.log != os.DevNull
 	defer func() { err = errors.Join(err, s.stage.close()) }()
 	if err := s.stage.open(ctx, s.workers); err != nil {
 		return err
@@ -143,7 +152,7 @@ func (s *clusterSoak) settle(ctx context.Context) error {
 	defer look.Stop()
 	for done := false; !done; {
 		b, err := s.count(limited)
-		done = err == nil && len(b.pending)+len(b.lost) == 0
+		done = err == nil && len(b.pending)+len(b.lost)+len(b.differing) == 0
 		select {
 		case <-look.C:
 		case <-limited.Done():
@@ -154,7 +163,7 @@ func (s *clusterSoak) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(s.stdout, s.report(b)); err != nil {
+	if _, err := fmt.Fprint(s.stdout, s.report(b), s.trace(ctx, b)); err != nil {
 		return err
 	}
 	return s.verdict(b)

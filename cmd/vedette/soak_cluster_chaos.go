@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -23,19 +24,27 @@ const (
 // bears the loss of one node, not of two.
 func (s *clusterSoak) chaos(ctx context.Context) error {
 	events := []func(context.Context) (string, error){s.killLeader, s.cutNodeOff, s.wipeNode, s.rollNodes, s.killWorkers}
-	s.witness.lap()
+	if s.namespaces != "" {
+		events = []func(context.Context) (string, error){s.cutLeaderOff, s.cutLinkOff}
+	}
+	if err := s.witness.begin(ctx); err != nil {
+		return err
+	}
 	for n := 0; n < len(events) || time.Since(s.began) < s.length; n++ {
 		if err := pass(ctx, calm); err != nil {
 			return err
 		}
 		s.longest(s.witness.lap())
+		began := time.Now()
 		what, err := events[n%len(events)](ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
+		over := time.Now()
 		if err := s.stage.allReady(ctx); err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
+		s.note("%s, from %s to %s; all were ready at %s", what, wall(began), wall(over), wall(time.Now()))
 		paused := s.witness.lap()
 		s.longest(paused)
 		say(s.stderr, "%4.0fs: %s; longest pause %s\n", time.Since(s.began).Seconds(), what, paused.Round(time.Millisecond))
@@ -58,26 +67,36 @@ func pass(ctx context.Context, d time.Duration) error {
 
 func (s *clusterSoak) anyNode() *soakNode { return s.stage.nodes[rand.IntN(len(s.stage.nodes))] }
 
-// killLeader kills the node whose loss costs most.
+// leader is the node whose loss costs most, once there is one.
+func (s *clusterSoak) leader(ctx context.Context) (*soakNode, error) {
+	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
+	defer cancel()
+	for {
+		name, err := s.pipeline.Leader(ctx, pipeline.Request)
+		for _, n := range s.stage.nodes {
+			if err == nil && n.name == name {
+				return n, nil
+			}
+		}
+		if passed := pass(ctx, readyLook); passed != nil {
+			return nil, fmt.Errorf("find leader: %w", errors.Join(err, passed))
+		}
+	}
+}
+
 func (s *clusterSoak) killLeader(ctx context.Context) (string, error) {
 	const what = "the leader was killed"
-	name, err := s.pipeline.Leader(ctx, pipeline.Request)
+	n, err := s.leader(ctx)
 	if err != nil {
 		return what, err
 	}
-	for _, n := range s.stage.nodes {
-		if n.name != name {
-			continue
-		}
-		if err := n.process.end(syscall.SIGKILL); err != nil {
-			return what, err
-		}
-		if err := pass(ctx, cutOff); err != nil { // the others have to do without it
-			return what, err
-		}
-		return what, s.stage.startNode(n)
+	if err := n.process.end(syscall.SIGKILL); err != nil {
+		return what, err
 	}
-	return what, fmt.Errorf("find leader: found %q, expected a node", name)
+	if err := pass(ctx, cutOff); err != nil { // the others have to do without it
+		return what, err
+	}
+	return what, s.stage.startNode(n)
 }
 
 // cutNodeOff lets a node stand still. Its connections stay open, and nothing
@@ -93,6 +112,34 @@ func (s *clusterSoak) cutNodeOff(ctx context.Context) (string, error) {
 		return what, again
 	}
 	return what, err
+}
+
+// cutLeaderOff is [clusterSoak.cutLinkOff] of the leader.
+func (s *clusterSoak) cutLeaderOff(ctx context.Context) (string, error) {
+	n, err := s.leader(ctx)
+	if err != nil {
+		return "the leader was cut off", err
+	}
+	return s.cut(ctx, n, "the leader, "+n.name+", was cut off for "+cutOff.String())
+}
+
+// cutLinkOff takes a node's network away: it runs on, and hears nobody.
+func (s *clusterSoak) cutLinkOff(ctx context.Context) (string, error) {
+	n := s.anyNode()
+	return s.cut(ctx, n, n.name+" was cut off for "+cutOff.String())
+}
+
+func (s *clusterSoak) cut(ctx context.Context, n *soakNode, what string) (string, error) {
+	if err := s.stage.hosts.link(ctx, n.name, "down"); err != nil {
+		return what, err
+	}
+	if isReady(ctx, n.http) {
+		return what, fmt.Errorf("reach %s: got an answer, expected that it is cut off", n.name)
+	}
+	if err := pass(ctx, cutOff); err != nil {
+		return what, err
+	}
+	return what, s.stage.hosts.link(ctx, n.name, "up")
 }
 
 func (s *clusterSoak) wipeNode(context.Context) (string, error) {

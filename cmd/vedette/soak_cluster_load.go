@@ -18,8 +18,15 @@ type clusterLoad struct {
 	address  string // what checks look at
 
 	mu            sync.Mutex
-	checks, mails []string // ids
-	refused       int
+	checks, mails []acknowledged
+	refused       []string // why, each
+}
+
+// acknowledged is a job that the cluster has, by its own word.
+type acknowledged struct {
+	id          string
+	stored      pipeline.Stored
+	ordered, at time.Time // when it was first published, and when that was acknowledged
 }
 
 // mailEvery is how many checks go with each mail.
@@ -79,18 +86,20 @@ func (l *clusterLoad) order(ctx context.Context, n int) error {
 
 // store publishes a job until the cluster has it. What it refused for good was
 // never acknowledged, and is not owed; there should be none.
-func (l *clusterLoad) store(ctx context.Context, subject, id string, order any, into *[]string) error {
+func (l *clusterLoad) store(ctx context.Context, subject, id string, order any, into *[]acknowledged) error {
 	body, err := job.Encode(order)
 	if err != nil {
 		return err
 	}
-	err = l.pipeline.Publish(ctx, pipeline.Message{Subject: subject, Body: body, ID: id, Wait: true})
+	done := acknowledged{id: id, ordered: time.Now()}
+	done.stored, err = l.pipeline.Store(ctx, pipeline.Message{Subject: subject, Body: body, ID: id, Wait: true})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
-		l.refused++
+		l.refused = append(l.refused, wall(time.Now())+" "+err.Error())
 		return nil
 	}
-	*into = append(*into, id)
+	done.at = time.Now()
+	*into = append(*into, done)
 	return nil
 }

@@ -18,16 +18,26 @@ func (s *clusterStage) allReady(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	for _, n := range s.nodes {
-		look := time.NewTicker(readyLook)
-		for !isReady(limited, n.http) {
-			select {
-			case <-look.C:
-			case <-limited.Done():
-				look.Stop()
-				return fmt.Errorf("wait for %s to be ready: %w", n.name, limited.Err())
-			}
+		if err := n.awaitReady(limited); err != nil {
+			return fmt.Errorf("wait for %s to be ready: %w", n.name, err)
 		}
-		look.Stop()
+	}
+	return nil
+}
+
+// awaitReady believes nobody who answers in the place of a node that has ended.
+func (n *soakNode) awaitReady(ctx context.Context) error {
+	look := time.NewTicker(readyLook)
+	defer look.Stop()
+	for ready := false; !ready; {
+		select {
+		case <-n.process.ended:
+			return fmt.Errorf("it ended: %w", n.process.err)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look.C:
+			ready = isReady(ctx, n.http)
+		}
 	}
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -39,23 +38,28 @@ func soakChildCommand() *cobra.Command {
 type clusterStage struct {
 	*stage
 
+	hosts   soakHosts
+	verbose bool // all processes log all they have to say
+
 	nodes         []*soakNode
 	scheduler     *process
 	checks, mails []*process
 	file          string
+	taken         int // how many ports were tried
+	started       int // how many workers
 }
 
 // soakNode is a node, and where it listens.
 type soakNode struct {
-	name, listen, routes, http string
-	process                    *process
+	name, key, listen, routes, http string // key is the name in its certificate, and of that's file
+	process                         *process
 }
 
 // soakFile has a monitor beside what is ordered. It must never be down.
 const soakFile = `server: {replicas: 3}
 recipients: {you: you@example.org}
 operators: you
-mail: {from: soak@example.org, relays: [{host: 127.0.0.1, port: %d, tls: none}]}
+mail: {from: soak@example.org, relays: [{host: %s, port: %d, tls: none}]}
 notifications: {group_wait: 0s}
 defaults: {interval: 1s, timeout: 900ms, failure_threshold: 1, notify: you}
 monitors:
@@ -63,36 +67,48 @@ monitors:
 `
 
 // newClusterStage makes the keys and the file, and finds ports.
-func newClusterStage(ctx context.Context, dir string, w *witness, log io.Writer) (*clusterStage, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, fmt.Errorf("find this program: %w", err)
-	}
-	s := &clusterStage{stage: &stage{self: self, dir: dir, stderr: log}, file: filepath.Join(dir, "monitors.yaml")}
-	yaml := fmt.Sprintf(soakFile, w.mails.Addr().(*net.TCPAddr).Port, w.checks.Addr(), monitorWord)
+func newClusterStage(ctx context.Context, dir string, hosts soakHosts, w *witness, log io.Writer) (*clusterStage, error) {
+	s := &clusterStage{stage: &stage{self: hosts.self, dir: dir, stderr: log}, hosts: hosts, file: filepath.Join(dir, "monitors.yaml")}
+	relay := w.mails.Addr().(*net.TCPAddr)
+	yaml := fmt.Sprintf(soakFile, relay.IP, relay.Port, w.checks.Addr(), monitorWord)
 	if err := os.WriteFile(s.file, []byte(yaml), 0o600); err != nil {
 		return nil, fmt.Errorf("write file: %w", err)
 	}
 	var names []string
 	for _, name := range []string{"n1", "n2", "n3"} {
-		node := &soakNode{name: name}
+		node := &soakNode{name: name, key: name}
+		if hosts.prefix != "" {
+			node.key = hosts.address(name) // nothing knows names there
+		}
 		for _, address := range []*string{&node.listen, &node.routes, &node.http} {
-			if *address, err = lastingPort(ctx); err != nil {
+			var err error
+			if *address, err = s.lastingPort(ctx, hosts.address(name)); err != nil {
 				return nil, err
 			}
 		}
-		s.nodes, names = append(s.nodes, node), append(names, name)
+		s.nodes, names = append(s.nodes, node), append(names, node.key)
 	}
 	return s, makeKeys(filepath.Join(dir, "secrets"), []string{job.DefaultLocation}, names, io.Discard)
 }
 
-// lastingPort is an address that stays free while its server is away: its port
-// is below those that systems give to outgoing connections.
-func lastingPort(ctx context.Context) (string, error) {
+// Ports of a soak: below those that systems give to outgoing connections, and of
+// a part that is this process's own, lest another soak takes one while its server
+// is away.
+const (
+	firstPort, ports = 12_000, 20_000
+	portsEach        = 20
+)
+
+// lastingPort is an address that stays free while its server is away.
+func (s *clusterStage) lastingPort(ctx context.Context, host string) (string, error) {
 	var err error
-	for range 100 {
+	for range portsEach {
 		var listener net.Listener
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(12_000+rand.IntN(20_000)))
+		address := net.JoinHostPort(host, strconv.Itoa(firstPort+(os.Getpid()*portsEach+s.taken)%ports))
+		s.taken++
+		if s.hosts.prefix != "" {
+			return address, nil // another host's, where nobody else is
+		}
 		if listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err == nil {
 			return address, listener.Close()
 		}
@@ -100,8 +116,12 @@ func lastingPort(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("find a free port: %w", err)
 }
 
-func (s *clusterStage) child(args ...string) (*process, error) {
-	return s.start(append([]string{"soak", "child"}, args...)...)
+func (s *clusterStage) child(host string, args ...string) (*process, error) {
+	args = append([]string{"soak", "child"}, args...)
+	if s.verbose {
+		args = append(args, "--log-level", "debug")
+	}
+	return s.launch(s.hosts.command(host, args), args)
 }
 
 // open starts everything.
@@ -114,11 +134,11 @@ func (s *clusterStage) open(ctx context.Context, workers int) error {
 	if err := s.allReady(ctx); err != nil {
 		return err
 	}
-	overview, err := lastingPort(ctx)
+	overview, err := s.lastingPort(ctx, s.hosts.address("s"))
 	if err != nil {
 		return err
 	}
-	s.scheduler, err = s.child(append([]string{"run", s.file, "--data", filepath.Join(s.dir, "scheduler"), "--http", overview, "--roles", "schedule,evaluate,notify,operate"},
+	s.scheduler, err = s.child("s", append([]string{"run", s.file, "--data", filepath.Join(s.dir, "scheduler"), "--http", overview, "--roles", "schedule,evaluate,notify,operate"},
 		s.login(pipeline.RoleOperator)...)...)
 	if err != nil {
 		return err
@@ -138,9 +158,9 @@ func (s *clusterStage) startNode(n *soakNode) error {
 	}
 	secrets := filepath.Join(s.dir, "secrets")
 	var err error
-	n.process, err = s.child("server", "--name", n.name, "--data", s.data(n), "--listen", n.listen, "--http", n.http,
+	n.process, err = s.child(n.name, "server", "--name", n.name, "--data", s.data(n), "--listen", n.listen, "--http", n.http,
 		"--cluster", n.routes, "--routes", strings.Join(routes, ","), "--users", filepath.Join(secrets, "users.conf"),
-		"--tls-cert", filepath.Join(secrets, n.name+".pem"), "--tls-key", filepath.Join(secrets, n.name+".key"), "--tls-ca", filepath.Join(secrets, "ca.pem"))
+		"--tls-cert", filepath.Join(secrets, n.key+".pem"), "--tls-key", filepath.Join(secrets, n.key+".key"), "--tls-ca", filepath.Join(secrets, "ca.pem"))
 	return err
 }
 
@@ -149,7 +169,9 @@ func (s *clusterStage) data(n *soakNode) string { return filepath.Join(s.dir, n.
 // startWorker starts a worker of a kind, with the rights of its role.
 func (s *clusterStage) startWorker(kind string, into *[]*process) error {
 	role := map[string]pipeline.Role{"check": pipeline.RoleCheckWorker, "mail": pipeline.RoleMailWorker}[kind]
-	worker, err := s.child(append([]string{"worker", s.file, "--roles", kind, "--data", filepath.Join(s.dir, "worker")}, s.login(role)...)...)
+	s.started++
+	host := kind[:1] + strconv.Itoa(s.started%2+1) // c1, c2, m1 or m2
+	worker, err := s.child(host, append([]string{"worker", s.file, "--roles", kind, "--data", filepath.Join(s.dir, "worker")}, s.login(role)...)...)
 	if err == nil {
 		*into = append(*into, worker)
 	}

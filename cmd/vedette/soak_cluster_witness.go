@@ -20,14 +20,15 @@ type witness struct {
 	done   map[string]int // how often each job was, by its id
 	alarms []string       // subjects of mails that nobody ordered
 	last   time.Time
+	first  chan struct{} // closed when something was done
 	pause  time.Duration // the longest time in which nothing was done, since lap was called
 }
 
-func newWitness(ctx context.Context) (*witness, error) {
-	w := &witness{done: map[string]int{}, last: time.Now()}
+func newWitness(ctx context.Context, host string) (*witness, error) {
+	w := &witness{done: map[string]int{}, first: make(chan struct{})}
 	for _, listener := range []*net.Listener{&w.checks, &w.mails} {
 		var err error
-		if *listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0"); err != nil {
+		if *listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, "0")); err != nil {
 			return nil, fmt.Errorf("listen for checks and mails: %w", err)
 		}
 	}
@@ -93,8 +94,24 @@ func (w *witness) took(id, subject string) {
 func (w *witness) saw(id string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if len(w.done) == 0 {
+		close(w.first)
+		w.last = time.Now()
+	}
 	w.done[id]++
 	w.pause, w.last = max(w.pause, time.Since(w.last)), time.Now()
+}
+
+// begin waits until work flows: until then there is no pause in it.
+func (w *witness) begin(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, clusterPatience)
+	defer cancel()
+	select {
+	case <-w.first:
+		return nil
+	case <-limited.Done():
+		return fmt.Errorf("wait for work to flow: %w", limited.Err())
+	}
 }
 
 // lap returns the longest pause since it was called before.

@@ -73,7 +73,10 @@ type process struct {
 }
 
 func (s *stage) start(args ...string) (*process, error) {
-	cmd := exec.Command(s.self, args...) //nolint:gosec,noctx // this program itself, which is ended in several ways
+	return s.launch(soakHosts{self: s.self}.command("", args), args)
+}
+
+func (s *stage) launch(cmd *exec.Cmd, args []string) (*process, error) {
 	cmd.Stderr = s.stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {

@@ -85,7 +85,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 		return nil, err
 	}
 	for _, e := range entries {
-		state, err := job.Decode[job.State](e.Value)
+		state, err := job.DecodeKnown[job.State](e.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read state of %s: %w", e.Key, err)
 		}
@@ -122,7 +122,7 @@ func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (ma
 	}
 	defined := make(map[string]bool, len(entries))
 	for _, e := range entries {
-		m, err := job.Decode[job.Monitor](e.Value)
+		m, err := job.DecodeKnown[job.Monitor](e.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read definition %s: %w", e.Key, err)
 		}
@@ -158,7 +158,7 @@ func (s *status) print(to io.Writer, now time.Time) error {
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for i := range s.Troubles[:min(maxTroubles, len(s.Troubles))] {
 		incident := &s.Troubles[i]
-		say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(string(incident.Condition)), incident.Monitor, notify.Lasted(now.Sub(incident.Began)), printable(why(incident)))
+		say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(string(incident.Condition)), placed(incident), notify.Lasted(now.Sub(incident.Began)), printable(why(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -177,6 +177,15 @@ func (s *status) print(to io.Writer, now time.Time) error {
 		say(to, "%s: see 'vedette dead list'\n", count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
 	}
 	return nil
+}
+
+// placed names the monitor of an incident, and where it is one of a single
+// location of several.
+func placed(incident *job.Incident) string {
+	if incident.Needed > 0 && len(incident.Votes) == 0 {
+		return incident.Monitor + " from " + incident.Location
+	}
+	return incident.Monitor
 }
 
 // others counts what is neither up nor down.

@@ -36,14 +36,15 @@ Of the file it reads what concerns itself, and nothing of what is watched:
 SIGHUP reads it again for how many jobs it does at once. The secrets that monitors
 refer to are here too, where they are needed: see --secrets.
 
-The roles are check, evaluate, notify, mail, and operate, which looks after dead
-letters and tells the operators. On a server whose users are those of 'vedette
-roles', check and mail have one of their own, evaluate and notify too, and
-operate, or several of them in one process, need the operator.
+The roles are schedule, check, evaluate, notify, mail, and operate, which looks
+after dead letters and tells the operators. On a server whose users are those of
+'vedette roles', each of them has one of its own; operate, or several of them in
+one process, need the operator.
 
-A worker with a --location makes the checks of that location: those that are
-ordered there with 'vedette order check --location'. Monitors are checked by the
-workers of the location default.`,
+A worker with a --location makes the checks of that location: those of monitors
+that name it among their locations, and those that are ordered there with 'vedette
+order check --location'. Monitors that name none are checked at the location
+default.`,
 		Example: `  vedette worker --nats nats://n1:4222,nats://n2:4222,nats://n3:4222
   vedette worker --nats nats://n1:4222 --location fra --concurrency 100
   vedette worker --nats nats://n1:4222 --roles mail monitors.yaml
@@ -64,7 +65,7 @@ workers of the location default.`,
 	}
 	secretsFlag(cmd, &options.secrets)
 	options.natsFlags(cmd, "URL of the NATS server, or those of a cluster's nodes (default $NATS_URL)")
-	cmd.Flags().StringSliceVar(&options.roles, "roles", []string{workers.StageCheck}, "what it does: "+strings.Join(workers.Stages(), ", "))
+	cmd.Flags().StringSliceVar(&options.roles, "roles", []string{workers.StageCheck}, "what it does: "+strings.Join(allRoles(), ", "))
 	cmd.Flags().StringVar(&options.location, "location", options.location, "where its checks are made")
 	cmd.Flags().IntVar(&options.concurrency, "concurrency", 0, "how many jobs of each queue it does at once (default as the section workers of the file says)")
 	cmd.Flags().StringVar(&options.http, "http", "", "address of /healthz and /readyz (default none)")
@@ -89,9 +90,7 @@ func (o runOptions) checkWorker() error {
 		problems = append(problems, fmt.Errorf("read --concurrency: found %d, expected 1 to %d", o.concurrency, maxConcurrency))
 	}
 	for _, role := range o.roles {
-		if !slices.Contains(workers.Stages(), role) {
-			problems = append(problems, fmt.Errorf("read --roles: found %q, expected %s", role, strings.Join(workers.Stages(), ", ")))
-		}
+		problems = append(problems, checkRoles([]string{role}))
 	}
 	return errors.Join(problems...)
 }

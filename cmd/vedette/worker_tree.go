@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"vedette/pipeline/job"
@@ -18,18 +19,19 @@ import (
 //	├── presence     keeps the process's lease, and answers 'vedette ps'
 //	├── health       /healthz and /readyz, if the process is to have them
 //	├── workers      the tree of workers/tree.go
+//	├── scheduler    if the process has that role
 //	└── reload       changes limits at SIGHUP, if there is a file
 //
 // It is that of [instanceRun.serve] without what looks at everything, for which
 // the user of a single role has no rights.
 func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, error) {
-	work, _, err := r.work()
+	work, scheduler, err := r.work()
 	if err != nil {
 		return nil, err
 	}
 	var tree *supervise.Supervisor
 	presence := r.pipeline.NewPresence(version(), r.options.roles, r.options.location, func() []job.ChildStatus {
-		return work.Status(tree.Children())
+		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	children := []supervise.Child{
 		{Name: "alerts", Service: r.alerts},
@@ -45,6 +47,11 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		children = append(children, supervise.Child{Name: "health", Service: health})
 	}
 	children = append(children, supervise.Child{Name: "workers", Service: work})
+	if slices.Contains(r.options.roles, workers.RoleSchedule) {
+		children = append(children, supervise.Child{
+			Name: "scheduler", Service: r.pipeline.Excuse(supervise.ServiceFunc(scheduler.Serve)), StartTimeout: supervise.NoLimit,
+		})
+	}
 	if r.path != "" {
 		children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.relimit(ctx, work) })})
 	}

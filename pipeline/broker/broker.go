@@ -4,7 +4,6 @@
 package broker
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -47,7 +46,7 @@ type Config struct {
 	TLS *TLS
 	// Clients does so for clients alone, who may have to show certificates; TLS
 	// has no say in them then.
-	Clients *ClientTLS
+	Clients *TLS
 	// MaxPayload is the largest message in bytes. Defaults to 8 MiB.
 	MaxPayload int32
 	// Logger gets the server's warnings and errors. Defaults to one that
@@ -63,6 +62,7 @@ type Broker struct {
 	secret string // empty with users from a file
 	dir    string
 	listen bool
+	shown  *renewed // to clients; nil for clear text
 }
 
 // User is the name under which clients log in; the secret is generated.
@@ -141,7 +141,7 @@ func (b *Broker) start(config Config) error {
 	b.server.Start()
 	err = b.awaitStart(log.fatal)
 	if err == nil {
-		err = b.leaveAddress(options.TLSConfig)
+		err = b.leaveAddress()
 	}
 	if err != nil {
 		b.server.Shutdown()
@@ -173,7 +173,7 @@ func (b *Broker) awaitStart(fatal <-chan string) error {
 
 // leaveAddress leaves the address for commands on this machine. Of users from
 // a file it knows no password.
-func (b *Broker) leaveAddress(shown *tls.Config) error {
+func (b *Broker) leaveAddress() error {
 	path := filepath.Join(b.dir, urlFile)
 	if !b.listen {
 		return nil
@@ -184,7 +184,7 @@ func (b *Broker) leaveAddress(shown *tls.Config) error {
 		}
 		return nil
 	}
-	if err := errors.Join(b.tell(shown), writeFile(path, b.URL()+"\n")); err != nil {
+	if err := errors.Join(b.keepTelling(), writeFile(path, b.URL()+"\n")); err != nil {
 		return fmt.Errorf("write address: %w", err)
 	}
 	return nil

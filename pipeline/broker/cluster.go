@@ -52,7 +52,7 @@ func (c Config) validate() error {
 }
 
 // join makes a server a node.
-func (c *Cluster) join(options *server.Options, tls *TLS) error {
+func (c *Cluster) join(options *server.Options, config Config) error {
 	name := c.Name
 	if name == "" {
 		name = defaultName
@@ -74,5 +74,5 @@ func (c *Cluster) join(options *server.Options, tls *TLS) error {
 		}
 		options.Routes = append(options.Routes, parsed)
 	}
-	return tls.protectRoutes(options)
+	return config.TLS.protectRoutes(options, config.Logger)
 }

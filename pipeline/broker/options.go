@@ -47,13 +47,13 @@ func (b *Broker) options(config Config) (*server.Options, error) {
 	if options.Host, options.Port, err = freeAddress(config.Listen); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(config.TLS.protectClients(options), config.Clients.protect(options)); err != nil {
+	if err := b.protectClients(options, config); err != nil {
 		return nil, err
 	}
 	if config.Cluster == nil {
 		return options, nil
 	}
-	return options, config.Cluster.join(options, config.TLS)
+	return options, config.Cluster.join(options, config)
 }
 
 // admit says who may log in.

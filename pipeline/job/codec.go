@@ -5,16 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"reflect"
 )
-
-// Version is the version of the wire format that this program writes, and the
-// newest one that it reads.
-const Version = 1
-
-// ErrNewer is returned by [Decode] for a message whose version is newer than
-// [Version]: this program must not act on what it may misunderstand.
-var ErrNewer = errors.New("message is of a newer version")
 
 // ErrMalformed is returned by [Decode] for bytes that are no message of the
 // expected kind: broken JSON, an unknown field, a value of the wrong type, or
@@ -43,10 +34,10 @@ func Decode[T any](data []byte) (T, error) {
 		version = peeked
 	}
 	switch {
-	case version > Version:
-		return *new(T), fmt.Errorf("decode %T: %w: found v=%d, expected at most v=%d", message, ErrNewer, version, Version)
+	case version > Newest:
+		return *new(T), fmt.Errorf("decode %T: %w: found v=%d, expected at most v=%d", message, ErrNewer, version, Newest)
 	case version < 0:
-		return *new(T), fmt.Errorf("decode %T: %w: found v=%d, expected 1 to %d", message, ErrMalformed, version, Version)
+		return *new(T), fmt.Errorf("decode %T: %w: found v=%d, expected 1 to %d", message, ErrMalformed, version, Newest)
 	case err != nil:
 		return message, fmt.Errorf("decode %T: %w: %w", message, ErrMalformed, err)
 	default:
@@ -54,22 +45,12 @@ func Decode[T any](data []byte) (T, error) {
 	}
 }
 
-// versionOf returns the field V that every message has.
-func versionOf(message any) int { return int(reflect.ValueOf(message).FieldByName("V").Int()) }
-
-// peekVersion reads the version alone. The error says that it is no JSON.
-func peekVersion(data []byte) (int, error) {
-	var head struct {
-		V int `json:"v"`
-	}
-	err := json.Unmarshal(data, &head)
-	return head.V, err
-}
-
-// Encode writes a message in its JSON form. It fails only for values that no
+// Encode writes a message in its JSON form, with the oldest version that can
+// express it, unless it bears a newer one. It fails only for values that no
 // message may hold, such as a time outside the years 0 to 9999.
 func Encode(message any) ([]byte, error) {
-	if result, ok := message.(Result); ok {
+	needed := Needs(message)
+	if result, ok := message.(Result); ok && needed == Version {
 		if body, ok := result.encodeQuick(); ok {
 			return body, nil
 		}
@@ -77,7 +58,7 @@ func Encode(message any) ([]byte, error) {
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
 	encoder.SetEscapeHTML(false) // JSON in a message is read by people, never put into a page
-	if err := encoder.Encode(message); err != nil {
+	if err := encoder.Encode(stamp(message, needed)); err != nil {
 		return nil, fmt.Errorf("encode %T: %w", message, err)
 	}
 	return bytes.TrimRight(buffer.Bytes(), "\n"), nil

@@ -9,9 +9,13 @@
 // # Versions
 //
 // Each message carries a version, "v"; a message without one is version 1. A
-// message of this version or an older one may hold known fields only: a
-// misspelt field is an error, not a default. A message from a newer version is
-// refused with [ErrNewer], and whoever reads it keeps its bytes.
+// version adds fields, and never changes or takes away what there is. A message
+// bears the oldest version that can express it ([Encode] sees to that), so that
+// neighbouring versions work together as long as nothing new is used. A message
+// of a version that this program reads may hold known fields only: a misspelt
+// field is an error, not a default. One of a newer version is refused with
+// [ErrNewer], and whoever meets it leaves it as it is, for a newer process.
+// [DecodeKnown] is for those who only look.
 //
 // # Secrets
 //

@@ -13,7 +13,7 @@ type Reason string
 // The reasons.
 const (
 	ReasonMalformed   Reason = "malformed"   // the bytes are no job
-	ReasonUnsupported Reason = "unsupported" // a job of a newer version or an unknown kind
+	ReasonUnsupported Reason = "unsupported" // a job of a newer version, parked until a newer process lives
 	ReasonInvalid     Reason = "invalid"     // a job that can never be done as it is
 	ReasonPermanent   Reason = "permanent"   // the other side refused for good
 	ReasonExpired     Reason = "expired"     // its not_after passed
@@ -73,14 +73,11 @@ func Interrupted(err error, d time.Duration) error {
 }
 
 // DeadFor turns an error of [Decode] into the dead letter that it deserves,
-// and returns any other error as it is.
+// and returns any other error as it is, [ErrNewer] too: such a job is not dead,
+// but for somebody else.
 func DeadFor(err error) error {
-	switch {
-	case errors.Is(err, ErrNewer):
-		return Dead(ReasonUnsupported, err)
-	case errors.Is(err, ErrMalformed):
+	if errors.Is(err, ErrMalformed) {
 		return Dead(ReasonMalformed, err)
-	default:
-		return err
 	}
+	return err
 }

@@ -18,7 +18,7 @@ type CheckForm struct {
 // NewCheckForm makes a form of a check, whose slot and end are left out. The
 // error is that of [Encode], or tells of a location that none may have.
 func NewCheckForm(c Check) (CheckForm, error) {
-	c.Slot, c.NotAfter = time.Time{}, time.Time{}
+	c.Slot, c.NotAfter, c.V = time.Time{}, time.Time{}, max(c.V, Needs(c)) // all three texts bear the same version
 	whole, err := Encode(c)
 	if err != nil {
 		return CheckForm{}, err

@@ -38,8 +38,9 @@ func golden() map[string]any {
 	return map[string]any{
 		"monitor": job.Monitor{
 			V: 1, Name: "website", Group: "web", Labels: map[string]string{"env": "prod"}, DependsOn: []string{"router"}, Spec: spec, Interval: job.Duration(time.Minute),
+			Locations: []string{"fra", "nyc", "sin"},
 			Policy: job.Policy{
-				FailureThreshold: 3, FailureWindow: 5, SuccessThreshold: 2, RetryInterval: job.Duration(10 * time.Second),
+				FailureThreshold: 3, FailureWindow: 5, SuccessThreshold: 2, Quorum: 2, RetryInterval: job.Duration(10 * time.Second),
 				Flapping: &job.Flapping{Enter: 40, Leave: 20}, CertificateAlerts: []job.Duration{job.Duration(7 * 24 * time.Hour)}, Notify: []string{"oncall"},
 			},
 		},
@@ -288,6 +289,10 @@ func TestFatesKeepTheirCause(t *testing.T) {
 		if !errors.Is(err, cause) || !strings.Contains(err.Error(), "cause") {
 			t.Errorf("got %v, want the cause in it", err)
 		}
+	}
+	_, newer := job.Decode[job.Mail]([]byte(`{"v":99}`))
+	if _, dead := errors.AsType[*job.DeadError](job.DeadFor(newer)); dead || !errors.Is(job.DeadFor(newer), job.ErrNewer) {
+		t.Errorf("got %v, want a job of a newer version left to others", job.DeadFor(newer))
 	}
 	if _, dead := errors.AsType[*job.DeadError](job.DeadFor(cause)); dead {
 		t.Error("got a dead letter for any error, want one for what cannot be decoded only")

@@ -91,3 +91,19 @@ type Sent struct {
 	Relay string    `json:"relay,omitempty"`
 	Reply string    `json:"reply,omitempty"`
 }
+
+// InHand is how long an attempt that begins is left alone: while a cluster chooses
+// a leader, a job may come to another worker before the first could write down
+// that its mail has left.
+const InHand = 12 * time.Second
+
+// HeldFor tells how much longer somebody may be at it who began an attempt and has
+// not said how it ended; zero when nobody is. A time that lies far ahead is that of
+// another machine's wrong clock, and not waited for.
+func (s Sent) HeldFor(now time.Time) time.Duration {
+	left := s.At.Add(InHand).Sub(now)
+	if !s.Trying || s.Reply != "" || left <= 0 || left > 2*InHand {
+		return 0
+	}
+	return left
+}

@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Monitor is the definition of one thing that is watched: what to check, when,
 // and who hears of it. Definitions are stored one to a key; schedulers,
@@ -25,8 +28,9 @@ type Monitor struct {
 	Cron string `json:"cron,omitempty"`
 	// TimeZone is an IANA name; empty means UTC.
 	TimeZone string `json:"time_zone,omitempty"`
-	// Location is where the check runs; empty means "default".
-	Location string `json:"location,omitempty"`
+	// Locations are where its checks are made, of each slot one in each; none
+	// means the one named "default".
+	Locations []string `json:"locations,omitempty"`
 	// Paused monitors are not checked; each slot is recorded as missed.
 	Paused bool `json:"paused,omitempty"`
 	Policy
@@ -47,6 +51,9 @@ type Policy struct {
 	// the next check is made, instead of waiting for the slot. Zero means that
 	// the slot is waited for.
 	RetryInterval Duration `json:"retry_interval,omitempty"`
+	// Quorum is how many of several locations must find the monitor down before
+	// it is. Zero means more than half.
+	Quorum int `json:"quorum,omitempty"`
 	// Flapping says when results change so often that single changes are not
 	// announced. Nil means the default, [DefaultFlapping].
 	Flapping *Flapping `json:"flapping,omitempty"`
@@ -83,6 +90,38 @@ func CertificateAlerts() []Duration {
 
 // DefaultLocation is the location of monitors and workers that name none.
 const DefaultLocation = "default"
+
+// Places are the locations at which the monitor is checked, at least one.
+func (m *Monitor) Places() []string {
+	if len(m.Locations) == 0 {
+		return []string{DefaultLocation}
+	}
+	return m.Locations
+}
+
+// Votes tells whether the monitor is checked from several locations, so that it
+// is what enough of them find.
+func (m *Monitor) Votes() bool { return len(m.Locations) > 1 }
+
+// Needed is how many locations must find the monitor down before it is: its
+// quorum, or else more than half of them.
+func (m *Monitor) Needed() int {
+	if m.Quorum > 0 {
+		return min(m.Quorum, len(m.Places()))
+	}
+	return len(m.Places())/2 + 1
+}
+
+// PlacedName names a monitor as it is seen from one of several locations. No
+// monitor has such a name.
+func PlacedName(monitor, location string) string { return monitor + "/" + location }
+
+// CutPlacedName is the inverse of [PlacedName]. The location of a name that is
+// a monitor's own is empty.
+func CutPlacedName(name string) (monitor, location string) {
+	monitor, location, _ = strings.Cut(name, "/")
+	return monitor, location
+}
 
 // Slot is a point in time at which a monitor is due, in UTC and whole seconds.
 type Slot = time.Time

@@ -33,6 +33,9 @@ const (
 	NoticeGap NoticeKind = "gap"
 	// NoticeRoleGone: no process lives that does a part of the work.
 	NoticeRoleGone NoticeKind = "role_gone"
+	// NoticeNewer: a process has met something of a newer version, and left it to
+	// newer processes.
+	NoticeNewer NoticeKind = "newer_version"
 	// NoticeSaturated: the checks of a location need more room than there is.
 	NoticeSaturated NoticeKind = "saturated"
 	// NoticeGaveUp: a process ended, since a part of it failed so often.

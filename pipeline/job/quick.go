@@ -148,9 +148,7 @@ func (m *Monitor) decodeQuick(data []byte) bool {
 	t.spec(&m.Spec)
 	t.need(`,"interval":"`)
 	m.Interval = t.duration()
-	if t.has(`,"location":"`) {
-		m.Location = t.string(DefaultLocation)
-	}
+	m.Locations = t.strings(`,"locations":[`)
 	if t.has(`,"failure_threshold":`) {
 		m.FailureThreshold = t.number()
 	}

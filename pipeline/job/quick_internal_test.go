@@ -27,7 +27,7 @@ func plainMessages(tb testing.TB) map[string][]byte {
 		"check":   Check{V: 1, Monitor: "a", Slot: at, Location: "default", NotAfter: at.Add(time.Minute), Spec: spec},
 		"expect":  Check{V: 1, Monitor: "a", Slot: at, Location: "b", NotAfter: at, Spec: Spec{TCP: &TCP{Address: "a:1"}, Expect: []string{"true", "1 == 1"}, Timeout: 5}},
 		"monitor": Monitor{V: 1, Name: "a", Spec: spec, Interval: Duration(time.Minute)},
-		"policy": Monitor{V: 1, Name: "a", Group: "g", Spec: Spec{TCP: &TCP{Address: "a:1"}, Timeout: 7}, Interval: Duration(time.Minute), Location: "b", Policy: Policy{
+		"policy": Monitor{V: 1, Name: "a", Group: "g", Spec: Spec{TCP: &TCP{Address: "a:1"}, Timeout: 7}, Interval: Duration(time.Minute), Locations: []string{"b"}, Policy: Policy{
 			FailureThreshold: 3, SuccessThreshold: 2, RetryInterval: 5, Notify: []string{"x", "y"},
 		}},
 		"results": Results{V: 1, Results: []Result{

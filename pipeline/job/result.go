@@ -114,6 +114,8 @@ const (
 	MissNoWorker MissReason = "no_worker"
 	// MissBrokerDown: no tick came, since the server was away.
 	MissBrokerDown MissReason = "broker_down"
+	// MissNewer: the definition is of a newer version than the scheduler.
+	MissNewer MissReason = "newer_version"
 	// MissPaused: the monitor is paused.
 	MissPaused MissReason = "paused"
 )

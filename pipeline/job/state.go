@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // State is what is known of one monitor that is, or was, not simply up. One
 // write of it is both the new state and the outbox entry for the notifier: a
@@ -8,6 +11,8 @@ import "time"
 type State struct {
 	V       int    `json:"v"`
 	Monitor string `json:"monitor"`
+	// Location is set in what is known from one of several locations.
+	Location string `json:"location,omitempty"`
 	// Health is pending, up or down.
 	Health Health `json:"health"`
 	// Since is the slot at which Health began.
@@ -48,6 +53,10 @@ type State struct {
 	Degraded *Incident `json:"degraded,omitempty"`
 	Flapping *Incident `json:"flapping,omitempty"`
 	Blind    *Incident `json:"blind,omitempty"`
+	// Locations are what is known from each location of a monitor that has
+	// several, in the definition's order. They have no events of their own: what
+	// is to be told of a location is among those of the monitor.
+	Locations []State `json:"locations,omitempty"`
 	// Events are the latest transitions, oldest first, at most [MaxEvents]: a
 	// reader that missed a write still finds them in the next. Sequence is how
 	// many there ever were.
@@ -63,12 +72,18 @@ const (
 	MaxRecent = 5
 )
 
-// Open returns the incidents that have not ended.
+// Open returns the incidents that have not ended, those of locations that are
+// blind among them.
 func (s *State) Open() []*Incident {
 	var open []*Incident
 	for _, incident := range []*Incident{s.Incident, s.Degraded, s.Flapping, s.Blind} {
 		if incident != nil {
 			open = append(open, incident)
+		}
+	}
+	for i := range s.Locations {
+		if blind := s.Locations[i].Blind; blind != nil {
+			open = append(open, blind)
 		}
 	}
 	return open
@@ -83,10 +98,12 @@ type Certificate struct {
 
 // Sample is a result in short, for people.
 type Sample struct {
-	Slot    Slot     `json:"slot"`
-	Health  Health   `json:"health"`
-	Cause   string   `json:"cause,omitempty"`
-	Latency Duration `json:"latency,omitempty"`
+	Slot Slot `json:"slot"`
+	// Location is set for a monitor that has several.
+	Location string   `json:"location,omitempty"`
+	Health   Health   `json:"health"`
+	Cause    string   `json:"cause,omitempty"`
+	Latency  Duration `json:"latency,omitempty"`
 }
 
 // Condition is what an incident is about. A monitor has at most one open
@@ -115,7 +132,9 @@ type Incident struct {
 	Condition Condition `json:"condition"`
 	Monitor   string    `json:"monitor"`
 	Target    string    `json:"target,omitempty"`
-	Location  string    `json:"location,omitempty"`
+	// Location is where its checks are made: for one that is found by several
+	// locations together their names, with commas between.
+	Location string `json:"location,omitempty"`
 	// Group, Labels and DependsOn are those of the monitor at the time.
 	Group     string            `json:"group,omitempty"`
 	Labels    map[string]string `json:"labels,omitempty"`
@@ -132,11 +151,44 @@ type Incident struct {
 	Failures int `json:"failures,omitempty"`
 	// Recent are the results before, oldest first.
 	Recent []Sample `json:"recent,omitempty"`
+	// Votes are what each of several locations found, and Needed how many of them
+	// had to; zero when there are no others. What is of one of them has no votes.
+	Votes  []Vote `json:"votes,omitempty"`
+	Needed int    `json:"needed,omitempty"`
 	// Reason is why a blind monitor has no results.
 	Reason string `json:"reason,omitempty"`
 	// Notify are the recipients at the time; they hear of the end too,
 	// whatever the definition says by then.
 	Notify []string `json:"notify,omitempty"`
+}
+
+// Vote is what a monitor is as seen from one of several locations.
+type Vote struct {
+	Location string `json:"location"`
+	// Health is unknown for a location that is blind.
+	Health Health `json:"health"`
+	// Cause is why it is down, degraded or blind.
+	Cause string `json:"cause,omitempty"`
+}
+
+// Votes are what the locations of a monitor that has several find, in their
+// order; none of one that has not.
+func (s *State) Votes() []Vote {
+	var votes []Vote
+	for i := range s.Locations {
+		own := &s.Locations[i]
+		v := Vote{Location: own.Location, Health: cmp.Or(own.Health, Pending)}
+		switch {
+		case own.Blind != nil:
+			v.Health, v.Cause = Unknown, own.Blind.Reason
+		case own.Incident != nil:
+			v.Cause = cmp.Or(own.Incident.Outcome.Cause, string(own.Incident.Outcome.Class))
+		case own.Degraded != nil:
+			v.Health, v.Cause = Degraded, cmp.Or(own.Degraded.Outcome.Cause, string(own.Degraded.Outcome.Class))
+		}
+		votes = append(votes, v)
+	}
+	return votes
 }
 
 // EventKind is a kind of transition.

@@ -15,6 +15,7 @@ type defaults struct {
 	interval, timeout setting
 	failures, success int
 	policy            policy
+	places            places
 	routes            []route
 	notify            []string
 	notifySet         bool
@@ -46,6 +47,7 @@ func (r *reader) readDefaults(root mapping) defaults {
 	d.failures = r.threshold(m, "failure_threshold", d.failures)
 	d.success = r.threshold(m, "success_threshold", d.success)
 	d.policy = r.policy(m, d.policy)
+	d.places = r.places(m, d.places)
 	d.notify, d.notifySet = r.notify(m)
 	return d
 }

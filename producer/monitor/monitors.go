@@ -100,6 +100,7 @@ func (w *watch) add(v value) {
 	monitor.FailureThreshold = w.threshold(m, "failure_threshold", failures)
 	monitor.SuccessThreshold = w.threshold(m, "success_threshold", successes)
 	w.policy(m, w.defaults.policy).apply(&monitor)
+	w.places(m, w.defaults.places).apply(&monitor)
 	if window, ok := w.get(m, "failure_window"); ok && monitor.FailureWindow > 0 && monitor.FailureWindow <= monitor.FailureThreshold {
 		w.report(window, window.describe(), fmt.Sprintf("more than the failure_threshold, %d", monitor.FailureThreshold), "that many of so many results make it down")
 	}

@@ -26,7 +26,7 @@ type policy struct {
 
 // policyKeys are the fields that both a monitor and the section defaults have.
 func policyKeys() []string {
-	return []string{"failure_threshold", "failure_window", "success_threshold", "retry_interval", "flapping", "certificate_alerts", "notify"}
+	return []string{"failure_threshold", "failure_window", "success_threshold", "retry_interval", "flapping", "certificate_alerts", "locations", "quorum", "notify"}
 }
 
 // policy reads how a monitor is judged, with what it does not say from

@@ -28,9 +28,9 @@ type Store interface {
 
 // Rechecker orders checks out of turn.
 type Rechecker interface {
-	// Recheck has a monitor checked at a time soon to come. Ordering the same
-	// again is no error.
-	Recheck(ctx context.Context, monitor string, at time.Time) error
+	// Recheck has a monitor checked at a location at a time soon to come.
+	// Ordering the same again is no error.
+	Recheck(ctx context.Context, monitor, location string, at time.Time) error
 }
 
 // Config says what an evaluator works on.
@@ -53,6 +53,7 @@ type Evaluator struct {
 	config  Config
 	seed    maphash.Seed
 	stripes [stripes]stripe
+	newer   newer
 }
 
 // stripes is how many parts the mirror has, each under a lock of its own, so
@@ -72,6 +73,7 @@ func New(config Config) (*Evaluator, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	e := &Evaluator{config: config, seed: maphash.MakeSeed()}
+	e.newer.definitions, e.newer.states = map[string]struct{}{}, map[string]struct{}{}
 	for i := range e.stripes {
 		e.stripes[i].states, e.stripes[i].known, e.stripes[i].rhythms = map[string]*stored{}, map[rhythm]uint32{}, make([]rhythm, 1)
 	}
@@ -92,7 +94,8 @@ func (e *Evaluator) Define(m job.Monitor, period time.Duration) error {
 	s := e.stripe(m.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.define(&m, period, encoded)
+	s.define(&m, rhythm{period: period, alert: earliestAlert(m.Policy), votes: m.Votes()}, encoded)
+	e.newer.set(e.newer.definitions, m.Name, false)
 	return nil
 }
 
@@ -112,6 +115,7 @@ func (e *Evaluator) Defined(name string) (Monitor, bool) {
 // one. The error is the store's; [Evaluator.Reconcile] does later what could
 // not be done.
 func (e *Evaluator) Undefine(ctx context.Context, name string) error {
+	e.newer.set(e.newer.definitions, name, false)
 	s := e.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -147,20 +151,19 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 	if revision <= known.revision() {
 		return nil
 	}
-	passed := known.lastGood > state.Slot.Unix() && known.lastGood > state.LastGood.Unix()
-	if quiet(&state) {
-		// Later good slots were not written. Not to know the last one is better
-		// than to name one that was not.
-		state.LastGood = time.Time{}
-	}
-	known.setState(state, revision)
-	if !passed || !known.defined() || known.healthy() {
+	e.newer.set(e.newer.states, state.Monitor, false)
+	passed := known.passed(&state)
+	known.setState(fresh(state), revision)
+	if len(passed) == 0 || !known.defined() || known.healthy() {
 		return nil
 	}
-	good := job.Result{Monitor: state.Monitor, Slot: time.Unix(known.lastGood, 0).UTC(), Outcome: &job.Outcome{Health: job.Up}}
 	monitor := known.monitor()
-	_, err := e.swap(ctx, known, func(state job.State) Change { return Step(state, good, monitor) })
-	return err
+	for _, good := range passed {
+		if _, err := e.swap(ctx, known, func(state job.State) Change { return Step(state, good, monitor) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Reconcile ends the incidents of monitors that were removed while nobody
@@ -179,7 +182,7 @@ func (e *Evaluator) reconcile(ctx context.Context, s *stripe) error {
 	defer s.mu.Unlock()
 	var err error
 	s.monitors.All(func(id compact.ID) bool {
-		if known := s.at(id, string(s.monitors.Name(id))); !known.defined() {
+		if known := s.at(id, string(s.monitors.Name(id))); !known.defined() && !e.newer.has(known.name) {
 			err = e.remove(ctx, known)
 		}
 		return err == nil
@@ -189,17 +192,27 @@ func (e *Evaluator) reconcile(ctx context.Context, s *stripe) error {
 
 // Handle judges a batch of results. When it returns nil, every state that they
 // change is stored. After an error the batch is to be handled again; what was
-// stored already is not changed by that.
+// stored already is not changed by that. An error that wraps [job.ErrNewer] says
+// that some are for a newer evaluator; the others are judged.
 func (e *Evaluator) Handle(ctx context.Context, batch job.Results) error {
+	var left error
 	for i := range batch.Results {
-		if err := e.judge(ctx, &batch.Results[i]); err != nil {
+		err := e.judge(ctx, &batch.Results[i])
+		if errors.Is(err, job.ErrNewer) {
+			left = err
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("judge %s: %w", batch.Results[i].Monitor, err)
 		}
 	}
-	return nil
+	return left
 }
 
 func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
+	if err := e.Knows(result.Monitor); err != nil {
+		return err
+	}
 	s := e.stripe(result.Monitor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -208,17 +221,12 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 		e.config.Logger.DebugContext(ctx, "result of a monitor that is not defined", "monitor", result.Monitor)
 		return nil
 	}
-	slot := result.Slot.Unix()
-	if known.healthy() && (result.Miss == nil && slot <= known.lastGood || known.passes(result)) {
-		known.lastGood = max(known.lastGood, slot)
+	if known.pass(result) {
 		return nil // by far the most results
 	}
 	monitor := known.monitor()
 	change, err := e.swap(ctx, known, func(state job.State) Change {
-		if good := time.Unix(known.lastGood, 0).UTC(); known.lastGood > 0 && good.After(state.LastGood) {
-			state.LastGood = good
-		}
-		return Step(state, *result, monitor)
+		return Step(known.recall(state, &monitor), *result, monitor)
 	})
 	if err != nil {
 		return err
@@ -229,7 +237,11 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	if e.config.Rechecker == nil || change.Recheck.IsZero() {
 		return nil
 	}
-	if err := e.config.Rechecker.Recheck(ctx, result.Monitor, change.Recheck); err != nil { // its next slot comes anyway
+	location := monitor.Places()[0]
+	if monitor.Votes() {
+		location = result.Location
+	}
+	if err := e.config.Rechecker.Recheck(ctx, result.Monitor, location, change.Recheck); err != nil { // its next slot comes anyway
 		e.config.Logger.WarnContext(ctx, "order recheck", "monitor", result.Monitor, "error", err)
 	}
 	return nil

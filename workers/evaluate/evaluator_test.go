@@ -302,7 +302,7 @@ func TestGoodResultCountsThoughTheFailureBeforeItIsHeardOfLater(t *testing.T) {
 // rechecker notes what is ordered.
 type rechecker struct{ at []time.Time }
 
-func (r *rechecker) Recheck(_ context.Context, _ string, at time.Time) error {
+func (r *rechecker) Recheck(_ context.Context, _, _ string, at time.Time) error {
 	r.at = append(r.at, at)
 	return nil
 }

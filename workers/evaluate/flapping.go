@@ -16,12 +16,10 @@ const (
 	oldest = 0.8
 )
 
-// flap notes whether the result is a change, and judges whether there are too
-// many. A change is remembered by its slot and not by its place in a row, so
+// flap notes a result that is a change, and judges whether there are too many. A change is remembered by its slot and not by its place in a row, so
 // that results which changed nothing, most of all, need not be remembered.
-func (s *step) flap() {
+func (s *step) flap(flipped bool) {
 	state := &s.State
-	flipped := s.flipped()
 	if flipped {
 		begin := s.result.Slot.Add(-places * s.m.Period).Unix()
 		flips := slices.DeleteFunc(slices.Clone(state.Flips), func(at int64) bool { return at <= begin })

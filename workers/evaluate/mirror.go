@@ -18,13 +18,14 @@ type stripe struct {
 	mu       sync.Mutex
 	monitors compact.Map[mirror]
 	states   map[string]*stored
-	known    map[rhythm]uint32 // where in rhythms they are
-	rhythms  []rhythm          // the first stands for none
+	known    map[rhythm]uint32  // where in rhythms they are
+	rhythms  []rhythm           // the first stands for none
+	places   compact.Map[int64] // last good slots of monitors with several locations, by monitor and location
 }
 
 // mirror is what good results need of a monitor.
 type mirror struct {
-	lastGood int64  // seconds; zero when none is known. That of a state may be older.
+	lastGood int64  // seconds; zero when none is known, or it votes. That of a state may be older.
 	rhythm   uint32 // which of the stripe's; zero while the monitor is not defined
 }
 
@@ -32,6 +33,7 @@ type mirror struct {
 type rhythm struct {
 	period time.Duration
 	alert  time.Duration // the earliest that a certificate may be told of
+	votes  bool          // of several locations, each of which has its own last good slot
 }
 
 // stored is a state and its revision.
@@ -59,6 +61,15 @@ func (s *stripe) find(name string) (known, bool) {
 	return s.at(id, name), true
 }
 
+// place is where the last good slot of a location is.
+func (s *stripe) place(monitor, location string) compact.ID {
+	name := job.PlacedName(monitor, location)
+	if id, ok := s.places.Find(name); ok {
+		return id
+	}
+	return s.places.Put(name, nil)
+}
+
 func (s *stripe) at(id compact.ID, name string) known {
 	return known{mirror: s.monitors.Value(id), s: s, id: id, name: name}
 }
@@ -72,9 +83,9 @@ func (s *stripe) make(name string) known {
 }
 
 // define gives a monitor its definition, encoded.
-func (s *stripe) define(m *job.Monitor, period time.Duration, encoded []byte) {
+func (s *stripe) define(m *job.Monitor, own rhythm, encoded []byte) {
 	k := s.at(s.monitors.Put(m.Name, encoded), m.Name)
-	k.rhythm = s.shared(rhythm{period: period, alert: earliestAlert(m.Policy)})
+	k.rhythm = s.shared(own)
 }
 
 // shared is where among the rhythms one is.
@@ -92,6 +103,10 @@ func (k known) defined() bool { return k.rhythm != 0 }
 func (k known) undefine() { k.rhythm = 0 }
 
 func (k known) forget() {
+	monitor := k.monitor()
+	for _, location := range monitor.Locations {
+		k.s.places.Delete(job.PlacedName(k.name, location))
+	}
 	k.s.monitors.Delete(k.name)
 	delete(k.s.states, k.name)
 }
@@ -128,31 +143,4 @@ func (k known) revision() uint64 {
 		return state.revision
 	}
 	return 0
-}
-
-// healthy tells whether a good result changes nothing that is stored.
-func (k known) healthy() bool {
-	state := k.state()
-	return state == nil || quiet(&state.State)
-}
-
-// quiet tells whether a state waits for nothing, so that a good result adds
-// nothing to it.
-func quiet(s *job.State) bool {
-	return s.Health == job.Up && s.Failures == 0 && s.Window == "" && s.Warnings == 0 && s.Misses == 0 &&
-		s.Degraded == nil && s.Flapping == nil && s.Blind == nil
-}
-
-// passes tells whether a result of a healthy monitor is good, and later than
-// what was judged, and has nothing to tell of a certificate.
-func (k known) passes(result *job.Result) bool {
-	state := k.state()
-	if result.Outcome == nil || result.Outcome.Health != job.Up || state != nil && !result.Slot.After(state.Slot) {
-		return false
-	}
-	if state != nil && state.Certificate != nil {
-		return false
-	}
-	expires := result.Outcome.CertificateExpires
-	return expires.IsZero() || expires.Sub(result.Slot) > k.s.rhythms[k.rhythm].alert
 }

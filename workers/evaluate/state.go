@@ -53,29 +53,19 @@ type Change struct {
 //     them make the monitor blind, and the next result makes it seen.
 //   - A certificate that ends soon is told of once for each of the policy's
 //     alerts.
+//   - Of a monitor with several locations each has a state of its own, which is
+//     judged so; the monitor is down while its quorum of them is.
 //
 // An event has the same identity whoever derives it, and however often.
 func Step(state job.State, result job.Result, m Monitor) Change {
-	s := &step{Change: Change{State: state}, before: state, result: &result, m: &m}
-	switch {
-	case result.Outcome == nil && result.Miss == nil:
-	case result.Outcome == nil:
-		s.miss(result.Miss.Reason, result.Miss.Count, result.Miss.Last)
-	case result.Outcome.Health == job.Unknown:
-		s.unknown()
-	case !result.Slot.After(state.Slot) || !result.Slot.After(state.LastGood):
-	case result.Outcome.Health.OK():
-		s.seen()
-		s.succeed()
-		s.flap()
-		s.certificate()
-	case result.Outcome.Health == job.Down:
-		s.seen()
-		s.fail()
-		s.flap()
-	default: // of a newer version; it says nothing that we know
+	if m.Votes() {
+		return vote(state, &result, &m)
 	}
-	s.recheck()
+	s := &step{Change: Change{State: state}, before: state, result: &result, m: &m, key: m.Name}
+	if len(state.Locations) > 0 {
+		s.Change = together(state, &result, &m)
+	}
+	s.judge()
 	return s.Change
 }
 
@@ -86,6 +76,32 @@ type step struct {
 	before job.State
 	result *job.Result
 	m      *Monitor
+	key    string // what its incidents are named after
+	needed int    // of several locations of which this is one; zero otherwise
+}
+
+// judge judges the result by itself.
+func (s *step) judge() {
+	state, result := &s.State, s.result
+	switch {
+	case result.Outcome == nil && result.Miss == nil:
+	case result.Outcome == nil:
+		s.miss(result.Miss.Reason, result.Miss.Count, result.Miss.Last)
+	case result.Outcome.Health == job.Unknown:
+		s.unknown()
+	case !result.Slot.After(state.Slot) || !result.Slot.After(state.LastGood):
+	case result.Outcome.Health.OK():
+		s.seen()
+		s.succeed()
+		s.flap(s.flipped())
+		s.certificate()
+	case result.Outcome.Health == job.Down:
+		s.seen()
+		s.fail()
+		s.flap(s.flipped())
+	default: // of a newer version; it says nothing that we know
+	}
+	s.recheck()
 }
 
 func (s *step) succeed() {
@@ -203,9 +219,9 @@ func (s *step) recheck() {
 // incident is a new one of the monitor.
 func (s *step) incident(condition job.Condition, began time.Time) job.Incident {
 	incident := job.Incident{
-		ID: job.IncidentID(s.m.Name, condition, began), Condition: condition, Monitor: s.m.Name, Target: s.m.Target(),
-		Location: s.m.Location, Group: s.m.Group, Labels: s.m.Labels, DependsOn: s.m.DependsOn, Period: job.Duration(s.m.Period),
-		Began: began, LastGood: s.State.LastGood, Recent: s.State.Recent, Notify: slices.Clone(s.m.Notify),
+		ID: job.IncidentID(s.key, condition, began), Condition: condition, Monitor: s.m.Name, Target: s.m.Target(),
+		Location: strings.Join(s.m.Locations, ","), Group: s.m.Group, Labels: s.m.Labels, DependsOn: s.m.DependsOn, Period: job.Duration(s.m.Period),
+		Needed: s.needed, Began: began, LastGood: s.State.LastGood, Recent: s.State.Recent, Notify: slices.Clone(s.m.Notify),
 	}
 	if s.result.Outcome != nil {
 		incident.Outcome = *s.result.Outcome
@@ -215,11 +231,15 @@ func (s *step) incident(condition job.Condition, began time.Time) job.Incident {
 
 // record keeps an event in the state, and the oldest ones out.
 func (s *step) record(kind job.EventKind, incident job.Incident, outcome *job.Outcome) {
-	at := s.result.Slot
+	s.add(job.Event{ID: incident.ID + "-" + string(kind), Kind: kind, At: s.at(), Incident: incident, Outcome: outcome})
+}
+
+// at is the slot that is judged, of several the last.
+func (s *step) at() time.Time {
 	if s.result.Miss != nil {
-		at = s.result.Miss.Last
+		return s.result.Miss.Last
 	}
-	s.add(job.Event{ID: incident.ID + "-" + string(kind), Kind: kind, At: at, Incident: incident, Outcome: outcome})
+	return s.result.Slot
 }
 
 func (c *Change) add(event job.Event) {
@@ -229,8 +249,8 @@ func (c *Change) add(event job.Event) {
 	for i := range events[:len(events)-1] {
 		events[i].Incident.Recent = nil // whoever has missed the write does without
 	}
-	c.State.Events = events[max(0, len(events)-job.MaxEvents):]
 	c.Events = append(c.Events, event)
+	c.State.Events = events[max(0, len(events)-max(job.MaxEvents, len(c.Events))):] // none is lost in the write that makes it
 	c.Write = true
 }
 

@@ -16,8 +16,9 @@ import (
 type Ledger interface {
 	// Sent returns what is known of a mail, and whether anything is.
 	Sent(ctx context.Context, id string) (job.Sent, bool, error)
-	// Begin marks that an attempt begins, unless the mail has left by then or was
-	// withdrawn. It returns what is known of the mail now.
+	// Begin marks that an attempt begins, unless the mail has left by then, was
+	// withdrawn, or is in somebody else's hand: see [job.Sent.HeldFor]. It returns
+	// what is known of the mail now.
 	Begin(ctx context.Context, id string, at time.Time) (job.Sent, error)
 	// Mark replaces what is known of a mail.
 	Mark(ctx context.Context, sent job.Sent) error
@@ -88,13 +89,17 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 	if err := w.quota.take(m, w.now()); err != nil {
 		return err
 	}
-	sent, err := w.ledger.Begin(ctx, m.ID, w.now().UTC())
+	begun := w.now().UTC()
+	sent, err := w.ledger.Begin(ctx, m.ID, begun)
 	if err != nil {
 		return job.Interrupted(fmt.Errorf("write ledger of mail %s: %w", m.ID, err), ledgerDelay)
 	}
 	if sent.Done || sent.Withdrawn {
 		w.log.DebugContext(ctx, "mail was sent before, or withdrawn", "id", m.ID, "relay", sent.Relay, "at", sent.At, "withdrawn", sent.Withdrawn)
 		return nil
+	}
+	if held := sent.HeldFor(begun); held > 0 && !sent.At.Equal(begun) {
+		return job.Interrupted(fmt.Errorf("send mail %s: somebody else began to at %s", m.ID, sent.At.Format(time.RFC3339)), held)
 	}
 	receipt, err := w.transport.Send(ctx, m, stored)
 	if err != nil {

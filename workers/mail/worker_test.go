@@ -45,7 +45,7 @@ func (l *ledger) Begin(ctx context.Context, id string, at time.Time) (job.Sent, 
 	l.mu.Lock()
 	known := l.sent[id]
 	l.mu.Unlock()
-	if known.Done || known.Withdrawn {
+	if known.Done || known.Withdrawn || known.HeldFor(at) > 0 {
 		return known, nil
 	}
 	begun := job.Sent{V: job.Version, ID: id, At: at, Trying: true}
@@ -125,6 +125,35 @@ func TestMailThatWasBegunIsSentAgain(t *testing.T) {
 	var sent int
 	if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
 		t.Errorf("got %v, sent %d times, want once", err, sent)
+	}
+}
+
+// A cluster that chooses a leader gives a job to another worker while the first
+// cannot say yet that its mail has left.
+func TestMailInSomebodyElsesHandIsLeftToThem(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		known job.Sent
+		sent  int
+	}{
+		"begun a moment ago":            {job.Sent{Trying: true, At: now.Add(-5 * time.Second)}, 0},
+		"by a clock that is a bit fast": {job.Sent{Trying: true, At: now.Add(5 * time.Second)}, 0},
+		"by a clock that is wrong":      {job.Sent{Trying: true, At: now.Add(time.Hour)}, 1},
+		"begun long ago":                {job.Sent{Trying: true, At: now.Add(-job.InHand)}, 1},
+		"ended, and nobody knows how":   {job.Sent{Trying: true, At: now.Add(-time.Second), Reply: "lost"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, sent := ledger{sent: map[string]job.Sent{"m1": c.known}}, 0
+			err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored)
+			retry, waits := errors.AsType[*job.RetryError](err)
+			if sent != c.sent || waits != (c.sent == 0) {
+				t.Fatalf("got sent %d times and %v, want %d", sent, err, c.sent)
+			}
+			if waits && (!retry.Free || retry.After <= 0 || retry.After > 2*job.InHand) {
+				t.Errorf("got %+v, want a wait that costs no attempt", retry)
+			}
+		})
 	}
 }
 

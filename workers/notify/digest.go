@@ -107,6 +107,8 @@ func kindWords(kind job.NoticeKind, n int) string {
 		one = "relay"
 	case job.NoticeRoleGone:
 		one, more = "role gone", "roles gone"
+	case job.NoticeNewer:
+		one, more = "message of a newer version", "messages of a newer version"
 	case job.NoticeSaturated:
 		one, more = "location saturated", "locations saturated"
 	case job.NoticeGaveUp:
@@ -186,6 +188,8 @@ func remedy(kind job.NoticeKind) string {
 		return "The slots of that time are recorded as missed. Checks go on since."
 	case job.NoticeRoleGone:
 		return "To see what runs:  vedette ps\nTo start a process with all roles:  vedette run, without --roles"
+	case job.NoticeNewer:
+		return "It waits for a newer process, and nothing is lost. To see which run:  vedette ps --tree\nWhat was ordered and has waited for a minute:  vedette dead list --reason unsupported"
 	case job.NoticeSaturated:
 		return "To see what else is wrong:  vedette doctor\nUntil there is room each monitor misses some of its slots, and none is down for that."
 	case job.NoticeGaveUp:

@@ -19,7 +19,7 @@ func brief(l *Line, now time.Time) string {
 	incident := l.Incident
 	switch l.Kind {
 	case job.EventDown, job.EventDegraded:
-		return causeOf(&incident.Outcome)
+		return among(causeOf(&incident.Outcome), incident)
 	case job.EventUp:
 		return "was down " + l.lasted()
 	case job.EventRemoved:
@@ -35,9 +35,9 @@ func brief(l *Line, now time.Time) string {
 		}
 		return text
 	case job.EventBlind:
-		return "not watched: " + reasonOf(incident.Reason)
+		return "not watched" + from(incident) + ": " + reasonOf(incident.Reason)
 	case job.EventSeen:
-		return "was not watched for " + l.lasted()
+		return "was not watched" + from(incident) + " for " + l.lasted()
 	case job.EventCertificate:
 		return expiry(incident.Outcome.CertificateExpires, now)
 	default:
@@ -72,9 +72,13 @@ func headline(l *Line, now time.Time) string {
 	case job.EventSettled:
 		return name + " has settled: " + brief(l, now) + "."
 	case job.EventBlind:
+		where := from(l.Incident)
+		if where != "" {
+			return name + " is not watched" + where + ": " + reasonOf(l.Incident.Reason) + ". That location has no vote until it is."
+		}
 		return name + " is not watched: " + reasonOf(l.Incident.Reason) + ". Nobody knows whether it is up."
 	case job.EventSeen:
-		return name + " is watched again. It was not for " + l.lasted() + " (" + reasonOf(l.Incident.Reason) + ")."
+		return name + " is watched" + from(l.Incident) + " again. It was not for " + l.lasted() + " (" + reasonOf(l.Incident.Reason) + ")."
 	case job.EventCertificate:
 		return "The certificate of " + name + " " + brief(l, now) + "."
 	default:
@@ -123,6 +127,8 @@ func reasonOf(reason string) string {
 		text = "no worker takes its checks"
 	case job.MissBrokerDown:
 		text = "the NATS server was away"
+	case job.MissNewer:
+		text = "it is of a newer version than the process that schedules it"
 	case job.MissPaused:
 		text = "it is paused"
 	default:

@@ -150,6 +150,9 @@ func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now 
 	}
 	for _, sample := range incident.Recent {
 		r := Result{At: moment(sample.Slot, zone), Health: sample.Health, Cause: plain(sample.Cause)}
+		if sample.Location != "" {
+			r.Cause = strings.TrimSuffix(sample.Location+": "+r.Cause, ": ")
+		}
 		if sample.Latency > 0 {
 			r.Took = millis(sample.Latency)
 		}
@@ -188,6 +191,7 @@ func facts(l *Line, zone *time.Location) []Fact {
 	add("Group", plain(incident.Group))
 	add("Target", plain(incident.Target))
 	add("Address", incident.Outcome.Address)
+	list = append(list, votes(incident)...)
 	if incident.Condition == job.ConditionCertificate {
 		add("Ends", moment(incident.Outcome.CertificateExpires, zone))
 		return list

@@ -67,6 +67,18 @@ func decisions() map[string]notify.Decision {
 	under.Under = "router-1"
 	whole := line(job.EventUp, job.ConditionDown, 12*time.Minute)
 	whole.Whole = true
+	voted := line(job.EventDown, job.ConditionDown, 0)
+	voted.Incident.Location, voted.Incident.Needed = "fra,nyc,sin", 2
+	voted.Incident.Votes = []job.Vote{
+		{Location: "fra", Health: job.Down, Cause: "status 503 Service Unavailable"},
+		{Location: "nyc", Health: job.Down, Cause: "no answer within 10s"},
+		{Location: "sin", Health: job.Unknown, Cause: "no_worker"},
+	}
+	voted.Incident.Recent[0].Location, voted.Incident.Recent[1].Location = "nyc", "fra"
+	blindOne := line(job.EventBlind, job.ConditionBlind, 0)
+	blindOne.Incident.Reason, blindOne.Incident.Location, blindOne.Incident.Needed = "no_worker", "sin", 2
+	seenOne := line(job.EventSeen, job.ConditionBlind, time.Hour)
+	seenOne.Incident.Reason, seenOne.Incident.Location, seenOne.Incident.Needed = "no_worker", "sin", 2
 	single := func(l notify.Line) notify.Decision { return notify.Decision{Lines: []notify.Line{l}} }
 	return map[string]notify.Decision{
 		"down": single(down), "up": single(line(job.EventUp, job.ConditionDown, 12*time.Minute)), "was-down": single(whole),
@@ -78,6 +90,8 @@ func decisions() map[string]notify.Decision {
 			Lines: append(append([]notify.Line{router}, many...), named(line(job.EventUp, job.ConditionDown, time.Minute), "mail")),
 			Still: []notify.Line{named(down, "old")},
 		},
+		"votes":     single(voted),
+		"location":  {Lines: []notify.Line{blindOne, named(seenOne, "database")}},
 		"reminder":  {Lines: []notify.Line{down}, Reminder: true},
 		"down-anew": {Lines: []notify.Line{line(job.EventUp, job.ConditionDown, time.Minute), down}},
 	}

@@ -24,6 +24,7 @@ type Board struct {
 	mu     sync.RWMutex
 	rows   compact.Map[row]
 	states map[string]*job.State // of those that have one
+	places map[string][]place    // of those that have several locations
 	faults map[string]fault      // of those whose last result was not simply good
 }
 
@@ -67,7 +68,7 @@ func healthOf(h job.Health) health {
 
 // NewBoard returns an empty board.
 func NewBoard() *Board {
-	return &Board{states: map[string]*job.State{}, faults: map[string]fault{}}
+	return &Board{states: map[string]*job.State{}, places: map[string][]place{}, faults: map[string]fault{}}
 }
 
 // row is that of a monitor, which may be a new one.
@@ -85,6 +86,7 @@ func (b *Board) Define(m job.Monitor) {
 	defer b.mu.Unlock()
 	r := b.rows.Value(b.rows.Put(m.Name, []byte(m.Target())))
 	r.paused, r.defined = m.Paused, true
+	b.seat(&m)
 }
 
 // Undefine takes in the removal of a monitor.
@@ -94,6 +96,7 @@ func (b *Board) Undefine(name string) {
 	b.rows.Delete(name)
 	delete(b.states, name)
 	delete(b.faults, name)
+	delete(b.places, name)
 }
 
 // State takes in a monitor's state.
@@ -119,6 +122,7 @@ func (b *Board) Result(result job.Result) {
 		r.slot, r.health, r.latency = slot, healthOf(result.Outcome.Health), result.Outcome.Latency
 		b.note(result.Monitor, result.Outcome)
 	}
+	b.notePlace(&result)
 }
 
 // note keeps what was wrong.
@@ -137,6 +141,8 @@ type Row struct {
 	Health job.Health `json:"health"`
 	// Flags are what it is beside that: blind, flapping, degraded, paused.
 	Flags []string `json:"flags,omitempty"`
+	// Locations are what each of several locations finds.
+	Locations []job.Vote `json:"locations,omitempty"`
 	// Since is when the health began; zero when it was always so.
 	Since time.Time `json:"since,omitzero"`
 	// Cause and Class say why it is down.
@@ -187,6 +193,9 @@ func (b *Board) show(id compact.ID) Row {
 	if r.slot != 0 {
 		shown.Checked = time.Unix(r.slot, 0).UTC()
 	}
+	if places := b.places[name]; places != nil {
+		shown.vote(places, state)
+	}
 	if state == nil {
 		return shown
 	}
@@ -205,7 +214,7 @@ func (r *row) flags(state *job.State) []string {
 	var flags []string
 	if state != nil && !state.Removed {
 		for _, incident := range state.Open() {
-			if incident.Condition != "" && incident.Condition != job.ConditionDown {
+			if incident.Condition != "" && incident.Condition != job.ConditionDown && incident.Needed == 0 {
 				flags = append(flags, string(incident.Condition))
 			}
 		}

@@ -3,6 +3,7 @@ package statuspage_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -66,6 +67,50 @@ func TestFlagsTellWhatAMonitorIsBesideItsHealth(t *testing.T) {
 	}
 	if _, body := get(t, page(t, statuspage.Config{Listen: "127.0.0.1:0", Board: b}), "/"); !strings.Contains(body, ">flapping</small>") {
 		t.Error("got no flag on the page")
+	}
+}
+
+func TestSeveralLocationsAreShownByWhatEachFinds(t *testing.T) {
+	t.Parallel()
+	b, now := statuspage.NewBoard(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	m := job.Monitor{Name: "website", Locations: []string{"fra", "nyc", "sin"}}
+	result := func(n int, location string, health job.Health) {
+		b.Result(job.Result{Monitor: "website", Slot: now.Add(time.Duration(n) * time.Minute), Location: location, Outcome: &job.Outcome{Health: health, Cause: "of one"}})
+	}
+	state := job.State{Monitor: "website", Health: job.Up, Locations: []job.State{
+		{Location: "fra", Health: job.Up},
+		{Location: "nyc", Health: job.Down, Incident: &job.Incident{Outcome: job.Outcome{Cause: "refused"}}},
+		{Location: "sin", Health: job.Up, Blind: &job.Incident{Condition: job.ConditionBlind, Needed: 2, Reason: "no_worker"}},
+	}}
+	allBlind := job.State{Monitor: "website", Health: job.Up, Locations: []job.State{{Location: "fra", Blind: &job.Incident{}}, {Location: "nyc", Blind: &job.Incident{}}, {Location: "sin", Blind: &job.Incident{}}}}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want string
+	}{
+		{"nothing is known", func() { b.Define(m) }, "pending [] fra=pending nyc=pending sin=pending"},
+		{"first results", func() { result(0, "fra", job.Up); result(0, "nyc", job.Down) }, "up [] fra=up nyc=pending sin=pending"},
+		{"judged", func() { b.State(state) }, "up [] fra=up nyc=down sin=unknown"},
+		{"defined anew", func() { b.Define(m) }, "up [] fra=up nyc=down sin=unknown"},
+		{"a quorum", func() { s := state; s.Health = job.Down; b.State(s) }, "down [] fra=up nyc=down sin=unknown"},
+		{"nobody sees it", func() { b.State(allBlind) }, "up [blind] fra=unknown nyc=unknown sin=unknown"},
+		{"removed and defined again", func() { b.State(job.State{Monitor: "website", Removed: true}) }, "up [] fra=up nyc=pending sin=pending"},
+		{"of one location", func() { b.Define(job.Monitor{Name: "website"}) }, "up []"},
+	} {
+		step.do()
+		r := b.Rows()[0]
+		got := fmt.Sprint(r.Health, " ", r.Flags)
+		for _, v := range r.Locations {
+			got += fmt.Sprintf(" %s=%s", v.Location, v.Health)
+		}
+		if got != step.want {
+			t.Errorf("%s: got %s, want %s", step.name, got, step.want)
+		}
+	}
+	b.Define(m)
+	b.State(state)
+	if _, body := get(t, page(t, statuspage.Config{Listen: "127.0.0.1:0", Board: b}), "/"); !strings.Contains(body, `<small class="down">nyc down</small>`) || !strings.Contains(body, "sin blind") {
+		t.Errorf("got no locations on the page:\n%s", body)
 	}
 }
 

@@ -1,0 +1,48 @@
+package pipeline_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/pipelinetest"
+)
+
+func TestJobOfANewerVersionIsDoneByANewerProcessAndCountsNoAttempt(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	met := make(chan struct{}, 1000)
+	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+		met <- struct{}{}
+		_, err := job.Decode[job.Check]([]byte(`{"v":99,"quantum":true}`))
+		return job.DeadFor(err)
+	}})
+	put(t, p, "job")
+	for range 3 {
+		receive(t, met, "the job at the older process")
+	}
+	if letters := deadLetters(t, p, pipeline.DeadFilter{}); len(letters) > 0 {
+		t.Errorf("got %+v, want no dead letter", letters)
+	}
+	done := make(chan int, 1)
+	serve(t, p, pipeline.PoolConfig{Handler: func(_ context.Context, d pipeline.Delivery) error {
+		done <- d.Attempt
+		return nil
+	}})
+	if attempt := receive(t, done, "the job at the newer process"); attempt != 1 {
+		t.Errorf("got attempt %d, want the first", attempt)
+	}
+	var notices []job.NoticeKind
+	_, err := p.Past(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+		n, err := job.Decode[job.Notice](d.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		notices = append(notices, n.Kind)
+	})
+	if err != nil || len(notices) != 1 || notices[0] != job.NoticeNewer {
+		t.Errorf("got notices %v, %v, want the operators told once", notices, err)
+	}
+}

@@ -1,0 +1,161 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/job"
+)
+
+// Trace is all that the cluster knows of the job of an order that was stored
+// as sequence in a queue under a subject, a line for each place: for whoever looks
+// into where it went. What the nodes that lead say stands first; direct reads,
+// which any replica answers, say whether the others agree.
+func (p *Pipeline) Trace(ctx context.Context, queue Stream, subject, consumer, id string, sequence uint64) []string {
+	stream := p.names.Stream(queue)
+	lines := []string{
+		p.traceStream(ctx, stream),
+		p.traceConsumer(ctx, stream, consumer),
+		p.traceLast(ctx, stream, p.names.Subject(subject)),
+		p.traceSequence(ctx, stream, sequence),
+		p.traceDirect(ctx, stream, p.names.Subject(subject)),
+		p.traceLast(ctx, p.names.Stream(Dead), p.names.Subject(deadSubject(queue, consumer, sequence))),
+	}
+	keys := map[BucketName]string{Outcomes: job.AnswerKey(job.OrderCheck, id)}
+	if queue == Mail {
+		keys = map[BucketName]string{Outcomes: job.AnswerKey(job.OrderMail, id), Sent: id}
+	}
+	for bucket, key := range keys {
+		name := p.names.Bucket(bucket)
+		lines = append(lines, p.traceLast(ctx, "KV_"+name, "$KV."+name+"."+key))
+	}
+	return lines
+}
+
+func (p *Pipeline) traceStream(ctx context.Context, name string) string {
+	stream, err := p.js.Stream(ctx, name)
+	if err != nil {
+		return fmt.Sprintf("%s: %v", name, err)
+	}
+	info := stream.CachedInfo()
+	return fmt.Sprintf("%s holds %d messages, %d to %d; %s", name, info.State.Msgs, info.State.FirstSeq, info.State.LastSeq, describe(info.Cluster))
+}
+
+func (p *Pipeline) traceConsumer(ctx context.Context, stream, name string) string {
+	consumer, err := p.js.Consumer(ctx, stream, name)
+	if err != nil {
+		return fmt.Sprintf("%s > %s: %v", stream, name, err)
+	}
+	info := consumer.CachedInfo()
+	return fmt.Sprintf("%s > %s has delivered up to %d, all up to %d settled, %d waiting, %d unsettled; %s", stream, name,
+		info.Delivered.Stream, info.AckFloor.Stream, info.NumPending, info.NumAckPending, describe(info.Cluster))
+}
+
+// describe says who leads, and how far the others are.
+func describe(cluster *jetstream.ClusterInfo) string {
+	if cluster == nil {
+		return "on a server alone"
+	}
+	words := []string{"led by " + cluster.Leader}
+	for _, peer := range cluster.Replicas {
+		state := "current"
+		if !peer.Current {
+			state = "behind"
+		}
+		if peer.Offline {
+			state = "offline"
+		}
+		words = append(words, fmt.Sprintf("%s %s by %d, heard %s ago", peer.Name, state, peer.Lag, peer.Active.Round(time.Millisecond)))
+	}
+	return strings.Join(words, ", ")
+}
+
+// traceLast asks the leader for the last message of a subject.
+func (p *Pipeline) traceLast(ctx context.Context, stream, subject string) string {
+	found, err := p.lead(ctx, stream, map[string]any{"last_by_subj": subject})
+	return traced(stream+" at its leader, "+subject, found, err)
+}
+
+// traceSequence asks the leader what it holds at a place, and after it.
+func (p *Pipeline) traceSequence(ctx context.Context, stream string, sequence uint64) string {
+	found, err := p.lead(ctx, stream, map[string]any{"seq": sequence})
+	return traced(fmt.Sprintf("%s at its leader, sequence %d", stream, sequence), found, err)
+}
+
+func traced(where string, found *leadersMessage, err error) string {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return where + ": nothing"
+	case err != nil:
+		return where + ": " + err.Error()
+	default:
+		return fmt.Sprintf("%s: %s, sequence %d, stored %s: %.200q", where, found.Subject, found.Sequence, found.Time.Format(time.StampMilli), found.Data)
+	}
+}
+
+// directReads is how often a direct read is made: each replica answers a part.
+const directReads = 30
+
+// traceDirect counts how many direct reads find a subject.
+func (p *Pipeline) traceDirect(ctx context.Context, name, subject string) string {
+	stream, err := p.js.Stream(ctx, name)
+	if err != nil {
+		return fmt.Sprintf("%s: %v", name, err)
+	}
+	found, none := 0, 0
+	for range directReads {
+		_, err := stream.GetLastMsgForSubject(ctx, subject)
+		switch {
+		case err == nil:
+			found++
+		case errors.Is(err, jetstream.ErrMsgNotFound):
+			none++
+		}
+	}
+	return fmt.Sprintf("%s by %d direct reads: found %d times, not found %d times", name, directReads, found, none)
+}
+
+// leadersMessage is a message as the leader of its stream has it.
+type leadersMessage struct {
+	Subject  string    `json:"subject"`
+	Sequence uint64    `json:"seq"`
+	Header   []byte    `json:"hdrs"`
+	Data     []byte    `json:"data"`
+	Time     time.Time `json:"time"`
+}
+
+// lead reads from the leader of a stream, and not, as direct reads do, from any
+// replica, which may be behind. The error is [ErrNotFound] when there is nothing.
+func (p *Pipeline) lead(ctx context.Context, stream string, request map[string]any) (*leadersMessage, error) {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := p.conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
+	if err != nil {
+		return nil, err
+	}
+	var found struct {
+		Message *leadersMessage     `json:"message"`
+		Error   *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(answer.Data, &found); err != nil {
+		return nil, err
+	}
+	switch {
+	case found.Error != nil && found.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return nil, ErrNotFound
+	case found.Error != nil:
+		return nil, found.Error
+	case found.Message == nil:
+		return nil, ErrNotFound
+	default:
+		return found.Message, nil
+	}
+}

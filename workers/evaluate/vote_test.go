@@ -1,0 +1,388 @@
+package evaluate_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"vedette/pipeline/job"
+	"vedette/workers/evaluate"
+)
+
+// places is the website as several locations see it.
+func places(failures, successes, quorum int, locations ...string) evaluate.Monitor {
+	m := website(failures, successes)
+	m.Locations, m.Quorum = locations, quorum
+	return m
+}
+
+func placed(n int, letter rune, location string) job.Result {
+	r := result(n, letter)
+	r.Location = location
+	return r
+}
+
+// told is what an event says, at the slot at which it was made.
+func told(n int, event *job.Event) string {
+	text := fmt.Sprintf("%d %s", n, event.Kind)
+	if event.Incident.Condition == job.ConditionBlind {
+		text += " " + event.Incident.Location
+	}
+	return text
+}
+
+func TestVote(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name    string
+		monitor evaluate.Monitor
+		slots   string // of each, what fra, nyc and sin find; - for no result
+		want    []string
+	}{
+		{"nobody hears of one location alone", places(1, 1, 2, "fra", "nyc", "sin"), "UUU DUU DUU UUU", nil},
+		{"a quorum makes it down, and its end up", places(1, 1, 2, "fra", "nyc", "sin"), "UUU DDU DDD DUU", []string{"1 down", "3 up"}},
+		{"more than half is the quorum of those that name none", places(1, 1, 0, "fra", "nyc", "sin"), "DUU DDU", []string{"1 down"}},
+		{"of two, both", places(1, 1, 0, "fra", "nyc"), "DU DU DD UD", []string{"2 down", "3 up"}},
+		{"a quorum of one", places(1, 1, 1, "fra", "nyc"), "UU DU UU", []string{"1 down", "2 up"}},
+		{"each location has its own row", places(2, 1, 2, "fra", "nyc", "sin"), "DDU DUU UDU DDU DDU", []string{"4 down"}},
+		{"they need not fail in the same slots", places(1, 1, 2, "fra", "nyc", "sin"), "DU- DUU -DU", []string{"2 down"}},
+		{
+			"a location without workers is blind, and the others judge",
+			places(1, 1, 2, "fra", "nyc", "sin"), "UUM UUM UUM DUM DDM UUM UUU",
+			[]string{"2 blind sin", "4 down", "5 up", "6 seen sin"},
+		},
+		{
+			"what was down and is blind helps nobody down, and nobody up",
+			places(1, 1, 2, "fra", "nyc", "sin"), "DUU MUU MUU MUU MUD MDD MDU MUU",
+			[]string{"3 blind fra", "5 down", "7 up"},
+		},
+		{
+			"a whole blind one is down for as long as it may be", places(1, 1, 2, "fra", "nyc", "sin"), "DDU MMU MMU MMU MMU UMU",
+			[]string{"0 down", "3 blind fra", "3 blind nyc", "5 seen fra", "5 up"},
+		},
+		{"degraded is what a quorum finds so, or worse", places(1, 1, 2, "fra", "nyc", "sin"), "WUU WDU UDU", []string{"1 degraded", "2 well"}},
+		{"what goes down is no longer degraded", places(1, 1, 2, "fra", "nyc", "sin"), "WWU DDU UUU", []string{"0 degraded", "1 down", "2 up"}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var state job.State
+			var got []string
+			for n, slot := range strings.Fields(c.slots) {
+				for i, letter := range slot {
+					if letter == '-' {
+						continue
+					}
+					change := evaluate.Step(state, placed(n, letter, c.monitor.Locations[i]), c.monitor)
+					state = change.State
+					for j := range change.Events {
+						got = append(got, told(n, &change.Events[j]))
+					}
+				}
+			}
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("events (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestIncidentOfSeveralLocationsTellsWhatEachFound(t *testing.T) {
+	t.Parallel()
+	m := places(1, 1, 2, "fra", "nyc", "sin", "tyo")
+	var state job.State
+	for _, r := range []job.Result{placed(0, 'U', "sin"), placed(0, 'D', "fra"), placed(0, '?', "tyo"), placed(1, '?', "tyo"), placed(2, '?', "tyo"), placed(3, 'D', "nyc")} {
+		state = evaluate.Step(state, r, m).State
+	}
+	got := state.Incident
+	if got == nil || got.Location != "fra,nyc,sin,tyo" || !got.Began.Equal(placed(3, 'D', "nyc").Slot) || got.Needed != 2 {
+		t.Fatalf("got %+v, want one of all four locations that began when the second found it", got)
+	}
+	want := []job.Vote{
+		{Location: "fra", Health: job.Down, Cause: "connect refused"},
+		{Location: "nyc", Health: job.Down, Cause: "connect refused"},
+		{Location: "sin", Health: job.Up},
+		{Location: "tyo", Health: job.Unknown},
+	}
+	if diff := cmp.Diff(want, got.Votes); diff != "" {
+		t.Errorf("votes (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"fra", "nyc"}, []string{got.Recent[0].Location, got.Recent[1].Location}); diff != "" {
+		t.Errorf("locations of the last results (-want +got):\n%s", diff)
+	}
+}
+
+func TestCertificateThatAllLocationsSeeIsToldOfOnce(t *testing.T) {
+	t.Parallel()
+	m := places(1, 1, 2, "fra", "nyc", "sin")
+	var state job.State
+	events := 0
+	for n := range 3 {
+		for i, location := range m.Locations {
+			r := placed(n, 'U', location)
+			r.Outcome.CertificateExpires = start.Add(100 * time.Hour)
+			if i == 2 { // a mirror has another one
+				r.Outcome.CertificateExpires = start.Add(99 * time.Hour)
+			}
+			change := evaluate.Step(state, r, m)
+			state = change.State
+			events += len(change.Events)
+		}
+	}
+	if events != 2 {
+		t.Errorf("got %d events, want one for each certificate", events)
+	}
+}
+
+func TestFlappingIsOfWhatTheLocationsFindTogether(t *testing.T) {
+	t.Parallel()
+	m := places(1, 1, 2, "fra", "nyc", "sin")
+	m.Flapping = nil // the default
+	var state job.State
+	var got []string
+	for n := range 60 {
+		letters := "DUU" // fra alone is no reason to say so, whatever it does
+		if n%2 == 0 {
+			letters = "UUU"
+		}
+		if n >= 30 && n < 36 && n%2 == 1 {
+			letters = "DDU"
+		}
+		for i, letter := range letters {
+			change := evaluate.Step(state, placed(n, letter, m.Locations[i]), m)
+			state = change.State
+			for j := range change.Events {
+				if kind := change.Events[j].Kind; kind == job.EventFlapping || kind == job.EventSettled {
+					got = append(got, told(n, &change.Events[j]))
+				}
+			}
+		}
+	}
+	if len(got) != 2 || !strings.HasSuffix(got[0], "flapping") || !strings.HasSuffix(got[1], "settled") {
+		t.Errorf("got %q, want it flapping once, and settled", got)
+	}
+}
+
+func TestLocationsComeAndGo(t *testing.T) {
+	t.Parallel()
+	step := func(state job.State, m evaluate.Monitor, n int, letter rune, location string) (job.State, []string) {
+		change := evaluate.Step(state, placed(n, letter, location), m)
+		var got []string
+		for i := range change.Events {
+			got = append(got, told(n, &change.Events[i]))
+		}
+		return change.State, got
+	}
+	var state job.State
+	var got, more []string
+	one, three := website(1, 1), places(1, 1, 2, "fra", "nyc", "sin")
+	for _, s := range []struct {
+		m        evaluate.Monitor
+		n        int
+		letter   rune
+		location string
+	}{
+		{one, 0, 'D', "default"},                       // down as one
+		{three, 1, 'U', "fra"},                         // one of three says nothing yet
+		{three, 1, 'U', "nyc"},                         // now a quorum cannot be had any more
+		{three, 1, 'M', "sin"},                         // from here on sin is blind
+		{three, 2, 'M', "sin"},                         //
+		{three, 3, 'M', "sin"},                         //
+		{places(1, 1, 2, "fra", "nyc"), 4, 'U', "fra"}, // and then it is gone
+		{places(1, 1, 1, "fra", "nyc"), 5, 'D', "fra"}, // one is enough now
+		{one, 6, 'U', "default"},
+	} {
+		state, more = step(state, s.m, s.n, s.letter, s.location)
+		got = append(got, more...)
+	}
+	if diff := cmp.Diff([]string{"0 down", "1 up", "3 blind sin", "4 removed sin", "5 down", "6 up"}, got); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+	if len(state.Locations) != 0 {
+		t.Errorf("got %d locations of a monitor that has one, want none", len(state.Locations))
+	}
+}
+
+// Each location is judged as a monitor of its own would be, and whatever the
+// order in which results come, twice or late, what they make together holds.
+func TestVotesAreCountedRightInWhateverOrderTheyCome(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(150) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		m := places(1+random.IntN(3), 1+random.IntN(3), 0, []string{"a", "b", "c", "d", "e"}[:2+random.IntN(4)]...)
+		m.Quorum = random.IntN(len(m.Locations) + 1)
+		state, alone := job.State{}, make([]job.State, len(m.Locations))
+		var events []job.Event
+		next := make([]int, len(m.Locations))
+		for range 400 {
+			i := random.IntN(len(m.Locations))
+			if random.IntN(8) > 0 {
+				next[i]++
+			}
+			r := placed(next[i], []rune("UUUDDDWM?")[(random.IntN(9)+next[i]/20)%9], m.Locations[i])
+			before := encoded(t, state)
+			change := evaluate.Step(state, r, m)
+			if after := encoded(t, state); after != before {
+				t.Fatalf("seed %d: got the state that was given changed to %s, want %s", seed, after, before)
+			}
+			state, events = change.State, append(events, change.Events...)
+			single := website(m.FailureThreshold, m.SuccessThreshold)
+			single.Locations = m.Locations[i : i+1]
+			alone[i] = evaluate.Step(alone[i], r, single).State
+			sameJudgement(t, &state.Locations[i], &alone[i])
+			voteHolds(t, &state, &m)
+		}
+		eventsHold(t, events)
+		if t.Failed() {
+			t.Fatalf("seed %d, %d locations, quorum %d", seed, len(m.Locations), m.Needed())
+		}
+	}
+}
+
+func encoded(t *testing.T, state job.State) string {
+	t.Helper()
+	body, err := job.Encode(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func sameJudgement(t *testing.T, got, want *job.State) {
+	t.Helper()
+	told := func(s job.State) string {
+		return fmt.Sprint(s.Health, s.Slot, s.Failures, s.Successes, s.Window, s.Misses, s.LastGood, s.Degraded != nil, s.Blind != nil, s.Incident != nil)
+	}
+	if told(*got) != told(*want) {
+		t.Errorf("got %+v of a location, want it as that of a monitor, %+v", got, want)
+	}
+}
+
+func voteHolds(t *testing.T, state *job.State, m *evaluate.Monitor) {
+	t.Helper()
+	seen, maybe := 0, 0
+	for i := range state.Locations {
+		own := &state.Locations[i]
+		if own.Health == job.Down && own.Blind == nil {
+			seen++
+		}
+		if own.Health == job.Down || own.Health == job.Pending && own.Blind == nil {
+			maybe++
+		}
+	}
+	if down := state.Health == job.Down; down && maybe < m.Needed() || !down && seen >= m.Needed() {
+		t.Errorf("got %s with %d locations down and %d that may be, want it by a quorum of %d", state.Health, seen, maybe, m.Needed())
+	}
+}
+
+func eventsHold(t *testing.T, events []job.Event) {
+	t.Helper()
+	ids, open := map[string]bool{}, map[string]bool{}
+	for i := range events {
+		event := &events[i]
+		about := string(event.Incident.Condition)
+		if event.Incident.Condition == job.ConditionBlind {
+			about += event.Incident.Location
+		}
+		if ids[event.ID] || event.Sequence != i+1 {
+			t.Errorf("got event %+v at place %d, want each once, numbered", event, i+1)
+		}
+		ids[event.ID] = true
+		if event.Kind.Begins() == open[about] && about != string(job.ConditionDegraded) { // down ends degraded unsaid
+			t.Errorf("got %s of what is open: %v", event.Kind, open[about])
+		}
+		open[about] = event.Kind.Begins()
+	}
+}
+
+// Several evaluators, of which each hears of the others' writes late, come to
+// the same end.
+func TestVotesOfSeveralEvaluators(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(30) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		s, m := newStore(), places(2, 2, 2, "fra", "nyc", "sin")
+		all := []*evaluate.Evaluator{newEvaluator(t, s), newEvaluator(t, s), newEvaluator(t, s)}
+		for _, e := range all {
+			define(e, m)
+		}
+		hear := func() {
+			for _, e := range all {
+				if state, ok := s.states["website"]; ok {
+					observe(t, e, state, s.revision["website"])
+				}
+			}
+		}
+		n := 0
+		for _, phase := range []struct {
+			letters string
+			want    job.Health
+		}{{"UUUDDM?W", ""}, {"D", job.Down}, {"UUUDDM?W", ""}, {"U", job.Up}} {
+			for range 12 {
+				n++
+				for _, location := range m.Locations {
+					r := placed(n, rune(phase.letters[random.IntN(len(phase.letters))]), location)
+					if err := all[random.IntN(len(all))].Handle(t.Context(), job.Results{Results: []job.Result{r}}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if random.IntN(3) == 0 {
+					hear()
+				}
+			}
+			hear()
+			if got := s.states["website"].Health; phase.want != "" && got != phase.want {
+				t.Fatalf("seed %d: got %s after slot %d, want %s", seed, got, n, phase.want)
+			}
+		}
+		var events []job.Event
+		for i := range s.writes {
+			for _, event := range s.writes[i].Events {
+				if !slices.ContainsFunc(events, func(e job.Event) bool { return e.ID == event.ID }) {
+					events = append(events, event)
+				}
+			}
+		}
+		eventsHold(t, events)
+	}
+}
+
+func TestGoodResultsOfSeveralLocationsAreNotWritten(t *testing.T) {
+	t.Parallel()
+	s, m := newStore(), places(1, 1, 2, "fra", "nyc", "sin")
+	e := newEvaluator(t, s)
+	define(e, m)
+	send := func(n int, letters string) {
+		for i, letter := range letters {
+			if err := e.Handle(t.Context(), job.Results{Results: []job.Result{placed(n, letter, m.Locations[i])}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for n := range 5 {
+		send(n, "UUU")
+	}
+	if len(s.writes) != 0 {
+		t.Fatalf("got %d writes, want none", len(s.writes))
+	}
+	send(5, "UUD")
+	if len(s.writes) != 1 {
+		t.Fatalf("got %d writes, want the failure that came after good results of the same slot", len(s.writes))
+	}
+	wrote := s.writes[0].Locations
+	if wrote[0].Health != job.Up || wrote[2].Health != job.Down || !wrote[2].Incident.LastGood.Equal(placed(4, 'U', "sin").Slot) {
+		t.Errorf("got %+v, want what each location was known to be", wrote)
+	}
+	send(6, "UUU")
+	before := len(s.writes)
+	send(7, "UUU")
+	send(6, "DDD") // late
+	if len(s.writes) != before {
+		t.Errorf("got %d writes more, want none once all is well", len(s.writes)-before)
+	}
+}
