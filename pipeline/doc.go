@@ -40,6 +40,14 @@
 // its not_after records the miss, and while it waits the refusal of the next
 // slots is recorded as overlap. Each monitor still has at most one.
 //
+// The queue of checks is first in, first out, so one that is longer than a slot
+// has every check come too late, however many workers make. Nothing in JetStream
+// would drop the right ones; the scheduler leaves out an even part of the slots
+// instead, by what it sees of the consumer, and records them as shed.
+//
+// A job may give its slot back before it is done ([Yield]), when it only waits
+// for the storing of what it found; a pool holds twice its limit at most.
+//
 // Results travel on one partition. Evaluators share them by a common consumer,
 // and what two of them decide at once is settled by compare-and-swap, so that
 // nothing is gained by more until one stream is too slow.

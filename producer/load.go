@@ -35,6 +35,8 @@ const (
 	// loadTime bounds one question. Whoever does not answer in that time has more
 	// to do than it can, or does not let this user ask.
 	loadTime = 2 * time.Second
+	// loadRest is how long one that has never answered is left alone.
+	loadRest = time.Minute
 )
 
 func newLoad(p *pipeline.Pipeline, log *slog.Logger, staff *staff, due func() map[string]float64) *load {
@@ -45,14 +47,20 @@ func newLoad(p *pipeline.Pipeline, log *slog.Logger, staff *staff, due func() ma
 func (l *load) serve(ctx context.Context) error {
 	look := time.NewTicker(loadLook)
 	defer look.Stop()
+	var rest time.Time
 	for turn := 1; ; turn++ {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-look.C:
+		case now := <-look.C:
+			if now.Before(rest) || !l.p.Connected() {
+				continue
+			}
 			if err := l.look(ctx, turn%loadRound == 0); err != nil && ctx.Err() == nil {
 				l.log.WarnContext(ctx, "look how long checks wait", "error", err)
-				l.doubt()
+				if !l.doubt() {
+					rest = now.Add(loadRest)
+				}
 			}
 		}
 	}
@@ -107,7 +115,7 @@ func (l *load) take(ctx context.Context, location string, s sample) {
 	l.throttles[location] = after
 	l.throttled = false
 	for _, t := range l.throttles {
-		l.throttled = l.throttled || t.keep < 1
+		l.throttled = l.throttled || t.leaves()
 	}
 	switch was, is := before.leaves(), after.leaves(); {
 	case is && !was:
@@ -121,16 +129,18 @@ func (l *load) take(ctx context.Context, location string, s sample) {
 func (t *throttle) leaves() bool { return t.keep > 0 && t.keep < 1 }
 
 // doubt leaves out more of what was known to be ordered: a server that has
-// answered before, and does not now, has too much to do.
-func (l *load) doubt() {
+// answered before, and does not now, has too much to do. It reports whether it
+// ever has.
+func (l *load) doubt() (answered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for location, t := range l.throttles {
 		if t.measured {
-			t.keep, l.throttled = max(minKeep, t.keep/2), true
+			t.keep, l.throttled, answered = max(minKeep, t.keep/2), true, true
 			l.throttles[location] = t
 		}
 	}
+	return answered
 }
 
 // shares returns the shares of the locations of checks, those alone that are

@@ -22,7 +22,7 @@ func (d *due) shed(shares map[string]float64) {
 			continue
 		}
 		d.missed = append(d.missed, miss(monitorOf(check.name), check.terms.location, check.slot, job.Miss{
-			Reason: job.MissShed, Count: 1, Last: check.slot, Detail: fmt.Sprintf("workers have room for %.0f %% of the checks", 100*share),
+			Reason: job.MissShed, Count: 1, Last: check.slot, Detail: fmt.Sprintf("%.0f %% are made", 100*share),
 		}))
 	}
 	clear(d.checks[len(left):])

@@ -176,7 +176,9 @@ func TestWhatIsLeftOutIsAMissWithItsReason(t *testing.T) {
 	if miss := d.missed[1]; miss.Miss == nil || miss.Miss.Reason != job.MissShed || miss.Location != "fra" || !miss.Miss.Last.Equal(slot) || miss.Miss.Count != 1 {
 		t.Errorf("got %+v, want a slot that was shed", miss)
 	}
-	l.doubt()
+	if !l.doubt() || newLoad(nil, slog.New(slog.DiscardHandler), nil, nil).doubt() {
+		t.Error("got another word of whether the server ever answered, want that it did here and did not to a new one")
+	}
 	if again := l.shares(d.checks); again["fra"] >= shares["fra"] || len(again) != 1 {
 		t.Errorf("got %v after %v, want less while the server does not answer", again, shares)
 	}

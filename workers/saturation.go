@@ -13,19 +13,19 @@ import (
 // saturationWatch notices that the checks of a location miss their slots for
 // lack of room, and tells the operators what 'vedette doctor' would advise.
 //
-// Whether checks wait is cheap to see. Only when they do at each look for a
-// while, the processes are asked and the results are read.
+// Whether checks wait is cheap to see. Only when they do for a while, the
+// processes are asked and the results are read.
 type saturationWatch struct {
 	*parts
 
-	waited map[string]int // by location, at how many looks in a row checks waited
+	waited map[string]int // by location, at how many more looks checks waited than not
 }
 
 const (
 	// saturationLook is how often is looked whether checks wait.
 	saturationLook = 10 * time.Second
-	// saturationLooks is at how many looks in a row they must: what comes together,
-	// as after a pause of the server, is soon done.
+	// saturationLooks is at how many looks they must: what comes together, as after
+	// a pause of the server, is soon done.
 	saturationLooks = 3
 	// saturationWindow is how far back results are read then.
 	saturationWindow = (saturationLooks - 1) * saturationLook
@@ -64,8 +64,8 @@ func (w *saturationWatch) look(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if waiting == 0 {
-			delete(w.waited, location)
+		if waiting == 0 { // which it may be for a moment, too, while slots are left out
+			w.waited[location] = max(0, w.waited[location]-1)
 			continue
 		}
 		w.waited[location]++
