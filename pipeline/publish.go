@@ -292,5 +292,9 @@ func transient(err error) bool {
 		}
 	}
 	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == stillInProcess)
+	if errors.As(err, &api) {
+		return api.Code == 503 || api.ErrorCode == stillInProcess
+	}
+	var watch *nats.APIError // the library watches buckets by its older half, which has errors of its own
+	return errors.As(err, &watch) && watch.Code == 503
 }
