@@ -69,8 +69,13 @@ func peekVersion(data []byte) (int, error) {
 // Encode writes a message in its JSON form. It fails only for values that no
 // message may hold, such as a time outside the years 0 to 9999.
 func Encode(message any) ([]byte, error) {
-	if result, ok := message.(Result); ok {
-		if body, ok := result.encodeQuick(); ok {
+	switch plain := message.(type) {
+	case Result:
+		if body, ok := plain.encodeQuick(); ok {
+			return body, nil
+		}
+	case Monitor:
+		if body, ok := plain.encodeQuick(); ok {
 			return body, nil
 		}
 	}

@@ -19,6 +19,9 @@ type CheckForm struct {
 // error is that of [Encode], or tells of a location that none may have.
 func NewCheckForm(c Check) (CheckForm, error) {
 	c.Slot, c.NotAfter = time.Time{}, time.Time{}
+	if form, ok := c.formQuick(); ok {
+		return form, nil
+	}
 	whole, err := Encode(c)
 	if err != nil {
 		return CheckForm{}, err
