@@ -219,6 +219,10 @@ func (s *step) record(kind job.EventKind, incident job.Incident, outcome *job.Ou
 	if s.result.Miss != nil {
 		at = s.result.Miss.Last
 	}
+	if outcome != nil { // which lies in memory with those of the whole batch
+		own := *outcome
+		outcome = &own
+	}
 	s.add(job.Event{ID: incident.ID + "-" + string(kind), Kind: kind, At: at, Incident: incident, Outcome: outcome})
 }
 
