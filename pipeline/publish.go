@@ -291,10 +291,10 @@ func transient(err error) bool {
 			return true
 		}
 	}
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		return api.Code == 503 || api.ErrorCode == stillInProcess
 	}
-	var watch *nats.APIError // the library watches buckets by its older half, which has errors of its own
-	return errors.As(err, &watch) && watch.Code == 503
+	// The library watches buckets by its older half, which has errors of its own.
+	watch, ok := errors.AsType[*nats.APIError](err)
+	return ok && watch.Code == 503
 }
