@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/supervise"
 )
 
 // alone is a cluster that has an installation, and of which only the node that
@@ -73,6 +75,28 @@ func TestBucketsAreOpenedAndWrittenAsSoonAsThereIsALeader(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("got %v, want patience", err)
 	}
+}
+
+// What watches a bucket while nobody can lead is excused for all that the cluster
+// says meanwhile.
+func TestWatchWithoutALeaderIsExcused(t *testing.T) {
+	t.Parallel()
+	cluster, _ := alone(t, monitorLog)
+	p := cluster.Connect(pipeline.Config{})
+	bucket, err := p.Bucket(t.Context(), pipeline.Monitors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := p.Excuse(supervise.ServiceFunc(func(ctx context.Context) error {
+		return bucket.Watch(ctx, func(pipeline.Entry) {}, func() {})
+	}))
+	eventually(t, "the word that the cluster is not available", func() bool {
+		err := watch.Serve(t.Context())
+		if !errors.Is(err, supervise.ErrUnavailable) {
+			t.Fatalf("got %v, want it excused", err)
+		}
+		return strings.Contains(err.Error(), "temporarily unavailable")
+	})
 }
 
 func TestPatienceEndsAndSaysWhatItWaitedFor(t *testing.T) {

@@ -291,6 +291,10 @@ func transient(err error) bool {
 			return true
 		}
 	}
-	var api *jetstream.APIError
-	return errors.As(err, &api) && (api.Code == 503 || api.ErrorCode == stillInProcess)
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return api.Code == 503 || api.ErrorCode == stillInProcess
+	}
+	// The library watches buckets by its older half, which has errors of its own.
+	watch, ok := errors.AsType[*nats.APIError](err)
+	return ok && watch.Code == 503
 }

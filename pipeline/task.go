@@ -166,9 +166,13 @@ func (r *poolRun) read(message *nats.Msg) (Delivery, bool, error) {
 // firstSeen is when a job was stored for the first time: before now, if it was
 // a dead letter in between.
 func firstSeen(header nats.Header, stored time.Time) time.Time {
-	first, err := time.Parse(time.RFC3339Nano, header.Get(HeaderFirst))
+	text := header.Get(HeaderFirst)
+	if text == "" {
+		return stored // by far the most, whose reading would come to an error
+	}
+	first, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || first.After(stored) {
-		return stored // no header, or one that cannot be true
+		return stored // it cannot be true
 	}
 	return first
 }

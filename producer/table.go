@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"sync"
@@ -12,7 +13,7 @@ import (
 )
 
 // table is what a scheduler knows of the monitors: by shard, since that is how
-// the clock asks. It is made for a million of them: a monitor costs some 200
+// the clock asks. It is made for a million of them: a monitor costs some 80
 // bytes, none of which the garbage collector looks at, and a tick looks only at
 // those that are due. When it held definitions in maps that each tick went
 // through, it took a kilobyte for each, and a fifth of all the time that checks
@@ -25,9 +26,11 @@ type table struct {
 	users  []int // of each of the terms, how many monitors have them
 }
 
-// shard is a part of the monitors. The text of an entry is its check's form.
+// shard is a part of the monitors. The text of an entry is what is left of its
+// check's form: the target, as a rule.
 type shard struct {
 	entries compact.Map[entry]
+	shapes  compact.Shapes
 	rings   map[time.Duration]ring
 	crons   map[compact.ID]*terms // of those without an interval, which are few
 	placed  map[string][]string   // the entries of monitors that have several locations, one for each
@@ -39,10 +42,11 @@ type ring map[int64][]compact.ID
 
 // entry is one monitor.
 type entry struct {
-	// since is the second in which the definition was written: slots before it
-	// were none.
-	since          int64
+	// since is the second in which the definition was written, until 2106: slots
+	// before it were none.
+	since          uint32
 	terms          uint32 // which of the table's, unless it is among the crons
+	shape          uint32 // of the form
 	slot, notAfter uint16 // of the form
 }
 
@@ -60,6 +64,7 @@ type terms struct {
 type definition struct {
 	name  string // of the monitor, or of it and the location where it has several
 	form  job.CheckForm
+	word  string // of the form that few others have: the target
 	since time.Time
 	terms terms
 }
@@ -95,7 +100,7 @@ func newDefinitions(m *job.Monitor, written time.Time) ([]definition, error) {
 }
 
 func newDefinition(m *job.Monitor, location string, written time.Time) (definition, error) {
-	d := definition{name: m.Name, since: written}
+	d := definition{name: m.Name, word: m.Target(), since: written}
 	d.terms = terms{location: location, period: m.Interval.Std(), paused: m.Paused, interval: m.Interval.Std()}
 	var err error
 	if m.Cron == "" {
@@ -149,8 +154,9 @@ func (t *table) set(name string, all []definition) {
 
 func (t *table) put(s *shard, d *definition) {
 	t.forget(s, d.name)
-	id := s.entries.Put(d.name, d.form.Text)
-	e := entry{since: d.since.Unix(), slot: d.form.Slot, notAfter: d.form.NotAfter}
+	rest, shape := s.shapes.Cut(d.form.Text, monitorOf(d.name), d.word)
+	id := s.entries.Put(d.name, rest)
+	e := entry{since: uint32(max(0, d.since.Unix())), shape: shape, slot: d.form.Slot, notAfter: d.form.NotAfter} //nolint:gosec // see there
 	if d.terms.interval == 0 {
 		s.crons[id] = &d.terms
 	} else {
@@ -287,18 +293,26 @@ func (d *due) decide(s *shard, id compact.ID, own *terms, cursor, tick time.Time
 	case own.paused:
 		d.missed = append(d.missed, miss(monitor, location, decision.Run, job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run}))
 	default:
-		form := job.CheckForm{Text: s.entries.Text(id), Slot: e.slot, NotAfter: e.notAfter}
-		d.checks = append(d.checks, dueCheck{name: name, form: form, terms: own, slot: decision.Run})
+		d.checks = append(d.checks, dueCheck{name: name, form: s.form(id), terms: own, slot: decision.Run})
 	}
+}
+
+// form is that of a monitor's checks.
+func (s *shard) form(id compact.ID) job.CheckForm {
+	const room = 128 // more than most take
+	e := s.entries.Value(id)
+	monitor, _, _ := bytes.Cut(s.entries.Name(id), []byte("/"))
+	text := s.shapes.Append(make([]byte, 0, room), monitor, s.entries.Text(id), e.shape)
+	return job.CheckForm{Text: text, Slot: e.slot, NotAfter: e.notAfter}
 }
 
 // after is where the monitor's own time begins: a definition that is younger
 // than the cursor has no earlier slots.
 func (e *entry) after(cursor time.Time) time.Time {
-	if cursor.IsZero() || cursor.Unix() > e.since {
-		return cursor
+	if since := int64(e.since); !cursor.IsZero() && cursor.Unix() <= since {
+		return time.Unix(since, 0).UTC()
 	}
-	return time.Unix(e.since, 0).UTC()
+	return cursor
 }
 
 // encode is the check as it travels.

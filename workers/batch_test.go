@@ -54,8 +54,8 @@ func TestResultsTravelTogetherAndEachSubmitReturnsWhenItsOwnIsStored(t *testing.
 				t.Errorf("result %d: got %v, want nil", i, err)
 			}
 		}
-		if got := len(out.messages); got != 3 {
-			t.Errorf("got %d messages, want 250 results in 3", got)
+		if got := len(out.messages); got != 7 {
+			t.Errorf("got %d messages, want 250 results in 7", got)
 		}
 		seen := map[string]bool{}
 		for _, message := range out.messages {

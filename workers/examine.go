@@ -110,7 +110,15 @@ func life(processes []job.ProcessStatus, now time.Time) time.Duration {
 	return longest
 }
 
-// blindMonitors counts them by reason.
+// whyBlind is the reason without its details, and where the monitor is checked
+// if that is said.
+func whyBlind(incident *job.Incident) string {
+	reason, _, _ := strings.Cut(incident.Reason, ": ")
+	return strings.TrimSuffix(reason+doctor.At+incident.Location, doctor.At)
+}
+
+// blindMonitors counts them by reason; one that is checked from several locations
+// counts for each that is blind.
 func blindMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, error) {
 	states, err := p.Bucket(ctx, pipeline.States)
 	if err != nil {
@@ -126,9 +134,10 @@ func blindMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, e
 		if err != nil {
 			return nil, fmt.Errorf("read state of %s: %w", e.Key, err)
 		}
-		if state.Blind != nil {
-			reason, _, _ := strings.Cut(state.Blind.Reason, ": ")
-			blind[reason]++
+		for _, incident := range state.Open() {
+			if incident.Condition == job.ConditionBlind {
+				blind[whyBlind(incident)]++
+			}
 		}
 	}
 	return blind, nil

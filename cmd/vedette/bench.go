@@ -48,7 +48,7 @@ the same run. Nothing but loopback is contacted, and everything is removed.`,
 			return options.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
-	cmd.AddCommand(benchPipelineCommand(), benchProbeCommand(), benchMailCommand(), benchScaleCommand(), benchWorkersCommand(), benchWorkerCommand(), benchSinkCommand(), benchTargetsCommand(), benchFarmCommand())
+	cmd.AddCommand(benchPipelineCommand(), benchProbeCommand(), benchMailCommand(), benchScaleCommand(), benchApplyCommand(), benchWorkersCommand(), benchWorkerCommand(), benchSinkCommand(), benchTargetsCommand(), benchFarmCommand())
 	cmd.Flags().IntVar(&options.monitors, "monitors", 1000, "how many monitors")
 	cmd.Flags().DurationVar(&options.interval, "interval", 10*time.Second, "interval of each")
 	cmd.Flags().DurationVar(&options.length, "for", time.Minute, "how long to count, after each was checked once")

@@ -13,6 +13,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 	"vedette/producer"
 	"vedette/workers"
@@ -81,7 +82,11 @@ func (r *scaleRun) path(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	began := time.Now()
-	if _, err := producer.Apply(ctx, r.pipeline, r.definitions(), false); err != nil {
+	definitions, err := r.definitions()
+	if err != nil {
+		return err
+	}
+	if _, err := producer.Apply(ctx, r.pipeline, definitions, false); err != nil {
 		return err
 	}
 	r.figures.apply = time.Since(began)
@@ -89,15 +94,21 @@ func (r *scaleRun) path(ctx context.Context, dir string) (err error) {
 	return r.watch(ctx)
 }
 
-func (r *scaleRun) definitions() producer.Definitions {
-	monitors := make([]job.Monitor, r.n)
-	for i := range monitors {
-		monitors[i] = job.Monitor{
+// definitions are encoded one after the other, as those of a file are: a list of
+// a million would be most of the memory at most.
+func (r *scaleRun) definitions() (producer.Definitions, error) {
+	encoded := &compact.Map[uint32]{}
+	for i := range r.n {
+		body, err := job.Encode(job.Monitor{
 			V: job.Version, Name: scaleName(i), Interval: job.Duration(r.interval),
 			Spec: job.Spec{HTTP: &job.HTTP{URL: r.target(i)}, Timeout: job.Duration(r.timeout)},
+		})
+		if err != nil {
+			return producer.Definitions{}, err
 		}
+		encoded.Put(scaleName(i), body)
 	}
-	return producer.Definitions{Monitors: monitors}
+	return producer.Definitions{Encoded: encoded}, nil
 }
 
 // target is the URL of a monitor.

@@ -97,6 +97,7 @@ func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
 		{[]string{"run", bad}, []string{"bad.yaml:2:"}},
 		{[]string{"run", "--log-level", "loud", bad}, []string{`found "loud"`}},
 		{[]string{"bench", "--monitors", "0"}, []string{"1 monitor or more"}},
+		{[]string{"bench", "apply", "--monitors", "0"}, []string{"--monitors: found 0, expected 1 to 10000000"}},
 		{[]string{"bench", "scale", "--monitors", "10,0", "--interval", "1500ms"}, []string{"--monitors: found 0", "--interval: found 1.5s"}},
 		{[]string{"bench", "scale", "--silent", "101", "--timeout", "1s", "--delay", "1s", "--checks", "0"}, []string{"--silent: found 101", "--delay: found 1s", "--checks: found 0"}},
 		{[]string{"bench", "workers", "--workers", "0", "--checks", "0", "--delay", "10s"}, []string{"--workers: found 0", "--checks: found 0", "--delay: found 10s"}},
@@ -194,6 +195,30 @@ func TestBenchPrintsItsFigures(t *testing.T) {
 	for _, figure := range []string{"each checked once", "results", "late by", "cost of the path", "cost of a bare loop", "ratio"} {
 		if !strings.Contains(stdout, figure) {
 			t.Errorf("got %s, want %s in it", stdout, figure)
+		}
+	}
+}
+
+func TestBenchApplyTellsWhatEachStageTakes(t *testing.T) {
+	t.Parallel()
+	output, code := newInstance(t, "").vedette("bench", "apply", "--monitors", "3000")
+	if code != exitOK {
+		t.Fatalf("got code %d: %s", code, output)
+	}
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	stages := []string{
+		"3000 monitors in 0.2 MB", "", "is read ", "is applied where nothing was ", "is read again ", "is applied again, and nothing written ",
+		"is read with one in 1,000 changed ", "is applied with these ", "the library alone reads it ",
+	}
+	if len(lines) != len(stages) {
+		t.Fatalf("got %s, want %d lines", output, len(stages))
+	}
+	for i, stage := range stages {
+		if !strings.HasPrefix(lines[i], stage) {
+			t.Errorf("got line %q, want it to begin with %q", lines[i], stage)
+		}
+		if fields := strings.Fields(lines[i]); i > 1 && (fields[len(fields)-1] != "MB" && fields[len(fields)-1] != "untold" || !strings.Contains(lines[i], " s ")) {
+			t.Errorf("got line %q, want times and memory in it", lines[i])
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/emersion/go-smtp"
 
+	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 	"vedette/workers/check"
 )
@@ -120,7 +121,15 @@ func TestReadyMadeDialoguesAreHeldWithServersAsTheyAre(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			spec := file.Monitors[0].Spec
+			var spec job.Spec
+			file.Encoded.All(func(id compact.ID) bool {
+				m, err := job.Decode[job.Monitor](file.Encoded.Text(id))
+				if err != nil {
+					t.Fatal(err)
+				}
+				spec = m.Spec
+				return false
+			})
 			spec.TCP.Address = servers[strings.TrimSuffix(filepath.Base(path), ".yaml")]
 			spec.Timeout = job.Duration(10 * time.Second)
 			for i, e := range spec.Expect { // the certificate of the test is for a day

@@ -24,7 +24,9 @@ func loadFile(path string, stderr io.Writer) (*monitor.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	readLean(path)
 	file, err := monitor.Load(path, monitor.Options{
+		Encode: true, Progress: reading(stderr, path, time.Now),
 		CheckSpec: specProblems(validator), CheckTemplate: checkTemplate,
 		CheckDKIMKey: func(text string) error { _, err := mail.ParseDKIMKey([]byte(text)); return err },
 		CheckTarget: func(target string) error {
@@ -46,7 +48,7 @@ func loadFile(path string, stderr io.Writer) (*monitor.File, error) {
 
 func definitions(file *monitor.File) producer.Definitions {
 	return producer.Definitions{
-		Monitors: file.Monitors, Recipients: file.Recipients,
+		Encoded: file.Encoded, Recipients: file.Recipients,
 		Settings: job.Settings{V: job.Version, Operators: file.Operators, Grouping: file.Notifications.Grouping, Maintenance: file.Maintenance},
 	}
 }
@@ -76,7 +78,7 @@ Exits with 0 when the file is good, with 2 when it is not.`,
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good: %s, %s\n", args[0],
-				count(len(file.Monitors), "monitor"), count(len(file.Recipients), "recipient"))
+				count(file.Count(), "monitor"), count(len(file.Recipients), "recipient"))
 			return err
 		},
 	}
@@ -104,7 +106,9 @@ The sections mail and server belong to the process: they are read by
 			if err != nil {
 				return err
 			}
-			change, err := producer.ApplyWith(cmd.Context(), p, definitions(file), producer.ApplyOptions{Dry: dry, Progress: progress(cmd.ErrOrStderr(), time.Now)})
+			how := progress(cmd.ErrOrStderr(), time.Now)
+			how.Dry = dry
+			change, err := producer.ApplyWith(cmd.Context(), p, definitions(file), how)
 			if err := closing(p, err); err != nil {
 				return err
 			}

@@ -3,19 +3,51 @@ package main
 import (
 	"io"
 	"time"
+
+	"vedette/producer"
 )
 
-// progressPause is for how long nothing is said: most files are applied before
-// anybody could read it.
+// progressPause is for how long nothing is said: most files are read and applied
+// before anybody could read it.
 const progressPause = 2 * time.Second
 
-// progress tells people how far the writing of many definitions is.
-func progress(stderr io.Writer, now func() time.Time) func(written, all int) {
+// seldom tells whether it is time to say something again.
+func seldom(now func() time.Time) func() bool {
 	said := now()
-	return func(written, all int) {
-		if at := now(); at.Sub(said) >= progressPause {
-			said = at
-			say(stderr, "stored %d of %d definitions\n", written, all)
+	return func() bool {
+		at := now()
+		if at.Sub(said) < progressPause {
+			return false
+		}
+		said = at
+		return true
+	}
+}
+
+// progress tells people how far the comparing and the writing of many definitions
+// are.
+func progress(stderr io.Writer, now func() time.Time) producer.ApplyOptions {
+	due := seldom(now)
+	return producer.ApplyOptions{
+		Compared: func(definitions int) {
+			if due() {
+				say(stderr, "compared %d definitions that are stored\n", definitions)
+			}
+		},
+		Progress: func(written, all int) {
+			if due() {
+				say(stderr, "stored %d of %d definitions\n", written, all)
+			}
+		},
+	}
+}
+
+// reading tells people how far the reading of a large file is.
+func reading(stderr io.Writer, path string, now func() time.Time) func(monitors int) {
+	due := seldom(now)
+	return func(monitors int) {
+		if due() {
+			say(stderr, "read %d monitors of %s\n", monitors, path)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func (r *instanceRun) reread(ctx context.Context, work *workers.Workers) {
 		say(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
 		return
 	}
-	change, err := producer.ApplyWith(ctx, r.pipeline, definitions(file), producer.ApplyOptions{Progress: progress(r.stderr, time.Now)})
+	change, err := producer.ApplyWith(ctx, r.pipeline, definitions(file), progress(r.stderr, time.Now))
 	if err != nil {
 		say(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
 		return
@@ -54,6 +54,7 @@ func (r *instanceRun) reread(ctx context.Context, work *workers.Workers) {
 	r.warnOfSecrets(file)
 	say(r.stdout, "%s", changeLines(change, false))
 	r.tellUnapplied(file)
+	beLean(file.Count()) // a file of a million monitors is hundreds of megabytes of garbage now
 }
 
 // tellUnapplied says what of a changed file waits for the next start.

@@ -172,11 +172,11 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 		return err
 	}
 	r := &instanceRun{
-		monitors: len(file.Monitors), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
+		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
 		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewAlerts(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
 	r.warnOfSecrets(file)
-	file.Monitors = nil // they are stored; the memory is for those who work with them
+	file.Encoded = nil // they are stored; the memory is for those who work with them
 	beLean(r.monitors)
 	return r.serve(ctx)
 }
@@ -216,7 +216,7 @@ func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File, stde
 	if err := p.Ensure(ctx); err != nil {
 		return err
 	}
-	_, err := producer.ApplyWith(ctx, p, definitions(file), producer.ApplyOptions{Progress: progress(stderr, time.Now)})
+	_, err := producer.ApplyWith(ctx, p, definitions(file), progress(stderr, time.Now))
 	return err
 }
 
@@ -233,7 +233,7 @@ func canListen(ctx context.Context, address string) error {
 type instanceRun struct {
 	options        runOptions
 	path           string
-	file           *monitor.File // without its monitors
+	file           *monitor.File // without its monitors, which are stored
 	monitors       int
 	pipeline       *pipeline.Pipeline
 	log            *slog.Logger

@@ -8,6 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/pipeline/compact"
+	"vedette/pipeline/job"
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
@@ -34,11 +36,18 @@ func (r *instanceRun) warnOfSecrets(file *monitor.File) {
 		return
 	}
 	needed := map[string][]string{}
-	for _, m := range file.Monitors {
-		for _, name := range m.Secrets() {
-			needed[name] = append(needed[name], m.Name)
+	file.Encoded.All(func(id compact.ID) bool {
+		text := file.Encoded.Text(id)
+		if !job.MayRefer(string(text)) {
+			return true // by far the most
 		}
-	}
+		if m, err := job.Decode[job.Monitor](text); err == nil { // we have encoded it
+			for _, secret := range m.Secrets() {
+				needed[secret] = append(needed[secret], m.Name)
+			}
+		}
+		return true
+	})
 	for _, name := range slices.Sorted(maps.Keys(needed)) {
 		if _, err := r.secrets.Secret(name); err != nil {
 			say(r.stderr, "warning: %v; needed by %s\n", err, someOf(needed[name]))

@@ -50,8 +50,8 @@ func Decode[T any](data []byte) (T, error) {
 // message may hold, such as a time outside the years 0 to 9999.
 func Encode(message any) ([]byte, error) {
 	needed := Needs(message)
-	if result, ok := message.(Result); ok && needed == Version {
-		if body, ok := result.encodeQuick(); ok {
+	if needed == Version {
+		if body, ok := encodeQuick(message); ok {
 			return body, nil
 		}
 	}
@@ -62,6 +62,18 @@ func Encode(message any) ([]byte, error) {
 		return nil, fmt.Errorf("encode %T: %w", message, err)
 	}
 	return bytes.TrimRight(buffer.Bytes(), "\n"), nil
+}
+
+// encodeQuick writes a message by hand, if it is plain.
+func encodeQuick(message any) ([]byte, bool) {
+	switch plain := message.(type) {
+	case Result:
+		return plain.encodeQuick()
+	case Monitor:
+		return plain.encodeQuick()
+	default:
+		return nil, false
+	}
 }
 
 // decodeStrict refuses unknown fields, and anything after the value. Values that decode themselves call it

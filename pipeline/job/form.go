@@ -19,6 +19,9 @@ type CheckForm struct {
 // error is that of [Encode], or tells of a location that none may have.
 func NewCheckForm(c Check) (CheckForm, error) {
 	c.Slot, c.NotAfter, c.V = time.Time{}, time.Time{}, max(c.V, Needs(c)) // all three texts bear the same version
+	if form, ok := c.formQuick(); ok && c.V == Version {
+		return form, nil
+	}
 	whole, err := Encode(c)
 	if err != nil {
 		return CheckForm{}, err

@@ -384,6 +384,8 @@ func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
 	for _, check := range []job.Check{
 		{V: job.Version, Monitor: "website", Location: "default", Spec: job.Spec{HTTP: &job.HTTP{URL: "https://example.org/?a=<b>&c"}, Timeout: job.Duration(time.Second)}},
 		{V: job.Version, Monitor: "a.b", Spec: job.Spec{TCP: &job.TCP{Address: "a:1"}, Expect: []string{`ip != "\n"`}}},
+		{V: job.Version, Monitor: "b", Location: "l", Spec: job.Spec{TCP: &job.TCP{Address: "a:1"}, Expect: []string{"true", "1 == 1"}}},
+		{V: job.Version, Monitor: "b", Location: "l", Spec: job.Spec{TCP: &job.TCP{Address: "a:1"}, Negate: true}},
 		{V: job.Version, Monitor: `odd"name`, Location: "ü"},
 	} {
 		form, err := job.NewCheckForm(check)

@@ -12,7 +12,7 @@ func (r *Result) encodeQuick() ([]byte, bool) {
 	if o == nil || r.Miss != nil || r.ID != "" || r.Slot.IsZero() || o.Impaired || o.Stack != "" {
 		return nil, false
 	}
-	const room = 512
+	const room = 384 // more than most take
 	w := &writer{text: append(make([]byte, 0, room), '{')}
 	w.string("monitor", r.Monitor)
 	w.time("slot", r.Slot)
@@ -72,17 +72,45 @@ func (w *writer) quoted(value string) {
 
 // string writes a string that is not empty.
 func (w *writer) string(name, value string) {
-	if value == "" {
-		return
+	if value != "" {
+		w.name(name)
+		w.value(value)
 	}
+}
+
+// value writes a text, unless it needs escapes.
+func (w *writer) value(value string) {
 	for _, c := range []byte(value) {
 		if c < ' ' || c > '~' || c == '"' || c == '\\' {
 			w.bad = true
 			return
 		}
 	}
-	w.name(name)
 	w.quoted(value)
+}
+
+// strings writes a list that is not empty.
+func (w *writer) strings(name string, all []string) {
+	if len(all) == 0 {
+		return
+	}
+	w.name(name)
+	w.text = append(w.text, '[')
+	for i, one := range all {
+		if i > 0 {
+			w.text = append(w.text, ',')
+		}
+		w.value(one)
+	}
+	w.text = append(w.text, ']')
+}
+
+// number writes a number that is not zero.
+func (w *writer) number(name string, n int) {
+	if n != 0 {
+		w.name(name)
+		w.text = strconv.AppendInt(w.text, int64(n), 10)
+	}
 }
 
 // duration writes a duration that is not zero.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,83 @@ func TestResultsAreWrittenByHandAsTheGeneralEncoderDoes(t *testing.T) {
 		got, err := Encode(r)
 		if want := bytes.TrimSpace(general.Bytes()); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("got  %s, %v\nwant %s", got, err, want)
+		}
+	}
+}
+
+// generally is what the general encoder makes of a message.
+func generally(t *testing.T, message any) string {
+	t.Helper()
+	var general bytes.Buffer
+	encoder := json.NewEncoder(&general)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(message); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(general.String())
+}
+
+// fill sets a value, and all that is in it, to something.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+		fill(v.Index(0))
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(reflect.ValueOf("k"), reflect.Zero(v.Type().Elem()))
+	case reflect.Struct:
+		for _, field := range v.Fields() {
+			fill(field)
+		}
+	default:
+		panic("no way to fill a " + v.Type().String())
+	}
+}
+
+func TestDefinitionsAreWrittenByHandAsTheGeneralEncoderDoes(t *testing.T) {
+	t.Parallel()
+	web := func() Monitor {
+		return Monitor{V: 1, Name: "a", Spec: Spec{HTTP: &HTTP{URL: "https://x.example/?a=b&c"}}, Interval: Duration(time.Minute)}
+	}
+	all := web()
+	all.Group, all.Locations, all.Expect, all.Timeout = "g", []string{"l", "m"}, []string{"status == 200"}, 1500
+	all.Policy = Policy{FailureThreshold: 3, SuccessThreshold: 2, RetryInterval: 5, Notify: []string{"x", "y"}}
+	port := Monitor{V: 1, Name: "a", Spec: Spec{TCP: &TCP{Address: "a:1"}}, Interval: 1}
+	for _, m := range []Monitor{web(), all, port} {
+		if got, ok := m.encodeQuick(); !ok || string(got) != generally(t, m) {
+			t.Errorf("got %v and\n%s, want by hand\n%s", ok, got, generally(t, m))
+		}
+	}
+	// Whatever else a definition may say, now or in a version to come, is written.
+	for _, whole := range []func(*Monitor) reflect.Value{
+		func(m *Monitor) reflect.Value { return reflect.ValueOf(m).Elem() },
+		func(m *Monitor) reflect.Value { return reflect.ValueOf(m.HTTP).Elem() },
+		func(m *Monitor) reflect.Value { m.HTTP, m.TCP = nil, &TCP{}; return reflect.ValueOf(m.TCP).Elem() },
+	} {
+		var m Monitor
+		for _, field := range reflect.VisibleFields(whole(new(web())).Type()) {
+			m = web()
+			fill(whole(&m).FieldByIndex(field.Index))
+			if got, err := Encode(m); err != nil || string(got) != generally(t, m) {
+				t.Errorf("%s: got %v and\n%s, want\n%s", field.Name, err, got, generally(t, m))
+			}
+		}
+	}
+	for _, odd := range []string{`"`, `\`, "ü", "\n", ""} {
+		m := web()
+		m.HTTP.URL, m.Notify = odd, []string{odd}
+		if got, err := Encode(m); err != nil || string(got) != generally(t, m) {
+			t.Errorf("%q: got %v and\n%s, want\n%s", odd, err, got, generally(t, m))
 		}
 	}
 }

@@ -1,14 +1,10 @@
 package monitor
 
-import (
-	"runtime"
-	"strings"
-	"sync"
-)
+import "strings"
 
 // A file of a million monitors would need gigabytes as one tree. So the list
 // of monitors of a large file is cut between its items, and its parts are read
-// one after the other. YAML allows that: whatever belongs to an item stands
+// by themselves, see parts.go. YAML allows that: whatever belongs to an item stands
 // deeper than its dash (YAML 1.2.2, section 8.2.1), and nothing but anchors
 // reaches from one item to another.
 
@@ -98,24 +94,4 @@ func ends(line, indent string) bool {
 	}
 	next := line[len(indent):]
 	return next[0] != ' ' && !isItem(next)
-}
-
-// parseChunks parses chunks side by side, and hands them on in their order,
-// never holding more than a few.
-func parseChunks(chunks []chunk, use func(parsed)) {
-	width := runtime.GOMAXPROCS(0)
-	results := make([]parsed, width)
-	for len(chunks) > 0 {
-		group := chunks[:min(width, len(chunks))]
-		var wait sync.WaitGroup
-		for i, c := range group {
-			wait.Go(func() { results[i] = parseYAML(c.text, c.linesBefore) })
-		}
-		wait.Wait()
-		for i := range group {
-			use(results[i])
-			results[i] = parsed{}
-		}
-		chunks = chunks[len(group):]
-	}
 }

@@ -3,6 +3,8 @@ package monitor
 import (
 	"slices"
 	"strings"
+
+	"vedette/pipeline/compact"
 )
 
 // dependsOn reads what a monitor depends on. Whether those are there shows when
@@ -44,11 +46,12 @@ type dependency struct {
 func (w *watch) checkDepends() {
 	parents := map[string][]dependency{}
 	for _, d := range w.depends {
-		if _, defined := w.lines[d.parent]; !defined {
-			known := make([]string, 0, len(w.lines))
-			for name := range w.lines {
-				known = append(known, name)
-			}
+		if w.line(d.parent) == 0 {
+			known := make([]string, 0, w.known.Len())
+			w.known.All(func(id compact.ID) bool {
+				known = append(known, string(w.known.Name(id)))
+				return true
+			})
 			slices.Sort(known)
 			w.report(d.at, d.at.describe(), "the name of a monitor in this file", didYouMean(d.parent, known))
 			continue

@@ -20,6 +20,7 @@ import (
 	"os"
 	"time"
 
+	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 )
 
@@ -41,8 +42,12 @@ const (
 
 // File is a monitor file without mistakes, with its defaults filled in.
 type File struct {
-	// Monitors and Recipients stand in the order of the file, ready to be stored.
-	Monitors   []job.Monitor
+	// Monitors stand in the order of the file. With [Options].Encode there are none,
+	// and Encoded has them by name, as they are stored; its values are the lines
+	// where they stand.
+	Monitors []job.Monitor
+	Encoded  *compact.Map[uint32]
+	// Recipients stand in the order of the file.
 	Recipients []job.Recipient
 	// Operators are names of recipients who hear of the installation itself.
 	Operators []string
@@ -55,6 +60,14 @@ type File struct {
 	Maintenance   []job.Maintenance
 	// Warnings are what is allowed and yet probably not meant, by line.
 	Warnings []Problem
+}
+
+// Count is how many monitors the file has.
+func (f *File) Count() int {
+	if f.Encoded != nil {
+		return f.Encoded.Len()
+	}
+	return len(f.Monitors)
 }
 
 // Mail is the section mail: how mails leave the installation.
@@ -177,8 +190,15 @@ type Options struct {
 	// ReadFile reads the monitor file and the files that hold secrets.
 	// Defaults to [os.ReadFile].
 	ReadFile func(path string) ([]byte, error)
+	// Encode has the monitors encoded as they are read. A definition takes a
+	// kilobyte, and a fifth of that when it is encoded.
+	Encode bool
+	// Progress, when set, is told from time to time how many monitors of a large
+	// file were read.
+	Progress func(monitors int)
 	// CheckSpec finds mistakes in what a spec says that is otherwise good, such
-	// as an expression that does not compile. Nil checks nothing.
+	// as an expression that does not compile. Nil checks nothing. It may be called
+	// by several goroutines at once, as may LookupEnv.
 	CheckSpec func(spec job.Spec) []SpecProblem
 	// CheckTarget finds a mistake in a target in its short form, such as a URL.
 	// Nil checks nothing.

@@ -1,12 +1,14 @@
 package monitor_test
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"vedette/pipeline/job"
 	"vedette/producer/monitor"
 )
 
@@ -99,6 +101,46 @@ func TestListsThatAreWrittenInOtherWays(t *testing.T) {
 		if want := strings.Count(text, "name: monitor-"); len(file.Monitors) != want {
 			t.Errorf("%s: got %d monitors, want %d", name, len(file.Monitors), want)
 		}
+	}
+}
+
+func TestMonitorsOfLargeFilesAreTheSameEncoded(t *testing.T) {
+	t.Parallel()
+	text := above + large(15_000) + "  - {<<: *base, name: last, tcp: '127.0.0.1:1'}\n" + below
+	want := parse(t, text).Monitors
+	encoding, told := options(), 0
+	encoding.Encode, encoding.Progress = true, func(monitors int) { told = monitors }
+	file, err := monitor.Parse("large.yaml", []byte(text), encoding)
+	if err != nil || file.Count() != len(want) || file.Monitors != nil || told != len(want) {
+		t.Fatalf("got %d encoded and %d other monitors, progress %d and %v, want %d encoded", file.Count(), len(file.Monitors), told, err, len(want))
+	}
+	for _, m := range want {
+		id, ok := file.Encoded.Find(m.Name)
+		if body, err := job.Encode(m); !ok || err != nil || !bytes.Equal(file.Encoded.Text(id), body) {
+			t.Fatalf("got %v, want %s", ok, body)
+		}
+		if line, _, _ := strings.Cut(text, "name: last"); m.Name == "last" && int(*file.Encoded.Value(id)) != strings.Count(line, "\n")+1 {
+			t.Errorf("got line %d of the last monitor, want its own", *file.Encoded.Value(id))
+		}
+	}
+}
+
+func TestNamesMeetAcrossTheWholeOfLargeFiles(t *testing.T) {
+	t.Parallel()
+	text := above + "  - {<<: *base, name: m, tcp: '127.0.0.1:1'}\n" + large(15_000) + "  - {<<: *base, name: m, tcp: '127.0.0.1:1'}\n" +
+		"  - {<<: *nothing, name: n, tcp: '127.0.0.1:1', depends_on: [m, monitor-14999, nobody]}\n" + below
+	var got []string
+	for _, p := range problems(t, text) {
+		got = append(got, fmt.Sprintf("%d: %s, %s", p.Line, p.Found, p.Expected))
+	}
+	last := strings.Count(text, "\n") - 1
+	want := []string{
+		fmt.Sprintf("%d: \"m\" again, a name of its own, unlike the one in line 4", last-1),
+		fmt.Sprintf("%d: the alias *nothing, an anchor &nothing before it", last),
+		fmt.Sprintf("%d: \"nobody\", the name of a monitor in this file", last),
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

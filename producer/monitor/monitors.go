@@ -3,12 +3,12 @@ package monitor
 import (
 	"fmt"
 	"reflect"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
+	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 	"vedette/producer/schedule"
 )
@@ -19,9 +19,10 @@ type watch struct {
 	place    value // of the list
 	defaults defaults
 	monitors []job.Monitor
-	count    int            // of items, good or bad
-	lines    map[string]int // where each name stands
-	keys     []string       // that a monitor may have
+	known    *compact.Map[uint32] // by name, the line where it stands, and the definition, if that is to be encoded
+	count    int                  // of items, good or bad
+	keys     []string             // that a monitor may have
+	kinds    []string             // of probes
 	structs  map[reflect.Type][]probeField
 	depends  []dependency
 
@@ -29,12 +30,20 @@ type watch struct {
 	firstSilent value
 }
 
-func (r *reader) readMonitors(root mapping, d defaults, chunks []chunk) []job.Monitor {
+// newWatch begins to collect monitors.
+func newWatch(r *reader, list value, d defaults) *watch {
+	return &watch{
+		reader: r, place: list, defaults: d, known: &compact.Map[uint32]{}, keys: monitorKeys(), kinds: job.Kinds(), structs: map[reflect.Type][]probeField{},
+	}
+}
+
+// readMonitors reads the list of monitors, which may be in parts.
+func (r *reader) readMonitors(root mapping, d defaults, chunks []chunk) *watch {
 	list, _ := r.get(root, "monitors")
 	list.key = "monitors"
-	w := &watch{reader: r, place: list, defaults: d, lines: map[string]int{}, keys: monitorKeys(), structs: map[reflect.Type][]probeField{}}
+	w := newWatch(r, list, d)
 	if len(chunks) > 0 {
-		parseChunks(chunks, w.addChunk)
+		w.addChunks(chunks)
 	} else if list, ok := r.section(root, "monitors"); ok {
 		if _, ok := r.list(list, "a list of monitors", false); ok {
 			w.addAll(list.node)
@@ -45,7 +54,7 @@ func (r *reader) readMonitors(root mapping, d defaults, chunks []chunk) []job.Mo
 	}
 	w.checkDepends()
 	w.warnSilent()
-	return w.monitors
+	return w
 }
 
 func monitorKeys() []string {
@@ -54,26 +63,11 @@ func monitorKeys() []string {
 	return append(keys, policyKeys()...)
 }
 
-// addChunk takes in a part of the list.
-func (w *watch) addChunk(part parsed) {
-	if part.mistake != nil {
-		w.reportMistake(part.mistake)
-		return
-	}
-	unbound, defined := len(w.anchors.unbound), w.anchors.defined
-	w.anchors.fresh = w.anchors.fresh[:0]
-	w.anchors.bind(part.root)
-	w.reportUnbound(unbound)
-	w.addAll(part.root)
-	w.anchors.forget(defined)
-}
-
 func (w *watch) addAll(node ast.Node) {
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {
 		return
 	}
-	w.monitors = slices.Grow(w.monitors, len(sequence.Values))
 	for _, item := range sequence.Values {
 		w.add(w.item(w.place, w.count, item))
 		w.count++
@@ -109,8 +103,31 @@ func (w *watch) add(v value) {
 		w.checkSpec(m, monitor.Spec)
 	}
 	if len(w.problems) == 0 {
-		w.monitors = append(w.monitors, monitor)
+		w.keep(m, monitor)
 	}
+}
+
+// keep takes in a monitor in which nothing is wrong.
+func (w *watch) keep(m mapping, monitor job.Monitor) {
+	if !w.options.Encode {
+		w.monitors = append(w.monitors, monitor)
+		return
+	}
+	body, err := job.Encode(monitor)
+	if err != nil {
+		w.report(m.value, fmt.Sprintf("what cannot be stored (%v)", err), "a monitor that can", "")
+		return
+	}
+	line := w.line(monitor.Name)
+	*w.known.Value(w.known.Put(monitor.Name, body)) = line
+}
+
+// line is where the monitor of a name stands, zero if none has it.
+func (w *watch) line(name string) uint32 {
+	if id, ok := w.known.Find(name); ok {
+		return *w.known.Value(id)
+	}
+	return 0
 }
 
 // belonging reads what a monitor belongs to.
@@ -135,11 +152,11 @@ func (w *watch) name(m mapping) string {
 	if !ok || !w.validName(v, name) {
 		return ""
 	}
-	if line, taken := w.lines[name]; taken {
+	if line := w.line(name); line > 0 {
 		w.report(v, v.describe()+" again", fmt.Sprintf("a name of its own, unlike the one in line %d", line), "")
 		return ""
 	}
-	w.lines[name] = v.line
+	*w.known.Value(w.known.Put(name, nil)) = uint32(v.line) //nolint:gosec // a file has fewer lines
 	return name
 }
 

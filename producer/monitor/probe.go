@@ -19,7 +19,7 @@ func (w *watch) spec(m mapping) job.Spec {
 	probes := reflect.ValueOf(&spec).Elem()
 	var found []string
 	for _, f := range w.fieldsOf(probes.Type()) {
-		if !slices.Contains(job.Kinds(), f.name) {
+		if !slices.Contains(w.kinds, f.name) {
 			continue
 		}
 		if v, ok := w.get(m, f.name); ok {

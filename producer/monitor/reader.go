@@ -16,6 +16,7 @@ type reader struct {
 	options Options
 	anchors *anchors
 	merged  map[ast.Node][]field // the fields of what was merged
+	trial   bool                 // mistakes only count, since they are looked for again
 
 	problems, warnings []Problem
 
@@ -33,6 +34,10 @@ func newReader(name string, data []byte, options Options) *reader {
 
 // report notes a mistake.
 func (r *reader) report(at value, found, expected, hint string) {
+	if r.trial {
+		r.problems = append(r.problems, Problem{})
+		return
+	}
 	r.problems = append(r.problems, r.problem(at, found, expected, hint))
 }
 
@@ -122,7 +127,11 @@ func (r *reader) sections(whole parsed, chunks []chunk) *File {
 	file.Workers = r.readWorkers(root)
 	d := r.readDefaults(root)
 	d.routes = r.readRoutes(root)
-	file.Monitors = r.readMonitors(root, d, chunks)
+	w := r.readMonitors(root, d, chunks)
+	file.Monitors = w.monitors
+	if r.options.Encode {
+		file.Encoded = w.known
+	}
 	return file
 }
 

@@ -145,6 +145,7 @@ func position(node ast.Node) (line, column int) {
 // stands for a node only after its end, so nothing contains itself.
 type anchors struct {
 	named   map[string]ast.Node
+	above   map[string]ast.Node // of the sections before a part that is read alone
 	aliases map[*ast.AliasNode]ast.Node
 	unbound []*ast.AliasNode
 	defined int              // how many anchors there were so far
@@ -179,6 +180,9 @@ func (a *anchors) bind(node ast.Node) {
 		a.defined++
 	case *ast.AliasNode:
 		target, ok := a.named[nameOf(n.Value)]
+		if !ok {
+			target, ok = a.above[nameOf(n.Value)]
+		}
 		if !ok {
 			a.unbound = append(a.unbound, n)
 			return

@@ -165,14 +165,14 @@ func hostPart(raw string) string {
 
 // validatePlainly validates the parameters of a probe with a word for each
 // reference, unless the references themselves are wrong.
-func validatePlainly(kind string, spec job.Spec, p *problems) {
+func validatePlainly(kind kind, spec job.Spec, p *problems) {
 	plain, err := spec.MapSent(func(s job.SentText) (string, error) {
 		err := checkSent(s)
 		p.check(s.Path, err)
 		return withoutReferences(s.Text), err
 	})
 	if err == nil {
-		kinds()[kind].validate(plain, p)
+		kind.validate(plain, p)
 	}
 }
 

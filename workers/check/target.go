@@ -65,7 +65,7 @@ func problemOf(s string, spec job.Spec) error {
 		return fmt.Errorf("read target: found a reference to a secret in %q, expected one in a URL of http or websocket alone", s)
 	}
 	var p problems
-	validatePlainly(name, spec, &p)
+	validatePlainly(kinds()[name], spec, &p)
 	if len(p.found) > 0 {
 		return fmt.Errorf("read target: found %q: %s", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0].Message)
 	}

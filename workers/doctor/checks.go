@@ -184,7 +184,7 @@ func (r *room) advice() string {
 
 // at is the flag of a location.
 func at(location string) string {
-	if location == job.DefaultLocation {
+	if location == "" || location == job.DefaultLocation {
 		return ""
 	}
 	return " --location " + location

@@ -41,6 +41,9 @@ const (
 	Clock Kind = "clock"
 )
 
+// At stands between a reason and a location.
+const At = " at "
+
 // Finding is something that is not as it should be.
 type Finding struct {
 	Kind Kind `json:"kind"`
@@ -70,7 +73,8 @@ type Snapshot struct {
 	// Clocks are those of the workers whose results were seen.
 	Clocks []WorkerClock
 	// Blind counts the blind monitors by why they are, which is a reason of a miss
-	// or what kept checks from being made.
+	// or what kept checks from being made, with [At] and a location behind it where
+	// monitors name one.
 	Blind map[string]int
 	// DeadLetters is how many nobody has dropped.
 	DeadLetters uint64

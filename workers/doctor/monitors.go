@@ -32,12 +32,12 @@ func are(n int, what string) string {
 
 // cure is what helps against a reason for which monitors are blind.
 func cure(reason string) string {
-	word, _, _ := strings.Cut(reason, ": ")
+	word, location, _ := strings.Cut(reason, At)
 	switch job.MissReason(word) {
 	case job.MissNoWorker:
-		return "start a 'vedette worker' at their location"
+		return "start a 'vedette worker" + at(location) + "'"
 	case job.MissExpired, job.MissShed:
-		return "give checks more room: raise workers.checks, or start another 'vedette worker' at their location"
+		return "give checks more room: raise workers.checks, or start another 'vedette worker" + at(location) + "'"
 	case job.MissOverlap:
 		return "lower their timeout, or lengthen their interval; where workers have no room, raise workers.checks"
 	case job.MissLate:

@@ -11,12 +11,14 @@ import (
 
 // stripe is a part of what an evaluator knows. Of a monitor that was never
 // anything but up there is no state, only the last good slot. Its definition is
-// looked at only when something is wrong, so it stays encoded, as the text of its
-// entry: some 150 bytes in all are what a monitor costs, and none of them is the
+// looked at only when something is wrong, so it stays encoded, and what it has in
+// common with others is kept once, as its shape: the text of an entry is its
+// target. Some 80 bytes in all are what a monitor costs, and none of them is the
 // garbage collector's affair.
 type stripe struct {
 	mu       sync.Mutex
 	monitors compact.Map[mirror]
+	shapes   compact.Shapes
 	states   map[string]*stored
 	known    map[rhythm]uint32  // where in rhythms they are
 	rhythms  []rhythm           // the first stands for none
@@ -27,6 +29,7 @@ type stripe struct {
 type mirror struct {
 	lastGood int64  // seconds; zero when none is known, or it votes. That of a state may be older.
 	rhythm   uint32 // which of the stripe's; zero while the monitor is not defined
+	shape    uint32 // of its definition
 }
 
 // rhythm is what many monitors have in common.
@@ -84,8 +87,9 @@ func (s *stripe) make(name string) known {
 
 // define gives a monitor its definition, encoded.
 func (s *stripe) define(m *job.Monitor, own rhythm, encoded []byte) {
-	k := s.at(s.monitors.Put(m.Name, encoded), m.Name)
-	k.rhythm = s.shared(own)
+	rest, shape := s.shapes.Cut(encoded, m.Name, m.Target())
+	k := s.at(s.monitors.Put(m.Name, rest), m.Name)
+	k.shape, k.rhythm = shape, s.shared(own)
 }
 
 // shared is where among the rhythms one is.
@@ -113,7 +117,7 @@ func (k known) forget() {
 
 // monitor is the whole definition.
 func (k known) monitor() Monitor {
-	m, err := job.Decode[job.Monitor](k.s.monitors.Text(k.id))
+	m, err := job.Decode[job.Monitor](k.s.shapes.Append(nil, []byte(k.name), k.s.monitors.Text(k.id), k.shape))
 	if err != nil {
 		m = job.Monitor{Name: k.name} // what we have encoded can be decoded
 	}

@@ -231,6 +231,10 @@ func (s *step) incident(condition job.Condition, began time.Time) job.Incident {
 
 // record keeps an event in the state, and the oldest ones out.
 func (s *step) record(kind job.EventKind, incident job.Incident, outcome *job.Outcome) {
+	if outcome != nil { // which lies in memory with those of the whole batch
+		own := *outcome
+		outcome = &own
+	}
 	s.add(job.Event{ID: incident.ID + "-" + string(kind), Kind: kind, At: s.at(), Incident: incident, Outcome: outcome})
 }
 

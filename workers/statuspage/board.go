@@ -29,8 +29,8 @@ type Board struct {
 }
 
 type row struct {
-	slot    int64 // of the last result, in seconds; zero before the first
-	latency job.Duration
+	slot    uint32 // of the last result, in seconds, until 2106; zero before the first
+	latency uint32 // in microseconds, an hour at most
 	missed  int32
 	health  health
 	defined bool
@@ -115,11 +115,12 @@ func (b *Board) Result(result job.Result) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	r := b.row(result.Monitor)
-	switch slot := result.Slot.Unix(); {
+	switch slot := uint32(result.Slot.Unix()); { //nolint:gosec // see there
 	case result.Miss != nil:
 		r.missed = int32(min(int64(r.missed)+int64(result.Miss.Count), math.MaxInt32)) //nolint:gosec // not above
 	case slot > r.slot && result.Outcome != nil:
-		r.slot, r.health, r.latency = slot, healthOf(result.Outcome.Health), result.Outcome.Latency
+		r.slot, r.health = slot, healthOf(result.Outcome.Health)
+		r.latency = uint32(min(result.Outcome.Latency.Std().Microseconds(), math.MaxUint32)) //nolint:gosec // not above
 		b.note(result.Monitor, result.Outcome)
 	}
 	b.notePlace(&result)
@@ -187,11 +188,11 @@ func (b *Board) show(id compact.ID) Row {
 	r, name := b.rows.Value(id), string(b.rows.Name(id))
 	state := b.states[name]
 	shown := Row{
-		Name: name, Target: string(b.rows.Text(id)), Health: r.shownHealth(state), Flags: r.flags(state), Latency: r.latency, Missed: int(r.missed),
+		Name: name, Target: string(b.rows.Text(id)), Health: r.shownHealth(state), Flags: r.flags(state), Latency: job.Duration(time.Duration(r.latency) * time.Microsecond), Missed: int(r.missed),
 		Class: b.faults[name].class, Cause: b.faults[name].cause,
 	}
 	if r.slot != 0 {
-		shown.Checked = time.Unix(r.slot, 0).UTC()
+		shown.Checked = time.Unix(int64(r.slot), 0).UTC()
 	}
 	if places := b.places[name]; places != nil {
 		shown.vote(places, state)

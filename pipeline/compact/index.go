@@ -1,0 +1,92 @@
+package compact
+
+import "math/bits"
+
+// index finds IDs by the hash of their names: a table of slots, of which each ID
+// has the first one that was free from where its hash leads. At most four fifths
+// are taken, and it grows by half, so that an ID takes six to ten bytes.
+type index struct {
+	ids   []ID    // by slot; zero in a free one
+	tags  []uint8 // of their hashes, so that other names are seldom looked at
+	count int
+}
+
+const leastSlots = 8
+
+// home is the slot that a hash leads to.
+func (x *index) home(hash uint64) int {
+	slot, _ := bits.Mul64(hash, uint64(len(x.ids)))
+	return int(slot) //nolint:gosec // less than the length
+}
+
+func (x *index) next(slot int) int {
+	if slot+1 < len(x.ids) {
+		return slot + 1
+	}
+	return 0
+}
+
+// find returns the ID with a hash that is the one, and its slot; or no ID.
+func (x *index) find(hash uint64, is func(ID) bool) (ID, int) {
+	if len(x.ids) == 0 {
+		return 0, 0
+	}
+	tag := uint8(hash) //nolint:gosec // the lowest bits
+	for slot := x.home(hash); ; slot = x.next(slot) {
+		id := x.ids[slot]
+		if id == 0 || x.tags[slot] == tag && is(id) {
+			return id, slot
+		}
+	}
+}
+
+// add takes in an ID that is not there. hashOf tells the hashes of all others.
+func (x *index) add(id ID, hash uint64, hashOf func(ID) uint64) {
+	if x.count >= len(x.ids)/5*4 {
+		x.grow(hashOf)
+	}
+	x.insert(id, hash)
+	x.count++
+}
+
+func (x *index) insert(id ID, hash uint64) {
+	slot := x.home(hash)
+	for x.ids[slot] != 0 {
+		slot = x.next(slot)
+	}
+	x.ids[slot], x.tags[slot] = id, uint8(hash) //nolint:gosec // the lowest bits
+}
+
+func (x *index) grow(hashOf func(ID) uint64) {
+	before := x.ids
+	slots := max(leastSlots, len(before)+len(before)/2)
+	x.ids, x.tags = make([]ID, slots), make([]uint8, slots)
+	for _, id := range before {
+		if id != 0 {
+			x.insert(id, hashOf(id))
+		}
+	}
+}
+
+// remove takes out an ID that is there. Those behind it that would have had its
+// slot move up, so that no search ends too early.
+func (x *index) remove(id ID, hash uint64, hashOf func(ID) uint64) {
+	_, hole := x.find(hash, func(other ID) bool { return other == id })
+	x.count--
+	for slot := x.next(hole); x.ids[slot] != 0; slot = x.next(slot) {
+		if home := x.home(hashOf(x.ids[slot])); !between(hole, home, slot) {
+			x.ids[hole], x.tags[hole] = x.ids[slot], x.tags[slot]
+			hole = slot
+		}
+	}
+	x.ids[hole] = 0
+}
+
+// between tells whether home lies behind the hole, and not behind the slot, on a
+// table that is a circle.
+func between(hole, home, slot int) bool {
+	if hole <= slot {
+		return hole < home && home <= slot
+	}
+	return hole < home || home <= slot
+}
