@@ -93,3 +93,35 @@ func TestRefusedBatchIsTheErrorOfEachOfItsResults(t *testing.T) {
 		<-done
 	})
 }
+
+// pairs is a publisher that stores a message only once another is on its way.
+type pairs struct{ partner chan struct{} }
+
+func (p *pairs) Publish(ctx context.Context, _ pipeline.Message) error {
+	select {
+	case p.partner <- struct{}{}:
+	case <-p.partner:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
+}
+
+func TestBatchesDoNotWaitForOneAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := workers.NewBatcher(&pairs{partner: make(chan struct{})}, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- b.Serve(ctx) }()
+		for i, err := range submitAll(t.Context(), b, 400) { // four batches
+			if err != nil {
+				t.Errorf("result %d: got %v, want it stored beside another batch", i, err)
+			}
+		}
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("got %v, want a clean end", err)
+		}
+	})
+}

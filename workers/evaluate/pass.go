@@ -12,6 +12,9 @@ func (k known) pass(result *job.Result) bool {
 	if !k.healthy() {
 		return false
 	}
+	if k.lone(result) {
+		return true
+	}
 	slot := result.Slot.Unix()
 	if good := k.good(result.Location); result.Miss == nil && slot <= good {
 		return true
@@ -25,6 +28,21 @@ func (k known) pass(result *job.Result) bool {
 		k.lastGood = slot
 	}
 	return true
+}
+
+// lone tells whether a result is the one slot of a healthy monitor that was left
+// out for lack of room after a good one. Where every second slot is, two writes
+// for each would cost more than the checks; a second one in a row is counted, and
+// makes for a third that is blind.
+func (k known) lone(result *job.Result) bool {
+	if k.votes() || result.Miss == nil || result.Miss.Reason != job.MissShed {
+		return false
+	}
+	newest := time.Unix(k.lastGood, 0)
+	if state := k.state(); state != nil && state.Slot.After(newest) {
+		newest = state.Slot
+	}
+	return result.Miss.Last.Sub(newest) < (blindSlots-1)*k.s.rhythms[k.rhythm].period
 }
 
 // votes tells whether the monitor has several locations.

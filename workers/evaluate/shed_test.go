@@ -1,0 +1,55 @@
+package evaluate_test
+
+import (
+	"testing"
+	"time"
+
+	"vedette/pipeline/job"
+	"vedette/workers/evaluate"
+)
+
+// shed is the slot of a minute that was left out for lack of room.
+func shed(minute int) job.Result {
+	slot := start.Add(time.Duration(minute) * time.Minute)
+	return job.Result{Monitor: website(1, 1).Name, Slot: slot, Miss: &job.Miss{Reason: job.MissShed, Count: 1, Last: slot}}
+}
+
+func handleAll(t *testing.T, e *evaluate.Evaluator, results ...job.Result) {
+	t.Helper()
+	if err := e.Handle(t.Context(), job.Results{Results: results}); err != nil {
+		t.Fatalf("handle: %v", err)
+	}
+}
+
+func TestHealthyMonitorsThatMissEverySecondSlotAreNotWritten(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	e := newEvaluator(t, s)
+	define(e, website(1, 1))
+	for minute := range 10 {
+		handleAll(t, e, result(2*minute, 'U'), shed(2*minute+1))
+	}
+	if len(s.writes) != 0 {
+		t.Errorf("got %+v, want nothing", s.writes)
+	}
+}
+
+func TestThreeSlotsThatAreLeftOutMakeBlind(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	e := newEvaluator(t, s)
+	define(e, website(1, 1))
+	handleAll(t, e, result(0, 'U'), shed(1), shed(2))
+	if n := len(s.writes); n > 0 && s.writes[n-1].Blind != nil {
+		t.Errorf("got %+v after two, want it not blind", s.writes[n-1])
+	}
+	handleAll(t, e, shed(3))
+	n := len(s.writes)
+	if n == 0 || s.writes[n-1].Blind == nil || s.writes[n-1].Blind.Reason != "shed" || !s.writes[n-1].Blind.Began.Equal(start.Add(time.Minute)) {
+		t.Fatalf("got %+v after three, want blind since the first", s.writes)
+	}
+	handleAll(t, e, result(4, 'U'), shed(5))
+	if last := s.writes[len(s.writes)-1]; last.Blind != nil || last.Misses != 0 {
+		t.Errorf("got %+v after a result, want it seen", last)
+	}
+}
