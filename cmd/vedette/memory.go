@@ -12,7 +12,7 @@ const (
 	// needed. A million monitors need half a kilobyte each, so that is what keeps
 	// them below one. At 40 the garbage collector took a fifth of the processor; by
 	// default, at 100, a monitor would take 1.2 KB.
-	leanPercent = 60
+	leanPercent = 42
 )
 
 // beLean gives memory back that it took to read and store the definitions, and
