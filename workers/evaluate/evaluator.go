@@ -75,7 +75,7 @@ func New(config Config) (*Evaluator, error) {
 	e := &Evaluator{config: config, seed: maphash.MakeSeed()}
 	e.newer.definitions, e.newer.states = map[string]struct{}{}, map[string]struct{}{}
 	for i := range e.stripes {
-		e.stripes[i].states, e.stripes[i].known, e.stripes[i].rhythms = map[string]*stored{}, map[rhythm]uint32{}, make([]rhythm, 1)
+		e.stripes[i].states, e.stripes[i].known, e.stripes[i].rhythms = map[string]*job.State{}, map[rhythm]uint32{}, make([]rhythm, 1)
 	}
 	return e, nil
 }
@@ -129,7 +129,7 @@ func (e *Evaluator) Undefine(ctx context.Context, name string) error {
 
 // remove writes the state of a monitor that is no more.
 func (e *Evaluator) remove(ctx context.Context, known known) error {
-	if known.state() != nil {
+	if known.revision > 0 {
 		at := e.config.Now().UTC().Truncate(time.Second)
 		if _, err := e.swap(ctx, known, func(state job.State) Change { return Remove(state, at) }); err != nil {
 			return fmt.Errorf("remove state of %s: %w", known.name, err)
@@ -148,7 +148,7 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := s.make(state.Monitor)
-	if revision <= known.revision() {
+	if revision <= known.revision {
 		return nil
 	}
 	e.newer.set(e.newer.states, state.Monitor, false)
@@ -257,22 +257,21 @@ const maxTries = 10
 // judged one after the other. Writes are rare: a state changes when a monitor
 // does.
 func (e *Evaluator) swap(ctx context.Context, known known, step func(job.State) Change) (Change, error) {
+	state, revision, err := e.stored(ctx, known)
+	if err != nil {
+		return Change{}, err
+	}
 	for range maxTries {
-		var state job.State
-		before := known.state()
-		if before != nil {
-			state = before.State
-		}
 		change := step(state)
 		if !change.Write {
-			if before != nil {
-				known.setState(change.State, before.revision)
+			if revision > 0 {
+				known.setState(change.State, revision)
 			}
 			return change, nil
 		}
-		revision, err := e.config.Store.Update(ctx, change.State, known.revision())
+		next, err := e.config.Store.Update(ctx, change.State, revision)
 		if err == nil {
-			known.setState(change.State, revision)
+			known.setState(change.State, next)
 			return change, nil
 		}
 		if !errors.Is(err, ErrConflict) {
@@ -284,4 +283,16 @@ func (e *Evaluator) swap(ctx context.Context, known known, step func(job.State) 
 		known.setState(state, revision)
 	}
 	return Change{}, fmt.Errorf("store state: %w, %d times", ErrConflict, maxTries)
+}
+
+// stored is the state of a monitor, and its revision; both zero when it has none.
+func (e *Evaluator) stored(ctx context.Context, known known) (job.State, uint64, error) {
+	if state := known.state(); state != nil {
+		return *state, known.revision, nil
+	}
+	if known.revision == 0 {
+		return job.State{}, 0, nil
+	}
+	state, revision, err := e.config.Store.Get(ctx, known.name)
+	return fresh(state), revision, err
 }

@@ -98,6 +98,30 @@ func TestHealthyMonitorsAreNeverWritten(t *testing.T) {
 	}
 }
 
+func TestStateThatTellsNothingIsReadAgainWhenItMatters(t *testing.T) {
+	t.Parallel()
+	s := newStore()
+	first, second := newEvaluator(t, s), newEvaluator(t, s)
+	define(first, website(1, 1))
+	define(second, website(1, 1))
+	handle(t, first, "DU", 0)
+	observe(t, second, s.states["website"], s.revision["website"])
+	for n, e := range []*evaluate.Evaluator{first, second} { // the one that wrote it, and one that was told of it
+		before := len(s.writes)
+		handle(t, e, "D", 0) // again
+		if len(s.writes) != before {
+			t.Errorf("got %+v, want the failure that was judged before ignored", s.writes[before:])
+		}
+		handle(t, e, "UDU", 2+3*n)
+		if got := s.states["website"]; got.Sequence != 4+2*n || len(got.Events) != 4+2*n || len(got.Flips) != 3+2*n {
+			t.Errorf("got %+v, want it to go on from what was stored", got)
+		}
+	}
+	if err := second.Undefine(t.Context(), "website"); err != nil || !s.states["website"].Removed {
+		t.Errorf("got %+v and %v, want it removed", s.states["website"], err)
+	}
+}
+
 func TestLateFailureOfAHealthyMonitorIsIgnored(t *testing.T) {
 	t.Parallel()
 	s := newStore()

@@ -19,15 +19,16 @@ type stripe struct {
 	mu       sync.Mutex
 	monitors compact.Map[mirror]
 	shapes   compact.Shapes
-	states   map[string]*stored
-	known    map[rhythm]uint32  // where in rhythms they are
-	rhythms  []rhythm           // the first stands for none
-	places   compact.Map[int64] // last good slots of monitors with several locations, by monitor and location
+	states   map[string]*job.State // but those that tell nothing, which are read when one matters
+	known    map[rhythm]uint32     // where in rhythms they are
+	rhythms  []rhythm              // the first stands for none
+	places   compact.Map[int64]    // last good slots of monitors with several locations, by monitor and location
 }
 
 // mirror is what good results need of a monitor.
 type mirror struct {
 	lastGood int64  // seconds; zero when none is known, or it votes. That of a state may be older.
+	revision uint64 // of the state that is stored; zero when none is
 	rhythm   uint32 // which of the stripe's; zero while the monitor is not defined
 	shape    uint32 // of its definition
 }
@@ -37,13 +38,6 @@ type rhythm struct {
 	period time.Duration
 	alert  time.Duration // the earliest that a certificate may be told of
 	votes  bool          // of several locations, each of which has its own last good slot
-}
-
-// stored is a state and its revision.
-type stored struct {
-	job.State
-
-	revision uint64
 }
 
 // known is a monitor in its stripe, while that is locked.
@@ -124,11 +118,22 @@ func (k known) monitor() Monitor {
 	return Monitor{Monitor: m, Period: k.s.rhythms[k.rhythm].period}
 }
 
-// state is nil for a monitor that has none.
-func (k known) state() *stored { return k.s.states[k.name] }
+// state is nil for a monitor that has none, or one that tells nothing.
+func (k known) state() *job.State { return k.s.states[k.name] }
 
+// setState takes in a state as it is stored. One that tells nothing is not kept:
+// after an outage of ours every monitor has one, and a million of them would take
+// a gigabyte for ever.
 func (k known) setState(state job.State, revision uint64) {
-	k.s.states[k.name] = &stored{state, revision}
+	k.revision = revision
+	if !quiet(&state) || state.Certificate != nil || len(state.Locations) > 0 {
+		k.s.states[k.name] = &state
+		return
+	}
+	delete(k.s.states, k.name)
+	if !state.LastGood.IsZero() {
+		k.lastGood = max(k.lastGood, state.LastGood.Unix())
+	}
 }
 
 // earliestAlert is the longest time before its end that a certificate is told
@@ -139,12 +144,4 @@ func earliestAlert(p job.Policy) time.Duration {
 		earliest = max(earliest, alert.Std())
 	}
 	return earliest
-}
-
-// revision is that of the state, zero without one.
-func (k known) revision() uint64 {
-	if state := k.state(); state != nil {
-		return state.revision
-	}
-	return 0
 }

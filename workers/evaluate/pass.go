@@ -63,7 +63,7 @@ func (k known) good(location string) int64 {
 // healthy tells whether a good result changes nothing that is stored.
 func (k known) healthy() bool {
 	state := k.state()
-	return state == nil || quiet(&state.State)
+	return state == nil || quiet(state)
 }
 
 // quiet tells whether a state waits for nothing, so that a good result adds
@@ -92,7 +92,7 @@ func (k known) passes(result *job.Result) bool {
 func (k known) judged(location string) *job.State {
 	state := k.state()
 	if state == nil || !k.votes() {
-		return state.of()
+		return state
 	}
 	for i := range state.Locations {
 		if state.Locations[i].Location == location {
@@ -100,14 +100,6 @@ func (k known) judged(location string) *job.State {
 		}
 	}
 	return nil
-}
-
-// of is the state itself, nil of none.
-func (s *stored) of() *job.State {
-	if s == nil {
-		return nil
-	}
-	return &s.State
 }
 
 // recall gives a state the last good slots that were let pass since.

@@ -23,7 +23,7 @@ import (
 type Board struct {
 	mu     sync.RWMutex
 	rows   compact.Map[row]
-	states map[string]*job.State // of those that have one
+	states map[string]*job.State // of those that have one that tells more than since when they are up
 	places map[string][]place    // of those that have several locations
 	faults map[string]fault      // of those whose last result was not simply good
 }
@@ -32,6 +32,7 @@ type row struct {
 	slot    uint32 // of the last result, in seconds, until 2106; zero before the first
 	latency uint32 // in microseconds, an hour at most
 	missed  int32
+	since   uint32 // when it came up, as its state has it; zero when that is elsewhere
 	health  health
 	defined bool
 	paused  bool
@@ -103,8 +104,19 @@ func (b *Board) Undefine(name string) {
 func (b *Board) State(s job.State) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.states[s.Monitor] = &s
+	if s.Health != job.Up || s.Removed || len(s.Open()) > 0 || len(s.Locations) > 0 {
+		b.states[s.Monitor] = &s
+		if id, ok := b.rows.Find(s.Monitor); ok {
+			b.rows.Value(id).since = 0
+		}
+		return
+	}
+	delete(b.states, s.Monitor)
+	b.row(s.Monitor).since = uint32(max(upSome, s.Since.Unix())) //nolint:gosec // see there
 }
+
+// upSome is the time since when a monitor is up whose state does not say it.
+const upSome = 1
 
 // Result takes in the result of a check, or a miss; an older one than the last
 // counts only as missed.
@@ -197,6 +209,9 @@ func (b *Board) show(id compact.ID) Row {
 	if places := b.places[name]; places != nil {
 		shown.vote(places, state)
 	}
+	if r.since > upSome {
+		shown.Since = time.Unix(int64(r.since), 0).UTC()
+	}
 	if state == nil {
 		return shown
 	}
@@ -236,7 +251,7 @@ func (r *row) shownHealth(state *job.State) job.Health {
 		return job.Pending
 	case r.health == degraded:
 		return job.Degraded
-	case r.health == up, state != nil && state.Health == job.Up:
+	case r.health == up, r.since != 0, state != nil && state.Health == job.Up:
 		return job.Up
 	default:
 		return job.Pending // it fails, but not yet often enough to be down
