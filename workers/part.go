@@ -80,3 +80,25 @@ func (p *parts) branch(stage string, foundation, work []supervise.Child) (superv
 	}
 	return supervise.Child{Name: stage, Service: whole, Backoff: shortBackoff}, nil
 }
+
+// every is a part that looks after something each period until ctx ends, but not
+// while the server was away within the time given. A look that fails is made
+// again at the next turn.
+func (p *parts) every(ctx context.Context, period, away time.Duration, what string, look func(context.Context, time.Time) error) error {
+	supervise.Ready(ctx)
+	turn := time.NewTicker(period)
+	defer turn.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-turn.C:
+			if p.p.Away(away) {
+				continue
+			}
+			if err := look(ctx, now); err != nil && ctx.Err() == nil {
+				p.log.WarnContext(ctx, what, "error", err)
+			}
+		}
+	}
+}

@@ -7,7 +7,6 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
-	"vedette/pipeline/supervise"
 )
 
 // RoleSchedule is the role of processes that turn ticks into checks. The other
@@ -32,22 +31,7 @@ const (
 
 func (w *roleWatch) serve(ctx context.Context) error {
 	w.absent = map[string]time.Time{}
-	supervise.Ready(ctx)
-	look := time.NewTicker(roleLook)
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-look.C:
-			if w.p.Away(pipeline.LeaseTime) {
-				continue // nobody could have renewed a lease
-			}
-			if err := w.look(ctx, now); err != nil && ctx.Err() == nil {
-				w.log.WarnContext(ctx, "look for processes of each role", "error", err) // the next turn tries again
-			}
-		}
-	}
+	return w.every(ctx, roleLook, pipeline.LeaseTime, "look for processes of each role", w.look) // nobody renews a lease without a server
 }
 
 func (w *roleWatch) look(ctx context.Context, now time.Time) error {

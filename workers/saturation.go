@@ -6,7 +6,6 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
-	"vedette/pipeline/supervise"
 	"vedette/workers/doctor"
 )
 
@@ -33,22 +32,7 @@ const (
 
 func (w *saturationWatch) serve(ctx context.Context) error {
 	w.waited = map[string]int{}
-	supervise.Ready(ctx)
-	look := time.NewTicker(saturationLook)
-	defer look.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-look.C:
-			if w.p.Away(saturationLook) {
-				continue
-			}
-			if err := w.look(ctx, now); err != nil && ctx.Err() == nil {
-				w.log.WarnContext(ctx, "look for checks without room", "error", err) // the next turn tries again
-			}
-		}
-	}
+	return w.every(ctx, saturationLook, saturationLook, "look for checks without room", w.look)
 }
 
 // look counts at how many looks checks waited, and examines when they have for

@@ -67,15 +67,19 @@ func (o benchOptions) run(ctx context.Context, stdout io.Writer) (err error) {
 		return err
 	}
 	defer stop()
-	tally, err := o.watch(ctx, dir, target)
+	var counted tally
+	err = withServer(ctx, broker.Config{Dir: dir}, func(p *pipeline.Pipeline) error {
+		counted, err = o.watch(ctx, p, target)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	bare, err := bareLoop(ctx, []string{target}, min(tally.results, maxBare))
+	bare, err := bareLoop(ctx, []string{target}, min(counted.results, maxBare))
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprint(stdout, o.report(tally, bare))
+	_, err = fmt.Fprint(stdout, o.report(counted, bare))
 	return err
 }
 
@@ -113,20 +117,7 @@ type tally struct {
 }
 
 // watch runs the path, and counts.
-func (o benchOptions) watch(ctx context.Context, dir, target string) (t tally, err error) {
-	b, err := broker.Start(broker.Config{Dir: dir})
-	if err != nil {
-		return t, err
-	}
-	defer func() { err = errors.Join(err, b.Stop()) }()
-	p, err := pipeline.Connect(ctx, pipeline.Config{InProcess: b, User: broker.User, Password: b.Secret()})
-	if err != nil {
-		return t, err
-	}
-	defer func() { err = closing(p, err) }()
-	if err := p.Ensure(ctx); err != nil {
-		return t, err
-	}
+func (o benchOptions) watch(ctx context.Context, p *pipeline.Pipeline, target string) (t tally, err error) {
 	if _, err := producer.Apply(ctx, p, o.definitions(target), false); err != nil {
 		return t, err
 	}

@@ -74,7 +74,8 @@ func (o benchApply) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	say(stdout, "%d monitors in %.1f MB, %d processors\n%-38s%9s%9s%16s\n", o.monitors, float64(size)/1e6, runtime.GOMAXPROCS(0), "", "took", "CPU", "memory at most")
-	if err := r.stages(ctx, dir); err != nil || !o.bare {
+	err = withServer(ctx, broker.Config{Dir: dir}, func(p *pipeline.Pipeline) error { return r.stages(ctx, p) })
+	if err != nil || !o.bare {
 		return err
 	}
 	debug.SetGCPercent(100) // as it would be without us
@@ -82,20 +83,8 @@ func (o benchApply) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 }
 
 // stages does with the file what a process does.
-func (r *applyRun) stages(ctx context.Context, dir string) (err error) {
-	b, err := broker.Start(broker.Config{Dir: dir})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.Stop()) }()
-	r.pipeline, err = pipeline.Connect(ctx, pipeline.Config{InProcess: b, User: broker.User, Password: b.Secret()})
-	if err != nil {
-		return err
-	}
-	defer func() { err = closing(r.pipeline, err) }()
-	if err := r.pipeline.Ensure(ctx); err != nil {
-		return err
-	}
+func (r *applyRun) stages(ctx context.Context, p *pipeline.Pipeline) (err error) {
+	r.pipeline = p
 	stop, err := startProfile(r.profile, r.monitors)
 	if err != nil {
 		return err

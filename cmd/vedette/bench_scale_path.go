@@ -56,7 +56,7 @@ func (o benchScale) measure(ctx context.Context, n int, stdout io.Writer) (err e
 	defer farm.stop()
 	r := &scaleRun{benchScale: o, n: n, farm: farm, count: newScaleCount(n, o.interval, o.length)}
 	r.count.silent = o.silent
-	if err := r.path(ctx, dir); err != nil {
+	if err := withServer(ctx, broker.Config{Dir: dir}, func(p *pipeline.Pipeline) error { return r.path(ctx, p) }); err != nil {
 		return err
 	}
 	if r.figures.bare, err = bareLoop(ctx, farm.prompt(), min(max(r.figures.arrived, 1), maxBare)); err != nil {
@@ -66,21 +66,9 @@ func (o benchScale) measure(ctx context.Context, n int, stdout io.Writer) (err e
 	return err
 }
 
-// path starts a server, stores the definitions, and watches.
-func (r *scaleRun) path(ctx context.Context, dir string) (err error) {
-	b, err := broker.Start(broker.Config{Dir: dir})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.Stop()) }()
-	r.pipeline, err = pipeline.Connect(ctx, pipeline.Config{InProcess: b, User: broker.User, Password: b.Secret()})
-	if err != nil {
-		return err
-	}
-	defer func() { err = closing(r.pipeline, err) }()
-	if err := r.pipeline.Ensure(ctx); err != nil {
-		return err
-	}
+// path stores the definitions, and watches.
+func (r *scaleRun) path(ctx context.Context, p *pipeline.Pipeline) error {
+	r.pipeline = p
 	began := time.Now()
 	definitions, err := r.definitions()
 	if err != nil {

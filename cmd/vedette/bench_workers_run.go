@@ -39,20 +39,16 @@ func (o benchWorkers) measure(ctx context.Context, n int) (done workersDone, err
 		return done, err
 	}
 	defer farm.stop()
-	b, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0"})
-	if err != nil {
-		return done, err
-	}
-	defer func() { err = errors.Join(err, b.Stop()) }()
-	p, err := pipeline.Connect(ctx, pipeline.Config{InProcess: b, User: broker.User, Password: b.Secret()})
-	if err != nil {
-		return done, err
-	}
-	defer func() { err = closing(p, err) }()
-	if err := p.Ensure(ctx); err != nil {
-		return done, err
-	}
-	if _, err := producer.Apply(ctx, p, o.definitions(farm.urls), false); err != nil {
+	err = withServer(ctx, broker.Config{Dir: dir, Listen: "127.0.0.1:0"}, func(p *pipeline.Pipeline) error {
+		done, err = o.staffed(ctx, p, dir, n, farm.urls)
+		return err
+	})
+	return done, err
+}
+
+// staffed counts what a number of workers make.
+func (o benchWorkers) staffed(ctx context.Context, p *pipeline.Pipeline, dir string, n int, urls []string) (done workersDone, err error) {
+	if _, err := producer.Apply(ctx, p, o.definitions(urls), false); err != nil {
 		return done, err
 	}
 	url, err := broker.FindURL(dir)
