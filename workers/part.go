@@ -97,7 +97,7 @@ func (p *parts) every(ctx context.Context, period, away time.Duration, what stri
 				continue
 			}
 			if err := look(ctx, now); err != nil && ctx.Err() == nil {
-				p.log.WarnContext(ctx, what, "error", err)
+				p.log.WarnContext(ctx, "look; the next turn tries again", "for", what, "error", err)
 			}
 		}
 	}

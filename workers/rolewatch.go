@@ -31,7 +31,7 @@ const (
 
 func (w *roleWatch) serve(ctx context.Context) error {
 	w.absent = map[string]time.Time{}
-	return w.every(ctx, roleLook, pipeline.LeaseTime, "look for processes of each role", w.look) // nobody renews a lease without a server
+	return w.every(ctx, roleLook, pipeline.LeaseTime, "processes of each role", w.look) // nobody renews a lease without a server
 }
 
 func (w *roleWatch) look(ctx context.Context, now time.Time) error {

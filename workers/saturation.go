@@ -32,7 +32,7 @@ const (
 
 func (w *saturationWatch) serve(ctx context.Context) error {
 	w.waited = map[string]int{}
-	return w.every(ctx, saturationLook, saturationLook, "look for checks without room", w.look)
+	return w.every(ctx, saturationLook, saturationLook, "checks without room", w.look)
 }
 
 // look counts at how many looks checks waited, and examines when they have for
