@@ -16,15 +16,8 @@ import (
 func told(t *testing.T, p *pipeline.Pipeline) []job.NoticeKind {
 	t.Helper()
 	var kinds []job.NoticeKind
-	_, err := p.Past(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
-		n, err := job.Decode[job.Notice](d.Body)
-		if err != nil {
-			t.Error(err)
-		}
+	for _, n := range notices(t, p) {
 		kinds = append(kinds, n.Kind)
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	return kinds
 }

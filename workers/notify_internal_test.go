@@ -170,16 +170,7 @@ func TestRoleThatNobodyHasIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var told []job.Notice
-	if _, err := p.Past(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
-		n, err := job.Decode[job.Notice](d.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		told = append(told, n)
-	}); err != nil {
-		t.Fatal(err)
-	}
+	told := notices(t, p)
 	if len(told) != 1 || told[0].Kind != job.NoticeRoleGone || told[0].Summary != "no process does the work of the role schedule" {
 		t.Errorf("got %+v, want one notice, of the scheduler alone", told)
 	}

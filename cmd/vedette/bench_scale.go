@@ -81,16 +81,23 @@ everything is removed.`,
 // is small, but not nothing.
 const maxScale = 10_000_000
 
-func (o benchScale) validate() error {
+// numbersProblems are why the numbers of a flag cannot be measured one after the
+// other.
+func numbersProblems(flag string, numbers []int, most int) []error {
 	var problems []error
-	for _, n := range o.monitors {
-		if n < 1 || n > maxScale {
-			problems = append(problems, fmt.Errorf("read --monitors: found %d, expected 1 to %d", n, maxScale))
+	for _, n := range numbers {
+		if n < 1 || n > most {
+			problems = append(problems, fmt.Errorf("read %s: found %d, expected 1 to %d", flag, n, most))
 		}
 	}
-	if len(o.monitors) == 0 {
-		problems = append(problems, errors.New("read --monitors: found none, expected a number"))
+	if len(numbers) == 0 {
+		problems = append(problems, fmt.Errorf("read %s: found none, expected a number", flag))
 	}
+	return problems
+}
+
+func (o benchScale) validate() error {
+	problems := numbersProblems("--monitors", o.monitors, maxScale)
 	if o.interval < time.Second || o.interval%time.Second != 0 {
 		problems = append(problems, fmt.Errorf("read --interval: found %s, expected whole seconds", o.interval))
 	}

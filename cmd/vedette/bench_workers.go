@@ -59,15 +59,7 @@ contacted, and everything is removed.`,
 const maxBenchWorkers = 64
 
 func (o benchWorkers) validate() error {
-	var problems []error
-	for _, n := range o.workers {
-		if n < 1 || n > maxBenchWorkers {
-			problems = append(problems, fmt.Errorf("read --workers: found %d, expected 1 to %d", n, maxBenchWorkers))
-		}
-	}
-	if len(o.workers) == 0 {
-		problems = append(problems, errors.New("read --workers: found none, expected a number"))
-	}
+	problems := numbersProblems("--workers", o.workers, maxBenchWorkers)
 	if o.checks < 1 || o.checks > workers.MaxConcurrency {
 		problems = append(problems, fmt.Errorf("read --checks: found %d, expected 1 to %d", o.checks, workers.MaxConcurrency))
 	}

@@ -224,6 +224,9 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 	fact("locations", placesWords(m))
 	fact("depends on", strings.Join(m.DependsOn, ", "))
 	for _, incident := range s.Open() {
+		if incident.Placed() {
+			continue // it is told with its location
+		}
 		fact("why "+string(incident.Condition), why(incident)+", since "+clock(incident.Began))
 	}
 	fact("on the way", onTheWay(s, m))
@@ -252,7 +255,7 @@ func (x *explanation) standing(now time.Time) string {
 		words[0] = string(job.Pending)
 	}
 	for _, incident := range s.Open() {
-		if incident.Condition != job.ConditionDown {
+		if incident.Condition != job.ConditionDown && !incident.Placed() {
 			words = append(words, string(incident.Condition))
 		}
 	}

@@ -126,6 +126,9 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 			t.Errorf("got no %q in\n%s", want, output)
 		}
 	}
+	if first, _, _ := strings.Cut(output, "\n"); first != "website is up" {
+		t.Errorf("got %q, want what one location lacks told with it, and not of the monitor", first)
+	}
 	target.illFor("nyc")
 	votes("fra up, nyc down, sin unknown")
 	if health, _ := explained(r); health != "up" {

@@ -182,7 +182,7 @@ func (s *status) print(to io.Writer, now time.Time) error {
 // placed names the monitor of an incident, and where it is one of a single
 // location of several.
 func placed(incident *job.Incident) string {
-	if incident.Needed > 0 && len(incident.Votes) == 0 {
+	if incident.Placed() {
 		return incident.Monitor + " from " + incident.Location
 	}
 	return incident.Monitor

@@ -162,6 +162,10 @@ type Incident struct {
 	Notify []string `json:"notify,omitempty"`
 }
 
+// Placed tells whether an incident is of one of several locations alone, and not
+// of what they find together.
+func (i *Incident) Placed() bool { return i.Needed > 0 && len(i.Votes) == 0 }
+
 // Vote is what a monitor is as seen from one of several locations.
 type Vote struct {
 	Location string `json:"location"`

@@ -31,14 +31,14 @@ func among(text string, incident *job.Incident) string {
 
 // from names the one of several locations that an incident is of.
 func from(incident *job.Incident) string {
-	if incident.Needed == 0 || len(incident.Votes) > 0 {
+	if !incident.Placed() {
 		return ""
 	}
 	return " from " + incident.Location
 }
 
-// VoteWords tells what a location finds.
-func VoteWords(v job.Vote) string {
+// voteWords tells what a location finds.
+func voteWords(v job.Vote) string {
 	if v.Health == job.Unknown {
 		return "blind: " + reasonOf(v.Cause)
 	}
@@ -55,7 +55,7 @@ func votes(incident *job.Incident) []Fact {
 	}
 	var list []Fact
 	for _, v := range incident.Votes {
-		list = append(list, Fact{"From " + plain(v.Location), VoteWords(v)})
+		list = append(list, Fact{"From " + plain(v.Location), voteWords(v)})
 	}
 	if len(list) > 0 {
 		list = append(list, Fact{"Quorum", fmt.Sprintf("%d of %d", incident.Needed, len(list))})

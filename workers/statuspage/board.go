@@ -230,7 +230,7 @@ func (r *row) flags(state *job.State) []string {
 	var flags []string
 	if state != nil && !state.Removed {
 		for _, incident := range state.Open() {
-			if incident.Condition != "" && incident.Condition != job.ConditionDown && incident.Needed == 0 {
+			if incident.Condition != "" && incident.Condition != job.ConditionDown && !incident.Placed() {
 				flags = append(flags, string(incident.Condition))
 			}
 		}
