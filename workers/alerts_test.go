@@ -26,7 +26,7 @@ func notices(t *testing.T, p *pipeline.Pipeline, n int) []job.Notice {
 	var found []job.Notice
 	ctx, enough := context.WithTimeout(t.Context(), patience)
 	defer enough()
-	err := p.Follow(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	err := p.Tail(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
 		notice, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)
@@ -128,7 +128,9 @@ func (nobody) Serve(ctx context.Context) error {
 
 type upProber struct{}
 
-func (upProber) Check(context.Context, job.Spec) job.Outcome { return job.Outcome{Health: job.Up} }
+func (upProber) Check(context.Context, job.Spec) job.ProbeResult {
+	return job.ProbeResult{Health: job.Up}
+}
 
 func TestBranchThatPanicsIsRestartedToldAndTouchesNoOther(t *testing.T) {
 	t.Parallel()

@@ -40,10 +40,10 @@ func (a *announce) branch() (supervise.Child, error) {
 		[]supervise.Child{a.part("recipients", a.follow)},
 		[]supervise.Child{
 			a.pool(pipeline.ConsumerNotify, a.takingPool),
-			a.pool(pipeline.ConsumerMailings, func() pipeline.PoolConfig {
+			a.pool(pipeline.ConsumerFlush, func() pipeline.PoolConfig {
 				n := a.notifier
-				return a.timerPool(notify.TimerMailing, func(ctx context.Context, d pipeline.Delivery) error {
-					return n.Due(ctx, strings.TrimPrefix(d.Subject, pipeline.TimerSubject(notify.TimerMailing, "")))
+				return a.timerPool(notify.TimerFlush, func(ctx context.Context, d pipeline.Delivery) error {
+					return n.Due(ctx, strings.TrimPrefix(d.Subject, pipeline.TimerSubject(notify.TimerFlush, "")))
 				})
 			}),
 			a.pool(pipeline.ConsumerSweep, func() pipeline.PoolConfig {
@@ -67,7 +67,7 @@ func (a *announce) follow(ctx context.Context) error {
 	}
 	family := newFamily(a.parts, buckets, replies)
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Ledger]}, Outbox: &alertOutbox{p: a.p}, Sent: &sentLedger{bucket: buckets[pipeline.Sent]},
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]},
 		Timers: &timers{p: a.p}, Words: a.words, Parent: family.parents, Logger: a.log,
 	})
 	if err != nil {
@@ -80,7 +80,7 @@ func (a *announce) follow(ctx context.Context) error {
 // open opens the buckets that a notifier works with.
 func (a *announce) open(ctx context.Context) (map[pipeline.BucketName]*pipeline.Bucket, error) {
 	buckets := map[pipeline.BucketName]*pipeline.Bucket{}
-	for _, name := range []pipeline.BucketName{pipeline.Ledger, pipeline.Sent, pipeline.States, pipeline.Monitors, pipeline.Silences} {
+	for _, name := range []pipeline.BucketName{pipeline.Notifications, pipeline.Deliveries, pipeline.States, pipeline.Monitors, pipeline.Silences} {
 		bucket, err := a.p.Bucket(ctx, name)
 		if err != nil {
 			return nil, err
@@ -118,8 +118,8 @@ func (a *announce) learnAll(ctx context.Context, n *notify.Notifier, buckets map
 
 func (a *announce) takingPool() pipeline.PoolConfig {
 	config, n := a.base, a.notifier
-	config.Stage, config.Stream, config.Curve = StageNotify, pipeline.StateLog, shortCurve()
-	config.Open, config.MaxUnsettled = a.newer.none, manyUnsettled
+	config.Stage, config.Stream, config.Backoff = StageNotify, pipeline.StateLog, shortCurve()
+	config.Available, config.MaxUnsettled = a.newer.none, manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
 			return nil
@@ -135,8 +135,8 @@ func (a *announce) takingPool() pipeline.PoolConfig {
 
 func (a *announce) timerPool(what string, handle func(context.Context, pipeline.Delivery) error) pipeline.PoolConfig {
 	config := a.base
-	config.Stage, config.Stream, config.Filter, config.Curve = StageNotify, pipeline.Timer, pipeline.TimerSubject(what, "*"), shortCurve()
-	config.Open, config.Handler = a.newer.none, handle
+	config.Stage, config.Stream, config.Filter, config.Backoff = StageNotify, pipeline.Timer, pipeline.TimerSubject(what, "*"), shortCurve()
+	config.Available, config.Handler = a.newer.none, handle
 	return config
 }
 

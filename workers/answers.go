@@ -27,13 +27,13 @@ func newAnswers(ctx context.Context, p *pipeline.Pipeline) (*answers, error) {
 
 // give stores an answer, then sends it. The order matters: a caller may go
 // away at any moment, and must find what it was not told.
-func (a *answers) give(ctx context.Context, d pipeline.Delivery, answer job.Answer) error {
+func (a *answers) give(ctx context.Context, d pipeline.Delivery, answer job.Outcome) error {
 	answer.V, answer.At, answer.Attempts = job.Version, time.Now().UTC(), d.Attempt
 	body, err := job.Encode(answer)
 	if err != nil {
 		return err
 	}
-	if _, err := a.bucket.Put(ctx, job.AnswerKey(answer.Order, answer.ID), body); err != nil {
+	if _, err := a.bucket.Put(ctx, job.OutcomeKey(answer.Kind, answer.ID), body); err != nil {
 		return fmt.Errorf("store answer: %w", err)
 	}
 	return a.p.Reply(ctx, d.Reply, body)
@@ -48,7 +48,7 @@ func (a *answers) buried(order string) func(context.Context, pipeline.Delivery, 
 			return nil
 		}
 		d.Attempt = letter.Attempts
-		return a.give(ctx, d, job.Answer{Order: order, ID: id, Dead: &job.Death{Reason: letter.Reason, Error: letter.Error}})
+		return a.give(ctx, d, job.Outcome{Kind: order, ID: id, Failure: &job.Failure{Reason: letter.Reason, Error: letter.Error}})
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // Prober makes checks; *check.Checker is one.
 type Prober interface {
-	Check(ctx context.Context, spec job.Spec) job.Outcome
+	Check(ctx context.Context, spec job.Spec) job.ProbeResult
 }
 
 // checks is the branch that runs checks: those of the schedule, those that
@@ -35,8 +35,8 @@ type checks struct {
 const maxCheckTime = 10 * time.Minute
 
 // shortCurve is for stages that fail only while the server is away.
-func shortCurve() pipeline.Curve {
-	return pipeline.Curve{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
+func shortCurve() pipeline.Backoff {
+	return pipeline.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
 }
 
 // branch:
@@ -52,8 +52,8 @@ func (c *checks) branch() (supervise.Child, error) {
 		[]supervise.Child{c.part("results", c.gather)},
 		[]supervise.Child{
 			c.pool(pipeline.ConsumerChecks(c.location), c.scheduledPool),
-			c.pool(pipeline.ConsumerRequests(c.location), func() pipeline.PoolConfig {
-				return c.orderedPool(pipeline.Request, "request."+c.location+".>")
+			c.pool(pipeline.ConsumerAdhoc(c.location), func() pipeline.PoolConfig {
+				return c.orderedPool(pipeline.Adhoc, "adhoc."+c.location+".>")
 			}),
 			c.pool(pipeline.ConsumerCheckCalls(c.location), func() pipeline.PoolConfig {
 				return c.orderedPool(pipeline.Call, "call.check."+c.location+".>")
@@ -77,7 +77,7 @@ func (c *checks) scheduledPool() pipeline.PoolConfig {
 	config, batcher := c.base, c.batcher
 	config.Stage, config.Stream = StageCheck, pipeline.Checks
 	config.Filter = "check." + c.location + ".>"
-	config.Timeout, config.Curve, config.MaxUnsettled = maxCheckTime, shortCurve(), 1<<20
+	config.Timeout, config.Backoff, config.MaxUnsettled = maxCheckTime, shortCurve(), 1<<20
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.scheduled(ctx, batcher, d) }
 	return config
 }
@@ -85,8 +85,8 @@ func (c *checks) scheduledPool() pipeline.PoolConfig {
 func (c *checks) orderedPool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
 	config, answers := c.base, c.answers
 	config.Stage, config.Stream, config.Filter = StageCheck, stream, filter
-	config.Timeout, config.Curve = maxCheckTime, shortCurve()
-	config.Buried = answers.buried(job.OrderCheck)
+	config.Timeout, config.Backoff = maxCheckTime, shortCurve()
+	config.OnDeadLetter = answers.buried(job.JobCheck)
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.ordered(ctx, answers, d) }
 	return config
 }
@@ -103,7 +103,7 @@ func (c *checks) scheduled(ctx context.Context, batcher *Batcher, d pipeline.Del
 	result := job.Result{Monitor: order.Monitor, Slot: order.Slot, Worker: c.p.Process(), Location: c.location}
 	if expired(order.NotAfter, time.Now()) {
 		result.Miss = &job.Miss{Reason: job.MissExpired, Count: 1, Last: order.Slot}
-	} else if result.Outcome, err = c.probe(ctx, order.Spec); err != nil {
+	} else if result.ProbeResult, err = c.probe(ctx, order.Spec); err != nil {
 		return err
 	}
 	pipeline.Yield(ctx) // the slot is for checks, not for the wait until their results are stored
@@ -114,7 +114,7 @@ func expired(notAfter, now time.Time) bool { return !notAfter.IsZero() && now.Af
 
 // probe makes a check. The error says that it was interrupted, and is to be
 // made by somebody else.
-func (c *checks) probe(ctx context.Context, spec job.Spec) (*job.Outcome, error) {
+func (c *checks) probe(ctx context.Context, spec job.Spec) (*job.ProbeResult, error) {
 	outcome := c.prober.Check(ctx, spec)
 	if outcome.Stack != "" {
 		c.tellPanic(ctx, spec, outcome)
@@ -127,7 +127,7 @@ func (c *checks) probe(ctx context.Context, spec job.Spec) (*job.Outcome, error)
 
 // tellPanic tells the operators of a probe that panicked: it is ours that is
 // broken, and not the target.
-func (c *checks) tellPanic(ctx context.Context, spec job.Spec, outcome job.Outcome) {
+func (c *checks) tellPanic(ctx context.Context, spec job.Spec, outcome job.ProbeResult) {
 	kind, _ := spec.Kind() // a probe has run, so there is one
 	notice := job.PanicNotice(kind+" probe", spec.Target(), outcome.Cause, []byte(outcome.Stack), time.Now())
 	c.log.ErrorContext(ctx, "probe panicked", "target", spec.Target(), "error", outcome.Cause, "stack", outcome.Stack)
@@ -156,8 +156,8 @@ func (c *checks) ordered(ctx context.Context, answers *answers, d pipeline.Deliv
 		return job.Dead(job.ReasonExpired, fmt.Errorf("read check: not wanted after %s", order.NotAfter.Format(time.RFC3339)))
 	}
 	result := job.Result{ID: id, Worker: c.p.Process(), Location: c.location}
-	if result.Outcome, err = c.probe(ctx, order.Spec); err != nil {
+	if result.ProbeResult, err = c.probe(ctx, order.Spec); err != nil {
 		return err
 	}
-	return answers.give(ctx, d, job.Answer{Order: job.OrderCheck, ID: id, Check: &result})
+	return answers.give(ctx, d, job.Outcome{Kind: job.JobCheck, ID: id, Check: &result})
 }

@@ -42,7 +42,7 @@ func Examine(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (d
 
 // examineChecks looks at what tells whether checks have room.
 func examineChecks(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
-	s := doctor.Snapshot{At: time.Now(), Roles: append(Stages(), RoleSchedule)}
+	s := doctor.Snapshot{At: time.Now(), Roles: append(Stages(), StageSchedule)}
 	var err error
 	if s.Processes, s.Silent, err = p.Ask(ctx, examineWait); err != nil {
 		return s, err
@@ -83,7 +83,7 @@ func examineResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapsho
 	began := time.Now()
 	var count doctor.Count
 	last := began
-	whole, err := p.Past(limited, pipeline.Result, window, func(d pipeline.Delivery) {
+	whole, err := p.ReadSince(limited, pipeline.Result, window, func(d pipeline.Delivery) {
 		last = d.Stored
 		if batch, err := job.Decode[job.Results](d.Body); err == nil { // the evaluator buries what is none
 			count.Add(batch.Results, d.Stored)
@@ -135,7 +135,7 @@ func blindMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, e
 			return nil, fmt.Errorf("read state of %s: %w", e.Key, err)
 		}
 		for _, incident := range state.Open() {
-			if incident.Condition == job.ConditionBlind {
+			if incident.Condition == job.ConditionNoData {
 				blind[whyBlind(incident)]++
 			}
 		}

@@ -74,7 +74,7 @@ func (j *judge) mirror(ctx context.Context) error {
 
 func (j *judge) config() pipeline.PoolConfig {
 	config, evaluator := j.base, j.evaluator
-	config.Stage, config.Stream, config.Curve = StageEvaluate, pipeline.Result, shortCurve()
+	config.Stage, config.Stream, config.Backoff = StageEvaluate, pipeline.Result, shortCurve()
 	config.MaxUnsettled = manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		results, err := job.Decode[job.Results](d.Body)
@@ -169,7 +169,7 @@ func (s *stateStore) Update(ctx context.Context, state job.State, revision uint6
 	if err != nil {
 		return 0, err
 	}
-	next, err := s.bucket.Swap(ctx, state.Monitor, body, revision)
+	next, err := s.bucket.CompareAndSwap(ctx, state.Monitor, body, revision)
 	if errors.Is(err, pipeline.ErrConflict) {
 		return 0, fmt.Errorf("%w: %w", evaluate.ErrConflict, err)
 	}

@@ -36,12 +36,12 @@ type Mailer interface {
 // SentLedger remembers what was sent.
 type SentLedger interface {
 	// Sent tells what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Sent, bool, error)
+	Sent(ctx context.Context, id string) (job.Delivery, bool, error)
 	// Begin marks that an attempt begins, unless the mail has left by then, was
 	// withdrawn, or is in somebody else's hand, and tells what is known of it now.
-	Begin(ctx context.Context, id string, at time.Time) (job.Sent, error)
+	Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error)
 	// Mark writes down what became of a mail.
-	Mark(ctx context.Context, sent job.Sent) error
+	Mark(ctx context.Context, sent job.Delivery) error
 }
 
 // mails is the branch that sends mails. Each class has a queue of its own, and so
@@ -81,7 +81,7 @@ func (m *mails) branch() (supervise.Child, error) {
 			if class == job.MailOperator {
 				// These are tried also while no relay is known to be there: if none
 				// is, a copy is kept where people can find it.
-				config.Open, config.Handler = nil, m.post.operator
+				config.Available, config.Handler = nil, m.post.operator
 			}
 			return config
 		}))
@@ -92,7 +92,7 @@ func (m *mails) branch() (supervise.Child, error) {
 
 // open makes what sends mails, and closes it when ctx ends.
 func (m *mails) open(ctx context.Context) error {
-	sent, err := m.p.Bucket(ctx, pipeline.Sent)
+	sent, err := m.p.Bucket(ctx, pipeline.Deliveries)
 	if err != nil {
 		return err
 	}
@@ -117,8 +117,8 @@ func (m *mails) open(ctx context.Context) error {
 func (m *mails) config(stream pipeline.Stream, filter string) pipeline.PoolConfig {
 	config := m.base
 	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
-	config.Timeout, config.Curve, config.GiveUpAfter = mailTimeout, pipeline.MailCurve(), m.giveUpAfter
-	config.Buried, config.Handler, config.Open = m.post.buried, m.post.handle, m.post.worker.Open
+	config.Timeout, config.Backoff, config.GiveUpAfter = mailTimeout, pipeline.MailBackoff(), m.giveUpAfter
+	config.OnDeadLetter, config.Handler, config.Available = m.post.buried, m.post.handle, m.post.worker.Open
 	return config
 }
 
@@ -164,7 +164,7 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 		return err // the mail is in the ledger, so that the next attempt does nothing but answer
 	}
 	sent.V, sent.ID, sent.Done = job.Version, order.ID, true
-	return m.answers.give(ctx, d, job.Answer{Order: job.OrderMail, ID: order.ID, Mail: &sent})
+	return m.answers.give(ctx, d, job.Outcome{Kind: job.JobMail, ID: order.ID, Mail: &sent})
 }
 
 // operator sends a mail to the operators. It may be about the very relay that
@@ -209,11 +209,11 @@ func (m *post) buried(ctx context.Context, d pipeline.Delivery, letter pipeline.
 	if !ordered(d.Subject) {
 		return nil
 	}
-	return m.answers.buried(job.OrderMail)(ctx, d, letter)
+	return m.answers.buried(job.JobMail)(ctx, d, letter)
 }
 
 // ordered tells whether people or programs ordered a mail; what the notifier
 // orders needs no answer.
 func ordered(subject string) bool {
-	return strings.HasPrefix(subject, "mail."+job.MailRequest+".") || strings.HasPrefix(subject, "call.")
+	return strings.HasPrefix(subject, "mail."+job.MailAdhoc+".") || strings.HasPrefix(subject, "call.")
 }

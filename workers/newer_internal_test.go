@@ -35,7 +35,7 @@ func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Ledger]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[pipeline.Sent]}, Timers: &timers{p: p}, Words: words,
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Words: words,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
 	}
 	for _, step := range steps {
 		step.do()
-		if got := a.takingPool().Open(); got != step.open {
+		if got := a.takingPool().Available(); got != step.open {
 			t.Errorf("%s: got a pool that takes jobs %v, want %v", step.name, got, step.open)
 		}
 	}
@@ -82,7 +82,7 @@ func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 	}
 	letter := func(reason job.Reason, body string) pipeline.Delivery {
 		return pipeline.Delivery{Subject: "dead.REQUEST.request-default.1", Sequence: 1, Body: []byte(body), Stored: time.Now(), Header: map[string][]string{
-			pipeline.HeaderReason: {string(reason)}, pipeline.HeaderSubject: {"request.default.job"}, pipeline.HeaderStage: {StageCheck},
+			pipeline.HeaderReason: {string(reason)}, pipeline.HeaderSubject: {"adhoc.default.job"}, pipeline.HeaderStage: {StageCheck},
 		}}
 	}
 	for name, c := range map[string]struct {
@@ -103,14 +103,14 @@ func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 	o.book.SetSettings(job.Settings{Operators: []string{"ops"}})
 	for _, again := range []bool{true, false} { // only the first time is it told
 		d := letter(job.ReasonUnsupported, `{"v":99}`)
-		d.Again = again
+		d.Redelivered = again
 		_ = o.letter(t.Context(), digests, d)
 		_, err := digests.Get(t.Context(), digestKey)
 		if told := err == nil; told == again {
 			t.Errorf("given out again %v: got operators told %v (%v), want that the first time alone", again, told, err)
 		}
 	}
-	if back, err := p.Count(t.Context(), pipeline.Request); err != nil || back != 1 {
+	if back, err := p.Count(t.Context(), pipeline.Adhoc); err != nil || back != 1 {
 		t.Errorf("got %d jobs back in the queue, %v, want the one that can be read", back, err)
 	}
 }

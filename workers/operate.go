@@ -47,14 +47,14 @@ const (
 //	    └── operate-rescue   buries stranded jobs
 func (o *operate) branch() (supervise.Child, error) {
 	watch, roles, saturation := &processWatch{parts: o.parts}, &roleWatch{parts: o.parts}, &saturationWatch{parts: o.parts}
-	return o.parts.branch(StageOperate,
+	return o.parts.branch(StageMaintain,
 		[]supervise.Child{o.part("operators", o.follow)},
 		[]supervise.Child{
 			o.part("processes", watch.serve),
 			o.part("roles", roles.serve),
 			o.part("saturation", saturation.serve),
 			o.pool(pipeline.ConsumerNotices, func() pipeline.PoolConfig { return o.config(pipeline.Notice, "", o.notice) }),
-			o.pool(pipeline.ConsumerLetters, func() pipeline.PoolConfig {
+			o.pool(pipeline.ConsumerDeadLetters, func() pipeline.PoolConfig {
 				config := o.config(pipeline.Dead, "", o.letter)
 				config.MaxUnsettled = manyUnsettled
 				return config
@@ -70,7 +70,7 @@ func (o *operate) branch() (supervise.Child, error) {
 
 func (o *operate) config(stream pipeline.Stream, filter string, handle func(context.Context, *pipeline.Bucket, pipeline.Delivery) error) pipeline.PoolConfig {
 	config, digests := o.base, o.digests
-	config.Stage, config.Stream, config.Filter, config.Curve = StageOperate, stream, filter, shortCurve()
+	config.Stage, config.Stream, config.Filter, config.Backoff = StageMaintain, stream, filter, shortCurve()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return handle(ctx, digests, d) }
 	return config
 }
@@ -139,7 +139,7 @@ func (o *operate) letter(ctx context.Context, digests *pipeline.Bucket, d pipeli
 	switch {
 	case parked && !job.Newer(letter.Body):
 		return o.p.Replay(ctx, letter)
-	case parked && d.Again:
+	case parked && d.Redelivered:
 		return job.Interrupted(errParked, parkedLook) // the operators know
 	}
 	err := o.tellDead(ctx, digests, d.Subject, letter)
@@ -156,7 +156,7 @@ func (o *operate) tellDead(ctx context.Context, digests *pipeline.Bucket, subjec
 		o.log.ErrorContext(ctx, "mail to operators is dead", "letter", letter.ID, "reason", letter.Reason, "error", letter.Error)
 		return nil
 	}
-	return o.collect(ctx, digests, notify.DeadNotice(subject, letter.Stage, letter.Subject, letter.Reason, letter.Error, letter.Worker, letter.Died))
+	return o.collect(ctx, digests, notify.DeadNotice(subject, letter.Stage, letter.Subject, letter.Reason, letter.Error, letter.Worker, letter.DeadAt))
 }
 
 // errParked is what becomes of a letter that waits for a newer process, which
@@ -195,7 +195,7 @@ func (o *operate) change(ctx context.Context, digests *pipeline.Bucket, step fun
 			if err != nil {
 				return err
 			}
-			_, err = digests.Swap(ctx, digestKey, body, revision)
+			_, err = digests.CompareAndSwap(ctx, digestKey, body, revision)
 			if errors.Is(err, pipeline.ErrConflict) {
 				continue
 			}

@@ -32,7 +32,7 @@ const longestPause = 3 * time.Second
 func (p *parts) part(name string, serve func(context.Context) error) supervise.Child {
 	return supervise.Child{
 		Name: name, StartTimeout: supervise.NoLimit, Shutdown: p.grace, OnStuck: supervise.StuckReplace, Backoff: shortBackoff,
-		Service: p.p.Excuse(supervise.ServiceFunc(serve)),
+		Service: p.p.TolerateOutage(supervise.ServiceFunc(serve)),
 	}
 }
 

@@ -59,7 +59,7 @@ func (l Limits) of(pool string) int {
 	switch {
 	case strings.HasPrefix(pool, pipeline.ConsumerChecks("")):
 		return l.Checks
-	case strings.HasPrefix(pool, pipeline.ConsumerRequests("")):
+	case strings.HasPrefix(pool, pipeline.ConsumerAdhoc("")):
 		return l.Requests
 	case strings.HasPrefix(pool, pipeline.ConsumerCheckCalls("")):
 		return l.Calls

@@ -45,7 +45,7 @@ func (r *rechecks) Recheck(ctx context.Context, monitor, location string, at tim
 // recheckPool takes the timers, and orders the checks.
 func (j *judge) recheckPool() pipeline.PoolConfig {
 	config, evaluator := j.base, j.evaluator
-	config.Stage, config.Stream, config.Filter, config.Curve = StageEvaluate, pipeline.Timer, pipeline.TimerSubject(recheckTimer, "*"), shortCurve()
+	config.Stage, config.Stream, config.Filter, config.Backoff = StageEvaluate, pipeline.Timer, pipeline.TimerSubject(recheckTimer, "*"), shortCurve()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		order, err := job.Decode[recheck](d.Body)
 		if err != nil {
@@ -55,7 +55,7 @@ func (j *judge) recheckPool() pipeline.PoolConfig {
 			return err
 		}
 		monitor, defined := evaluator.Defined(order.Monitor)
-		if !defined || monitor.Paused || time.Since(order.Slot) > monitor.Period || !slices.Contains(monitor.Places(), order.Location) {
+		if !defined || monitor.Paused || time.Since(order.Slot) > monitor.Period || !slices.Contains(monitor.CheckLocations(), order.Location) {
 			return nil // its next slot comes anyway
 		}
 		return j.order(ctx, &monitor, order.Location, order.Slot)
@@ -71,8 +71,8 @@ func (j *judge) order(ctx context.Context, m *evaluate.Monitor, location string,
 		return err
 	}
 	name := m.Name
-	if m.Votes() {
-		name = job.PlacedName(m.Name, location)
+	if m.MultiLocation() {
+		name = job.LocationName(m.Name, location)
 	}
 	err = j.p.Publish(ctx, pipeline.Message{Subject: pipeline.CheckSubject(location, m.Name), Body: body, ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
 	if err != nil && !errors.Is(err, pipeline.ErrOccupied) {

@@ -48,7 +48,7 @@ func (m *mails) watch(ctx context.Context, worker Mailer) {
 func (m *mails) tellRelays(ctx context.Context, summary string, now time.Time) {
 	m.log.ErrorContext(ctx, "state of relays has changed", "state", summary)
 	notice := job.Notice{
-		ID: job.DeriveID("relays", m.p.Process(), now.UTC().Format(time.RFC3339)), Kind: job.NoticeRelays, At: now.UTC(), Summary: summary,
+		ID: job.DeriveID("relays", m.p.Process(), now.UTC().Format(time.RFC3339)), Kind: job.NoticeRelaysDown, At: now.UTC(), Summary: summary,
 	}
 	if err := m.p.Notify(ctx, notice); err != nil && ctx.Err() == nil {
 		m.log.WarnContext(ctx, "tell operators of relays", "error", err)

@@ -9,9 +9,9 @@ import (
 	"vedette/pipeline/job"
 )
 
-// RoleSchedule is the role of processes that turn ticks into checks. The other
+// StageSchedule is the role of processes that turn ticks into checks. The other
 // roles are stages.
-const RoleSchedule = "schedule"
+const StageSchedule = "schedule"
 
 // roleWatch notices that no process lives which does a part of the work: then
 // jobs wait in their stream, or, without a scheduler, nothing is checked and
@@ -35,7 +35,7 @@ func (w *roleWatch) serve(ctx context.Context) error {
 }
 
 func (w *roleWatch) look(ctx context.Context, now time.Time) error {
-	for _, role := range append(Stages(), RoleSchedule) {
+	for _, role := range append(Stages(), StageSchedule) {
 		serves, err := w.p.Serves(ctx, role, "")
 		if err != nil {
 			return err
@@ -59,6 +59,6 @@ func (w *roleWatch) look(ctx context.Context, now time.Time) error {
 func roleNotice(role string, now time.Time) job.Notice {
 	return job.Notice{
 		V: job.Version, ID: job.DeriveID("role_gone", role, now.UTC().Truncate(time.Hour).Format(time.RFC3339)),
-		Kind: job.NoticeRoleGone, At: now.UTC(), Summary: fmt.Sprintf("no process does the work of the role %s", role),
+		Kind: job.NoticeStageGone, At: now.UTC(), Summary: fmt.Sprintf("no process does the work of the role %s", role),
 	}
 }

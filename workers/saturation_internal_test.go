@@ -139,7 +139,7 @@ func publishJSON(t *testing.T, p *pipeline.Pipeline, subject string, value any) 
 func notices(t *testing.T, p *pipeline.Pipeline) []job.Notice {
 	t.Helper()
 	var told []job.Notice
-	if _, err := p.Past(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	if _, err := p.ReadSince(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
 		n, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

@@ -13,7 +13,7 @@ import (
 func newSentLedger(t *testing.T) *sentLedger {
 	t.Helper()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.Sent)
+	bucket, err := p.Bucket(t.Context(), pipeline.Deliveries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestMailIsEitherWithdrawnOrOnItsWay(t *testing.T) {
 	l, at := newSentLedger(t), time.Now().UTC()
 	for round := range 50 {
 		id := job.DeriveID("mail", string(rune('a'+round)))
-		var begun, withdrawn job.Sent
+		var begun, withdrawn job.Delivery
 		var group sync.WaitGroup
 		group.Go(func() {
 			var err error
@@ -55,7 +55,7 @@ func TestMailThatWasRefusedForNowCanBeWithdrawn(t *testing.T) {
 	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || sent.Withdrawn {
 		t.Fatalf("got %+v, %v, want it not withdrawn while it is on its way", sent, err)
 	}
-	if err := l.Mark(t.Context(), job.Sent{V: 1, ID: "m1", At: at}); err != nil {
+	if err := l.Mark(t.Context(), job.Delivery{V: 1, ID: "m1", At: at}); err != nil {
 		t.Fatal(err)
 	}
 	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || !sent.Withdrawn {
@@ -64,7 +64,7 @@ func TestMailThatWasRefusedForNowCanBeWithdrawn(t *testing.T) {
 	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || sent.Trying {
 		t.Fatalf("got %+v, %v, want it never sent", sent, err)
 	}
-	if err := l.Mark(t.Context(), job.Sent{V: 1, ID: "m2", At: at, Done: true}); err != nil {
+	if err := l.Mark(t.Context(), job.Delivery{V: 1, ID: "m2", At: at, Done: true}); err != nil {
 		t.Fatal(err)
 	}
 	if sent, err := l.Withdraw(t.Context(), "m2", at); err != nil || sent.Withdrawn || !sent.Done {
@@ -78,7 +78,7 @@ func TestWhoBeginsAMailSecondLeavesItToTheFirstForAWhile(t *testing.T) {
 	for _, c := range []struct{ begin, want time.Time }{
 		{at, at},
 		{at.Add(time.Second), at},
-		{at.Add(job.InHand), at.Add(job.InHand)},
+		{at.Add(job.AttemptLease), at.Add(job.AttemptLease)},
 	} {
 		sent, err := l.Begin(t.Context(), "m1", c.begin)
 		if err != nil || !sent.Trying || !sent.At.Equal(c.want) {

@@ -20,7 +20,7 @@ import (
 
 // The stages, each a branch of the tree. A dead letter names its stage.
 const (
-	StageOperate  = "operate"
+	StageMaintain = "maintain"
 	StageMail     = "mail"
 	StageNotify   = "notify"
 	StageEvaluate = "evaluate"
@@ -29,7 +29,7 @@ const (
 
 // Stages lists all stages, in the order in which their branches start.
 func Stages() []string {
-	return []string{StageOperate, StageMail, StageNotify, StageEvaluate, StageCheck}
+	return []string{StageMaintain, StageMail, StageNotify, StageEvaluate, StageCheck}
 }
 
 // Config says what a process works on.
@@ -183,7 +183,7 @@ func New(config Config) (*Workers, error) {
 // branch is the supervisor of a stage.
 func branch(stage string, c Config, common *parts) (supervise.Child, error) {
 	switch stage {
-	case StageOperate:
+	case StageMaintain:
 		return (&operate{parts: common}).branch()
 	case StageMail:
 		return (&mails{parts: common, make: c.NewMailer, giveUpAfter: c.GiveUpAfter, allow: c.Allow}).branch()

@@ -50,8 +50,8 @@ What is there already is kept, so that nodes can be added. Nobody else may enter
 the directory; the files themselves can be read by whoever is given one of them,
 such as a container that runs as another user.`,
 		Example: `  vedette auth init secrets n1.example.org n2.example.org n3.example.org
-  vedette run --nats tls://vedette-operator@n1.example.org:4222 --nats-ca secrets/ca.pem \
-    --nats-password-file secrets/vedette-operator.password monitors.yaml`,
+  vedette run --nats tls://vedette-admin@n1.example.org:4222 --nats-ca secrets/ca.pem \
+    --nats-password-file secrets/vedette-admin.password monitors.yaml`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := errors.Join(nodeProblems(args[1:]), locationProblems(locations)); err != nil {

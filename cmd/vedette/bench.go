@@ -189,7 +189,7 @@ func (o benchOptions) count(ctx context.Context, p *pipeline.Pipeline) (tally, e
 	var cpu time.Duration
 	ctx, enough := context.WithTimeout(ctx, o.interval*3+o.length+time.Minute)
 	defer enough()
-	err := p.Follow(ctx, pipeline.Result, 0, func(d pipeline.Delivery) {
+	err := p.Tail(ctx, pipeline.Result, 0, func(d pipeline.Delivery) {
 		batch, err := job.Decode[job.Results](d.Body)
 		if err != nil {
 			return
@@ -221,7 +221,7 @@ func (t *tally) add(r *job.Result) {
 		return
 	}
 	t.results++
-	t.late = append(t.late, r.Outcome.Started.Sub(r.Slot))
+	t.late = append(t.late, r.ProbeResult.Started.Sub(r.Slot))
 }
 
 // cpuTime is what this process has used, user and system.

@@ -73,7 +73,7 @@ func (c *scaleCount) one(r *job.Result) {
 	case r.Miss != nil && counts:
 		c.missed[r.Miss.Reason] += r.Miss.Count
 		c.part(number).miss(r.Miss)
-	case r.Outcome != nil:
+	case r.ProbeResult != nil:
 		again := c.known(number, r)
 		c.arrived++
 		if counts {
@@ -91,7 +91,7 @@ func (c *scaleCount) known(number int, r *job.Result) (again bool) {
 	before := c.newest[number]
 	c.newest[number] = max(before, second)
 	if c.first.IsZero() {
-		c.first = r.Outcome.Started
+		c.first = r.ProbeResult.Started
 		close(c.any)
 	}
 	if before == 0 {
@@ -109,14 +109,14 @@ func (c *scaleCount) judge(r *job.Result, again bool) {
 		return
 	}
 	c.done++
-	if r.Outcome.Health != job.Up {
+	if r.ProbeResult.Health != job.Up {
 		c.down++
 	}
 	grid, err := schedule.Every(c.interval, r.Monitor)
 	if err != nil || !grid.Next(r.Slot.Add(-time.Second)).Equal(r.Slot) {
 		c.offGrid++
 	}
-	late := r.Outcome.Started.Sub(r.Slot)
+	late := r.ProbeResult.Started.Sub(r.Slot)
 	c.late.add(late)
 	quarter := 4 * r.Slot.Sub(c.from) / c.length
 	c.quarters[quarter].add(late)

@@ -41,7 +41,7 @@ func TestEachSlotOfACountIsDoneTwiceMissedOrOpen(t *testing.T) {
 		return grid.Next(from.Add(time.Duration(n)*time.Minute - time.Second))
 	}
 	result := func(i int, slot time.Time) job.Result {
-		return job.Result{Monitor: scaleName(i), Slot: slot, Outcome: &job.Outcome{Health: job.Up, Started: slot.Add(time.Second)}}
+		return job.Result{Monitor: scaleName(i), Slot: slot, ProbeResult: &job.ProbeResult{Health: job.Up, Started: slot.Add(time.Second)}}
 	}
 	c.add([]job.Result{
 		result(0, slot(0, -1)), result(0, slot(0, 0)), result(0, slot(0, 0)), result(1, slot(1, 0).Add(time.Second)),

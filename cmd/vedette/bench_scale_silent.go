@@ -50,8 +50,8 @@ func (p *scalePart) miss(m *job.Miss) {
 
 func (p *scalePart) check(r *job.Result) {
 	p.done++
-	p.late.add(r.Outcome.Started.Sub(r.Slot))
-	p.held += r.Outcome.Latency.Std()
+	p.late.add(r.ProbeResult.Started.Sub(r.Slot))
+	p.held += r.ProbeResult.Latency.Std()
 }
 
 // mean is how long a check took.

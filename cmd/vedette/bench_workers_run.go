@@ -90,7 +90,7 @@ func (o benchWorkers) watch(ctx context.Context, p *pipeline.Pipeline) (workersD
 	group.Go(func() error { return work.Serve(running) })
 	group.Go(func() error { return scheduler.Serve(running) })
 	count := &crewCount{first: make(chan struct{}), missed: map[job.MissReason]int{}}
-	group.Go(func() error { return p.Follow(running, pipeline.Result, 0, count.add) })
+	group.Go(func() error { return p.Tail(running, pipeline.Result, 0, count.add) })
 	done, err := o.count(running, count)
 	stop()
 	return done, errors.Join(err, group.Wait())
@@ -139,7 +139,7 @@ func (c *crewCount) add(d pipeline.Delivery) {
 		switch r := &batch.Results[i]; {
 		case r.Miss != nil:
 			c.missed[r.Miss.Reason] += r.Miss.Count
-		case r.Outcome != nil && r.Outcome.Health == job.Up:
+		case r.ProbeResult != nil && r.ProbeResult.Health == job.Up:
 			c.made++
 			if !c.any {
 				c.any = true
@@ -165,7 +165,7 @@ func (c *crewCount) end(took time.Duration) workersDone {
 // benchWorkerCommand is a worker as 'vedette worker' is one, that ends with the
 // process that measures it.
 func benchWorkerCommand() *cobra.Command {
-	options := runOptions{location: job.DefaultLocation, roles: []string{workers.StageCheck}, logFormat: "text", logLevel: "error"}
+	options := runOptions{location: job.DefaultLocation, stages: []string{workers.StageCheck}, logFormat: "text", logLevel: "error"}
 	cmd := &cobra.Command{
 		Use: "worker", Short: "A worker of a benchmark", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

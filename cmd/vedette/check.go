@@ -122,11 +122,11 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 	return &exitError{code: code}
 }
 
-func (o checkOptions) print(stdout io.Writer, name string, outcome job.Outcome) error {
+func (o checkOptions) print(stdout io.Writer, name string, outcome job.ProbeResult) error {
 	if o.json {
 		return json.NewEncoder(stdout).Encode(struct {
 			Target string `json:"target"`
-			job.Outcome
+			job.ProbeResult
 		}{name, outcome})
 	}
 	latency := outcome.Latency.Std().Round(100 * time.Microsecond)

@@ -67,7 +67,7 @@ func (l *letterList) add(_ *pipeline.Pipeline, letter pipeline.DeadLetter) bool 
 		l.table = tabwriter.NewWriter(l.to, 0, 0, 2, ' ', 0)
 		say(l.table, "ID\tDIED\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
 	}
-	say(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.Lasted(l.now.Sub(letter.Died)),
+	say(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.Lasted(l.now.Sub(letter.DeadAt)),
 		printable(letter.Stage), printable(string(letter.Reason)), letter.Attempts, printable(letter.Subject), short(printable(letter.Error)))
 	return true
 }
@@ -175,7 +175,7 @@ func showLetter(to io.Writer, letter pipeline.DeadLetter, asJSON, bodyOnly bool)
   body      %s
 
 `, letter.ID, printable(letter.Stage), printable(string(letter.Reason)), printable(letter.Error), letter.Attempts,
-		letter.First.Local().Format(time.DateTime), letter.Died.Local().Format(time.DateTime),
+		letter.FirstStoredAt.Local().Format(time.DateTime), letter.DeadAt.Local().Format(time.DateTime),
 		printable(letter.Worker), printable(letter.Subject), printable(string(letter.Body)))
 	return err
 }

@@ -16,9 +16,9 @@ func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testi
 	c := natsClient(t, strings.TrimSpace(strings.TrimPrefix(url, "export NATS_URL=")))
 	const broken = `{"http": "https://example.org"`
 	orders := []struct{ subject, body string }{
-		{"request.default.bad1", broken},
-		{"mail.request.bad2", `{"to": "nobody", "subject": "x", "text": "y"}`},
-		{"request.default.bad3", "\xff\xfe"},
+		{"adhoc.default.bad1", broken},
+		{"mail.adhoc.bad2", `{"to": "nobody", "subject": "x", "text": "y"}`},
+		{"adhoc.default.bad3", "\xff\xfe"},
 	}
 	for i, order := range orders {
 		c.publish("vedette."+order.subject, order.body)
@@ -37,12 +37,12 @@ func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testi
 		return output
 	}
 	list := expect(0, "malformed", "list")
-	for _, part := range []string{"ATTEMPTS", "request.default.bad1", "mail.request.bad2", "invalid"} {
+	for _, part := range []string{"ATTEMPTS", "adhoc.default.bad1", "mail.adhoc.bad2", "invalid"} {
 		if !strings.Contains(list, part) {
 			t.Errorf("got list\n%s\nwant %q in it", list, part)
 		}
 	}
-	if output := expect(0, "mail.request.bad2", "list", "--stage", "mail"); strings.Contains(output, "bad1") {
+	if output := expect(0, "mail.adhoc.bad2", "list", "--stage", "mail"); strings.Contains(output, "bad1") {
 		t.Errorf("got %s, want mails alone", output)
 	}
 	if output := expect(0, "bad1", "list", "--reason", "malformed", "--newer-than", "1h"); strings.Contains(output, "bad2") {

@@ -41,7 +41,7 @@ func (f *feed) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return monitors.Watch(ctx, f.learnMonitor, nothing) })
 	group.Go(func() error { return states.Watch(ctx, f.learnState, nothing) })
-	group.Go(func() error { return f.pipeline.Follow(ctx, pipeline.Result, boardAge, f.learnResults) })
+	group.Go(func() error { return f.pipeline.Tail(ctx, pipeline.Result, boardAge, f.learnResults) })
 	return group.Wait()
 }
 

@@ -93,7 +93,7 @@ func slots(t *testing.T, p *pipeline.Pipeline, name string, from time.Time) (che
 	t.Helper()
 	ctx, enough := context.WithTimeout(t.Context(), patience)
 	defer enough()
-	err := p.Follow(ctx, pipeline.Result, 0, func(d pipeline.Delivery) {
+	err := p.Tail(ctx, pipeline.Result, 0, func(d pipeline.Delivery) {
 		batch, err := job.Decode[job.Results](d.Body)
 		if err != nil {
 			t.Error(err)
@@ -104,10 +104,10 @@ func slots(t *testing.T, p *pipeline.Pipeline, name string, from time.Time) (che
 			case r.Monitor != name || r.Slot.Before(from):
 			case r.Miss != nil:
 				missed += r.Miss.Count
-			case r.Outcome.Health == job.Up:
+			case r.ProbeResult.Health == job.Up:
 				checked++
 			default:
-				t.Errorf("got %+v of a healthy target, want up", r.Outcome)
+				t.Errorf("got %+v of a healthy target, want up", r.ProbeResult)
 			}
 		}
 		if checked+missed >= healthySlots {

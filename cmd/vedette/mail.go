@@ -193,8 +193,8 @@ func (o *sendOptions) sendOne(ctx context.Context, client *producer.Client, m jo
 		return o.line(answer, fmt.Sprintf("%s  %s  pending: 'vedette outcome mail %s' tells later", answer.ID, m.To, answer.ID)), &exitError{code: exitDown}
 	case err != nil:
 		return "", fmt.Errorf("send mail to %s: %w", m.To, err)
-	case answer.Dead != nil:
-		return o.line(answer, fmt.Sprintf("%s  %s  not sent (%s): %s", answer.ID, m.To, answer.Dead.Reason, printable(answer.Dead.Error))), &exitError{code: exitDown}
+	case answer.Failure != nil:
+		return o.line(answer, fmt.Sprintf("%s  %s  not sent (%s): %s", answer.ID, m.To, answer.Failure.Reason, printable(answer.Failure.Error))), &exitError{code: exitDown}
 	case answer.Mail != nil:
 		return o.line(answer, fmt.Sprintf("%s  %s  taken by %s: %s", answer.ID, m.To, answer.Mail.Relay, printable(answer.Mail.Reply))), nil
 	default:

@@ -79,11 +79,11 @@ workers: {mails: 16}
 monitors: []
 `, strings.Replace(box.relay(), "}", ", sessions: 16}", 1))
 	server := newInstance(t, file)
-	server.start("--roles", "operate")
+	server.start("--stages", "maintain")
 	server.ready()
 	url := server.natsURL()
 	worker := newInstance(t, file)
-	worker.start("--nats", url, "--roles", "mail")
+	worker.start("--nats", url, "--stages", "mail")
 	worker.ready()
 
 	seed := uint64(time.Now().UnixNano())
@@ -100,7 +100,7 @@ monitors: []
 		<-time.After(time.Duration(random.IntN(200)) * time.Millisecond) // any moment
 		worker.kill()
 		kills = append(kills, time.Now())
-		worker.start("--nats", url, "--roles", "mail")
+		worker.start("--nats", url, "--stages", "mail")
 		worker.ready()
 	}
 	eventually(t, "all mails", func() bool {
@@ -180,7 +180,7 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 			t.Errorf("%s arrived %d times", id, n)
 		}
 	}
-	if strings.Contains(output, "mail.request.") {
+	if strings.Contains(output, "mail.adhoc.") {
 		t.Errorf("got %s, want no dead letters", output)
 	}
 }
@@ -205,7 +205,7 @@ func checkAttempts(t *testing.T, url string, ids map[string]bool) {
 	for id := range ids {
 		id, _, _ = strings.Cut(strings.TrimPrefix(id, "<"), "@")
 		eventually(t, "an outcome of "+id, func() bool {
-			answer, err := client.Outcome(t.Context(), job.OrderMail, id)
+			answer, err := client.Outcome(t.Context(), job.JobMail, id)
 			if err == nil && answer.Attempts != 1 {
 				t.Errorf("%s: got %d attempts, want one", id, answer.Attempts)
 			}

@@ -32,7 +32,7 @@ with the same Message-ID.`,
 			if err != nil {
 				return err
 			}
-			bucket, err := p.Bucket(cmd.Context(), pipeline.Sent)
+			bucket, err := p.Bucket(cmd.Context(), pipeline.Deliveries)
 			var entries []pipeline.Entry
 			if err == nil {
 				entries, err = bucket.Load(cmd.Context())
@@ -62,7 +62,7 @@ with the same Message-ID.`,
 
 // mailLine is a mail and what became of it.
 type mailLine struct {
-	job.Sent
+	job.Delivery
 
 	State string `json:"state"`
 }
@@ -74,11 +74,11 @@ const sendingTime = 8 * time.Minute
 func readMailLog(entries []pipeline.Entry, unknown bool, now time.Time) []mailLine {
 	log := []mailLine{}
 	for _, e := range entries {
-		sent, err := job.DecodeKnown[job.Sent](e.Value)
+		sent, err := job.DecodeKnown[job.Delivery](e.Value)
 		if err != nil {
-			sent = job.Sent{ID: e.Key, At: e.Written, Reply: err.Error()}
+			sent = job.Delivery{ID: e.Key, At: e.Written, Reply: err.Error()}
 		}
-		line := mailLine{Sent: sent, State: "failed"}
+		line := mailLine{Delivery: sent, State: "failed"}
 		switch {
 		case sent.Done:
 			line.State = "sent"

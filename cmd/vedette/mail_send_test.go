@@ -123,7 +123,7 @@ func TestMailLogSaysWhatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var entries []pipeline.Entry
-	for _, sent := range []job.Sent{
+	for _, sent := range []job.Delivery{
 		{ID: "a", Done: true, At: now.Add(-time.Hour)},
 		{ID: "b", Trying: true, At: now.Add(-time.Second)},
 		{ID: "c", Trying: true, At: now.Add(-time.Hour)},

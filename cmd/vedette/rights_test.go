@@ -37,7 +37,7 @@ func columns() []column {
 		{'N', pipeline.User{Role: pipeline.RoleNotifier}},
 		{'M', pipeline.User{Role: pipeline.RoleMailWorker}},
 		{'V', pipeline.User{Role: pipeline.RoleViewer}},
-		{'O', pipeline.User{Role: pipeline.RoleOperator}},
+		{'O', pipeline.User{Role: pipeline.RoleAdmin}},
 	}
 }
 
@@ -59,7 +59,7 @@ func attempts(t *testing.T) []string {
 		"VEDETTE_REQUEST.request-default.vedette.request.default.>", "VEDETTE_REQUEST.request-fra.vedette.request.fra.>",
 		"VEDETTE_CALL.call-check-default.vedette.call.check.default.>", "VEDETTE_CALL.call-check-default.vedette.call.>",
 		"VEDETTE_CALL.call-check-fra.vedette.call.check.fra.>", "VEDETTE_CALL.call-mail.vedette.call.mail.>",
-		"VEDETTE_MAIL.mail-alert.vedette.mail.alert.>", "VEDETTE_MAIL.mail-request.vedette.mail.request.>", "VEDETTE_MAIL.mail-operator.vedette.mail.operator.>",
+		"VEDETTE_MAIL.mail-alert.vedette.mail.alert.>", "VEDETTE_MAIL.mail-request.vedette.mail.adhoc.>", "VEDETTE_MAIL.mail-operator.vedette.mail.operator.>",
 		"VEDETTE_TIMER.evaluate-recheck.vedette.timer.due.recheck.*", "VEDETTE_TIMER.notify-mailings.vedette.timer.due.mailing.*",
 		"VEDETTE_TIMER.notify-sweep.vedette.timer.due.sweep.*", "VEDETTE_TIMER.operate-digest.vedette.timer.due.digest.*",
 	} {
@@ -99,7 +99,7 @@ func attempts(t *testing.T) []string {
 	}
 	say("publish", "other.subject", "$JS.API.STREAM.DELETE.OTHER", "$JS.API.STREAM.CREATE.OTHER", "$KV.OTHER.key", "$JS.API.CONSUMER.CREATE.OTHER.x",
 		"$JS.ACK.OTHER.x.1.1.1.1.1", "_INBOX.vedette-operator2.x", "$SYS.REQ.SERVER.PING", "$SRV.PING")
-	say("subscribe", ">", "_INBOX.>", "_INBOX.vedette-operator.>", "$JS.EVENT.>", "$JS.API.>", "$KV.>", "$SYS.>", "$SRV.>", "$SRV.PING", "vedette.>", "vedette.ps",
+	say("subscribe", ">", "_INBOX.>", "_INBOX.vedette-admin.>", "$JS.EVENT.>", "$JS.API.>", "$KV.>", "$SYS.>", "$SRV.>", "$SRV.PING", "vedette.>", "vedette.ps",
 		"vedette.mail.>", "vedette.check.>", "vedette.ping.>", "vedette.reply.>", "vedette.reply.vedette-publisher.>", "vedette.reply.vedette-notifier.>",
 		"vedette.status.>", "vedette.status.vedette-viewer.*", "other.>")
 	return all
@@ -121,14 +121,14 @@ func consumersOf() map[string][]string {
 	return map[string][]string{
 		"VEDETTE_TICK":     {pipeline.ConsumerScheduler},
 		"VEDETTE_CHECK":    {pipeline.ConsumerChecks("default"), pipeline.ConsumerChecks("fra")},
-		"VEDETTE_REQUEST":  {pipeline.ConsumerRequests("default"), pipeline.ConsumerRequests("fra")},
+		"VEDETTE_REQUEST":  {pipeline.ConsumerAdhoc("default"), pipeline.ConsumerAdhoc("fra")},
 		"VEDETTE_CALL":     {pipeline.ConsumerCheckCalls("default"), pipeline.ConsumerCheckCalls("fra"), pipeline.ConsumerMailCalls},
 		"VEDETTE_RESULT":   {pipeline.ConsumerEvaluate},
-		"VEDETTE_TIMER":    {pipeline.ConsumerRecheck, pipeline.ConsumerMailings, pipeline.ConsumerSweep, pipeline.ConsumerDigest},
+		"VEDETTE_TIMER":    {pipeline.ConsumerRecheck, pipeline.ConsumerFlush, pipeline.ConsumerSweep, pipeline.ConsumerDigest},
 		"KV_VEDETTE_STATE": {pipeline.ConsumerNotify},
-		"VEDETTE_MAIL":     {pipeline.ConsumerMails(job.MailAlert), pipeline.ConsumerMails(job.MailRequest), pipeline.ConsumerMails(job.MailOperator)},
+		"VEDETTE_MAIL":     {pipeline.ConsumerMails(job.MailAlert), pipeline.ConsumerMails(job.MailAdhoc), pipeline.ConsumerMails(job.MailOperator)},
 		"VEDETTE_NOTICE":   {pipeline.ConsumerNotices},
-		"VEDETTE_DEAD":     {pipeline.ConsumerLetters},
+		"VEDETTE_DEAD":     {pipeline.ConsumerDeadLetters},
 		"VEDETTE_ADVISORY": {pipeline.ConsumerRescue},
 	}
 }

@@ -75,7 +75,7 @@ func roleLines() string {
 		pipeline.RoleNotifier:    "decides who is told of what changed, and orders the mails",
 		pipeline.RoleMailWorker:  "sends mails",
 		pipeline.RoleViewer:      "reads what the overview shows",
-		pipeline.RoleOperator:    "everything in this installation; 'vedette run' needs it",
+		pipeline.RoleAdmin:       "everything in this installation; 'vedette run' needs it",
 	}
 	var b strings.Builder
 	for _, role := range pipeline.Roles() {

@@ -84,7 +84,7 @@ func (*mailbag) Close() {}
 
 func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	address, names := roleServer(t)
-	operator := joinAs(t, names, address, pipeline.RoleOperator)
+	operator := joinAs(t, names, address, pipeline.RoleAdmin)
 	if err := operator.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -94,17 +94,17 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	}
 	_, err := producer.Apply(t.Context(), operator, producer.Definitions{
 		Monitors: []job.Monitor{monitor}, Recipients: []job.Recipient{{V: job.Version, Name: "ops", Addresses: []string{"ops@example.org"}}},
-		Settings: job.Settings{Operators: []string{"ops"}, Grouping: &job.Grouping{Most: 10}},
+		Settings: job.Settings{Operators: []string{"ops"}, Grouping: &job.Grouping{MaxListed: 10}},
 	}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	bag := &mailbag{mails: make(chan job.Mail, 100)}
-	down := probeFunc(func(context.Context, job.Spec) job.Outcome {
-		return job.Outcome{Health: job.Down, Class: job.ClassConnect, Cause: "refused", Started: time.Now()}
+	down := probeFunc(func(context.Context, job.Spec) job.ProbeResult {
+		return job.ProbeResult{Health: job.Down, Class: job.ClassConnect, Cause: "refused", Started: time.Now()}
 	})
 	for role, stages := range map[pipeline.Role][]string{
-		pipeline.RoleOperator:    {workers.StageOperate},
+		pipeline.RoleAdmin:       {workers.StageMaintain},
 		pipeline.RoleCheckWorker: {workers.StageCheck},
 		pipeline.RoleEvaluator:   {workers.StageEvaluate},
 		pipeline.RoleNotifier:    {workers.StageNotify},
@@ -181,10 +181,10 @@ func publisherWorks(t *testing.T, p *pipeline.Pipeline) {
 		t.Errorf("publisher: %v", err)
 	}
 	eventually(t, "an outcome", func() bool {
-		_, err := client.Outcome(ctx, job.OrderCheck, "c2")
+		_, err := client.Outcome(ctx, job.JobCheck, "c2")
 		return err == nil
 	})
-	if err := p.Publish(ctx, pipeline.Message{Subject: pipeline.RequestSubject(job.DefaultLocation, "bad"), Body: []byte("{")}); err != nil {
+	if err := p.Publish(ctx, pipeline.Message{Subject: pipeline.AdhocSubject(job.DefaultLocation, "bad"), Body: []byte("{")}); err != nil {
 		t.Errorf("publisher: %v", err)
 	}
 }
@@ -206,7 +206,7 @@ func viewerSees(t *testing.T, p *pipeline.Pipeline) {
 		t.Errorf("viewer: got %v, silent %v, %v, want all six processes", answers, silent, err)
 	}
 	ctx, seen := context.WithCancel(within(t))
-	if err := p.Follow(ctx, pipeline.Result, time.Minute, func(pipeline.Delivery) { seen() }); err != nil {
+	if err := p.Tail(ctx, pipeline.Result, time.Minute, func(pipeline.Delivery) { seen() }); err != nil {
 		t.Errorf("viewer: %v", err)
 	}
 	var letters []pipeline.DeadLetter
@@ -230,7 +230,7 @@ func universe() map[string][]pipeline.Role {
 		"vedette.request.default.x":    {publisher},
 		"vedette.call.check.default.x": {publisher, notifier},
 		"vedette.call.mail.x":          {publisher},
-		"vedette.mail.request.x":       {publisher},
+		"vedette.mail.adhoc.x":         {publisher},
 		"vedette.mail.alert.x":         {notifier},
 		"vedette.mail.operator.x":      {notifier},
 		"vedette.check.default.x":      {scheduler, evaluator},
@@ -271,7 +271,7 @@ func universe() map[string][]pipeline.Role {
 		create + "KV_VEDETTE_STATE.notify.$KV.VEDETTE_STATE.>":          {},
 		"$JS.API.CONSUMER.DELETE.KV_VEDETTE_STATE.notify":               {},
 		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.alert.x":          {},
-		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.request.x":        {publisher},
+		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.adhoc.x":          {publisher},
 		"$JS.API.DIRECT.GET.KV_VEDETTE_MONITOR.$KV.VEDETTE_MONITOR.x":   {scheduler, evaluator, notifier, viewer},
 		"$JS.API.DIRECT.GET.KV_VEDETTE_SENT.$KV.VEDETTE_SENT.x":         {notifier, mail, viewer},
 		"$JS.API.DIRECT.GET.KV_VEDETTE_OUTCOME.$KV.VEDETTE_OUTCOME.a.x": {publisher, viewer},
@@ -299,7 +299,7 @@ func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
 	for _, role := range pipeline.Roles() {
 		refused := foreign()
 		for subject, allowed := range universe() {
-			if role != pipeline.RoleOperator && !slices.Contains(allowed, role) {
+			if role != pipeline.RoleAdmin && !slices.Contains(allowed, role) {
 				refused = append(refused, subject)
 			}
 		}
@@ -309,7 +309,7 @@ func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
 			}
 		}
 		for _, subject := range []string{">", "_INBOX.>", "$JS.EVENT.>", "vedette.reply.>", "vedette.mail.>", "vedette.status.>", "$KV.>", "$SRV.>"} {
-			if role == pipeline.RoleOperator && strings.HasPrefix(subject, "vedette.") {
+			if role == pipeline.RoleAdmin && strings.HasPrefix(subject, "vedette.") {
 				continue
 			}
 			if !violates(t, asRole(names, address, role), func(c *nats.Conn) error { _, err := c.SubscribeSync(subject); return err }) {
@@ -353,7 +353,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestCommandThatLacksARightSaysSo(t *testing.T) {
 	address, names := roleServer(t)
-	if err := joinAs(t, names, address, pipeline.RoleOperator).Ensure(t.Context()); err != nil {
+	if err := joinAs(t, names, address, pipeline.RoleAdmin).Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	file := write(t, t.TempDir(), "monitors: [{name: x, tcp: '127.0.0.1:1'}]\n")
@@ -364,8 +364,8 @@ func TestCommandThatLacksARightSaysSo(t *testing.T) {
 	}{
 		"dead letters":   {pipeline.RolePublisher, []string{"dead", "list"}, "publish $JS.API.STREAM.INFO.VEDETTE_DEAD"},
 		"processes":      {pipeline.RolePublisher, []string{"ps"}, "publish $JS.API.STREAM.INFO.KV_VEDETTE_WORKER"},
-		"an order":       {pipeline.RoleViewer, []string{"order", "mail", "--to", "a@example.org", "--subject", "x", "--text", "x"}, "subscribe vedette.reply."},
-		"an answer":      {pipeline.RoleViewer, []string{"order", "check", "127.0.0.1:1", "--wait", "30s"}, "subscribe vedette.reply."},
+		"an order":       {pipeline.RoleViewer, []string{"enqueue", "mail", "--to", "a@example.org", "--subject", "x", "--text", "x"}, "subscribe vedette.reply."},
+		"an answer":      {pipeline.RoleViewer, []string{"enqueue", "check", "127.0.0.1:1", "--wait", "30s"}, "subscribe vedette.reply."},
 		"a file":         {pipeline.RoleViewer, []string{"apply", file}, "publish $KV.VEDETTE_MONITOR"},
 		"a silence":      {pipeline.RoleViewer, []string{"silence", "add", "monitor=x", "--for", "1h"}, "publish $KV.VEDETTE_SILENCE."},
 		"a state":        {pipeline.RoleMailWorker, []string{"status"}, "publish $JS.API.STREAM.INFO."},

@@ -69,7 +69,7 @@ func (g *walled) says(role pipeline.Role, args ...string) string {
 // consumers are the lasting ones of each stream.
 func (g *walled) consumers() map[string][]string {
 	g.t.Helper()
-	operator := g.names.UserName(pipeline.User{Role: pipeline.RoleOperator})
+	operator := g.names.UserName(pipeline.User{Role: pipeline.RoleAdmin})
 	password := strings.TrimSpace(source(g.t, filepath.Join(g.secrets, operator+".password")))
 	conn, err := nats.Connect("tls://"+g.listen, nats.UserInfo(operator, password), nats.RootCAs(filepath.Join(g.secrets, "ca.pem")), nats.CustomInboxPrefix("_INBOX."+operator))
 	if err != nil {
@@ -116,13 +116,13 @@ monitors:
   - {name: site, http: %q, depends_on: router}
   - {name: backup, heartbeat: {token: "0123456789abcdef0123456789abcdef", interval: 1h}}
 `, box.relay(), site.url, site.url))
-	operator := pipeline.User{Role: pipeline.RoleOperator}
-	g.start("operate", operator, "run", "--roles", "operate") // installs, applies the file, and shows all
+	operator := pipeline.User{Role: pipeline.RoleAdmin}
+	g.start("operate", operator, "run", "--stages", "maintain") // installs, applies the file, and shows all
 	for role, user := range map[string]pipeline.User{
 		"schedule": {Role: pipeline.RoleScheduler}, "check": {Role: pipeline.RoleCheckWorker}, "evaluate": {Role: pipeline.RoleEvaluator},
 		"notify": {Role: pipeline.RoleNotifier}, "mail": {Role: pipeline.RoleMailWorker},
 	} {
-		g.start(role, user, "worker", "--roles", role)
+		g.start(role, user, "worker", "--stages", role)
 	}
 	g.start("check in fra", pipeline.User{Role: pipeline.RoleCheckWorker, Location: "fra"}, "worker", "--location", "fra")
 
@@ -132,16 +132,16 @@ monitors:
 	eventually(t, "an UP mail", func() bool { return box.count("ops@example.org", "[UP]") >= 1 })
 
 	for _, location := range []string{"default", "fra"} {
-		if said := g.says(pipeline.RolePublisher, "order", "check", site.url, "--location", location, "--wait", "30s"); !strings.Contains(said, "is UP") {
+		if said := g.says(pipeline.RolePublisher, "enqueue", "check", site.url, "--location", location, "--wait", "30s"); !strings.Contains(said, "is UP") {
 			t.Errorf("%s: got %s, want a check by order", location, said)
 		}
 	}
-	g.says(pipeline.RolePublisher, "order", "mail", "--to", "you@example.org", "--subject", "x", "--text", "x", "--wait", "30s", "--id", "m1")
+	g.says(pipeline.RolePublisher, "enqueue", "mail", "--to", "you@example.org", "--subject", "x", "--text", "x", "--wait", "30s", "--id", "m1")
 	g.says(pipeline.RolePublisher, "outcome", "mail", "m1")
-	g.says(pipeline.RolePublisher, "order", "mail", "--to", "you@example.org", "--subject", "y", "--text", "y", "--id", "m2")
+	g.says(pipeline.RolePublisher, "enqueue", "mail", "--to", "you@example.org", "--subject", "y", "--text", "y", "--id", "m2")
 	g.says(pipeline.RolePublisher, "mail", "send", "--to", "you@example.org", "--subject", "z", "--text", "z")
-	g.dies("vedette.mail.request.bad", "{") // a dead letter, of which the operator's process tells
-	eventually(t, "word of the dead letter", func() bool { return box.holds("boss@example.org", "mail.request.bad") })
+	g.dies("vedette.mail.adhoc.bad", "{") // a dead letter, of which the operator's process tells
+	eventually(t, "word of the dead letter", func() bool { return box.holds("boss@example.org", "mail.adhoc.bad") })
 
 	for _, args := range [][]string{{"status"}, {"explain", "site"}, {"silence", "list"}, {"dead", "list"}, {"mail", "log"}} {
 		g.says(pipeline.RoleViewer, args...)
@@ -150,7 +150,7 @@ monitors:
 		t.Errorf("got %s, want all seven processes", said)
 	}
 	for _, args := range [][]string{{"silence", "add", "monitor=site", "--for", "1h"}, {"apply", g.file}, {"dead", "replay", "--all"}, {"dead", "drop", "--all"}} {
-		g.says(pipeline.RoleOperator, args...)
+		g.says(pipeline.RoleAdmin, args...)
 	}
 	want := consumersOf()
 	for _, names := range want {
@@ -165,7 +165,7 @@ monitors:
 		}
 		c.stop(t)
 		for _, wrong := range []string{"ermissions Violation", "level=ERROR"} {
-			if strings.Contains(c.output.String(), wrong) && !strings.Contains(c.output.String(), "mail.request.bad") {
+			if strings.Contains(c.output.String(), wrong) && !strings.Contains(c.output.String(), "mail.adhoc.bad") {
 				t.Errorf("%s: got %s, want a process that may do what it must", name, c.output)
 			}
 		}

@@ -32,7 +32,7 @@ which runs inside the process unless you have one.`,
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
-		runCommand(), workerCommand(), serverCommand(), checkCommand(), validateCommand(), applyCommand(), orderCommand(), outcomeCommand(), deadCommand(),
+		runCommand(), workerCommand(), serverCommand(), checkCommand(), validateCommand(), applyCommand(), enqueueCommand(), outcomeCommand(), deadCommand(),
 		statusCommand(), explainCommand(), silenceCommand(), mailCommand(), psCommand(), doctorCommand(), envCommand(), rolesCommand(), authCommand(), benchCommand(), soakCommand(),
 	)
 	explainArgs(root)

@@ -36,7 +36,7 @@ type runOptions struct {
 	concurrency         int        // how many jobs of each queue run at once; zero leaves that to the file
 	clients             broker.TLS // of the server inside
 	insecure            bool
-	roles               []string
+	stages              []string
 	secrets             string                 // their directory; empty means the default
 	probes              map[string]check.Probe // in place of the real ones, for injected faults
 	logFormat, logLevel string
@@ -53,7 +53,7 @@ watches the monitors of the file until it is told to stop. It prints a line for
 each change of a monitor, and serves an overview, /healthz and /readyz.
 
 With --nats any number of processes share the work: run as many as you like with
-the same file, on one machine or on many. With --roles each does a part of it;
+the same file, on one machine or on many. With --stages each does a part of it;
 'vedette worker' does too, without a say in what is watched. 'vedette server'
 is a node of a cluster for --nats. --replicas can be changed while all goes on.
 
@@ -66,10 +66,10 @@ failed so often that it gave up.`,
 		Example: `  vedette run monitors.yaml
   vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml
   vedette run --nats nats://n1:4222,nats://n2:4222 --replicas 3 monitors.yaml
-  vedette run --nats nats://n1:4222 --roles check,mail monitors.yaml
+  vedette run --nats nats://n1:4222 --stages check,mail monitors.yaml
   vedette run --location fra monitors.yaml
   vedette run --secrets /etc/vedette/secrets monitors.yaml
-  vedette run --nats tls://vedette-operator@n1:4222 --nats-ca ca.pem --nats-password-file password monitors.yaml
+  vedette run --nats tls://vedette-admin@n1:4222 --nats-ca ca.pem --nats-password-file password monitors.yaml
   vedette run --nats-listen 192.0.2.7:4222 --nats-tls-cert server.pem --nats-tls-key server.key monitors.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -82,7 +82,7 @@ failed so often that it gave up.`,
 	options.natsFlags(cmd, "URL of a NATS server, or those of a cluster's nodes, to use instead of the server inside")
 	listenFlags(cmd, &options)
 	cmd.Flags().IntVar(&options.replicas, "replicas", 0, "copies of each stream that a cluster keeps: 1, 3 or 5 (default server.replicas of the file, or as they are, 1 at first)")
-	cmd.Flags().StringSliceVar(&options.roles, "roles", nil, "what this process does (default all): "+strings.Join(allRoles(), ", "))
+	cmd.Flags().StringSliceVar(&options.stages, "stages", nil, "what this process does (default all): "+strings.Join(allStages(), ", "))
 	cmd.Flags().StringVar(&options.location, "location", job.DefaultLocation, "where its checks are made")
 	secretsFlag(cmd, &options.secrets)
 	cmd.Flags().StringVar(&options.logFormat, "log-format", "text", "log on standard error as text or json")
@@ -90,12 +90,12 @@ failed so often that it gave up.`,
 	return cmd
 }
 
-func allRoles() []string { return append([]string{workers.RoleSchedule}, workers.Stages()...) }
+func allStages() []string { return append([]string{workers.StageSchedule}, workers.Stages()...) }
 
-func checkRoles(roles []string) error {
-	for _, role := range roles {
-		if !slices.Contains(allRoles(), role) {
-			return fmt.Errorf("read --roles: found %q, expected %s", role, strings.Join(allRoles(), ", "))
+func checkStages(stages []string) error {
+	for _, stage := range stages {
+		if !slices.Contains(allStages(), stage) {
+			return fmt.Errorf("read --stages: found %q, expected %s", stage, strings.Join(allStages(), ", "))
 		}
 	}
 	return nil
@@ -121,8 +121,8 @@ func (o runOptions) resolve(server monitor.Server) runOptions {
 	if o.replicas == 0 {
 		o.replicas = server.Replicas
 	}
-	if len(o.roles) == 0 {
-		o.roles = allRoles()
+	if len(o.stages) == 0 {
+		o.stages = allStages()
 	}
 	if o.location == "" {
 		o.location = job.DefaultLocation
@@ -139,7 +139,7 @@ func (o runOptions) run(ctx context.Context, path string, stdout, stderr io.Writ
 	if err != nil {
 		return invalid(err)
 	}
-	if err := errors.Join(checkRoles(o.roles), checkReplicas(o.replicas), locationProblem(cmp.Or(o.location, job.DefaultLocation))); err != nil {
+	if err := errors.Join(checkStages(o.stages), checkReplicas(o.replicas), locationProblem(cmp.Or(o.location, job.DefaultLocation))); err != nil {
 		return invalid(err)
 	}
 	secrets, err := openSecrets(o.secrets)

@@ -107,7 +107,7 @@ func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a changed limit", func() bool { return r.limit("request-default") == 7 })
+	eventually(t, "a changed limit", func() bool { return r.limit("adhoc-default") == 7 })
 	r.write("workers: {requests: 7000}\n" + more)
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
@@ -212,9 +212,9 @@ func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
 	eventually(t, "an outcome under the id", func() bool {
 		return strings.Contains(client.read("VEDETTE_OUTCOME", "check.try1"), `"health":"up"`)
 	})
-	client.publish("vedette.mail.request.hello1", `{"to": "you@example.org", "subject": "[HELLO] from a program", "text": "Hello."}`)
+	client.publish("vedette.mail.adhoc.hello1", `{"to": "you@example.org", "subject": "[HELLO] from a program", "text": "Hello."}`)
 	eventually(t, "a mail", func() bool { return box.count("you@example.org", "[HELLO]") == 1 })
-	client.publish("vedette.mail.request.bad1", `{"too": "you@example.org"}`)
+	client.publish("vedette.mail.adhoc.bad1", `{"too": "you@example.org"}`)
 	eventually(t, "a dead letter, byte for byte", func() bool { return client.dead() == `malformed {"too": "you@example.org"}` })
 	r.stop()
 }

@@ -32,7 +32,7 @@ func openSecrets(dir string) (*check.SecretStore, error) {
 // warnOfSecrets tells which secrets of a file this process could not find: its
 // monitors are unknown until they are there.
 func (r *instanceRun) warnOfSecrets(file *monitor.File) {
-	if !slices.Contains(r.options.roles, workers.StageCheck) {
+	if !slices.Contains(r.options.stages, workers.StageCheck) {
 		return
 	}
 	needed := map[string][]string{}

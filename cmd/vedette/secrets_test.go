@@ -97,7 +97,7 @@ func TestSecretsReachTheTargetAndNothingElse(t *testing.T) {
 	if got := r.health("lost"); got == "down" {
 		t.Errorf("got %s of a monitor whose secret is unknown, want anything but down", got)
 	}
-	refused, code := r.vedette("order", "check", g.URL+"/${secret:TOKEN}")
+	refused, code := r.vedette("enqueue", "check", g.URL+"/${secret:TOKEN}")
 	if code == exitOK || !strings.Contains(refused, "only monitors may use secrets") {
 		t.Errorf("got %q and code %d for an order that refers to a secret, want it refused", refused, code)
 	}

@@ -170,8 +170,8 @@ monitors:
 	}
 	strangersAreTold(t, dir, nodes)
 	early.says(t, "waiting for 'vedette run FILE'")
-	scheduler := spawn(t, dir, append(append([]string{"run", "--http", lastingAddress(t), "--roles", "schedule,operate,evaluate,notify"}, as(nodes, pipeline.RoleOperator)...), file)...)
-	mails := spawn(t, dir, append(append([]string{"worker", "--roles", "mail"}, as(nodes, pipeline.RoleMailWorker)...), file)...)
+	scheduler := spawn(t, dir, append(append([]string{"run", "--http", lastingAddress(t), "--stages", "schedule,operate,evaluate,notify"}, as(nodes, pipeline.RoleAdmin)...), file)...)
+	mails := spawn(t, dir, append(append([]string{"worker", "--stages", "mail"}, as(nodes, pipeline.RoleMailWorker)...), file)...)
 	eventually(t, "a DOWN mail", func() bool { return box.count("ops@example.org", "[DOWN]") == 1 })
 
 	for _, p := range []*child{mails, early, scheduler} {
@@ -255,7 +255,7 @@ func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
 	server := spawn(t, dir, "server", "--listen", lastingAddress(t), "--http", address)
 	eventually(t, "a ready server", func() bool { return answers("http://" + address + "/readyz") })
 	url := mustURL(t, dir)
-	run := spawn(t, dir, "run", "--roles", "schedule", "--nats", url, "--http", lastingAddress(t), write(t, t.TempDir(), "monitors: []\n"))
+	run := spawn(t, dir, "run", "--stages", "schedule", "--nats", url, "--http", lastingAddress(t), write(t, t.TempDir(), "monitors: []\n"))
 	worker := spawn(t, dir, "worker", "--nats", url, "--location", "fra", "--http", health, file)
 	eventually(t, "a ready worker", func() bool { return answers("http://" + health + "/readyz") })
 	shows := func(limit string) func() bool {
@@ -375,10 +375,10 @@ func TestWorkerRefusesWhatItCannotDo(t *testing.T) {
 		says string
 	}{
 		"no server":           {nil, "read --nats"},
-		"an unknown role":     {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "page"}, `found "page"`},
+		"an unknown role":     {[]string{"--nats", "nats://127.0.0.1:1", "--stages", "page"}, `found "page"`},
 		"a location of two":   {[]string{"--nats", "nats://127.0.0.1:1", "--location", "a.b"}, "read --location"},
 		"less than nothing":   {[]string{"--nats", "nats://127.0.0.1:1", "--concurrency", "-1"}, "read --concurrency"},
-		"mail without relays": {[]string{"--nats", "nats://127.0.0.1:1", "--roles", "mail"}, "found no relay"},
+		"mail without relays": {[]string{"--nats", "nats://127.0.0.1:1", "--stages", "mail"}, "found no relay"},
 		"a user without name": {[]string{"--nats", "nats://127.0.0.1:1", "--nats-password-file", os.DevNull}, "found a password without a user"},
 	} {
 		t.Setenv("NATS_URL", "")

@@ -334,7 +334,7 @@ func expireSilences(ctx context.Context, p *pipeline.Pipeline, ids []string, now
 		if err != nil {
 			return ended, err
 		}
-		if _, err := bucket.Swap(ctx, id, body, found.Revision); err != nil {
+		if _, err := bucket.CompareAndSwap(ctx, id, body, found.Revision); err != nil {
 			return ended, err
 		}
 		ended++

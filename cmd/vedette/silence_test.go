@@ -91,7 +91,7 @@ func TestSilenceThatCannotBeSaysAllThatIsWrong(t *testing.T) {
 			}
 		}
 	}
-	if _, stderr, code := vedette(t, "run", "--roles", "check,cook", "nothing.yaml"); code != exitInvalid || !strings.Contains(stderr, `found "cook"`) {
+	if _, stderr, code := vedette(t, "run", "--stages", "check,cook", "nothing.yaml"); code != exitInvalid || !strings.Contains(stderr, `found "cook"`) {
 		t.Errorf("got %d %s, want the role refused", code, stderr)
 	}
 }

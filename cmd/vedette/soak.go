@@ -182,7 +182,7 @@ func (s *soak) settle(ctx context.Context) error {
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
 	for {
-		left, err := s.pipeline.Count(limited, pipeline.Request)
+		left, err := s.pipeline.Count(limited, pipeline.Adhoc)
 		if err == nil && left == 0 {
 			return s.stage.stopWorkers()
 		}

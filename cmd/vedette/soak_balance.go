@@ -39,7 +39,7 @@ func (s *soak) count(ctx context.Context) (balance, error) {
 	}
 	for n := range s.jobs {
 		id := soakID(n)
-		subject := pipeline.RequestSubject(job.DefaultLocation, id)
+		subject := pipeline.AdhocSubject(job.DefaultLocation, id)
 		switch {
 		case done[id] && dead[subject]:
 			b.both = append(b.both, id)
@@ -48,7 +48,7 @@ func (s *soak) count(ctx context.Context) (balance, error) {
 		case dead[subject]:
 			b.dead++
 		default:
-			alive, err := s.pipeline.Lives(ctx, pipeline.Request, subject)
+			alive, err := s.pipeline.Exists(ctx, pipeline.Adhoc, subject)
 			if err != nil {
 				return b, err
 			}
@@ -80,7 +80,7 @@ func (s *soak) answers(ctx context.Context) (map[string]bool, answered, error) {
 	var last uint64
 	for _, e := range entries {
 		last = max(last, e.Revision)
-		answer, err := job.Decode[job.Answer](e.Value)
+		answer, err := job.Decode[job.Outcome](e.Value)
 		if err != nil {
 			return nil, answered{}, err
 		}

@@ -118,9 +118,9 @@ func (s *clusterSoak) connect(ctx context.Context, dir string) (*pipeline.Pipeli
 	limited, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	where := remote{login: login{pipeline.Login{
-		CAFile: filepath.Join(dir, "secrets", "ca.pem"), PasswordFile: s.stage.password(pipeline.RoleOperator),
+		CAFile: filepath.Join(dir, "secrets", "ca.pem"), PasswordFile: s.stage.password(pipeline.RoleAdmin),
 	}}}
-	p, err := pipeline.Connect(limited, where.config(s.stage.urls(pipeline.RoleOperator)))
+	p, err := pipeline.Connect(limited, where.config(s.stage.urls(pipeline.RoleAdmin)))
 	if err != nil {
 		return nil, err
 	}

@@ -34,13 +34,13 @@ func (s *clusterSoak) count(ctx context.Context) (clusterBalance, error) {
 	s.load.mu.Unlock()
 	b := clusterBalance{checks: len(checks), mails: len(mails)}
 	for _, check := range checks {
-		found := missing{check, pipeline.Request, pipeline.RequestSubject(job.DefaultLocation, check.id), pipeline.ConsumerRequests(job.DefaultLocation)}
+		found := missing{check, pipeline.Adhoc, pipeline.AdhocSubject(job.DefaultLocation, check.id), pipeline.ConsumerAdhoc(job.DefaultLocation)}
 		if err := s.countJob(ctx, &b, &b.checksAgain, found); err != nil {
 			return b, err
 		}
 	}
 	for _, mail := range mails {
-		found := missing{mail, pipeline.Mail, pipeline.MailSubject(job.MailRequest, mail.id), pipeline.ConsumerMails(job.MailRequest)}
+		found := missing{mail, pipeline.Mail, pipeline.MailSubject(job.MailAdhoc, mail.id), pipeline.ConsumerMails(job.MailAdhoc)}
 		if err := s.countJob(ctx, &b, &b.mailAgain, found); err != nil {
 			return b, err
 		}
@@ -64,7 +64,7 @@ func (s *clusterSoak) countJob(ctx context.Context, b *clusterBalance, again *in
 		*again += times - 1
 		return nil
 	}
-	alive, err := s.pipeline.Holds(ctx, m.queue, m.subject)
+	alive, err := s.pipeline.ExistsOnLeader(ctx, m.queue, m.subject)
 	if alive {
 		b.pending = append(b.pending, m)
 	} else if err == nil {

@@ -72,7 +72,7 @@ func (s *clusterSoak) leader(ctx context.Context) (*soakNode, error) {
 	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	for {
-		name, err := s.pipeline.Leader(ctx, pipeline.Request)
+		name, err := s.pipeline.Leader(ctx, pipeline.Adhoc)
 		for _, n := range s.stage.nodes {
 			if err == nil && n.name == name {
 				return n, nil

@@ -28,7 +28,7 @@ func (s *clusterSoak) differing(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read streams of %s: %w", n.name, err)
 		}
-		for _, queue := range []pipeline.Stream{pipeline.Request, pipeline.Mail, pipeline.Dead} {
+		for _, queue := range []pipeline.Stream{pipeline.Adhoc, pipeline.Mail, pipeline.Dead} {
 			name := pipeline.Names{Prefix: "vedette"}.Stream(queue)
 			r, found := streams[name]
 			if !found {

@@ -138,8 +138,8 @@ func (s *clusterStage) open(ctx context.Context, workers int) error {
 	if err != nil {
 		return err
 	}
-	s.scheduler, err = s.child("s", append([]string{"run", s.file, "--data", filepath.Join(s.dir, "scheduler"), "--http", overview, "--roles", "schedule,evaluate,notify,operate"},
-		s.login(pipeline.RoleOperator)...)...)
+	s.scheduler, err = s.child("s", append([]string{"run", s.file, "--data", filepath.Join(s.dir, "scheduler"), "--http", overview, "--stages", "schedule,evaluate,notify,maintain"},
+		s.login(pipeline.RoleAdmin)...)...)
 	if err != nil {
 		return err
 	}
@@ -171,7 +171,7 @@ func (s *clusterStage) startWorker(kind string, into *[]*process) error {
 	role := map[string]pipeline.Role{"check": pipeline.RoleCheckWorker, "mail": pipeline.RoleMailWorker}[kind]
 	s.started++
 	host := kind[:1] + strconv.Itoa(s.started%2+1) // c1, c2, m1 or m2
-	worker, err := s.child(host, append([]string{"worker", s.file, "--roles", kind, "--data", filepath.Join(s.dir, "worker")}, s.login(role)...)...)
+	worker, err := s.child(host, append([]string{"worker", s.file, "--stages", kind, "--data", filepath.Join(s.dir, "worker")}, s.login(role)...)...)
 	if err == nil {
 		*into = append(*into, worker)
 	}

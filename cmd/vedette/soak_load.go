@@ -95,7 +95,7 @@ func (s *soak) order(ctx context.Context, client *producer.Client, n int) error 
 			body = `{"v":1`
 		}
 		id := soakID(n)
-		err := s.pipeline.Publish(ctx, pipeline.Message{Subject: pipeline.RequestSubject(job.DefaultLocation, id), Body: []byte(body), ID: id, Wait: true})
+		err := s.pipeline.Publish(ctx, pipeline.Message{Subject: pipeline.AdhocSubject(job.DefaultLocation, id), Body: []byte(body), ID: id, Wait: true})
 		if errors.Is(err, pipeline.ErrOccupied) {
 			return producer.ErrDuplicate
 		}

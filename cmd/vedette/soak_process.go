@@ -94,7 +94,7 @@ const (
 )
 
 // Check takes the time that the target says, or panics every other time.
-func (soakProber) Check(ctx context.Context, spec job.Spec) job.Outcome {
+func (soakProber) Check(ctx context.Context, spec job.Spec) job.ProbeResult {
 	took := rand.N(soakQuick)
 	switch spec.Target() {
 	case "panic:1":
@@ -111,5 +111,5 @@ func (soakProber) Check(ctx context.Context, spec job.Spec) job.Outcome {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	return job.Outcome{Health: job.Up, Started: time.Now().UTC()}
+	return job.ProbeResult{Health: job.Up, Started: time.Now().UTC()}
 }

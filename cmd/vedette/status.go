@@ -62,12 +62,12 @@ type status struct {
 	// Troubles are the open incidents, the worst first.
 	Troubles    []job.Incident `json:"troubles"`
 	Silences    []job.Silence  `json:"silences"`
-	Maintenance []notify.Hold  `json:"maintenance"`
+	Maintenance []notify.Mute  `json:"maintenance"`
 	DeadLetters uint64         `json:"dead_letters"`
 }
 
 func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*status, error) {
-	s := &status{Troubles: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Hold{}}
+	s := &status{Troubles: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
 	definitions, err := p.Bucket(ctx, pipeline.Monitors)
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 }
 
 func rank(c job.Condition) int {
-	return slices.Index([]job.Condition{job.ConditionDown, job.ConditionBlind, job.ConditionFlapping, job.ConditionDegraded}, c)
+	return slices.Index([]job.Condition{job.ConditionDown, job.ConditionNoData, job.ConditionFlapping, job.ConditionDegraded}, c)
 }
 
 // monitors counts the definitions, and returns their names.
@@ -182,7 +182,7 @@ func (s *status) print(to io.Writer, now time.Time) error {
 // placed names the monitor of an incident, and where it is one of a single
 // location of several.
 func placed(incident *job.Incident) string {
-	if incident.Placed() {
+	if incident.OfOneLocation() {
 		return incident.Monitor + " from " + incident.Location
 	}
 	return incident.Monitor
@@ -195,7 +195,7 @@ func (s *status) others() string {
 		counts[s.Troubles[i].Condition]++
 	}
 	var b strings.Builder
-	for _, c := range []job.Condition{job.ConditionBlind, job.ConditionFlapping, job.ConditionDegraded} {
+	for _, c := range []job.Condition{job.ConditionNoData, job.ConditionFlapping, job.ConditionDegraded} {
 		if counts[c] > 0 {
 			fmt.Fprintf(&b, ", %d %s", counts[c], c)
 		}

@@ -221,10 +221,10 @@ monitors:
   - {name: other, http: %q}
 `, box.relay(), x.url, x.url)
 	first := newInstance(t, file)
-	first.start("--roles", "schedule,operate,mail,notify,evaluate")
+	first.start("--stages", "schedule,operate,mail,notify,evaluate")
 	first.ready()
 	worker := newInstance(t, file)
-	worker.start("--nats", first.natsURL(), "--roles", "check")
+	worker.start("--nats", first.natsURL(), "--stages", "check")
 	worker.ready()
 	eventually(t, "an up website", func() bool { return first.health("website") == "up" })
 	stopped := time.Now()
@@ -253,17 +253,17 @@ func TestServerThatWasAwayIsTheReasonOfWhatWasMissed(t *testing.T) {
 	x, box := newTarget(t), newInbox(t)
 	file := "operators: night\n" + watching(x, box)
 	server := newInstance(t, file)
-	server.start("--roles", "operate")
+	server.start("--stages", "maintain")
 	server.ready()
 	url := server.natsURL()
 	worker := newInstance(t, file)
-	worker.start("--nats", url, "--roles", "schedule,check,evaluate,notify,mail")
+	worker.start("--nats", url, "--stages", "schedule,check,evaluate,notify,mail")
 	worker.ready()
 	eventually(t, "an up website", func() bool { return worker.health("website") == "up" })
 	server.kill()
 	eventually(t, "a lost server", func() bool { _, code := worker.get("/readyz"); return code != 200 })
 	<-time.After(4 * time.Second) // the outage
-	server.start("--nats-listen", strings.Split(url, "@")[1], "--roles", "operate")
+	server.start("--nats-listen", strings.Split(url, "@")[1], "--stages", "maintain")
 	eventually(t, "a word to the operators about what was missed, and why", func() bool {
 		return box.holds("nothing was checked from ", "the NATS server was away")
 	})
@@ -297,7 +297,7 @@ monitors:
 		fmt.Fprintf(&b, "  - {name: m%d, http: %q}\n", i, targets[i].url)
 	}
 	first := newInstance(t, b.String())
-	first.start("--roles", "schedule,operate,check")
+	first.start("--stages", "schedule,operate,check")
 	first.ready()
 	url := first.natsURL()
 	roles := []string{"evaluate", "notify", "mail"}
@@ -306,7 +306,7 @@ monitors:
 		var pair [2]*running
 		for i := range pair {
 			pair[i] = newInstance(t, b.String())
-			pair[i].start("--nats", url, "--roles", role)
+			pair[i].start("--nats", url, "--stages", role)
 			pair[i].ready()
 		}
 		pairs = append(pairs, pair)
@@ -323,7 +323,7 @@ monitors:
 		for i, role := range roles {
 			victim := pairs[i][(second+i)%2]
 			victim.kill()
-			victim.start("--nats", url, "--roles", role)
+			victim.start("--nats", url, "--stages", role)
 		}
 		for i := range ill { // every five seconds each changes, which is 240 a minute
 			if (second+i)%5 == 0 {

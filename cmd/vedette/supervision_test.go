@@ -23,8 +23,8 @@ import (
 func nowhere() []string { return nil }
 
 // brokenProbe is a probe with a bug. Its name is what the operators have to see.
-func brokenProbe(context.Context, job.Spec) (job.Outcome, check.Facts) {
-	return job.Outcome{Cause: nowhere()[3]}, nil
+func brokenProbe(context.Context, job.Spec) (job.ProbeResult, check.Facts) {
+	return job.ProbeResult{Cause: nowhere()[3]}, nil
 }
 
 // page is what the overview's JSON says of monitors.
@@ -147,7 +147,7 @@ func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
 	var kinds []string
 	ctx, enough := context.WithTimeout(t.Context(), patience)
 	defer enough()
-	err = p.Follow(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	err = p.Tail(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
 		notice, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

@@ -80,11 +80,11 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	presence := r.pipeline.NewPresence(version(), r.options.roles, r.options.location, func() []job.ChildStatus {
+	presence := r.pipeline.NewPresence(version(), r.options.stages, r.options.location, func() []job.ChildStatus {
 		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	excused := func(name string, serve func(context.Context) error) supervise.Child {
-		return supervise.Child{Name: name, Service: r.pipeline.Excuse(supervise.ServiceFunc(serve))}
+		return supervise.Child{Name: name, Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(serve))}
 	}
 	waited := func(child supervise.Child) supervise.Child {
 		child.StartTimeout = supervise.NoLimit // while the server is away it takes as long as that
@@ -98,7 +98,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		excused("changes", r.printChanges),
 		{Name: "workers", Service: work},
 	}
-	if slices.Contains(r.options.roles, workers.RoleSchedule) {
+	if slices.Contains(r.options.stages, workers.StageSchedule) {
 		children = append(children, waited(excused("scheduler", scheduler.Serve)))
 	}
 	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
@@ -151,7 +151,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	stages := slices.DeleteFunc(slices.Clone(r.options.roles), func(role string) bool { return role == workers.RoleSchedule })
+	stages := slices.DeleteFunc(slices.Clone(r.options.stages), func(role string) bool { return role == workers.StageSchedule })
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Words: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		Allow:    workers.Allow{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},

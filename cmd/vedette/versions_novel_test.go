@@ -26,9 +26,9 @@ func (m *mixed) stored(name pipeline.BucketName, key string) (string, bool) {
 func novelMonitor(t *testing.T, v versions) {
 	t.Helper()
 	m := newMixed(t, v, v.next)
-	run := m.start(v.next, "schedule,evaluate,notify,operate")
+	run := m.start(v.next, "schedule,evaluate,notify,maintain")
 	var old []*child
-	for _, roles := range []string{"check", "mail", "evaluate,notify,operate"} {
+	for _, roles := range []string{"check", "mail", "evaluate,notify,maintain"} {
 		m.start(v.next, roles)
 		old = append(old, m.start(v.present, roles))
 	}
@@ -73,7 +73,7 @@ func novelMonitor(t *testing.T, v versions) {
 // understand, and again when that is no more.
 func goBack(t *testing.T, m *mixed) {
 	t.Helper()
-	said := m.says(m.versions.present, "run", "--roles", "schedule", "--http", lastingAddress(t), "--data", t.TempDir(), m.file)
+	said := m.says(m.versions.present, "run", "--stages", "schedule", "--http", lastingAddress(t), "--data", t.TempDir(), m.file)
 	if !strings.Contains(said, "replace monitor.novel: message is of a newer version") || !strings.Contains(said, "hint: upgrade this program; to go back") {
 		t.Errorf("got %s, want an older program that refuses to replace what a newer one stored", said)
 	}

@@ -92,7 +92,7 @@ func (m *mixed) start(program, roles string) *child {
 	if strings.Contains(roles, "schedule") {
 		command = []string{"run"}
 	}
-	c := spawnProgram(m.t, program, m.dir, append(command, "--nats", m.url, "--http", health, "--data", m.t.TempDir(), "--roles", roles, m.file)...)
+	c := spawnProgram(m.t, program, m.dir, append(command, "--nats", m.url, "--http", health, "--data", m.t.TempDir(), "--stages", roles, m.file)...)
 	eventually(m.t, "a ready "+roles, func() bool { return answers("http://" + health + "/readyz") })
 	return c
 }
@@ -110,8 +110,8 @@ func (m *mixed) says(program string, args ...string) string {
 func (m *mixed) novel(id string) {
 	m.t.Helper()
 	for subject, body := range map[string]string{
-		pipeline.RequestSubject("default", id):    fmt.Sprintf(`{"v":2,"novelty":"x","http":%q}`, m.site.url),
-		pipeline.MailSubject(job.MailRequest, id): fmt.Sprintf(`{"v":2,"novelty":"x","to":"you@example.org","subject":%q,"text":"x"}`, id),
+		pipeline.AdhocSubject("default", id):    fmt.Sprintf(`{"v":2,"novelty":"x","http":%q}`, m.site.url),
+		pipeline.MailSubject(job.MailAdhoc, id): fmt.Sprintf(`{"v":2,"novelty":"x","to":"you@example.org","subject":%q,"text":"x"}`, id),
 	} {
 		if err := m.p.Publish(within(m.t), pipeline.Message{Subject: subject, Body: []byte(body)}); err != nil {
 			m.t.Fatal(err)
@@ -122,10 +122,10 @@ func (m *mixed) novel(id string) {
 // done waits until what novel ordered is done, and checks that it was so once.
 func (m *mixed) done(id string) {
 	m.t.Helper()
-	for _, order := range []string{job.OrderCheck, job.OrderMail} {
+	for _, order := range []string{job.JobCheck, job.JobMail} {
 		eventually(m.t, "an outcome of "+order+" "+id, func() bool {
 			answer, err := m.client.Outcome(within(m.t), order, id)
-			return err == nil && answer.Dead == nil
+			return err == nil && answer.Failure == nil
 		})
 	}
 	m.once("you@example.org", id)
@@ -157,10 +157,10 @@ func (m *mixed) breaks(times int) {
 // ordersAreDone orders what both versions understand.
 func (m *mixed) ordersAreDone(program, id string) {
 	m.t.Helper()
-	if said := m.says(program, "order", "check", m.site.url, "--wait", "30s", "--id", id); !strings.Contains(said, "is UP") {
+	if said := m.says(program, "enqueue", "check", m.site.url, "--wait", "30s", "--id", id); !strings.Contains(said, "is UP") {
 		m.t.Errorf("got %s, want a check that is made", said)
 	}
-	if said := m.says(program, "order", "mail", "--to", "you@example.org", "--subject", id, "--text", "x", "--wait", "30s", "--id", id); !strings.Contains(said, "was taken by") {
+	if said := m.says(program, "enqueue", "mail", "--to", "you@example.org", "--subject", id, "--text", "x", "--wait", "30s", "--id", id); !strings.Contains(said, "was taken by") {
 		m.t.Errorf("got %s, want a mail that is sent", said)
 	}
 	m.once("you@example.org", id)
@@ -180,7 +180,7 @@ func (m *mixed) clean(children ...*child) {
 func workersOfTheNext(t *testing.T, v versions) {
 	t.Helper()
 	m := newMixed(t, v, v.present)
-	run := m.start(v.present, "schedule,evaluate,notify,operate")
+	run := m.start(v.present, "schedule,evaluate,notify,maintain")
 	check, mails := m.start(v.next, "check"), m.start(v.next, "mail")
 	m.breaks(1)
 	for i, program := range []string{v.present, v.next} {
@@ -200,7 +200,7 @@ func workersOfTheNext(t *testing.T, v versions) {
 func workersOfThePresent(t *testing.T, v versions) {
 	t.Helper()
 	m := newMixed(t, v, v.next)
-	run := m.start(v.next, "schedule,evaluate,notify,operate")
+	run := m.start(v.next, "schedule,evaluate,notify,maintain")
 	check, mails := m.start(v.present, "check"), m.start(v.present, "mail")
 	m.breaks(1)
 	m.ordersAreDone(v.present, "plain0")
@@ -260,13 +260,13 @@ func upgrade(t *testing.T, v versions) {
 	t.Helper()
 	m := newMixed(t, v, v.present)
 	var old []*child
-	for _, roles := range []string{"schedule,evaluate,notify,operate", "check", "mail"} {
+	for _, roles := range []string{"schedule,evaluate,notify,maintain", "check", "mail"} {
 		old = append(old, m.start(v.present, roles))
 	}
 	m.novel("early") // somebody is ahead of the others
 	parked := func() bool {
 		said := m.says(v.present, "dead", "list", "--reason", "unsupported")
-		return strings.Contains(said, "request.default.early") && strings.Contains(said, "mail.request.early")
+		return strings.Contains(said, "adhoc.default.early") && strings.Contains(said, "mail.adhoc.early")
 	}
 	eventually(t, "the novel orders among the dead letters", parked)
 	if said := m.says(v.present, "outcome", "mail", "early"); !strings.Contains(said, "parked until a newer process takes it") {
@@ -278,7 +278,7 @@ func upgrade(t *testing.T, v versions) {
 	m.serve(v.next)
 	m.breaks(2)
 	var young []*child
-	for i, roles := range []string{"mail", "check", "schedule,evaluate,notify,operate"} { // workers first: see the README
+	for i, roles := range []string{"mail", "check", "schedule,evaluate,notify,maintain"} { // workers first: see the README
 		young = append(young, m.start(v.next, roles))
 		m.breaks(3 + i)
 		old[len(old)-1-i].stop(t)
@@ -291,10 +291,10 @@ func upgrade(t *testing.T, v versions) {
 		t.Fatalf("got %d orders acknowledged, want a load", len(l.ids))
 	}
 	for _, id := range l.ids {
-		for _, order := range []string{job.OrderCheck, job.OrderMail} {
+		for _, order := range []string{job.JobCheck, job.JobMail} {
 			eventually(t, "an outcome of "+id, func() bool {
 				answer, err := m.client.Outcome(within(t), order, id)
-				return err == nil && answer.Dead == nil
+				return err == nil && answer.Failure == nil
 			})
 		}
 	}

@@ -47,7 +47,7 @@ order check --location'. Monitors that name none are checked at the location
 default.`,
 		Example: `  vedette worker --nats nats://n1:4222,nats://n2:4222,nats://n3:4222
   vedette worker --nats nats://n1:4222 --location fra --concurrency 100
-  vedette worker --nats nats://n1:4222 --roles mail monitors.yaml
+  vedette worker --nats nats://n1:4222 --stages mail monitors.yaml
   vedette worker --nats tls://vedette-check-worker@n1:4222 --nats-ca ca.pem \
     --nats-password-file check.password`,
 		Args: cobra.MaximumNArgs(1),
@@ -65,7 +65,7 @@ default.`,
 	}
 	secretsFlag(cmd, &options.secrets)
 	options.natsFlags(cmd, "URL of the NATS server, or those of a cluster's nodes (default $NATS_URL)")
-	cmd.Flags().StringSliceVar(&options.roles, "roles", []string{workers.StageCheck}, "what it does: "+strings.Join(allRoles(), ", "))
+	cmd.Flags().StringSliceVar(&options.stages, "stages", []string{workers.StageCheck}, "what it does: "+strings.Join(allStages(), ", "))
 	cmd.Flags().StringVar(&options.location, "location", options.location, "where its checks are made")
 	cmd.Flags().IntVar(&options.concurrency, "concurrency", 0, "how many jobs of each queue it does at once (default as the section workers of the file says)")
 	cmd.Flags().StringVar(&options.http, "http", "", "address of /healthz and /readyz (default none)")
@@ -89,8 +89,8 @@ func (o runOptions) checkWorker() error {
 	if o.concurrency < 0 || o.concurrency > maxConcurrency {
 		problems = append(problems, fmt.Errorf("read --concurrency: found %d, expected 1 to %d", o.concurrency, maxConcurrency))
 	}
-	for _, role := range o.roles {
-		problems = append(problems, checkRoles([]string{role}))
+	for _, stage := range o.stages {
+		problems = append(problems, checkStages([]string{stage}))
 	}
 	return errors.Join(problems...)
 }
@@ -133,7 +133,7 @@ func (o runOptions) work(ctx context.Context, path string, stdout, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	say(stdout, "vedette works at %s: %s\n", p.URL(), strings.Join(o.roles, ", "))
+	say(stdout, "vedette works at %s: %s\n", p.URL(), strings.Join(o.stages, ", "))
 	return r.serveTree(ctx, tree)
 }
 
@@ -156,7 +156,7 @@ func (o runOptions) workerFile(path string) (*monitor.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if slices.Contains(o.roles, workers.StageMail) && len(file.Mail.Relays) == 0 {
+	if slices.Contains(o.stages, workers.StageMail) && len(file.Mail.Relays) == 0 {
 		return nil, invalid(fmt.Errorf("set up mail: %w in the section mail, which the role mail needs", errNoRelays))
 	}
 	return file, nil

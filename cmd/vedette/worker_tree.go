@@ -30,12 +30,12 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		return nil, err
 	}
 	var tree *supervise.Supervisor
-	presence := r.pipeline.NewPresence(version(), r.options.roles, r.options.location, func() []job.ChildStatus {
+	presence := r.pipeline.NewPresence(version(), r.options.stages, r.options.location, func() []job.ChildStatus {
 		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	children := []supervise.Child{
 		{Name: "alerts", Service: r.alerts},
-		{Name: "presence", Service: r.pipeline.Excuse(supervise.ServiceFunc(presence.Serve)), StartTimeout: supervise.NoLimit},
+		{Name: "presence", Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(presence.Serve)), StartTimeout: supervise.NoLimit},
 	}
 	if r.options.http != "" {
 		health, err := statuspage.NewHealth(statuspage.HealthConfig{
@@ -47,9 +47,9 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		children = append(children, supervise.Child{Name: "health", Service: health})
 	}
 	children = append(children, supervise.Child{Name: "workers", Service: work})
-	if slices.Contains(r.options.roles, workers.RoleSchedule) {
+	if slices.Contains(r.options.stages, workers.StageSchedule) {
 		children = append(children, supervise.Child{
-			Name: "scheduler", Service: r.pipeline.Excuse(supervise.ServiceFunc(scheduler.Serve)), StartTimeout: supervise.NoLimit,
+			Name: "scheduler", Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(scheduler.Serve)), StartTimeout: supervise.NoLimit,
 		})
 	}
 	if r.path != "" {

@@ -6,42 +6,42 @@ import (
 	"time"
 )
 
-// CheckForm is a scheduled check that is encoded but for its slot. Schedulers
+// CheckTemplate is a scheduled check that is encoded but for its slot. Schedulers
 // keep one for each monitor: it is a fifth of the check in memory, and filling
 // it in is a tenth of the work of encoding one.
-type CheckForm struct {
+type CheckTemplate struct {
 	Text []byte
 	// Slot and NotAfter are where in the text these two belong.
 	Slot, NotAfter uint16
 }
 
-// NewCheckForm makes a form of a check, whose slot and end are left out. The
+// NewCheckTemplate makes a form of a check, whose slot and end are left out. The
 // error is that of [Encode], or tells of a location that none may have.
-func NewCheckForm(c Check) (CheckForm, error) {
+func NewCheckTemplate(c Check) (CheckTemplate, error) {
 	c.Slot, c.NotAfter, c.V = time.Time{}, time.Time{}, max(c.V, Needs(c)) // all three texts bear the same version
 	if form, ok := c.formQuick(); ok && c.V == Version {
 		return form, nil
 	}
 	whole, err := Encode(c)
 	if err != nil {
-		return CheckForm{}, err
+		return CheckTemplate{}, err
 	}
 	head, err := Encode(Check{V: c.V, ID: c.ID, Monitor: c.Monitor})
 	if err != nil {
-		return CheckForm{}, err
+		return CheckTemplate{}, err
 	}
 	placed, err := Encode(Check{V: c.V, ID: c.ID, Monitor: c.Monitor, Location: c.Location})
 	if err != nil {
-		return CheckForm{}, err
+		return CheckTemplate{}, err
 	}
 	if len(placed) > math.MaxUint16 {
-		return CheckForm{}, fmt.Errorf("make form of check: found a name and a location of %d bytes, expected less than %d", len(placed), math.MaxUint16)
+		return CheckTemplate{}, fmt.Errorf("make form of check: found a name and a location of %d bytes, expected less than %d", len(placed), math.MaxUint16)
 	}
-	return CheckForm{Text: whole, Slot: uint16(len(head) - 1), NotAfter: uint16(len(placed) - 1)}, nil //nolint:gosec // see above
+	return CheckTemplate{Text: whole, Slot: uint16(len(head) - 1), NotAfter: uint16(len(placed) - 1)}, nil //nolint:gosec // see above
 }
 
 // Encode is the check of a slot, as [Encode] would write it.
-func (f CheckForm) Encode(slot Slot, notAfter time.Time) []byte {
+func (f CheckTemplate) Encode(slot Slot, notAfter time.Time) []byte {
 	const room = len(`,"slot":"2006-01-02T15:04:05Z","not_after":"2006-01-02T15:04:05Z"`)
 	body := make([]byte, 0, len(f.Text)+room)
 	body = append(body, f.Text[:f.Slot]...)

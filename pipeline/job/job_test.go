@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // change of these files is a change of the format.
 func golden() map[string]any {
 	slot := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
-	refused := job.Outcome{
+	refused := job.ProbeResult{
 		Health: job.Down, Class: job.ClassConnect, Cause: "connect refused", Started: slot.Add(12 * time.Millisecond),
 		Latency: job.Duration(3 * time.Millisecond), Phases: job.Phases{DNS: job.Duration(time.Millisecond)}, Address: "192.0.2.7:443",
 	}
@@ -32,7 +32,7 @@ func golden() map[string]any {
 	}
 	incident := job.Incident{
 		ID: job.IncidentID("website", job.ConditionDown, slot), Condition: job.ConditionDown, Monitor: "website", Target: "https://example.org/health", Began: slot,
-		LastGood: slot.Add(-time.Minute), Outcome: refused, Failures: 3, Notify: []string{"oncall"},
+		LastUp: slot.Add(-time.Minute), ProbeResult: refused, Failures: 3, Notify: []string{"oncall"},
 	}
 	process := job.Process{V: 1, ID: "p1", Name: "host-1", Host: "host", PID: 4711, Version: "1.0.0", Started: slot}
 	return map[string]any{
@@ -44,45 +44,45 @@ func golden() map[string]any {
 				Flapping: &job.Flapping{Enter: 40, Leave: 20}, CertificateAlerts: []job.Duration{job.Duration(7 * 24 * time.Hour)}, Notify: []string{"oncall"},
 			},
 		},
-		"recipient": job.Recipient{V: 1, Name: "oncall", Addresses: []string{"ops@example.org"}, TimeZone: "Europe/Berlin"},
-		"check":     job.Check{V: 1, Monitor: "website", Slot: slot, Location: "default", NotAfter: slot.Add(time.Minute), Spec: spec},
-		"request":   job.Check{V: 1, ID: "try1", Spec: job.Spec{TCP: &job.TCP{Address: "db.example.org:5432"}}},
+		"recipient":   job.Recipient{V: 1, Name: "oncall", Addresses: []string{"ops@example.org"}, TimeZone: "Europe/Berlin"},
+		"check":       job.Check{V: 1, Monitor: "website", Slot: slot, Location: "default", NotAfter: slot.Add(time.Minute), Spec: spec},
+		"adhoc-check": job.Check{V: 1, ID: "try1", Spec: job.Spec{TCP: &job.TCP{Address: "db.example.org:5432"}}},
 		"results": job.Results{V: 1, Results: []job.Result{
-			{Monitor: "website", Slot: slot, Worker: "host-1", Location: "default", Outcome: &refused},
+			{Monitor: "website", Slot: slot, Worker: "host-1", Location: "default", ProbeResult: &refused},
 			{Monitor: "database", Slot: slot, Miss: &job.Miss{Reason: job.MissLate, Count: 3, Last: slot.Add(2 * time.Minute)}},
 		}},
 		"state": job.State{
 			V: 1, Monitor: "website", Health: job.Down, Since: slot, Slot: slot.Add(2 * time.Minute), Failures: 3, FirstFailure: slot,
-			LastGood: slot.Add(-time.Minute), Incident: &incident, Sequence: 1,
+			LastUp: slot.Add(-time.Minute), Incident: &incident, Sequence: 1,
 			Events: []job.Event{{ID: incident.ID + "-down", Sequence: 1, Kind: job.EventDown, At: slot.Add(2 * time.Minute), Incident: incident}},
 		},
 		"mail": job.Mail{
 			V: 1, ID: "m1", To: "ops@example.org", Subject: "[DOWN] website: connect refused", Text: "It is down.\n",
 			HTML: "<p>It is down.</p>", Thread: incident.ID, Date: slot,
 		},
-		"sent": job.Sent{V: 1, ID: "m1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
-		"answer-check": job.Answer{
-			V: 1, Order: job.OrderCheck, ID: "try1", At: slot, Attempts: 1,
-			Check: &job.Result{ID: "try1", Worker: "host-1", Location: "default", Outcome: &refused},
+		"delivery": job.Delivery{V: 1, ID: "m1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+		"outcome-check": job.Outcome{
+			V: 1, Kind: job.JobCheck, ID: "try1", At: slot, Attempts: 1,
+			Check: &job.Result{ID: "try1", Worker: "host-1", Location: "default", ProbeResult: &refused},
 		},
-		"answer-mail": job.Answer{
-			V: 1, Order: job.OrderMail, ID: "hello1", At: slot, Attempts: 2,
-			Mail: &job.Sent{V: 1, ID: "hello1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+		"outcome-mail": job.Outcome{
+			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 2,
+			Mail: &job.Delivery{V: 1, ID: "hello1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
 		},
-		"answer-dead": job.Answer{
-			V: 1, Order: job.OrderMail, ID: "hello1", At: slot, Attempts: 1,
-			Dead: &job.Death{Reason: job.ReasonPermanent, Error: "permanent: 550 5.1.1 no such user"},
+		"outcome-failure": job.Outcome{
+			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 1,
+			Failure: &job.Failure{Reason: job.ReasonPermanent, Error: "permanent: 550 5.1.1 no such user"},
 		},
 		"notice": job.Notice{
-			V: 1, ID: "n1", Kind: job.NoticeStuck, At: slot, Source: "host-1", Summary: "a job of stage check ignored the end of its context", Detail: "goroutine 7 [chan receive]:",
+			V: 1, ID: "n1", Kind: job.NoticeStuckJob, At: slot, Source: "host-1", Summary: "a job of stage check ignored the end of its context", Detail: "goroutine 7 [chan receive]:",
 		},
 		"digest": job.Digest{
-			V: 1, Pending: []job.Notice{{V: 1, ID: "n1", Kind: job.NoticeDead, At: slot, Source: "host-1", Summary: "stage mail gave up on mail.request.hello1"}},
+			V: 1, Pending: []job.Notice{{V: 1, ID: "n1", Kind: job.NoticeDead, At: slot, Source: "host-1", Summary: "stage mail gave up on mail.adhoc.hello1"}},
 			More: 3, Due: slot.Add(10 * time.Second), Sent: slot.Add(-time.Hour), Recent: []string{"n1"},
 		},
 		"settings": job.Settings{
 			V: 1, Operators: []string{"oncall"},
-			Grouping: &job.Grouping{By: []string{"group"}, Wait: job.Duration(30 * time.Second), Interval: job.Duration(5 * time.Minute), Repeat: job.Duration(4 * time.Hour), Most: 40},
+			Grouping: &job.Grouping{GroupBy: []string{"group"}, GroupWait: job.Duration(30 * time.Second), GroupInterval: job.Duration(5 * time.Minute), RepeatInterval: job.Duration(4 * time.Hour), MaxListed: 40},
 			Maintenance: []job.Maintenance{
 				{Name: "backup", Match: job.Match{Groups: []string{"db-*"}}, Cron: "0 23 * * sun", TimeZone: "Europe/Berlin", Until: "03:00"},
 			},
@@ -91,13 +91,13 @@ func golden() map[string]any {
 			V: 1, ID: "s1", Match: job.Match{Monitors: []string{"web-*"}, Labels: map[string]string{"env": "prod"}}, Author: "ann", Comment: "new disks",
 			Starts: slot, Ends: slot.Add(2 * time.Hour),
 		},
-		"account": job.Account{V: 1, Monitor: "website", Sequence: 2, Tales: []job.Tale{{
-			Incident: incident, Noted: slot.Add(2 * time.Minute), Ended: &job.Ending{Kind: job.EventUp, At: slot.Add(12 * time.Minute), Noted: slot.Add(12 * time.Minute)},
-			Told: "m1", ToldAt: slot.Add(150 * time.Second),
+		"notification-log": job.NotificationLog{V: 1, Monitor: "website", Sequence: 2, Incidents: []job.Notified{{
+			Incident: incident, ReceivedAt: slot.Add(2 * time.Minute), Resolution: &job.Resolution{Kind: job.EventUp, At: slot.Add(12 * time.Minute), ReceivedAt: slot.Add(12 * time.Minute)},
+			NotifiedBy: "m1", NotifiedAt: slot.Add(150 * time.Second),
 		}}},
-		"mailing": job.Mailing{
-			V: 1, Address: "ops@example.org", Recipient: "oncall", Group: []string{"group=web"}, Sequence: 1, Wake: slot.Add(4 * time.Hour), Last: slot,
-			Sent: &job.Letter{ID: "m1", At: slot},
+		"notification-group": job.NotificationGroup{
+			V: 1, Address: "ops@example.org", Recipient: "oncall", Group: []string{"group=web"}, Sequence: 1, NextFlush: slot.Add(4 * time.Hour), LastNotified: slot,
+			Sent: &job.Notification{ID: "m1", At: slot},
 		},
 		"ping":    job.Ping{V: 1, ExitCode: 3, Output: "disk full"},
 		"process": process,
@@ -140,27 +140,27 @@ func TestWireFormatIsWhatTheGoldenFilesSay(t *testing.T) {
 func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
 	t.Parallel()
 	again := map[string]func([]byte) (any, error){
-		"monitor":   decode[job.Monitor],
-		"recipient": decode[job.Recipient],
-		"check":     decode[job.Check],
-		"request":   decode[job.Check],
-		"results":   decode[job.Results],
-		"state":     decode[job.State],
-		"mail":      decode[job.Mail],
-		"sent":      decode[job.Sent],
+		"monitor":     decode[job.Monitor],
+		"recipient":   decode[job.Recipient],
+		"check":       decode[job.Check],
+		"adhoc-check": decode[job.Check],
+		"results":     decode[job.Results],
+		"state":       decode[job.State],
+		"mail":        decode[job.Mail],
+		"delivery":    decode[job.Delivery],
 
-		"answer-check":   decode[job.Answer],
-		"answer-mail":    decode[job.Answer],
-		"answer-dead":    decode[job.Answer],
-		"process":        decode[job.Process],
-		"ping":           decode[job.Ping],
-		"process-status": decode[job.ProcessStatus],
-		"notice":         decode[job.Notice],
-		"digest":         decode[job.Digest],
-		"settings":       decode[job.Settings],
-		"silence":        decode[job.Silence],
-		"account":        decode[job.Account],
-		"mailing":        decode[job.Mailing],
+		"outcome-check":      decode[job.Outcome],
+		"outcome-mail":       decode[job.Outcome],
+		"outcome-failure":    decode[job.Outcome],
+		"process":            decode[job.Process],
+		"ping":               decode[job.Ping],
+		"process-status":     decode[job.ProcessStatus],
+		"notice":             decode[job.Notice],
+		"digest":             decode[job.Digest],
+		"settings":           decode[job.Settings],
+		"silence":            decode[job.Silence],
+		"notification-log":   decode[job.NotificationLog],
+		"notification-group": decode[job.NotificationGroup],
 	}
 	for name, message := range golden() {
 		want, err := job.Encode(message)
@@ -388,7 +388,7 @@ func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
 		{V: job.Version, Monitor: "b", Location: "l", Spec: job.Spec{TCP: &job.TCP{Address: "a:1"}, Negate: true}},
 		{V: job.Version, Monitor: `odd"name`, Location: "ü"},
 	} {
-		form, err := job.NewCheckForm(check)
+		form, err := job.NewCheckTemplate(check)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -401,7 +401,7 @@ func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
-	if _, err := job.NewCheckForm(job.Check{Location: strings.Repeat("x", 1<<16)}); err == nil {
+	if _, err := job.NewCheckTemplate(job.Check{Location: strings.Repeat("x", 1<<16)}); err == nil {
 		t.Error("got no error for a location of 64 KB, want one")
 	}
 }

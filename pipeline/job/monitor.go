@@ -91,34 +91,34 @@ func CertificateAlerts() []Duration {
 // DefaultLocation is the location of monitors and workers that name none.
 const DefaultLocation = "default"
 
-// Places are the locations at which the monitor is checked, at least one.
-func (m *Monitor) Places() []string {
+// CheckLocations are the locations at which the monitor is checked, at least one.
+func (m *Monitor) CheckLocations() []string {
 	if len(m.Locations) == 0 {
 		return []string{DefaultLocation}
 	}
 	return m.Locations
 }
 
-// Votes tells whether the monitor is checked from several locations, so that it
+// MultiLocation tells whether the monitor is checked from several locations, so that it
 // is what enough of them find.
-func (m *Monitor) Votes() bool { return len(m.Locations) > 1 }
+func (m *Monitor) MultiLocation() bool { return len(m.Locations) > 1 }
 
-// Needed is how many locations must find the monitor down before it is: its
+// RequiredVotes is how many locations must find the monitor down before it is: its
 // quorum, or else more than half of them.
-func (m *Monitor) Needed() int {
+func (m *Monitor) RequiredVotes() int {
 	if m.Quorum > 0 {
-		return min(m.Quorum, len(m.Places()))
+		return min(m.Quorum, len(m.CheckLocations()))
 	}
-	return len(m.Places())/2 + 1
+	return len(m.CheckLocations())/2 + 1
 }
 
-// PlacedName names a monitor as it is seen from one of several locations. No
+// LocationName names a monitor as it is seen from one of several locations. No
 // monitor has such a name.
-func PlacedName(monitor, location string) string { return monitor + "/" + location }
+func LocationName(monitor, location string) string { return monitor + "/" + location }
 
-// CutPlacedName is the inverse of [PlacedName]. The location of a name that is
+// CutLocationName is the inverse of []. The location of a name that is
 // a monitor's own is empty.
-func CutPlacedName(name string) (monitor, location string) {
+func CutLocationName(name string) (monitor, location string) {
 	monitor, location, _ = strings.Cut(name, "/")
 	return monitor, location
 }

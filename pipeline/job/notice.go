@@ -10,9 +10,9 @@ type NoticeKind string
 const (
 	// NoticeDead: a job became a dead letter.
 	NoticeDead NoticeKind = "dead_letter"
-	// NoticeStuck: a handler ignored the end of its context, and its job was
+	// NoticeStuckJob: a handler ignored the end of its context, and its job was
 	// taken from it.
-	NoticeStuck NoticeKind = "stuck_job"
+	NoticeStuckJob NoticeKind = "stuck_job"
 	// NoticeStranded: the server gave up on a job, because somebody changed
 	// its consumer by hand.
 	NoticeStranded NoticeKind = "stranded_job"
@@ -23,16 +23,16 @@ const (
 	// for a while.
 	NoticeParked NoticeKind = "parked"
 	// NoticeStuckChild: a part of a process did not stop when it was told to.
-	NoticeStuckChild NoticeKind = "stuck_part"
+	NoticeStuckChild NoticeKind = "stuck_child"
 	// NoticeProcessGone: a process of the installation has fallen silent
 	// without a word.
 	NoticeProcessGone NoticeKind = "process_gone"
-	// NoticeRelays: a process can send no mails, or can again.
-	NoticeRelays NoticeKind = "relays"
-	// NoticeGap: nothing was scheduled for a while.
-	NoticeGap NoticeKind = "gap"
-	// NoticeRoleGone: no process lives that does a part of the work.
-	NoticeRoleGone NoticeKind = "role_gone"
+	// NoticeRelaysDown: a process can send no mails, or can again.
+	NoticeRelaysDown NoticeKind = "relays_down"
+	// NoticeScheduleGap: nothing was scheduled for a while.
+	NoticeScheduleGap NoticeKind = "schedule_gap"
+	// NoticeStageGone: no process lives that does a part of the work.
+	NoticeStageGone NoticeKind = "stage_gone"
 	// NoticeNewer: a process has met something of a newer version, and left it to
 	// newer processes.
 	NoticeNewer NoticeKind = "newer_version"

@@ -14,9 +14,9 @@ type Process struct {
 	PID     int       `json:"pid"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
-	// Roles are what the process does, such as check and mail, and Location is
+	// Stages are what the process does, such as check and mail, and Location is
 	// where it makes checks.
-	Roles    []string `json:"roles,omitempty"`
+	Stages   []string `json:"stages,omitempty"`
 	Location string   `json:"location,omitempty"`
 }
 

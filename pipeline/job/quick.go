@@ -192,7 +192,7 @@ func (r *Results) decodeQuick(data []byte) bool {
 	if many > maxQuickResults {
 		return false
 	}
-	outcomes := make([]Outcome, many)
+	outcomes := make([]ProbeResult, many)
 	r.Results = make([]Result, 0, many)
 	var last Result
 	for {
@@ -212,7 +212,7 @@ func (r *Results) decodeQuick(data []byte) bool {
 }
 
 // result reads one, into an outcome that is its own.
-func (t *text) result(last *Result, outcome *Outcome) (r Result) {
+func (t *text) result(last *Result, outcome *ProbeResult) (r Result) {
 	t.need(`{"monitor":"`)
 	r.Monitor = t.string("")
 	t.need(`,"slot":"`)
@@ -221,14 +221,14 @@ func (t *text) result(last *Result, outcome *Outcome) (r Result) {
 	r.Worker = t.string(last.Worker)
 	t.need(`,"location":"`)
 	r.Location = t.string(last.Location)
-	t.need(`,"outcome":{"health":"`)
-	r.Outcome = outcome
+	t.need(`,"probe_result":{"health":"`)
+	r.ProbeResult = outcome
 	t.outcome(outcome)
 	t.need(`}}`)
 	return r
 }
 
-func (t *text) outcome(o *Outcome) {
+func (t *text) outcome(o *ProbeResult) {
 	o.Health = Health(t.string(string(Up)))
 	if t.has(`,"class":"`) {
 		o.Class = Class(t.string(""))

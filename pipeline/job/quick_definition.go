@@ -34,7 +34,7 @@ func (m *Monitor) encodeQuick() ([]byte, bool) {
 
 // formQuick is the form of a check that decodeQuick reads. There is one for each
 // monitor at the start.
-func (c *Check) formQuick() (f CheckForm, ok bool) {
+func (c *Check) formQuick() (f CheckTemplate, ok bool) {
 	rest := *c
 	rest.V, rest.Monitor, rest.Location = 0, "", ""
 	rest.HTTP, rest.TCP, rest.Expect, rest.Timeout = nil, nil, nil, 0
@@ -50,7 +50,7 @@ func (c *Check) formQuick() (f CheckForm, ok bool) {
 	w.spec(&c.Spec)
 	w.duration("timeout", c.Timeout)
 	w.text = append(w.text, '}')
-	return CheckForm{Text: w.text, Slot: uint16(slot), NotAfter: uint16(notAfter)}, !w.bad && notAfter <= math.MaxUint16 //nolint:gosec // see there
+	return CheckTemplate{Text: w.text, Slot: uint16(slot), NotAfter: uint16(notAfter)}, !w.bad && notAfter <= math.MaxUint16 //nolint:gosec // see there
 }
 
 // spec writes a probe that has but its first parameter, and what is expected.

@@ -8,8 +8,8 @@ import (
 // encodeQuick writes the result of a check as [Encode] does, if nothing in it
 // needs an escape. There is one for each check.
 func (r *Result) encodeQuick() ([]byte, bool) {
-	o := r.Outcome
-	if o == nil || r.Miss != nil || r.ID != "" || r.Slot.IsZero() || o.Impaired || o.Stack != "" {
+	o := r.ProbeResult
+	if o == nil || r.Miss != nil || r.ID != "" || r.Slot.IsZero() || o.SelfCheckFailed || o.Stack != "" {
 		return nil, false
 	}
 	const room = 384 // more than most take
@@ -18,7 +18,7 @@ func (r *Result) encodeQuick() ([]byte, bool) {
 	w.time("slot", r.Slot)
 	w.string("worker", r.Worker)
 	w.string("location", r.Location)
-	w.name("outcome")
+	w.name("probe_result")
 	w.text = append(w.text, '{')
 	w.outcome(o)
 	w.text = append(w.text, '}', '}')
@@ -31,7 +31,7 @@ type writer struct {
 	bad  bool
 }
 
-func (w *writer) outcome(o *Outcome) {
+func (w *writer) outcome(o *ProbeResult) {
 	w.bad = w.bad || o.Health == ""
 	w.string("health", string(o.Health))
 	w.string("class", string(o.Class))

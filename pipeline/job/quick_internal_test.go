@@ -18,11 +18,11 @@ func plainMessages(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	at := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
 	spec := Spec{HTTP: &HTTP{URL: "https://example.org/health"}}
-	outcome := Outcome{Health: Up, Started: at.Add(12345678), Latency: Duration(1500 * time.Microsecond), Address: "192.0.2.1:443", Status: 200}
+	outcome := ProbeResult{Health: Up, Started: at.Add(12345678), Latency: Duration(1500 * time.Microsecond), Address: "192.0.2.1:443", Status: 200}
 	outcome.Phases = Phases{Connect: 100, Processing: 2000, Transfer: 3}
 	secure := outcome
 	secure.Phases, secure.CertificateExpires = Phases{DNS: 1, TLS: 2}, at.Add(time.Hour)
-	failed := Outcome{Health: Down, Class: ClassConnect, Cause: "connect refused", Started: at}
+	failed := ProbeResult{Health: Down, Class: ClassConnect, Cause: "connect refused", Started: at}
 	messages := map[string][]byte{}
 	for name, message := range map[string]any{
 		"check":   Check{V: 1, Monitor: "a", Slot: at, Location: "default", NotAfter: at.Add(time.Minute), Spec: spec},
@@ -32,9 +32,9 @@ func plainMessages(tb testing.TB) map[string][]byte {
 			FailureThreshold: 3, SuccessThreshold: 2, RetryInterval: 5, Notify: []string{"x", "y"},
 		}},
 		"results": Results{V: 1, Results: []Result{
-			{Monitor: "a", Slot: at, Worker: "w", Location: "default", Outcome: &outcome},
-			{Monitor: "b", Slot: at, Worker: "w", Location: "default", Outcome: &secure},
-			{Monitor: "c", Slot: at, Worker: "x", Location: "y", Outcome: &failed},
+			{Monitor: "a", Slot: at, Worker: "w", Location: "default", ProbeResult: &outcome},
+			{Monitor: "b", Slot: at, Worker: "w", Location: "default", ProbeResult: &secure},
+			{Monitor: "c", Slot: at, Worker: "x", Location: "y", ProbeResult: &failed},
 		}},
 	} {
 		body, err := Encode(message)
@@ -114,8 +114,8 @@ func TestWhatIsNotPlainIsLeftToTheGeneralDecoder(t *testing.T) {
 func TestResultsAreWrittenByHandAsTheGeneralEncoderDoes(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
-	plain := Result{Monitor: "a", Slot: at, Outcome: &Outcome{Health: Up, Started: at.Add(time.Nanosecond), Latency: 1}}
-	full := Result{Monitor: "a", Slot: at, Worker: "w", Location: "default", Outcome: &Outcome{
+	plain := Result{Monitor: "a", Slot: at, ProbeResult: &ProbeResult{Health: Up, Started: at.Add(time.Nanosecond), Latency: 1}}
+	full := Result{Monitor: "a", Slot: at, Worker: "w", Location: "default", ProbeResult: &ProbeResult{
 		Health: Down, Class: ClassConnect, Cause: "no <b> & 'c'", Started: at, Address: "[::1]:1", Status: 404, CertificateExpires: at,
 		Phases: Phases{DNS: 1, Connect: 1000, TLS: 1_000_000, Processing: 1_000_000_000, Transfer: 60_000_000_000},
 	}}
@@ -126,11 +126,11 @@ func TestResultsAreWrittenByHandAsTheGeneralEncoderDoes(t *testing.T) {
 	}
 	for name, change := range map[string]func(r *Result){
 		"id": func(r *Result) { r.ID = "x" }, "no slot": func(r *Result) { r.Slot = time.Time{} }, "miss": func(r *Result) { r.Miss = &Miss{} },
-		"escape": func(r *Result) { r.Worker = `"` }, "letter": func(r *Result) { r.Location = "ü" }, "no health": func(r *Result) { r.Outcome = &Outcome{} },
+		"escape": func(r *Result) { r.Worker = `"` }, "letter": func(r *Result) { r.Location = "ü" }, "no health": func(r *Result) { r.ProbeResult = &ProbeResult{} },
 		"zone":     func(r *Result) { r.Slot = at.In(time.FixedZone("", 3600)) },
-		"impaired": func(r *Result) { r.Outcome = &Outcome{Health: Up, Started: at, Impaired: true} },
-		"stack":    func(r *Result) { r.Outcome = &Outcome{Health: Up, Started: at, Stack: "x"} },
-		"none":     func(r *Result) { r.Outcome = nil },
+		"impaired": func(r *Result) { r.ProbeResult = &ProbeResult{Health: Up, Started: at, SelfCheckFailed: true} },
+		"stack":    func(r *Result) { r.ProbeResult = &ProbeResult{Health: Up, Started: at, Stack: "x"} },
+		"none":     func(r *Result) { r.ProbeResult = nil },
 	} {
 		odd := plain
 		change(&odd)

@@ -14,8 +14,8 @@ type Match struct {
 	Labels   map[string]string `json:"labels,omitempty"`
 }
 
-// Fits tells whether a monitor is selected.
-func (m Match) Fits(name, group string, labels map[string]string) bool {
+// Matches tells whether a monitor is selected.
+func (m Match) Matches(name, group string, labels map[string]string) bool {
 	if !anyFits(m.Monitors, name) || !anyFits(m.Groups, group) {
 		return false
 	}

@@ -17,30 +17,30 @@ type Recipient struct {
 
 // Grouping says which news go into one mail, and how often there is one.
 type Grouping struct {
-	// By are what monitors must have in common to be in one mail: "monitor",
+	// GroupBy are what monitors must have in common to be in one mail: "monitor",
 	// "group", "location" or "label.NAME". Empty means nothing: all news of an
 	// address go together.
-	By []string `json:"group_by,omitempty"`
-	// Wait is how long the first news waits for others, Interval how long after
+	GroupBy []string `json:"group_by,omitempty"`
+	// GroupWait is how long the first news waits for others, Interval how long after
 	// a mail the next one may follow.
-	Wait     Duration `json:"group_wait"`
-	Interval Duration `json:"group_interval"`
-	// Repeat is how long after the last mail a recipient is reminded of what is
+	GroupWait     Duration `json:"group_wait"`
+	GroupInterval Duration `json:"group_interval"`
+	// RepeatInterval is how long after the last mail a recipient is reminded of what is
 	// still down. Zero means never.
-	Repeat Duration `json:"repeat_interval"`
-	// Most is how many monitors a mail lists of each kind of news; it counts the
+	RepeatInterval Duration `json:"repeat_interval"`
+	// MaxListed is how many monitors a mail lists of each kind of news; it counts the
 	// others.
-	Most int `json:"max_listed"`
+	MaxListed int `json:"max_listed"`
 }
 
 // DefaultGrouping is for installations and recipients that do not say.
 func DefaultGrouping() Grouping {
 	return Grouping{
-		Wait: Duration(30 * time.Second), Interval: Duration(5 * time.Minute), Repeat: Duration(4 * time.Hour), Most: 40,
+		GroupWait: Duration(30 * time.Second), GroupInterval: Duration(5 * time.Minute), RepeatInterval: Duration(4 * time.Hour), MaxListed: 40,
 	}
 }
 
-// What [Grouping].By may hold, and what a label's begins with.
+// What [Grouping].GroupBy may hold, and what a label's begins with.
 const (
 	GroupByMonitor  = "monitor"
 	GroupByGroup    = "group"

@@ -36,8 +36,8 @@ const (
 	ClassInternal    Class = "internal"    // we could not check; the health is unknown
 )
 
-// Outcome is what a probe found. A failure is a value, not an error.
-type Outcome struct {
+// ProbeResult is what a probe found. A failure is a value, not an error.
+type ProbeResult struct {
 	Health Health `json:"health"`
 	// Class and Cause say why the target is not up, or degraded; both are empty
 	// when it is up.
@@ -54,9 +54,9 @@ type Outcome struct {
 	// CertificateExpires is the earliest end of validity in the chain that was
 	// verified, or of the certificate that was shown when none was.
 	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
-	// Impaired says that the worker could not reach its canaries either, so that
+	// SelfCheckFailed says that the worker could not reach its canaries either, so that
 	// the failure says nothing of the target; the health is unknown then.
-	Impaired bool `json:"impaired,omitempty"`
+	SelfCheckFailed bool `json:"self_check_failed,omitempty"`
 	// Stack is the stack of a panic, for the operator.
 	Stack string `json:"stack,omitempty"`
 }
@@ -81,8 +81,8 @@ type Result struct {
 	// Worker is the process that made the check.
 	Worker   string `json:"worker,omitempty"`
 	Location string `json:"location,omitempty"`
-	// Outcome is nil for a miss.
-	Outcome *Outcome `json:"outcome,omitempty"`
+	// ProbeResult is nil for a miss.
+	ProbeResult *ProbeResult `json:"probe_result,omitempty"`
 	// Miss is nil unless the check was not made.
 	Miss *Miss `json:"miss,omitempty"`
 }

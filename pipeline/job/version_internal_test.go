@@ -81,7 +81,7 @@ func TestTagsOfFieldsNameVersionsThatThereAre(t *testing.T) {
 		}
 	}
 	for _, message := range []any{
-		Check{}, Mail{}, Monitor{}, Recipient{}, Settings{}, Results{}, State{}, Account{}, Mailing{}, Silence{}, Sent{}, Answer{}, Ping{}, ProcessStatus{}, Digest{},
+		Check{}, Mail{}, Monitor{}, Recipient{}, Settings{}, Results{}, State{}, NotificationLog{}, NotificationGroup{}, Silence{}, Delivery{}, Outcome{}, Ping{}, ProcessStatus{}, Digest{},
 	} {
 		look(t, reflect.TypeOf(message))
 	}
@@ -106,8 +106,8 @@ func TestWhoOnlyLooksSeesWhatHasAlwaysBeenThere(t *testing.T) {
 	if _, err := Decode[Monitor]([]byte(newer)); !errors.Is(err, ErrNewer) {
 		t.Errorf("got %v of who acts on it, want ErrNewer", err)
 	}
-	batch, err := DecodeKnown[Results]([]byte(`{"v":99,"results":[{"monitor":"a","slot":"2026-03-01T12:00:07Z","mood":"good","outcome":{"health":"up","started":"2026-03-01T12:00:07Z","latency":"1ms","phases":{"queue":"1ms"}}}]}`))
-	if err != nil || len(batch.Results) != 1 || batch.Results[0].Outcome.Health != Up {
+	batch, err := DecodeKnown[Results]([]byte(`{"v":99,"results":[{"monitor":"a","slot":"2026-03-01T12:00:07Z","mood":"good","probe_result":{"health":"up","started":"2026-03-01T12:00:07Z","latency":"1ms","phases":{"queue":"1ms"}}}]}`))
+	if err != nil || len(batch.Results) != 1 || batch.Results[0].ProbeResult.Health != Up {
 		t.Errorf("got %+v, %v, want the result", batch, err)
 	}
 	for body, want := range map[string]error{

@@ -15,13 +15,13 @@ import (
 // Ledger remembers what became of mails, for as long as one may come again.
 type Ledger interface {
 	// Sent returns what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Sent, bool, error)
+	Sent(ctx context.Context, id string) (job.Delivery, bool, error)
 	// Begin marks that an attempt begins, unless the mail has left by then, was
-	// withdrawn, or is in somebody else's hand: see [job.Sent.HeldFor]. It returns
+	// withdrawn, or is in somebody else's hand: see [job.Delivery.HeldFor]. It returns
 	// what is known of the mail now.
-	Begin(ctx context.Context, id string, at time.Time) (job.Sent, error)
+	Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error)
 	// Mark replaces what is known of a mail.
-	Mark(ctx context.Context, sent job.Sent) error
+	Mark(ctx context.Context, sent job.Delivery) error
 }
 
 // Transport carries mails: a [*Sender] or a [*Maildir].
@@ -143,7 +143,7 @@ func (w *Worker) failed(ctx context.Context, m job.Mail, err error) error {
 func (w *Worker) notDelivered(ctx context.Context, m job.Mail, failed *Error) {
 	ctx, cancel := outlive(ctx, recordGrace)
 	defer cancel()
-	sent := job.Sent{V: job.Version, ID: m.ID, At: w.now().UTC(), Trying: failed.Class == ClassUnknown, Relay: failed.Relay, Reply: clean(failed.Error())}
+	sent := job.Delivery{V: job.Version, ID: m.ID, At: w.now().UTC(), Trying: failed.Class == ClassUnknown, Relay: failed.Relay, Reply: clean(failed.Error())}
 	if err := w.ledger.Mark(ctx, sent); err != nil {
 		w.log.WarnContext(ctx, "write ledger of mail that was not delivered", "id", m.ID, "error", err)
 	}
@@ -155,7 +155,7 @@ func (w *Worker) notDelivered(ctx context.Context, m job.Mail, failed *Error) {
 func (w *Worker) delivered(ctx context.Context, m job.Mail, receipt Receipt) {
 	w.count(ClassDelivered)
 	w.log.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
-	err := w.record(ctx, job.Sent{V: job.Version, ID: m.ID, Done: true, At: w.now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
+	err := w.record(ctx, job.Delivery{V: job.Version, ID: m.ID, Done: true, At: w.now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
 	if err != nil {
 		w.log.ErrorContext(ctx, "delivered mail is not in the ledger: it may be sent twice", "id", m.ID, "error", err)
 	}
@@ -174,7 +174,7 @@ const (
 
 // record writes to the ledger, also for a moment after the end of ctx: a mail
 // that was taken in the last moment counts like any other.
-func (w *Worker) record(ctx context.Context, sent job.Sent) error {
+func (w *Worker) record(ctx context.Context, sent job.Delivery) error {
 	ctx, cancel := outlive(ctx, recordGrace)
 	defer cancel()
 	for pause := recordPause; ; pause *= 2 {

@@ -52,10 +52,10 @@ type Outbox interface {
 // SentLedger knows what became of mails.
 type SentLedger interface {
 	// Sent tells what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Sent, bool, error)
+	Sent(ctx context.Context, id string) (job.Delivery, bool, error)
 	// Withdraw takes a mail back, unless it has left or may have, and tells what
 	// is known of it now.
-	Withdraw(ctx context.Context, id string, at time.Time) (job.Sent, error)
+	Withdraw(ctx context.Context, id string, at time.Time) (job.Delivery, error)
 }
 
 // Timers wake whoever lives at a time.
@@ -67,8 +67,8 @@ type Timers interface {
 
 // What timers are for.
 const (
-	TimerMailing = "mailing"
-	TimerSweep   = "sweep"
+	TimerFlush = "flush"
+	TimerSweep = "sweep"
 )
 
 // Config says what a notifier works with. All but Parent, Now and Logger must
@@ -82,7 +82,7 @@ type Config struct {
 	// Parent returns, for one decision about the mails to an address, what says
 	// whether something that a monitor depends on is down. Nil knows no
 	// dependencies.
-	Parent func(ctx context.Context, n *Notifier, address string) func(*job.Tale) Hold
+	Parent func(ctx context.Context, n *Notifier, address string) func(*job.Notified) Mute
 	// Now defaults to time.Now.
 	Now func() time.Time
 	// Logger defaults to one that discards.
@@ -123,7 +123,7 @@ func (n *Notifier) Book() *Book { return &n.book }
 // tells it.
 func (n *Notifier) Quiet() *Quiet { return &n.quiet }
 
-func (n *Notifier) parent(ctx context.Context, address string) func(*job.Tale) Hold {
+func (n *Notifier) parent(ctx context.Context, address string) func(*job.Notified) Mute {
 	if n.config.Parent == nil {
 		return nil
 	}

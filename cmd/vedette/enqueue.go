@@ -15,19 +15,19 @@ import (
 	"vedette/workers/check"
 )
 
-func orderCommand() *cobra.Command {
+func enqueueCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "order",
-		Short: "Order a check or a mail of a running instance",
+		Use:   "enqueue",
+		Short: "Submit a check or a mail job to a running instance",
 		Long: `Stores a job in the running instance and prints its id at once; with --wait it
 waits for the outcome too. Nothing is lost when the waiting ends too soon:
 'vedette outcome' tells later. Two orders under one id are one order.`,
-		Example: `  vedette order check https://example.org --wait 30s
-  vedette order mail --to you@example.org --subject Hello --text 'From a shell.' --id hello1`,
+		Example: `  vedette enqueue check https://example.org --wait 30s
+  vedette enqueue mail --to you@example.org --subject Hello --text 'From a shell.' --id hello1`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(orderCheckCommand(), orderMailCommand())
+	cmd.AddCommand(enqueueCheckCommand(), enqueueMailCommand())
 	return cmd
 }
 
@@ -56,7 +56,7 @@ func (o *order) until() time.Time {
 }
 
 // place casts or calls, and prints what came of it.
-func (o *order) place(ctx context.Context, to io.Writer, cast func(*producer.Client) (string, error), call func(context.Context, *producer.Client) (job.Answer, error)) error {
+func (o *order) place(ctx context.Context, to io.Writer, cast func(*producer.Client) (string, error), call func(context.Context, *producer.Client) (job.Outcome, error)) error {
 	p, err := o.where.connect(ctx)
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (o *order) place(ctx context.Context, to io.Writer, cast func(*producer.Cli
 	err = closing(p, errors.Join(err, client.Close()))
 	if err != nil {
 		if errors.Is(err, producer.ErrPending) {
-			return &hintError{err: err, hint: fmt.Sprintf("nothing is lost: 'vedette outcome %s %s' tells later", answer.Order, answer.ID)}
+			return &hintError{err: err, hint: fmt.Sprintf("nothing is lost: 'vedette outcome %s %s' tells later", answer.Kind, answer.ID)}
 		}
 		return err
 	}
@@ -95,7 +95,7 @@ func (o *order) printID(to io.Writer, id string) error {
 
 // printAnswer shows an answer, and exits with 1 when the target is down or the
 // job could not be done.
-func printAnswer(to io.Writer, answer job.Answer, asJSON bool) error {
+func printAnswer(to io.Writer, answer job.Outcome, asJSON bool) error {
 	if asJSON {
 		if err := json.NewEncoder(to).Encode(answer); err != nil {
 			return err
@@ -104,16 +104,16 @@ func printAnswer(to io.Writer, answer job.Answer, asJSON bool) error {
 	}
 	var err error
 	switch {
-	case answer.Dead != nil && answer.Dead.Reason == job.ReasonUnsupported:
-		_, err = fmt.Fprintf(to, "%s %s is parked until a newer process takes it: %s\n", answer.Order, answer.ID, printable(answer.Dead.Error))
-	case answer.Dead != nil:
-		_, err = fmt.Fprintf(to, "%s %s could not be done (%s): %s\n", answer.Order, answer.ID, answer.Dead.Reason, printable(answer.Dead.Error))
-	case answer.Check != nil && answer.Check.Outcome != nil:
-		err = checkOptions{}.print(to, answer.Order+" "+answer.ID, *answer.Check.Outcome)
+	case answer.Failure != nil && answer.Failure.Reason == job.ReasonUnsupported:
+		_, err = fmt.Fprintf(to, "%s %s is parked until a newer process takes it: %s\n", answer.Kind, answer.ID, printable(answer.Failure.Error))
+	case answer.Failure != nil:
+		_, err = fmt.Fprintf(to, "%s %s could not be done (%s): %s\n", answer.Kind, answer.ID, answer.Failure.Reason, printable(answer.Failure.Error))
+	case answer.Check != nil && answer.Check.ProbeResult != nil:
+		err = checkOptions{}.print(to, answer.Kind+" "+answer.ID, *answer.Check.ProbeResult)
 	case answer.Mail != nil:
 		_, err = fmt.Fprintf(to, "mail %s was taken by %s: %s\n", answer.ID, answer.Mail.Relay, printable(answer.Mail.Reply))
 	default:
-		_, err = fmt.Fprintf(to, "%s %s is done\n", answer.Order, answer.ID)
+		_, err = fmt.Fprintf(to, "%s %s is done\n", answer.Kind, answer.ID)
 	}
 	if err != nil {
 		return err
@@ -121,15 +121,15 @@ func printAnswer(to io.Writer, answer job.Answer, asJSON bool) error {
 	return answerExit(answer)
 }
 
-func answerExit(answer job.Answer) error {
-	down := answer.Check != nil && answer.Check.Outcome != nil && !answer.Check.Outcome.Health.OK()
-	if down || answer.Dead != nil {
+func answerExit(answer job.Outcome) error {
+	down := answer.Check != nil && answer.Check.ProbeResult != nil && !answer.Check.ProbeResult.Health.OK()
+	if down || answer.Failure != nil {
 		return &exitError{code: exitDown}
 	}
 	return nil
 }
 
-func orderCheckCommand() *cobra.Command {
+func enqueueCheckCommand() *cobra.Command {
 	var o order
 	var location string
 	var timeout time.Duration
@@ -137,7 +137,7 @@ func orderCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "check TARGET",
 		Short:   "Order a check of a URL or of host:port",
-		Example: "  vedette order check https://example.org --wait 30s\n  vedette order check db.example.org:5432 --location fra --id db-1",
+		Example: "  vedette enqueue check https://example.org --wait 30s\n  vedette enqueue check db.example.org:5432 --location fra --id db-1",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := check.ParseTarget(args[0])
@@ -148,7 +148,7 @@ func orderCheckCommand() *cobra.Command {
 			order := job.Check{ID: o.id, Location: location, NotAfter: o.until(), Spec: spec}
 			return o.place(cmd.Context(), cmd.OutOrStdout(),
 				func(c *producer.Client) (string, error) { return c.EnqueueCheck(cmd.Context(), order) },
-				func(ctx context.Context, c *producer.Client) (job.Answer, error) { return c.Check(ctx, order) })
+				func(ctx context.Context, c *producer.Client) (job.Outcome, error) { return c.Check(ctx, order) })
 		},
 	}
 	o.flags(cmd)
@@ -158,13 +158,13 @@ func orderCheckCommand() *cobra.Command {
 	return cmd
 }
 
-func orderMailCommand() *cobra.Command {
+func enqueueMailCommand() *cobra.Command {
 	var o order
 	var m job.Mail
 	cmd := &cobra.Command{
 		Use:     "mail --to ADDRESS --subject WORDS [--text WORDS]",
 		Short:   "Order a mail; without --text, its text is read from standard input",
-		Example: "  echo 'The backup is done.' | vedette order mail --to you@example.org --subject Backup",
+		Example: "  echo 'The backup is done.' | vedette enqueue mail --to you@example.org --subject Backup",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("text") {
@@ -177,7 +177,7 @@ func orderMailCommand() *cobra.Command {
 			m.ID, m.NotAfter = o.id, o.until()
 			return o.place(cmd.Context(), cmd.OutOrStdout(),
 				func(c *producer.Client) (string, error) { return c.EnqueueMail(cmd.Context(), m) },
-				func(ctx context.Context, c *producer.Client) (job.Answer, error) { return c.Mail(ctx, m) })
+				func(ctx context.Context, c *producer.Client) (job.Outcome, error) { return c.Mail(ctx, m) })
 		},
 	}
 	o.flags(cmd)
@@ -199,7 +199,7 @@ down.`,
 		Example: "  vedette outcome check try1\n  vedette outcome mail hello1 --json",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] != job.OrderCheck && args[0] != job.OrderMail {
+			if args[0] != job.JobCheck && args[0] != job.JobMail {
 				return usageError(cmd, fmt.Errorf("read order: found %q, expected check or mail", args[0]))
 			}
 			p, err := where.connect(cmd.Context())

@@ -25,13 +25,13 @@ type gate struct {
 
 func newGate() *gate { return &gate{began: make(chan string, 1000), open: make(chan struct{})} }
 
-func (g *gate) Check(ctx context.Context, spec job.Spec) job.Outcome {
+func (g *gate) Check(ctx context.Context, spec job.Spec) job.ProbeResult {
 	g.began <- spec.Target()
 	select {
 	case <-g.open:
 	case <-ctx.Done():
 	}
-	return job.Outcome{Health: job.Up}
+	return job.ProbeResult{Health: job.Up}
 }
 
 // clientOf is a client of a pipeline on which workers work.
@@ -77,18 +77,18 @@ func TestCallThatTimesOutIsPendingAndItsOutcomeIsThereLater(t *testing.T) {
 		cancel() // the caller loses its patience while the check runs
 	}()
 	answer, err := client.Check(short, job.Check{Spec: tcp("a:1")})
-	if !errors.Is(err, producer.ErrPending) || answer.ID == "" || answer.Order != job.OrderCheck {
+	if !errors.Is(err, producer.ErrPending) || answer.ID == "" || answer.Kind != job.JobCheck {
 		t.Fatalf("got %+v, %v, want ErrPending with an id", answer, err)
 	}
-	if _, err := client.Outcome(t.Context(), job.OrderCheck, answer.ID); !errors.Is(err, producer.ErrPending) {
+	if _, err := client.Outcome(t.Context(), job.JobCheck, answer.ID); !errors.Is(err, producer.ErrPending) {
 		t.Errorf("got %v, want ErrPending while it runs", err)
 	}
 	close(g.open)
 	eventually(t, "an outcome", func() bool {
-		found, err := client.Outcome(t.Context(), job.OrderCheck, answer.ID)
-		return err == nil && found.Check != nil && found.Check.Outcome.Health == job.Up && found.Attempts == 1
+		found, err := client.Outcome(t.Context(), job.JobCheck, answer.ID)
+		return err == nil && found.Check != nil && found.Check.ProbeResult.Health == job.Up && found.Attempts == 1
 	})
-	if _, err := client.Outcome(t.Context(), job.OrderCheck, "nobody-ordered-this"); !errors.Is(err, producer.ErrUnknown) {
+	if _, err := client.Outcome(t.Context(), job.JobCheck, "nobody-ordered-this"); !errors.Is(err, producer.ErrUnknown) {
 		t.Errorf("got %v, want ErrUnknown", err)
 	}
 }
@@ -116,7 +116,7 @@ func TestSecondOrderOfALiveIDIsADuplicateWithoutEffectWhicheverTheVerb(t *testin
 	}
 	close(g.open)
 	eventually(t, "an outcome", func() bool {
-		_, err := client.Outcome(t.Context(), job.OrderCheck, "mine")
+		_, err := client.Outcome(t.Context(), job.JobCheck, "mine")
 		return err == nil
 	})
 	if len(g.began) != 0 {
@@ -124,7 +124,7 @@ func TestSecondOrderOfALiveIDIsADuplicateWithoutEffectWhicheverTheVerb(t *testin
 	}
 	// What is done is no longer live: the id may be used again, and the answer is
 	// the new one.
-	before, err := client.Outcome(t.Context(), job.OrderCheck, "mine")
+	before, err := client.Outcome(t.Context(), job.JobCheck, "mine")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,11 +137,11 @@ func TestSecondOrderOfALiveIDIsADuplicateWithoutEffectWhicheverTheVerb(t *testin
 func TestCallsDoNotWaitBehindABacklogOfCasts(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	slow := probeFunc(func(ctx context.Context, spec job.Spec) job.Outcome {
+	slow := probeFunc(func(ctx context.Context, spec job.Spec) job.ProbeResult {
 		if spec.Target() == "slow:1" {
 			<-ctx.Done()
 		}
-		return job.Outcome{Health: job.Up}
+		return job.ProbeResult{Health: job.Up}
 	})
 	client := clientOf(t, p, workers.Config{Prober: slow, Limits: workers.Limits{Requests: 2}, Grace: time.Second})
 	for range 50 {
@@ -150,20 +150,20 @@ func TestCallsDoNotWaitBehindABacklogOfCasts(t *testing.T) {
 		}
 	}
 	answer, err := client.Check(within(t), job.Check{Spec: tcp("quick:1")})
-	if err != nil || answer.Check == nil || answer.Check.Outcome.Health != job.Up {
+	if err != nil || answer.Check == nil || answer.Check.ProbeResult.Health != job.Up {
 		t.Errorf("got %+v, %v, want an answer", answer, err)
 	}
 }
 
-type probeFunc func(context.Context, job.Spec) job.Outcome
+type probeFunc func(context.Context, job.Spec) job.ProbeResult
 
-func (f probeFunc) Check(ctx context.Context, spec job.Spec) job.Outcome { return f(ctx, spec) }
+func (f probeFunc) Check(ctx context.Context, spec job.Spec) job.ProbeResult { return f(ctx, spec) }
 
 func TestManyCallsAtOnceEachGetTheirOwnAnswer(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	echo := probeFunc(func(_ context.Context, spec job.Spec) job.Outcome {
-		return job.Outcome{Health: job.Up, Address: spec.Target()}
+	echo := probeFunc(func(_ context.Context, spec job.Spec) job.ProbeResult {
+		return job.ProbeResult{Health: job.Up, Address: spec.Target()}
 	})
 	client := clientOf(t, p, workers.Config{Prober: echo})
 	ctx := within(t)
@@ -172,7 +172,7 @@ func TestManyCallsAtOnceEachGetTheirOwnAnswer(t *testing.T) {
 		group.Go(func() {
 			target := fmt.Sprintf("host-%d:1", i)
 			answer, err := client.Check(ctx, job.Check{Spec: tcp(target)})
-			if err != nil || answer.Check == nil || answer.Check.Outcome.Address != target {
+			if err != nil || answer.Check == nil || answer.Check.ProbeResult.Address != target {
 				t.Errorf("%s: got %+v, %v, want its own answer", target, answer, err)
 			}
 		})
@@ -183,37 +183,37 @@ func TestManyCallsAtOnceEachGetTheirOwnAnswer(t *testing.T) {
 func TestOrderThatCannotBeDoneIsAnsweredWithItsReason(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	client := clientOf(t, p, workers.Config{Prober: probeFunc(func(context.Context, job.Spec) job.Outcome { return job.Outcome{Health: job.Up} })})
+	client := clientOf(t, p, workers.Config{Prober: probeFunc(func(context.Context, job.Spec) job.ProbeResult { return job.ProbeResult{Health: job.Up} })})
 	past := job.Check{ID: "late", NotAfter: time.Now().Add(-time.Minute), Spec: tcp("a:1")}
 	answer, err := client.Check(within(t), past)
-	if err != nil || answer.Dead == nil || answer.Dead.Reason != job.ReasonExpired {
+	if err != nil || answer.Failure == nil || answer.Failure.Reason != job.ReasonExpired {
 		t.Errorf("got %+v, %v, want an answer that it expired", answer, err)
 	}
-	var later job.Answer
+	var later job.Outcome
 	eventually(t, "a job that is settled, which it is after its answer", func() bool {
-		later, err = client.Outcome(t.Context(), job.OrderCheck, "late")
+		later, err = client.Outcome(t.Context(), job.JobCheck, "late")
 		return !errors.Is(err, producer.ErrPending)
 	})
-	if err != nil || later.Dead == nil || later.Dead.Reason != job.ReasonExpired || !strings.Contains(later.Dead.Error, "not wanted after") {
+	if err != nil || later.Failure == nil || later.Failure.Reason != job.ReasonExpired || !strings.Contains(later.Failure.Error, "not wanted after") {
 		t.Errorf("got %+v, %v, want the same later", later, err)
 	}
 	// An order that would have a secret sent wherever who orders it likes.
-	message := pipeline.Message{Subject: pipeline.RequestSubject(job.DefaultLocation, "thief"), Body: []byte(`{"http": "http://a/${secret:API}"}`)}
+	message := pipeline.Message{Subject: pipeline.AdhocSubject(job.DefaultLocation, "thief"), Body: []byte(`{"http": "http://a/${secret:API}"}`)}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "an answer to the thief", func() bool {
-		answer, err := client.Outcome(t.Context(), job.OrderCheck, "thief")
-		return err == nil && answer.Dead != nil && answer.Dead.Reason == job.ReasonForbidden
+		answer, err := client.Outcome(t.Context(), job.JobCheck, "thief")
+		return err == nil && answer.Failure != nil && answer.Failure.Reason == job.ReasonForbidden
 	})
 	// Bytes that are no job, under a subject that names one.
-	message = pipeline.Message{Subject: pipeline.RequestSubject(job.DefaultLocation, "broken"), Body: []byte("{")}
+	message = pipeline.Message{Subject: pipeline.AdhocSubject(job.DefaultLocation, "broken"), Body: []byte("{")}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "an answer to the broken one", func() bool {
-		answer, err := client.Outcome(t.Context(), job.OrderCheck, "broken")
-		return err == nil && answer.Dead != nil && answer.Dead.Reason == job.ReasonMalformed
+		answer, err := client.Outcome(t.Context(), job.JobCheck, "broken")
+		return err == nil && answer.Failure != nil && answer.Failure.Reason == job.ReasonMalformed
 	})
 }
 
@@ -291,24 +291,24 @@ func TestOrdersOnTheCommandLineAndWhatBecameOfThem(t *testing.T) {
 			t.Errorf("vedette %s: got %d %s, want %d and %q", strings.Join(args, " "), got, output, code, part)
 		}
 	}
-	expect(0, "UP!", "order", "check", x.url, "--id", "c1", "--wait", "20s")
+	expect(0, "UP!", "enqueue", "check", x.url, "--id", "c1", "--wait", "20s")
 	expect(0, "UP!", "outcome", "check", "c1")
 	expect(0, `"health":"up"`, "outcome", "check", "c1", "--json")
-	expect(0, "was taken by", "order", "mail", "--to", "you@example.org", "--subject", "[HELLO] you", "--text", "x", "--id", "m1", "--wait", "20s")
-	expect(0, "was taken by", "order", "mail", "--to", "you@example.org", "--subject", "[HELLO] you", "--text", "x", "--id", "m1", "--wait", "20s")
+	expect(0, "was taken by", "enqueue", "mail", "--to", "you@example.org", "--subject", "[HELLO] you", "--text", "x", "--id", "m1", "--wait", "20s")
+	expect(0, "was taken by", "enqueue", "mail", "--to", "you@example.org", "--subject", "[HELLO] you", "--text", "x", "--id", "m1", "--wait", "20s")
 	if got := box.count("you@example.org", "[HELLO]"); got != 1 {
 		t.Errorf("got %d mails, want one for two orders of one id", got)
 	}
-	expect(0, "c2", "order", "check", x.url, "--id", "c2")
+	expect(0, "c2", "enqueue", "check", x.url, "--id", "c2")
 	x.setIll(true)
-	expect(1, "DOWN!", "order", "check", x.url, "--wait", "20s")
-	expect(1, "expired", "order", "check", x.url, "--expires", "-1s", "--wait", "20s")
-	expect(1, "hint: nothing is lost: 'vedette outcome check c3' tells later", "order", "check", x.url, "--location", "moon", "--id", "c3", "--wait", "100ms")
+	expect(1, "DOWN!", "enqueue", "check", x.url, "--wait", "20s")
+	expect(1, "expired", "enqueue", "check", x.url, "--expires", "-1s", "--wait", "20s")
+	expect(1, "hint: nothing is lost: 'vedette outcome check c3' tells later", "enqueue", "check", x.url, "--location", "moon", "--id", "c3", "--wait", "100ms")
 	expect(1, "is pending", "outcome", "check", "c3")
-	expect(1, "hint: 'vedette outcome'", "order", "check", x.url, "--location", "moon", "--id", "c3")
+	expect(1, "hint: 'vedette outcome'", "enqueue", "check", x.url, "--location", "moon", "--id", "c3")
 	expect(1, "no job of this id is known", "outcome", "mail", "never")
 	expect(2, "expected check or mail", "outcome", "letter", "never")
-	expect(2, "unknown command", "order", "pizza")
-	expect(1, `to: found ""`, "order", "mail", "--subject", "s", "--text", "x")
+	expect(2, "unknown command", "enqueue", "pizza")
+	expect(1, `to: found ""`, "enqueue", "mail", "--subject", "s", "--text", "x")
 	r.stop()
 }
