@@ -9,12 +9,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 )
 
 func mailLogCommand() *cobra.Command {
-	var where instance
+	var where cli.Instance
 	var unknown, asJSON bool
 	var limit int
 	cmd := &cobra.Command{
@@ -28,7 +29,7 @@ with the same Message-ID.`,
 		Example: "  vedette mail log --unknown",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := where.connect(cmd.Context())
+			p, err := where.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -37,7 +38,7 @@ with the same Message-ID.`,
 			if err == nil {
 				entries, err = bucket.Load(cmd.Context())
 			}
-			if err := closing(p, err); err != nil {
+			if err := cli.Closing(p, err); err != nil {
 				return err
 			}
 			log := readMailLog(entries, unknown, time.Now())
@@ -46,14 +47,14 @@ with the same Message-ID.`,
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(log)
 			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			say(table, "ID\tSTATE\tAT\tRELAY\tREPLY\n")
+			cli.Say(table, "ID\tSTATE\tAT\tRELAY\tREPLY\n")
 			for i := range log {
-				say(table, "%s\t%s\t%s\t%s\t%s\n", log[i].ID, log[i].State, clock(log[i].At), log[i].Relay, printable(log[i].Reply))
+				cli.Say(table, "%s\t%s\t%s\t%s\t%s\n", log[i].ID, log[i].State, clock(log[i].At), log[i].Relay, cli.Printable(log[i].Reply))
 			}
 			return table.Flush()
 		},
 	}
-	where.flags(cmd)
+	where.Flags(cmd)
 	cmd.Flags().BoolVar(&unknown, "unknown", false, "only those of which nobody knows whether they arrived")
 	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most") //nolint:mnd // a screen
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
