@@ -149,7 +149,7 @@ func (c *checks) ordered(ctx context.Context, answers *answers, d pipeline.Deliv
 	if _, err := order.Kind(); err != nil {
 		return job.Dead(job.ReasonInvalid, fmt.Errorf("read check: %w", err))
 	}
-	if names := order.Secrets(); len(names) > 0 { // an order may come from anybody, and would send them anywhere
+	if names := order.SecretNames(); len(names) > 0 { // an order may come from anybody, and would send them anywhere
 		return job.Dead(job.ReasonForbidden, fmt.Errorf("read check: found a reference to secret %s, expected none: only monitors may use secrets", names[0]))
 	}
 	if expired(order.NotAfter, time.Now()) {

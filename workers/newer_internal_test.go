@@ -95,7 +95,7 @@ func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 		"dead for another reason":       {job.ReasonInvalid, `{"v":1}`, false},
 	} {
 		err := o.letter(t.Context(), digests, letter(c.reason, c.body))
-		if retry, ok := errors.AsType[*job.RetryError](err); ok != c.parked || ok && (!retry.Free || retry.After != parkedLook) {
+		if retry, ok := errors.AsType[*job.RetryError](err); ok != c.parked || ok && (!retry.Uncounted || retry.After != parkedLook) {
 			t.Errorf("%s: got %v, want it looked at again %v", name, err, c.parked)
 		}
 	}
