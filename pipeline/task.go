@@ -271,7 +271,7 @@ func (c PoolConfig) decide(err error, attempt int, age time.Duration, chance flo
 		return fate{dead: dead.Reason}
 	case errors.Is(err, job.ErrNewer):
 		return c.leave(age, chance)
-	case errors.As(err, &retry) && retry.Free:
+	case errors.As(err, &retry) && retry.Uncounted:
 		return fate{wait: retry.After}
 	case c.GiveUpAfter > 0 && age > c.GiveUpAfter:
 		return fate{dead: job.ReasonGivenUp}

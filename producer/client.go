@@ -152,7 +152,7 @@ func checkOrder(check job.Check, call bool) (orderOf, error) {
 	if check.Monitor != "" || !check.Slot.IsZero() {
 		problems = append(problems, errors.New("monitor and slot: found one, expected none: they are the scheduler's"))
 	}
-	if names := check.Secrets(); len(names) > 0 {
+	if names := check.SecretNames(); len(names) > 0 {
 		problems = append(problems, fmt.Errorf("secrets: found a reference to %s, expected none: only monitors may use secrets", names[0]))
 	}
 	if !job.ValidName(check.Location) || strings.Contains(check.Location, ".") {

@@ -154,9 +154,9 @@ func (t *table) set(name string, all []definition) {
 
 func (t *table) put(s *shard, d *definition) {
 	t.forget(s, d.name)
-	rest, shape := s.shapes.Cut(d.form.Text, monitorOf(d.name), d.word)
+	rest, shape := s.shapes.Cut(d.form.Body, monitorOf(d.name), d.word)
 	id := s.entries.Put(d.name, rest)
-	e := entry{since: uint32(max(0, d.since.Unix())), shape: shape, slot: d.form.Slot, notAfter: d.form.NotAfter} //nolint:gosec // see there
+	e := entry{since: uint32(max(0, d.since.Unix())), shape: shape, slot: d.form.SlotOffset, notAfter: d.form.NotAfterOffset} //nolint:gosec // see there
 	if d.terms.interval == 0 {
 		s.crons[id] = &d.terms
 	} else {
@@ -303,7 +303,7 @@ func (s *shard) form(id compact.ID) job.CheckTemplate {
 	e := s.entries.Value(id)
 	monitor, _, _ := bytes.Cut(s.entries.Name(id), []byte("/"))
 	text := s.shapes.Append(make([]byte, 0, room), monitor, s.entries.Text(id), e.shape)
-	return job.CheckTemplate{Text: text, Slot: e.slot, NotAfter: e.notAfter}
+	return job.CheckTemplate{Body: text, SlotOffset: e.slot, NotAfterOffset: e.notAfter}
 }
 
 // after is where the monitor's own time begins: a definition that is younger

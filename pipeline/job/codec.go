@@ -16,8 +16,8 @@ var ErrMalformed = errors.New("message is malformed")
 // [ErrMalformed], with the field or offset that offended.
 func Decode[T any](data []byte) (T, error) {
 	var message T
-	if plain, ok := any(&message).(quick); ok {
-		if plain.decodeQuick(data) {
+	if plain, ok := any(&message).(fastDecoder); ok {
+		if plain.decodeFast(data) {
 			return message, nil
 		}
 		message = *new(T)
@@ -51,7 +51,7 @@ func Decode[T any](data []byte) (T, error) {
 func Encode(message any) ([]byte, error) {
 	needed := Needs(message)
 	if needed == Version {
-		if body, ok := encodeQuick(message); ok {
+		if body, ok := encodeFast(message); ok {
 			return body, nil
 		}
 	}
@@ -64,13 +64,13 @@ func Encode(message any) ([]byte, error) {
 	return bytes.TrimRight(buffer.Bytes(), "\n"), nil
 }
 
-// encodeQuick writes a message by hand, if it is plain.
-func encodeQuick(message any) ([]byte, bool) {
+// encodeFast writes a message by hand, if it is plain.
+func encodeFast(message any) ([]byte, bool) {
 	switch plain := message.(type) {
 	case Result:
-		return plain.encodeQuick()
+		return plain.encodeFast()
 	case Monitor:
-		return plain.encodeQuick()
+		return plain.encodeFast()
 	default:
 		return nil, false
 	}

@@ -21,8 +21,8 @@
 //
 // Texts that a probe sends may refer to secrets, as ${secret:NAME}. A reference
 // travels as it stands; only who makes the check looks the secret up, and its
-// value is in no message. [Spec.MapSent] finds these texts, [Expand] reads them,
-// and [Literal] keeps what looks like a reference from being one.
+// value is in no message. [Spec.MapSentTexts] finds these texts, [] reads them,
+// and [] keeps what looks like a reference from being one.
 //
 // # Words
 //

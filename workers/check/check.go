@@ -171,7 +171,7 @@ func New(config Config) (*Checker, error) {
 // ends before, the outcome is unknown; so it is when a secret that the spec
 // refers to cannot be had. No outcome holds a secret.
 func (c *Checker) Check(ctx context.Context, spec job.Spec) job.ProbeResult {
-	if !spec.MayRefer() {
+	if !spec.HasReference() {
 		return c.check(ctx, spec)
 	}
 	filled, f, err := c.fill(spec)

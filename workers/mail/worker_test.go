@@ -150,7 +150,7 @@ func TestMailInSomebodyElsesHandIsLeftToThem(t *testing.T) {
 			if sent != c.sent || waits != (c.sent == 0) {
 				t.Fatalf("got sent %d times and %v, want %d", sent, err, c.sent)
 			}
-			if waits && (!retry.Free || retry.After <= 0 || retry.After > 2*job.AttemptLease) {
+			if waits && (!retry.Uncounted || retry.After <= 0 || retry.After > 2*job.AttemptLease) {
 				t.Errorf("got %+v, want a wait that costs no attempt", retry)
 			}
 		})

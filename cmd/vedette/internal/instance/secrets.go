@@ -22,11 +22,11 @@ func (r *instanceRun) warnOfSecrets(file *monitor.File) {
 	needed := map[string][]string{}
 	file.Encoded.All(func(id compact.ID) bool {
 		text := file.Encoded.Text(id)
-		if !job.MayRefer(string(text)) {
+		if !job.HasReference(string(text)) {
 			return true // by far the most
 		}
 		if m, err := job.Decode[job.Monitor](text); err == nil { // we have encoded it
-			for _, secret := range m.Secrets() {
+			for _, secret := range m.SecretNames() {
 				needed[secret] = append(needed[secret], m.Name)
 			}
 		}

@@ -50,11 +50,11 @@ func plainMessages(tb testing.TB) map[string][]byte {
 // reports whether it was read by hand.
 func same[T any, P interface {
 	*T
-	quick
+	fastDecoder
 }](t *testing.T, data []byte) bool {
 	t.Helper()
 	var byHand, general T
-	if !P(&byHand).decodeQuick(data) {
+	if !P(&byHand).decodeFast(data) {
 		return false
 	}
 	if err := decodeStrict(data, &general); err != nil {
@@ -120,7 +120,7 @@ func TestResultsAreWrittenByHandAsTheGeneralEncoderDoes(t *testing.T) {
 		Phases: Phases{DNS: 1, Connect: 1000, TLS: 1_000_000, Processing: 1_000_000_000, Transfer: 60_000_000_000},
 	}}
 	for _, r := range []Result{plain, full} {
-		if _, ok := r.encodeQuick(); !ok {
+		if _, ok := r.encodeFast(); !ok {
 			t.Errorf("got %+v refused, want it written by hand", r)
 		}
 	}
@@ -134,7 +134,7 @@ func TestResultsAreWrittenByHandAsTheGeneralEncoderDoes(t *testing.T) {
 	} {
 		odd := plain
 		change(&odd)
-		if _, ok := odd.encodeQuick(); ok {
+		if _, ok := odd.encodeFast(); ok {
 			t.Errorf("%s: got it written by hand, want it refused", name)
 		}
 	}
@@ -201,7 +201,7 @@ func TestDefinitionsAreWrittenByHandAsTheGeneralEncoderDoes(t *testing.T) {
 	all.Policy = Policy{FailureThreshold: 3, SuccessThreshold: 2, RetryInterval: 5, Notify: []string{"x", "y"}}
 	port := Monitor{V: 1, Name: "a", Spec: Spec{TCP: &TCP{Address: "a:1"}}, Interval: 1}
 	for _, m := range []Monitor{web(), all, port} {
-		if got, ok := m.encodeQuick(); !ok || string(got) != generally(t, m) {
+		if got, ok := m.encodeFast(); !ok || string(got) != generally(t, m) {
 			t.Errorf("got %v and\n%s, want by hand\n%s", ok, got, generally(t, m))
 		}
 	}

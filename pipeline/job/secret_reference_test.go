@@ -34,7 +34,7 @@ func TestReferencesAreReplacedAndDollarsBeforeThemPaired(t *testing.T) {
 		"x$${secret:A}${secret:A}":      "x${secret:A}<A>",
 		"{secret:A}${secret:B}":         "{secret:A}<B>",
 	} {
-		if got, err := job.Expand(text, shouted); got != want || err != nil {
+		if got, err := job.ExpandReferences(text, shouted); got != want || err != nil {
 			t.Errorf("%q: got %q and %v, want %q", text, got, err, want)
 		}
 	}
@@ -53,7 +53,7 @@ func TestMalformedReferencesSayWhatIsWrongAndShowNothing(t *testing.T) {
 		"${secret:" + strings.Repeat("hunter", 30) + "}": "too long",
 		"a ${secret:A} ${secret:":                        "without its }",
 	} {
-		got, err := job.Expand(text, shouted)
+		got, err := job.ExpandReferences(text, shouted)
 		if err == nil || got != "" || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), ", expected ${secret:NAME}") {
 			t.Errorf("%q: got %q and %v, want an error with %q", text, got, err, want)
 		}
@@ -66,10 +66,10 @@ func TestMalformedReferencesSayWhatIsWrongAndShowNothing(t *testing.T) {
 func TestLiteralsStayWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "$", "a$", "$$", "${secret:A}", "$${secret:A}", "{secret:A}", "${secret:", "x ${secret:A} $${secret:B} {secret:C}$", "${NAME}"} {
-		if got, err := job.Expand(job.Literal(text, false), shouted); got != text || err != nil {
+		if got, err := job.ExpandReferences(job.EscapeReferences(text, false), shouted); got != text || err != nil {
 			t.Errorf("%q: got %q and %v, want it again", text, got, err)
 		}
-		if got, err := job.Expand(job.Literal(text, true)+job.Reference("A"), shouted); got != text+"<A>" || err != nil {
+		if got, err := job.ExpandReferences(job.EscapeReferences(text, true)+job.Reference("A"), shouted); got != text+"<A>" || err != nil {
 			t.Errorf("%q before a reference: got %q and %v, want it again and <A>", text, got, err)
 		}
 	}
@@ -78,7 +78,7 @@ func TestLiteralsStayWhatTheyAre(t *testing.T) {
 func FuzzLiteral(f *testing.F) {
 	f.Add("a$${secret:A}$")
 	f.Fuzz(func(t *testing.T, text string) {
-		got, err := job.Expand(job.Literal(text, true)+job.Reference("A")+job.Literal(text, false), shouted)
+		got, err := job.ExpandReferences(job.EscapeReferences(text, true)+job.Reference("A")+job.EscapeReferences(text, false), shouted)
 		if want := text + "<A>" + text; got != want || err != nil {
 			t.Fatalf("got %q and %v, want %q", got, err, want)
 		}
@@ -106,14 +106,14 @@ func TestEveryTextThatAProbeSendsMayReferToSecrets(t *testing.T) {
 		kind, _ := spec.Kind()
 		before, _ := job.Encode(spec)
 		var paths []string
-		changed, err := spec.MapSent(func(s job.SentText) (string, error) { paths = append(paths, s.Path); return "", nil })
-		if err != nil || changed.MayRefer() || !spec.MayRefer() {
+		changed, err := spec.MapSentTexts(func(s job.SentText) (string, error) { paths = append(paths, s.Path); return "", nil })
+		if err != nil || changed.HasReference() || !spec.HasReference() {
 			t.Errorf("%s: got %+v and %v, want no reference left", kind, changed, err)
 		}
 		if after, _ := job.Encode(spec); !bytes.Equal(after, before) {
 			t.Errorf("%s: got the spec changed to %s, want a copy changed", kind, after)
 		}
-		if names := spec.Secrets(); len(names) != len(paths) {
+		if names := spec.SecretNames(); len(names) != len(paths) {
 			t.Errorf("%s: got %v at %v, want a name each", kind, names, paths)
 		}
 		tagged[kind] = len(paths)
@@ -148,17 +148,17 @@ func TestEachReferenceAloneIsNoticed(t *testing.T) {
 	t.Parallel()
 	for _, spec := range everything() {
 		kind, _ := spec.Kind()
-		all := len(spec.Secrets())
+		all := len(spec.SecretNames())
 		for only := range all {
 			at := 0
-			single, _ := spec.MapSent(func(s job.SentText) (string, error) {
+			single, _ := spec.MapSentTexts(func(s job.SentText) (string, error) {
 				at++
 				if at-1 == only {
 					return s.Text, nil
 				}
 				return "x", nil
 			})
-			if got := single.Secrets(); len(got) != 1 {
+			if got := single.SecretNames(); len(got) != 1 {
 				t.Errorf("%s: got %v for text %d alone, want one name", kind, got, only)
 			}
 		}
@@ -168,7 +168,7 @@ func TestEachReferenceAloneIsNoticed(t *testing.T) {
 func TestFirstErrorOfAChangeIsTold(t *testing.T) {
 	t.Parallel()
 	calls := 0
-	_, err := everything()[0].MapSent(func(job.SentText) (string, error) { calls++; return "", errors.New(strconv.Itoa(calls)) })
+	_, err := everything()[0].MapSentTexts(func(job.SentText) (string, error) { calls++; return "", errors.New(strconv.Itoa(calls)) })
 	if err == nil || err.Error() != "1" || calls < 2 {
 		t.Errorf("got %v after %d calls, want the first of several", err, calls)
 	}
@@ -183,10 +183,10 @@ func TestSpecsWithoutReferencesAreToldApartForNothing(t *testing.T) {
 		{GRPC: &job.GRPC{Metadata: map[string]string{"a": "b"}}},
 		{WebSocket: &job.WebSocket{Send: "x", Expect: "${secret:A}"}},
 	} {
-		if spec.MayRefer() || spec.Secrets() != nil {
+		if spec.HasReference() || spec.SecretNames() != nil {
 			t.Errorf("got a reference in %+v, want none", spec)
 		}
-		if n := testing.AllocsPerRun(100, func() { _ = spec.MayRefer() }); n != 0 {
+		if n := testing.AllocsPerRun(100, func() { _ = spec.HasReference() }); n != 0 {
 			t.Errorf("got %v allocations, want none", n)
 		}
 	}
@@ -195,7 +195,7 @@ func TestSpecsWithoutReferencesAreToldApartForNothing(t *testing.T) {
 func BenchmarkMayRefer(b *testing.B) {
 	spec := job.Spec{HTTP: &job.HTTP{URL: "https://example.org/health", Method: "HEAD", Headers: map[string]string{"Accept": "text/html"}}}
 	for b.Loop() {
-		if spec.MayRefer() {
+		if spec.HasReference() {
 			b.Fatal("got a reference, want none")
 		}
 	}

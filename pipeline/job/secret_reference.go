@@ -17,14 +17,14 @@ const ReferenceStart = "$" + referenceMark
 // Reference returns the reference to a secret.
 func Reference(name string) string { return ReferenceStart + name + "}" }
 
-// MayRefer reports whether a text may hold a reference, and has to go through
-// [Expand] before it is sent. It is called at each check.
-func MayRefer(text string) bool { return strings.Contains(text, ReferenceStart) }
+// HasReference reports whether a text may hold a reference, and has to go through
+// [] before it is sent. It is called at each check.
+func HasReference(text string) bool { return strings.Contains(text, ReferenceStart) }
 
-// Expand replaces the references in a text by what value returns for their
+// ExpandReferences replaces the references in a text by what value returns for their
 // names. The error is that of value, or says what of a reference is malformed,
 // as "found …, expected …".
-func Expand(text string, value func(name string) (string, error)) (string, error) {
+func ExpandReferences(text string, value func(name string) (string, error)) (string, error) {
 	var b strings.Builder
 	for {
 		before, after, found := strings.Cut(text, referenceMark)
@@ -65,7 +65,7 @@ func CutReference(text string) (name, rest string, begins bool, err error) {
 	return name, rest, true, err
 }
 
-const aReference = "${secret:NAME} with a name of letters, digits, _, - and single dots"
+const referenceForm = "${secret:NAME} with a name of letters, digits, _, - and single dots"
 
 // cutName takes a name and the brace behind it from the start of a text. What
 // is there instead is not shown: it may be the secret itself.
@@ -73,21 +73,21 @@ func cutName(text string) (name, rest string, err error) {
 	end := strings.IndexFunc(text, func(c rune) bool { return c > 0x7f || !ValidName(string(c)) && c != '.' })
 	switch {
 	case end < 0:
-		return "", "", fmt.Errorf("found a reference to a secret without its }, expected %s", aReference)
+		return "", "", fmt.Errorf("found a reference to a secret without its }, expected %s", referenceForm)
 	case text[end] != '}':
-		return "", "", fmt.Errorf("found a reference to a secret whose name holds another character, expected %s", aReference)
+		return "", "", fmt.Errorf("found a reference to a secret whose name holds another character, expected %s", referenceForm)
 	case end == 0:
-		return "", "", fmt.Errorf("found a reference to a secret without a name, expected %s", aReference)
+		return "", "", fmt.Errorf("found a reference to a secret without a name, expected %s", referenceForm)
 	case !ValidName(text[:end]):
-		return "", "", fmt.Errorf("found a reference to a secret whose name has dots in a row or at an end, or is too long, expected %s", aReference)
+		return "", "", fmt.Errorf("found a reference to a secret whose name has dots in a row or at an end, or is too long, expected %s", referenceForm)
 	default:
 		return text[:end], text[end+1:], nil
 	}
 }
 
-// Literal returns a text in the form in which [Expand] leaves it as it is.
+// EscapeReferences returns a text in the form in which [] leaves it as it is.
 // With before, a reference is going to be put right behind it.
-func Literal(text string, before bool) string {
+func EscapeReferences(text string, before bool) string {
 	if !strings.Contains(text, "$") {
 		return text
 	}

@@ -51,9 +51,9 @@ func Dead(reason Reason, err error) error { return &DeadError{Reason: reason, Er
 // Make it with [RetryIn] or [Interrupted].
 type RetryError struct {
 	After time.Duration
-	// Free means that the attempt does not count: nothing of the job was tried.
-	Free bool
-	Err  error
+	// Uncounted means that the attempt does not count: nothing of the job was tried.
+	Uncounted bool
+	Err       error
 }
 
 // Error tells when the job is tried again, and the cause.
@@ -69,7 +69,7 @@ func RetryIn(err error, d time.Duration) error { return &RetryError{After: d, Er
 // Interrupted returns an error by which a handler gives its job back after d
 // without an attempt being counted: it was not the job's fault.
 func Interrupted(err error, d time.Duration) error {
-	return &RetryError{After: d, Free: true, Err: err}
+	return &RetryError{After: d, Uncounted: true, Err: err}
 }
 
 // DeadFor turns an error of [Decode] into the dead letter that it deserves,
