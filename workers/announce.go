@@ -67,7 +67,7 @@ func (a *announce) follow(ctx context.Context) error {
 	}
 	family := newFamily(a.parts, buckets, replies)
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]},
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
 		Timers: &timers{p: a.p}, Words: a.words, Parent: family.parents, Logger: a.log,
 	})
 	if err != nil {
