@@ -71,7 +71,7 @@ func (l *deliveryStore) Withdraw(ctx context.Context, id string, at time.Time) (
 }
 
 func (l *deliveryStore) decide(ctx context.Context, id string, decision func(job.Delivery) (job.Delivery, bool)) (job.Delivery, error) {
-	for range maxSwaps {
+	for range swapAttempts {
 		sent, revision, err := l.read(ctx, id)
 		if err != nil {
 			return job.Delivery{}, err

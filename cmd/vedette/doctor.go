@@ -57,7 +57,7 @@ func (o *doctorOptions) run(ctx context.Context, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	s, err := workers.Examine(ctx, p, o.window)
+	s, err := workers.TakeSnapshot(ctx, p, o.window)
 	if err := closing(p, err); err != nil {
 		return fmt.Errorf("examine installation: %w", err)
 	}

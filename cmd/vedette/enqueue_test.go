@@ -143,7 +143,7 @@ func TestCallsDoNotWaitBehindABacklogOfCasts(t *testing.T) {
 		}
 		return job.ProbeResult{Health: job.Up}
 	})
-	client := clientOf(t, p, workers.Config{Prober: slow, Limits: workers.Limits{Requests: 2}, Grace: time.Second})
+	client := clientOf(t, p, workers.Config{Prober: slow, Limits: workers.Limits{Adhoc: 2}, Grace: time.Second})
 	for range 50 {
 		if _, err := client.EnqueueCheck(t.Context(), job.Check{Spec: tcp("slow:1")}); err != nil {
 			t.Fatal(err)

@@ -167,9 +167,9 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 // limits are those that the command line sets, or else a file.
 func (o runOptions) limits(w monitor.Workers) workers.Limits {
 	if n := o.concurrency; n > 0 {
-		return workers.Limits{Checks: n, Requests: n, Calls: n, Evaluations: n, Mails: n}
+		return workers.Limits{Checks: n, Adhoc: n, Calls: n, Evaluations: n, Mails: n}
 	}
-	return workers.Limits{Checks: w.Checks, Requests: w.Requests, Calls: w.Calls, Evaluations: w.Evaluations, Mails: w.Mails}
+	return workers.Limits{Checks: w.Checks, Adhoc: w.Requests, Calls: w.Calls, Evaluations: w.Evaluations, Mails: w.Mails}
 }
 
 // conditions are what must hold for the instance to do its work.

@@ -16,7 +16,7 @@ type edit struct{ file, from, to string }
 func sooner() []edit {
 	return []edit{
 		{"pipeline/newer.go", "newerPatience = time.Minute", "newerPatience = 3 * time.Second"},
-		{"workers/operate.go", "const parkedLook = 20 * time.Second", "const parkedLook = time.Second"},
+		{"workers/stage_maintain.go", "const parkedPeriod = 20 * time.Second", "const parkedPeriod = time.Second"},
 	}
 }
 
@@ -31,7 +31,7 @@ func nextVersion() []edit {
 		edit{"pipeline/job/spec.go", "type Spec struct {\n", "type Spec struct {\n" + field},
 		edit{"pipeline/job/mail.go", "type Mail struct {\n", "type Mail struct {\n" + field},
 		edit{"pipeline/job/result.go", "type Outcome struct {\n", "type Outcome struct {\n" + field},
-		edit{"workers/checks.go", "\treturn &outcome, nil\n", "\toutcome.Novelty = spec.Novelty\n\treturn &outcome, nil\n"},
+		edit{"workers/stage_check.go", "\treturn &outcome, nil\n", "\toutcome.Novelty = spec.Novelty\n\treturn &outcome, nil\n"},
 		edit{"pipeline/layout.go", "const layout = 1", "const layout = 2"},
 		edit{"pipeline/topology.go", "maxCalls         = 10_000", "maxCalls         = 20_000"},
 	)

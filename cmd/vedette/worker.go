@@ -124,7 +124,7 @@ func (o runOptions) work(ctx context.Context, path string, stdout, stderr io.Wri
 	defer func() { err = errors.Join(err, stop()) }()
 	r := &instanceRun{
 		options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets, stdout: stdout, stderr: stderr,
-		alerts: workers.NewAlerts(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
+		alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
 	if err := r.awaitInstallation(ctx); err != nil || ctx.Err() != nil {
 		return err
