@@ -14,12 +14,12 @@ func TestMailLogSaysWhatIsNotKnown(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var entries []pipeline.Entry
 	for _, sent := range []job.Delivery{
-		{ID: "a", Done: true, At: now.Add(-time.Hour)},
-		{ID: "b", Trying: true, At: now.Add(-time.Second)},
-		{ID: "c", Trying: true, At: now.Add(-time.Hour)},
-		{ID: "d", Trying: true, Reply: "lost", At: now},
-		{ID: "e", Withdrawn: true, At: now.Add(-2 * time.Hour)},
-		{ID: "f", At: now.Add(-3 * time.Hour)},
+		{ID: "a", State: job.DeliverySent, At: now.Add(-time.Hour)},
+		{ID: "b", State: job.DeliverySending, At: now.Add(-time.Second)},
+		{ID: "c", State: job.DeliverySending, At: now.Add(-time.Hour)},
+		{ID: "d", State: job.DeliverySending, Reply: "lost", At: now},
+		{ID: "e", State: job.DeliveryWithdrawn, At: now.Add(-2 * time.Hour)},
+		{ID: "f", State: job.DeliveryDeferred, At: now.Add(-3 * time.Hour)},
 	} {
 		body, err := job.Encode(sent)
 		if err != nil {
@@ -34,7 +34,7 @@ func TestMailLogSaysWhatIsNotKnown(t *testing.T) {
 		}
 		return strings.Join(got, " ")
 	}
-	if got := show(false); got != "d=unknown b=sending a=sent c=unknown e=withdrawn f=failed" {
+	if got := show(false); got != "d=unknown b=sending a=sent c=unknown e=withdrawn f=deferred" {
 		t.Errorf("got %s", got)
 	}
 	if got := show(true); got != "d=unknown c=unknown" {

@@ -56,9 +56,12 @@ monitors: []
 	if output, code := r.vedette("mail", "send", "--wait", "1s", "--to", "a@example.org", "--subject", "[PENDING] s", "--text", "t", "--id", "p1"); code != cli.ExitDown || !strings.Contains(output, "vedette outcome mail p1") {
 		t.Errorf("got %d %s, want it pending", code, output)
 	}
+	if output, code := r.vedette("mail", "send", "--to", "gone@example.org", "--subject", "s", "--text", "t"); code != cli.ExitDown || !strings.Contains(output, "not sent (permanent)") {
+		t.Errorf("got %d %s, want it refused for good", code, output)
+	}
 	output, code = r.vedette("mail", "log")
-	if code != 0 || strings.Count(output, "  sent ") != 4 || !strings.Contains(output, "failed") || !strings.Contains(output, "come back later") {
-		t.Errorf("got %d %s, want four mails sent and one that failed so far", code, output)
+	if code != 0 || strings.Count(output, "  sent ") != 4 || strings.Count(output, "  deferred ") != 1 || strings.Count(output, "  failed ") != 1 || !strings.Contains(output, "come back later") {
+		t.Errorf("got %d %s, want four mails sent, one deferred, and one failed", code, output)
 	}
 	box.Refuse(false)
 	eventually(t, "the mail that was pending", func() bool { return box.Count("a@example.org", "[PENDING]") == 1 })

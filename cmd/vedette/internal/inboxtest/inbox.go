@@ -168,6 +168,9 @@ func (s *inboxSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	s.to = to
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
+	if strings.HasPrefix(to, "gone@") {
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
+	}
 	if s.box.refuses {
 		return &smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "come back later"}
 	}
