@@ -155,7 +155,7 @@ func (o benchOptions) definitions(target string) producer.Definitions {
 }
 
 // noMailer is for a run in which nothing goes down.
-func noMailer(workers.SentLedger) (workers.Mailer, error) { return noMail{}, nil }
+func noMailer(workers.Deliveries) (workers.Mailer, error) { return noMail{}, nil }
 
 type noMail struct{}
 

@@ -164,8 +164,8 @@ func (o mailRun) work(ctx context.Context, p *pipeline.Pipeline, sink string) (i
 	counted := &countingTransport{Sender: sender, all: int64(o.mails), done: done}
 	work, err := workers.New(workers.Config{
 		Pipeline: p, Stages: []string{workers.StageMail}, Limits: workers.Limits{Mails: 2 * o.sessions}, Grace: time.Second,
-		NewMailer: func(ledger workers.SentLedger) (workers.Mailer, error) {
-			worker, err := mail.NewWorker(mail.WorkerConfig{Transport: counted, Ledger: ledger})
+		NewMailer: func(ledger workers.Deliveries) (workers.Mailer, error) {
+			worker, err := mail.NewWorker(mail.WorkerConfig{Transport: counted, Deliveries: ledger})
 			return &mailer{Worker: worker, sender: sender}, err
 		},
 	})

@@ -407,6 +407,9 @@ func (*inboxSession) Logout() error                        { return nil }
 
 func (s *inboxSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	s.to = to
+	if strings.HasPrefix(to, "gone@") {
+		return &smtp.SMTPError{Code: 550, EnhancedCode: smtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
+	}
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
 	if s.box.refuses {

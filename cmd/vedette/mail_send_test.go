@@ -57,9 +57,12 @@ monitors: []
 	if output, code := r.vedette("mail", "send", "--wait", "1s", "--to", "a@example.org", "--subject", "[PENDING] s", "--text", "t", "--id", "p1"); code != exitDown || !strings.Contains(output, "vedette outcome mail p1") {
 		t.Errorf("got %d %s, want it pending", code, output)
 	}
+	if output, code := r.vedette("mail", "send", "--to", "gone@example.org", "--subject", "s", "--text", "t"); code != exitDown || !strings.Contains(output, "not sent (permanent)") {
+		t.Errorf("got %d %s, want it refused for good", code, output)
+	}
 	output, code = r.vedette("mail", "log")
-	if code != 0 || strings.Count(output, "  sent ") != 4 || !strings.Contains(output, "failed") || !strings.Contains(output, "come back later") {
-		t.Errorf("got %d %s, want four mails sent and one that failed so far", code, output)
+	if code != 0 || strings.Count(output, "  sent ") != 4 || strings.Count(output, "  deferred ") != 1 || strings.Count(output, "  failed ") != 1 || !strings.Contains(output, "come back later") {
+		t.Errorf("got %d %s, want four mails sent, one deferred, and one failed", code, output)
 	}
 	box.refuse(false)
 	eventually(t, "the mail that was pending", func() bool { return box.count("a@example.org", "[PENDING]") == 1 })
@@ -124,12 +127,12 @@ func TestMailLogSaysWhatIsNotKnown(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var entries []pipeline.Entry
 	for _, sent := range []job.Delivery{
-		{ID: "a", Done: true, At: now.Add(-time.Hour)},
-		{ID: "b", Trying: true, At: now.Add(-time.Second)},
-		{ID: "c", Trying: true, At: now.Add(-time.Hour)},
-		{ID: "d", Trying: true, Reply: "lost", At: now},
-		{ID: "e", Withdrawn: true, At: now.Add(-2 * time.Hour)},
-		{ID: "f", At: now.Add(-3 * time.Hour)},
+		{ID: "a", State: job.DeliverySent, At: now.Add(-time.Hour)},
+		{ID: "b", State: job.DeliverySending, At: now.Add(-time.Second)},
+		{ID: "c", State: job.DeliverySending, At: now.Add(-time.Hour)},
+		{ID: "d", State: job.DeliverySending, Reply: "lost", At: now},
+		{ID: "e", State: job.DeliveryWithdrawn, At: now.Add(-2 * time.Hour)},
+		{ID: "f", State: job.DeliveryDeferred, At: now.Add(-3 * time.Hour)},
 	} {
 		body, err := job.Encode(sent)
 		if err != nil {
@@ -144,7 +147,7 @@ func TestMailLogSaysWhatIsNotKnown(t *testing.T) {
 		}
 		return strings.Join(got, " ")
 	}
-	if got := show(false); got != "d=unknown b=sending a=sent c=unknown e=withdrawn f=failed" {
+	if got := show(false); got != "d=unknown b=sending a=sent c=unknown e=withdrawn f=deferred" {
 		t.Errorf("got %s", got)
 	}
 	if got := show(true); got != "d=unknown c=unknown" {

@@ -60,13 +60,13 @@ func (m *mailer) Close() {
 
 // newMailer makes what sends mails: by SMTP when the file names relays, else
 // into the Maildir.
-func (r *instanceRun) newMailer(ledger workers.SentLedger) (workers.Mailer, error) {
+func (r *instanceRun) newMailer(ledger workers.Deliveries) (workers.Mailer, error) {
 	transport, sender, err := r.transport()
 	if err != nil {
 		return nil, fmt.Errorf("set up mail: %w", err)
 	}
 	worker, err := mail.NewWorker(mail.WorkerConfig{
-		Transport: transport, Ledger: ledger, RecipientPerMinute: r.file.Mail.RecipientPerMinute, Logger: r.log,
+		Transport: transport, Deliveries: ledger, RecipientPerMinute: r.file.Mail.RecipientPerMinute, Logger: r.log,
 	})
 	if err != nil {
 		return nil, err

@@ -114,7 +114,7 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 		background(t, string(role), p.NewPresence("1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
 		w, err := workers.New(workers.Config{
 			Pipeline: p, Stages: stages, Prober: down, Grace: time.Second, Logger: refusals(t, string(role)),
-			NewMailer: func(workers.SentLedger) (workers.Mailer, error) { return bag, nil },
+			NewMailer: func(workers.Deliveries) (workers.Mailer, error) { return bag, nil },
 		})
 		if err != nil {
 			t.Fatal(err)

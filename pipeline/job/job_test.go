@@ -60,14 +60,14 @@ func golden() map[string]any {
 			V: 1, ID: "m1", To: "ops@example.org", Subject: "[DOWN] website: connect refused", Text: "It is down.\n",
 			HTML: "<p>It is down.</p>", Thread: incident.ID, Date: slot,
 		},
-		"delivery": job.Delivery{V: 1, ID: "m1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+		"delivery": job.Delivery{V: 1, ID: "m1", State: job.DeliverySent, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
 		"outcome-check": job.Outcome{
 			V: 1, Kind: job.JobCheck, ID: "try1", At: slot, Attempts: 1,
 			Check: &job.Result{ID: "try1", Worker: "host-1", Location: "default", ProbeResult: &refused},
 		},
 		"outcome-mail": job.Outcome{
 			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 2,
-			Mail: &job.Delivery{V: 1, ID: "hello1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+			Mail: &job.Delivery{V: 1, ID: "hello1", State: job.DeliverySent, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
 		},
 		"outcome-failure": job.Outcome{
 			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 1,
@@ -216,6 +216,16 @@ func TestDecodeRefusesOtherData(t *testing.T) {
 		_, err := job.Decode[job.Check]([]byte(c.body))
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: got %v, want %v that says %q", c.name, err, c.want, c.says)
+		}
+	}
+}
+
+func TestUnknownDeliveryStateIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"", "done", "Sent"} {
+		got, err := job.Decode[job.Delivery]([]byte(`{"v":1,"id":"m1","state":"` + state + `","at":"2026-03-01T12:00:07Z"}`))
+		if !errors.Is(err, job.ErrMalformed) || !strings.Contains(err.Error(), "expected one of") {
+			t.Errorf("%q: got %+v, %v, want ErrMalformed with the known states", state, got, err)
 		}
 	}
 }
