@@ -30,7 +30,7 @@ func (c *collector) dependsOn(m mapping, name string) []string {
 			c.report(item, item.describe()+" again", "each monitor once", "")
 		default:
 			names = append(names, parent)
-			c.depends = append(c.depends, dependency{child: name, parent: parent, at: item, source: kept})
+			c.depends = append(c.depends, c.dependency(name, parent, item, kept))
 		}
 	}
 	return names
@@ -41,6 +41,15 @@ type dependency struct {
 	child, parent string
 	at            value
 	source        *source
+}
+
+// dependency makes one that holds on to nothing else in a batch.
+func (c *collector) dependency(child, parent string, at value, kept *source) dependency {
+	if kept != c.source {
+		child, parent = strings.Clone(child), strings.Clone(parent)
+		at.node = &node{kind: kindText, text: strings.Clone(at.node.text)}
+	}
+	return dependency{child: child, parent: parent, at: at, source: kept}
 }
 
 // checkDependencies reports dependencies on monitors that do not exist, and each

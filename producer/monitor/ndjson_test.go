@@ -101,7 +101,7 @@ func TestMistakesInMonitorsFilesHaveTheirPlaces(t *testing.T) {
 	})
 	_, err := monitor.Parse("folder/test.yaml", []byte(head+"monitors_file: [many.ndjson, other.ndjson]\n"), files)
 	want := []string{
-		fmt.Sprintf("folder/many.ndjson:%d: broken JSON (the line ends too early), a JSON object with a monitor", broken+1),
+		fmt.Sprintf("folder/many.ndjson:%d: broken JSON (unexpected end of JSON input), a JSON object with a monitor", broken+1),
 		fmt.Sprintf("folder/many.ndjson:%d: \"monitor-0\" again, a name of its own, unlike the one in line 1", again+1),
 		`folder/other.ndjson:1: "monitor-1" again, a name of its own, unlike the one in line 4 of folder/many.ndjson`,
 		`folder/other.ndjson:2: "nothing", the name of a monitor in this file`,
