@@ -40,11 +40,11 @@ type Entry struct {
 }
 
 // Bucket opens one of the buckets that [Pipeline.Ensure] made. While a cluster
-// has no leader for it, it insists: see [Pipeline.Insist].
+// has no leader for it, it insists: see [Pipeline.RetryUnavailable].
 func (p *Pipeline) Bucket(ctx context.Context, name BucketName) (*Bucket, error) {
 	var kv jetstream.KeyValue
 	what := "open bucket " + p.names.Bucket(name)
-	err := p.Insist(ctx, what, limited(func(ctx context.Context) error {
+	err := p.RetryUnavailable(ctx, what, limited(func(ctx context.Context) error {
 		var err error
 		kv, err = p.js.KeyValue(ctx, p.names.Bucket(name))
 		return err
@@ -84,10 +84,10 @@ func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, err
 	return revision, nil
 }
 
-// Swap writes a key if its revision is still the given one, 0 meaning that it
+// CompareAndSwap writes a key if its revision is still the given one, 0 meaning that it
 // holds nothing, and returns the new revision. The error is [ErrConflict] when
 // somebody else was first, or [ErrFenced].
-func (b *Bucket) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+func (b *Bucket) CompareAndSwap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	if err := unfenced(ctx); err != nil {
 		return 0, fmt.Errorf("swap key %s: %w", key, err)
 	}

@@ -17,13 +17,13 @@ type Write struct {
 
 // WriteAll writes many keys, each once, whatever they hold, with a bounded number
 // on their way at once: one after the other, each would wait for the server.
-// Writing again is safe, so it insists: see [Pipeline.Insist]. The error is that
+// Writing again is safe, so it insists: see [Pipeline.RetryUnavailable]. The error is that
 // of the first write that could not be done; others may have been.
 func (b *Bucket) WriteAll(ctx context.Context, writes []Write) error {
 	if err := unfenced(ctx); err != nil {
 		return fmt.Errorf("write keys: %w", err)
 	}
-	return b.p.Insist(ctx, "write keys", func(ctx context.Context) error {
+	return b.p.RetryUnavailable(ctx, "write keys", func(ctx context.Context) error {
 		var failed []Write
 		var reason error
 		for i, err := range b.writeOnce(ctx, writes) {

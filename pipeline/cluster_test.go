@@ -56,7 +56,7 @@ func (l *load) publish(ctx context.Context, name string) {
 			return
 		}
 		id := name + strconv.Itoa(n)
-		err := l.p.Publish(ctx, pipeline.Message{Subject: pipeline.RequestSubject("here", id), Body: []byte("{}"), ID: id})
+		err := l.p.Publish(ctx, pipeline.Message{Subject: pipeline.AdhocSubject("here", id), Body: []byte("{}"), ID: id})
 		l.mu.Lock()
 		switch {
 		case err == nil:
@@ -72,7 +72,7 @@ func (l *load) publish(ctx context.Context, name string) {
 func (l *load) work(_ context.Context, d pipeline.Delivery) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.done[strings.TrimPrefix(d.Subject, "request.here.")]++
+	l.done[strings.TrimPrefix(d.Subject, "adhoc.here.")]++
 	l.pause, l.last = max(l.pause, time.Since(l.last)), time.Now()
 	return nil
 }
@@ -145,7 +145,7 @@ func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 		}
 	}
 
-	leader := leading(t, p, pipeline.Request)
+	leader := leading(t, p, pipeline.Adhoc)
 	begin("the leader is stopped", func() { cluster.Stop(leader) })
 	begin("it is back with an empty disk", func() {
 		cluster.Wipe(leader)
@@ -201,17 +201,17 @@ func TestReplicasChangeWhileWorkFlowsAndStayForThoseWhoDoNotSay(t *testing.T) {
 	if err := cluster.Connect(pipeline.Config{}).Ensure(t.Context()); err != nil { // which must not undo it
 		t.Fatal(err)
 	}
-	for _, stream := range []pipeline.Stream{pipeline.Request, pipeline.Tick, pipeline.StateLog} {
+	for _, stream := range []pipeline.Stream{pipeline.Adhoc, pipeline.Tick, pipeline.StateLog} {
 		eventually(t, "three replicas of "+string(stream)+", up to date", func() bool {
 			current, err := pipeline.CurrentReplicas(t.Context(), p, stream)
 			return err == nil && current == 3
 		})
 	}
 	eventually(t, "three replicas of the consumer", func() bool { // which the server makes half a minute later
-		current, err := pipeline.CurrentConsumers(t.Context(), p, pipeline.Request, "test")
+		current, err := pipeline.CurrentConsumers(t.Context(), p, pipeline.Adhoc, "test")
 		return err == nil && current == 3
 	})
-	cluster.Stop(leading(t, p, pipeline.Request)) // the one that had it alone, if it still leads
+	cluster.Stop(leading(t, p, pipeline.Adhoc)) // the one that had it alone, if it still leads
 	jobs.flows(t)
 	stop()
 	eventually(t, "every acknowledged job done", func() bool { return jobs.undone() == 0 })
@@ -235,7 +235,7 @@ func TestSwapsThatMeetOnReplicasAreConflicts(t *testing.T) {
 	if err := p.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	bucket, err := p.Bucket(t.Context(), pipeline.Sent)
+	bucket, err := p.Bucket(t.Context(), pipeline.Deliveries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,7 +257,7 @@ func race(t *testing.T, bucket *pipeline.Bucket, revision uint64) uint64 {
 	var group sync.WaitGroup
 	for range writers {
 		group.Go(func() {
-			next, err := bucket.Swap(t.Context(), "key", []byte("1"), revision)
+			next, err := bucket.CompareAndSwap(t.Context(), "key", []byte("1"), revision)
 			if err != nil {
 				lost <- err
 				return

@@ -60,7 +60,7 @@ type Config struct {
 	// Replicas of each stream that [Pipeline.Ensure] is to see to, 1, 3 or 5. Zero
 	// leaves those that there are as they are, and makes new ones with 1.
 	Replicas int
-	// Patience is how long [Pipeline.Insist], and with it all that a process does
+	// Patience is how long [Pipeline.RetryUnavailable], and with it all that a process does
 	// at its start, waits for a cluster that does not answer or has no leader.
 	// Defaults to 30s, which is longer than any election takes.
 	Patience time.Duration

@@ -8,25 +8,25 @@ const (
 	ConsumerEvaluate  = "evaluate"
 	ConsumerRecheck   = "evaluate-recheck"
 	ConsumerNotify    = "notify"
-	ConsumerMailings  = "notify-mailings"
+	ConsumerFlush     = "notify-mailings"
 	ConsumerSweep     = "notify-sweep"
 	ConsumerMailCalls = "call-mail"
 
-	ConsumerNotices = "operate-notices"
-	ConsumerLetters = "operate-letters"
-	ConsumerDigest  = "operate-digest"
-	ConsumerRescue  = "operate-rescue"
+	ConsumerNotices     = "maintain-notices"
+	ConsumerDeadLetters = "maintain-dead-letters"
+	ConsumerDigest      = "maintain-digest"
+	ConsumerRescue      = "maintain-rescue"
 )
 
-// ConsumerMails takes the mails of a class: [job.MailAlert], [job.MailRequest] or
+// ConsumerMails takes the mails of a class: [job.MailAlert], [job.MailAdhoc] or
 // [job.MailOperator].
 func ConsumerMails(class string) string { return "mail-" + class }
 
 // ConsumerChecks takes the scheduled checks of a location.
 func ConsumerChecks(location string) string { return "check-" + location }
 
-// ConsumerRequests takes the ordered checks of a location.
-func ConsumerRequests(location string) string { return "request-" + location }
+// ConsumerAdhoc takes the ordered checks of a location.
+func ConsumerAdhoc(location string) string { return "adhoc-" + location }
 
 // ConsumerCheckCalls takes the checks of a location that somebody waits for.
 func ConsumerCheckCalls(location string) string { return "call-check-" + location }

@@ -28,17 +28,17 @@ type DeadLetter struct {
 	// Error is what the last attempt said, Attempts how many there were.
 	Error    string `json:"error"`
 	Attempts int    `json:"attempts"`
-	// First is when the job was first stored, Died when it was set aside, and
+	// FirstStoredAt is when the job was first stored, Died when it was set aside, and
 	// Worker the process that did.
-	First  time.Time `json:"first"`
-	Died   time.Time `json:"died"`
-	Worker string    `json:"worker"`
+	FirstStoredAt time.Time `json:"first_stored_at"`
+	DeadAt        time.Time `json:"dead_at"`
+	Worker        string    `json:"worker"`
 	// Sequence is what the job's was within its stream; zero when the letter
 	// does not say.
 	Sequence uint64 `json:"-"`
 }
 
-// Headers of a dead letter, beside [HeaderFirst]. Its body is the job's, byte
+// Headers of a dead letter, beside []. Its body is the job's, byte
 // for byte.
 const (
 	HeaderStage    = "Vedette-Stage"
@@ -62,7 +62,7 @@ func (l DeadLetter) message(subject string) *nats.Msg {
 	letter.Header.Set(HeaderError, l.Error)
 	letter.Header.Set(HeaderSubject, l.Subject)
 	letter.Header.Set(HeaderAttempts, strconv.Itoa(l.Attempts))
-	letter.Header.Set(HeaderFirst, l.First.UTC().Format(time.RFC3339Nano))
+	letter.Header.Set(HeaderFirstStored, l.FirstStoredAt.UTC().Format(time.RFC3339Nano))
 	letter.Header.Set(HeaderWorker, l.Worker)
 	return letter
 }
@@ -76,11 +76,11 @@ func ReadDeadLetter(d Delivery) DeadLetter {
 func deadLetter(id uint64, died time.Time, subject string, header nats.Header, body []byte) DeadLetter {
 	sequence, _ := strconv.ParseUint(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
 	attempts, _ := strconv.Atoi(header.Get(HeaderAttempts))
-	first, _ := time.Parse(time.RFC3339Nano, header.Get(HeaderFirst))
+	first, _ := time.Parse(time.RFC3339Nano, header.Get(HeaderFirstStored))
 	return DeadLetter{
 		ID: id, Stage: header.Get(HeaderStage), Subject: header.Get(HeaderSubject), Body: body,
 		Reason: job.Reason(header.Get(HeaderReason)), Error: header.Get(HeaderError),
-		Attempts: attempts, First: first, Died: died, Worker: header.Get(HeaderWorker),
+		Attempts: attempts, FirstStoredAt: first, DeadAt: died, Worker: header.Get(HeaderWorker),
 		Sequence: sequence,
 	}
 }
@@ -100,8 +100,8 @@ func (f DeadFilter) match(l DeadLetter) bool {
 	return (len(f.IDs) == 0 || slices.Contains(f.IDs, l.ID)) &&
 		(len(f.Stages) == 0 || slices.Contains(f.Stages, l.Stage)) &&
 		(len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
-		(f.Before.IsZero() || l.Died.Before(f.Before)) &&
-		(f.After.IsZero() || l.Died.After(f.After))
+		(f.Before.IsZero() || l.DeadAt.Before(f.Before)) &&
+		(f.After.IsZero() || l.DeadAt.After(f.After))
 }
 
 // DeadLetters calls each with every dead letter that there is now and that the

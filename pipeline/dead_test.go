@@ -19,7 +19,7 @@ func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
 	put(t, p, "job")
 	var well atomic.Bool
 	seen := make(chan pipeline.Delivery, 10)
-	pool, _ := serve(t, p, pipeline.PoolConfig{Stage: "check", Curve: pipeline.Curve{Initial: time.Millisecond}, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	pool, _ := serve(t, p, pipeline.PoolConfig{Stage: "check", Backoff: pipeline.Backoff{Initial: time.Millisecond}, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		seen <- d
 		switch {
 		case well.Load():
@@ -36,7 +36,7 @@ func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
 	eventually(t, "a dead letter", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 1 })
 	letter, _ := deadLetter(t, p)
 	if letter.Stage != "check" || letter.Reason != job.ReasonPermanent || letter.Attempts != 3 || letter.Worker != "worker-1" ||
-		letter.Error != "permanent: no such user" || letter.First.Before(ordered.Add(-time.Second)) || letter.Died.Before(letter.First) {
+		letter.Error != "permanent: no such user" || letter.FirstStoredAt.Before(ordered.Add(-time.Second)) || letter.DeadAt.Before(letter.FirstStoredAt) {
 		t.Errorf("got %+v, want stage, reason, attempts, error in one line, times and worker", letter)
 	}
 
@@ -47,7 +47,7 @@ func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
 		}
 	}
 	again := receive(t, seen, "the replayed job")
-	if again.Attempt != 1 || !again.First.Equal(letter.First) || string(again.Body) != `{"id":"job"}` || !again.Stored.After(letter.First) {
+	if again.Attempt != 1 || !again.FirstStored.Equal(letter.FirstStoredAt) || string(again.Body) != `{"id":"job"}` || !again.Stored.After(letter.FirstStoredAt) {
 		t.Errorf("got %+v, want the job with its attempts before it and its first time", again)
 	}
 	eventually(t, "an empty queue", func() bool {
@@ -68,7 +68,7 @@ func TestLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
 	for _, id := range []string{"a", "b", "c"} {
 		put(t, p, id)
 	}
-	reasons := map[string]job.Reason{"request.here.a": job.ReasonInvalid, "request.here.b": job.ReasonExpired, "request.here.c": job.ReasonInvalid}
+	reasons := map[string]job.Reason{"adhoc.here.a": job.ReasonInvalid, "adhoc.here.b": job.ReasonExpired, "adhoc.here.c": job.ReasonInvalid}
 	serve(t, p, pipeline.PoolConfig{Stage: "check", Limit: 1, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		return job.Dead(reasons[d.Subject], errors.New("no"))
 	}})
@@ -85,8 +85,8 @@ func TestLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
 		{"id", pipeline.DeadFilter{IDs: []uint64{all[1].ID}}, 1},
 		{"ids and reason", pipeline.DeadFilter{IDs: []uint64{all[0].ID, all[1].ID, all[2].ID}, Reasons: []job.Reason{job.ReasonExpired}}, 1},
 		{"unknown id", pipeline.DeadFilter{IDs: []uint64{99}}, 0},
-		{"before", pipeline.DeadFilter{Before: all[1].Died}, 1},
-		{"after", pipeline.DeadFilter{After: all[1].Died}, 1},
+		{"before", pipeline.DeadFilter{Before: all[1].DeadAt}, 1},
+		{"after", pipeline.DeadFilter{After: all[1].DeadAt}, 1},
 	}
 	for _, c := range cases {
 		if got := len(deadLetters(t, p, c.filter)); got != c.want {
@@ -122,10 +122,10 @@ func TestReplayOfWhatLivesAgainDropsTheLetterAlone(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "job")
-	if err := p.Replay(t.Context(), pipeline.DeadLetter{ID: 1, Subject: "request.here.job", Body: []byte("old")}); err != nil {
+	if err := p.Replay(t.Context(), pipeline.DeadLetter{ID: 1, Subject: "adhoc.here.job", Body: []byte("old")}); err != nil {
 		t.Errorf("got %v, want nil: the job was ordered anew", err)
 	}
-	if stored, err := p.Count(t.Context(), pipeline.Request); err != nil || stored != 1 {
+	if stored, err := p.Count(t.Context(), pipeline.Adhoc); err != nil || stored != 1 {
 		t.Errorf("got %d jobs, %v, want the one that lives", stored, err)
 	}
 }
@@ -181,7 +181,7 @@ func TestPoolOverDeadLettersBuriesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, pool)
-	if letter := receive(t, seen, "a letter"); letter.Reason != job.ReasonInvalid || letter.Subject != "request.here.job" {
+	if letter := receive(t, seen, "a letter"); letter.Reason != job.ReasonInvalid || letter.Subject != "adhoc.here.job" {
 		t.Errorf("got %+v, want the letter of the job", letter)
 	}
 	eventually(t, "a settled letter", func() bool { return pool.Status().Failed == 1 })
@@ -199,7 +199,7 @@ func TestBuriedIsCalledUntilItSucceeds(t *testing.T) {
 	pool, _ := serve(t, p, pipeline.PoolConfig{
 		AckWait: 300 * time.Millisecond,
 		Handler: func(context.Context, pipeline.Delivery) error { return job.Dead(job.ReasonInvalid, errors.New("no")) },
-		Buried: func(_ context.Context, _ pipeline.Delivery, letter pipeline.DeadLetter) error {
+		OnDeadLetter: func(_ context.Context, _ pipeline.Delivery, letter pipeline.DeadLetter) error {
 			if calls.Add(1) == 1 {
 				return errors.New("cannot be told at the moment")
 			}
@@ -234,7 +234,7 @@ func TestReplayInTheMomentOfBuryingLosesNothing(t *testing.T) {
 			done <- struct{}{}
 			return nil
 		},
-		Buried: func(_ context.Context, _ pipeline.Delivery, letter pipeline.DeadLetter) error {
+		OnDeadLetter: func(_ context.Context, _ pipeline.Delivery, letter pipeline.DeadLetter) error {
 			buried <- letter
 			<-leave
 			return nil

@@ -83,7 +83,7 @@
 // SENT, by compare-and-swap: its worker's intent, or the word of the notifier
 // that withdraws it, is first.
 //
-// An intent in SENT that is younger than [job.InHand] is left to whoever wrote it.
+// An intent in SENT that is younger than [job.AttemptLease] is left to whoever wrote it.
 // While a cluster chooses a leader holds cannot be renewed, so that the job of a
 // mail which has left comes to a second worker before the first could write that
 // down.

@@ -21,7 +21,7 @@ var ErrTooFewNodes = errors.New("too few nodes for so many replicas")
 // at every start. The number of replicas changes while everything runs; new
 // ones catch up by themselves, those of consumers within half a minute, before
 // which no node should be taken away. A cluster that is just coming together, or
-// chooses a leader, is given time: see [Pipeline.Insist]. The error is [ErrTooFewNodes], or names the stream that the
+// chooses a leader, is given time: see [Pipeline.RetryUnavailable]. The error is [ErrTooFewNodes], or names the stream that the
 // server refuses to change; nothing is ever deleted to make it fit.
 func (p *Pipeline) Ensure(ctx context.Context) error {
 	top := topology(p.names, p.config.Replicas)
@@ -100,7 +100,7 @@ func (p *Pipeline) gathering(ctx context.Context, what string, change func(conte
 	passing := func(err error) bool {
 		return transient(err) || refused(err, noPeers) && time.Since(began) < gatherTime
 	}
-	err := p.insist(ctx, what, passing, limited(change))
+	err := p.retryUnavailable(ctx, what, passing, limited(change))
 	if refused(err, noPeers) || refused(err, notClustered) {
 		return fmt.Errorf("%w: expected %d: %w", ErrTooFewNodes, p.config.Replicas, err)
 	}
@@ -165,7 +165,7 @@ func (p *Pipeline) ensureClocks(ctx context.Context) error {
 	}
 	for subject := range there {
 		purge := func(ctx context.Context) error { return stream.Purge(ctx, jetstream.WithPurgeSubject(subject)) }
-		if err := p.Insist(ctx, "stop clocks", limited(purge)); err != nil {
+		if err := p.RetryUnavailable(ctx, "stop clocks", limited(purge)); err != nil {
 			return fmt.Errorf("stop clock %s: %w", subject, err)
 		}
 	}

@@ -24,11 +24,11 @@ func TestServerThatIsAwayIsNobodysFailure(t *testing.T) {
 	}
 	p := pipelinetest.Connect(t, b, pipeline.Config{})
 	errBoom := errors.New("boom")
-	failing := p.Excuse(supervise.ServiceFunc(func(context.Context) error { return errBoom }))
+	failing := p.TolerateOutage(supervise.ServiceFunc(func(context.Context) error { return errBoom }))
 	if err := failing.Serve(t.Context()); !errors.Is(err, errBoom) || errors.Is(err, supervise.ErrUnavailable) || p.Away(time.Hour) {
 		t.Errorf("got %v with the server there, want the plain error", err)
 	}
-	leaderless := p.Excuse(supervise.ServiceFunc(func(context.Context) error { return fmt.Errorf("ask: %w", context.DeadlineExceeded) }))
+	leaderless := p.TolerateOutage(supervise.ServiceFunc(func(context.Context) error { return fmt.Errorf("ask: %w", context.DeadlineExceeded) }))
 	if err := leaderless.Serve(t.Context()); !errors.Is(err, supervise.ErrUnavailable) {
 		t.Errorf("got %v with a server that does not answer, want it excused", err)
 	}
@@ -39,7 +39,7 @@ func TestServerThatIsAwayIsNobodysFailure(t *testing.T) {
 	if err := failing.Serve(t.Context()); !errors.Is(err, errBoom) || !errors.Is(err, supervise.ErrUnavailable) {
 		t.Errorf("got %v with the server away, want it excused", err)
 	}
-	fine := p.Excuse(supervise.ServiceFunc(func(context.Context) error { return nil }))
+	fine := p.TolerateOutage(supervise.ServiceFunc(func(context.Context) error { return nil }))
 	if err := fine.Serve(t.Context()); err != nil {
 		t.Errorf("got %v for a normal end, want nil", err)
 	}

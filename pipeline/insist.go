@@ -12,16 +12,16 @@ import (
 // busy machine 12 s were seen.
 const defaultPatience = 30 * time.Second
 
-// Insist does something again as long as the cluster does not answer or chooses a
+// RetryUnavailable does something again as long as the cluster does not answer or chooses a
 // leader, until [Config.Patience] has passed since; what names it in the log, as
 // "apply definitions". Whatever does not pass by itself is returned at once, and
 // so is every error once ctx has ended. It must be safe to do again what was done
 // in part.
-func (p *Pipeline) Insist(ctx context.Context, what string, do func(context.Context) error) error {
-	return p.insist(ctx, what, transient, do)
+func (p *Pipeline) RetryUnavailable(ctx context.Context, what string, do func(context.Context) error) error {
+	return p.retryUnavailable(ctx, what, transient, do)
 }
 
-func (p *Pipeline) insist(ctx context.Context, what string, passing func(error) bool, do func(context.Context) error) error {
+func (p *Pipeline) retryUnavailable(ctx context.Context, what string, passing func(error) bool, do func(context.Context) error) error {
 	curve := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxInterval(retryPause), backoff.WithMaxElapsedTime(0))
 	var since time.Time

@@ -87,7 +87,7 @@ func TestWatchWithoutALeaderIsExcused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch := p.Excuse(supervise.ServiceFunc(func(ctx context.Context) error {
+	watch := p.TolerateOutage(supervise.ServiceFunc(func(ctx context.Context) error {
 		return bucket.Watch(ctx, func(pipeline.Entry) {}, func() {})
 	}))
 	eventually(t, "the word that the cluster is not available", func() bool {
@@ -133,7 +133,7 @@ func TestMessageThatIsStillInProcessIsNotTakenForStored(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("got %v, want patience", err)
 	}
-	if holds, err := p.Holds(t.Context(), pipeline.Mail, order.Subject); !holds || err != nil {
+	if holds, err := p.ExistsOnLeader(t.Context(), pipeline.Mail, order.Subject); !holds || err != nil {
 		t.Errorf("got %t, %v, want the message at the leader", holds, err)
 	}
 }

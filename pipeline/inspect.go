@@ -21,8 +21,8 @@ func queueStream(consumer string) (Stream, bool) {
 		return Call, true
 	case strings.HasPrefix(consumer, ConsumerChecks("")):
 		return Checks, true
-	case strings.HasPrefix(consumer, ConsumerRequests("")):
-		return Request, true
+	case strings.HasPrefix(consumer, ConsumerAdhoc("")):
+		return Adhoc, true
 	case strings.HasPrefix(consumer, ConsumerMails("")):
 		return Mail, true
 	case consumer == ConsumerEvaluate:
@@ -90,7 +90,7 @@ type StreamStatus struct {
 // and the one of the checks. The error names the first that cannot be seen.
 func (p *Pipeline) Storage(ctx context.Context) ([]StreamStatus, error) {
 	var all []StreamStatus
-	for _, name := range []Stream{Checks, Request, Call, Mail, Dead} {
+	for _, name := range []Stream{Checks, Adhoc, Call, Mail, Dead} {
 		stream, err := p.js.Stream(ctx, p.names.Stream(name))
 		if err != nil {
 			return all, fmt.Errorf("read stream %s: %w", p.names.Stream(name), err)
@@ -127,7 +127,7 @@ func (p *Pipeline) CheckLocations(ctx context.Context) ([]string, error) {
 	}
 	var found []string
 	for _, process := range leases {
-		if slices.Contains(process.Roles, roleCheck) && job.ValidName(process.Location) {
+		if slices.Contains(process.Stages, roleCheck) && job.ValidName(process.Location) {
 			found = append(found, process.Location)
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Last returns the last message of a subject of a stream, and when it was
+// LastMessage returns the last message of a subject of a stream, and when it was
 // stored. The error is [ErrNotFound] when there is none.
-func (p *Pipeline) Last(ctx context.Context, name Stream, subject string) (body []byte, stored time.Time, err error) {
+func (p *Pipeline) LastMessage(ctx context.Context, name Stream, subject string) (body []byte, stored time.Time, err error) {
 	stream, err := p.js.Stream(ctx, p.names.Stream(name))
 	if err == nil {
 		var found *jetstream.RawStreamMsg

@@ -65,7 +65,7 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 	const unsettled = 77
 	for layout, want := range map[string]int{"99": unsettled, "0": 20_000} {
 		stop := start()
-		err := pipeline.ChangeConsumer(t.Context(), p, pipeline.Request, "test", func(c *jetstream.ConsumerConfig) {
+		err := pipeline.ChangeConsumer(t.Context(), p, pipeline.Adhoc, "test", func(c *jetstream.ConsumerConfig) {
 			c.MaxAckPending, c.AckWait, c.Metadata = unsettled, 2*time.Second, map[string]string{"vedette-layout": layout}
 		})
 		if err != nil {
@@ -75,11 +75,11 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "an empty queue", func() bool {
-			n, err := p.Count(t.Context(), pipeline.Request)
+			n, err := p.Count(t.Context(), pipeline.Adhoc)
 			return err == nil && n == 0
 		})
 		stop = start()
-		found, err := pipeline.ConsumerConfig(t.Context(), p, pipeline.Request, "test")
+		found, err := pipeline.ConsumerConfig(t.Context(), p, pipeline.Adhoc, "test")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "an empty queue", func() bool {
-			n, err := p.Count(t.Context(), pipeline.Request)
+			n, err := p.Count(t.Context(), pipeline.Adhoc)
 			return err == nil && n == 0
 		})
 	}

@@ -18,10 +18,10 @@ func (p *Pipeline) Count(ctx context.Context, name Stream) (uint64, error) {
 	return stream.CachedInfo().State.Msgs, nil
 }
 
-// Holds tells whether a stream holds a message of a subject, by the word of the
+// ExistsOnLeader tells whether a stream holds a message of a subject, by the word of the
 // node that leads it, which misses nothing that was acknowledged; it takes the
 // rights of an operator. While nobody leads, it asks again until ctx ends.
-func (p *Pipeline) Holds(ctx context.Context, stream Stream, subject string) (bool, error) {
+func (p *Pipeline) ExistsOnLeader(ctx context.Context, stream Stream, subject string) (bool, error) {
 	err := persist(ctx, func(ctx context.Context) error {
 		_, err := p.lead(ctx, p.names.Stream(stream), map[string]any{"last_by_subj": p.names.Subject(subject)})
 		return err
@@ -35,11 +35,11 @@ func (p *Pipeline) Holds(ctx context.Context, stream Stream, subject string) (bo
 	return true, nil
 }
 
-// Lives tells whether a subject of a stream holds a job that is queued or
+// Exists tells whether a subject of a stream holds a job that is queued or
 // running, by the word of any replica: one that is behind may not know of it yet,
 // or still. The subject may hold wildcards. While the server does not answer, it
 // asks again until ctx ends.
-func (p *Pipeline) Lives(ctx context.Context, stream Stream, subject string) (bool, error) {
+func (p *Pipeline) Exists(ctx context.Context, stream Stream, subject string) (bool, error) {
 	err := persist(ctx, func(ctx context.Context) error {
 		found, err := p.js.Stream(ctx, p.names.Stream(stream))
 		if err != nil {

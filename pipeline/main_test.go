@@ -70,7 +70,7 @@ func witnessPool(ctx context.Context, p *pipeline.Pipeline, limit int, busy time
 		return nil, err
 	}
 	return p.NewPool(pipeline.PoolConfig{
-		Name: "test", Stream: pipeline.Request, Limit: limit, Timeout: 5 * time.Minute, Grace: time.Second,
+		Name: "test", Stream: pipeline.Adhoc, Limit: limit, Timeout: 5 * time.Minute, Grace: time.Second,
 		Handler: func(ctx context.Context, d pipeline.Delivery) error {
 			key := fmt.Sprintf("%s.%s.%d.%d", d.Subject, p.Process(), d.Attempt, time.Now().UnixNano())
 			if _, err := begun.Put(ctx, key, nil); err != nil {

@@ -32,7 +32,7 @@ func (c PoolConfig) leave(age time.Duration, chance float64) fate {
 
 // orders tells whether a stream holds what people and programs order, alerts
 // among it.
-func orders(stream Stream) bool { return stream == Request || stream == Call || stream == Mail }
+func orders(stream Stream) bool { return stream == Adhoc || stream == Call || stream == Mail }
 
 // newerTold is how often a pool tells the operators that it meets jobs of a
 // newer version.

@@ -22,7 +22,7 @@ func TestJobOfANewerVersionWaitsAndIsParkedOnlyWhereItWouldBeInTheWay(t *testing
 		{Mail, 0, err, "", newerLeast * 3 / 4, newerLeast * 5 / 4},
 		{Mail, 20 * time.Second, err, "", 3 * time.Second, 7 * time.Second},
 		{Mail, newerPatience + 1, err, job.ReasonUnsupported, 0, 0},
-		{Request, newerPatience + 1, err, job.ReasonUnsupported, 0, 0},
+		{Adhoc, newerPatience + 1, err, job.ReasonUnsupported, 0, 0},
 		{Call, newerPatience + 1, err, job.ReasonUnsupported, 0, 0},
 		{Checks, 24 * time.Hour, err, "", newerMost * 3 / 4, newerMost * 5 / 4},
 		{Result, 24 * time.Hour, err, "", newerMost * 3 / 4, newerMost * 5 / 4},

@@ -35,7 +35,7 @@ func TestJobOfANewerVersionIsDoneByANewerProcessAndCountsNoAttempt(t *testing.T)
 		t.Errorf("got attempt %d, want the first", attempt)
 	}
 	var notices []job.NoticeKind
-	_, err := p.Past(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	_, err := p.ReadSince(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
 		n, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

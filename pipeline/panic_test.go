@@ -23,7 +23,7 @@ func TestHandlerThatPanicsIsANoticeOnceAnHour(t *testing.T) {
 	put(t, p, "exits")
 	seen := make(chan string, 100)
 	serve(t, p, pipeline.PoolConfig{
-		Stage: "check", Curve: pipeline.Curve{Initial: time.Hour, Jitter: 0.1},
+		Stage: "check", Backoff: pipeline.Backoff{Initial: time.Hour, Jitter: 0.1},
 		Handler: func(_ context.Context, d pipeline.Delivery) error {
 			seen <- d.Subject
 			if strings.HasSuffix(d.Subject, "exits") {
@@ -39,7 +39,7 @@ func TestHandlerThatPanicsIsANoticeOnceAnHour(t *testing.T) {
 	notices := map[string]job.Notice{}
 	ctx, enough := context.WithTimeout(t.Context(), patience)
 	defer enough()
-	err := p.Follow(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	err := p.Tail(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
 		n, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

@@ -10,10 +10,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Past calls each with every message of a stream that was stored within the
+// ReadSince calls each with every message of a stream that was stored within the
 // last since, and returns when it has come to the present. When ctx ends before,
 // that is no error: each was called with the oldest ones. whole tells which.
-func (p *Pipeline) Past(ctx context.Context, name Stream, since time.Duration, each func(Delivery)) (whole bool, err error) {
+func (p *Pipeline) ReadSince(ctx context.Context, name Stream, since time.Duration, each func(Delivery)) (whole bool, err error) {
 	start := time.Now().Add(-since)
 	consumer, err := p.js.OrderedConsumer(ctx, p.names.Stream(name), jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &start,

@@ -86,7 +86,7 @@ func TestWrongSecretIsRefusedAtOnce(t *testing.T) {
 func TestSecondMessageOnAnOccupiedSubjectIsRefusedUntilTheFirstIsDone(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	message := pipeline.Message{Subject: pipeline.RequestSubject("here", "a"), Body: []byte("{}")}
+	message := pipeline.Message{Subject: pipeline.AdhocSubject("here", "a"), Body: []byte("{}")}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatalf("publish: %v", err)
 	}
@@ -115,10 +115,10 @@ func TestPublishAllTellsEachMessageItsOwnFate(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "taken")
 	messages := []pipeline.Message{
-		{Subject: pipeline.RequestSubject("here", "one"), Body: []byte("{}")},
-		{Subject: pipeline.RequestSubject("here", "taken"), Body: []byte("{}")},
-		{Subject: pipeline.RequestSubject("here", "huge"), Body: make([]byte, pipeline.MaxMessage+1)},
-		{Subject: pipeline.RequestSubject("here", "two"), Body: []byte("{}")},
+		{Subject: pipeline.AdhocSubject("here", "one"), Body: []byte("{}")},
+		{Subject: pipeline.AdhocSubject("here", "taken"), Body: []byte("{}")},
+		{Subject: pipeline.AdhocSubject("here", "huge"), Body: make([]byte, pipeline.MaxMessage+1)},
+		{Subject: pipeline.AdhocSubject("here", "two"), Body: []byte("{}")},
 	}
 	errs := p.PublishAll(t.Context(), messages)
 	want := []error{nil, pipeline.ErrOccupied, pipeline.ErrTooLarge, nil}
@@ -132,7 +132,7 @@ func TestPublishAllTellsEachMessageItsOwnFate(t *testing.T) {
 func TestSameIDIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	message := pipeline.Message{Subject: pipeline.RequestSubject("here", "a"), Body: []byte("{}"), ID: "slot"}
+	message := pipeline.Message{Subject: pipeline.AdhocSubject("here", "a"), Body: []byte("{}"), ID: "slot"}
 	for range 2 {
 		if err := p.Publish(t.Context(), message); err != nil {
 			t.Errorf("got %v, want nil: the second is the first again", err)
@@ -147,17 +147,17 @@ func TestSwapLosesAgainstALaterRevision(t *testing.T) {
 	if err != nil {
 		t.Fatalf("open bucket: %v", err)
 	}
-	first, err := bucket.Swap(t.Context(), "a", []byte("1"), 0)
+	first, err := bucket.CompareAndSwap(t.Context(), "a", []byte("1"), 0)
 	if err != nil {
 		t.Fatalf("create: %v", err)
 	}
-	if _, err := bucket.Swap(t.Context(), "a", []byte("x"), 0); !errors.Is(err, pipeline.ErrConflict) {
+	if _, err := bucket.CompareAndSwap(t.Context(), "a", []byte("x"), 0); !errors.Is(err, pipeline.ErrConflict) {
 		t.Errorf("got %v, want ErrConflict for a second creation", err)
 	}
-	if _, err := bucket.Swap(t.Context(), "a", []byte("2"), first); err != nil {
+	if _, err := bucket.CompareAndSwap(t.Context(), "a", []byte("2"), first); err != nil {
 		t.Errorf("got %v, want nil", err)
 	}
-	if _, err := bucket.Swap(t.Context(), "a", []byte("x"), first); !errors.Is(err, pipeline.ErrConflict) {
+	if _, err := bucket.CompareAndSwap(t.Context(), "a", []byte("x"), first); !errors.Is(err, pipeline.ErrConflict) {
 		t.Errorf("got %v, want ErrConflict for an old revision", err)
 	}
 	found, err := bucket.Get(t.Context(), "a")

@@ -26,12 +26,12 @@ type Delivery struct {
 	Sequence uint64
 	// Stored is when JetStream accepted the job, First when it did so for the
 	// first time: earlier, if the job was a dead letter in between.
-	Stored, First time.Time
+	Stored, FirstStored time.Time
 	// Attempt counts the attempts at this job, from 1. Interruptions do not
 	// count: neither a stopped process nor a dead one is the job's fault.
 	Attempt int
-	// Again says that the job was given out before, whatever became of that.
-	Again bool
+	// Redelivered says that the job was given out before, whatever became of that.
+	Redelivered bool
 	// Reply is where an answer is awaited; empty when nobody waits.
 	Reply string
 	// Header is whatever else came with the job.
@@ -76,8 +76,8 @@ type PoolConfig struct {
 	// MaxUnsettled bounds the jobs of all processes that are running or
 	// waiting for another attempt. Defaults to 20,000.
 	MaxUnsettled int
-	// Curve is the wait between attempts.
-	Curve Curve
+	// Backoff is the wait between attempts.
+	Backoff Backoff
 	// GiveUpAfter is the age at which a failing job becomes a dead letter
 	// instead of another attempt. Zero means never.
 	GiveUpAfter time.Duration
@@ -85,14 +85,14 @@ type PoolConfig struct {
 	// round trip, and is for jobs that must not run again and leave no trace by
 	// which that could be seen.
 	Confirm bool
-	// Open, when set, tells whether the pool can do jobs at the moment: while it
+	// Available, when set, tells whether the pool can do jobs at the moment: while it
 	// cannot, it takes none, so that they wait in the stream, where another
 	// process can take them, and no attempt is lost. It is asked often, and must
 	// not wait.
-	Open func() bool
-	// Buried, when set, is called when a job has become a dead letter. An error
+	Available func() bool
+	// OnDeadLetter, when set, is called when a job has become a dead letter. An error
 	// has the job come again, to be buried again.
-	Buried func(ctx context.Context, d Delivery, letter DeadLetter) error
+	OnDeadLetter func(ctx context.Context, d Delivery, letter DeadLetter) error
 	// Handler does the jobs.
 	Handler Handler
 }
@@ -103,8 +103,8 @@ const (
 )
 
 func (c PoolConfig) withDefaults() PoolConfig {
-	if c.Open == nil {
-		c.Open = func() bool { return true }
+	if c.Available == nil {
+		c.Available = func() bool { return true }
 	}
 	if c.Stage == "" {
 		c.Stage = c.Name

@@ -23,7 +23,7 @@ const patience = time.Minute
 
 func put(t *testing.T, p *pipeline.Pipeline, id string) {
 	t.Helper()
-	message := pipeline.Message{Subject: pipeline.RequestSubject("here", id), Body: []byte(`{"id":"` + id + `"}`)}
+	message := pipeline.Message{Subject: pipeline.AdhocSubject("here", id), Body: []byte(`{"id":"` + id + `"}`)}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatalf("publish: %v", err)
 	}
@@ -33,7 +33,7 @@ func put(t *testing.T, p *pipeline.Pipeline, id string) {
 // stop returns what Serve returned.
 func serve(t *testing.T, p *pipeline.Pipeline, config pipeline.PoolConfig) (pool *pipeline.Pool, stop func() error) {
 	t.Helper()
-	config.Name, config.Stream = "test", pipeline.Request
+	config.Name, config.Stream = "test", pipeline.Adhoc
 	pool, err := p.NewPool(config)
 	if err != nil {
 		t.Fatalf("make pool: %v", err)
@@ -250,7 +250,7 @@ func TestPoolKeepsRunningAtItsLimitWhileWorkWaits(t *testing.T) {
 func TestWhatAHandlerReturnsIsTheFateOfItsJob(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
-	quick := pipeline.Curve{Initial: time.Millisecond, Max: time.Millisecond}
+	quick := pipeline.Backoff{Initial: time.Millisecond, Max: time.Millisecond}
 	cases := []struct {
 		name     string
 		fate     func(attempt int) error
@@ -281,7 +281,7 @@ func TestWhatAHandlerReturnsIsTheFateOfItsJob(t *testing.T) {
 			p := pipelinetest.New(t, pipeline.Config{})
 			put(t, p, "job")
 			seen := make(chan int, 10)
-			pool, _ := serve(t, p, pipeline.PoolConfig{Curve: quick, Handler: func(_ context.Context, d pipeline.Delivery) error {
+			pool, _ := serve(t, p, pipeline.PoolConfig{Backoff: quick, Handler: func(_ context.Context, d pipeline.Delivery) error {
 				seen <- d.Attempt
 				return c.fate(d.Attempt)
 			}})
@@ -298,7 +298,7 @@ func TestWhatAHandlerReturnsIsTheFateOfItsJob(t *testing.T) {
 			if found != (c.dead != "") {
 				t.Fatalf("got dead letter %v, want %q", found, c.dead)
 			}
-			if found && (letter.Reason != c.dead || string(letter.Body) != `{"id":"job"}` || letter.Subject != "request.here.job") {
+			if found && (letter.Reason != c.dead || string(letter.Body) != `{"id":"job"}` || letter.Subject != "adhoc.here.job") {
 				t.Errorf("got %+v, want reason %s and the job byte for byte", letter, c.dead)
 			}
 		})
@@ -420,11 +420,11 @@ func TestPoolRestoresItsDeletedConsumer(t *testing.T) {
 	}})
 	put(t, p, "before")
 	receive(t, seen, "a job")
-	if err := pipeline.DeleteConsumer(t.Context(), p, pipeline.Request, "test"); err != nil {
+	if err := pipeline.DeleteConsumer(t.Context(), p, pipeline.Adhoc, "test"); err != nil {
 		t.Fatalf("delete consumer: %v", err)
 	}
 	put(t, p, "after")
-	if got := receive(t, seen, "a job after the deletion"); got != "request.here.after" && got != "request.here.before" {
+	if got := receive(t, seen, "a job after the deletion"); got != "adhoc.here.after" && got != "adhoc.here.before" {
 		t.Errorf("got %s, want the job after the deletion", got)
 	}
 }

@@ -44,7 +44,7 @@ func (p *Pipeline) NewPresence(version string, roles []string, location string, 
 	return &Presence{p: p, children: children, process: job.Process{
 		V: job.Version, ID: job.DeriveID("process", p.config.Process, started.Format(time.RFC3339Nano)),
 		Name: p.config.Process, Host: host, PID: os.Getpid(), Version: version, Started: started,
-		Roles: roles, Location: location,
+		Stages: roles, Location: location,
 	}}
 }
 

@@ -191,7 +191,7 @@ func TestWhoDoesWhatAndWhereIsKnownByTheLeases(t *testing.T) {
 func TestKeysAreLoadedByAFilter(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.Ledger)
+	bucket, err := p.Bucket(t.Context(), pipeline.Notifications)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +222,7 @@ func TestPastOfAStreamEndsAtThePresent(t *testing.T) {
 	read := func() (whole bool) {
 		t.Helper()
 		count = 0
-		whole, err := p.Past(t.Context(), pipeline.Result, time.Hour, func(pipeline.Delivery) { count++ })
+		whole, err := p.ReadSince(t.Context(), pipeline.Result, time.Hour, func(pipeline.Delivery) { count++ })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -239,7 +239,7 @@ func TestPastOfAStreamEndsAtThePresent(t *testing.T) {
 	if !read() || count != 1200 {
 		t.Errorf("got %d messages, want all 1200", count)
 	}
-	if whole, err := p.Past(t.Context(), pipeline.Result, 0, func(pipeline.Delivery) { t.Error("got a message of long ago") }); err != nil || !whole {
+	if whole, err := p.ReadSince(t.Context(), pipeline.Result, 0, func(pipeline.Delivery) { t.Error("got a message of long ago") }); err != nil || !whole {
 		t.Errorf("got %v, %v, want nothing newer than now", whole, err)
 	}
 }

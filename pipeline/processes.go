@@ -90,7 +90,7 @@ func (p *Pipeline) Serves(ctx context.Context, role, location string) (bool, err
 	}
 	for _, e := range entries {
 		process, err := job.DecodeKnown[job.Process](e.Value)
-		does := err != nil || slices.Contains(process.Roles, role) && (location == "" || process.Location == location)
+		does := err != nil || slices.Contains(process.Stages, role) && (location == "" || process.Location == location)
 		if does && newest.Sub(e.Written) < LeaseTime {
 			return true, nil
 		}

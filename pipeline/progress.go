@@ -8,10 +8,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Progress is how many jobs of a consumer have been delivered since it was made,
+// Delivered is how many jobs of a consumer have been delivered since it was made,
 // those that came again included, and how many wait. One that is not there has
 // none.
-func (p *Pipeline) Progress(ctx context.Context, stream Stream, consumer string) (delivered, waiting uint64, err error) {
+func (p *Pipeline) Delivered(ctx context.Context, stream Stream, consumer string) (delivered, waiting uint64, err error) {
 	found, err := p.js.Consumer(ctx, p.names.Stream(stream), consumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
 		return 0, 0, nil

@@ -36,16 +36,16 @@ type Message struct {
 	Wait bool
 	// Reply is an address of [Replies] at which an answer is awaited.
 	Reply string
-	// First is when the job was first stored, for one that is stored again.
-	First time.Time
+	// FirstStored is when the job was first stored, for one that is stored again.
+	FirstStored time.Time
 }
 
 // Headers of a job.
 const (
 	// HeaderReply is where its answer is awaited.
 	HeaderReply = "Vedette-Reply"
-	// HeaderFirst is when the job was first stored.
-	HeaderFirst = "Vedette-First"
+	// HeaderFirstStored is when the job was first stored.
+	HeaderFirstStored = "Vedette-First-Stored"
 )
 
 // tryTimeout bounds one try; a leader that just died needs up to 5 s to be
@@ -235,8 +235,8 @@ func (p *Pipeline) message(m Message) *nats.Msg {
 	if m.Reply != "" {
 		message.Header.Set(HeaderReply, m.Reply)
 	}
-	if !m.First.IsZero() {
-		message.Header.Set(HeaderFirst, m.First.UTC().Format(time.RFC3339Nano))
+	if !m.FirstStored.IsZero() {
+		message.Header.Set(HeaderFirstStored, m.FirstStored.UTC().Format(time.RFC3339Nano))
 	}
 	return message
 }

@@ -67,7 +67,7 @@ func newPuller(pool *Pool) (*puller, error) {
 // wants tells whether it is time to ask.
 func (p *puller) wants(free int) bool {
 	free -= p.asked
-	return free > 0 && !p.paused && p.pool.config.Open() && (p.asked == 0 || free >= int(p.pool.limit.Load())/8)
+	return free > 0 && !p.paused && p.pool.config.Available() && (p.asked == 0 || free >= int(p.pool.limit.Load())/8)
 }
 
 // ask requests as many jobs as there are free slots that nothing has been

@@ -54,11 +54,11 @@ func (l *Pool) Queue(ctx context.Context, now time.Time) (QueueStatus, error) {
 	return status, nil
 }
 
-// Follow calls each with every message of a stream that is stored from now
+// Tail calls each with every message of a stream that is stored from now
 // minus since on, until ctx ends. It takes nothing out: it is for pages and
 // logs, which only look. It returns nil when ctx ends, and else why it could
 // not go on.
-func (p *Pipeline) Follow(ctx context.Context, name Stream, since time.Duration, each func(Delivery)) error {
+func (p *Pipeline) Tail(ctx context.Context, name Stream, since time.Duration, each func(Delivery)) error {
 	start := time.Now().Add(-since)
 	consumer, err := p.js.OrderedConsumer(ctx, p.names.Stream(name), jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &start,

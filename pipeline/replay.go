@@ -78,7 +78,7 @@ func (p *Pipeline) revive(ctx context.Context, letter DeadLetter) error {
 		return fmt.Errorf("%w: found subject %q, expected that of a job", ErrNotReplayable, letter.Subject)
 	}
 	err := p.Publish(ctx, Message{
-		Subject: letter.Subject, Body: letter.Body, First: letter.First,
+		Subject: letter.Subject, Body: letter.Body, FirstStored: letter.FirstStoredAt,
 		ID: "replay-" + strconv.FormatUint(letter.ID, 10),
 	})
 	if errors.Is(err, ErrOccupied) {
@@ -105,7 +105,7 @@ func (p *Pipeline) leftQueue(ctx context.Context, letter DeadLetter) error {
 // A letter's header is no proof of where it came from.
 func replayable(token string) bool {
 	switch token {
-	case "check", "request", "call", "mail", "result":
+	case "check", "adhoc", "call", "mail", "result":
 		return true
 	default:
 		return false
@@ -125,7 +125,7 @@ func (p *Pipeline) touch(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := states.Swap(ctx, key, found.Value, found.Revision); err != nil && !errors.Is(err, ErrConflict) {
+	if _, err := states.CompareAndSwap(ctx, key, found.Value, found.Revision); err != nil && !errors.Is(err, ErrConflict) {
 		return err
 	}
 	return nil

@@ -7,9 +7,9 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// Curve says how long a job waits before its next attempt: a pure function of
+// Backoff says how long a job waits before its next attempt: a pure function of
 // the attempt, growing exponentially, never giving up by itself.
-type Curve struct {
+type Backoff struct {
 	// Initial is the wait after the first attempt, Max the longest wait. They
 	// default to 1s and 30m.
 	Initial, Max time.Duration
@@ -21,13 +21,13 @@ type Curve struct {
 	Jitter float64
 }
 
-// MailCurve is the curve of alert mails: about 5 s, 13 s, 30 s, 75 s, 3 m, 8 m,
+// MailBackoff is the curve of alert mails: about 5 s, 13 s, 30 s, 75 s, 3 m, 8 m,
 // 20 m and then every 30 m, each by a fifth more or less.
-func MailCurve() Curve {
-	return Curve{Initial: 5 * time.Second, Max: 30 * time.Minute, Multiplier: 2.5, Jitter: 0.2}
+func MailBackoff() Backoff {
+	return Backoff{Initial: 5 * time.Second, Max: 30 * time.Minute, Multiplier: 2.5, Jitter: 0.2}
 }
 
-func (c Curve) withDefaults() Curve {
+func (c Backoff) withDefaults() Backoff {
 	if c.Initial == 0 {
 		c.Initial = time.Second
 	}
@@ -42,7 +42,7 @@ func (c Curve) withDefaults() Curve {
 
 // Wait returns the wait after the given attempt, 1 being the first; chance is
 // a number in [0, 1).
-func (c Curve) Wait(attempt int, chance float64) time.Duration {
+func (c Backoff) Wait(attempt int, chance float64) time.Duration {
 	whole := c.whole(attempt)
 	if c.Jitter == 0 {
 		return time.Duration(chance * float64(whole))
@@ -52,7 +52,7 @@ func (c Curve) Wait(attempt int, chance float64) time.Duration {
 
 // whole is the wait before jitter. The library steps the exponential, and
 // knows where it would overflow.
-func (c Curve) whole(attempt int) time.Duration {
+func (c Backoff) whole(attempt int) time.Duration {
 	c = c.withDefaults()
 	steps := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(c.Initial), backoff.WithMaxInterval(c.Max), backoff.WithMultiplier(c.Multiplier),

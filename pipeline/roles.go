@@ -27,14 +27,14 @@ const (
 	RoleMailWorker Role = "mail_worker"
 	// RoleViewer reads what a page shows, definitions with their headers among it.
 	RoleViewer Role = "viewer"
-	// RoleOperator installs, applies files, handles dead letters and tells the
+	// RoleAdmin installs, applies files, handles dead letters and tells the
 	// operators: everything in this installation, and nothing outside of it.
-	RoleOperator Role = "operator"
+	RoleAdmin Role = "admin"
 )
 
 // Roles lists all roles.
 func Roles() []Role {
-	return []Role{RolePublisher, RoleScheduler, RoleCheckWorker, RoleEvaluator, RoleNotifier, RoleMailWorker, RoleViewer, RoleOperator}
+	return []Role{RolePublisher, RoleScheduler, RoleCheckWorker, RoleEvaluator, RoleNotifier, RoleMailWorker, RoleViewer, RoleAdmin}
 }
 
 // Permissions are subjects that a user of the server may publish and
@@ -69,7 +69,7 @@ func (n Names) Permissions(role Role, inbox, location string) Permissions {
 		r.publish("check.>", "result.*")
 	case RoleCheckWorker:
 		r.pull(Checks, ConsumerChecks(location), "check."+location+".>")
-		r.pull(Request, ConsumerRequests(location), "request."+location+".>")
+		r.pull(Adhoc, ConsumerAdhoc(location), "adhoc."+location+".>")
 		r.pull(Call, ConsumerCheckCalls(location), "call.check."+location+".>")
 		r.worker()
 		r.answers("check")
@@ -94,11 +94,11 @@ func (n Names) Permissions(role Role, inbox, location string) Permissions {
 		r.pull(Call, ConsumerMailCalls, "call.mail.>")
 		r.worker()
 		r.answers("mail")
-		r.write(Sent)
+		r.write(Deliveries)
 	case RoleViewer:
 		r.views()
 		r.ask(inbox)
-	case RoleOperator:
+	case RoleAdmin:
 		r.everything()
 	}
 	return r.sorted()
@@ -115,15 +115,15 @@ type rights struct {
 // mails and the checks of what others depend on.
 func (r *rights) notifier(inbox string) {
 	r.pull(StateLog, ConsumerNotify, "")
-	r.pull(Timer, ConsumerMailings, "timer.due.mailing.*")
+	r.pull(Timer, ConsumerFlush, "timer.due.mailing.*")
 	r.pull(Timer, ConsumerSweep, "timer.due.sweep.*")
 	r.worker()
 	r.read(States)
 	r.watch(Monitors)
 	r.watch(Silences)
-	r.write(Ledger)
-	r.watch(Ledger)
-	r.write(Sent)
+	r.write(Notifications)
+	r.watch(Notifications)
+	r.write(Deliveries)
 	r.publish("timer.at.mailing.*", "timer.at.sweep.*", "call.check.>", "mail.alert.*", "mail.operator.*")
 	r.Subscribe = append(r.Subscribe, r.names.Subject("reply", inbox, ">"))
 }
@@ -236,10 +236,10 @@ func (r *rights) keepOff(stream Stream, consumer string) {
 }
 
 func (r *rights) orders(inbox string) {
-	r.publish("request.>", "call.>", "mail.request.>", "ping.*."+job.PingOK, "ping.*."+job.PingStart, "ping.*."+job.PingFail)
-	r.look(Request, "request.>")
+	r.publish("adhoc.>", "call.>", "mail.adhoc.>", "ping.*."+job.PingOK, "ping.*."+job.PingStart, "ping.*."+job.PingFail)
+	r.look(Adhoc, "adhoc.>")
 	r.look(Call, "call.>")
-	r.look(Mail, "mail.request.>")
+	r.look(Mail, "mail.adhoc.>")
 	r.raw("$JS.API.STREAM.INFO." + r.names.Stream(Checks)) // whether there is an installation
 	r.read(Outcomes)
 	r.Subscribe = append(r.Subscribe, r.names.Subject("reply", inbox, ">"))
@@ -254,10 +254,10 @@ func (r *rights) views() {
 	r.follow(Result)
 	r.keepOff(Result, ConsumerEvaluate)
 	r.read(Outcomes)
-	r.watch(Sent)
-	r.watch(Ledger)
+	r.watch(Deliveries)
+	r.watch(Notifications)
 	r.watch(Silences)
-	for _, stream := range []Stream{Tick, Checks, Request, Call, Result, Mail, Dead, Notice, StateLog} {
+	for _, stream := range []Stream{Tick, Checks, Adhoc, Call, Result, Mail, Dead, Notice, StateLog} {
 		name := r.names.Stream(stream)
 		r.raw("$JS.API.STREAM.INFO."+name, "$JS.API.CONSUMER.INFO."+name+".*")
 	}

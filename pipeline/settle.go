@@ -103,7 +103,7 @@ func (r *poolRun) ack(ctx context.Context, message *nats.Msg) error {
 func (r *poolRun) bury(ctx context.Context, t *task, reason job.Reason) error {
 	letter := DeadLetter{
 		Stage: r.config.Stage, Subject: t.delivery.Subject, Body: t.delivery.Body, Reason: reason, Error: oneLine(t.err),
-		Attempts: int(t.attempt.Load()), First: t.delivery.First, Worker: r.p.config.Process,
+		Attempts: int(t.attempt.Load()), FirstStoredAt: t.delivery.FirstStored, Worker: r.p.config.Process,
 	}
 	if r.config.Stream == Dead {
 		return nil // a letter about a letter, and so on, would fill the stream; the log has it
@@ -112,10 +112,10 @@ func (r *poolRun) bury(ctx context.Context, t *task, reason job.Reason) error {
 	if err := r.p.publish(ctx, letter.message(subject)); err != nil && !errors.Is(err, ErrOccupied) {
 		return fmt.Errorf("bury job: %w", err)
 	}
-	if r.config.Buried == nil {
+	if r.config.OnDeadLetter == nil {
 		return nil
 	}
-	if err := r.config.Buried(ctx, t.delivery, letter); err != nil {
+	if err := r.config.OnDeadLetter(ctx, t.delivery, letter); err != nil {
 		return fmt.Errorf("tell of buried job: %w", err)
 	}
 	return nil

@@ -79,7 +79,7 @@ func (p *Pipeline) rescue(ctx context.Context, a advisory) error {
 	letter := DeadLetter{
 		Stage: a.Consumer, Subject: cutPrefix(message.Subject, p.names.Prefix), Body: message.Data, Reason: job.ReasonStranded,
 		Error:    fmt.Sprintf("the server gave up after %d deliveries: consumer %s has a limit that is not ours", a.Deliveries, a.Consumer),
-		Attempts: int(a.Deliveries), First: firstSeen(message.Header, message.Time), Worker: p.config.Process, //nolint:gosec // a small count
+		Attempts: int(a.Deliveries), FirstStoredAt: firstSeen(message.Header, message.Time), Worker: p.config.Process, //nolint:gosec // a small count
 	}
 	subject := p.names.Subject(deadSubject(p.names.cutStream(a.Stream), a.Consumer, a.Sequence))
 	if err := p.publish(ctx, letter.message(subject)); err != nil && !errors.Is(err, ErrOccupied) {

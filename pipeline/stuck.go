@@ -17,7 +17,7 @@ func (r *poolRun) tellStuck(ctx context.Context, t *task) {
 	r.log.ErrorContext(ctx, "job is stuck: it ignores the end of its context",
 		"subject", t.delivery.Subject, "sequence", t.delivery.Sequence, "stack", stack)
 	notice := job.Notice{
-		Kind: job.NoticeStuck,
+		Kind: job.NoticeStuckJob,
 		ID:   job.DeriveID("stuck", string(r.config.Stream), r.config.Name, strconv.FormatUint(t.delivery.Sequence, 10), t.began.UTC().Format(time.RFC3339Nano)),
 		Summary: fmt.Sprintf("a job of stage %s ignored the end of its context and was taken from its handler: %s, running for %s",
 			r.config.Stage, t.delivery.Subject, time.Since(t.began).Truncate(time.Millisecond)),

@@ -30,10 +30,10 @@ func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
 	seen, writes := make(chan string, 10), make(chan error, 10)
 	pool, _ := serve(t, p, pipeline.PoolConfig{
 		Limit: 1, Timeout: 50 * time.Millisecond, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
-		Curve: pipeline.Curve{Initial: time.Hour, Jitter: 0.1},
+		Backoff: pipeline.Backoff{Initial: time.Hour, Jitter: 0.1},
 		Handler: func(ctx context.Context, d pipeline.Delivery) error {
 			seen <- d.Subject
-			if d.Subject == "request.here.stuck" {
+			if d.Subject == "adhoc.here.stuck" {
 				hangForTheStack(release)
 				ctx = context.WithoutCancel(ctx) // it tries to get round the end of its context
 				message := pipeline.Message{Subject: pipeline.ResultSubject(0), Body: []byte("late")}
@@ -42,17 +42,17 @@ func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
 				writes <- p.Reply(ctx, "nobody.1", []byte("late"))
 				_, err := bucket.Put(ctx, "a", []byte("late"))
 				writes <- err
-				_, err = bucket.Swap(ctx, "a", []byte("late"), 0)
+				_, err = bucket.CompareAndSwap(ctx, "a", []byte("late"), 0)
 				writes <- err
 				writes <- bucket.Delete(ctx, "a")
 			}
 			return nil
 		},
 	})
-	if got := receive(t, seen, "the stuck job"); got != "request.here.stuck" {
+	if got := receive(t, seen, "the stuck job"); got != "adhoc.here.stuck" {
 		t.Fatalf("got %s, want the stuck job first", got)
 	}
-	if got := receive(t, seen, "the good job"); got != "request.here.good" {
+	if got := receive(t, seen, "the good job"); got != "adhoc.here.good" {
 		t.Fatalf("got %s, want the good job in the slot of the stuck one", got)
 	}
 	close(release) // the stuck handler goes on, too late
@@ -80,7 +80,7 @@ func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
 	serve(t, p, pipeline.PoolConfig{
 		Stage: "check", Timeout: time.Minute, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
 		Handler: func(_ context.Context, d pipeline.Delivery) error {
-			if d.Subject == "request.here.slow" {
+			if d.Subject == "adhoc.here.slow" {
 				hangUnnoticed(release)
 			}
 			return nil
@@ -101,7 +101,7 @@ func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	notice := receive(t, notices(t, p), "a notice")
-	if notice.Kind != job.NoticeStuck || notice.Source != "worker-1" || !strings.Contains(notice.Summary, "mail.alert.m1") || !strings.Contains(notice.Summary, "stage mail") {
+	if notice.Kind != job.NoticeStuckJob || notice.Source != "worker-1" || !strings.Contains(notice.Summary, "mail.alert.m1") || !strings.Contains(notice.Summary, "stage mail") {
 		t.Errorf("got %+v, want the stage, the job and the process", notice)
 	}
 	if !strings.Contains(notice.Detail, "hangForTheStack") || strings.Contains(notice.Detail, "hangUnnoticed") {

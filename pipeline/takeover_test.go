@@ -102,7 +102,7 @@ func putMany(t *testing.T, p *pipeline.Pipeline, from, to int) {
 	t.Helper()
 	var messages []pipeline.Message
 	for i := from; i < to; i++ {
-		messages = append(messages, pipeline.Message{Subject: pipeline.RequestSubject("here", strconv.Itoa(i)), Body: []byte("{}")})
+		messages = append(messages, pipeline.Message{Subject: pipeline.AdhocSubject("here", strconv.Itoa(i)), Body: []byte("{}")})
 	}
 	for _, err := range p.PublishAll(t.Context(), messages) {
 		if err != nil {
@@ -183,7 +183,7 @@ func TestLimitOfFourHoldsAndTheQueueSurvivesAKillInItsOrder(t *testing.T) {
 	_ = victim.Wait()
 	startWorker(t, b.URL(), "heir", limit, 2*time.Millisecond)
 	left := func() bool {
-		n, err := p.Count(t.Context(), pipeline.Request)
+		n, err := p.Count(t.Context(), pipeline.Adhoc)
 		return err == nil && n == 0
 	}
 	eventually(t, "an empty queue", left)

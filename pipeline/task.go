@@ -158,15 +158,15 @@ func (r *poolRun) read(message *nats.Msg) (Delivery, bool, error) {
 	return Delivery{
 		Subject: cutPrefix(message.Subject, r.p.names.Prefix), Body: message.Data,
 		Sequence: meta.Sequence.Stream, Stored: meta.Timestamp, Attempt: 1,
-		First: firstSeen(message.Header, meta.Timestamp), Reply: message.Header.Get(HeaderReply), Header: message.Header,
-		Deleted: operation == "DEL" || operation == "PURGE", Again: meta.NumDelivered > 1,
+		FirstStored: firstSeen(message.Header, meta.Timestamp), Reply: message.Header.Get(HeaderReply), Header: message.Header,
+		Deleted: operation == "DEL" || operation == "PURGE", Redelivered: meta.NumDelivered > 1,
 	}, meta.NumDelivered > 1, nil
 }
 
 // firstSeen is when a job was stored for the first time: before now, if it was
 // a dead letter in between.
 func firstSeen(header nats.Header, stored time.Time) time.Time {
-	text := header.Get(HeaderFirst)
+	text := header.Get(HeaderFirstStored)
 	if text == "" {
 		return stored // by far the most, whose reading would come to an error
 	}
@@ -271,7 +271,7 @@ func (c PoolConfig) decide(err error, attempt int, age time.Duration, chance flo
 		return fate{dead: dead.Reason}
 	case errors.Is(err, job.ErrNewer):
 		return c.leave(age, chance)
-	case errors.As(err, &retry) && retry.Free:
+	case errors.As(err, &retry) && retry.Uncounted:
 		return fate{wait: retry.After}
 	case c.GiveUpAfter > 0 && age > c.GiveUpAfter:
 		return fate{dead: job.ReasonGivenUp}
@@ -280,6 +280,6 @@ func (c PoolConfig) decide(err error, attempt int, age time.Duration, chance flo
 	case retry != nil:
 		return fate{wait: retry.After, counted: true}
 	default:
-		return fate{wait: c.Curve.Wait(attempt, chance), counted: true}
+		return fate{wait: c.Backoff.Wait(attempt, chance), counted: true}
 	}
 }

@@ -16,11 +16,11 @@ type Stream string
 
 // The streams. [Topology] says what each is like, and why.
 const (
-	Tick    Stream = "TICK"
-	Checks  Stream = "CHECK"
-	Request Stream = "REQUEST"
-	Result  Stream = "RESULT"
-	Mail    Stream = "MAIL"
+	Tick   Stream = "TICK"
+	Checks Stream = "CHECK"
+	Adhoc  Stream = "ADHOC"
+	Result Stream = "RESULT"
+	Mail   Stream = "MAIL"
 	// Call holds the checks and mails that somebody waits for, so that no
 	// backlog of others delays them.
 	Call Stream = "CALL"
@@ -44,25 +44,22 @@ type BucketName string
 
 // The buckets.
 const (
-	Monitors BucketName = "MONITOR"
-	States   BucketName = "STATE"
-	Sent     BucketName = "SENT"
-	Cursors  BucketName = "CURSOR"
-	Attempts BucketName = "ATTEMPT"
-	Outcomes BucketName = "OUTCOME"
-	// Ledger is what each address was told, and what is on its way: see
-	// [job.Account] and [job.Mailing].
-	Ledger BucketName = "LEDGER"
+	Monitors   BucketName = "MONITOR"
+	States     BucketName = "STATE"
+	Deliveries BucketName = "DELIVERY"
+	Cursors    BucketName = "CURSOR"
+	Attempts   BucketName = "ATTEMPT"
+	Outcomes   BucketName = "OUTCOME"
+	// Notifications is what each address was told, and what is on its way: see
+	// [job.NotificationLog] and [job.NotificationGroup].
+	Notifications BucketName = "NOTIFICATION"
 	// Digests are what operators have yet to be told.
 	Digests BucketName = "DIGEST"
 	// Processes holds the leases of the processes that live: see [job.Process].
 	// They do not expire, since somebody has to notice those that are not renewed.
-	Processes BucketName = "WORKER"
+	Processes BucketName = "PROCESS"
 	// Silences are people's word that they need no mail: see [job.Silence].
 	Silences BucketName = "SILENCE"
-	// History has its bucket from the first installation on, so that no upgrade
-	// has to make it.
-	History BucketName = "HISTORY"
 )
 
 // Names gives everything in one installation its name. Several installations
@@ -91,8 +88,8 @@ func (n Names) Bucket(b BucketName) string { return strings.ToUpper(n.Prefix) + 
 // CheckSubject is where the scheduler puts the check of a monitor.
 func CheckSubject(location, monitor string) string { return "check." + location + "." + monitor }
 
-// RequestSubject is where people and programs put checks of their own.
-func RequestSubject(location, id string) string { return "request." + location + "." + id }
+// AdhocSubject is where people and programs put checks of their own.
+func AdhocSubject(location, id string) string { return "adhoc." + location + "." + id }
 
 // MailSubject is where mails are ordered; class is one of [job.MailClasses].
 func MailSubject(class, id string) string { return "mail." + class + "." + id }
@@ -187,7 +184,7 @@ func topology(names Names, replicas int) Topology {
 		Streams: []jetstream.StreamConfig{
 			scheduleStream(stream(Tick, "tick.clock.*", "tick.due.*")),
 			checkStream(stream(Checks, "check.>")),
-			requestStream(stream(Request, "request.>")),
+			requestStream(stream(Adhoc, "adhoc.>")),
 			callStream(stream(Call, "call.>")),
 			resultStream(stream(Result, "result.*")),
 			mailStream(stream(Mail, mailSubjects()...)),
@@ -200,15 +197,14 @@ func topology(names Names, replicas int) Topology {
 		Buckets: []jetstream.KeyValueConfig{
 			bucket(Monitors, 1, 0),
 			bucket(States, stateHistory, 0),
-			bucket(Sent, 1, sentKept),
+			bucket(Deliveries, 1, sentKept),
 			bucket(Cursors, 1, 0),
 			bucket(Attempts, 1, attemptsKept),
 			bucket(Outcomes, 1, outcomesKept),
-			bucket(Ledger, 1, 0),
+			bucket(Notifications, 1, 0),
 			bucket(Digests, 1, 0),
 			bucket(Silences, 1, 0),
 			bucket(Processes, 1, 0),
-			bucket(History, 1, 0),
 		},
 	}
 }
@@ -302,7 +298,7 @@ func deadStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 // advisoryStream listens to the advisories about our work queues only, since
 // installations that share an account may not listen to the same subjects.
 func advisoryStream(config jetstream.StreamConfig, names Names) jetstream.StreamConfig {
-	for _, queue := range []Stream{Tick, Checks, Request, Call, Result, Mail, Timer, Notice, Dead, StateLog} {
+	for _, queue := range []Stream{Tick, Checks, Adhoc, Call, Result, Mail, Timer, Notice, Dead, StateLog} {
 		for _, kind := range []string{"MAX_DELIVERIES", "MSG_TERMINATED"} {
 			config.Subjects = append(config.Subjects, "$JS.EVENT.ADVISORY.CONSUMER."+kind+"."+names.Stream(queue)+".*")
 		}

@@ -27,9 +27,9 @@ func (p *Pipeline) Trace(ctx context.Context, queue Stream, subject, consumer, i
 		p.traceDirect(ctx, stream, p.names.Subject(subject)),
 		p.traceLast(ctx, p.names.Stream(Dead), p.names.Subject(deadSubject(queue, consumer, sequence))),
 	}
-	keys := map[BucketName]string{Outcomes: job.AnswerKey(job.OrderCheck, id)}
+	keys := map[BucketName]string{Outcomes: job.OutcomeKey(job.JobCheck, id)}
 	if queue == Mail {
-		keys = map[BucketName]string{Outcomes: job.AnswerKey(job.OrderMail, id), Sent: id}
+		keys = map[BucketName]string{Outcomes: job.OutcomeKey(job.JobMail, id), Deliveries: id}
 	}
 	for bucket, key := range keys {
 		name := p.names.Bucket(bucket)

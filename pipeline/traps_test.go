@@ -66,7 +66,7 @@ func TestConsumersGiveUpOnNothingAndKeepNoCurveOfTheirOwn(t *testing.T) {
 		return nil
 	}})
 	receive(t, began, "a job")
-	config, err := pipeline.ConsumerConfig(t.Context(), p, pipeline.Request, "test")
+	config, err := pipeline.ConsumerConfig(t.Context(), p, pipeline.Adhoc, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +109,7 @@ func TestJobsThatWaitForARetryKeepNobodyOut(t *testing.T) {
 	const failing = 1_500
 	messages := make([]pipeline.Message, failing)
 	for i := range messages {
-		messages[i] = pipeline.Message{Subject: pipeline.RequestSubject("here", "failing"+strconv.Itoa(i)), Body: []byte("{}")}
+		messages[i] = pipeline.Message{Subject: pipeline.AdhocSubject("here", "failing"+strconv.Itoa(i)), Body: []byte("{}")}
 	}
 	for _, err := range p.PublishAll(t.Context(), messages) {
 		if err != nil {
@@ -119,7 +119,7 @@ func TestJobsThatWaitForARetryKeepNobodyOut(t *testing.T) {
 	put(t, p, "good")
 	good := make(chan struct{}, 1)
 	serve(t, p, pipeline.PoolConfig{Handler: func(_ context.Context, d pipeline.Delivery) error {
-		if d.Subject == "request.here.good" {
+		if d.Subject == "adhoc.here.good" {
 			good <- struct{}{}
 			return nil
 		}
@@ -145,17 +145,17 @@ func TestJobThatTheServerGaveUpOnBecomesADeadLetterAndItsSubjectFree(t *testing.
 	}
 	run(t, rescuer)
 	receive(t, seen, "an attempt")
-	err = pipeline.ChangeConsumer(t.Context(), p, pipeline.Request, "test", func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 1 })
+	err = pipeline.ChangeConsumer(t.Context(), p, pipeline.Adhoc, "test", func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 1 })
 	if err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a dead letter", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 1 })
 	letter, _ := deadLetter(t, p)
-	if letter.Reason != job.ReasonStranded || letter.Subject != "request.here.job" || string(letter.Body) != `{"id":"job"}` {
+	if letter.Reason != job.ReasonStranded || letter.Subject != "adhoc.here.job" || string(letter.Body) != `{"id":"job"}` {
 		t.Errorf("got %+v, want the job byte for byte, as stranded", letter)
 	}
 	eventually(t, "a free subject", func() bool {
-		return p.Publish(t.Context(), pipeline.Message{Subject: "request.here.job", Body: []byte("{}")}) == nil
+		return p.Publish(t.Context(), pipeline.Message{Subject: "adhoc.here.job", Body: []byte("{}")}) == nil
 	})
 }
 
@@ -243,10 +243,10 @@ func TestLostWordOfThePublishIsNeitherALossNorADouble(t *testing.T) {
 	line.deaf.Store(true)
 	done := make(chan error, 1)
 	go func() {
-		done <- p.Publish(t.Context(), pipeline.Message{Subject: pipeline.RequestSubject("here", "a"), Body: []byte("{}"), ID: "a-1"})
+		done <- p.Publish(t.Context(), pipeline.Message{Subject: pipeline.AdhocSubject("here", "a"), Body: []byte("{}"), ID: "a-1"})
 	}()
 	stored := func() uint64 {
-		n, err := witness.Count(t.Context(), pipeline.Request)
+		n, err := witness.Count(t.Context(), pipeline.Adhoc)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -351,7 +351,7 @@ func TestJobIsOrderedOnceThroughARestartOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = second.Stop() })
-	err = p.Publish(t.Context(), pipeline.Message{Subject: pipeline.RequestSubject("here", "a"), Body: []byte("{}"), ID: "another"})
+	err = p.Publish(t.Context(), pipeline.Message{Subject: pipeline.AdhocSubject("here", "a"), Body: []byte("{}"), ID: "another"})
 	if !errors.Is(err, pipeline.ErrOccupied) {
 		t.Errorf("got %v, want ErrOccupied: the job lives", err)
 	}
@@ -368,7 +368,7 @@ func TestStreamsAreBoundedWhereTheyCanBeAndNotWhereItWouldCost(t *testing.T) {
 			if config.MaxMsgs != 0 || config.MaxBytes != 0 || !config.DiscardNewPerSubject {
 				t.Errorf("%s: got %d messages, %d bytes, want one a subject and no other bound", name, config.MaxMsgs, config.MaxBytes)
 			}
-		case pipeline.Request, pipeline.Call, pipeline.Mail, pipeline.Dead:
+		case pipeline.Adhoc, pipeline.Call, pipeline.Mail, pipeline.Dead:
 			if config.MaxMsgs <= 0 || config.MaxBytes <= 0 || config.Discard != jetstream.DiscardNew {
 				t.Errorf("%s: got %d messages, %d bytes, %v, want bounds that the publisher feels", name, config.MaxMsgs, config.MaxBytes, config.Discard)
 			}
@@ -396,7 +396,7 @@ func TestSecondPoolOverTheSameJobsIsAnError(t *testing.T) {
 		return nil
 	}})
 	receive(t, began, "a job")
-	second, err := p.NewPool(pipeline.PoolConfig{Name: "second", Stream: pipeline.Request, Handler: nothing})
+	second, err := p.NewPool(pipeline.PoolConfig{Name: "second", Stream: pipeline.Adhoc, Handler: nothing})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -511,14 +511,14 @@ func TestRequestWhoseAnswerIsLostFailsLongBeforeItsContextEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Close() })
-	bucket, err := p.Bucket(t.Context(), pipeline.Sent)
+	bucket, err := p.Bucket(t.Context(), pipeline.Deliveries)
 	if err != nil {
 		t.Fatal(err)
 	}
 	line.deaf.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if _, err := bucket.Swap(ctx, "key", []byte("1"), 0); err == nil || ctx.Err() != nil {
+	if _, err := bucket.CompareAndSwap(ctx, "key", []byte("1"), 0); err == nil || ctx.Err() != nil {
 		t.Errorf("got %v, want an error before the context ends", err)
 	}
 	line.deaf.Store(false)

@@ -14,7 +14,7 @@ func TestJobsThatYieldMakeRoomForAsManyAgain(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{})
 	began, finish := make(chan struct{}, 10), make(chan struct{})
 	pool, err := p.NewPool(pipeline.PoolConfig{
-		Name: "yielding", Stream: pipeline.Request, Limit: 2,
+		Name: "yielding", Stream: pipeline.Adhoc, Limit: 2,
 		Handler: func(ctx context.Context, _ pipeline.Delivery) error {
 			pipeline.Yield(ctx)
 			pipeline.Yield(ctx) // has nothing more to give
@@ -27,7 +27,7 @@ func TestJobsThatYieldMakeRoomForAsManyAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 6 {
-		if err := p.Publish(t.Context(), pipeline.Message{Subject: fmt.Sprintf("request.default.j%d", i), Body: []byte("{}")}); err != nil {
+		if err := p.Publish(t.Context(), pipeline.Message{Subject: fmt.Sprintf("adhoc.default.j%d", i), Body: []byte("{}")}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -38,7 +38,7 @@ func TestJobsThatYieldMakeRoomForAsManyAgain(t *testing.T) {
 		<-began
 	}
 	eventually(t, "slots that were given back", func() bool { return pool.Status().Running == 0 })
-	delivered, _, err := p.Progress(t.Context(), pipeline.Request, "yielding")
+	delivered, _, err := p.Delivered(t.Context(), pipeline.Adhoc, "yielding")
 	if err != nil || delivered != 4 {
 		t.Errorf("got %d delivered, %v, want four of six: twice the limit", delivered, err)
 	}

@@ -51,7 +51,7 @@ type ApplyOptions struct {
 // error wraps [job.ErrNewer].
 //
 // The change says what was done; with dry, what would be. While a cluster has no
-// leader, it insists: see [pipeline.Pipeline.Insist]. An error in the middle
+// leader, it insists: see [pipeline.Pipeline.RetryUnavailable]. An error in the middle
 // leaves a part done, and applying again does the rest.
 func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, dry bool) (Change, error) {
 	return ApplyWith(ctx, p, want, ApplyOptions{Dry: dry})
@@ -67,7 +67,7 @@ func ApplyWith(ctx context.Context, p *pipeline.Pipeline, want Definitions, opti
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}
 	var d *difference
-	err = p.Insist(ctx, "read definitions", func(ctx context.Context) error {
+	err = p.RetryUnavailable(ctx, "read definitions", func(ctx context.Context) error {
 		wanted, err := want.byKey()
 		if err != nil {
 			return err

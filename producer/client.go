@@ -77,10 +77,10 @@ func (c *Client) EnqueueCheck(ctx context.Context, check job.Check) (string, err
 // check found or why it could not be made. When ctx ends first the error is
 // [ErrPending], and the answer holds the id alone. Other errors are those of
 // EnqueueCheck.
-func (c *Client) Check(ctx context.Context, check job.Check) (job.Answer, error) {
+func (c *Client) Check(ctx context.Context, check job.Check) (job.Outcome, error) {
 	o, err := checkOrder(check, true)
 	if err != nil {
-		return job.Answer{}, err
+		return job.Outcome{}, err
 	}
 	return c.call(ctx, o)
 }
@@ -98,23 +98,23 @@ func (c *Client) EnqueueMail(ctx context.Context, m job.Mail) (string, error) {
 // Mail orders a mail and waits until a relay has taken or refused it, as Check
 // does. A mail with the id of one that was sent in the last two days is not
 // sent again, and answered as sent.
-func (c *Client) Mail(ctx context.Context, m job.Mail) (job.Answer, error) {
+func (c *Client) Mail(ctx context.Context, m job.Mail) (job.Outcome, error) {
 	o, err := mailOrder(m, true)
 	if err != nil {
-		return job.Answer{}, err
+		return job.Outcome{}, err
 	}
 	return c.call(ctx, o)
 }
 
 // Outcome tells what became of a job that was ordered in the last two days;
-// order is [job.OrderCheck] or [job.OrderMail]. The error is [ErrPending] while
+// order is [job.JobCheck] or [job.JobMail]. The error is [ErrPending] while
 // the job lives, [ErrUnknown] for an id that no job has, or why it could not be
 // found out.
-func (c *Client) Outcome(ctx context.Context, order, id string) (job.Answer, error) {
+func (c *Client) Outcome(ctx context.Context, order, id string) (job.Outcome, error) {
 	o := orderOf{kind: order, id: id}
-	pending := job.Answer{V: job.Version, Order: order, ID: id}
-	if !job.ValidName(id) || order != job.OrderCheck && order != job.OrderMail {
-		return pending, fmt.Errorf("read outcome: found %q of %q, expected an id, of %s or %s", id, order, job.OrderCheck, job.OrderMail)
+	pending := job.Outcome{V: job.Version, Kind: order, ID: id}
+	if !job.ValidName(id) || order != job.JobCheck && order != job.JobMail {
+		return pending, fmt.Errorf("read outcome: found %q of %q, expected an id, of %s or %s", id, order, job.JobCheck, job.JobMail)
 	}
 	alive, err := c.lives(ctx, o)
 	if err != nil {
@@ -140,7 +140,7 @@ type orderOf struct {
 }
 
 func checkOrder(check job.Check, call bool) (orderOf, error) {
-	o := orderOf{kind: job.OrderCheck, id: check.ID}
+	o := orderOf{kind: job.JobCheck, id: check.ID}
 	if check.Location == "" {
 		check.Location = job.DefaultLocation
 	}
@@ -152,7 +152,7 @@ func checkOrder(check job.Check, call bool) (orderOf, error) {
 	if check.Monitor != "" || !check.Slot.IsZero() {
 		problems = append(problems, errors.New("monitor and slot: found one, expected none: they are the scheduler's"))
 	}
-	if names := check.Secrets(); len(names) > 0 {
+	if names := check.SecretNames(); len(names) > 0 {
 		problems = append(problems, fmt.Errorf("secrets: found a reference to %s, expected none: only monitors may use secrets", names[0]))
 	}
 	if !job.ValidName(check.Location) || strings.Contains(check.Location, ".") {
@@ -162,7 +162,7 @@ func checkOrder(check job.Check, call bool) (orderOf, error) {
 		return o, err
 	}
 	check.ID, o.message = o.id, check
-	o.subject = pipeline.RequestSubject(check.Location, o.id)
+	o.subject = pipeline.AdhocSubject(check.Location, o.id)
 	if call {
 		o.subject = pipeline.CallCheckSubject(check.Location, o.id)
 	}
@@ -170,7 +170,7 @@ func checkOrder(check job.Check, call bool) (orderOf, error) {
 }
 
 func mailOrder(m job.Mail, call bool) (orderOf, error) {
-	o := orderOf{kind: job.OrderMail, id: m.ID}
+	o := orderOf{kind: job.JobMail, id: m.ID}
 	m.V = job.Version
 	var problems []error
 	if _, err := mail.ParseAddress(m.To); err != nil {
@@ -183,7 +183,7 @@ func mailOrder(m job.Mail, call bool) (orderOf, error) {
 		return o, err
 	}
 	m.ID, o.message = o.id, m
-	o.subject = pipeline.MailSubject(job.MailRequest, o.id)
+	o.subject = pipeline.MailSubject(job.MailAdhoc, o.id)
 	if call {
 		o.subject = pipeline.CallMailSubject(o.id)
 	}
@@ -246,12 +246,12 @@ func (c *Client) lives(ctx context.Context, o orderOf) (bool, error) {
 		stream  pipeline.Stream
 		subject string
 	}
-	places := []place{{pipeline.Request, pipeline.RequestSubject("*", o.id)}, {pipeline.Call, pipeline.CallCheckSubject("*", o.id)}}
-	if o.kind == job.OrderMail {
-		places = []place{{pipeline.Mail, pipeline.MailSubject(job.MailRequest, o.id)}, {pipeline.Call, pipeline.CallMailSubject(o.id)}}
+	places := []place{{pipeline.Adhoc, pipeline.AdhocSubject("*", o.id)}, {pipeline.Call, pipeline.CallCheckSubject("*", o.id)}}
+	if o.kind == job.JobMail {
+		places = []place{{pipeline.Mail, pipeline.MailSubject(job.MailAdhoc, o.id)}, {pipeline.Call, pipeline.CallMailSubject(o.id)}}
 	}
 	for _, place := range places {
-		if alive, err := c.config.Pipeline.Lives(ctx, place.stream, place.subject); alive || err != nil {
+		if alive, err := c.config.Pipeline.Exists(ctx, place.stream, place.subject); alive || err != nil {
 			return alive, err
 		}
 	}
@@ -259,16 +259,16 @@ func (c *Client) lives(ctx context.Context, o orderOf) (bool, error) {
 }
 
 // answer reads the stored answer, and its revision.
-func (c *Client) answer(ctx context.Context, o orderOf) (job.Answer, uint64, error) {
+func (c *Client) answer(ctx context.Context, o orderOf) (job.Outcome, uint64, error) {
 	outcomes, err := c.config.Pipeline.Bucket(ctx, pipeline.Outcomes)
 	if err != nil {
-		return job.Answer{}, 0, err
+		return job.Outcome{}, 0, err
 	}
-	found, err := outcomes.Get(ctx, job.AnswerKey(o.kind, o.id))
+	found, err := outcomes.Get(ctx, job.OutcomeKey(o.kind, o.id))
 	if err != nil {
-		return job.Answer{}, 0, err
+		return job.Outcome{}, 0, err
 	}
-	answer, err := job.DecodeKnown[job.Answer](found.Value)
+	answer, err := job.DecodeKnown[job.Outcome](found.Value)
 	return answer, found.Revision, err
 }
 
@@ -280,8 +280,8 @@ const lookEvery = 2 * time.Second
 // its order was stored.
 const lookGrace = 500 * time.Millisecond
 
-func (c *Client) call(ctx context.Context, o orderOf) (job.Answer, error) {
-	pending := job.Answer{V: job.Version, Order: o.kind, ID: o.id}
+func (c *Client) call(ctx context.Context, o orderOf) (job.Outcome, error) {
+	pending := job.Outcome{V: job.Version, Kind: o.kind, ID: o.id}
 	before := uint64(0) // an answer of this revision is to an earlier order of the same id
 	if o.chosen {
 		_, revision, err := c.answer(ctx, o)
@@ -303,7 +303,7 @@ func (c *Client) call(ctx context.Context, o orderOf) (job.Answer, error) {
 	for {
 		select {
 		case body := <-sent:
-			return job.DecodeKnown[job.Answer](body)
+			return job.DecodeKnown[job.Outcome](body)
 		case <-look.C:
 			if answer, revision, err := c.answer(ctx, o); err == nil && revision > before {
 				return answer, nil

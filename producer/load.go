@@ -75,7 +75,7 @@ func (l *load) look(ctx context.Context, last bool) error {
 	}
 	for _, location := range l.locations() {
 		limited, cancel := context.WithTimeout(ctx, loadTime)
-		delivered, waiting, err := l.p.Progress(limited, pipeline.Checks, pipeline.ConsumerChecks(location))
+		delivered, waiting, err := l.p.Delivered(limited, pipeline.Checks, pipeline.ConsumerChecks(location))
 		cancel()
 		if err != nil {
 			return err

@@ -190,7 +190,7 @@ func TestSlotOfACheckThatStillRunsIsRecordedAsOverlap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lease, err := job.Encode(job.Process{V: 1, ID: "p1", Roles: []string{"check"}, Location: job.DefaultLocation})
+	lease, err := job.Encode(job.Process{V: 1, ID: "p1", Stages: []string{"check"}, Location: job.DefaultLocation})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestSlotsWithoutAWorkerAndPausedOnesAreRecordedAsThat(t *testing.T) {
 	if diff := cmp.Diff(map[string]job.MissReason{"a": job.MissNoWorker, "paused": job.MissPaused}, reasons); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if lives, err := p.Lives(t.Context(), pipeline.Checks, pipeline.CheckSubject(job.DefaultLocation, "paused")); err != nil || lives {
+	if lives, err := p.Exists(t.Context(), pipeline.Checks, pipeline.CheckSubject(job.DefaultLocation, "paused")); err != nil || lives {
 		t.Errorf("got %v, %v, want no check of what is paused", lives, err)
 	}
 }

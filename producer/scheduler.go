@@ -60,8 +60,8 @@ const stopGrace = 2 * time.Second
 
 // tickCurve is short: a tick that failed matters less each second, and the
 // next one covers its slots.
-func tickCurve() pipeline.Curve {
-	return pipeline.Curve{Initial: 100 * time.Millisecond, Max: time.Second, Jitter: 0.5}
+func tickCurve() pipeline.Backoff {
+	return pipeline.Backoff{Initial: 100 * time.Millisecond, Max: time.Second, Jitter: 0.5}
 }
 
 // Serve watches the definitions and handles ticks until ctx ends. An error
@@ -77,7 +77,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	}
 	pool, err := s.config.Pipeline.NewPool(pipeline.PoolConfig{
 		Name: pipeline.ConsumerScheduler, Stream: pipeline.Tick, Filter: "tick.due.*", Limit: s.config.Pipeline.Shards(),
-		Timeout: 20 * time.Second, Grace: stopGrace, Curve: tickCurve(),
+		Timeout: 20 * time.Second, Grace: stopGrace, Backoff: tickCurve(),
 		Handler: func(ctx context.Context, d pipeline.Delivery) error { return s.tick(ctx, cursors, d) },
 	})
 	if err != nil {
@@ -286,7 +286,7 @@ func (s *Scheduler) tellGap(ctx context.Context, cursor, second time.Time, misse
 			why = "the NATS server was away"
 		}
 		return s.config.Pipeline.Notify(ctx, job.Notice{
-			ID: job.DeriveID("gap", second.Truncate(time.Minute).Format(time.RFC3339)), Kind: job.NoticeGap,
+			ID: job.DeriveID("gap", second.Truncate(time.Minute).Format(time.RFC3339)), Kind: job.NoticeScheduleGap,
 			Summary: fmt.Sprintf("nothing was checked from %s to %s: %s", cursor.Format(time.DateTime), second.Format("15:04:05 UTC"), why),
 		})
 	}
@@ -336,7 +336,7 @@ func moveCursor(ctx context.Context, cursors *pipeline.Bucket, shard int, second
 	if err != nil {
 		return err
 	}
-	if _, err := cursors.Swap(ctx, strconv.Itoa(shard), body, revision); err != nil {
+	if _, err := cursors.CompareAndSwap(ctx, strconv.Itoa(shard), body, revision); err != nil {
 		return fmt.Errorf("move cursor of shard %d: %w", shard, err)
 	}
 	return nil

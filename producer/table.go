@@ -63,7 +63,7 @@ type terms struct {
 // definition is a monitor as the table takes it in, at one of its locations.
 type definition struct {
 	name  string // of the monitor, or of it and the location where it has several
-	form  job.CheckForm
+	form  job.CheckTemplate
 	word  string // of the form that few others have: the target
 	since time.Time
 	terms terms
@@ -86,13 +86,13 @@ const maxPeriod = time.Hour
 // its definition was stored.
 func newDefinitions(m *job.Monitor, written time.Time) ([]definition, error) {
 	var all []definition
-	for _, location := range m.Places() {
+	for _, location := range m.CheckLocations() {
 		d, err := newDefinition(m, location, written)
 		if err != nil {
 			return nil, err
 		}
-		if m.Votes() {
-			d.name = job.PlacedName(m.Name, location)
+		if m.MultiLocation() {
+			d.name = job.LocationName(m.Name, location)
 		}
 		all = append(all, d)
 	}
@@ -115,7 +115,7 @@ func newDefinition(m *job.Monitor, location string, written time.Time) (definiti
 		first := d.terms.cron.Next(written)
 		d.terms.period, d.terms.interval = min(d.terms.cron.Next(first).Sub(first), maxPeriod), 0
 	}
-	d.form, err = job.NewCheckForm(job.Check{V: job.Version, Monitor: m.Name, Location: location, Spec: m.Spec})
+	d.form, err = job.NewCheckTemplate(job.Check{V: job.Version, Monitor: m.Name, Location: location, Spec: m.Spec})
 	return d, err
 }
 
@@ -154,9 +154,9 @@ func (t *table) set(name string, all []definition) {
 
 func (t *table) put(s *shard, d *definition) {
 	t.forget(s, d.name)
-	rest, shape := s.shapes.Cut(d.form.Text, monitorOf(d.name), d.word)
+	rest, shape := s.shapes.Cut(d.form.Body, monitorOf(d.name), d.word)
 	id := s.entries.Put(d.name, rest)
-	e := entry{since: uint32(max(0, d.since.Unix())), shape: shape, slot: d.form.Slot, notAfter: d.form.NotAfter} //nolint:gosec // see there
+	e := entry{since: uint32(max(0, d.since.Unix())), shape: shape, slot: d.form.SlotOffset, notAfter: d.form.NotAfterOffset} //nolint:gosec // see there
 	if d.terms.interval == 0 {
 		s.crons[id] = &d.terms
 	} else {
@@ -203,7 +203,7 @@ func (t *table) drop(s *shard, name string) {
 
 // monitorOf is the monitor of an entry: all its locations have the same slots.
 func monitorOf(name string) string {
-	monitor, _ := job.CutPlacedName(name)
+	monitor, _ := job.CutLocationName(name)
 	return monitor
 }
 
@@ -233,7 +233,7 @@ type due struct {
 // dueCheck is the check of a slot.
 type dueCheck struct {
 	name  string // of the entry
-	form  job.CheckForm
+	form  job.CheckTemplate
 	terms *terms
 	slot  time.Time
 }
@@ -280,7 +280,7 @@ func (r ring) each(interval time.Duration, cursor, tick time.Time, do func(compa
 // decide adds what is to be done for one monitor.
 func (d *due) decide(s *shard, id compact.ID, own *terms, cursor, tick time.Time) {
 	e, name := s.entries.Value(id), string(s.entries.Name(id))
-	monitor, location := job.CutPlacedName(name)
+	monitor, location := job.CutLocationName(name)
 	allowance := min(own.period, max(minAllowance, own.period/10))
 	decision := schedule.Decide(own.schedule(monitor), e.after(cursor), tick, allowance)
 	if w := decision.Missed; w.Count > 0 {
@@ -298,12 +298,12 @@ func (d *due) decide(s *shard, id compact.ID, own *terms, cursor, tick time.Time
 }
 
 // form is that of a monitor's checks.
-func (s *shard) form(id compact.ID) job.CheckForm {
+func (s *shard) form(id compact.ID) job.CheckTemplate {
 	const room = 128 // more than most take
 	e := s.entries.Value(id)
 	monitor, _, _ := bytes.Cut(s.entries.Name(id), []byte("/"))
 	text := s.shapes.Append(make([]byte, 0, room), monitor, s.entries.Text(id), e.shape)
-	return job.CheckForm{Text: text, Slot: e.slot, NotAfter: e.notAfter}
+	return job.CheckTemplate{Body: text, SlotOffset: e.slot, NotAfterOffset: e.notAfter}
 }
 
 // after is where the monitor's own time begins: a definition that is younger

@@ -34,9 +34,9 @@ func plain(t *testing.T, monitors []job.Monitor, written, cursor, tick time.Time
 			after = written
 		}
 		d := schedule.Decide(s, after, tick, min(period, max(minAllowance, period/10)))
-		for _, location := range m.Places() {
+		for _, location := range m.CheckLocations() {
 			misses, runs := m.Name, m.Name+" at "+location // only one of several is named
-			if m.Votes() {
+			if m.MultiLocation() {
 				misses = runs
 			}
 			if d.Missed.Count > 0 {

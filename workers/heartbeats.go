@@ -82,7 +82,7 @@ func (h *Heartbeats) Beats(ctx context.Context, token string) (check.Beats, erro
 		at   *time.Time
 		ping *job.Ping
 	}{{job.PingOK, &b.OK, &said}, {job.PingFail, &b.Fail, &failed}, {job.PingStart, &b.Start, nil}, {job.PingSince, &b.Since, nil}} {
-		body, stored, err := h.p.Last(ctx, pipeline.Ping, pipeline.PingSubject(token, kind.name))
+		body, stored, err := h.p.LastMessage(ctx, pipeline.Ping, pipeline.PingSubject(token, kind.name))
 		if errors.Is(err, pipeline.ErrNotFound) {
 			continue
 		}

@@ -42,8 +42,8 @@ func define(t *testing.T, p *pipeline.Pipeline, m job.Monitor) {
 // a test says.
 func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks *atomic.Int64) (*family, *notify.Notifier) {
 	t.Helper()
-	common := &parts{p: p, log: slog.New(slog.DiscardHandler)}
-	a := &announce{parts: common}
+	common := &shared{p: p, log: slog.New(slog.DiscardHandler)}
+	a := &notifyStage{shared: common}
 	buckets, err := a.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -58,16 +58,16 @@ func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks 
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Ledger]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[pipeline.Sent]},
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
 		Timers: &timers{p: p}, Words: words,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := New(Config{Pipeline: p, Stages: []string{StageCheck}, Prober: proberFunc(func(context.Context, job.Spec) job.Outcome {
+	w, err := New(Config{Pipeline: p, Stages: []string{StageCheck}, Prober: proberFunc(func(context.Context, job.Spec) job.ProbeResult {
 		checks.Add(1)
 		found, _ := health.Load().(job.Health)
-		return job.Outcome{Health: found, Started: time.Now()}
+		return job.ProbeResult{Health: found, Started: time.Now()}
 	})})
 	if err != nil {
 		t.Fatal(err)
@@ -84,9 +84,9 @@ func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks 
 	return newFamily(common, buckets, replies), n
 }
 
-type proberFunc func(context.Context, job.Spec) job.Outcome
+type proberFunc func(context.Context, job.Spec) job.ProbeResult
 
-func (f proberFunc) Check(ctx context.Context, spec job.Spec) job.Outcome { return f(ctx, spec) }
+func (f proberFunc) Check(ctx context.Context, spec job.Spec) job.ProbeResult { return f(ctx, spec) }
 
 func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	t.Parallel()
@@ -98,8 +98,8 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	n.Book().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
 	define(t, p, job.Monitor{Name: "core"})
 	define(t, p, job.Monitor{Name: "router", DependsOn: []string{"core"}})
-	tale := &job.Tale{Noted: time.Now(), Incident: job.Incident{Monitor: "host", Began: began, DependsOn: []string{"router", "removed"}}}
-	ask := func() notify.Hold {
+	tale := &job.Notified{ReceivedAt: time.Now(), Incident: job.Incident{Monitor: "host", Began: began, DependsOn: []string{"router", "removed"}}}
+	ask := func() notify.Mute {
 		f.mu.Lock()
 		clear(f.verdicts) // as if time had passed
 		f.mu.Unlock()
@@ -113,15 +113,15 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 		t.Error("got no check, want the parent checked now")
 	}
 	health.Store(job.Down)
-	if got := ask(); got.Kind != notify.HoldUndecided || got.By != "router" || !got.Until.After(time.Now()) {
+	if got := ask(); got.Kind != notify.MutePending || got.By != "router" || !got.Until.After(time.Now()) {
 		t.Errorf("got %+v, want to wait for the judgement of the parent that fails", got)
 	}
-	tale.Noted = time.Now().Add(-time.Hour)
+	tale.ReceivedAt = time.Now().Add(-time.Hour)
 	if got := ask(); got.Kind != "" {
 		t.Errorf("got %+v, want an end of patience", got)
 	}
 	health.Store(job.Unknown)
-	tale.Noted = time.Now()
+	tale.ReceivedAt = time.Now()
 	if got := ask(); got.Kind != "" {
 		t.Errorf("got %+v, want nothing held by what is not known", got)
 	}
@@ -129,7 +129,7 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	down := job.Incident{ID: "i", Condition: job.ConditionDown, Monitor: "core", Began: began, Notify: []string{"oncall"}}
 	put(t, p, pipeline.States, "core", job.State{V: 1, Monitor: "core", Health: job.Down, Incident: &down})
 	before := checks.Load()
-	if got := ask(); got.Kind != notify.HoldParent || got.By != "core" || !got.Told {
+	if got := ask(); got.Kind != notify.MuteParent || got.By != "core" || !got.Told {
 		t.Errorf("got %+v, want the first cause, which the address hears of", got)
 	}
 	if checks.Load() != before {
@@ -139,7 +139,7 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 		t.Errorf("got %+v, want it known that the other address does not hear of it", got)
 	}
 	n.Quiet().Set(job.Silence{ID: "s", Match: job.Match{Monitors: []string{"core"}}, Starts: began, Ends: time.Now().Add(time.Hour)})
-	if got := ask(); got.Kind != notify.HoldSilence {
+	if got := ask(); got.Kind != notify.MuteSilence {
 		t.Errorf("got %+v, want the silence of the parent to count for what is behind it", got)
 	}
 	n.Quiet().Remove("s")
@@ -150,11 +150,11 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	tale.Incident.DependsOn = []string{"core"}
 	tale.Incident.Period = job.Duration(time.Minute)
 	health.Store(job.Up)
-	if got := ask(); got.Kind != notify.HoldUndecided || !got.Until.Equal(recovered.Add(2*time.Minute)) {
+	if got := ask(); got.Kind != notify.MutePending || !got.Until.Equal(recovered.Add(2*time.Minute)) {
 		t.Errorf("got %+v, want time to recover after the parent has", got)
 	}
-	tale.Ended = &job.Ending{At: recovered}
-	if got := ask(); got.Kind != notify.HoldParent || got.By != "core" {
+	tale.Resolution = &job.Resolution{At: recovered}
+	if got := ask(); got.Kind != notify.MuteParent || got.By != "core" {
 		t.Errorf("got %+v, want what is over to have been because of the parent", got)
 	}
 }
@@ -162,16 +162,16 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 func TestRoleThatNobodyHasIsTold(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
-	w := &roleWatch{parts: &parts{p: p, log: slog.New(slog.DiscardHandler)}, absent: map[string]time.Time{}}
-	put(t, p, pipeline.Processes, "p1", job.Process{V: 1, ID: "p1", Roles: []string{StageOperate, StageMail, StageNotify, StageEvaluate, StageCheck}})
+	w := &stageWatch{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}, absent: map[string]time.Time{}}
+	put(t, p, pipeline.Processes, "p1", job.Process{V: 1, ID: "p1", Stages: []string{StageMaintain, StageMail, StageNotify, StageEvaluate, StageCheck}})
 	now := time.Now()
-	for _, after := range []time.Duration{0, rolePatience / 2, rolePatience, rolePatience + time.Second} {
+	for _, after := range []time.Duration{0, stageGoneAfter / 2, stageGoneAfter, stageGoneAfter + time.Second} {
 		if err := w.look(t.Context(), now.Add(after)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	told := notices(t, p)
-	if len(told) != 1 || told[0].Kind != job.NoticeRoleGone || told[0].Summary != "no process does the work of the role schedule" {
+	if len(told) != 1 || told[0].Kind != job.NoticeStageGone || told[0].Summary != "no process does the work of the role schedule" {
 		t.Errorf("got %+v, want one notice, of the scheduler alone", told)
 	}
 }

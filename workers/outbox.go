@@ -63,7 +63,7 @@ type ledgerStore struct {
 
 // OpenLedger opens what addresses were told, for commands that look at it.
 func OpenLedger(ctx context.Context, p *pipeline.Pipeline) (notify.Store, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Ledger)
+	bucket, err := p.Bucket(ctx, pipeline.Notifications)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (s *ledgerStore) Get(ctx context.Context, key string) (notify.Entry, error)
 
 // Swap writes a key if its revision is still the given one.
 func (s *ledgerStore) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	next, err := s.bucket.Swap(ctx, key, value, revision)
+	next, err := s.bucket.CompareAndSwap(ctx, key, value, revision)
 	if errors.Is(err, pipeline.ErrConflict) {
 		return 0, fmt.Errorf("%w: %w", notify.ErrConflict, err)
 	}

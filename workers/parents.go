@@ -16,7 +16,7 @@ import (
 
 // family finds out whether what monitors depend on is down.
 type family struct {
-	*parts
+	*shared
 
 	states, definitions *pipeline.Bucket
 	replies             *pipeline.Replies
@@ -26,9 +26,9 @@ type family struct {
 	verdicts map[string]verdict
 }
 
-func newFamily(p *parts, buckets map[pipeline.BucketName]*pipeline.Bucket, replies *pipeline.Replies) *family {
+func newFamily(p *shared, buckets map[pipeline.BucketName]*pipeline.Bucket, replies *pipeline.Replies) *family {
 	return &family{
-		parts: p, states: buckets[pipeline.States], definitions: buckets[pipeline.Monitors], replies: replies,
+		shared: p, states: buckets[pipeline.States], definitions: buckets[pipeline.Monitors], replies: replies,
 		now: time.Now, verdicts: map[string]verdict{},
 	}
 }
@@ -58,7 +58,7 @@ type parent struct {
 }
 
 // parents is for [notify.Config].Parent.
-func (f *family) parents(ctx context.Context, to *notify.Notifier, address string) func(*job.Tale) notify.Hold {
+func (f *family) parents(ctx context.Context, to *notify.Notifier, address string) func(*job.Notified) notify.Mute {
 	p := &parents{family: f, to: to, ctx: ctx, address: address, known: map[string]parent{}}
 	return p.hold
 }
@@ -68,9 +68,9 @@ const recheckPause = 5 * time.Second
 
 // hold says what a monitor's dependencies mean for the news of it. What cannot
 // be found out holds nothing back: a mail too many is better than none.
-func (p *parents) hold(tale *job.Tale) notify.Hold {
+func (p *parents) hold(tale *job.Notified) notify.Mute {
 	now := p.family.now()
-	var hold notify.Hold
+	var hold notify.Mute
 	for _, name := range tale.Incident.DependsOn {
 		found := p.find(name, maxDepth)
 		switch {
@@ -78,17 +78,17 @@ func (p *parents) hold(tale *job.Tale) notify.Hold {
 			if quiet := p.to.Quiet().Hold(found.down, now); quiet.Kind != "" {
 				return quiet
 			}
-			return notify.Hold{Kind: notify.HoldParent, By: found.name, Told: p.to.Book().Reads(p.address, found.down.Notify)}
-		case found.failing && now.Before(tale.Noted.Add(found.patience)):
-			hold = notify.Hold{Kind: notify.HoldUndecided, By: found.name, Until: notify.Ceil(now.Add(recheckPause))}
+			return notify.Mute{Kind: notify.MuteParent, By: found.name, Told: p.to.Book().Reads(p.address, found.down.Notify)}
+		case found.failing && now.Before(tale.ReceivedAt.Add(found.patience)):
+			hold = notify.Mute{Kind: notify.MutePending, By: found.name, Until: notify.Ceil(now.Add(recheckPause))}
 		case found.was == nil || !found.recovered.After(tale.Incident.Began):
-		case tale.Ended != nil:
-			if !tale.Ended.At.Before(found.was.Began) { // it was down because of that one
-				return notify.Hold{Kind: notify.HoldParent, By: found.name, Told: p.to.Book().Reads(p.address, found.was.Notify)}
+		case tale.Resolution != nil:
+			if !tale.Resolution.At.Before(found.was.Began) { // it was down because of that one
+				return notify.Mute{Kind: notify.MuteParent, By: found.name, Told: p.to.Book().Reads(p.address, found.was.Notify)}
 			}
 		default:
 			if until := found.recovered.Add(grace(tale.Incident.Period.Std())); now.Before(until) {
-				hold = notify.Hold{Kind: notify.HoldUndecided, By: found.name, Until: notify.Ceil(until)}
+				hold = notify.Mute{Kind: notify.MutePending, By: found.name, Until: notify.Ceil(until)}
 			}
 		}
 	}
@@ -221,7 +221,7 @@ func (f *family) fails(ctx context.Context, m *job.Monitor) bool {
 func (f *family) downNow(ctx context.Context, m *job.Monitor) bool {
 	var down atomic.Int64
 	var all sync.WaitGroup
-	for _, location := range m.Places() {
+	for _, location := range m.CheckLocations() {
 		all.Go(func() {
 			outcome, err := f.call(ctx, m, location)
 			if err != nil {
@@ -232,11 +232,11 @@ func (f *family) downNow(ctx context.Context, m *job.Monitor) bool {
 		})
 	}
 	all.Wait()
-	return int(down.Load()) >= m.Needed()
+	return int(down.Load()) >= m.RequiredVotes()
 }
 
 // call has a check made at a location, and waits for its outcome.
-func (f *family) call(ctx context.Context, m *job.Monitor, location string) (job.Outcome, error) {
+func (f *family) call(ctx context.Context, m *job.Monitor, location string) (job.ProbeResult, error) {
 	limit := cmp.Or(m.Timeout.Std(), defaultCheckTimeout) + callMargin
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -244,25 +244,25 @@ func (f *family) call(ctx context.Context, m *job.Monitor, location string) (job
 	order := job.Check{V: job.Version, ID: job.DeriveID("recheck", m.Name, location, f.p.Process(), now.Format(time.RFC3339Nano)), Location: location, NotAfter: now.Add(limit), Spec: m.Spec}
 	body, err := job.Encode(order)
 	if err != nil {
-		return job.Outcome{}, err
+		return job.ProbeResult{}, err
 	}
 	address, answer, end := f.replies.Await()
 	defer end()
 	if err := f.p.Publish(ctx, pipeline.Message{Subject: pipeline.CallCheckSubject(location, order.ID), Body: body, ID: order.ID, Reply: address}); err != nil {
-		return job.Outcome{}, err
+		return job.ProbeResult{}, err
 	}
 	select {
 	case body := <-answer:
-		said, err := job.DecodeKnown[job.Answer](body)
+		said, err := job.DecodeKnown[job.Outcome](body)
 		if err != nil {
-			return job.Outcome{}, err
+			return job.ProbeResult{}, err
 		}
-		if said.Check == nil || said.Check.Outcome == nil {
-			return job.Outcome{}, fmt.Errorf("check %s: found no outcome", m.Name)
+		if said.Check == nil || said.Check.ProbeResult == nil {
+			return job.ProbeResult{}, fmt.Errorf("check %s: found no outcome", m.Name)
 		}
-		return *said.Check.Outcome, nil
+		return *said.Check.ProbeResult, nil
 	case <-ctx.Done():
-		return job.Outcome{}, fmt.Errorf("check %s: %w", m.Name, ctx.Err())
+		return job.ProbeResult{}, fmt.Errorf("check %s: %w", m.Name, ctx.Err())
 	}
 }
 

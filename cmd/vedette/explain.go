@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/workers"
@@ -21,7 +22,7 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	var where instance
+	var where cli.Instance
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "explain MONITOR",
@@ -32,12 +33,12 @@ Exits with 1 when the monitor is down.`,
 		Example: "  vedette explain website",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := where.connect(cmd.Context())
+			p, err := where.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			found, err := explain(cmd.Context(), p, args[0], time.Now())
-			if err := closing(p, err); err != nil {
+			if err := cli.Closing(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -46,12 +47,12 @@ Exits with 1 when the monitor is down.`,
 				err = found.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && found.State.Health == job.Down {
-				err = &exitError{code: exitDown}
+				err = &cli.ExitError{Code: cli.ExitDown}
 			}
 			return err
 		},
 	}
-	where.flags(cmd)
+	where.Flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -64,7 +65,7 @@ type explanation struct {
 	// Results are the last ones, oldest first.
 	Results []job.Result `json:"results"`
 	// Holds are what keeps mails back at the moment.
-	Holds []notify.Hold `json:"holds,omitempty"`
+	Holds []notify.Mute `json:"holds,omitempty"`
 	// Readers are the addresses that are told, Told what they were.
 	Readers []string          `json:"readers"`
 	Told    []notify.Standing `json:"told"`
@@ -86,7 +87,7 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Ti
 	}
 	entry, err := definitions.Get(ctx, pipeline.MonitorKey(name))
 	if errors.Is(err, pipeline.ErrNotFound) {
-		return nil, &hintError{err: fmt.Errorf("explain monitor: found none named %q", name), hint: "'vedette status' shows those that there are"}
+		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' shows those that there are"}
 	}
 	if err != nil {
 		return nil, err
@@ -175,7 +176,7 @@ func (x *explanation) holds(ctx context.Context, p *pipeline.Pipeline, quiet *no
 		x.Holds = append(x.Holds, hold)
 	}
 	if x.State.Flapping != nil {
-		x.Holds = append(x.Holds, notify.Hold{Kind: notify.HoldFlapping})
+		x.Holds = append(x.Holds, notify.Mute{Kind: notify.MuteFlapping})
 	}
 	for _, parent := range m.DependsOn {
 		state, err := readState(ctx, p, parent)
@@ -183,7 +184,7 @@ func (x *explanation) holds(ctx context.Context, p *pipeline.Pipeline, quiet *no
 			return err
 		}
 		if state.Incident != nil {
-			x.Holds = append(x.Holds, notify.Hold{Kind: notify.HoldParent, By: parent})
+			x.Holds = append(x.Holds, notify.Mute{Kind: notify.MuteParent, By: parent})
 		}
 	}
 	return nil
@@ -193,7 +194,7 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 	limited, cancel := context.WithTimeout(ctx, explainTime)
 	defer cancel()
 	since := max(minPast, explainResults*cmp.Or(x.Monitor.Interval.Std(), time.Hour))
-	_, err := p.Past(limited, pipeline.Result, since, func(d pipeline.Delivery) {
+	_, err := p.ReadSince(limited, pipeline.Result, since, func(d pipeline.Delivery) {
 		batch, err := job.DecodeKnown[job.Results](d.Body)
 		if err != nil {
 			return // the evaluator buries it
@@ -204,18 +205,18 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 			}
 		}
 	})
-	x.Results = x.Results[max(0, len(x.Results)-explainResults*len(x.Monitor.Places())):]
+	x.Results = x.Results[max(0, len(x.Results)-explainResults*len(x.Monitor.CheckLocations())):]
 	return err
 }
 
 // print puts the explanation into words.
 func (x *explanation) print(to io.Writer, now time.Time) error {
 	m, s := &x.Monitor, &x.State
-	say(to, "%s is %s\n", m.Name, x.standing(now))
+	cli.Say(to, "%s is %s\n", m.Name, x.standing(now))
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fact := func(name, value string) {
 		if value != "" {
-			say(table, "  %s\t%s\n", name, printable(value))
+			cli.Say(table, "  %s\t%s\n", name, cli.Printable(value))
 		}
 	}
 	fact("target", m.Target())
@@ -224,7 +225,7 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 	fact("locations", placesWords(m))
 	fact("depends on", strings.Join(m.DependsOn, ", "))
 	for _, incident := range s.Open() {
-		if incident.Placed() {
+		if incident.OfOneLocation() {
 			continue // it is told with its location
 		}
 		fact("why "+string(incident.Condition), why(incident)+", since "+clock(incident.Began))
@@ -237,7 +238,7 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 	if s.Certificate != nil {
 		fact("certificate", "ends "+clock(s.Certificate.Expires))
 	}
-	fact("last good", clock(s.LastGood))
+	fact("last good", clock(s.LastUp))
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -250,12 +251,12 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 func (x *explanation) standing(now time.Time) string {
 	s := &x.State
 	words := []string{string(cmp.Or(s.Health, job.Up))}
-	checked := slices.ContainsFunc(x.Results, func(r job.Result) bool { return r.Outcome != nil })
+	checked := slices.ContainsFunc(x.Results, func(r job.Result) bool { return r.ProbeResult != nil })
 	if s.Health == "" && !checked {
 		words[0] = string(job.Pending)
 	}
 	for _, incident := range s.Open() {
-		if incident.Condition != job.ConditionDown && !incident.Placed() {
+		if incident.Condition != job.ConditionDown && !incident.OfOneLocation() {
 			words = append(words, string(incident.Condition))
 		}
 	}
@@ -271,12 +272,12 @@ func (x *explanation) standing(now time.Time) string {
 
 func why(incident *job.Incident) string {
 	switch incident.Condition {
-	case job.ConditionBlind:
+	case job.ConditionNoData:
 		return notify.Reason(incident.Reason)
 	case job.ConditionFlapping:
 		return "its results change too often"
 	case job.ConditionDown, job.ConditionDegraded, job.ConditionCertificate:
-		return cmp.Or(incident.Outcome.Cause, string(incident.Outcome.Class))
+		return cmp.Or(incident.ProbeResult.Cause, string(incident.ProbeResult.Class))
 	default:
 		return string(incident.Condition)
 	}
@@ -286,8 +287,8 @@ func why(incident *job.Incident) string {
 // nothing.
 func placesWords(m *job.Monitor) string {
 	text := strings.Join(m.Locations, ", ")
-	if m.Votes() {
-		text += fmt.Sprintf("; %d of %d make it down", m.Needed(), len(m.Locations))
+	if m.MultiLocation() {
+		text += fmt.Sprintf("; %d of %d make it down", m.RequiredVotes(), len(m.Locations))
 	}
 	return text
 }
@@ -317,63 +318,63 @@ func onTheWay(s *job.State, m *job.Monitor) string {
 		return fmt.Sprintf("%d of %d failures among %d to be down", strings.Count(s.Window, "d"), m.FailureThreshold, m.FailureWindow)
 	case s.Health != job.Down && s.Failures > 0:
 		return fmt.Sprintf("%d of %d failures to be down", s.Failures, m.FailureThreshold)
-	case s.Misses > 0 && s.Blind == nil:
-		return count(s.Misses, "slot") + " missed"
+	case s.MissedSlots > 0 && s.NoData == nil:
+		return cli.Count(s.MissedSlots, "slot") + " missed"
 	default:
 		return ""
 	}
 }
 
 func (x *explanation) printResults(to io.Writer) {
-	say(to, "\nlast results\n")
+	cli.Say(to, "\nlast results\n")
 	if len(x.Results) == 0 {
-		say(to, "  none\n")
+		cli.Say(to, "  none\n")
 	}
 	for i := range x.Results {
 		r := &x.Results[i]
-		if x.Monitor.Votes() {
-			say(to, "  %s", cmp.Or(r.Location, "everywhere"))
+		if x.Monitor.MultiLocation() {
+			cli.Say(to, "  %s", cmp.Or(r.Location, "everywhere"))
 		}
 		switch {
 		case r.Miss != nil:
-			say(to, "  %s  missed    %s\n", clock(r.Slot), printable(notify.Reason(string(r.Miss.Reason))))
-		case r.Outcome != nil:
-			say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.Outcome.Health, r.Outcome.Latency.Std().Round(10*time.Microsecond), printable(r.Outcome.Cause))
+			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.Reason(string(r.Miss.Reason))))
+		case r.ProbeResult != nil:
+			cli.Say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
 		}
 	}
 }
 
 func (x *explanation) printTold(to io.Writer, now time.Time) {
-	say(to, "\nwho is told: %s\n", cmp.Or(strings.Join(x.Readers, ", "), "nobody"))
+	cli.Say(to, "\nwho is told: %s\n", cmp.Or(strings.Join(x.Readers, ", "), "nobody"))
 	for _, hold := range x.Holds {
-		say(to, "  held back: %s\n", holdWords(hold))
+		cli.Say(to, "  held back: %s\n", holdWords(hold))
 	}
 	for i := range x.Told {
 		told := &x.Told[i]
-		if len(told.Account.Tales) == 0 {
+		if len(told.Account.Incidents) == 0 {
 			continue
 		}
-		say(to, "  %s\n", told.Mailing.Address)
-		for j := range told.Account.Tales {
-			say(to, "    %s\n", taleWords(&told.Account.Tales[j]))
+		cli.Say(to, "  %s\n", told.Mailing.Address)
+		for j := range told.Account.Incidents {
+			cli.Say(to, "    %s\n", taleWords(&told.Account.Incidents[j]))
 		}
-		if wake := told.Mailing.Wake; notify.HasNews(told.Account) && wake.After(now) {
-			say(to, "    the next mail may go at %s\n", clock(wake))
+		if wake := told.Mailing.NextFlush; notify.HasNews(told.Account) && wake.After(now) {
+			cli.Say(to, "    the next mail may go at %s\n", clock(wake))
 		}
 	}
 }
 
-func holdWords(hold notify.Hold) string {
+func holdWords(hold notify.Mute) string {
 	text := string(hold.Kind)
 	if hold.By != "" {
 		text += " " + hold.By
 	}
 	switch hold.Kind {
-	case notify.HoldParent:
+	case notify.MuteParent:
 		text = hold.By + " is down, which it depends on"
-	case notify.HoldFlapping:
+	case notify.MuteFlapping:
 		text = "it is flapping; single changes are not mailed"
-	case notify.HoldSilence, notify.HoldMaintenance, notify.HoldUndecided:
+	case notify.MuteSilence, notify.MuteMaintenance, notify.MutePending:
 	}
 	if !hold.Until.IsZero() {
 		text += ", until " + clock(hold.Until)
@@ -382,20 +383,20 @@ func holdWords(hold notify.Hold) string {
 }
 
 // taleWords is what an address knows of an incident, and is owed.
-func taleWords(tale *job.Tale) string {
+func taleWords(tale *job.Notified) string {
 	incident := &tale.Incident
 	text := fmt.Sprintf("%s since %s: ", incident.Condition, clock(incident.Began))
 	switch {
-	case tale.Told == "" && tale.Ended == nil:
+	case tale.NotifiedBy == "" && tale.Resolution == nil:
 		return text + "not told yet"
-	case tale.Told == "":
+	case tale.NotifiedBy == "":
 		return text + "over, and not told yet"
-	case tale.Ended == nil:
-		return text + "told at " + clock(tale.ToldAt) + ", in mail " + tale.Told
-	case tale.Closed == "":
-		return text + "told at " + clock(tale.ToldAt) + "; owed its end of " + clock(tale.Ended.At)
+	case tale.Resolution == nil:
+		return text + "told at " + clock(tale.NotifiedAt) + ", in mail " + tale.NotifiedBy
+	case tale.ResolvedBy == "":
+		return text + "told at " + clock(tale.NotifiedAt) + "; owed its end of " + clock(tale.Resolution.At)
 	default:
-		return text + "told, and its end too, in mail " + tale.Closed
+		return text + "told, and its end too, in mail " + tale.ResolvedBy
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 )
@@ -31,10 +32,10 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			roles, err := readRoles(args)
 			if err != nil {
-				return usageError(cmd, err)
+				return cli.UsageError(cmd, err)
 			}
-			if err := locationProblem(location); err != nil {
-				return usageError(cmd, err)
+			if err := cli.LocationProblem(location); err != nil {
+				return cli.UsageError(cmd, err)
 			}
 			users := make([]pipeline.User, len(roles))
 			for i, role := range roles {
@@ -49,22 +50,6 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 	return cmd
 }
 
-// locationProblem is why a location can be none.
-func locationProblem(location string) error {
-	if !job.ValidName(location) || strings.Contains(location, ".") {
-		return fmt.Errorf("read --location: found %q, expected letters, digits, _ and -", location)
-	}
-	return nil
-}
-
-func locationProblems(locations []string) error {
-	var problems []error
-	for _, location := range locations {
-		problems = append(problems, locationProblem(location))
-	}
-	return errors.Join(problems...)
-}
-
 // roleLines tells people what each role is for.
 func roleLines() string {
 	uses := map[pipeline.Role]string{
@@ -75,7 +60,7 @@ func roleLines() string {
 		pipeline.RoleNotifier:    "decides who is told of what changed, and orders the mails",
 		pipeline.RoleMailWorker:  "sends mails",
 		pipeline.RoleViewer:      "reads what the overview shows",
-		pipeline.RoleOperator:    "everything in this installation; 'vedette run' needs it",
+		pipeline.RoleAdmin:       "everything in this installation; 'vedette run' needs it",
 	}
 	var b strings.Builder
 	for _, role := range pipeline.Roles() {

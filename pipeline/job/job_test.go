@@ -16,13 +16,13 @@ import (
 	"vedette/pipeline/job"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// golden is the wire format: what each message looks like, byte for byte. A
-// change of these files is a change of the format.
+// golden returns the messages in the golden files, which define the wire format
+// byte for byte. A changed file is a changed format.
 func golden() map[string]any {
 	slot := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
-	refused := job.Outcome{
+	refused := job.ProbeResult{
 		Health: job.Down, Class: job.ClassConnect, Cause: "connect refused", Started: slot.Add(12 * time.Millisecond),
 		Latency: job.Duration(3 * time.Millisecond), Phases: job.Phases{DNS: job.Duration(time.Millisecond)}, Address: "192.0.2.7:443",
 	}
@@ -32,7 +32,7 @@ func golden() map[string]any {
 	}
 	incident := job.Incident{
 		ID: job.IncidentID("website", job.ConditionDown, slot), Condition: job.ConditionDown, Monitor: "website", Target: "https://example.org/health", Began: slot,
-		LastGood: slot.Add(-time.Minute), Outcome: refused, Failures: 3, Notify: []string{"oncall"},
+		LastUp: slot.Add(-time.Minute), ProbeResult: refused, Failures: 3, Notify: []string{"oncall"},
 	}
 	process := job.Process{V: 1, ID: "p1", Name: "host-1", Host: "host", PID: 4711, Version: "1.0.0", Started: slot}
 	return map[string]any{
@@ -44,45 +44,45 @@ func golden() map[string]any {
 				Flapping: &job.Flapping{Enter: 40, Leave: 20}, CertificateAlerts: []job.Duration{job.Duration(7 * 24 * time.Hour)}, Notify: []string{"oncall"},
 			},
 		},
-		"recipient": job.Recipient{V: 1, Name: "oncall", Addresses: []string{"ops@example.org"}, TimeZone: "Europe/Berlin"},
-		"check":     job.Check{V: 1, Monitor: "website", Slot: slot, Location: "default", NotAfter: slot.Add(time.Minute), Spec: spec},
-		"request":   job.Check{V: 1, ID: "try1", Spec: job.Spec{TCP: &job.TCP{Address: "db.example.org:5432"}}},
+		"recipient":   job.Recipient{V: 1, Name: "oncall", Addresses: []string{"ops@example.org"}, TimeZone: "Europe/Berlin"},
+		"check":       job.Check{V: 1, Monitor: "website", Slot: slot, Location: "default", NotAfter: slot.Add(time.Minute), Spec: spec},
+		"adhoc-check": job.Check{V: 1, ID: "try1", Spec: job.Spec{TCP: &job.TCP{Address: "db.example.org:5432"}}},
 		"results": job.Results{V: 1, Results: []job.Result{
-			{Monitor: "website", Slot: slot, Worker: "host-1", Location: "default", Outcome: &refused},
+			{Monitor: "website", Slot: slot, Worker: "host-1", Location: "default", ProbeResult: &refused},
 			{Monitor: "database", Slot: slot, Miss: &job.Miss{Reason: job.MissLate, Count: 3, Last: slot.Add(2 * time.Minute)}},
 		}},
 		"state": job.State{
 			V: 1, Monitor: "website", Health: job.Down, Since: slot, Slot: slot.Add(2 * time.Minute), Failures: 3, FirstFailure: slot,
-			LastGood: slot.Add(-time.Minute), Incident: &incident, Sequence: 1,
+			LastUp: slot.Add(-time.Minute), Incident: &incident, Sequence: 1,
 			Events: []job.Event{{ID: incident.ID + "-down", Sequence: 1, Kind: job.EventDown, At: slot.Add(2 * time.Minute), Incident: incident}},
 		},
 		"mail": job.Mail{
 			V: 1, ID: "m1", To: "ops@example.org", Subject: "[DOWN] website: connect refused", Text: "It is down.\n",
 			HTML: "<p>It is down.</p>", Thread: incident.ID, Date: slot,
 		},
-		"sent": job.Sent{V: 1, ID: "m1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
-		"answer-check": job.Answer{
-			V: 1, Order: job.OrderCheck, ID: "try1", At: slot, Attempts: 1,
-			Check: &job.Result{ID: "try1", Worker: "host-1", Location: "default", Outcome: &refused},
+		"delivery": job.Delivery{V: 1, ID: "m1", State: job.DeliverySent, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+		"outcome-check": job.Outcome{
+			V: 1, Kind: job.JobCheck, ID: "try1", At: slot, Attempts: 1,
+			Check: &job.Result{ID: "try1", Worker: "host-1", Location: "default", ProbeResult: &refused},
 		},
-		"answer-mail": job.Answer{
-			V: 1, Order: job.OrderMail, ID: "hello1", At: slot, Attempts: 2,
-			Mail: &job.Sent{V: 1, ID: "hello1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+		"outcome-mail": job.Outcome{
+			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 2,
+			Mail: &job.Delivery{V: 1, ID: "hello1", State: job.DeliverySent, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
 		},
-		"answer-dead": job.Answer{
-			V: 1, Order: job.OrderMail, ID: "hello1", At: slot, Attempts: 1,
-			Dead: &job.Death{Reason: job.ReasonPermanent, Error: "permanent: 550 5.1.1 no such user"},
+		"outcome-failure": job.Outcome{
+			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 1,
+			Failure: &job.Failure{Reason: job.ReasonPermanent, Error: "permanent: 550 5.1.1 no such user"},
 		},
 		"notice": job.Notice{
-			V: 1, ID: "n1", Kind: job.NoticeStuck, At: slot, Source: "host-1", Summary: "a job of stage check ignored the end of its context", Detail: "goroutine 7 [chan receive]:",
+			V: 1, ID: "n1", Kind: job.NoticeStuckJob, At: slot, Source: "host-1", Summary: "a job of stage check ignored the end of its context", Detail: "goroutine 7 [chan receive]:",
 		},
 		"digest": job.Digest{
-			V: 1, Pending: []job.Notice{{V: 1, ID: "n1", Kind: job.NoticeDead, At: slot, Source: "host-1", Summary: "stage mail gave up on mail.request.hello1"}},
+			V: 1, Pending: []job.Notice{{V: 1, ID: "n1", Kind: job.NoticeDead, At: slot, Source: "host-1", Summary: "stage mail gave up on mail.adhoc.hello1"}},
 			More: 3, Due: slot.Add(10 * time.Second), Sent: slot.Add(-time.Hour), Recent: []string{"n1"},
 		},
 		"settings": job.Settings{
 			V: 1, Operators: []string{"oncall"},
-			Grouping: &job.Grouping{By: []string{"group"}, Wait: job.Duration(30 * time.Second), Interval: job.Duration(5 * time.Minute), Repeat: job.Duration(4 * time.Hour), Most: 40},
+			Grouping: &job.Grouping{GroupBy: []string{"group"}, GroupWait: job.Duration(30 * time.Second), GroupInterval: job.Duration(5 * time.Minute), RepeatInterval: job.Duration(4 * time.Hour), MaxListed: 40},
 			Maintenance: []job.Maintenance{
 				{Name: "backup", Match: job.Match{Groups: []string{"db-*"}}, Cron: "0 23 * * sun", TimeZone: "Europe/Berlin", Until: "03:00"},
 			},
@@ -91,13 +91,13 @@ func golden() map[string]any {
 			V: 1, ID: "s1", Match: job.Match{Monitors: []string{"web-*"}, Labels: map[string]string{"env": "prod"}}, Author: "ann", Comment: "new disks",
 			Starts: slot, Ends: slot.Add(2 * time.Hour),
 		},
-		"account": job.Account{V: 1, Monitor: "website", Sequence: 2, Tales: []job.Tale{{
-			Incident: incident, Noted: slot.Add(2 * time.Minute), Ended: &job.Ending{Kind: job.EventUp, At: slot.Add(12 * time.Minute), Noted: slot.Add(12 * time.Minute)},
-			Told: "m1", ToldAt: slot.Add(150 * time.Second),
+		"notification-log": job.NotificationLog{V: 1, Monitor: "website", Sequence: 2, Incidents: []job.Notified{{
+			Incident: incident, ReceivedAt: slot.Add(2 * time.Minute), Resolution: &job.Resolution{Kind: job.EventUp, At: slot.Add(12 * time.Minute), ReceivedAt: slot.Add(12 * time.Minute)},
+			NotifiedBy: "m1", NotifiedAt: slot.Add(150 * time.Second),
 		}}},
-		"mailing": job.Mailing{
-			V: 1, Address: "ops@example.org", Recipient: "oncall", Group: []string{"group=web"}, Sequence: 1, Wake: slot.Add(4 * time.Hour), Last: slot,
-			Sent: &job.Letter{ID: "m1", At: slot},
+		"notification-group": job.NotificationGroup{
+			V: 1, Address: "ops@example.org", Recipient: "oncall", Group: []string{"group=web"}, Sequence: 1, NextFlush: slot.Add(4 * time.Hour), LastNotified: slot,
+			Sent: &job.Notification{ID: "m1", At: slot},
 		},
 		"ping":    job.Ping{V: 1, ExitCode: 3, Output: "disk full"},
 		"process": process,
@@ -137,30 +137,30 @@ func TestWireFormatIsWhatTheGoldenFilesSay(t *testing.T) {
 	}
 }
 
-func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
+func TestDecodedMessagesEncodeToTheSameBytes(t *testing.T) {
 	t.Parallel()
 	again := map[string]func([]byte) (any, error){
-		"monitor":   decode[job.Monitor],
-		"recipient": decode[job.Recipient],
-		"check":     decode[job.Check],
-		"request":   decode[job.Check],
-		"results":   decode[job.Results],
-		"state":     decode[job.State],
-		"mail":      decode[job.Mail],
-		"sent":      decode[job.Sent],
+		"monitor":     decode[job.Monitor],
+		"recipient":   decode[job.Recipient],
+		"check":       decode[job.Check],
+		"adhoc-check": decode[job.Check],
+		"results":     decode[job.Results],
+		"state":       decode[job.State],
+		"mail":        decode[job.Mail],
+		"delivery":    decode[job.Delivery],
 
-		"answer-check":   decode[job.Answer],
-		"answer-mail":    decode[job.Answer],
-		"answer-dead":    decode[job.Answer],
-		"process":        decode[job.Process],
-		"ping":           decode[job.Ping],
-		"process-status": decode[job.ProcessStatus],
-		"notice":         decode[job.Notice],
-		"digest":         decode[job.Digest],
-		"settings":       decode[job.Settings],
-		"silence":        decode[job.Silence],
-		"account":        decode[job.Account],
-		"mailing":        decode[job.Mailing],
+		"outcome-check":      decode[job.Outcome],
+		"outcome-mail":       decode[job.Outcome],
+		"outcome-failure":    decode[job.Outcome],
+		"process":            decode[job.Process],
+		"ping":               decode[job.Ping],
+		"process-status":     decode[job.ProcessStatus],
+		"notice":             decode[job.Notice],
+		"digest":             decode[job.Digest],
+		"settings":           decode[job.Settings],
+		"silence":            decode[job.Silence],
+		"notification-log":   decode[job.NotificationLog],
+		"notification-group": decode[job.NotificationGroup],
 	}
 	for name, message := range golden() {
 		want, err := job.Encode(message)
@@ -183,7 +183,7 @@ func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
 
 func decode[T any](data []byte) (any, error) { return job.Decode[T](data) }
 
-func TestShortFormOfAProbeIsItsTarget(t *testing.T) {
+func TestProbesHaveAShortForm(t *testing.T) {
 	t.Parallel()
 	got, err := job.Decode[job.Check]([]byte(`{"http": "https://example.org"}`))
 	if err != nil || got.Target() != "https://example.org" {
@@ -195,7 +195,7 @@ func TestShortFormOfAProbeIsItsTarget(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoMessageIsRefused(t *testing.T) {
+func TestDecodeRefusesOtherData(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name, body string
@@ -220,7 +220,17 @@ func TestWhatIsNoMessageIsRefused(t *testing.T) {
 	}
 }
 
-func TestExactlyOneProbeIsExpected(t *testing.T) {
+func TestUnknownDeliveryStateIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"", "done", "Sent"} {
+		got, err := job.Decode[job.Delivery]([]byte(`{"v":1,"id":"m1","state":"` + state + `","at":"2026-03-01T12:00:07Z"}`))
+		if !errors.Is(err, job.ErrMalformed) || !strings.Contains(err.Error(), "expected one of") {
+			t.Errorf("%q: got %+v, %v, want ErrMalformed with the known states", state, got, err)
+		}
+	}
+}
+
+func TestSpecHasExactlyOneProbe(t *testing.T) {
 	t.Parallel()
 	both := job.Spec{HTTP: &job.HTTP{}, TCP: &job.TCP{}}
 	for _, spec := range []job.Spec{{}, both} {
@@ -229,11 +239,11 @@ func TestExactlyOneProbeIsExpected(t *testing.T) {
 		}
 	}
 	if got := (job.Spec{}).Target(); got != "" {
-		t.Errorf("got target %q of no probe, want none", got)
+		t.Errorf("spec without probe: got target %q, want none", got)
 	}
 }
 
-func TestNamesThatCanBeSubjects(t *testing.T) {
+func TestValidNamesFitIntoSubjects(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a", "www.example.org", "Db_1-x", strings.Repeat("a", 128)} {
 		if !job.ValidName(name) {
@@ -247,7 +257,7 @@ func TestNamesThatCanBeSubjects(t *testing.T) {
 	}
 }
 
-func TestIDsAreFunctionsOfTheirPartsAndOfNothingElse(t *testing.T) {
+func TestIDsDependOnTheirPartsOnly(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	here := began.In(time.FixedZone("here", 3600))
@@ -266,10 +276,10 @@ func TestIDsAreFunctionsOfTheirPartsAndOfNothingElse(t *testing.T) {
 	}
 }
 
-func TestShardsAreTheSameEverywhereAndEvenlyFilled(t *testing.T) {
+func TestShardsAreStableAndEven(t *testing.T) {
 	t.Parallel()
 	if got := job.Shard("website", 64); got != 10 {
-		t.Errorf("got shard %d, want 10: another value moves every monitor of every installation", got)
+		t.Errorf("got shard %d, want 10: another value moves every monitor in every installation", got)
 	}
 	counts := make([]int, 64)
 	for i := range 64_000 {
@@ -282,7 +292,7 @@ func TestShardsAreTheSameEverywhereAndEvenlyFilled(t *testing.T) {
 	}
 }
 
-func TestFatesKeepTheirCause(t *testing.T) {
+func TestHandlerErrorsKeepTheirCause(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("cause")
 	for _, err := range []error{job.Dead(job.ReasonInvalid, cause), job.RetryIn(cause, time.Second), job.Interrupted(cause, 0)} {
@@ -292,10 +302,10 @@ func TestFatesKeepTheirCause(t *testing.T) {
 	}
 	_, newer := job.Decode[job.Mail]([]byte(`{"v":99}`))
 	if _, dead := errors.AsType[*job.DeadError](job.DeadFor(newer)); dead || !errors.Is(job.DeadFor(newer), job.ErrNewer) {
-		t.Errorf("got %v, want a job of a newer version left to others", job.DeadFor(newer))
+		t.Errorf("got %v, want ErrNewer", job.DeadFor(newer))
 	}
 	if _, dead := errors.AsType[*job.DeadError](job.DeadFor(cause)); dead {
-		t.Error("got a dead letter for any error, want one for what cannot be decoded only")
+		t.Error("got a dead letter for an arbitrary error")
 	}
 	_, malformed := job.Decode[job.Mail]([]byte("x"))
 	if dead, ok := errors.AsType[*job.DeadError](job.DeadFor(malformed)); !ok || dead.Reason != job.ReasonMalformed {
@@ -318,11 +328,11 @@ func FuzzDecode(f *testing.F) {
 		}
 		body, err := job.Encode(check)
 		if err != nil {
-			return // a time that JSON cannot hold
+			return // a time that JSON cannot represent
 		}
 		again, err := job.Decode[job.Check](body)
 		if err != nil {
-			t.Fatalf("got %v for what we encoded ourselves: %s", err, body)
+			t.Fatalf("got %v for our own encoding: %s", err, body)
 		}
 		first, _ := json.Marshal(check)
 		second, _ := json.Marshal(again)
@@ -332,31 +342,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What the README shows of the wire format is what the golden files say.
-func TestReadmeShowsTheWireFormatAsItIs(t *testing.T) {
-	t.Parallel()
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown := string(readme)
-	for name, message := range golden() {
-		body, err := job.Encode(message)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := false
-		for line := range strings.Lines(shown) {
-			key, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-			found = found || key == name && strings.TrimSpace(rest) == string(body)
-		}
-		if !found {
-			t.Errorf("got no line %q with\n%s\nin README.md, want the message as it is", name, body)
-		}
-	}
-}
-
-func TestTargetHidesThePasswordOfAURL(t *testing.T) {
+func TestTargetHidesThePasswordInAURL(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
 		"https://me:secret@example.org/x?a=b@c": "https://me:xxxxx@example.org/x?a=b@c", "me:se@cret@example.org": "me:xxxxx@example.org",
@@ -378,7 +364,7 @@ func TestTargetHidesThePasswordOfAURL(t *testing.T) {
 	}
 }
 
-func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
+func TestCheckTemplatesEncodeLikeChecks(t *testing.T) {
 	t.Parallel()
 	slot := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
 	for _, check := range []job.Check{
@@ -388,7 +374,7 @@ func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
 		{V: job.Version, Monitor: "b", Location: "l", Spec: job.Spec{TCP: &job.TCP{Address: "a:1"}, Negate: true}},
 		{V: job.Version, Monitor: `odd"name`, Location: "ü"},
 	} {
-		form, err := job.NewCheckForm(check)
+		template, err := job.NewCheckTemplate(check)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -397,11 +383,11 @@ func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := form.Encode(check.Slot, check.NotAfter); !bytes.Equal(got, want) {
+		if got := template.Encode(check.Slot, check.NotAfter); !bytes.Equal(got, want) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
-	if _, err := job.NewCheckForm(job.Check{Location: strings.Repeat("x", 1<<16)}); err == nil {
+	if _, err := job.NewCheckTemplate(job.Check{Location: strings.Repeat("x", 1<<16)}); err == nil {
 		t.Error("got no error for a location of 64 KB, want one")
 	}
 }

@@ -29,19 +29,19 @@ type State struct {
 	Window string `json:"window,omitempty"`
 	// FirstFailure is the slot of the first failure of the present row.
 	FirstFailure time.Time `json:"first_failure,omitzero"`
-	// LastGood is the newest slot known to be up.
-	LastGood time.Time `json:"last_good,omitzero"`
-	// Warnings and Wells count degraded and good results in a row, as far as
+	// LastUp is the newest slot known to be up.
+	LastUp time.Time `json:"last_up,omitzero"`
+	// DegradedStreak and Wells count degraded and good results in a row, as far as
 	// they are on the way to or from being degraded.
-	Warnings int `json:"warnings,omitempty"`
-	Wells    int `json:"wells,omitempty"`
-	// Flips are the slots of the last twenty at which results changed from good
+	DegradedStreak int `json:"degraded_streak,omitempty"`
+	OKStreak       int `json:"ok_streak,omitempty"`
+	// Transitions are the slots of the last twenty at which results changed from good
 	// to bad or back, oldest first, in seconds of Unix time.
-	Flips []int64 `json:"flips,omitempty"`
-	// Misses counts the slots without a result since the last one, up to what
+	Transitions []int64 `json:"transitions,omitempty"`
+	// MissedSlots counts the slots without a result since the last one, up to what
 	// makes a monitor blind; Missed is the newest of them.
-	Misses int       `json:"misses,omitempty"`
-	Missed time.Time `json:"missed,omitzero"`
+	MissedSlots int       `json:"missed_slots,omitempty"`
+	LastMissed  time.Time `json:"last_missed,omitzero"`
 	// Certificate is the one that was told of, nil while none ends soon.
 	Certificate *Certificate `json:"certificate,omitempty"`
 	// Recent are the last results that did not go by as simply good, oldest
@@ -52,7 +52,7 @@ type State struct {
 	Incident *Incident `json:"incident,omitempty"`
 	Degraded *Incident `json:"degraded,omitempty"`
 	Flapping *Incident `json:"flapping,omitempty"`
-	Blind    *Incident `json:"blind,omitempty"`
+	NoData   *Incident `json:"no_data,omitempty"`
 	// Locations are what is known from each location of a monitor that has
 	// several, in the definition's order. They have no events of their own: what
 	// is to be told of a location is among those of the monitor.
@@ -76,13 +76,13 @@ const (
 // blind among them.
 func (s *State) Open() []*Incident {
 	var open []*Incident
-	for _, incident := range []*Incident{s.Incident, s.Degraded, s.Flapping, s.Blind} {
+	for _, incident := range []*Incident{s.Incident, s.Degraded, s.Flapping, s.NoData} {
 		if incident != nil {
 			open = append(open, incident)
 		}
 	}
 	for i := range s.Locations {
-		if blind := s.Locations[i].Blind; blind != nil {
+		if blind := s.Locations[i].NoData; blind != nil {
 			open = append(open, blind)
 		}
 	}
@@ -92,8 +92,8 @@ func (s *State) Open() []*Incident {
 // Certificate is how far somebody was told of the end of a certificate.
 type Certificate struct {
 	Expires time.Time `json:"expires"`
-	// Told is the alert that was given, of those in [Policy].CertificateAlerts.
-	Told Duration `json:"told"`
+	// Alerted is the alert that was given, of those in [Policy].CertificateAlerts.
+	Alerted Duration `json:"alerted"`
 }
 
 // Sample is a result in short, for people.
@@ -116,9 +116,9 @@ const (
 	ConditionDegraded Condition = "degraded"
 	// ConditionFlapping: results change so often that single changes say little.
 	ConditionFlapping Condition = "flapping"
-	// ConditionBlind: there are no results, so nobody knows. It is told to the
+	// ConditionNoData: there are no results, so nobody knows. It is told to the
 	// operators, not to the monitor's recipients.
-	ConditionBlind Condition = "blind"
+	ConditionNoData Condition = "no_data"
 	// ConditionCertificate: a certificate ends soon. It is told once and has no
 	// end.
 	ConditionCertificate Condition = "certificate"
@@ -143,10 +143,10 @@ type Incident struct {
 	Period Duration `json:"period,omitempty"`
 	// Began is the slot of the first failure, or whatever began the condition.
 	Began time.Time `json:"began"`
-	// LastGood is the newest slot known to be up before; zero when there is none.
-	LastGood time.Time `json:"last_good,omitzero"`
-	// Outcome is the one that began the condition.
-	Outcome Outcome `json:"outcome,omitzero"`
+	// LastUp is the newest slot known to be up before; zero when there is none.
+	LastUp time.Time `json:"last_up,omitzero"`
+	// ProbeResult is the one that began the condition.
+	ProbeResult ProbeResult `json:"probe_result,omitzero"`
 	// Failures is how many failures, in a row or in the window, made it down.
 	Failures int `json:"failures,omitempty"`
 	// Recent are the results before, oldest first.
@@ -154,7 +154,7 @@ type Incident struct {
 	// Votes are what each of several locations found, and Needed how many of them
 	// had to; zero when there are no others. What is of one of them has no votes.
 	Votes  []Vote `json:"votes,omitempty"`
-	Needed int    `json:"needed,omitempty"`
+	Quorum int    `json:"quorum,omitempty"`
 	// Reason is why a blind monitor has no results.
 	Reason string `json:"reason,omitempty"`
 	// Notify are the recipients at the time; they hear of the end too,
@@ -162,9 +162,9 @@ type Incident struct {
 	Notify []string `json:"notify,omitempty"`
 }
 
-// Placed tells whether an incident is of one of several locations alone, and not
+// OfOneLocation tells whether an incident is of one of several locations alone, and not
 // of what they find together.
-func (i *Incident) Placed() bool { return i.Needed > 0 && len(i.Votes) == 0 }
+func (i *Incident) OfOneLocation() bool { return i.Quorum > 0 && len(i.Votes) == 0 }
 
 // Vote is what a monitor is as seen from one of several locations.
 type Vote struct {
@@ -183,12 +183,12 @@ func (s *State) Votes() []Vote {
 		own := &s.Locations[i]
 		v := Vote{Location: own.Location, Health: cmp.Or(own.Health, Pending)}
 		switch {
-		case own.Blind != nil:
-			v.Health, v.Cause = Unknown, own.Blind.Reason
+		case own.NoData != nil:
+			v.Health, v.Cause = Unknown, own.NoData.Reason
 		case own.Incident != nil:
-			v.Cause = cmp.Or(own.Incident.Outcome.Cause, string(own.Incident.Outcome.Class))
+			v.Cause = cmp.Or(own.Incident.ProbeResult.Cause, string(own.Incident.ProbeResult.Class))
 		case own.Degraded != nil:
-			v.Health, v.Cause = Degraded, cmp.Or(own.Degraded.Outcome.Cause, string(own.Degraded.Outcome.Class))
+			v.Health, v.Cause = Degraded, cmp.Or(own.Degraded.ProbeResult.Cause, string(own.Degraded.ProbeResult.Class))
 		}
 		votes = append(votes, v)
 	}
@@ -239,7 +239,7 @@ type Event struct {
 	// At is the slot that made the transition.
 	At       time.Time `json:"at"`
 	Incident Incident  `json:"incident"`
-	// Outcome is the one that ended the incident; nil for a beginning, and where
+	// ProbeResult is the one that ended the incident; nil for a beginning, and where
 	// there is none.
-	Outcome *Outcome `json:"outcome,omitempty"`
+	ProbeResult *ProbeResult `json:"probe_result,omitempty"`
 }

@@ -90,7 +90,7 @@ type expansion struct {
 }
 
 func (e *expansion) refer(name string) {
-	e.done.WriteString(job.Literal(e.text.String(), true) + job.Reference(name))
+	e.done.WriteString(job.EscapeReferences(e.text.String(), true) + job.Reference(name))
 	e.text.Reset()
 }
 
@@ -98,13 +98,13 @@ func (e *expansion) end() string {
 	if !e.sent {
 		return e.text.String()
 	}
-	return e.done.String() + job.Literal(e.text.String(), false)
+	return e.done.String() + job.EscapeReferences(e.text.String(), false)
 }
 
 // withoutReferences puts a word for each reference, so that the rest can be
 // looked at. They were found to be well formed.
 func withoutReferences(text string) string {
-	plain, err := job.Expand(text, func(string) (string, error) { return "secret", nil })
+	plain, err := job.ExpandReferences(text, func(string) (string, error) { return "secret", nil })
 	if err != nil {
 		return text
 	}

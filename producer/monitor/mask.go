@@ -76,7 +76,7 @@ func isReference(line string, key int) bool {
 }
 
 func wellFormed(text string) bool {
-	_, err := job.Expand(text, func(string) (string, error) { return "", nil })
+	_, err := job.ExpandReferences(text, func(string) (string, error) { return "", nil })
 	return err == nil
 }
 

@@ -193,7 +193,7 @@ func TestDemoFileIsGoodAsItIs(t *testing.T) {
 		Recipients: []job.Recipient{{V: job.Version, Name: "oncall", Addresses: []string{"you@example.org"}}},
 		Mail:       monitor.Mail{From: "Vedette <vedette@example.org>"},
 
-		Notifications: monitor.Notifications{Grouping: &job.Grouping{Repeat: job.DefaultGrouping().Repeat, Most: job.DefaultGrouping().Most}},
+		Notifications: monitor.Notifications{Grouping: &job.Grouping{RepeatInterval: job.DefaultGrouping().RepeatInterval, MaxListed: job.DefaultGrouping().MaxListed}},
 		Server:        monitor.Server{Data: monitor.DefaultData, HTTP: monitor.DefaultHTTP, NATS: monitor.DefaultNATS, Grace: monitor.DefaultGrace},
 	}
 	if diff := cmp.Diff(want, file); diff != "" {

@@ -74,12 +74,12 @@ func (r *reader) grouping(m mapping, otherwise job.Grouping) *job.Grouping {
 	g := otherwise
 	if v, ok := m.get("group_by"); ok {
 		found = true
-		g.By = r.groupBy(v)
+		g.GroupBy = r.groupBy(v)
 	}
 	for _, field := range []struct {
 		key  string
 		into *job.Duration
-	}{{"group_wait", &g.Wait}, {"group_interval", &g.Interval}, {"repeat_interval", &g.Repeat}} {
+	}{{"group_wait", &g.GroupWait}, {"group_interval", &g.GroupInterval}, {"repeat_interval", &g.RepeatInterval}} {
 		if v, ok := m.get(field.key); ok {
 			found = true
 			*field.into = job.Duration(r.durationOrZero(v))
@@ -87,7 +87,7 @@ func (r *reader) grouping(m mapping, otherwise job.Grouping) *job.Grouping {
 	}
 	if v, ok := m.get("max_listed"); ok {
 		found = true
-		g.Most, _ = r.integer(v, 1, maxListedMonitors)
+		g.MaxListed, _ = r.integer(v, 1, maxListedMonitors)
 	}
 	if !found {
 		return nil

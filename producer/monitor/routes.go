@@ -45,7 +45,7 @@ func (r *reader) readRoutes(root mapping) []route {
 // that fits, and of the next ones for as long as each says to go on.
 func routed(routes []route, m *job.Monitor) (names []string, fits bool) {
 	for _, one := range routes {
-		if !one.match.Fits(m.Name, m.Group, m.Labels) {
+		if !one.match.Matches(m.Name, m.Group, m.Labels) {
 			continue
 		}
 		fits = true

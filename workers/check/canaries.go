@@ -26,7 +26,7 @@ type Guard struct {
 }
 
 type prober interface {
-	Check(ctx context.Context, spec job.Spec) job.Outcome
+	Check(ctx context.Context, spec job.Spec) job.ProbeResult
 }
 
 // doubt is what a look at the canaries came to: why none can be reached, or
@@ -60,13 +60,13 @@ func NewGuard(checker *Checker, canaries []string) (*Guard, error) {
 }
 
 // Check makes one check, as [Checker.Check] does.
-func (g *Guard) Check(ctx context.Context, spec job.Spec) job.Outcome {
+func (g *Guard) Check(ctx context.Context, spec job.Spec) job.ProbeResult {
 	outcome := g.prober.Check(ctx, spec)
 	if len(g.canaries) == 0 || !doubtful(&outcome) {
 		return outcome
 	}
 	if cause := g.doubt(ctx); cause != "" {
-		outcome.Health, outcome.Impaired = job.Unknown, true
+		outcome.Health, outcome.SelfCheckFailed = job.Unknown, true
 		outcome.Cause = "this worker reaches none of its canaries (" + cause + "), so it cannot tell about: " + outcome.Cause
 		outcome.Class = job.ClassInternal
 	}
@@ -74,7 +74,7 @@ func (g *Guard) Check(ctx context.Context, spec job.Spec) job.Outcome {
 }
 
 // doubtful tells whether an outcome may be due to our own network.
-func doubtful(outcome *job.Outcome) bool {
+func doubtful(outcome *job.ProbeResult) bool {
 	if outcome.Health != job.Down {
 		return false
 	}
@@ -113,7 +113,7 @@ func (g *Guard) doubt(ctx context.Context) string {
 func (g *Guard) look(ctx context.Context) string {
 	ctx, enough := context.WithTimeout(ctx, canaryTimeout)
 	defer enough()
-	outcomes := make(chan job.Outcome, len(g.canaries))
+	outcomes := make(chan job.ProbeResult, len(g.canaries))
 	for _, spec := range g.canaries {
 		go func() { outcomes <- g.prober.Check(ctx, spec) }()
 	}

@@ -41,10 +41,10 @@ func TestFailureOfAWorkerThatReachesNothingSaysNothing(t *testing.T) {
 	t.Parallel()
 	down := job.Spec{TCP: &job.TCP{Address: closed(t)}}
 	got := guard(t, "tcp://"+closed(t), "tcp://"+closed(t)).Check(t.Context(), down)
-	if got.Health != job.Unknown || !got.Impaired || got.Class != job.ClassInternal || !strings.Contains(got.Cause, "none of its canaries") {
+	if got.Health != job.Unknown || !got.SelfCheckFailed || got.Class != job.ClassInternal || !strings.Contains(got.Cause, "none of its canaries") {
 		t.Errorf("got %+v, want it unknown, because of us", got)
 	}
-	if got := guard(t).Check(t.Context(), down); got.Health != job.Down || got.Impaired {
+	if got := guard(t).Check(t.Context(), down); got.Health != job.Down || got.SelfCheckFailed {
 		t.Errorf("got %+v without canaries, want down", got)
 	}
 
@@ -66,12 +66,12 @@ func TestThousandFailuresAtOnceAskTheCanariesOnce(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
 	checker, err := check.New(check.Config{Probes: map[string]check.Probe{
-		job.KindTCP: func(context.Context, job.Spec) (job.Outcome, check.Facts) {
-			return job.Outcome{Health: job.Down, Class: job.ClassConnect, Cause: "connect refused"}, nil
+		job.KindTCP: func(context.Context, job.Spec) (job.ProbeResult, check.Facts) {
+			return job.ProbeResult{Health: job.Down, Class: job.ClassConnect, Cause: "connect refused"}, nil
 		},
-		job.KindHTTP: func(context.Context, job.Spec) (job.Outcome, check.Facts) {
+		job.KindHTTP: func(context.Context, job.Spec) (job.ProbeResult, check.Facts) {
 			asked.Add(1)
-			return job.Outcome{Health: job.Down, Class: job.ClassTimeout, Cause: "silent"}, nil
+			return job.ProbeResult{Health: job.Down, Class: job.ClassTimeout, Cause: "silent"}, nil
 		},
 	}})
 	if err != nil {
@@ -85,7 +85,7 @@ func TestThousandFailuresAtOnceAskTheCanariesOnce(t *testing.T) {
 	var group sync.WaitGroup
 	for range 1000 {
 		group.Go(func() {
-			if got := g.Check(t.Context(), job.Spec{TCP: &job.TCP{Address: "a:1"}}); !got.Impaired {
+			if got := g.Check(t.Context(), job.Spec{TCP: &job.TCP{Address: "a:1"}}); !got.SelfCheckFailed {
 				t.Errorf("got %+v, want it impaired", got)
 			}
 		})

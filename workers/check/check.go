@@ -102,7 +102,7 @@ type Config struct {
 
 // Probe makes one check. It should respect its context, whose deadline is that
 // of the whole check, but nobody relies on it.
-type Probe func(ctx context.Context, spec job.Spec) (job.Outcome, Facts)
+type Probe func(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts)
 
 // Facts are what expectations speak of, by name. What is not there is missing.
 type Facts map[string]any
@@ -170,8 +170,8 @@ func New(config Config) (*Checker, error) {
 // timeout and a moment more, whatever the target and the probe do. When ctx
 // ends before, the outcome is unknown; so it is when a secret that the spec
 // refers to cannot be had. No outcome holds a secret.
-func (c *Checker) Check(ctx context.Context, spec job.Spec) job.Outcome {
-	if !spec.MayRefer() {
+func (c *Checker) Check(ctx context.Context, spec job.Spec) job.ProbeResult {
+	if !spec.HasReference() {
 		return c.check(ctx, spec)
 	}
 	filled, f, err := c.fill(spec)
@@ -184,7 +184,7 @@ func (c *Checker) Check(ctx context.Context, spec job.Spec) job.Outcome {
 }
 
 // check makes one check of a spec without references.
-func (c *Checker) check(ctx context.Context, spec job.Spec) job.Outcome {
+func (c *Checker) check(ctx context.Context, spec job.Spec) job.ProbeResult {
 	kind, err := spec.Kind()
 	if err != nil {
 		return internal(time.Now(), err)
@@ -231,7 +231,7 @@ func (c *Checker) refuse(kind string, spec job.Spec) error {
 }
 
 // judge turns what a probe found into what the spec makes of it.
-func (c *Checker) judge(ctx context.Context, spec job.Spec, facts Facts, outcome *job.Outcome) {
+func (c *Checker) judge(ctx context.Context, spec job.Spec, facts Facts, outcome *job.ProbeResult) {
 	if facts != nil && len(spec.Expect)+len(spec.Warn) > 0 {
 		facts.add(*outcome)
 	}
@@ -247,7 +247,7 @@ func (c *Checker) judge(ctx context.Context, spec job.Spec, facts Facts, outcome
 }
 
 // negate makes up of down, and down of up.
-func negate(outcome *job.Outcome) {
+func negate(outcome *job.ProbeResult) {
 	switch outcome.Health {
 	case job.Up:
 		outcome.Health, outcome.Class, outcome.Cause = job.Down, job.ClassExpectation, "up, expected down (negate)"
@@ -262,19 +262,19 @@ var errDeadline = errors.New("the check's deadline passed")
 
 // found is what a probe comes back with.
 type found struct {
-	outcome job.Outcome
+	outcome job.ProbeResult
 	facts   Facts
 }
 
 // run calls a probe: here if it is strict about its deadline, else beside us, so
 // that one that hangs costs the check and not the worker.
-func (c *Checker) run(ctx context.Context, name string, spec job.Spec) (job.Outcome, Facts) {
+func (c *Checker) run(ctx context.Context, name string, spec job.Spec) (job.ProbeResult, Facts) {
 	if c.strict[name] {
 		return call(ctx, c.probes[name], spec)
 	}
 	answer := make(chan found, 1)
 	go func() {
-		exited := found{outcome: job.Outcome{Health: job.Unknown, Class: job.ClassInternal, Cause: "probe called runtime.Goexit"}}
+		exited := found{outcome: job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: "probe called runtime.Goexit"}}
 		defer func() {
 			if exited.outcome.Cause != "" {
 				exited.outcome.Stack = string(debug.Stack())
@@ -297,12 +297,12 @@ func (c *Checker) run(ctx context.Context, name string, spec job.Spec) (job.Outc
 		return f.outcome, f.facts
 	case <-patience.C:
 		c.config.Logger.WarnContext(ctx, "probe ignores its deadline", "target", written(ctx, spec).Target())
-		return job.Outcome{Health: job.Down, Class: job.ClassTimeout, Cause: "no answer in time"}, nil
+		return job.ProbeResult{Health: job.Down, Class: job.ClassTimeout, Cause: "no answer in time"}, nil
 	}
 }
 
 // call calls a probe, and makes an outcome of a panic.
-func call(ctx context.Context, probe Probe, spec job.Spec) (outcome job.Outcome, facts Facts) {
+func call(ctx context.Context, probe Probe, spec job.Spec) (outcome job.ProbeResult, facts Facts) {
 	started := time.Now()
 	defer func() {
 		if value := recover(); value != nil {
@@ -314,12 +314,12 @@ func call(ctx context.Context, probe Probe, spec job.Spec) (outcome job.Outcome,
 }
 
 // internal is the outcome of a check that could not be made.
-func internal(started time.Time, err error) job.Outcome {
-	return job.Outcome{
+func internal(started time.Time, err error) job.ProbeResult {
+	return job.ProbeResult{
 		Health: job.Unknown, Class: job.ClassInternal, Cause: err.Error(), Started: started.UTC(), Latency: job.Duration(time.Since(started)),
 	}
 }
 
-func down(class job.Class, cause string) job.Outcome {
-	return job.Outcome{Health: job.Down, Class: class, Cause: cause}
+func down(class job.Class, cause string) job.ProbeResult {
+	return job.ProbeResult{Health: job.Down, Class: class, Cause: cause}
 }

@@ -168,7 +168,7 @@ func TestOutcomesOfMisbehavingServers(t *testing.T) {
 	}
 }
 
-func checkPhases(t *testing.T, o job.Outcome) {
+func checkPhases(t *testing.T, o job.ProbeResult) {
 	t.Helper()
 	var sum job.Duration
 	for _, p := range []job.Duration{o.Phases.DNS, o.Phases.Connect, o.Phases.TLS, o.Phases.Processing, o.Phases.Transfer} {
@@ -420,7 +420,7 @@ func TestExpensiveExpressionIsStopped(t *testing.T) {
 
 func TestFaultsOfOursAreNeverDown(t *testing.T) {
 	t.Parallel()
-	probes := map[string]check.Probe{job.KindTCP: func(_ context.Context, spec job.Spec) (job.Outcome, check.Facts) {
+	probes := map[string]check.Probe{job.KindTCP: func(_ context.Context, spec job.Spec) (job.ProbeResult, check.Facts) {
 		if spec.TCP.Address == "goexit" {
 			runtime.Goexit()
 		}
@@ -462,14 +462,14 @@ func TestCheckThatIsInterruptedIsNotDown(t *testing.T) {
 func TestManyGivesAnOutcomeForEachWhateverTheOthersDo(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	probes := map[string]check.Probe{job.KindTCP: func(_ context.Context, spec job.Spec) (job.Outcome, check.Facts) {
+	probes := map[string]check.Probe{job.KindTCP: func(_ context.Context, spec job.Spec) (job.ProbeResult, check.Facts) {
 		switch spec.TCP.Address {
 		case "panics":
 			panic("boom")
 		case "hangs":
 			<-release
 		}
-		return job.Outcome{Health: job.Up}, check.Facts{}
+		return job.ProbeResult{Health: job.Up}, check.Facts{}
 	}}
 	c := checker(t, check.Config{Probes: probes})
 	specs := make([]job.Spec, 100)

@@ -19,9 +19,9 @@ import (
 
 // failure turns the error of a probe into an outcome: whose fault it was, in
 // which part of the check, in a few words.
-func failure(ctx context.Context, err error, t *timing, timeout time.Duration) job.Outcome {
+func failure(ctx context.Context, err error, t *timing, timeout time.Duration) job.ProbeResult {
 	if reason := ours(err); reason != "" {
-		return job.Outcome{Health: job.Unknown, Class: job.ClassInternal, Cause: reason}
+		return job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: reason}
 	}
 	if late(ctx, err) {
 		return down(job.ClassTimeout, fmt.Sprintf("no answer within %s (%s)", timeout, t.waitingFor()))

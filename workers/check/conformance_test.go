@@ -311,7 +311,7 @@ func dnsServer(t *testing.T, network string, handle dns.HandlerFunc) string {
 	return address
 }
 
-func describe(o job.Outcome) string { return fmt.Sprintf("%s %s %s", o.Health, o.Class, o.Cause) }
+func describe(o job.ProbeResult) string { return fmt.Sprintf("%s %s %s", o.Health, o.Class, o.Cause) }
 
 // writePEM writes a certificate and its key into files; the certificate is its
 // own authority.

@@ -23,7 +23,7 @@ const (
 )
 
 // dns asks a DNS server. Up means NOERROR with at least one answer.
-func (c *Checker) dns(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+func (c *Checker) dns(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	answer, err := c.ask(ctx, spec.DNS, &t)
 	outcome := judgeDNS(ctx, spec, answer, err, &t)
@@ -34,12 +34,12 @@ func (c *Checker) dns(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
 	return outcome, factsOfAnswer(answer)
 }
 
-func judgeDNS(ctx context.Context, spec job.Spec, answer *dns.Msg, err error, t *timing) job.Outcome {
+func judgeDNS(ctx context.Context, spec job.Spec, answer *dns.Msg, err error, t *timing) job.ProbeResult {
 	switch {
 	case err != nil:
 		return failure(ctx, err, t, timeoutOf(spec))
 	case len(spec.Expect) > 0, answer.Rcode == dns.RcodeSuccess && len(answer.Answer) > 0:
-		return job.Outcome{Health: job.Up}
+		return job.ProbeResult{Health: job.Up}
 	case answer.Rcode != dns.RcodeSuccess:
 		return down(job.ClassStatus, "the server says "+rcode(answer))
 	default:

@@ -242,7 +242,7 @@ func numeric(v ref.Val) bool {
 }
 
 // add puts what every probe knows into the facts.
-func (f Facts) add(outcome job.Outcome) {
+func (f Facts) add(outcome job.ProbeResult) {
 	f["latency"] = outcome.Latency.Std()
 	f["phases"] = map[string]time.Duration{
 		"dns": outcome.Phases.DNS.Std(), "connect": outcome.Phases.Connect.Std(), "tls": outcome.Phases.TLS.Std(),
@@ -256,16 +256,16 @@ func (f Facts) add(outcome job.Outcome) {
 }
 
 // expect makes an outcome down at the first expectation that does not hold.
-func (c *Checker) expect(ctx context.Context, spec job.Spec, facts Facts, outcome *job.Outcome) {
+func (c *Checker) expect(ctx context.Context, spec job.Spec, facts Facts, outcome *job.ProbeResult) {
 	c.hold(ctx, spec, spec.Expect, facts, outcome, job.Down)
 }
 
 // warn makes an outcome degraded at the first warning that does not hold.
-func (c *Checker) warn(ctx context.Context, spec job.Spec, facts Facts, outcome *job.Outcome) {
+func (c *Checker) warn(ctx context.Context, spec job.Spec, facts Facts, outcome *job.ProbeResult) {
 	c.hold(ctx, spec, spec.Warn, facts, outcome, job.Degraded)
 }
 
-func (c *Checker) hold(ctx context.Context, spec job.Spec, expressions []string, facts Facts, outcome *job.Outcome, otherwise job.Health) {
+func (c *Checker) hold(ctx context.Context, spec job.Spec, expressions []string, facts Facts, outcome *job.ProbeResult, otherwise job.Health) {
 	kind, err := spec.Kind()
 	if err != nil || len(expressions) == 0 {
 		return

@@ -21,7 +21,7 @@ import (
 )
 
 // grpc asks a server's health service. Up means that it says SERVING.
-func (c *Checker) grpc(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+func (c *Checker) grpc(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	call := &healthCall{c: c, spec: spec.GRPC, t: &t}
 	serving, err := call.make(ctx)
@@ -118,14 +118,14 @@ func (h *healthCall) state() *tls.ConnectionState {
 	return h.tls
 }
 
-func (h *healthCall) judge(ctx context.Context, spec job.Spec, serving grpc_health_v1.HealthCheckResponse_ServingStatus, err error) job.Outcome {
+func (h *healthCall) judge(ctx context.Context, spec job.Spec, serving grpc_health_v1.HealthCheckResponse_ServingStatus, err error) job.ProbeResult {
 	h.mu.Lock()
 	refused := h.refused
 	h.mu.Unlock()
 	code := status.Code(err)
 	switch {
 	case err == nil && (serving == grpc_health_v1.HealthCheckResponse_SERVING || len(spec.Expect) > 0):
-		return job.Outcome{Health: job.Up}
+		return job.ProbeResult{Health: job.Up}
 	case err == nil:
 		return down(job.ClassStatus, "the service is "+serving.String())
 	case refused != nil:

@@ -31,7 +31,7 @@ var errNoPings = errors.New("heartbeats are judged by running instances only")
 
 // heartbeat judges a job by what it said of itself last. Up means that it ran
 // in time, and did not fail.
-func (c *Checker) heartbeat(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+func (c *Checker) heartbeat(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	started := time.Now()
 	if c.config.Pings == nil {
 		return internal(started, errNoPings), nil
@@ -57,7 +57,7 @@ func (b Beats) heard() time.Time {
 
 // judgeBeats is a pure function. A job that failed is down until it has run
 // well, whatever it begins meanwhile.
-func judgeBeats(b Beats, h *job.Heartbeat, now time.Time) job.Outcome {
+func judgeBeats(b Beats, h *job.Heartbeat, now time.Time) job.ProbeResult {
 	silence := now.Sub(b.heard()).Truncate(time.Second)
 	switch {
 	case b.Fail.After(b.OK):
@@ -76,7 +76,7 @@ func judgeBeats(b Beats, h *job.Heartbeat, now time.Time) job.Outcome {
 		}
 		return down(job.ClassTimeout, cause)
 	default:
-		return job.Outcome{Health: job.Up}
+		return job.ProbeResult{Health: job.Up}
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 const mark = "****"
 
 // hide takes the values out of what a check found.
-func (f *filling) hide(filled job.Spec, outcome *job.Outcome) {
+func (f *filling) hide(filled job.Spec, outcome *job.ProbeResult) {
 	if outcome.Cause == "" && outcome.Stack == "" { // as most have it
 		return
 	}

@@ -29,7 +29,7 @@ var (
 // http asks a web server, over a new connection each time: a kept one would
 // hide that nobody can connect any more, or that the certificate was changed.
 // Up means a status of 2xx from the last response, with its whole body read.
-func (c *Checker) http(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+func (c *Checker) http(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	exchange, err := c.exchange(ctx, spec, &t)
 	outcome := judgeHTTP(ctx, spec, exchange, err, &t)
@@ -47,7 +47,7 @@ func (c *Checker) http(ctx context.Context, spec job.Spec) (job.Outcome, Facts) 
 	return outcome, exchange.facts(time.Now())
 }
 
-func judgeHTTP(ctx context.Context, spec job.Spec, x *exchange, err error, t *timing) job.Outcome {
+func judgeHTTP(ctx context.Context, spec job.Spec, x *exchange, err error, t *timing) job.ProbeResult {
 	switch {
 	case errors.Is(err, errRedirects):
 		return down(job.ClassProtocol, fmt.Sprintf("more than %d redirects", redirects(spec.HTTP)))
@@ -58,7 +58,7 @@ func judgeHTTP(ctx context.Context, spec job.Spec, x *exchange, err error, t *ti
 	case spec.HTTP.RequireTLS && x.tls == nil:
 		return down(job.ClassTLS, "the last server answered without TLS")
 	case len(spec.Expect) > 0, x.status/100 == 2:
-		return job.Outcome{Health: job.Up}
+		return job.ProbeResult{Health: job.Up}
 	default:
 		return down(job.ClassStatus, strings.TrimSpace(fmt.Sprintf("status %d %s", x.status, http.StatusText(x.status))))
 	}

@@ -28,10 +28,10 @@ const (
 var errNoPing = errors.New("this machine does not let us send echo requests; allow it by 'sysctl net.ipv4.ping_group_range=\"0 2147483647\"', or give the program CAP_NET_RAW")
 
 // icmp sends echo requests. Up means that one was answered at least.
-func (c *Checker) icmp(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+func (c *Checker) icmp(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	found, err := c.ping(ctx, spec.ICMP, &t)
-	outcome := job.Outcome{Health: job.Up}
+	outcome := job.ProbeResult{Health: job.Up}
 	switch {
 	case err != nil:
 		outcome = failure(ctx, err, &t, timeoutOf(spec))

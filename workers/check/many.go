@@ -12,15 +12,15 @@ import (
 // the place of its spec, as it comes. There is an outcome for each spec: when
 // ctx ends, those of the others are unknown. Ending the iteration early ends
 // the checks that run.
-func Many(ctx context.Context, specs []job.Spec, limit int, check func(context.Context, job.Spec) job.Outcome) iter.Seq2[int, job.Outcome] {
-	return func(yield func(int, job.Outcome) bool) {
+func Many(ctx context.Context, specs []job.Spec, limit int, check func(context.Context, job.Spec) job.ProbeResult) iter.Seq2[int, job.ProbeResult] {
+	return func(yield func(int, job.ProbeResult) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		var group sync.WaitGroup
 		defer group.Wait()
 		defer cancel()
 		type placed struct {
 			place   int
-			outcome job.Outcome
+			outcome job.ProbeResult
 		}
 		outcomes := make(chan placed, len(specs))
 		places := make(chan int, len(specs))

@@ -164,7 +164,7 @@ func TestChecksOfOneHostTakeTurns(t *testing.T) {
 		mu.Unlock()
 	})
 	c := checker(t, check.Config{PerHost: 2})
-	outcomes := make(chan job.Outcome, 6)
+	outcomes := make(chan job.ProbeResult, 6)
 	for range 6 {
 		go func() { outcomes <- c.Check(context.WithoutCancel(t.Context()), httpSpec(s.URL, 10*time.Second)) }()
 	}

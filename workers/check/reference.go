@@ -30,7 +30,7 @@ type filling struct {
 // be told. The error says why the check cannot be made.
 func (c *Checker) fill(spec job.Spec) (job.Spec, *filling, error) {
 	f := &filling{secrets: c.config.Secrets, known: map[string]string{}}
-	filled, err := spec.MapSent(f.text)
+	filled, err := spec.MapSentTexts(f.text)
 	return filled, f, err
 }
 
@@ -38,15 +38,15 @@ func (f *filling) text(s job.SentText) (string, error) {
 	if err := checkSent(s); err != nil {
 		return "", fmt.Errorf("the spec is wrong: %s: %w", s.Path, err)
 	}
-	return job.Expand(s.Text, func(name string) (string, error) {
+	return job.ExpandReferences(s.Text, func(name string) (string, error) {
 		value, err := f.value(name)
 		if err != nil {
 			return "", err
 		}
-		if what := misfit(s.Place, value); what != "" {
-			return "", fmt.Errorf("put secret %s into %s: found %s in the secret, expected none, since a %s cannot hold it", name, s.Path, what, s.Place)
+		if what := misfit(s.Context, value); what != "" {
+			return "", fmt.Errorf("put secret %s into %s: found %s in the secret, expected none, since a %s cannot hold it", name, s.Path, what, s.Context)
 		}
-		return putInto(s.Place, value), nil
+		return putInto(s.Context, value), nil
 	})
 }
 
@@ -67,28 +67,28 @@ func (f *filling) value(name string) (string, error) {
 
 // misfit tells what in a value would break the protocol at a place; empty when
 // nothing would. A line break could even begin another header or command.
-func misfit(place job.Place, value string) string {
+func misfit(place job.SecretContext, value string) string {
 	switch place {
-	case job.PlaceHeader, job.PlaceUsername:
+	case job.ContextHeader, job.ContextUsername:
 		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
 			return breakOr(value, "a control character")
 		}
-		if place == job.PlaceUsername && strings.Contains(value, ":") {
+		if place == job.ContextUsername && strings.Contains(value, ":") {
 			return "a colon"
 		}
-	case job.PlaceMetadata:
+	case job.ContextMetadata:
 		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
 			return breakOr(value, "a character that is not printable ASCII")
 		}
-	case job.PlaceDialogue:
+	case job.ContextDialogue:
 		if strings.ContainsAny(value, "\r\n\x00") {
 			return breakOr(value, "a zero byte")
 		}
-	case job.PlaceMessage:
+	case job.ContextMessage:
 		if !utf8.ValidString(value) {
 			return "bytes that are no UTF-8"
 		}
-	case job.PlaceURL, job.PlaceBody, job.PlaceBinary: // encoded, or free
+	case job.ContextURL, job.ContextBody, job.ContextBinary: // encoded, or free
 	}
 	return ""
 }
@@ -101,13 +101,13 @@ func breakOr(value, other string) string {
 }
 
 // putInto writes a value so that it stays one at its place.
-func putInto(place job.Place, value string) string {
+func putInto(place job.SecretContext, value string) string {
 	switch place {
-	case job.PlaceURL:
+	case job.ContextURL:
 		return percentEncode(value)
-	case job.PlaceDialogue:
+	case job.ContextDialogue:
 		return strings.ReplaceAll(value, "%", "%%") // see fill
-	case job.PlaceHeader, job.PlaceUsername, job.PlaceMetadata, job.PlaceBody, job.PlaceMessage, job.PlaceBinary:
+	case job.ContextHeader, job.ContextUsername, job.ContextMetadata, job.ContextBody, job.ContextMessage, job.ContextBinary:
 		return value
 	default:
 		return value
@@ -122,13 +122,13 @@ func percentEncode(text string) string {
 
 // checkSent tells what is wrong with the references in a text.
 func checkSent(s job.SentText) error {
-	if _, err := job.Expand(s.Text, func(string) (string, error) { return "", nil }); err != nil {
+	if _, err := job.ExpandReferences(s.Text, func(string) (string, error) { return "", nil }); err != nil {
 		return err
 	}
-	if s.Place == job.PlaceDialogue && percentBefore(s.Text) {
+	if s.Context == job.ContextDialogue && percentBefore(s.Text) {
 		return errors.New("found a percent sign directly before a reference to a secret, expected %%, which is one")
 	}
-	if s.Place == job.PlaceURL && job.MayRefer(hostPart(s.Text)) {
+	if s.Context == job.ContextURL && job.HasReference(hostPart(s.Text)) {
 		return errors.New("found a reference to a secret in the host of a URL, expected one behind it, or before the @")
 	}
 	return nil
@@ -166,7 +166,7 @@ func hostPart(raw string) string {
 // validatePlainly validates the parameters of a probe with a word for each
 // reference, unless the references themselves are wrong.
 func validatePlainly(kind kind, spec job.Spec, p *problems) {
-	plain, err := spec.MapSent(func(s job.SentText) (string, error) {
+	plain, err := spec.MapSentTexts(func(s job.SentText) (string, error) {
 		err := checkSent(s)
 		p.check(s.Path, err)
 		return withoutReferences(s.Text), err
@@ -177,7 +177,7 @@ func validatePlainly(kind kind, spec job.Spec, p *problems) {
 }
 
 func withoutReferences(text string) string {
-	plain, err := job.Expand(text, func(string) (string, error) { return "secret", nil })
+	plain, err := job.ExpandReferences(text, func(string) (string, error) { return "secret", nil })
 	if err != nil {
 		return ""
 	}

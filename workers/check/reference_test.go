@@ -314,9 +314,9 @@ func TestNeitherLogNorPanicTellsASecret(t *testing.T) {
 	spec := job.Spec{HTTP: &job.HTTP{URL: "http://127.0.0.1/${secret:P}"}, Timeout: job.Duration(10 * time.Millisecond)}
 	var log bytes.Buffer
 	ended := make(chan struct{})
-	hang := func(context.Context, job.Spec) (job.Outcome, check.Facts) {
+	hang := func(context.Context, job.Spec) (job.ProbeResult, check.Facts) {
 		<-ended
-		return job.Outcome{}, nil
+		return job.ProbeResult{}, nil
 	}
 	c := checker(t, check.Config{Secrets: vault{"P": "hunter2"}, Probes: map[string]check.Probe{job.KindHTTP: hang}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	c.Check(t.Context(), spec)
@@ -325,7 +325,9 @@ func TestNeitherLogNorPanicTellsASecret(t *testing.T) {
 		t.Errorf("got %s, want the target as it is written", log.String())
 	}
 	spec.Timeout = 0
-	fall := func(_ context.Context, spec job.Spec) (job.Outcome, check.Facts) { panic(errors.New(spec.HTTP.URL)) }
+	fall := func(_ context.Context, spec job.Spec) (job.ProbeResult, check.Facts) {
+		panic(errors.New(spec.HTTP.URL))
+	}
 	got := checker(t, check.Config{Secrets: vault{"P": "hunter2"}, Probes: map[string]check.Probe{job.KindHTTP: fall}}).Check(t.Context(), spec)
 	if got.Health != job.Unknown || !strings.Contains(got.Cause, "/****") || strings.Contains(got.Cause+got.Stack, "hunter2") {
 		t.Errorf("got %+v, want the panic without the secret", got)

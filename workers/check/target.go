@@ -24,7 +24,7 @@ func ParseTarget(s string) (job.Spec, error) {
 		return spec, problemOf(s, spec)
 	}
 	spec := job.Spec{HTTP: &job.HTTP{URL: s}}
-	if spec.MayRefer() {
+	if spec.HasReference() {
 		return spec, problemOf(s, spec)
 	}
 	if _, err := parseURL(s); err != nil {
@@ -61,7 +61,7 @@ func problemOf(s string, spec job.Spec) error {
 	if err != nil {
 		return fmt.Errorf("read target: %w", err)
 	}
-	if job.MayRefer(s) && !spec.MayRefer() {
+	if job.HasReference(s) && !spec.HasReference() {
 		return fmt.Errorf("read target: found a reference to a secret in %q, expected one in a URL of http or websocket alone", s)
 	}
 	var p problems

@@ -16,14 +16,14 @@ import (
 
 // tcp opens a connection, and holds the dialogue if there is one. Up means that
 // it was opened, and that every step was as expected.
-func (c *Checker) tcp(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+func (c *Checker) tcp(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	d := &dialogue{c: c, spec: spec.TCP, t: &t}
 	if len(spec.TCP.Dialogue) > 0 {
 		d.captures = map[string]string{}
 	}
 	err := d.run(ctx)
-	outcome := job.Outcome{Health: job.Up}
+	outcome := job.ProbeResult{Health: job.Up}
 	switch {
 	case errors.Is(err, errUnexpected):
 		outcome = down(job.ClassExpectation, innermostCause(err, errUnexpected))

@@ -72,7 +72,7 @@ func (t *timing) dialled(address string) {
 
 // write puts what was measured into an outcome; a phase that did not end is
 // not part of it.
-func (t *timing) write(outcome *job.Outcome) {
+func (t *timing) write(outcome *job.ProbeResult) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	outcome.Phases, outcome.Address = t.phases, t.address

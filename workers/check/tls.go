@@ -16,10 +16,10 @@ import (
 )
 
 // tls makes a TLS handshake. Up means that the chain was verified for the name.
-func (c *Checker) tls(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+func (c *Checker) tls(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	state, err := c.shake(ctx, spec.TLS, &t)
-	outcome := job.Outcome{Health: job.Up}
+	outcome := job.ProbeResult{Health: job.Up}
 	if err != nil {
 		outcome = failure(ctx, err, &t, timeoutOf(spec))
 	}

@@ -77,7 +77,7 @@ func (v *Validator) Validate(spec job.Spec) []Problem {
 func (v *Validator) expressions(p *problems, kind, field string, expressions []string) {
 	for i, expression := range expressions {
 		_, err := v.programs.get(kind, expression)
-		if err == nil && job.MayRefer(expression) {
+		if err == nil && job.HasReference(expression) {
 			err = errors.New("found a reference to a secret, expected an expression without one: secrets are for what a probe sends")
 		}
 		p.check(fmt.Sprintf("%s[%d]", field, i), err)

@@ -19,10 +19,10 @@ const maxMessage = 1 << 20
 
 // websocket upgrades a connection, and exchanges messages if the spec says so.
 // Up means that the server agreed, and said what was expected.
-func (c *Checker) websocket(ctx context.Context, spec job.Spec) (job.Outcome, Facts) {
+func (c *Checker) websocket(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	talk, err := c.upgrade(ctx, spec.WebSocket, &t)
-	outcome := job.Outcome{Health: job.Up}
+	outcome := job.ProbeResult{Health: job.Up}
 	switch {
 	case errors.Is(err, errUnexpected):
 		outcome = down(job.ClassExpectation, innermostCause(err, errUnexpected))

@@ -31,11 +31,11 @@ func withhold(next, via *http.Request) error {
 	}
 	next.Header.Del("Referer")
 	for name, value := range original.HTTP.Headers {
-		if job.MayRefer(value) {
+		if job.HasReference(value) {
 			next.Header.Del(name)
 		}
 	}
-	if next.Body != nil && next.Body != http.NoBody && job.MayRefer(original.HTTP.Body) {
+	if next.Body != nil && next.Body != http.NoBody && job.HasReference(original.HTTP.Body) {
 		return http.ErrUseLastResponse
 	}
 	return nil

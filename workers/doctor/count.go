@@ -24,7 +24,7 @@ func (c *Count) Add(results []job.Result, stored time.Time) {
 			continue // of no location: nothing was scheduled, or the monitor is paused
 		}
 		c.location(r.Location).add(r)
-		if r.Outcome != nil && !r.Outcome.Started.IsZero() {
+		if r.ProbeResult != nil && !r.ProbeResult.Started.IsZero() {
 			c.clock(r.Worker).see(r, stored)
 		}
 	}
@@ -41,12 +41,12 @@ func (c *Count) location(name string) *Location {
 }
 
 func (l *Location) add(r *job.Result) {
-	if r.Outcome != nil {
+	if r.ProbeResult != nil {
 		l.Checked++
-		l.Held += r.Outcome.Latency.Std()
-		if r.Outcome.Class == job.ClassTimeout {
+		l.Held += r.ProbeResult.Latency.Std()
+		if r.ProbeResult.Class == job.ClassTimeout {
 			l.Timeouts++
-			l.TimedOut += r.Outcome.Latency.Std()
+			l.TimedOut += r.ProbeResult.Latency.Std()
 		}
 		return
 	}
@@ -72,8 +72,8 @@ func (c *Count) clock(worker string) *WorkerClock {
 // see compares a result's times by the worker's clock with those by the
 // server's: no check begins before its slot, or ends after its result is stored.
 func (w *WorkerClock) see(r *job.Result, stored time.Time) {
-	w.Behind = max(w.Behind, r.Slot.Sub(r.Outcome.Started))
-	w.Ahead = max(w.Ahead, r.Outcome.Started.Add(r.Outcome.Latency.Std()).Sub(stored))
+	w.Behind = max(w.Behind, r.Slot.Sub(r.ProbeResult.Started))
+	w.Ahead = max(w.Ahead, r.ProbeResult.Started.Add(r.ProbeResult.Latency.Std()).Sub(stored))
 }
 
 // Locations are those that were seen, by name.

@@ -17,7 +17,7 @@ func at() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 // process is one with all roles, whose parts have run for an hour.
 func process(name string, pools ...job.ChildStatus) job.ProcessStatus {
 	return job.ProcessStatus{
-		Process:  job.Process{Name: name, Host: "h", PID: 7, Roles: []string{"check", "mail"}},
+		Process:  job.Process{Name: name, Host: "h", PID: 7, Stages: []string{"check", "mail"}},
 		Children: []job.ChildStatus{{Name: "workers", State: "running", Since: at().Add(-time.Hour), Children: pools}},
 	}
 }
@@ -91,8 +91,8 @@ func TestExamineFindsWhatIsWrongAndSaysWhatToChange(t *testing.T) {
 			{Kind: doctor.Blind, Subject: "no_worker at fra", Found: "1 monitor is blind: no_worker at fra", Advice: "start a 'vedette worker --location fra'"},
 		}},
 		"a role that nobody has": {doctor.Snapshot{Roles: []string{"check", "schedule", "notify"}, Processes: []job.ProcessStatus{process("p1")}}, []doctor.Finding{
-			{Kind: doctor.RoleGone, Subject: "schedule", Found: "no process that answers has the role schedule", Advice: "start 'vedette run --roles schedule FILE'"},
-			{Kind: doctor.RoleGone, Subject: "notify", Found: "no process that answers has the role notify", Advice: "start 'vedette worker --roles notify', which may need the FILE"},
+			{Kind: doctor.RoleGone, Subject: "schedule", Found: "no process that answers has the role schedule", Advice: "start 'vedette run --stages schedule FILE'"},
+			{Kind: doctor.RoleGone, Subject: "notify", Found: "no process that answers has the role notify", Advice: "start 'vedette worker --stages notify', which may need the FILE"},
 		}},
 		"a process that hangs": {doctor.Snapshot{Silent: []job.Process{{Name: "p2", Host: "h", PID: 9}}}, []doctor.Finding{{
 			Kind: doctor.Silent, Subject: "p2", Found: "process p2, pid 9 on h, holds a lease and does not answer",
@@ -115,13 +115,13 @@ func TestExamineFindsWhatIsWrongAndSaysWhatToChange(t *testing.T) {
 			}},
 		},
 		"orders that wait for a slot": {
-			doctor.Snapshot{Processes: []job.ProcessStatus{process("p1", pool("request-fra", 64, 64))}, Queues: []doctor.Queue{{Name: "request-fra", Waiting: 900, OldestAge: time.Minute}}},
+			doctor.Snapshot{Processes: []job.ProcessStatus{process("p1", pool("adhoc-fra", 64, 64))}, Queues: []doctor.Queue{{Name: "adhoc-fra", Waiting: 900, OldestAge: time.Minute}}},
 			[]doctor.Finding{{
-				Kind: doctor.Backlog, Subject: "request-fra", Found: "queue request-fra: 64 of 64 slots busy, 900 waiting, oldest 1m0s",
-				Advice: "raise workers.requests from 64 to 128, or start another 'vedette worker --roles check'",
+				Kind: doctor.Backlog, Subject: "adhoc-fra", Found: "queue request-fra: 64 of 64 slots busy, 900 waiting, oldest 1m0s",
+				Advice: "raise workers.requests from 64 to 128, or start another 'vedette worker --stages check'",
 			}},
 		},
-		"orders that have waited for a moment": {doctor.Snapshot{Queues: []doctor.Queue{{Name: "request-fra", Waiting: 900, OldestAge: time.Second}}}, nil},
+		"orders that have waited for a moment": {doctor.Snapshot{Queues: []doctor.Queue{{Name: "adhoc-fra", Waiting: 900, OldestAge: time.Second}}}, nil},
 		"dead letters": {doctor.Snapshot{DeadLetters: 2}, []doctor.Finding{{
 			Kind: doctor.DeadLetters, Subject: "dead letters", Found: "2 jobs could not be done",
 			Advice: "'vedette dead list' tells what and why; then 'vedette dead replay', or 'vedette dead drop'",
@@ -181,7 +181,7 @@ func TestResultsTellOfLocationsAndClocks(t *testing.T) {
 	t.Parallel()
 	slot := at()
 	result := func(worker string, started time.Duration, class job.Class) job.Result {
-		return job.Result{Monitor: "m", Slot: slot, Location: "fra", Worker: worker, Outcome: &job.Outcome{
+		return job.Result{Monitor: "m", Slot: slot, Location: "fra", Worker: worker, ProbeResult: &job.ProbeResult{
 			Health: job.Up, Class: class, Started: slot.Add(started), Latency: job.Duration(2 * time.Second),
 		}}
 	}
@@ -190,7 +190,7 @@ func TestResultsTellOfLocationsAndClocks(t *testing.T) {
 		result("good", time.Second, ""), result("ahead", 10*time.Second, job.ClassTimeout), result("behind", -5*time.Second, ""),
 		{Monitor: "m", Slot: slot, Location: "fra", Miss: &job.Miss{Reason: job.MissOverlap, Count: 2}},
 		{Monitor: "m", Slot: slot, Miss: &job.Miss{Reason: job.MissPaused, Count: 2}},
-		{ID: "ordered", Location: "fra", Outcome: &job.Outcome{}},
+		{ID: "ordered", Location: "fra", ProbeResult: &job.ProbeResult{}},
 	}, slot.Add(4*time.Second))
 	want := []doctor.Location{{
 		Name: "fra", Checked: 3, Held: 6 * time.Second, Timeouts: 1, TimedOut: 2 * time.Second,

@@ -15,7 +15,7 @@ func rolesGone(s Snapshot) []Finding {
 	}
 	var found []Finding
 	for _, role := range s.Roles {
-		if slices.ContainsFunc(s.Processes, func(p job.ProcessStatus) bool { return slices.Contains(p.Process.Roles, role) }) {
+		if slices.ContainsFunc(s.Processes, func(p job.ProcessStatus) bool { return slices.Contains(p.Process.Stages, role) }) {
 			continue
 		}
 		found = append(found, Finding{
@@ -32,9 +32,9 @@ func rolesGone(s Snapshot) []Finding {
 // is no worker.
 func startRole(role string) string {
 	if role == "schedule" {
-		return "start 'vedette run --roles schedule FILE'"
+		return "start 'vedette run --stages schedule FILE'"
 	}
-	return "start 'vedette worker --roles " + role + "', which may need the FILE"
+	return "start 'vedette worker --stages " + role + "', which may need the FILE"
 }
 
 // silent finds processes that do not answer.

@@ -38,9 +38,9 @@ func relief(queue string, running, limit, processes int) string {
 	case running < limit:
 		return "its processes have room and do not use it: 'vedette ps --tree' tells whether that part runs"
 	case field == "":
-		return fmt.Sprintf("start another 'vedette worker --roles %s'", role)
+		return fmt.Sprintf("start another 'vedette worker --stages %s'", role)
 	default:
-		return fmt.Sprintf("raise workers.%s from %d to %d, or start another 'vedette worker --roles %s'", field, limit/processes, 2*limit/processes, role)
+		return fmt.Sprintf("raise workers.%s from %d to %d, or start another 'vedette worker --stages %s'", field, limit/processes, 2*limit/processes, role)
 	}
 }
 
@@ -48,7 +48,7 @@ func relief(queue string, running, limit, processes int) string {
 // that bounds it; empty when none does.
 func served(queue string) (role, field string) {
 	switch {
-	case strings.HasPrefix(queue, "request-"):
+	case strings.HasPrefix(queue, "adhoc-"):
 		return "check", "requests"
 	case strings.HasPrefix(queue, "call-check-"):
 		return "check", "calls"

@@ -52,7 +52,7 @@ func emptier(stream string) string {
 	case strings.HasSuffix(stream, "_DEAD"):
 		return "'vedette dead drop --older-than 720h' makes room"
 	case strings.HasSuffix(stream, "_MAIL"):
-		return "raise workers.mails, or start another 'vedette worker --roles mail FILE'; 'vedette mail test FILE' tells whether the relays take mails"
+		return "raise workers.mails, or start another 'vedette worker --stages mail FILE'; 'vedette mail test FILE' tells whether the relays take mails"
 	default:
 		return "raise workers.requests or workers.calls, or start another 'vedette worker'; or order less"
 	}

@@ -17,29 +17,29 @@ const (
 )
 
 // unknown judges a result that says nothing of its target.
-func (s *step) unknown() { s.miss(job.MissReason(s.result.Outcome.Cause), 1, s.result.Slot) }
+func (s *step) unknown() { s.miss(job.MissReason(s.result.ProbeResult.Cause), 1, s.result.Slot) }
 
 // miss judges slots without a result. Nobody is down because we did not look.
 func (s *step) miss(reason job.MissReason, count int, last time.Time) {
 	state := &s.State
-	if reason == job.MissPaused || !last.After(state.Slot) || !last.After(state.LastGood) || !last.After(state.Missed) {
+	if reason == job.MissPaused || !last.After(state.Slot) || !last.After(state.LastUp) || !last.After(state.LastMissed) {
 		return
 	}
 	s.begin()
-	state.Misses, state.Missed = min(state.Misses+max(1, count), maxMisses), last
-	if state.Blind != nil {
+	state.MissedSlots, state.LastMissed = min(state.MissedSlots+max(1, count), maxMisses), last
+	if state.NoData != nil {
 		return
 	}
 	s.Write = true
-	if !s.blind(last) || afterwards(reason) && s.before.Misses == 0 {
+	if !s.blind(last) || afterwards(reason) && s.before.MissedSlots == 0 {
 		return
 	}
-	incident := s.incident(job.ConditionBlind, s.firstMissed(last))
+	incident := s.incident(job.ConditionNoData, s.firstMissed(last))
 	incident.Reason, incident.Notify, incident.Recent = string(reason), nil, nil
 	if s.result.Miss != nil && s.result.Miss.Detail != "" {
 		incident.Reason += ": " + s.result.Miss.Detail
 	}
-	state.Blind = &incident
+	state.NoData = &incident
 	s.record(job.EventBlind, incident, nil)
 }
 
@@ -52,8 +52,8 @@ func afterwards(reason job.MissReason) bool {
 
 // known is the newest slot with a result, zero when there never was one.
 func (s *step) known() time.Time {
-	if s.State.LastGood.After(s.State.Slot) {
-		return s.State.LastGood
+	if s.State.LastUp.After(s.State.Slot) {
+		return s.State.LastUp
 	}
 	return s.State.Slot
 }
@@ -61,7 +61,7 @@ func (s *step) known() time.Time {
 func (s *step) blind(last time.Time) bool {
 	known := s.known()
 	long := !known.IsZero() && last.Sub(known) >= blindSlots*s.m.Period
-	return s.State.Misses >= blindSlots || s.State.Misses >= blindMisses && long
+	return s.State.MissedSlots >= blindSlots || s.State.MissedSlots >= blindMisses && long
 }
 
 // firstMissed is the slot from which on there was no result.
@@ -69,22 +69,22 @@ func (s *step) firstMissed(last time.Time) time.Time {
 	if known := s.known(); !known.IsZero() {
 		return known.Add(s.m.Period)
 	}
-	return last.Add(-time.Duration(s.State.Misses-1) * s.m.Period)
+	return last.Add(-time.Duration(s.State.MissedSlots-1) * s.m.Period)
 }
 
 // seen ends blindness: there is a result.
 func (s *step) seen() {
 	state := &s.State
-	if state.Misses == 0 && state.Blind == nil {
+	if state.MissedSlots == 0 && state.NoData == nil {
 		return
 	}
 	s.Write = true
-	state.Misses, state.Missed = 0, time.Time{}
+	state.MissedSlots, state.LastMissed = 0, time.Time{}
 	state.Slot = s.result.Slot
-	if state.Blind == nil {
+	if state.NoData == nil {
 		return
 	}
-	incident := *state.Blind
-	state.Blind = nil
-	s.record(job.EventSeen, incident, s.result.Outcome)
+	incident := *state.NoData
+	state.NoData = nil
+	s.record(job.EventSeen, incident, s.result.ProbeResult)
 }

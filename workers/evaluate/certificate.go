@@ -9,15 +9,15 @@ import (
 // certificate tells of a certificate that ends soon, once for each alert of
 // the policy. One that was renewed is another one.
 func (s *step) certificate() {
-	state, expires := &s.State, s.result.Outcome.CertificateExpires
+	state, expires := &s.State, s.result.ProbeResult.CertificateExpires
 	alert, soon := alertOf(expires, s.result.Slot, s.m.Policy)
 	switch {
 	case !soon && (state.Certificate == nil || expires.IsZero()):
 	case !soon:
 		state.Certificate, s.Write = nil, true
-	case state.Certificate == nil || !state.Certificate.Expires.Equal(expires) || alert < state.Certificate.Told:
+	case state.Certificate == nil || !state.Certificate.Expires.Equal(expires) || alert < state.Certificate.Alerted:
 		s.begin()
-		state.Certificate = &job.Certificate{Expires: expires.UTC(), Told: alert}
+		state.Certificate = &job.Certificate{Expires: expires.UTC(), Alerted: alert}
 		incident := s.incident(job.ConditionCertificate, s.result.Slot)
 		incident.ID = job.DeriveID("certificate", s.m.Name, expires.UTC().Format(time.RFC3339), alert.String())
 		incident.Recent = nil

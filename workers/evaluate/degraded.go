@@ -6,46 +6,46 @@ import (
 
 // degrade judges a success: whether the monitor is degraded, or well again.
 func (s *step) degrade() {
-	if s.result.Outcome.Health == job.Degraded {
+	if s.result.ProbeResult.Health == job.Degraded {
 		s.warned()
 		return
 	}
 	state := &s.State
 	switch {
-	case state.Degraded == nil && state.Warnings == 0:
+	case state.Degraded == nil && state.DegradedStreak == 0:
 		return
 	case state.Degraded == nil:
-		state.Warnings = 0
+		state.DegradedStreak = 0
 	default:
-		state.Wells++
+		state.OKStreak++
 		s.sample()
 	}
 	state.Slot, s.Write = s.result.Slot, true
-	if state.Wells < max(1, s.m.SuccessThreshold) || state.Degraded == nil {
+	if state.OKStreak < max(1, s.m.SuccessThreshold) || state.Degraded == nil {
 		return
 	}
 	incident := *state.Degraded
-	state.Degraded, state.Warnings, state.Wells = nil, 0, 0
-	s.record(job.EventWell, incident, s.result.Outcome)
+	state.Degraded, state.DegradedStreak, state.OKStreak = nil, 0, 0
+	s.record(job.EventWell, incident, s.result.ProbeResult)
 }
 
 // warned judges a degraded result.
 func (s *step) warned() {
 	state := &s.State
 	if state.Degraded != nil {
-		s.Write = s.Write || state.Wells > 0
-		state.Slot, state.Wells = s.result.Slot, 0
+		s.Write = s.Write || state.OKStreak > 0
+		state.Slot, state.OKStreak = s.result.Slot, 0
 		return
 	}
 	s.Write = true
 	state.Slot = s.result.Slot
-	state.Warnings++
+	state.DegradedStreak++
 	s.sample()
-	if state.Warnings < max(1, s.m.FailureThreshold) {
+	if state.DegradedStreak < max(1, s.m.FailureThreshold) {
 		return
 	}
 	incident := s.incident(job.ConditionDegraded, s.result.Slot)
-	incident.Failures = state.Warnings
-	state.Degraded, state.Warnings, state.Wells = &incident, 0, 0
+	incident.Failures = state.DegradedStreak
+	state.Degraded, state.DegradedStreak, state.OKStreak = &incident, 0, 0
 	s.record(job.EventDegraded, incident, nil)
 }

@@ -94,7 +94,7 @@ func (e *Evaluator) Define(m job.Monitor, period time.Duration) error {
 	s := e.stripe(m.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.define(&m, rhythm{period: period, alert: earliestAlert(m.Policy), votes: m.Votes()}, encoded)
+	s.define(&m, rhythm{period: period, alert: earliestAlert(m.Policy), votes: m.MultiLocation()}, encoded)
 	e.newer.set(e.newer.definitions, m.Name, false)
 	return nil
 }
@@ -237,8 +237,8 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	if e.config.Rechecker == nil || change.Recheck.IsZero() {
 		return nil
 	}
-	location := monitor.Places()[0]
-	if monitor.Votes() {
+	location := monitor.CheckLocations()[0]
+	if monitor.MultiLocation() {
 		location = result.Location
 	}
 	if err := e.config.Rechecker.Recheck(ctx, result.Monitor, location, change.Recheck); err != nil { // its next slot comes anyway

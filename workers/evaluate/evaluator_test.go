@@ -89,7 +89,7 @@ func TestHealthyMonitorsAreNeverWritten(t *testing.T) {
 		t.Errorf("got %d writes, want none", len(s.writes))
 	}
 	handle(t, e, "D", 5)
-	if len(s.writes) != 1 || !s.writes[0].Incident.LastGood.Equal(start.Add(4*time.Minute)) {
+	if len(s.writes) != 1 || !s.writes[0].Incident.LastUp.Equal(start.Add(4*time.Minute)) {
 		t.Errorf("got %+v, want one write that knows the last good slot", s.writes)
 	}
 	handle(t, e, "D", 2) // late: older than the last good one
@@ -113,7 +113,7 @@ func TestStateThatTellsNothingIsReadAgainWhenItMatters(t *testing.T) {
 			t.Errorf("got %+v, want the failure that was judged before ignored", s.writes[before:])
 		}
 		handle(t, e, "UDU", 2+3*n)
-		if got := s.states["website"]; got.Sequence != 4+2*n || len(got.Events) != 4+2*n || len(got.Flips) != 3+2*n {
+		if got := s.states["website"]; got.Sequence != 4+2*n || len(got.Events) != 4+2*n || len(got.Transitions) != 3+2*n {
 			t.Errorf("got %+v, want it to go on from what was stored", got)
 		}
 	}
@@ -152,7 +152,7 @@ func TestLastGoodSlotIsTheLastOrNotTold(t *testing.T) {
 	e := newEvaluator(t, s)
 	define(e, website(1, 1))
 	handle(t, e, "UDUUUUD", 0)
-	if got := s.states["website"].Incident.LastGood; !got.Equal(start.Add(5 * time.Minute)) {
+	if got := s.states["website"].Incident.LastUp; !got.Equal(start.Add(5 * time.Minute)) {
 		t.Errorf("got %s, want the slot before the second failure", got)
 	}
 	handle(t, e, "UUUU", 7)
@@ -160,7 +160,7 @@ func TestLastGoodSlotIsTheLastOrNotTold(t *testing.T) {
 	define(restarted, website(1, 1))
 	observe(t, restarted, s.states["website"], s.revision["website"])
 	handle(t, restarted, "D", 11)
-	if got := s.states["website"].Incident.LastGood; !got.IsZero() {
+	if got := s.states["website"].Incident.LastUp; !got.IsZero() {
 		t.Errorf("got %s, want none: the stored one is not the last", got)
 	}
 }
@@ -291,12 +291,12 @@ func BenchmarkHealthyResults(b *testing.B) {
 			_ = e.Observe(b.Context(), job.State{Monitor: names[i], Health: job.Up, Slot: start.Add(-time.Hour)}, 1)
 		}
 	}
-	up := &job.Outcome{Health: job.Up}
+	up := &job.ProbeResult{Health: job.Up}
 	n := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		for i := range batch.Results {
-			batch.Results[i] = job.Result{Monitor: names[n%monitors], Slot: start, Outcome: up}
+			batch.Results[i] = job.Result{Monitor: names[n%monitors], Slot: start, ProbeResult: up}
 			n++
 		}
 		if err := e.Handle(b.Context(), batch); err != nil {
@@ -356,7 +356,7 @@ func TestCertificateOfAHealthyMonitorIsSeen(t *testing.T) {
 	batch := job.Results{}
 	for i := range 3 {
 		r := result(i, 'U')
-		r.Outcome.CertificateExpires = start.Add(100 * time.Hour)
+		r.ProbeResult.CertificateExpires = start.Add(100 * time.Hour)
 		batch.Results = append(batch.Results, r)
 	}
 	if err := e.Handle(t.Context(), batch); err != nil {

@@ -22,15 +22,15 @@ func (s *step) flap(flipped bool) {
 	state := &s.State
 	if flipped {
 		begin := s.result.Slot.Add(-places * s.m.Period).Unix()
-		flips := slices.DeleteFunc(slices.Clone(state.Flips), func(at int64) bool { return at <= begin })
+		flips := slices.DeleteFunc(slices.Clone(state.Transitions), func(at int64) bool { return at <= begin })
 		flips = append(flips, s.result.Slot.Unix())
-		state.Flips = flips[max(0, len(flips)-places):]
+		state.Transitions = flips[max(0, len(flips)-places):]
 	}
 	limits := job.DefaultFlapping()
 	if s.m.Flapping != nil {
 		limits = *s.m.Flapping
 	}
-	score := Score(state.Flips, s.result.Slot, s.m.Period)
+	score := Score(state.Transitions, s.result.Slot, s.m.Period)
 	switch {
 	case state.Flapping == nil && flipped && limits.Enter > 0 && score >= float64(limits.Enter):
 		incident := s.incident(job.ConditionFlapping, s.result.Slot)
@@ -39,19 +39,19 @@ func (s *step) flap(flipped bool) {
 	case state.Flapping != nil && (score <= float64(limits.Leave) || limits.Enter == 0):
 		incident := *state.Flapping
 		state.Flapping, state.Slot = nil, s.result.Slot
-		s.record(job.EventSettled, incident, s.result.Outcome)
+		s.record(job.EventSettled, incident, s.result.ProbeResult)
 	}
 }
 
 // flipped tells whether the result differs from the one before, good or bad.
 func (s *step) flipped() bool {
 	before := &s.before
-	known := before.Health == job.Up || before.Health == job.Down || before.Failures > 0 || !before.LastGood.IsZero()
+	known := before.Health == job.Up || before.Health == job.Down || before.Failures > 0 || !before.LastUp.IsZero()
 	bad := before.Failures > 0
 	if before.Health == job.Down {
 		bad = before.Successes == 0
 	}
-	return known && bad == s.result.Outcome.Health.OK()
+	return known && bad == s.result.ProbeResult.Health.OK()
 }
 
 // Score is how much a monitor flaps at a slot, in percent: the weights of the

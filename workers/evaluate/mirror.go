@@ -60,7 +60,7 @@ func (s *stripe) find(name string) (known, bool) {
 
 // place is where the last good slot of a location is.
 func (s *stripe) place(monitor, location string) compact.ID {
-	name := job.PlacedName(monitor, location)
+	name := job.LocationName(monitor, location)
 	if id, ok := s.places.Find(name); ok {
 		return id
 	}
@@ -103,7 +103,7 @@ func (k known) undefine() { k.rhythm = 0 }
 func (k known) forget() {
 	monitor := k.monitor()
 	for _, location := range monitor.Locations {
-		k.s.places.Delete(job.PlacedName(k.name, location))
+		k.s.places.Delete(job.LocationName(k.name, location))
 	}
 	k.s.monitors.Delete(k.name)
 	delete(k.s.states, k.name)
@@ -131,8 +131,8 @@ func (k known) setState(state job.State, revision uint64) {
 		return
 	}
 	delete(k.s.states, k.name)
-	if !state.LastGood.IsZero() {
-		k.lastGood = max(k.lastGood, state.LastGood.Unix())
+	if !state.LastUp.IsZero() {
+		k.lastGood = max(k.lastGood, state.LastUp.Unix())
 	}
 }
 

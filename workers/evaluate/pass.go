@@ -54,7 +54,7 @@ func (k known) good(location string) int64 {
 	if !k.votes() {
 		return k.lastGood
 	}
-	if id, ok := k.s.places.Find(job.PlacedName(k.name, location)); ok {
+	if id, ok := k.s.places.Find(job.LocationName(k.name, location)); ok {
 		return *k.s.places.Value(id)
 	}
 	return 0
@@ -69,21 +69,21 @@ func (k known) healthy() bool {
 // quiet tells whether a state waits for nothing, so that a good result adds
 // nothing to it.
 func quiet(s *job.State) bool {
-	return s.Health == job.Up && s.Failures == 0 && s.Window == "" && s.Warnings == 0 && s.Misses == 0 &&
-		s.Degraded == nil && s.Flapping == nil && s.Blind == nil &&
+	return s.Health == job.Up && s.Failures == 0 && s.Window == "" && s.DegradedStreak == 0 && s.MissedSlots == 0 &&
+		s.Degraded == nil && s.Flapping == nil && s.NoData == nil &&
 		!slices.ContainsFunc(s.Locations, func(own job.State) bool { return !quiet(&own) })
 }
 
 // passes tells whether a result of a healthy monitor is good, and later than
 // what was judged, and has nothing to tell of a certificate.
 func (k known) passes(result *job.Result) bool {
-	if result.Outcome == nil || result.Outcome.Health != job.Up {
+	if result.ProbeResult == nil || result.ProbeResult.Health != job.Up {
 		return false
 	}
 	if judged := k.judged(result.Location); judged != nil && (!result.Slot.After(judged.Slot) || judged.Certificate != nil) {
 		return false
 	}
-	expires := result.Outcome.CertificateExpires
+	expires := result.ProbeResult.CertificateExpires
 	return expires.IsZero() || expires.Sub(result.Slot) > k.s.rhythms[k.rhythm].alert
 }
 
@@ -104,8 +104,8 @@ func (k known) judged(location string) *job.State {
 
 // recall gives a state the last good slots that were let pass since.
 func (k known) recall(state job.State, m *Monitor) job.State {
-	if !m.Votes() {
-		later(&state.LastGood, k.good(""))
+	if !m.MultiLocation() {
+		later(&state.LastUp, k.good(""))
 		return state
 	}
 	state.Locations = slices.Clone(state.Locations)
@@ -115,7 +115,7 @@ func (k known) recall(state job.State, m *Monitor) job.State {
 			at = len(state.Locations)
 			state.Locations = append(state.Locations, job.State{V: job.Version, Monitor: m.Name, Location: location, Health: job.Pending})
 		}
-		later(&state.Locations[at].LastGood, k.good(location))
+		later(&state.Locations[at].LastUp, k.good(location))
 	}
 	return state
 }
@@ -131,9 +131,9 @@ func later(at *time.Time, good int64) {
 func (k known) passed(state *job.State) []job.Result {
 	var results []job.Result
 	note := func(own *job.State) {
-		if good := k.good(own.Location); good > own.Slot.Unix() && good > own.LastGood.Unix() {
+		if good := k.good(own.Location); good > own.Slot.Unix() && good > own.LastUp.Unix() {
 			results = append(results, job.Result{
-				Monitor: k.name, Slot: time.Unix(good, 0).UTC(), Location: own.Location, Outcome: &job.Outcome{Health: job.Up},
+				Monitor: k.name, Slot: time.Unix(good, 0).UTC(), Location: own.Location, ProbeResult: &job.ProbeResult{Health: job.Up},
 			})
 		}
 	}
@@ -154,10 +154,10 @@ func fresh(state job.State) job.State {
 	if !quiet(&state) {
 		return state
 	}
-	state.LastGood = time.Time{}
+	state.LastUp = time.Time{}
 	state.Locations = slices.Clone(state.Locations)
 	for i := range state.Locations {
-		state.Locations[i].LastGood = time.Time{}
+		state.Locations[i].LastUp = time.Time{}
 	}
 	return state
 }

@@ -40,16 +40,16 @@ func TestThreeSlotsThatAreLeftOutMakeBlind(t *testing.T) {
 	e := newEvaluator(t, s)
 	define(e, website(1, 1))
 	handleAll(t, e, result(0, 'U'), shed(1), shed(2))
-	if n := len(s.writes); n > 0 && s.writes[n-1].Blind != nil {
+	if n := len(s.writes); n > 0 && s.writes[n-1].NoData != nil {
 		t.Errorf("got %+v after two, want it not blind", s.writes[n-1])
 	}
 	handleAll(t, e, shed(3))
 	n := len(s.writes)
-	if n == 0 || s.writes[n-1].Blind == nil || s.writes[n-1].Blind.Reason != "shed" || !s.writes[n-1].Blind.Began.Equal(start.Add(time.Minute)) {
+	if n == 0 || s.writes[n-1].NoData == nil || s.writes[n-1].NoData.Reason != "shed" || !s.writes[n-1].NoData.Began.Equal(start.Add(time.Minute)) {
 		t.Fatalf("got %+v after three, want blind since the first", s.writes)
 	}
 	handleAll(t, e, result(4, 'U'), shed(5))
-	if last := s.writes[len(s.writes)-1]; last.Blind != nil || last.Misses != 0 {
+	if last := s.writes[len(s.writes)-1]; last.NoData != nil || last.MissedSlots != 0 {
 		t.Errorf("got %+v after a result, want it seen", last)
 	}
 }

@@ -58,7 +58,7 @@ type Change struct {
 //
 // An event has the same identity whoever derives it, and however often.
 func Step(state job.State, result job.Result, m Monitor) Change {
-	if m.Votes() {
+	if m.MultiLocation() {
 		return vote(state, &result, &m)
 	}
 	s := &step{Change: Change{State: state}, before: state, result: &result, m: &m, key: m.Name}
@@ -84,18 +84,18 @@ type step struct {
 func (s *step) judge() {
 	state, result := &s.State, s.result
 	switch {
-	case result.Outcome == nil && result.Miss == nil:
-	case result.Outcome == nil:
+	case result.ProbeResult == nil && result.Miss == nil:
+	case result.ProbeResult == nil:
 		s.miss(result.Miss.Reason, result.Miss.Count, result.Miss.Last)
-	case result.Outcome.Health == job.Unknown:
+	case result.ProbeResult.Health == job.Unknown:
 		s.unknown()
-	case !result.Slot.After(state.Slot) || !result.Slot.After(state.LastGood):
-	case result.Outcome.Health.OK():
+	case !result.Slot.After(state.Slot) || !result.Slot.After(state.LastUp):
+	case result.ProbeResult.Health.OK():
 		s.seen()
 		s.succeed()
 		s.flap(s.flipped())
 		s.certificate()
-	case result.Outcome.Health == job.Down:
+	case result.ProbeResult.Health == job.Down:
 		s.seen()
 		s.fail()
 		s.flap(s.flipped())
@@ -106,7 +106,7 @@ func (s *step) judge() {
 
 func (s *step) succeed() {
 	state := &s.State
-	state.LastGood = s.result.Slot
+	state.LastUp = s.result.Slot
 	if state.Health == job.Down {
 		state.Slot = s.result.Slot
 		state.Successes++
@@ -129,7 +129,7 @@ func (s *step) succeed() {
 
 func (s *step) fail() {
 	state := &s.State
-	state.Warnings, state.Wells = 0, 0
+	state.DegradedStreak, state.OKStreak = 0, 0
 	if state.Health == job.Down {
 		if state.Successes > 0 {
 			s.Write = true
@@ -173,7 +173,7 @@ func (s *step) up() {
 	incident := *state.Incident
 	state.Health, state.Since, state.Incident = job.Up, s.result.Slot, nil
 	state.Failures, state.Successes, state.FirstFailure, state.Window = 0, 0, time.Time{}, ""
-	s.record(job.EventUp, incident, s.result.Outcome)
+	s.record(job.EventUp, incident, s.result.ProbeResult)
 }
 
 // windowed tells whether failures are counted in a window, and not in a row.
@@ -201,8 +201,8 @@ func (s *step) begin() {
 	if state.Health == "" {
 		state.Health = job.Pending
 	}
-	if state.Health == job.Pending && !state.LastGood.IsZero() {
-		state.Health, state.Since = job.Up, state.LastGood
+	if state.Health == job.Pending && !state.LastUp.IsZero() {
+		state.Health, state.Since = job.Up, state.LastUp
 	}
 }
 
@@ -221,21 +221,21 @@ func (s *step) incident(condition job.Condition, began time.Time) job.Incident {
 	incident := job.Incident{
 		ID: job.IncidentID(s.key, condition, began), Condition: condition, Monitor: s.m.Name, Target: s.m.Target(),
 		Location: strings.Join(s.m.Locations, ","), Group: s.m.Group, Labels: s.m.Labels, DependsOn: s.m.DependsOn, Period: job.Duration(s.m.Period),
-		Needed: s.needed, Began: began, LastGood: s.State.LastGood, Recent: s.State.Recent, Notify: slices.Clone(s.m.Notify),
+		Quorum: s.needed, Began: began, LastUp: s.State.LastUp, Recent: s.State.Recent, Notify: slices.Clone(s.m.Notify),
 	}
-	if s.result.Outcome != nil {
-		incident.Outcome = *s.result.Outcome
+	if s.result.ProbeResult != nil {
+		incident.ProbeResult = *s.result.ProbeResult
 	}
 	return incident
 }
 
 // record keeps an event in the state, and the oldest ones out.
-func (s *step) record(kind job.EventKind, incident job.Incident, outcome *job.Outcome) {
+func (s *step) record(kind job.EventKind, incident job.Incident, outcome *job.ProbeResult) {
 	if outcome != nil { // which lies in memory with those of the whole batch
 		own := *outcome
 		outcome = &own
 	}
-	s.add(job.Event{ID: incident.ID + "-" + string(kind), Kind: kind, At: s.at(), Incident: incident, Outcome: outcome})
+	s.add(job.Event{ID: incident.ID + "-" + string(kind), Kind: kind, At: s.at(), Incident: incident, ProbeResult: outcome})
 }
 
 // at is the slot that is judged, of several the last.
@@ -263,7 +263,7 @@ const maxCause = 120
 
 // sample keeps a result for people.
 func (s *step) sample() {
-	outcome := s.result.Outcome
+	outcome := s.result.ProbeResult
 	cause := []rune(outcome.Cause)
 	recent := append(slices.Clone(s.State.Recent), job.Sample{
 		Slot: s.result.Slot, Health: outcome.Health, Cause: string(cause[:min(len(cause), maxCause)]), Latency: outcome.Latency,

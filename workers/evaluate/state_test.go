@@ -29,15 +29,15 @@ func result(n int, letter rune) job.Result {
 	r := job.Result{Monitor: "website", Slot: start.Add(time.Duration(n) * time.Minute)}
 	switch letter {
 	case 'U':
-		r.Outcome = &job.Outcome{Health: job.Up}
+		r.ProbeResult = &job.ProbeResult{Health: job.Up}
 	case 'W':
-		r.Outcome = &job.Outcome{Health: job.Degraded, Cause: "slow"}
+		r.ProbeResult = &job.ProbeResult{Health: job.Degraded, Cause: "slow"}
 	case 'P':
 		r.Miss = &job.Miss{Reason: job.MissPaused, Count: 1, Last: r.Slot}
 	case 'D':
-		r.Outcome = &job.Outcome{Health: job.Down, Class: job.ClassConnect, Cause: "connect refused"}
+		r.ProbeResult = &job.ProbeResult{Health: job.Down, Class: job.ClassConnect, Cause: "connect refused"}
 	case '?':
-		r.Outcome = &job.Outcome{Health: job.Unknown, Class: job.ClassInternal}
+		r.ProbeResult = &job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal}
 	default:
 		r.Miss = &job.Miss{Reason: job.MissLate, Count: 1, Last: r.Slot}
 	}
@@ -118,11 +118,11 @@ func TestIncidentTellsWhatANotifierNeeds(t *testing.T) {
 	if incident.ID != job.IncidentID("website", job.ConditionDown, start.Add(2*time.Minute)) || !incident.Began.Equal(start.Add(2*time.Minute)) {
 		t.Errorf("got %+v, want an incident that began with the first failure", incident)
 	}
-	if !incident.LastGood.Equal(start.Add(time.Minute)) || incident.Failures != 2 || incident.Outcome.Cause != "connect refused" ||
+	if !incident.LastUp.Equal(start.Add(time.Minute)) || incident.Failures != 2 || incident.ProbeResult.Cause != "connect refused" ||
 		incident.Target != "https://example.org" || len(incident.Notify) != 1 {
 		t.Errorf("got %+v, want last good, failures, cause, target and recipients", incident)
 	}
-	if down.ID != incident.ID+"-down" || up.ID != incident.ID+"-up" || up.Outcome == nil || !up.At.Equal(start.Add(5*time.Minute)) {
+	if down.ID != incident.ID+"-down" || up.ID != incident.ID+"-up" || up.ProbeResult == nil || !up.At.Equal(start.Add(5*time.Minute)) {
 		t.Errorf("got %+v and %+v, want one incident with two ends", down, up)
 	}
 	if state.Health != job.Up || state.Incident != nil || len(state.Events) != 2 || !state.Since.Equal(up.At) {
@@ -339,14 +339,14 @@ func TestCertificateIsToldOfOnceForEachAlert(t *testing.T) {
 	var got []string
 	for hour := range 24 * 32 {
 		r := result(60*hour, 'U')
-		r.Outcome.CertificateExpires = expires
+		r.ProbeResult.CertificateExpires = expires
 		if hour > 24*28 {
-			r.Outcome.CertificateExpires = renewed
+			r.ProbeResult.CertificateExpires = renewed
 		}
 		change := evaluate.Step(state, r, website(1, 1))
 		state = change.State
 		for _, e := range change.Events {
-			got = append(got, string(e.Kind)+" "+e.Incident.Outcome.CertificateExpires.Sub(e.At).String())
+			got = append(got, string(e.Kind)+" "+e.Incident.ProbeResult.CertificateExpires.Sub(e.At).String())
 		}
 	}
 	want := []string{"certificate 504h0m0s", "certificate 168h0m0s"}
@@ -370,7 +370,7 @@ func TestBlindTellsSinceWhenAndWhy(t *testing.T) {
 	gap.Miss.Count, gap.Miss.Last = 10, start.Add(10*time.Minute)
 	state, _ := run(job.State{}, website(1, 1), "U", 0)
 	change := evaluate.Step(state, gap, website(1, 1))
-	if len(change.Events) != 0 || change.State.Misses != 10 {
+	if len(change.Events) != 0 || change.State.MissedSlots != 10 {
 		t.Errorf("got %+v, want the gap counted and nothing said", change)
 	}
 	if _, events := run(change.State, website(1, 1), "U", 11); len(events) != 0 {

@@ -22,15 +22,15 @@ func (b *ballot) tally() tally {
 		case own.Health == job.Down:
 			t.held++
 			t.poor++
-			if own.Blind == nil {
+			if own.NoData == nil {
 				t.down = append(t.down, own)
 			}
 		case own.Degraded != nil:
 			t.poor++
-			if own.Blind == nil {
+			if own.NoData == nil {
 				t.degraded = append(t.degraded, own)
 			}
-		case own.Health == job.Pending && own.Blind == nil:
+		case own.Health == job.Pending && own.NoData == nil:
 			t.open++
 		}
 	}
@@ -41,10 +41,10 @@ func (b *ballot) tally() tally {
 
 // count makes of the votes what the monitor is.
 func (b *ballot) count() {
-	s, needed := &b.State, b.m.Needed()
+	s, needed := &b.State, b.m.RequiredVotes()
 	for i := range s.Locations {
-		if good := s.Locations[i].LastGood; good.After(s.LastGood) {
-			s.LastGood = good
+		if good := s.Locations[i].LastUp; good.After(s.LastUp) {
+			s.LastUp = good
 		}
 	}
 	b.begin()
@@ -62,16 +62,16 @@ func (b *ballot) count() {
 	case s.Degraded != nil && t.poor+t.open < needed:
 		incident := *s.Degraded
 		s.Degraded = nil
-		b.record(job.EventWell, incident, b.result.Outcome)
+		b.record(job.EventWell, incident, b.result.ProbeResult)
 	}
-	if b.result.Outcome != nil {
+	if b.result.ProbeResult != nil {
 		b.flap(was != job.Pending && (was == job.Down) != (s.Health == job.Down))
 	}
 }
 
 // down begins the incident when the last of those that had to find it down did.
 func (b *ballot) down(t *tally) {
-	decided := t.down[b.m.Needed()-1]
+	decided := t.down[b.m.RequiredVotes()-1]
 	incident := b.common(decided.Incident, job.ConditionDown, decided.Since)
 	s := &b.State
 	s.Health, s.Since, s.Incident, s.Degraded = job.Down, incident.Began, &incident, nil
@@ -82,7 +82,7 @@ func (b *ballot) up() {
 	s := &b.State
 	incident := *s.Incident
 	s.Health, s.Since, s.Incident = job.Up, b.at(), nil
-	b.record(job.EventUp, incident, b.result.Outcome)
+	b.record(job.EventUp, incident, b.result.ProbeResult)
 }
 
 func (b *ballot) degraded(t *tally) {
@@ -120,7 +120,7 @@ func (b *ballot) common(decided *job.Incident, condition job.Condition, began ti
 	incident := *decided
 	incident.ID, incident.Began = job.IncidentID(b.m.Name, condition, began), began
 	incident.Location, incident.Recent = b.places(), b.State.Recent
-	incident.Votes, incident.Needed = b.State.Votes(), b.m.Needed()
+	incident.Votes, incident.Quorum = b.State.Votes(), b.m.RequiredVotes()
 	return incident
 }
 

@@ -46,15 +46,15 @@ func (b *ballot) seat() {
 			own = before[at]
 			own.Health = cmp.Or(own.Health, job.Pending)
 		}
-		if own.Health == job.Pending && !own.LastGood.IsZero() {
-			own.Health, own.Since = job.Up, own.LastGood
+		if own.Health == job.Pending && !own.LastUp.IsZero() {
+			own.Health, own.Since = job.Up, own.LastUp
 			b.settled()
 		}
 		s.Locations[i] = own
 	}
 	if len(before) == 0 { // it had one, whose counts are nobody's now
 		s.Failures, s.Successes, s.Window, s.FirstFailure = 0, 0, "", time.Time{}
-		s.Warnings, s.Wells, s.Misses, s.Missed, s.Certificate, s.Flips = 0, 0, 0, time.Time{}, nil, nil
+		s.DegradedStreak, s.OKStreak, s.MissedSlots, s.LastMissed, s.Certificate, s.Transitions = 0, 0, 0, time.Time{}, nil, nil
 	}
 	b.unseat(before)
 }
@@ -66,14 +66,14 @@ func (b *ballot) settled() { b.Write = b.Write || b.before.Monitor != "" }
 
 // unseat ends the blindness of those that are no longer there.
 func (b *ballot) unseat(before []job.State) {
-	if b.State.Blind != nil {
-		incident := *b.State.Blind
-		b.State.Blind = nil
+	if b.State.NoData != nil {
+		incident := *b.State.NoData
+		b.State.NoData = nil
 		b.record(job.EventSeen, incident, nil)
 	}
 	for i := range before {
-		if own := &before[i]; own.Blind != nil && !slices.Contains(b.m.Locations, own.Location) {
-			b.record(job.EventRemoved, *own.Blind, nil)
+		if own := &before[i]; own.NoData != nil && !slices.Contains(b.m.Locations, own.Location) {
+			b.record(job.EventRemoved, *own.NoData, nil)
 		}
 	}
 }
@@ -93,7 +93,7 @@ func (b *ballot) poll(i int) {
 	own := b.State.Locations[i]
 	alone := *b.m
 	alone.Locations, alone.Flapping = []string{own.Location}, &job.Flapping{} // it is the vote that flaps
-	s := &step{Change: Change{State: own}, before: own, result: b.result, m: &alone, key: job.PlacedName(b.m.Name, own.Location), needed: b.m.Needed()}
+	s := &step{Change: Change{State: own}, before: own, result: b.result, m: &alone, key: job.LocationName(b.m.Name, own.Location), needed: b.m.RequiredVotes()}
 	s.judge()
 	b.Write = b.Write || s.Write
 	if own.Health == job.Pending && s.State.Health == job.Up {
@@ -136,7 +136,7 @@ func (b *ballot) sampled(before []job.Sample, own *job.State) {
 func (b *ballot) knows(i int, certificate *job.Certificate) bool {
 	for j := range b.State.Locations {
 		other := b.State.Locations[j].Certificate
-		if j != i && other != nil && other.Expires.Equal(certificate.Expires) && other.Told <= certificate.Told {
+		if j != i && other != nil && other.Expires.Equal(certificate.Expires) && other.Alerted <= certificate.Alerted {
 			return true
 		}
 	}

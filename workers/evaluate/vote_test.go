@@ -30,7 +30,7 @@ func placed(n int, letter rune, location string) job.Result {
 // told is what an event says, at the slot at which it was made.
 func told(n int, event *job.Event) string {
 	text := fmt.Sprintf("%d %s", n, event.Kind)
-	if event.Incident.Condition == job.ConditionBlind {
+	if event.Incident.Condition == job.ConditionNoData {
 		text += " " + event.Incident.Location
 	}
 	return text
@@ -100,7 +100,7 @@ func TestIncidentOfSeveralLocationsTellsWhatEachFound(t *testing.T) {
 		state = evaluate.Step(state, r, m).State
 	}
 	got := state.Incident
-	if got == nil || got.Location != "fra,nyc,sin,tyo" || !got.Began.Equal(placed(3, 'D', "nyc").Slot) || got.Needed != 2 {
+	if got == nil || got.Location != "fra,nyc,sin,tyo" || !got.Began.Equal(placed(3, 'D', "nyc").Slot) || got.Quorum != 2 {
 		t.Fatalf("got %+v, want one of all four locations that began when the second found it", got)
 	}
 	want := []job.Vote{
@@ -125,9 +125,9 @@ func TestCertificateThatAllLocationsSeeIsToldOfOnce(t *testing.T) {
 	for n := range 3 {
 		for i, location := range m.Locations {
 			r := placed(n, 'U', location)
-			r.Outcome.CertificateExpires = start.Add(100 * time.Hour)
+			r.ProbeResult.CertificateExpires = start.Add(100 * time.Hour)
 			if i == 2 { // a mirror has another one
-				r.Outcome.CertificateExpires = start.Add(99 * time.Hour)
+				r.ProbeResult.CertificateExpires = start.Add(99 * time.Hour)
 			}
 			change := evaluate.Step(state, r, m)
 			state = change.State
@@ -239,7 +239,7 @@ func TestVotesAreCountedRightInWhateverOrderTheyCome(t *testing.T) {
 		}
 		eventsHold(t, events)
 		if t.Failed() {
-			t.Fatalf("seed %d, %d locations, quorum %d", seed, len(m.Locations), m.Needed())
+			t.Fatalf("seed %d, %d locations, quorum %d", seed, len(m.Locations), m.RequiredVotes())
 		}
 	}
 }
@@ -256,7 +256,7 @@ func encoded(t *testing.T, state job.State) string {
 func sameJudgement(t *testing.T, got, want *job.State) {
 	t.Helper()
 	told := func(s job.State) string {
-		return fmt.Sprint(s.Health, s.Slot, s.Failures, s.Successes, s.Window, s.Misses, s.LastGood, s.Degraded != nil, s.Blind != nil, s.Incident != nil)
+		return fmt.Sprint(s.Health, s.Slot, s.Failures, s.Successes, s.Window, s.MissedSlots, s.LastUp, s.Degraded != nil, s.NoData != nil, s.Incident != nil)
 	}
 	if told(*got) != told(*want) {
 		t.Errorf("got %+v of a location, want it as that of a monitor, %+v", got, want)
@@ -268,15 +268,15 @@ func voteHolds(t *testing.T, state *job.State, m *evaluate.Monitor) {
 	seen, maybe := 0, 0
 	for i := range state.Locations {
 		own := &state.Locations[i]
-		if own.Health == job.Down && own.Blind == nil {
+		if own.Health == job.Down && own.NoData == nil {
 			seen++
 		}
-		if own.Health == job.Down || own.Health == job.Pending && own.Blind == nil {
+		if own.Health == job.Down || own.Health == job.Pending && own.NoData == nil {
 			maybe++
 		}
 	}
-	if down := state.Health == job.Down; down && maybe < m.Needed() || !down && seen >= m.Needed() {
-		t.Errorf("got %s with %d locations down and %d that may be, want it by a quorum of %d", state.Health, seen, maybe, m.Needed())
+	if down := state.Health == job.Down; down && maybe < m.RequiredVotes() || !down && seen >= m.RequiredVotes() {
+		t.Errorf("got %s with %d locations down and %d that may be, want it by a quorum of %d", state.Health, seen, maybe, m.RequiredVotes())
 	}
 }
 
@@ -286,7 +286,7 @@ func eventsHold(t *testing.T, events []job.Event) {
 	for i := range events {
 		event := &events[i]
 		about := string(event.Incident.Condition)
-		if event.Incident.Condition == job.ConditionBlind {
+		if event.Incident.Condition == job.ConditionNoData {
 			about += event.Incident.Location
 		}
 		if ids[event.ID] || event.Sequence != i+1 {
@@ -375,7 +375,7 @@ func TestGoodResultsOfSeveralLocationsAreNotWritten(t *testing.T) {
 		t.Fatalf("got %d writes, want the failure that came after good results of the same slot", len(s.writes))
 	}
 	wrote := s.writes[0].Locations
-	if wrote[0].Health != job.Up || wrote[2].Health != job.Down || !wrote[2].Incident.LastGood.Equal(placed(4, 'U', "sin").Slot) {
+	if wrote[0].Health != job.Up || wrote[2].Health != job.Down || !wrote[2].Incident.LastUp.Equal(placed(4, 'U', "sin").Slot) {
 		t.Errorf("got %+v, want what each location was known to be", wrote)
 	}
 	send(6, "UUU")

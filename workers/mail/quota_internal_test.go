@@ -30,7 +30,7 @@ func TestRecipientGetsAsManyMailsAMinuteAsAllowed(t *testing.T) {
 				continue
 			}
 			again, ok := errors.AsType[*job.RetryError](err)
-			if !ok || !again.Free || again.After < 30*time.Second || again.After > 90*time.Second {
+			if !ok || !again.Uncounted || again.After < 30*time.Second || again.After > 90*time.Second {
 				t.Fatalf("got %v, want the mail back in 30 to 90 s without an attempt", err)
 			}
 			waiting[id] = now.Add(again.After)

@@ -28,7 +28,7 @@ func fateOf(err error) string {
 		return "dead " + string(dead.Reason)
 	}
 	if retry, ok := errors.AsType[*job.RetryError](err); ok {
-		return fmt.Sprintf("free %t", retry.Free)
+		return fmt.Sprintf("free %t", retry.Uncounted)
 	}
 	return "attempt"
 }

@@ -22,14 +22,14 @@ const maxAge = 24 * time.Hour
 // there is something that may have to be told.
 //
 // begins says which conditions this address hears of, when they begin.
-func Take(account job.Account, state *job.State, begins func(*job.Incident) bool, now time.Time) (job.Account, bool) {
+func Take(account job.NotificationLog, state *job.State, begins func(*job.Incident) bool, now time.Time) (job.NotificationLog, bool) {
 	if state.Sequence <= account.Sequence {
 		return account, false
 	}
 	now = now.UTC()
 	before := account.Sequence
 	account.V, account.Monitor, account.Sequence = job.Version, state.Monitor, state.Sequence
-	account.Tales = slices.Clone(account.Tales)
+	account.Incidents = slices.Clone(account.Incidents)
 	for i := range state.Events {
 		event := &state.Events[i]
 		if event.Sequence <= before {
@@ -37,24 +37,24 @@ func Take(account job.Account, state *job.State, begins func(*job.Incident) bool
 		}
 		if event.Kind.Begins() {
 			if begins(&event.Incident) {
-				account.Tales = append(account.Tales, job.Tale{Incident: event.Incident, Noted: now})
+				account.Incidents = append(account.Incidents, job.Notified{Incident: event.Incident, ReceivedAt: now})
 			}
 			continue
 		}
-		end(account.Tales, event.Incident.ID, job.Ending{Kind: event.Kind, At: event.At, Noted: now, Outcome: event.Outcome})
+		end(account.Incidents, event.Incident.ID, job.Resolution{Kind: event.Kind, At: event.At, ReceivedAt: now, ProbeResult: event.ProbeResult})
 	}
-	reconcile(account.Tales, state, now)
-	account.Tales = trim(slices.DeleteFunc(account.Tales, func(t job.Tale) bool {
-		return t.Told == "" && t.Ended != nil && now.Sub(t.Ended.At) > maxAge
+	reconcile(account.Incidents, state, now)
+	account.Incidents = trim(slices.DeleteFunc(account.Incidents, func(t job.Notified) bool {
+		return t.NotifiedBy == "" && t.Resolution != nil && now.Sub(t.Resolution.At) > maxAge
 	}))
 	return account, true
 }
 
 // trim drops the oldest tales that nobody was told of and that are over, while
 // there are too many.
-func trim(tales []job.Tale) []job.Tale {
+func trim(tales []job.Notified) []job.Notified {
 	for len(tales) > maxTales {
-		at := slices.IndexFunc(tales, func(t job.Tale) bool { return t.Told == "" && t.Ended != nil })
+		at := slices.IndexFunc(tales, func(t job.Notified) bool { return t.NotifiedBy == "" && t.Resolution != nil })
 		if at < 0 {
 			return tales
 		}
@@ -63,20 +63,20 @@ func trim(tales []job.Tale) []job.Tale {
 	return tales
 }
 
-func end(tales []job.Tale, incident string, ending job.Ending) {
+func end(tales []job.Notified, incident string, ending job.Resolution) {
 	for i := range tales {
-		if tales[i].Incident.ID == incident && tales[i].Ended == nil {
-			tales[i].Ended = &ending
+		if tales[i].Incident.ID == incident && tales[i].Resolution == nil {
+			tales[i].Resolution = &ending
 		}
 	}
 }
 
 // reconcile ends the tales of incidents that the state does not have open.
-func reconcile(tales []job.Tale, state *job.State, now time.Time) {
+func reconcile(tales []job.Notified, state *job.State, now time.Time) {
 	open := state.Open()
 	for i := range tales {
 		tale := &tales[i]
-		if tale.Ended != nil || tale.Incident.Condition == job.ConditionCertificate {
+		if tale.Resolution != nil || tale.Incident.Condition == job.ConditionCertificate {
 			continue
 		}
 		if slices.ContainsFunc(open, func(incident *job.Incident) bool { return incident.ID == tale.Incident.ID }) {
@@ -86,7 +86,7 @@ func reconcile(tales []job.Tale, state *job.State, now time.Time) {
 		if tale.Incident.Condition == job.ConditionDown && state.Health == job.Up {
 			at = state.Since
 		}
-		tale.Ended = &job.Ending{Kind: endOf(tale.Incident.Condition), At: at, Noted: now}
+		tale.Resolution = &job.Resolution{Kind: endOf(tale.Incident.Condition), At: at, ReceivedAt: now}
 	}
 }
 
@@ -99,7 +99,7 @@ func endOf(condition job.Condition) job.EventKind {
 		return job.EventWell
 	case job.ConditionFlapping:
 		return job.EventSettled
-	case job.ConditionBlind:
+	case job.ConditionNoData:
 		return job.EventSeen
 	case job.ConditionCertificate:
 		return job.EventCertificate
@@ -110,18 +110,18 @@ func endOf(condition job.Condition) job.EventKind {
 
 // HasNews tells whether something in an account is yet to be told, or decided
 // about.
-func HasNews(account job.Account) bool {
-	return slices.ContainsFunc(account.Tales, func(t job.Tale) bool {
-		return t.Closed == "" && (t.Told == "" || t.Ended != nil)
+func HasNews(account job.NotificationLog) bool {
+	return slices.ContainsFunc(account.Incidents, func(t job.Notified) bool {
+		return t.ResolvedBy == "" && (t.NotifiedBy == "" || t.Resolution != nil)
 	})
 }
 
 // Settle does to an account what a letter tells: what is told is marked with
 // the letter's id, what is dropped goes. Doing it twice is doing it once.
-func Settle(account job.Account, letter job.Letter) (job.Account, bool) {
+func Settle(account job.NotificationLog, letter job.Notification) (job.NotificationLog, bool) {
 	changed := false
-	account.Tales = slices.Clone(account.Tales)
-	for _, telling := range letter.Tells {
+	account.Incidents = slices.Clone(account.Incidents)
+	for _, telling := range letter.Updates {
 		if telling.Monitor == account.Monitor {
 			changed = settle(&account, telling, &letter) || changed
 		}
@@ -129,45 +129,45 @@ func Settle(account job.Account, letter job.Letter) (job.Account, bool) {
 	return account, changed
 }
 
-func settle(account *job.Account, telling job.Telling, letter *job.Letter) bool {
-	at := slices.IndexFunc(account.Tales, func(t job.Tale) bool { return t.Incident.ID == telling.Incident })
+func settle(account *job.NotificationLog, telling job.Update, letter *job.Notification) bool {
+	at := slices.IndexFunc(account.Incidents, func(t job.Notified) bool { return t.Incident.ID == telling.Incident })
 	if at < 0 {
 		return false
 	}
-	tale := &account.Tales[at]
-	if telling.Drop {
-		account.Tales = slices.Delete(account.Tales, at, at+1)
+	tale := &account.Incidents[at]
+	if telling.Suppressed {
+		account.Incidents = slices.Delete(account.Incidents, at, at+1)
 		return true
 	}
 	changed := false
-	if telling.Begin && tale.Told == "" {
-		tale.Told, tale.ToldAt, tale.Under, changed = letter.ID, letter.At, telling.Under, true
+	if telling.Firing && tale.NotifiedBy == "" {
+		tale.NotifiedBy, tale.NotifiedAt, tale.Parent, changed = letter.ID, letter.At, telling.Parent, true
 	}
-	if telling.End && tale.Closed == "" {
-		tale.Closed, changed = letter.ID, true
+	if telling.Resolved && tale.ResolvedBy == "" {
+		tale.ResolvedBy, changed = letter.ID, true
 	}
 	return changed
 }
 
 // Forget takes out of an account what a letter has told to its end, once it is
 // known to have left.
-func Forget(account job.Account, letter string) (job.Account, bool) {
-	before := len(account.Tales)
-	account.Tales = slices.DeleteFunc(slices.Clone(account.Tales), func(t job.Tale) bool { return t.Closed == letter })
-	return account, len(account.Tales) != before
+func Forget(account job.NotificationLog, letter string) (job.NotificationLog, bool) {
+	before := len(account.Incidents)
+	account.Incidents = slices.DeleteFunc(slices.Clone(account.Incidents), func(t job.Notified) bool { return t.ResolvedBy == letter })
+	return account, len(account.Incidents) != before
 }
 
 // Withdraw undoes in an account what a letter has told that never left.
-func Withdraw(account job.Account, letter string) (job.Account, bool) {
+func Withdraw(account job.NotificationLog, letter string) (job.NotificationLog, bool) {
 	changed := false
-	account.Tales = slices.Clone(account.Tales)
-	for i := range account.Tales {
-		tale := &account.Tales[i]
-		if tale.Told == letter {
-			tale.Told, tale.ToldAt, tale.Under, changed = "", time.Time{}, "", true
+	account.Incidents = slices.Clone(account.Incidents)
+	for i := range account.Incidents {
+		tale := &account.Incidents[i]
+		if tale.NotifiedBy == letter {
+			tale.NotifiedBy, tale.NotifiedAt, tale.Parent, changed = "", time.Time{}, "", true
 		}
-		if tale.Closed == letter {
-			tale.Closed, changed = "", true
+		if tale.ResolvedBy == letter {
+			tale.ResolvedBy, changed = "", true
 		}
 	}
 	return account, changed

@@ -52,13 +52,13 @@ func (b *Book) Operators() []string {
 	return slices.Clone(b.settings.Operators)
 }
 
-// Reader is an address, and the recipient that leads to it.
-type Reader struct{ Address, Recipient string }
+// Addressee is an address, and the recipient that leads to it.
+type Addressee struct{ Address, Recipient string }
 
 // Readers returns the addresses behind names, each once however many names
 // lead to it and however it is written, in a fixed order. Names that lead
 // nowhere are returned too.
-func (b *Book) Readers(names []string) (readers []Reader, unknown []string) {
+func (b *Book) Readers(names []string) (readers []Addressee, unknown []string) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	seen := map[string]bool{}
@@ -70,11 +70,11 @@ func (b *Book) Readers(names []string) (readers []Reader, unknown []string) {
 		for _, address := range found.Addresses {
 			if key := AddressKey(address); !seen[key] {
 				seen[key] = true
-				readers = append(readers, Reader{Address: address, Recipient: name})
+				readers = append(readers, Addressee{Address: address, Recipient: name})
 			}
 		}
 	}
-	slices.SortFunc(readers, func(a, b Reader) int {
+	slices.SortFunc(readers, func(a, b Addressee) int {
 		return cmp.Or(cmp.Compare(AddressKey(a.Address), AddressKey(b.Address)), cmp.Compare(a.Address, b.Address))
 	})
 	return readers, unknown
@@ -92,7 +92,7 @@ func (b *Book) Resolve(names []string) (addresses, unknown []string) {
 // Reads tells whether an address is behind one of the names.
 func (b *Book) Reads(address string, names []string) bool {
 	readers, _ := b.Readers(names)
-	return slices.ContainsFunc(readers, func(r Reader) bool { return AddressKey(r.Address) == AddressKey(address) })
+	return slices.ContainsFunc(readers, func(r Addressee) bool { return AddressKey(r.Address) == AddressKey(address) })
 }
 
 // Grouping is how the mails of a recipient are grouped.

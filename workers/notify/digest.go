@@ -101,11 +101,11 @@ func kindWords(kind job.NoticeKind, n int) string {
 		one, more = "part parked", "parts parked"
 	case job.NoticeProcessGone:
 		one, more = "process gone", "processes gone"
-	case job.NoticeGap:
+	case job.NoticeScheduleGap:
 		more = "gaps"
-	case job.NoticeRelays:
+	case job.NoticeRelaysDown:
 		one = "relay"
-	case job.NoticeRoleGone:
+	case job.NoticeStageGone:
 		one, more = "role gone", "roles gone"
 	case job.NoticeNewer:
 		one, more = "message of a newer version", "messages of a newer version"
@@ -113,7 +113,7 @@ func kindWords(kind job.NoticeKind, n int) string {
 		one, more = "location saturated", "locations saturated"
 	case job.NoticeGaveUp:
 		one, more = "process gave up", "processes gave up"
-	case job.NoticeDead, job.NoticeStuck, job.NoticeStranded, job.NoticePanic, job.NoticeStuckChild:
+	case job.NoticeDead, job.NoticeStuckJob, job.NoticeStranded, job.NoticePanic, job.NoticeStuckChild:
 		more = one + "s"
 	default:
 	}
@@ -170,7 +170,7 @@ func remedy(kind job.NoticeKind) string {
 	switch kind {
 	case job.NoticeDead:
 		return "To look at dead letters:  vedette dead list\nTo have them done again:  vedette dead replay ID..."
-	case job.NoticeStuck:
+	case job.NoticeStuckJob:
 		return "The job is tried again elsewhere. The stack shows where its handler hangs: please report it."
 	case job.NoticeStranded:
 		return "Somebody changed a consumer or settled a job by hand. 'vedette run' sets consumers right when it starts."
@@ -182,12 +182,12 @@ func remedy(kind job.NoticeKind) string {
 		return "The stack shows where it hangs: please report it. Starting the process again gets rid of it."
 	case job.NoticeProcessGone:
 		return "To see what runs:  vedette ps\nIts jobs were given to others, if there are any."
-	case job.NoticeRelays:
+	case job.NoticeRelaysDown:
 		return "Mails wait in their queue, and no attempt at them is lost. The log of the process says why."
-	case job.NoticeGap:
+	case job.NoticeScheduleGap:
 		return "The slots of that time are recorded as missed. Checks go on since."
-	case job.NoticeRoleGone:
-		return "To see what runs:  vedette ps\nTo start a process with all roles:  vedette run, without --roles"
+	case job.NoticeStageGone:
+		return "To see what runs:  vedette ps\nTo start a process with all roles:  vedette run, without --stages"
 	case job.NoticeNewer:
 		return "It waits for a newer process, and nothing is lost. To see which run:  vedette ps --tree\nWhat was ordered and has waited for a minute:  vedette dead list --reason unsupported"
 	case job.NoticeSaturated:

@@ -76,7 +76,7 @@ func TestDigestMailIsAFunctionOfTheDigest(t *testing.T) {
 	t.Parallel()
 	d := collectAll(job.Digest{}, 0, 2, began)
 	d, _ = notify.Collect(d, job.Notice{
-		ID: "s", Kind: job.NoticeStuck, At: began, Source: "worker-2", Summary: "a job ignored the end of its context\x1b[2J",
+		ID: "s", Kind: job.NoticeStuckJob, At: began, Source: "worker-2", Summary: "a job ignored the end of its context\x1b[2J",
 		Detail: "goroutine 7 [chan receive]:\nmain.hang(0x1)\n\t/src/hang.go:7",
 	}, began)
 	m := notify.DigestMail(d, "Ops@example.org")
@@ -105,7 +105,7 @@ func TestDigestTellsWhatHappenedToProcesses(t *testing.T) {
 		d, _ = notify.Collect(d, n, began)
 	}
 	compareDigest(t, "processes", notify.DigestMail(d, "ops@example.org"),
-		"[VEDETTE] 1 panic, 1 part parked, 1 stuck part, 2 processes gone, 1 process gave up, 1 of a newer version")
+		"[VEDETTE] 1 panic, 1 part parked, 1 stuck child, 2 processes gone, 1 process gave up, 1 of a newer version")
 }
 
 // compareDigest compares a mail with its golden file, and returns it.

@@ -32,7 +32,7 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 	if err != nil || revision == 0 {
 		return err
 	}
-	if mailing.Open != nil {
+	if mailing.Pending != nil {
 		if revision, err = n.handOver(ctx, key, &mailing, revision); err != nil {
 			return err
 		}
@@ -48,7 +48,7 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 	if mailing.Sent != nil {
 		decision.Wake = earlier(decision.Wake, mailing.Sent.At.Add(fresh))
 	}
-	mailing.Wake = Ceil(decision.Wake)
+	mailing.NextFlush = Ceil(decision.Wake)
 	if len(decision.Lines) == 0 {
 		if err := n.drop(ctx, accounts, decision.Drops); err != nil {
 			return err
@@ -59,19 +59,19 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 		if err != nil {
 			return err
 		}
-		mailing.Open, mailing.Last = &letter, letter.At
-		mailing.Wake = Ceil(earlier(mailing.Wake, letter.At.Add(fresh)))
+		mailing.Pending, mailing.LastNotified = &letter, letter.At
+		mailing.NextFlush = Ceil(earlier(mailing.NextFlush, letter.At.Add(fresh)))
 		mailing.Sequence++
 	}
-	if !mailing.Wake.IsZero() { // before the mailing is written, as wake does
-		if err := n.config.Timers.SetTimer(ctx, TimerMailing, timerID(key), mailing.Wake); err != nil {
+	if !mailing.NextFlush.IsZero() { // before the mailing is written, as wake does
+		if err := n.config.Timers.SetTimer(ctx, TimerFlush, timerID(key), mailing.NextFlush); err != nil {
 			return err
 		}
 	}
 	if revision, err = n.ledger.swap(ctx, key, mailing, revision); err != nil {
 		return err
 	}
-	if mailing.Open == nil {
+	if mailing.Pending == nil {
 		return nil
 	}
 	_, err = n.handOver(ctx, key, &mailing, revision)
@@ -80,8 +80,8 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 
 // handOver orders the letter that stands in a mailing, notes in the accounts
 // what it tells, and takes it out of the mailing.
-func (n *Notifier) handOver(ctx context.Context, key string, mailing *job.Mailing, revision uint64) (uint64, error) {
-	letter := mailing.Open
+func (n *Notifier) handOver(ctx context.Context, key string, mailing *job.NotificationGroup, revision uint64) (uint64, error) {
+	letter := mailing.Pending
 	if err := n.config.Outbox.Enqueue(ctx, *letter.Mail, mailing.Operators); err != nil {
 		return 0, err
 	}
@@ -89,35 +89,35 @@ func (n *Notifier) handOver(ctx context.Context, key string, mailing *job.Mailin
 	if err != nil {
 		return 0, err
 	}
-	tells := map[string][]job.Telling{}
-	for _, t := range letter.Tells {
+	tells := map[string][]job.Update{}
+	for _, t := range letter.Updates {
 		tells[t.Monitor] = append(tells[t.Monitor], t)
 	}
 	accounts = slices.DeleteFunc(accounts, func(a account) bool { return len(tells[a.Monitor]) == 0 })
-	if err := n.ledger.changeAll(ctx, accounts, func(a job.Account) (job.Account, bool) {
-		return Settle(a, job.Letter{ID: letter.ID, At: letter.At, Tells: tells[a.Monitor]})
+	if err := n.ledger.changeAll(ctx, accounts, func(a job.NotificationLog) (job.NotificationLog, bool) {
+		return Settle(a, job.Notification{ID: letter.ID, At: letter.At, Updates: tells[a.Monitor]})
 	}); err != nil {
 		return 0, err
 	}
-	mailing.Open, mailing.Sent = nil, &job.Letter{ID: letter.ID, At: letter.At}
+	mailing.Pending, mailing.Sent = nil, &job.Notification{ID: letter.ID, At: letter.At}
 	return n.ledger.swap(ctx, key, *mailing, revision)
 }
 
 // decide decides what is to be told. When the last mail has not left yet and
 // there is more to tell, it is taken back, and what it told is told anew with
 // what came since: a relay that was away sends one mail when it is back.
-func (n *Notifier) decide(ctx context.Context, key string, mailing *job.Mailing, accounts []account) (Decision, error) {
+func (n *Notifier) decide(ctx context.Context, key string, mailing *job.NotificationGroup, accounts []account) (Decision, error) {
 	if err := n.settleSent(ctx, mailing, accounts); err != nil {
 		return Decision{}, err
 	}
 	parent := n.parent(ctx, mailing.Address)
-	plan := func(others []job.Account) Decision {
-		situation := Situation{
+	plan := func(others []job.NotificationLog) Decision {
+		situation := Input{
 			Now: n.config.Now(), Mailing: *mailing, Others: others, Grouping: n.book.Grouping(mailing.Recipient), Parent: parent,
-			Quiet: func(incident *job.Incident) Hold { return n.quiet.Hold(incident, n.config.Now()) },
+			Quiet: func(incident *job.Incident) Mute { return n.quiet.Hold(incident, n.config.Now()) },
 		}
 		for i := range accounts {
-			situation.Accounts = append(situation.Accounts, accounts[i].Account)
+			situation.Accounts = append(situation.Accounts, accounts[i].NotificationLog)
 		}
 		return Plan(situation)
 	}
@@ -127,7 +127,7 @@ func (n *Notifier) decide(ctx context.Context, key string, mailing *job.Mailing,
 	if len(decision.Lines) == 0 && !waits {
 		return decision, nil
 	}
-	var others []job.Account
+	var others []job.NotificationLog
 	if len(mailing.Group) > 0 { // what is behind them may be of other groups
 		var err error
 		if others, err = n.ledger.ofOthers(ctx, key); err != nil {
@@ -137,7 +137,7 @@ func (n *Notifier) decide(ctx context.Context, key string, mailing *job.Mailing,
 	if mailing.Sent == nil {
 		return plan(others), nil
 	}
-	sent, err := n.config.Sent.Withdraw(ctx, mailing.Sent.ID, n.config.Now().UTC())
+	sent, err := n.config.Deliveries.Withdraw(ctx, mailing.Sent.ID, n.config.Now().UTC())
 	if err != nil {
 		return Decision{}, err
 	}
@@ -148,16 +148,15 @@ func (n *Notifier) decide(ctx context.Context, key string, mailing *job.Mailing,
 }
 
 // settleSent finds out what became of the last mail.
-func (n *Notifier) settleSent(ctx context.Context, mailing *job.Mailing, accounts []account) error {
+func (n *Notifier) settleSent(ctx context.Context, mailing *job.NotificationGroup, accounts []account) error {
 	if mailing.Sent == nil {
 		return nil
 	}
-	sent, _, err := n.config.Sent.Sent(ctx, mailing.Sent.ID)
+	sent, _, err := n.config.Deliveries.Delivery(ctx, mailing.Sent.ID)
 	if err != nil {
 		return err
 	}
-	sent.Done = sent.Done || n.config.Now().Sub(mailing.Sent.At) > certain
-	if !sent.Done && !sent.Withdrawn {
+	if !sent.Final() && n.config.Now().Sub(mailing.Sent.At) <= certain {
 		return nil
 	}
 	return n.close(ctx, mailing, accounts, sent)
@@ -165,11 +164,11 @@ func (n *Notifier) settleSent(ctx context.Context, mailing *job.Mailing, account
 
 // close takes the last mail out of the mailing: what it told is undone when it
 // was withdrawn, and else done with.
-func (n *Notifier) close(ctx context.Context, mailing *job.Mailing, accounts []account, sent job.Sent) error {
+func (n *Notifier) close(ctx context.Context, mailing *job.NotificationGroup, accounts []account, sent job.Delivery) error {
 	letter := mailing.Sent.ID
 	mailing.Sent = nil
-	return n.ledger.changeAll(ctx, accounts, func(a job.Account) (job.Account, bool) {
-		if sent.Withdrawn {
+	return n.ledger.changeAll(ctx, accounts, func(a job.NotificationLog) (job.NotificationLog, bool) {
+		if sent.State == job.DeliveryWithdrawn {
 			return Withdraw(a, letter)
 		}
 		return Forget(a, letter)
@@ -177,15 +176,15 @@ func (n *Notifier) close(ctx context.Context, mailing *job.Mailing, accounts []a
 }
 
 // drop takes out of the accounts what is never told.
-func (n *Notifier) drop(ctx context.Context, accounts []account, drops []job.Telling) error {
+func (n *Notifier) drop(ctx context.Context, accounts []account, drops []job.Update) error {
 	if len(drops) == 0 {
 		return nil
 	}
-	by := map[string][]job.Telling{}
+	by := map[string][]job.Update{}
 	for _, t := range drops {
 		by[t.Monitor] = append(by[t.Monitor], t)
 	}
-	return n.ledger.changeAll(ctx, accounts, func(a job.Account) (job.Account, bool) {
-		return Settle(a, job.Letter{Tells: by[a.Monitor]})
+	return n.ledger.changeAll(ctx, accounts, func(a job.NotificationLog) (job.NotificationLog, bool) {
+		return Settle(a, job.Notification{Updates: by[a.Monitor]})
 	})
 }

@@ -45,7 +45,7 @@ func cutAccountKey(key string) (mailing, monitor string, ok bool) {
 
 // account is an account as it stands.
 type account struct {
-	job.Account
+	job.NotificationLog
 
 	mailing  string // its key
 	revision uint64
@@ -65,11 +65,11 @@ func (l *ledger) accounts(ctx context.Context, filter string) ([]account, error)
 		if !ok {
 			continue
 		}
-		read, err := job.Decode[job.Account](e.Value)
+		read, err := job.Decode[job.NotificationLog](e.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read account %s: %w", e.Key, err)
 		}
-		accounts = append(accounts, account{Account: read, mailing: mailing, revision: e.Revision})
+		accounts = append(accounts, account{NotificationLog: read, mailing: mailing, revision: e.Revision})
 	}
 	return accounts, nil
 }
@@ -80,13 +80,13 @@ func (l *ledger) ofMonitor(ctx context.Context, monitor string) ([]account, erro
 }
 
 // ofOthers reads the accounts of the same address in other mailings.
-func (l *ledger) ofOthers(ctx context.Context, mailing string) ([]job.Account, error) {
+func (l *ledger) ofOthers(ctx context.Context, mailing string) ([]job.NotificationLog, error) {
 	address, _, _ := strings.Cut(mailing, ".")
 	accounts, err := l.accounts(ctx, address+".*.>")
-	var others []job.Account
+	var others []job.NotificationLog
 	for i := range accounts {
 		if accounts[i].mailing != mailing {
-			others = append(others, accounts[i].Account)
+			others = append(others, accounts[i].NotificationLog)
 		}
 	}
 	return others, err
@@ -99,9 +99,9 @@ func (l *ledger) ofMailing(ctx context.Context, mailing string) ([]account, erro
 
 // change changes an account by compare-and-swap, from what it is known to be
 // on. What step leaves as it is, is not written.
-func (l *ledger) change(ctx context.Context, a *account, step func(job.Account) (job.Account, bool)) error {
+func (l *ledger) change(ctx context.Context, a *account, step func(job.NotificationLog) (job.NotificationLog, bool)) error {
 	for range maxSwaps {
-		next, changed := step(a.Account)
+		next, changed := step(a.NotificationLog)
 		if !changed {
 			return nil
 		}
@@ -111,7 +111,7 @@ func (l *ledger) change(ctx context.Context, a *account, step func(job.Account) 
 		}
 		revision, err := l.store.Swap(ctx, a.key(), body, a.revision)
 		if err == nil {
-			a.Account, a.revision = next, revision
+			a.NotificationLog, a.revision = next, revision
 			return nil
 		}
 		if !errors.Is(err, ErrConflict) {
@@ -129,7 +129,7 @@ func (l *ledger) reread(ctx context.Context, a *account) error {
 	if err != nil {
 		return err
 	}
-	a.Account, err = job.Decode[job.Account](found.Value)
+	a.NotificationLog, err = job.Decode[job.NotificationLog](found.Value)
 	a.revision = found.Revision
 	return err
 }
@@ -139,7 +139,7 @@ func (l *ledger) reread(ctx context.Context, a *account) error {
 const writers = 32
 
 // changeAll changes many accounts.
-func (l *ledger) changeAll(ctx context.Context, accounts []account, step func(job.Account) (job.Account, bool)) error {
+func (l *ledger) changeAll(ctx context.Context, accounts []account, step func(job.NotificationLog) (job.NotificationLog, bool)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(writers)
 	for i := range accounts {
@@ -149,24 +149,24 @@ func (l *ledger) changeAll(ctx context.Context, accounts []account, step func(jo
 }
 
 // mailing reads a mailing; without one, its revision is zero.
-func (l *ledger) mailing(ctx context.Context, key string) (job.Mailing, uint64, error) {
+func (l *ledger) mailing(ctx context.Context, key string) (job.NotificationGroup, uint64, error) {
 	found, err := l.store.Get(ctx, key)
 	if err != nil || found.Revision == 0 {
-		return job.Mailing{}, 0, err
+		return job.NotificationGroup{}, 0, err
 	}
-	mailing, err := job.Decode[job.Mailing](found.Value)
+	mailing, err := job.Decode[job.NotificationGroup](found.Value)
 	return mailing, found.Revision, err
 }
 
 // mailings reads all mailings, by their keys.
-func (l *ledger) mailings(ctx context.Context) (map[string]job.Mailing, error) {
+func (l *ledger) mailings(ctx context.Context) (map[string]job.NotificationGroup, error) {
 	entries, err := l.store.Load(ctx, "*.*")
 	if err != nil {
 		return nil, err
 	}
-	all := make(map[string]job.Mailing, len(entries))
+	all := make(map[string]job.NotificationGroup, len(entries))
 	for _, e := range entries {
-		if all[e.Key], err = job.Decode[job.Mailing](e.Value); err != nil {
+		if all[e.Key], err = job.Decode[job.NotificationGroup](e.Value); err != nil {
 			return nil, fmt.Errorf("read mailing %s: %w", e.Key, err)
 		}
 	}
@@ -174,7 +174,7 @@ func (l *ledger) mailings(ctx context.Context) (map[string]job.Mailing, error) {
 }
 
 // swap writes a mailing if it is still what was read.
-func (l *ledger) swap(ctx context.Context, key string, m job.Mailing, revision uint64) (uint64, error) {
+func (l *ledger) swap(ctx context.Context, key string, m job.NotificationGroup, revision uint64) (uint64, error) {
 	m.V = job.Version
 	body, err := job.Encode(m)
 	if err != nil {

@@ -49,13 +49,13 @@ type Outbox interface {
 	Enqueue(ctx context.Context, m job.Mail, operators bool) error
 }
 
-// SentLedger knows what became of mails.
-type SentLedger interface {
-	// Sent tells what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Sent, bool, error)
+// Deliveries knows what became of mails.
+type Deliveries interface {
+	// Delivery tells what is known of a mail, and whether anything is.
+	Delivery(ctx context.Context, id string) (job.Delivery, bool, error)
 	// Withdraw takes a mail back, unless it has left or may have, and tells what
 	// is known of it now.
-	Withdraw(ctx context.Context, id string, at time.Time) (job.Sent, error)
+	Withdraw(ctx context.Context, id string, at time.Time) (job.Delivery, error)
 }
 
 // Timers wake whoever lives at a time.
@@ -67,22 +67,22 @@ type Timers interface {
 
 // What timers are for.
 const (
-	TimerMailing = "mailing"
-	TimerSweep   = "sweep"
+	TimerFlush = "flush"
+	TimerSweep = "sweep"
 )
 
 // Config says what a notifier works with. All but Parent, Now and Logger must
 // be set.
 type Config struct {
-	Store  Store
-	Outbox Outbox
-	Sent   SentLedger
-	Timers Timers
-	Words  *Words
+	Store      Store
+	Outbox     Outbox
+	Deliveries Deliveries
+	Timers     Timers
+	Words      *Words
 	// Parent returns, for one decision about the mails to an address, what says
 	// whether something that a monitor depends on is down. Nil knows no
 	// dependencies.
-	Parent func(ctx context.Context, n *Notifier, address string) func(*job.Tale) Hold
+	Parent func(ctx context.Context, n *Notifier, address string) func(*job.Notified) Mute
 	// Now defaults to time.Now.
 	Now func() time.Time
 	// Logger defaults to one that discards.
@@ -104,7 +104,7 @@ type Notifier struct {
 // New makes a notifier that knows no recipients. The error says what of the
 // configuration is missing.
 func New(config Config) (*Notifier, error) {
-	if config.Store == nil || config.Outbox == nil || config.Sent == nil || config.Timers == nil || config.Words == nil {
+	if config.Store == nil || config.Outbox == nil || config.Deliveries == nil || config.Timers == nil || config.Words == nil {
 		return nil, errors.New("make notifier: found no store, outbox, sent ledger, timers or words, expected all of them")
 	}
 	if config.Now == nil {
@@ -123,7 +123,7 @@ func (n *Notifier) Book() *Book { return &n.book }
 // tells it.
 func (n *Notifier) Quiet() *Quiet { return &n.quiet }
 
-func (n *Notifier) parent(ctx context.Context, address string) func(*job.Tale) Hold {
+func (n *Notifier) parent(ctx context.Context, address string) func(*job.Notified) Mute {
 	if n.config.Parent == nil {
 		return nil
 	}

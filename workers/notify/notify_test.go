@@ -61,7 +61,7 @@ func TestPeopleAreRemindedOfWhatLasts(t *testing.T) {
 	w.expect(ops, "[DOWN ×2] a and b", "[STILL DOWN ×2] a and b", "[STILL DOWN ×2] a and b", "[UP] b: was down 9 h", "[STILL DOWN] a: for 13 h")
 
 	w = newWorld(t)
-	w.grouping(job.Grouping{Most: 10})
+	w.grouping(job.Grouping{MaxListed: 10})
 	w.result(a, job.Down)
 	w.pass(100 * time.Hour)
 	w.expect(ops, "[DOWN] a: connect refused")
@@ -89,7 +89,7 @@ func TestRelayThatIsAwayCostsNothing(t *testing.T) {
 	w.check()
 
 	w = newWorld(t) // for so long that the mail would be stale
-	w.grouping(job.Grouping{Most: 10})
+	w.grouping(job.Grouping{MaxListed: 10})
 	w.relayAway = true
 	w.result(m, job.Down)
 	w.pass(20 * time.Hour)
@@ -266,7 +266,7 @@ func TestBlindIsToldToOperatorsAlone(t *testing.T) {
 func TestGroupsHaveMailsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.grouping(job.Grouping{By: []string{job.GroupByGroup}, Wait: seconds(30), Interval: seconds(300), Most: 10})
+	w.grouping(job.Grouping{GroupBy: []string{job.GroupByGroup}, GroupWait: seconds(30), GroupInterval: seconds(300), MaxListed: 10})
 	for _, name := range []string{"web1", "web2", "db1"} {
 		w.result(monitor(name), job.Down)
 	}
@@ -424,18 +424,18 @@ func TestCrashesAnywhereGiveTheSameMails(t *testing.T) {
 
 func TestMoreThanAMessageHoldsIsTwoMails(t *testing.T) {
 	t.Parallel()
-	s := notify.Situation{Now: began.Add(time.Hour)}
+	s := notify.Input{Now: began.Add(time.Hour)}
 	for i := range 50_000 {
 		name := fmt.Sprintf("host%d", i)
-		s.Accounts = append(s.Accounts, job.Account{Monitor: name, Tales: []job.Tale{{
-			Noted: began, Incident: job.Incident{ID: name, Monitor: name, Condition: job.ConditionDown, Began: began},
+		s.Accounts = append(s.Accounts, job.NotificationLog{Monitor: name, Incidents: []job.Notified{{
+			ReceivedAt: began, Incident: job.Incident{ID: name, Monitor: name, Condition: job.ConditionDown, Began: began},
 		}}})
 	}
 	d := notify.Plan(s)
 	if len(d.Lines) != len(d.Tells) || len(d.Lines) >= 50_000 || d.Wake.IsZero() {
 		t.Errorf("got %d lines and %d tells, want a part, and a time for the rest", len(d.Lines), len(d.Tells))
 	}
-	body, err := job.Encode(job.Letter{Tells: d.Tells})
+	body, err := job.Encode(job.Notification{Updates: d.Tells})
 	if err != nil || len(body) > 4<<20 {
 		t.Errorf("got a letter of %d bytes, %v, want it to fit into a message", len(body), err)
 	}
@@ -449,7 +449,7 @@ func TestMoreThanAMessageHoldsIsTwoMails(t *testing.T) {
 func TestWhatIsBehindIsListedWhateverItsGroup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.grouping(job.Grouping{By: []string{job.GroupByGroup}, Wait: seconds(30), Interval: seconds(300), Most: 10})
+	w.grouping(job.Grouping{GroupBy: []string{job.GroupByGroup}, GroupWait: seconds(30), GroupInterval: seconds(300), MaxListed: 10})
 	w.result(monitor("router"), job.Down)
 	for i := range 5 {
 		w.result(monitor(fmt.Sprintf("host%d", i), "router"), job.Down)

@@ -19,7 +19,7 @@ func brief(l *Line, now time.Time) string {
 	incident := l.Incident
 	switch l.Kind {
 	case job.EventDown, job.EventDegraded:
-		return among(causeOf(&incident.Outcome), incident)
+		return among(causeOf(&incident.ProbeResult), incident)
 	case job.EventUp:
 		return "was down " + l.lasted()
 	case job.EventRemoved:
@@ -27,11 +27,11 @@ func brief(l *Line, now time.Time) string {
 	case job.EventWell:
 		return "was degraded " + l.lasted()
 	case job.EventFlapping:
-		return "goes up and down; now " + healthNow(&incident.Outcome)
+		return "goes up and down; now " + healthNow(&incident.ProbeResult)
 	case job.EventSettled:
 		text := "no longer flapping, after " + l.lasted()
-		if l.Ended != nil && l.Ended.Outcome != nil {
-			text = healthNow(l.Ended.Outcome) + ", " + text
+		if l.Ended != nil && l.Ended.ProbeResult != nil {
+			text = healthNow(l.Ended.ProbeResult) + ", " + text
 		}
 		return text
 	case job.EventBlind:
@@ -39,7 +39,7 @@ func brief(l *Line, now time.Time) string {
 	case job.EventSeen:
 		return "was not watched" + from(incident) + " for " + l.lasted()
 	case job.EventCertificate:
-		return expiry(incident.Outcome.CertificateExpires, now)
+		return expiry(incident.ProbeResult.CertificateExpires, now)
 	default:
 		return string(l.Kind)
 	}
@@ -94,14 +94,14 @@ func (l *Line) lasted() string {
 	return Lasted(l.Ended.At.Sub(l.Incident.Began))
 }
 
-func causeOf(outcome *job.Outcome) string {
+func causeOf(outcome *job.ProbeResult) string {
 	if cause := plain(outcome.Cause); cause != "" {
 		return cause
 	}
 	return string(outcome.Class)
 }
 
-func healthNow(outcome *job.Outcome) string {
+func healthNow(outcome *job.ProbeResult) string {
 	if outcome.Health.OK() {
 		return "up"
 	}
@@ -242,11 +242,11 @@ func names(lines []Line, all int) string {
 func Brief(e *job.Event) string {
 	l := Line{Kind: e.Kind, Incident: &e.Incident}
 	if !e.Kind.Begins() {
-		l.Ended = &job.Ending{Kind: e.Kind, At: e.At, Outcome: e.Outcome}
+		l.Ended = &job.Resolution{Kind: e.Kind, At: e.At, ProbeResult: e.ProbeResult}
 	}
 	text := brief(&l, e.At)
-	if e.Kind == job.EventDown && e.Incident.Outcome.Class != "" {
-		text = string(e.Incident.Outcome.Class) + ": " + text
+	if e.Kind == job.EventDown && e.Incident.ProbeResult.Class != "" {
+		text = string(e.Incident.ProbeResult.Class) + ": " + text
 	}
 	return text
 }

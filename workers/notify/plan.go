@@ -8,25 +8,25 @@ import (
 	"vedette/pipeline/job"
 )
 
-// HoldKind is why news of a monitor wait.
-type HoldKind string
+// MuteKind is why news of a monitor wait.
+type MuteKind string
 
 // The kinds of hold. Nothing holds back where it is empty.
 const (
-	HoldSilence     HoldKind = "silence"
-	HoldMaintenance HoldKind = "maintenance"
-	// HoldParent: a monitor that this one depends on is down.
-	HoldParent HoldKind = "parent"
-	// HoldUndecided: whether a monitor that this one depends on is down shows
+	MuteSilence     MuteKind = "silence"
+	MuteMaintenance MuteKind = "maintenance"
+	// MuteParent: a monitor that this one depends on is down.
+	MuteParent MuteKind = "parent"
+	// MutePending: whether a monitor that this one depends on is down shows
 	// soon.
-	HoldUndecided HoldKind = "undecided"
-	// HoldFlapping: single changes of a flapping monitor are not told.
-	HoldFlapping HoldKind = "flapping"
+	MutePending MuteKind = "undecided"
+	// MuteFlapping: single changes of a flapping monitor are not told.
+	MuteFlapping MuteKind = "flapping"
 )
 
-// Hold is what holds back the news of a monitor.
-type Hold struct {
-	Kind HoldKind `json:"kind"`
+// Mute is what holds back the news of a monitor.
+type Mute struct {
+	Kind MuteKind `json:"kind"`
 	// By is the id of the silence, the name of the window or of the monitor.
 	By string `json:"by,omitempty"`
 	// Until is when to look again; zero when somebody will say so.
@@ -37,21 +37,21 @@ type Hold struct {
 }
 
 // quiet tells whether nothing of the monitor is to be mailed.
-func (h Hold) quiet() bool { return h.Kind == HoldSilence || h.Kind == HoldMaintenance }
+func (h Mute) quiet() bool { return h.Kind == MuteSilence || h.Kind == MuteMaintenance }
 
-// Situation is what a decision about one mailing rests on.
-type Situation struct {
+// Input is what a decision about one mailing rests on.
+type Input struct {
 	Now      time.Time
-	Mailing  job.Mailing
-	Accounts []job.Account
+	Mailing  job.NotificationGroup
+	Accounts []job.NotificationLog
 	// Others are accounts of the address in other mailings: what is down behind
 	// a monitor is listed there, whatever group it is of.
-	Others   []job.Account
+	Others   []job.NotificationLog
 	Grouping job.Grouping
 	// Quiet says whether people want no mail of a monitor, Parent whether what
 	// it depends on is down. Nil holds nothing.
-	Quiet  func(*job.Incident) Hold
-	Parent func(*job.Tale) Hold
+	Quiet  func(*job.Incident) Mute
+	Parent func(*job.Notified) Mute
 }
 
 // Line is one thing that a mail tells, of one monitor.
@@ -61,14 +61,14 @@ type Line struct {
 	Incident *job.Incident
 	// Ended is set for the end of an incident. Whole says that its beginning was
 	// not told before.
-	Ended *job.Ending
+	Ended *job.Resolution
 	Whole bool
 	// Under is the monitor that this one depends on and that is down.
 	Under string
 	// Behind are the lines of monitors that depend on this one.
 	Behind []Line
 
-	telling job.Telling // what telling it changes
+	telling job.Update // what telling it changes
 }
 
 // Decision is what to do about a mailing.
@@ -79,7 +79,7 @@ type Decision struct {
 	Lines, Still []Line
 	Reminder     bool
 	// Tells are what the mail changes in the accounts, Drops what is never told.
-	Tells, Drops []job.Telling
+	Tells, Drops []job.Update
 	// Wake is when to look again, zero when only news are a reason. Due is when
 	// what there is now is told.
 	Wake, Due time.Time
@@ -103,8 +103,8 @@ const maxTells = 20_000
 //     does not hear of that one, it is told as behind it.
 //   - Of a flapping monitor only the flapping is told, and what it is in the
 //     end.
-func Plan(s Situation) Decision {
-	p := planner{Situation: s, behind: map[string][]Line{}, recovered: map[string][]Line{}}
+func Plan(s Input) Decision {
+	p := planner{Input: s, behind: map[string][]Line{}, recovered: map[string][]Line{}}
 	for i := range s.Accounts {
 		p.account(&s.Accounts[i])
 	}
@@ -115,7 +115,7 @@ func Plan(s Situation) Decision {
 }
 
 type planner struct {
-	Situation
+	Input
 
 	Decision
 
@@ -125,33 +125,33 @@ type planner struct {
 }
 
 // account decides what there is to tell of one monitor.
-func (p *planner) account(a *job.Account) {
+func (p *planner) account(a *job.NotificationLog) {
 	v := p.view(a)
-	for i := range a.Tales {
-		tale := &a.Tales[i]
+	for i := range a.Incidents {
+		tale := &a.Incidents[i]
 		switch {
-		case tale.Closed != "": // only waits for its mail to have left
-		case tale.Told == "" && tale.Ended == nil:
+		case tale.ResolvedBy != "": // only waits for its mail to have left
+		case tale.NotifiedBy == "" && tale.Resolution == nil:
 			p.beginning(tale, v)
-		case tale.Told == "":
+		case tale.NotifiedBy == "":
 			p.whole(tale, v)
-		case tale.Ended != nil:
+		case tale.Resolution != nil:
 			p.ending(tale, v)
 		default:
-			p.Still = append(p.Still, Line{Kind: beginOf(tale.Incident.Condition), Incident: &tale.Incident, Under: tale.Under})
+			p.Still = append(p.Still, Line{Kind: beginOf(tale.Incident.Condition), Incident: &tale.Incident, Under: tale.Parent})
 		}
 	}
 }
 
 // other lists a monitor of another mailing under what it depends on.
-func (p *planner) other(a *job.Account) {
+func (p *planner) other(a *job.NotificationLog) {
 	v := p.view(a)
-	if v.parent.Kind != HoldParent || !v.parent.Told || v.quiet.quiet() {
+	if v.parent.Kind != MuteParent || !v.parent.Told || v.quiet.quiet() {
 		return
 	}
-	for i := range a.Tales {
-		tale := &a.Tales[i]
-		if tale.Told == "" && tale.Ended == nil && tale.Incident.Condition == job.ConditionDown {
+	for i := range a.Incidents {
+		tale := &a.Incidents[i]
+		if tale.NotifiedBy == "" && tale.Resolution == nil && tale.Incident.Condition == job.ConditionDown {
 			p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Kind: job.EventDown, Incident: &tale.Incident, Under: v.parent.By})
 		}
 	}
@@ -159,31 +159,31 @@ func (p *planner) other(a *job.Account) {
 
 // accountView is what counts for all tales of a monitor.
 type accountView struct {
-	quiet, parent  Hold
+	quiet, parent  Mute
 	flapping, down bool // is flapping; is down, as far as this address hears of it
 	flapTold       bool // the address hears of flapping that has ended now
 }
 
-func (p *planner) view(a *job.Account) accountView {
+func (p *planner) view(a *job.NotificationLog) accountView {
 	var v accountView
 	untold := false
-	for i := range a.Tales {
-		tale := &a.Tales[i]
-		lasts := tale.Ended == nil && tale.Closed == ""
+	for i := range a.Incidents {
+		tale := &a.Incidents[i]
+		lasts := tale.Resolution == nil && tale.ResolvedBy == ""
 		switch tale.Incident.Condition {
 		case job.ConditionFlapping:
 			v.flapping = v.flapping || lasts
-			v.flapTold = v.flapTold || tale.Told != "" && tale.Ended != nil && tale.Closed == ""
+			v.flapTold = v.flapTold || tale.NotifiedBy != "" && tale.Resolution != nil && tale.ResolvedBy == ""
 		case job.ConditionDown:
 			v.down = v.down || lasts
-		case job.ConditionDegraded, job.ConditionBlind, job.ConditionCertificate:
+		case job.ConditionDegraded, job.ConditionNoData, job.ConditionCertificate:
 		}
-		untold = untold || tale.Told == ""
+		untold = untold || tale.NotifiedBy == ""
 	}
-	if len(a.Tales) == 0 || p.Mailing.Operators {
+	if len(a.Incidents) == 0 || p.Mailing.Operators {
 		return v
 	}
-	latest := &a.Tales[len(a.Tales)-1]
+	latest := &a.Incidents[len(a.Incidents)-1]
 	if p.Quiet != nil {
 		v.quiet = p.Quiet(&latest.Incident)
 	}
@@ -196,61 +196,61 @@ func (p *planner) view(a *job.Account) accountView {
 	return v
 }
 
-func (p *planner) beginning(tale *job.Tale, v accountView) {
+func (p *planner) beginning(tale *job.Notified, v accountView) {
 	incident := &tale.Incident
 	condition := incident.Condition
 	switch {
 	case v.flapping && (condition == job.ConditionDown || condition == job.ConditionDegraded):
 	case v.quiet.quiet():
 		p.wakeAt(v.quiet.Until)
-	case condition == job.ConditionCertificate || condition == job.ConditionBlind:
-		p.tell(Line{Kind: beginOf(condition), Incident: incident}, tale.Noted, job.Telling{Begin: true, End: condition == job.ConditionCertificate})
-	case v.parent.Kind == HoldUndecided:
+	case condition == job.ConditionCertificate || condition == job.ConditionNoData:
+		p.tell(Line{Kind: beginOf(condition), Incident: incident}, tale.ReceivedAt, job.Update{Firing: true, Resolved: condition == job.ConditionCertificate})
+	case v.parent.Kind == MutePending:
 		p.wakeAt(v.parent.Until)
-	case v.parent.Kind == HoldParent && v.parent.Told:
+	case v.parent.Kind == MuteParent && v.parent.Told:
 		p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Kind: beginOf(condition), Incident: incident, Under: v.parent.By})
 		p.wakeAt(v.parent.Until)
 	default:
-		p.tell(Line{Kind: beginOf(condition), Incident: incident, Under: v.parent.By}, tale.Noted, job.Telling{Begin: true, Under: v.parent.By})
+		p.tell(Line{Kind: beginOf(condition), Incident: incident, Under: v.parent.By}, tale.ReceivedAt, job.Update{Firing: true, Parent: v.parent.By})
 	}
 }
 
 // whole decides about what is over before it was told.
-func (p *planner) whole(tale *job.Tale, v accountView) {
+func (p *planner) whole(tale *job.Notified, v accountView) {
 	incident := &tale.Incident
-	worth := incident.Condition == job.ConditionDown || incident.Condition == job.ConditionBlind
+	worth := incident.Condition == job.ConditionDown || incident.Condition == job.ConditionNoData
 	switch {
-	case v.parent.Kind == HoldUndecided && worth:
+	case v.parent.Kind == MutePending && worth:
 		p.wakeAt(v.parent.Until)
-	case !worth, v.quiet.quiet(), v.parent.Kind == HoldParent, v.flapping, v.flapTold, tale.Ended.Kind == job.EventRemoved:
-		if v.parent.Kind == HoldParent && v.parent.Told && tale.Ended.Kind == job.EventUp {
-			p.recovered[v.parent.By] = append(p.recovered[v.parent.By], Line{Kind: job.EventUp, Incident: incident, Ended: tale.Ended, Under: v.parent.By})
+	case !worth, v.quiet.quiet(), v.parent.Kind == MuteParent, v.flapping, v.flapTold, tale.Resolution.Kind == job.EventRemoved:
+		if v.parent.Kind == MuteParent && v.parent.Told && tale.Resolution.Kind == job.EventUp {
+			p.recovered[v.parent.By] = append(p.recovered[v.parent.By], Line{Kind: job.EventUp, Incident: incident, Ended: tale.Resolution, Under: v.parent.By})
 			return
 		}
 		p.drop(incident)
 	default:
-		p.tell(Line{Kind: tale.Ended.Kind, Incident: incident, Ended: tale.Ended, Whole: true}, tale.Ended.Noted, job.Telling{Begin: true, End: true})
+		p.tell(Line{Kind: tale.Resolution.Kind, Incident: incident, Ended: tale.Resolution, Whole: true}, tale.Resolution.ReceivedAt, job.Update{Firing: true, Resolved: true})
 	}
 }
 
-func (p *planner) ending(tale *job.Tale, v accountView) {
+func (p *planner) ending(tale *job.Notified, v accountView) {
 	incident := &tale.Incident
 	switch {
-	case v.flapping && incident.Condition == job.ConditionDown && tale.Ended.Kind != job.EventRemoved:
+	case v.flapping && incident.Condition == job.ConditionDown && tale.Resolution.Kind != job.EventRemoved:
 	case v.quiet.quiet():
 		p.wakeAt(v.quiet.Until)
 	case incident.Condition == job.ConditionDegraded && v.down: // it became worse, which is told as that
 		p.drop(incident)
 	default:
-		p.tell(Line{Kind: tale.Ended.Kind, Incident: incident, Ended: tale.Ended, Under: tale.Under}, tale.Ended.Noted, job.Telling{End: true})
+		p.tell(Line{Kind: tale.Resolution.Kind, Incident: incident, Ended: tale.Resolution, Under: tale.Parent}, tale.Resolution.ReceivedAt, job.Update{Resolved: true})
 	}
 }
 
 func (p *planner) drop(incident *job.Incident) {
-	p.Drops = append(p.Drops, job.Telling{Monitor: incident.Monitor, Incident: incident.ID, Drop: true})
+	p.Drops = append(p.Drops, job.Update{Monitor: incident.Monitor, Incident: incident.ID, Suppressed: true})
 }
 
-func (p *planner) tell(line Line, noted time.Time, telling job.Telling) {
+func (p *planner) tell(line Line, noted time.Time, telling job.Update) {
 	telling.Monitor, telling.Incident = line.Incident.Monitor, line.Incident.ID
 	line.telling = telling
 	p.Lines = append(p.Lines, line)
@@ -271,7 +271,7 @@ func (p *planner) decide() Decision {
 	p.attach()
 	var waiting []Line
 	if len(d.Lines) > 0 {
-		d.Due = later(p.first.Add(p.Grouping.Wait.Std()), p.Mailing.Last.Add(p.Grouping.Interval.Std()))
+		d.Due = later(p.first.Add(p.Grouping.GroupWait.Std()), p.Mailing.LastNotified.Add(p.Grouping.GroupInterval.Std()))
 		if p.Now.Before(d.Due) {
 			p.wakeAt(d.Due)
 			waiting, d.Lines = d.Lines, nil
@@ -279,14 +279,14 @@ func (p *planner) decide() Decision {
 	}
 	if len(d.Lines) > maxTells {
 		d.Lines = d.Lines[:maxTells]
-		p.wakeAt(p.Now.Add(max(time.Second, p.Grouping.Interval.Std())))
+		p.wakeAt(p.Now.Add(max(time.Second, p.Grouping.GroupInterval.Std())))
 	}
 	for i := range d.Lines {
 		d.Tells = append(d.Tells, d.Lines[i].telling)
 	}
 	p.forget(waiting)
 	d.Drops = d.Drops[:min(len(d.Drops), maxTells)]
-	repeat := p.Grouping.Repeat.Std()
+	repeat := p.Grouping.RepeatInterval.Std()
 	lasting := slices.ContainsFunc(d.Still, func(l Line) bool { return p.remindable(l) })
 	switch {
 	case repeat <= 0:
@@ -294,8 +294,8 @@ func (p *planner) decide() Decision {
 		if lasting || slices.ContainsFunc(d.Lines, func(l Line) bool { return l.Ended == nil && l.Kind != job.EventCertificate }) {
 			p.wakeAt(p.Now.Add(repeat))
 		}
-	case lasting && d.Due.IsZero() && !p.Mailing.Last.IsZero():
-		again := p.Mailing.Last.Add(repeat)
+	case lasting && d.Due.IsZero() && !p.Mailing.LastNotified.IsZero():
+		again := p.Mailing.LastNotified.Add(repeat)
 		if p.Now.Before(again) {
 			p.wakeAt(again)
 			break

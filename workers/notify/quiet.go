@@ -53,29 +53,29 @@ func (q *Quiet) SetWindows(all []job.Maintenance) error {
 	return first
 }
 
-// Hold says what keeps a monitor quiet at a time: of several, what lasts
+// Mute says what keeps a monitor quiet at a time: of several, what lasts
 // longest.
-func (q *Quiet) Hold(incident *job.Incident, now time.Time) Hold {
+func (q *Quiet) Hold(incident *job.Incident, now time.Time) Mute {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	var hold Hold
-	keep := func(kind HoldKind, by string, until time.Time) {
+	var hold Mute
+	keep := func(kind MuteKind, by string, until time.Time) {
 		if hold.Kind == "" || until.After(hold.Until) {
-			hold = Hold{Kind: kind, By: by, Until: Ceil(until)}
+			hold = Mute{Kind: kind, By: by, Until: Ceil(until)}
 		}
 	}
 	for id, silence := range q.silences {
-		if silence.Active(now) && silence.Match.Fits(incident.Monitor, incident.Group, incident.Labels) {
-			keep(HoldSilence, id, silence.Ends)
+		if silence.Active(now) && silence.Match.Matches(incident.Monitor, incident.Group, incident.Labels) {
+			keep(MuteSilence, id, silence.Ends)
 		}
 	}
 	for i := range q.windows {
 		w := &q.windows[i]
-		if !w.Match.Fits(incident.Monitor, incident.Group, incident.Labels) {
+		if !w.Match.Matches(incident.Monitor, incident.Group, incident.Labels) {
 			continue
 		}
 		if until, open := w.Active(now); open {
-			keep(HoldMaintenance, w.Name, until)
+			keep(MuteMaintenance, w.Name, until)
 		}
 	}
 	return hold
@@ -94,13 +94,13 @@ func (q *Quiet) Silences() []job.Silence {
 }
 
 // Open returns the maintenance windows that are open at a time.
-func (q *Quiet) Open(now time.Time) []Hold {
+func (q *Quiet) Open(now time.Time) []Mute {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
-	var open []Hold
+	var open []Mute
 	for i := range q.windows {
 		if until, is := q.windows[i].Active(now); is {
-			open = append(open, Hold{Kind: HoldMaintenance, By: q.windows[i].Name, Until: until})
+			open = append(open, Mute{Kind: MuteMaintenance, By: q.windows[i].Name, Until: until})
 		}
 	}
 	return open

@@ -41,7 +41,7 @@ func kindOf(class job.Class) string {
 }
 
 // took tells a check's latency and its phases, as far as they were reached.
-func took(outcome *job.Outcome) string {
+func took(outcome *job.ProbeResult) string {
 	if outcome.Latency == 0 {
 		return ""
 	}

@@ -11,8 +11,8 @@ import (
 // Standing is what one address was told of one monitor, what it is owed, and
 // when it is looked at next: for people who ask.
 type Standing struct {
-	Mailing job.Mailing `json:"mailing"`
-	Account job.Account `json:"account"`
+	Mailing job.NotificationGroup `json:"mailing"`
+	Account job.NotificationLog   `json:"account"`
 }
 
 // Standings reads what all addresses were told of a monitor. The accounts of
@@ -29,8 +29,8 @@ func Standings(ctx context.Context, store Store, monitor string) ([]Standing, er
 		if err != nil {
 			return nil, err
 		}
-		mailing.Open = nil // what it tells stands in the accounts in a moment
-		standings = append(standings, Standing{Mailing: mailing, Account: accounts[i].Account})
+		mailing.Pending = nil // what it tells stands in the accounts in a moment
+		standings = append(standings, Standing{Mailing: mailing, Account: accounts[i].NotificationLog})
 	}
 	slices.SortFunc(standings, func(a, b Standing) int { return strings.Compare(a.Mailing.Address, b.Mailing.Address) })
 	return standings, nil

@@ -31,20 +31,20 @@ func (n *Notifier) Sweep(ctx context.Context) error {
 	}
 	news := map[string]bool{}
 	for i := range accounts {
-		if HasNews(accounts[i].Account) {
+		if HasNews(accounts[i].NotificationLog) {
 			news[accounts[i].mailing] = true
 		}
 	}
 	now := n.config.Now()
 	for key, mailing := range mailings {
-		late := !mailing.Wake.IsZero() && now.Sub(mailing.Wake) > overdue
-		if !late && !news[key] && mailing.Open == nil {
+		late := !mailing.NextFlush.IsZero() && now.Sub(mailing.NextFlush) > overdue
+		if !late && !news[key] && mailing.Pending == nil {
 			continue
 		}
-		if due := mailing.Wake.After(now) && now.Sub(mailing.Last) < n.book.Grouping(mailing.Recipient).Interval.Std(); due && mailing.Open == nil {
+		if due := mailing.NextFlush.After(now) && now.Sub(mailing.LastNotified) < n.book.Grouping(mailing.Recipient).GroupInterval.Std(); due && mailing.Pending == nil {
 			continue // its news wait for their time
 		}
-		if err := n.config.Timers.SetTimer(ctx, TimerMailing, timerID(key), now); err != nil {
+		if err := n.config.Timers.SetTimer(ctx, TimerFlush, timerID(key), now); err != nil {
 			return err
 		}
 	}

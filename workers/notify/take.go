@@ -13,7 +13,7 @@ import (
 // reader is an address that is to hear of an incident, and the mailing in which
 // it does.
 type reader struct {
-	Reader
+	Addressee
 
 	group     []string
 	operators bool
@@ -22,7 +22,7 @@ type reader struct {
 // readersOf are the addresses that hear of an incident, by the keys of their
 // mailings. Of a monitor that nobody watches it is the operators who hear.
 func (n *Notifier) readersOf(ctx context.Context, incident *job.Incident) map[string]reader {
-	operators := incident.Condition == job.ConditionBlind
+	operators := incident.Condition == job.ConditionNoData
 	names := incident.Notify
 	if operators {
 		names = n.book.Operators()
@@ -33,9 +33,9 @@ func (n *Notifier) readersOf(ctx context.Context, incident *job.Incident) map[st
 	}
 	readers := make(map[string]reader, len(found))
 	for _, r := range found {
-		to := reader{Reader: r, operators: operators}
+		to := reader{Addressee: r, operators: operators}
 		if !operators {
-			to.group = GroupOf(n.book.Grouping(r.Recipient).By, incident)
+			to.group = GroupOf(n.book.Grouping(r.Recipient).GroupBy, incident)
 		}
 		readers[mailingKey(r.Address, to.group, operators)] = to
 	}
@@ -65,7 +65,7 @@ func (n *Notifier) Take(ctx context.Context, state *job.State) error {
 		for mailing, r := range of {
 			readers[mailing] = r
 			if !slices.ContainsFunc(accounts, func(a account) bool { return a.mailing == mailing }) {
-				accounts = append(accounts, account{Account: job.Account{Monitor: state.Monitor}, mailing: mailing})
+				accounts = append(accounts, account{NotificationLog: job.NotificationLog{Monitor: state.Monitor}, mailing: mailing})
 			}
 		}
 	}
@@ -75,13 +75,13 @@ func (n *Notifier) Take(ctx context.Context, state *job.State) error {
 			_, told := hears[incident.ID][a.mailing]
 			return told
 		}
-		if err := n.ledger.change(ctx, a, func(before job.Account) (job.Account, bool) {
+		if err := n.ledger.change(ctx, a, func(before job.NotificationLog) (job.NotificationLog, bool) {
 			before.Monitor = state.Monitor
 			return Take(before, state, begins, n.config.Now())
 		}); err != nil {
 			return fmt.Errorf("take in %s: %w", state.Monitor, err)
 		}
-		if !HasNews(a.Account) {
+		if !HasNews(a.NotificationLog) {
 			continue
 		}
 		if err := n.wake(ctx, a.mailing, readers[a.mailing]); err != nil {
@@ -130,7 +130,7 @@ func (n *Notifier) wake(ctx context.Context, key string, r reader) error {
 				return nil // nobody was ever told anything here
 			}
 			// It has to be there when its timer fires.
-			mailing = job.Mailing{Address: r.Address, Recipient: r.Recipient, Group: r.group, Operators: r.operators}
+			mailing = job.NotificationGroup{Address: r.Address, Recipient: r.Recipient, Group: r.group, Operators: r.operators}
 			revision, err = n.ledger.swap(ctx, key, mailing, 0)
 			if errors.Is(err, ErrConflict) {
 				continue
@@ -146,8 +146,8 @@ func (n *Notifier) wake(ctx context.Context, key string, r reader) error {
 		if !sooner {
 			return nil
 		}
-		mailing.Wake = at
-		if err := n.config.Timers.SetTimer(ctx, TimerMailing, timerID(key), at); err != nil {
+		mailing.NextFlush = at
+		if err := n.config.Timers.SetTimer(ctx, TimerFlush, timerID(key), at); err != nil {
 			return err
 		}
 		if _, err = n.ledger.swap(ctx, key, mailing, revision); !errors.Is(err, ErrConflict) {
@@ -161,20 +161,20 @@ func (n *Notifier) wake(ctx context.Context, key string, r reader) error {
 // must be written. A mailing that is to be looked at just now is written in any
 // case: whoever looks may have read the accounts before ours was written, and
 // finds out by the conflict.
-func (n *Notifier) soonest(m *job.Mailing) (at time.Time, write bool) {
+func (n *Notifier) soonest(m *job.NotificationGroup) (at time.Time, write bool) {
 	now := n.config.Now().UTC()
 	grouping := n.book.Grouping(m.Recipient)
-	due := Ceil(later(now.Add(grouping.Wait.Std()), m.Last.Add(grouping.Interval.Std())))
-	if grouping.Wait == 0 && now.Sub(m.Last) >= grouping.Interval.Std() {
+	due := Ceil(later(now.Add(grouping.GroupWait.Std()), m.LastNotified.Add(grouping.GroupInterval.Std())))
+	if grouping.GroupWait == 0 && now.Sub(m.LastNotified) >= grouping.GroupInterval.Std() {
 		due = now
 	}
 	switch {
-	case m.Wake.IsZero():
+	case m.NextFlush.IsZero():
 		return due, true
-	case m.Wake.After(now.Add(ledgerSlack)):
-		return due, due.Before(m.Wake)
-	case m.Wake.After(now):
-		return earlier(m.Wake, due), true
+	case m.NextFlush.After(now.Add(ledgerSlack)):
+		return due, due.Before(m.NextFlush)
+	case m.NextFlush.After(now):
+		return earlier(m.NextFlush, due), true
 	default:
 		return now, true
 	}

@@ -59,7 +59,7 @@ type Item struct {
 }
 
 // newView puts a decision into words.
-func newView(d *Decision, m *job.Mailing, most int, zone *time.Location, now time.Time) View {
+func newView(d *Decision, m *job.NotificationGroup, most int, zone *time.Location, now time.Time) View {
 	lines, also := mainLines(d.Lines)
 	first := &lines[0]
 	v := View{
@@ -68,7 +68,7 @@ func newView(d *Decision, m *job.Mailing, most int, zone *time.Location, now tim
 	if len(lines) == 1 && len(first.Behind) == 0 {
 		v.single(first, also, zone, now)
 		if d.Reminder {
-			v.Headline = fmt.Sprintf("%s is still down, for %s: %s.", first.Incident.Monitor, Lasted(now.Sub(first.Incident.Began)), causeOf(&first.Incident.Outcome))
+			v.Headline = fmt.Sprintf("%s is still down, for %s: %s.", first.Incident.Monitor, Lasted(now.Sub(first.Incident.Began)), causeOf(&first.Incident.ProbeResult))
 		}
 	} else {
 		v.many(lines, d.Reminder, most, zone, now)
@@ -168,7 +168,7 @@ func commands(l *Line) []string {
 	switch {
 	case l.Kind == job.EventRemoved:
 		return nil
-	case incident.Condition == job.ConditionBlind:
+	case incident.Condition == job.ConditionNoData:
 		return []string{"vedette ps --tree"}
 	}
 	list := []string{"vedette explain " + incident.Monitor}
@@ -190,10 +190,10 @@ func facts(l *Line, zone *time.Location) []Fact {
 	}
 	add("Group", plain(incident.Group))
 	add("Target", plain(incident.Target))
-	add("Address", incident.Outcome.Address)
+	add("Address", incident.ProbeResult.Address)
 	list = append(list, votes(incident)...)
 	if incident.Condition == job.ConditionCertificate {
-		add("Ends", moment(incident.Outcome.CertificateExpires, zone))
+		add("Ends", moment(incident.ProbeResult.CertificateExpires, zone))
 		return list
 	}
 	add(sinceOf(incident.Condition), moment(incident.Began, zone))
@@ -201,20 +201,20 @@ func facts(l *Line, zone *time.Location) []Fact {
 		add("Until", moment(l.Ended.At, zone))
 		add("Lasted", l.lasted())
 	} else if incident.Condition != job.ConditionFlapping {
-		add("Last good check", cmpOr(moment(incident.LastGood, zone), "not known"))
+		add("Last good check", cmpOr(moment(incident.LastUp, zone), "not known"))
 	}
-	if incident.Condition == job.ConditionBlind {
+	if incident.Condition == job.ConditionNoData {
 		add("Cause", reasonOf(incident.Reason))
 		return list
 	}
-	add("Cause", kindOf(incident.Outcome.Class)+causeOf(&incident.Outcome))
+	add("Cause", kindOf(incident.ProbeResult.Class)+causeOf(&incident.ProbeResult))
 	if incident.Failures > 1 {
 		add("Failed", fmt.Sprintf("%d times", incident.Failures))
 	}
 	if l.Ended == nil {
-		add("Took", took(&incident.Outcome))
-	} else if l.Ended.Outcome != nil {
-		add("This check took", took(l.Ended.Outcome))
+		add("Took", took(&incident.ProbeResult))
+	} else if l.Ended.ProbeResult != nil {
+		add("This check took", took(l.Ended.ProbeResult))
 	}
 	add("Behind", l.Under)
 	return list
@@ -228,7 +228,7 @@ func sinceOf(condition job.Condition) string {
 		return "Degraded since"
 	case job.ConditionFlapping:
 		return "Flapping since"
-	case job.ConditionBlind:
+	case job.ConditionNoData:
 		return "Not watched since"
 	case job.ConditionCertificate:
 		return "Noticed"
@@ -297,7 +297,7 @@ func titleOf(kind job.EventKind) string {
 func when(l *Line, zone *time.Location) string {
 	switch {
 	case l.Kind == job.EventCertificate:
-		return "on " + moment(l.Incident.Outcome.CertificateExpires, zone)
+		return "on " + moment(l.Incident.ProbeResult.CertificateExpires, zone)
 	case l.Ended != nil:
 		return "until " + moment(l.Ended.At, zone)
 	default:
@@ -311,7 +311,7 @@ const maxBehind = 20
 func section(title string, lines []Line, most int, zone *time.Location, now time.Time) Section {
 	s := Section{Title: title, Kind: lines[0].Kind}
 	if most <= 0 {
-		most = job.DefaultGrouping().Most
+		most = job.DefaultGrouping().MaxListed
 	}
 	for i := range lines[:min(most, len(lines))] {
 		l := &lines[i]

@@ -31,7 +31,7 @@ func among(text string, incident *job.Incident) string {
 
 // from names the one of several locations that an incident is of.
 func from(incident *job.Incident) string {
-	if !incident.Placed() {
+	if !incident.OfOneLocation() {
 		return ""
 	}
 	return " from " + incident.Location
@@ -58,7 +58,7 @@ func votes(incident *job.Incident) []Fact {
 		list = append(list, Fact{"From " + plain(v.Location), voteWords(v)})
 	}
 	if len(list) > 0 {
-		list = append(list, Fact{"Quorum", fmt.Sprintf("%d of %d", incident.Needed, len(list))})
+		list = append(list, Fact{"Quorum", fmt.Sprintf("%d of %d", incident.Quorum, len(list))})
 	}
 	return list
 }

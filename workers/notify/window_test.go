@@ -107,7 +107,7 @@ func TestWindowsThatCannotBeAreRefused(t *testing.T) {
 	if err := quiet.SetWindows([]job.Maintenance{{Name: "bad"}, {Name: "good", Starts: began, Ends: began.Add(time.Hour)}}); err == nil {
 		t.Error("got no error for a window that cannot be")
 	}
-	if hold := quiet.Hold(&job.Incident{Monitor: "a"}, began); hold.Kind != notify.HoldMaintenance || hold.By != "good" {
+	if hold := quiet.Hold(&job.Incident{Monitor: "a"}, began); hold.Kind != notify.MuteMaintenance || hold.By != "good" {
 		t.Errorf("got %+v, want the good one to count", hold)
 	}
 }

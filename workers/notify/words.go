@@ -58,10 +58,10 @@ func NewWords(t Templates) (*Words, error) {
 func (w *Words) try() error {
 	began := time.Unix(0, 0)
 	one := Line{Kind: job.EventDown, Incident: &job.Incident{Monitor: "website", Began: began, Recent: []job.Sample{{}}}}
-	two := Line{Kind: job.EventUp, Incident: &job.Incident{Monitor: "database"}, Ended: &job.Ending{At: began}}
+	two := Line{Kind: job.EventUp, Incident: &job.Incident{Monitor: "database"}, Ended: &job.Resolution{At: began}}
 	one.Behind = []Line{two}
 	for _, lines := range [][]Line{{one}, {two}, {one, two}} {
-		if _, _, err := w.write(newView(&Decision{Lines: lines, Still: []Line{two}}, &job.Mailing{Group: []string{"group web"}}, 1, time.UTC, began)); err != nil {
+		if _, _, err := w.write(newView(&Decision{Lines: lines, Still: []Line{two}}, &job.NotificationGroup{Group: []string{"group web"}}, 1, time.UTC, began)); err != nil {
 			return fmt.Errorf("try template: %w", err)
 		}
 	}
@@ -81,18 +81,18 @@ func (w *Words) write(v View) (plain, rich string, err error) {
 
 // Letter writes the mail of a decision. Its id is that of the mailing and the
 // number of the mail, so that whoever writes it again writes the same one.
-func (w *Words) Letter(d *Decision, m *job.Mailing, group job.Grouping, zone *time.Location, now time.Time) (job.Letter, error) {
+func (w *Words) Letter(d *Decision, m *job.NotificationGroup, group job.Grouping, zone *time.Location, now time.Time) (job.Notification, error) {
 	now = now.UTC().Truncate(time.Second)
-	v := newView(d, m, group.Most, zone, now)
+	v := newView(d, m, group.MaxListed, zone, now)
 	if v.Thread == "" {
 		v.Thread = job.DeriveID("mailing", strings.ToLower(m.Address), strings.Join(m.Group, "\x00"))
 	}
 	plain, rich, err := w.write(v)
 	if err != nil {
-		return job.Letter{}, err
+		return job.Notification{}, err
 	}
 	id := job.DeriveID("letter", strings.ToLower(m.Address), strings.Join(m.Group, "\x00"), strconv.FormatBool(m.Operators), strconv.Itoa(m.Sequence+1))
-	return job.Letter{ID: id, At: now, Tells: d.Tells, Mail: &job.Mail{
+	return job.Notification{ID: id, At: now, Updates: d.Tells, Mail: &job.Mail{
 		V: job.Version, ID: id, To: m.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, List: "alerts", Date: now, NotAfter: stale(d, now),
 	}}, nil
 }

@@ -21,8 +21,8 @@ var update = flag.Bool("update", false, "write the golden mails anew")
 func incident(condition job.Condition) *job.Incident {
 	return &job.Incident{
 		ID: job.IncidentID("website", condition, began), Condition: condition, Monitor: "website", Target: "https://example.org/health?a=1&b=2",
-		Group: "web", Began: began, LastGood: began.Add(-time.Minute), Failures: 3, Notify: []string{"oncall"}, Period: seconds(60),
-		Outcome: job.Outcome{
+		Group: "web", Began: began, LastUp: began.Add(-time.Minute), Failures: 3, Notify: []string{"oncall"}, Period: seconds(60),
+		ProbeResult: job.ProbeResult{
 			Health: job.Down, Class: job.ClassStatus, Cause: "status 503 Service Unavailable", Address: "192.0.2.7:443",
 			Latency: job.Duration(43210 * time.Microsecond), Phases: job.Phases{DNS: job.Duration(time.Millisecond), Connect: job.Duration(12 * time.Millisecond)},
 		},
@@ -36,7 +36,7 @@ func incident(condition job.Condition) *job.Incident {
 func line(kind job.EventKind, condition job.Condition, after time.Duration) notify.Line {
 	l := notify.Line{Kind: kind, Incident: incident(condition)}
 	if !kind.Begins() {
-		l.Ended = &job.Ending{Kind: kind, At: began.Add(after), Outcome: &job.Outcome{Health: job.Up, Latency: job.Duration(20 * time.Millisecond)}}
+		l.Ended = &job.Resolution{Kind: kind, At: began.Add(after), ProbeResult: &job.ProbeResult{Health: job.Up, Latency: job.Duration(20 * time.Millisecond)}}
 	}
 	return l
 }
@@ -51,10 +51,10 @@ func named(l notify.Line, name string) notify.Line {
 // decisions are what the golden mails tell, by their names.
 func decisions() map[string]notify.Decision {
 	down := line(job.EventDown, job.ConditionDown, 0)
-	blind := line(job.EventBlind, job.ConditionBlind, 0)
+	blind := line(job.EventBlind, job.ConditionNoData, 0)
 	blind.Incident.Reason = "no_worker"
 	certificate := line(job.EventCertificate, job.ConditionCertificate, 0)
-	certificate.Incident.Outcome.CertificateExpires = began.Add(6*24*time.Hour + 5*time.Hour)
+	certificate.Incident.ProbeResult.CertificateExpires = began.Add(6*24*time.Hour + 5*time.Hour)
 	router := named(down, "router-1")
 	for i := range 60 {
 		router.Behind = append(router.Behind, named(down, fmt.Sprintf("host-%d", i)))
@@ -68,17 +68,17 @@ func decisions() map[string]notify.Decision {
 	whole := line(job.EventUp, job.ConditionDown, 12*time.Minute)
 	whole.Whole = true
 	voted := line(job.EventDown, job.ConditionDown, 0)
-	voted.Incident.Location, voted.Incident.Needed = "fra,nyc,sin", 2
+	voted.Incident.Location, voted.Incident.Quorum = "fra,nyc,sin", 2
 	voted.Incident.Votes = []job.Vote{
 		{Location: "fra", Health: job.Down, Cause: "status 503 Service Unavailable"},
 		{Location: "nyc", Health: job.Down, Cause: "no answer within 10s"},
 		{Location: "sin", Health: job.Unknown, Cause: "no_worker"},
 	}
 	voted.Incident.Recent[0].Location, voted.Incident.Recent[1].Location = "nyc", "fra"
-	blindOne := line(job.EventBlind, job.ConditionBlind, 0)
-	blindOne.Incident.Reason, blindOne.Incident.Location, blindOne.Incident.Needed = "no_worker", "sin", 2
-	seenOne := line(job.EventSeen, job.ConditionBlind, time.Hour)
-	seenOne.Incident.Reason, seenOne.Incident.Location, seenOne.Incident.Needed = "no_worker", "sin", 2
+	blindOne := line(job.EventBlind, job.ConditionNoData, 0)
+	blindOne.Incident.Reason, blindOne.Incident.Location, blindOne.Incident.Quorum = "no_worker", "sin", 2
+	seenOne := line(job.EventSeen, job.ConditionNoData, time.Hour)
+	seenOne.Incident.Reason, seenOne.Incident.Location, seenOne.Incident.Quorum = "no_worker", "sin", 2
 	single := func(l notify.Line) notify.Decision { return notify.Decision{Lines: []notify.Line{l}} }
 	return map[string]notify.Decision{
 		"down": single(down), "up": single(line(job.EventUp, job.ConditionDown, 12*time.Minute)), "was-down": single(whole),
@@ -97,7 +97,7 @@ func decisions() map[string]notify.Decision {
 	}
 }
 
-func write(t *testing.T, d notify.Decision) job.Letter {
+func write(t *testing.T, d notify.Decision) job.Notification {
 	t.Helper()
 	words, err := notify.NewWords(notify.Templates{})
 	if err != nil {
@@ -107,7 +107,7 @@ func write(t *testing.T, d notify.Decision) job.Letter {
 	if err != nil {
 		t.Fatal(err)
 	}
-	letter, err := words.Letter(&d, &job.Mailing{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{Most: 10}, zone, began.Add(4*time.Hour))
+	letter, err := words.Letter(&d, &job.NotificationGroup{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{MaxListed: 10}, zone, began.Add(4*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,9 +157,9 @@ func TestMailsOfOneIncidentThread(t *testing.T) {
 func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
 	t.Parallel()
 	l := line(job.EventDown, job.ConditionDown, 0)
-	l.Incident.Outcome.Cause = "oops\u202e\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>" + strings.Repeat("x", 500)
-	l.Incident.Recent[0].Cause = l.Incident.Outcome.Cause
-	l.Incident.Group = l.Incident.Outcome.Cause
+	l.Incident.ProbeResult.Cause = "oops\u202e\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>" + strings.Repeat("x", 500)
+	l.Incident.Recent[0].Cause = l.Incident.ProbeResult.Cause
+	l.Incident.Group = l.Incident.ProbeResult.Cause
 	for _, d := range []notify.Decision{{Lines: []notify.Line{l}}, {Lines: []notify.Line{l, named(l, "other")}}} {
 		mail := write(t, d).Mail
 		if strings.ContainsAny(mail.Subject, "\r\n\u202e") || len([]rune(mail.Subject)) > 120 {

@@ -36,8 +36,8 @@ type world struct {
 	timers   map[string]time.Time // by "what id"
 	mails    map[string]job.Mail  // that were ordered
 	order    []string
-	sent     map[string]job.Sent
-	letters  map[string]job.Letter // that ever stood in a mailing
+	sent     map[string]job.Delivery
+	letters  map[string]job.Notification // that ever stood in a mailing
 
 	relayAway bool
 	delivered []string // ids, in their order
@@ -51,7 +51,7 @@ func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := &world{
 		tb: tb, now: began, keys: map[string]notify.Entry{}, timers: map[string]time.Time{}, mails: map[string]job.Mail{},
-		sent: map[string]job.Sent{}, letters: map[string]job.Letter{}, states: map[string]job.State{},
+		sent: map[string]job.Delivery{}, letters: map[string]job.Notification{}, states: map[string]job.State{},
 	}
 	w.restart()
 	w.recipient("oncall", "ops@example.org")
@@ -65,7 +65,7 @@ func (w *world) restart() {
 		w.tb.Fatal(err)
 	}
 	w.notifier, err = notify.New(notify.Config{
-		Store: w, Outbox: w, Sent: w, Timers: w, Words: words, Now: func() time.Time { return w.now }, Parent: w.parent,
+		Store: w, Outbox: w, Deliveries: w, Timers: w, Words: words, Now: func() time.Time { return w.now }, Parent: w.parent,
 	})
 	if err != nil {
 		w.tb.Fatal(err)
@@ -151,12 +151,12 @@ func (w *world) Swap(_ context.Context, key string, value []byte, revision uint6
 	w.revision++
 	w.keys[key] = notify.Entry{Key: key, Value: value, Revision: w.revision}
 	if strings.Count(key, ".") == 1 {
-		var m job.Mailing
+		var m job.NotificationGroup
 		if err := json.Unmarshal(value, &m); err != nil {
 			w.tb.Fatal(err)
 		}
-		if m.Open != nil {
-			w.letters[m.Open.ID] = *m.Open
+		if m.Pending != nil {
+			w.letters[m.Pending.ID] = *m.Pending
 		}
 	}
 	return w.revision, w.point()
@@ -179,21 +179,21 @@ func (w *world) Enqueue(_ context.Context, m job.Mail, _ bool) error {
 	return w.point()
 }
 
-func (w *world) Sent(_ context.Context, id string) (job.Sent, bool, error) {
+func (w *world) Delivery(_ context.Context, id string) (job.Delivery, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sent, ok := w.sent[id]
 	return sent, ok, w.point()
 }
 
-func (w *world) Withdraw(_ context.Context, id string, at time.Time) (job.Sent, error) {
+func (w *world) Withdraw(_ context.Context, id string, at time.Time) (job.Delivery, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.point(); err != nil {
-		return job.Sent{}, err
+		return job.Delivery{}, err
 	}
-	if sent := w.sent[id]; !sent.Done && !sent.Trying {
-		w.sent[id] = job.Sent{ID: id, At: at, Withdrawn: true}
+	if sent := w.sent[id]; sent.State != job.DeliverySent && sent.State != job.DeliverySending {
+		w.sent[id] = job.Delivery{ID: id, At: at, State: job.DeliveryWithdrawn}
 	}
 	return w.sent[id], w.point()
 }
@@ -209,31 +209,31 @@ func (w *world) SetTimer(_ context.Context, what, id string, at time.Time) error
 }
 
 // parent knows of dependencies what the states say.
-func (w *world) parent(_ context.Context, n *notify.Notifier, address string) func(*job.Tale) notify.Hold {
-	return func(tale *job.Tale) notify.Hold {
+func (w *world) parent(_ context.Context, n *notify.Notifier, address string) func(*job.Notified) notify.Mute {
+	return func(tale *job.Notified) notify.Mute {
 		for _, name := range tale.Incident.DependsOn {
 			if down := w.states[name].Incident; down != nil {
-				return notify.Hold{Kind: notify.HoldParent, By: name, Told: n.Book().Reads(address, down.Notify)}
+				return notify.Mute{Kind: notify.MuteParent, By: name, Told: n.Book().Reads(address, down.Notify)}
 			}
 			events := w.states[name].Events
 			for i := range events {
-				if e := &events[i]; e.Kind == job.EventUp && tale.Ended != nil && e.At.After(tale.Incident.Began) && !tale.Ended.At.Before(e.Incident.Began) {
-					return notify.Hold{Kind: notify.HoldParent, By: name, Told: n.Book().Reads(address, e.Incident.Notify)}
+				if e := &events[i]; e.Kind == job.EventUp && tale.Resolution != nil && e.At.After(tale.Incident.Began) && !tale.Resolution.At.Before(e.Incident.Began) {
+					return notify.Mute{Kind: notify.MuteParent, By: name, Told: n.Book().Reads(address, e.Incident.Notify)}
 				}
 			}
 		}
-		return notify.Hold{}
+		return notify.Mute{}
 	}
 }
 
 // result judges a result of a monitor, and has the notifier hear of it.
 func (w *world) result(m *evaluate.Monitor, health job.Health) {
 	w.tb.Helper()
-	outcome := &job.Outcome{Health: health}
+	outcome := &job.ProbeResult{Health: health}
 	if health == job.Down {
 		outcome.Class, outcome.Cause = job.ClassConnect, "connect refused"
 	}
-	w.judge(m, job.Result{Monitor: m.Name, Slot: w.now, Outcome: outcome})
+	w.judge(m, job.Result{Monitor: m.Name, Slot: w.now, ProbeResult: outcome})
 }
 
 func (w *world) miss(m *evaluate.Monitor) {
@@ -302,8 +302,8 @@ func (w *world) relay() {
 	}
 	for _, id := range w.order {
 		late := w.mails[id].NotAfter
-		if sent := w.sent[id]; !sent.Done && !sent.Withdrawn && (late.IsZero() || !w.now.After(late)) {
-			w.sent[id] = job.Sent{ID: id, Done: true}
+		if sent := w.sent[id]; !sent.Final() && (late.IsZero() || !w.now.After(late)) {
+			w.sent[id] = job.Delivery{ID: id, State: job.DeliverySent}
 			w.delivered = append(w.delivered, id)
 		}
 	}
@@ -335,18 +335,18 @@ func (w *world) check() {
 	type told struct{ begun, ended int }
 	heard := map[string]*told{} // by address and incident
 	for _, id := range w.delivered {
-		for _, t := range w.letters[id].Tells {
-			if t.Drop {
+		for _, t := range w.letters[id].Updates {
+			if t.Suppressed {
 				continue
 			}
 			key := w.mails[id].To + " " + t.Monitor + " " + t.Incident
 			if heard[key] == nil {
 				heard[key] = &told{}
 			}
-			if t.Begin {
+			if t.Firing {
 				heard[key].begun++
 			}
-			if t.End {
+			if t.Resolved {
 				heard[key].ended++
 				if heard[key].begun == 0 {
 					w.tb.Errorf("%s: got an end before its beginning", key)
@@ -376,12 +376,12 @@ func (w *world) owes() []string {
 		if strings.Count(key, ".") == 1 {
 			continue
 		}
-		account, err := job.Decode[job.Account](e.Value)
+		account, err := job.Decode[job.NotificationLog](e.Value)
 		if err != nil {
 			w.tb.Fatal(err)
 		}
 		if notify.HasNews(account) {
-			keys = append(keys, key+" "+strconv.Itoa(len(account.Tales)))
+			keys = append(keys, key+" "+strconv.Itoa(len(account.Incidents)))
 		}
 	}
 	return keys

@@ -130,16 +130,16 @@ func (b *Board) Result(result job.Result) {
 	switch slot := uint32(result.Slot.Unix()); { //nolint:gosec // see there
 	case result.Miss != nil:
 		r.missed = int32(min(int64(r.missed)+int64(result.Miss.Count), math.MaxInt32)) //nolint:gosec // not above
-	case slot > r.slot && result.Outcome != nil:
-		r.slot, r.health = slot, healthOf(result.Outcome.Health)
-		r.latency = uint32(min(result.Outcome.Latency.Std().Microseconds(), math.MaxUint32)) //nolint:gosec // not above
-		b.note(result.Monitor, result.Outcome)
+	case slot > r.slot && result.ProbeResult != nil:
+		r.slot, r.health = slot, healthOf(result.ProbeResult.Health)
+		r.latency = uint32(min(result.ProbeResult.Latency.Std().Microseconds(), math.MaxUint32)) //nolint:gosec // not above
+		b.note(result.Monitor, result.ProbeResult)
 	}
 	b.notePlace(&result)
 }
 
 // note keeps what was wrong.
-func (b *Board) note(name string, o *job.Outcome) {
+func (b *Board) note(name string, o *job.ProbeResult) {
 	if o.Class != "" || o.Cause != "" {
 		b.faults[name] = fault{class: o.Class, cause: o.Cause}
 	} else {
@@ -190,7 +190,7 @@ func (b *Board) Rows() []Row {
 // urgency is less the sooner somebody should look.
 func urgency(r Row) int {
 	order := slices.Index([]job.Health{job.Down, job.Degraded, job.Unknown, job.Pending, job.Up}, r.Health)
-	if r.Health != job.Down && slices.Contains(r.Flags, string(job.ConditionBlind)) {
+	if r.Health != job.Down && slices.Contains(r.Flags, string(job.ConditionNoData)) {
 		return 1 // as what is degraded: nobody knows
 	}
 	return order
@@ -219,7 +219,7 @@ func (b *Board) show(id compact.ID) Row {
 		shown.Since = state.Since
 	}
 	if state.Incident != nil {
-		shown.Class, shown.Cause = state.Incident.Outcome.Class, state.Incident.Outcome.Cause
+		shown.Class, shown.Cause = state.Incident.ProbeResult.Class, state.Incident.ProbeResult.Cause
 	}
 	return shown
 }
@@ -230,7 +230,7 @@ func (r *row) flags(state *job.State) []string {
 	var flags []string
 	if state != nil && !state.Removed {
 		for _, incident := range state.Open() {
-			if incident.Condition != "" && incident.Condition != job.ConditionDown && !incident.Placed() {
+			if incident.Condition != "" && incident.Condition != job.ConditionDown && !incident.OfOneLocation() {
 				flags = append(flags, string(incident.Condition))
 			}
 		}

@@ -26,15 +26,15 @@ func board() *statuspage.Board {
 	for _, name := range []string{"a-up", "b-down", "c-pending", "d-failing"} {
 		b.Define(job.Monitor{Name: name, Spec: job.Spec{TCP: &job.TCP{Address: "<" + name + ">:1"}}})
 	}
-	good := &job.Outcome{Health: job.Up, Latency: job.Duration(12300 * time.Microsecond)}
-	bad := &job.Outcome{Health: job.Down, Class: job.ClassConnect, Cause: "connect <b>refused</b>"}
-	b.Result(job.Result{Monitor: "a-up", Slot: now, Outcome: good})
-	b.Result(job.Result{Monitor: "a-up", Slot: now.Add(-time.Minute), Outcome: bad}) // late: changes nothing
-	b.Result(job.Result{Monitor: "b-down", Slot: now, Outcome: bad})
-	b.Result(job.Result{Monitor: "d-failing", Slot: now, Outcome: bad})
+	good := &job.ProbeResult{Health: job.Up, Latency: job.Duration(12300 * time.Microsecond)}
+	bad := &job.ProbeResult{Health: job.Down, Class: job.ClassConnect, Cause: "connect <b>refused</b>"}
+	b.Result(job.Result{Monitor: "a-up", Slot: now, ProbeResult: good})
+	b.Result(job.Result{Monitor: "a-up", Slot: now.Add(-time.Minute), ProbeResult: bad}) // late: changes nothing
+	b.Result(job.Result{Monitor: "b-down", Slot: now, ProbeResult: bad})
+	b.Result(job.Result{Monitor: "d-failing", Slot: now, ProbeResult: bad})
 	b.Result(job.Result{Monitor: "c-pending", Slot: now, Miss: &job.Miss{Reason: job.MissLate, Count: 3}})
-	b.Result(job.Result{ID: "ordered", Outcome: good})
-	b.State(job.State{Monitor: "b-down", Health: job.Down, Since: now, Incident: &job.Incident{Outcome: *bad}})
+	b.Result(job.Result{ID: "ordered", ProbeResult: good})
+	b.State(job.State{Monitor: "b-down", Health: job.Down, Since: now, Incident: &job.Incident{ProbeResult: *bad}})
 	b.State(job.State{Monitor: "gone", Health: job.Down})
 	return b
 }
@@ -55,7 +55,7 @@ func TestFlagsTellWhatAMonitorIsBesideItsHealth(t *testing.T) {
 	t.Parallel()
 	b := board()
 	b.State(job.State{
-		Monitor: "a-up", Health: job.Up, Blind: &job.Incident{Condition: job.ConditionBlind}, Flapping: &job.Incident{Condition: job.ConditionFlapping},
+		Monitor: "a-up", Health: job.Up, NoData: &job.Incident{Condition: job.ConditionNoData}, Flapping: &job.Incident{Condition: job.ConditionFlapping},
 	})
 	b.Define(job.Monitor{Name: "z-paused", Paused: true})
 	var got []string
@@ -75,14 +75,14 @@ func TestSeveralLocationsAreShownByWhatEachFinds(t *testing.T) {
 	b, now := statuspage.NewBoard(), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	m := job.Monitor{Name: "website", Locations: []string{"fra", "nyc", "sin"}}
 	result := func(n int, location string, health job.Health) {
-		b.Result(job.Result{Monitor: "website", Slot: now.Add(time.Duration(n) * time.Minute), Location: location, Outcome: &job.Outcome{Health: health, Cause: "of one"}})
+		b.Result(job.Result{Monitor: "website", Slot: now.Add(time.Duration(n) * time.Minute), Location: location, ProbeResult: &job.ProbeResult{Health: health, Cause: "of one"}})
 	}
 	state := job.State{Monitor: "website", Health: job.Up, Locations: []job.State{
 		{Location: "fra", Health: job.Up},
-		{Location: "nyc", Health: job.Down, Incident: &job.Incident{Outcome: job.Outcome{Cause: "refused"}}},
-		{Location: "sin", Health: job.Up, Blind: &job.Incident{Condition: job.ConditionBlind, Needed: 2, Reason: "no_worker"}},
+		{Location: "nyc", Health: job.Down, Incident: &job.Incident{ProbeResult: job.ProbeResult{Cause: "refused"}}},
+		{Location: "sin", Health: job.Up, NoData: &job.Incident{Condition: job.ConditionNoData, Quorum: 2, Reason: "no_worker"}},
 	}}
-	allBlind := job.State{Monitor: "website", Health: job.Up, Locations: []job.State{{Location: "fra", Blind: &job.Incident{}}, {Location: "nyc", Blind: &job.Incident{}}, {Location: "sin", Blind: &job.Incident{}}}}
+	allBlind := job.State{Monitor: "website", Health: job.Up, Locations: []job.State{{Location: "fra", NoData: &job.Incident{}}, {Location: "nyc", NoData: &job.Incident{}}, {Location: "sin", NoData: &job.Incident{}}}}
 	for _, step := range []struct {
 		name string
 		do   func()

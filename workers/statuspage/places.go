@@ -15,7 +15,7 @@ type place struct {
 
 // seat gives a monitor with several locations a place for each.
 func (b *Board) seat(m *job.Monitor) {
-	if !m.Votes() {
+	if !m.MultiLocation() {
 		delete(b.places, m.Name)
 		return
 	}
@@ -36,8 +36,8 @@ func (b *Board) notePlace(result *job.Result) {
 	places := b.places[result.Monitor]
 	for i := range places {
 		p := &places[i]
-		if p.location == result.Location && result.Outcome != nil && result.Slot.After(p.slot) {
-			p.slot, p.health = result.Slot, result.Outcome.Health
+		if p.location == result.Location && result.ProbeResult != nil && result.Slot.After(p.slot) {
+			p.slot, p.health = result.Slot, result.ProbeResult.Health
 		}
 	}
 }
@@ -71,7 +71,7 @@ func (r *Row) vote(places []place, state *job.State) {
 		r.Locations = append(r.Locations, v)
 	}
 	if blind == len(places) {
-		r.Health, r.Flags = state.Health, append(r.Flags, string(job.ConditionBlind))
+		r.Health, r.Flags = state.Health, append(r.Flags, string(job.ConditionNoData))
 	}
 	if state == nil || state.Removed {
 		return

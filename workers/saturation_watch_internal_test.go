@@ -1,0 +1,152 @@
+package workers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/pipelinetest"
+	"vedette/workers/check"
+)
+
+// silentTarget accepts connections and never answers.
+func silentTarget(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts for it
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return "http://" + listener.Addr().String() + "/"
+}
+
+// oneSlot serves the checks of a location with a single slot, in this process
+// alone, and returns when it can be asked what it does.
+func oneSlot(t *testing.T, p *pipeline.Pipeline) {
+	t.Helper()
+	checker, err := check.New(check.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	work, err := New(Config{Pipeline: p, Stages: []string{StageCheck}, Prober: checker, Limits: Limits{Checks: 1}, Grace: 5 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	presence := p.NewPresence("1.0.0", []string{StageCheck}, job.DefaultLocation, func() []job.ChildStatus { return work.Status(work.Children()) })
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	go func() { ended <- work.Serve(ctx) }()
+	go func() { ended <- presence.Serve(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	awaitThat(t, "a process that answers", func() bool {
+		answers, _, err := p.Ask(t.Context(), time.Second)
+		return err == nil && len(answers) == 1 && len(poolNames(answers[0].Children)) == 3
+	})
+}
+
+func awaitThat(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.NewTimer(time.Minute)
+	defer deadline.Stop()
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for !holds() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("got no change for a minute, want %s", what)
+		case <-look.C:
+		}
+	}
+}
+
+func TestOperatorsAreToldOnceThatChecksHaveNoRoom(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
+	oneSlot(t, p)
+	w := &saturationWatch{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}, waited: map[string]int{}}
+	lookThrice := func(now time.Time) {
+		t.Helper()
+		for range saturationPolls {
+			if err := w.look(t.Context(), now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	now := time.Now()
+	lookThrice(now)
+	if told := notices(t, p); len(told) > 0 {
+		t.Fatalf("got %+v, want nothing while no check waits", told)
+	}
+
+	// The first check holds the slot, the others wait behind it.
+	target := silentTarget(t)
+	for i := range 3 {
+		name := fmt.Sprintf("m%d", i)
+		order := job.Check{
+			V: 1, Monitor: name, Slot: now.UTC().Truncate(time.Second), Location: job.DefaultLocation,
+			Spec: job.Spec{HTTP: &job.HTTP{URL: target}, Timeout: job.Duration(time.Minute)},
+		}
+		publishJSON(t, p, pipeline.CheckSubject(job.DefaultLocation, name), order)
+	}
+	awaitThat(t, "a check that runs and two that wait", func() bool {
+		waiting, oldest, err := p.Waiting(t.Context(), pipeline.ConsumerChecks(job.DefaultLocation), time.Now())
+		return err == nil && waiting == 2 && oldest > 0
+	})
+	lookThrice(now)
+	if told := notices(t, p); len(told) > 0 {
+		t.Fatalf("got %+v, want nothing while no slot is missed", told)
+	}
+
+	publishJSON(t, p, pipeline.ResultSubject(0), job.Results{V: 1, Results: []job.Result{{
+		Monitor: "m9", Slot: now.UTC().Truncate(time.Second), Location: job.DefaultLocation,
+		Miss: &job.Miss{Reason: job.MissExpired, Count: 1, Last: now.UTC().Truncate(time.Second)},
+	}}})
+	lookThrice(now)
+	lookThrice(now)
+	told := notices(t, p)
+	if len(told) != 1 || told[0].Kind != job.NoticeSaturated ||
+		!strings.Contains(told[0].Summary, "checks at location default: 1 of 1 slots busy, 2 waiting") ||
+		!strings.Contains(told[0].Detail, "(1 expired)\nraise workers.checks from 1 to ") {
+		t.Errorf("got %+v, want one notice with figures and advice", told)
+	}
+}
+
+func publishJSON(t *testing.T, p *pipeline.Pipeline, subject string, value any) {
+	t.Helper()
+	body, err := job.Encode(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Publish(t.Context(), pipeline.Message{Subject: subject, Body: body}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// notices are those that were stored.
+func notices(t *testing.T, p *pipeline.Pipeline) []job.Notice {
+	t.Helper()
+	var told []job.Notice
+	if _, err := p.ReadSince(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+		n, err := job.Decode[job.Notice](d.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		told = append(told, n)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return told
+}
