@@ -118,6 +118,9 @@ const (
 	MissNewer MissReason = "newer_version"
 	// MissPaused: the monitor is paused.
 	MissPaused MissReason = "paused"
+	// MissCheckFailed: the check itself failed, so its result is unknown; the
+	// cause is in Detail.
+	MissCheckFailed MissReason = "check_failed"
 )
 
 // Miss records one or more slots of a monitor that were not checked. The
