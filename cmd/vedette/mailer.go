@@ -23,7 +23,7 @@ type mailer struct {
 
 // Keep puts a mail into the Maildir of the data directory. One that the Maildir
 // itself did not take can be kept nowhere.
-func (m *mailer) Keep(ctx context.Context, order job.Mail, stored time.Time) error {
+func (m *mailer) StoreCopy(ctx context.Context, order job.Mail, stored time.Time) error {
 	if m.sender == nil {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (m *mailer) Keep(ctx context.Context, order job.Mail, stored time.Time) err
 }
 
 // Open tells whether mails can be sent at the moment.
-func (m *mailer) Open() bool { return m.sender == nil || m.sender.Open() }
+func (m *mailer) Available() bool { return m.sender == nil || m.sender.Available() }
 
 // Serve looks after the relays until ctx ends.
 func (m *mailer) Serve(ctx context.Context) error {
