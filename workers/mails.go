@@ -33,23 +33,23 @@ type Mailer interface {
 	Close()
 }
 
-// SentLedger remembers what was sent.
-type SentLedger interface {
-	// Sent tells what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Delivery, bool, error)
+// Deliveries remembers what was sent.
+type Deliveries interface {
+	// Delivery tells what is known of a mail, and whether anything is.
+	Delivery(ctx context.Context, id string) (job.Delivery, bool, error)
 	// Begin marks that an attempt begins, unless the mail has left by then, was
 	// withdrawn, or is in somebody else's hand, and tells what is known of it now.
 	Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error)
-	// Mark writes down what became of a mail.
-	Mark(ctx context.Context, sent job.Delivery) error
+	// Record writes down what became of a mail.
+	Record(ctx context.Context, sent job.Delivery) error
 }
 
-// mails is the branch that sends mails. Each class has a queue of its own, and so
+// mailStage is the branch that sends mails. Each class has a queue of its own, and so
 // have those that somebody waits for, so that no backlog delays the others.
-type mails struct {
-	*parts
+type mailStage struct {
+	*shared
 
-	make        func(SentLedger) (Mailer, error)
+	newMailer   func(Deliveries) (Mailer, error)
 	giveUpAfter time.Duration
 	allow       Allow
 
@@ -73,7 +73,7 @@ const (
 //	    ├── mail-request   that people and programs ordered
 //	    ├── mail-operator
 //	    └── call-mail      that somebody waits for
-func (m *mails) branch() (supervise.Child, error) {
+func (m *mailStage) branch() (supervise.Child, error) {
 	var pools []supervise.Child
 	for _, class := range job.MailClasses() {
 		pools = append(pools, m.pool(pipeline.ConsumerMails(class), func() pipeline.PoolConfig {
@@ -87,21 +87,21 @@ func (m *mails) branch() (supervise.Child, error) {
 		}))
 	}
 	pools = append(pools, m.pool(pipeline.ConsumerMailCalls, func() pipeline.PoolConfig { return m.config(pipeline.Call, "call.mail.>") }))
-	return m.parts.branch(StageMail, []supervise.Child{m.part("post", m.open)}, pools)
+	return m.shared.branch(StageMail, []supervise.Child{m.child("post", m.open)}, pools)
 }
 
 // open makes what sends mails, and closes it when ctx ends.
-func (m *mails) open(ctx context.Context) error {
+func (m *mailStage) open(ctx context.Context) error {
 	sent, err := m.p.Bucket(ctx, pipeline.Deliveries)
 	if err != nil {
 		return err
 	}
-	answers, err := newAnswers(ctx, m.p)
+	answers, err := newOutcomes(ctx, m.p)
 	if err != nil {
 		return err
 	}
-	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter, allow: m.allow, log: m.log}
-	post.worker, err = m.make(post.ledger)
+	post := &post{ledger: &deliveryStore{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter, allow: m.allow, log: m.log}
+	post.worker, err = m.newMailer(post.ledger)
 	if err != nil {
 		return err
 	}
@@ -114,7 +114,7 @@ func (m *mails) open(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (m *mails) config(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+func (m *mailStage) config(stream pipeline.Stream, filter string) pipeline.PoolConfig {
 	config := m.base
 	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
 	config.Timeout, config.Backoff, config.GiveUpAfter = mailTimeout, pipeline.MailBackoff(), m.giveUpAfter
@@ -125,8 +125,8 @@ func (m *mails) config(stream pipeline.Stream, filter string) pipeline.PoolConfi
 // post does the mail jobs.
 type post struct {
 	worker      Mailer
-	ledger      *sentLedger
-	answers     *answers
+	ledger      *deliveryStore
+	answers     *outcomes
 	giveUpAfter time.Duration
 	allow       Allow
 	log         *slog.Logger
@@ -140,7 +140,7 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 	if err != nil {
 		return job.DeadFor(err)
 	}
-	if order.ID, err = checkID(order.ID, d.Subject); err != nil {
+	if order.ID, err = readID(order.ID, d.Subject); err != nil {
 		return err
 	}
 	if ordered(d.Subject) {
@@ -159,12 +159,15 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 	if !ordered(d.Subject) {
 		return nil
 	}
-	sent, _, err := m.ledger.Sent(ctx, order.ID)
+	sent, _, err := m.ledger.Delivery(ctx, order.ID)
 	if err != nil {
 		return err // the mail is in the ledger, so that the next attempt does nothing but answer
 	}
-	sent.V, sent.ID, sent.Done = job.Version, order.ID, true
-	return m.answers.give(ctx, d, job.Outcome{Kind: job.JobMail, ID: order.ID, Mail: &sent})
+	sent.V, sent.ID = job.Version, order.ID
+	if sent.State != job.DeliveryWithdrawn {
+		sent.State = job.DeliverySent
+	}
+	return m.answers.publish(ctx, d, job.Outcome{Kind: job.JobMail, ID: order.ID, Mail: &sent})
 }
 
 // operator sends a mail to the operators. It may be about the very relay that
@@ -176,7 +179,7 @@ func (m *post) operator(ctx context.Context, d pipeline.Delivery) error {
 	}
 	order, err := job.Decode[job.Mail](d.Body)
 	if err == nil {
-		order.ID, err = checkID(order.ID, d.Subject)
+		order.ID, err = readID(order.ID, d.Subject)
 	}
 	if err == nil {
 		err = m.keep(ctx, order, d.Stored)
@@ -209,7 +212,7 @@ func (m *post) buried(ctx context.Context, d pipeline.Delivery, letter pipeline.
 	if !ordered(d.Subject) {
 		return nil
 	}
-	return m.answers.buried(job.JobMail)(ctx, d, letter)
+	return m.answers.onDeadLetter(job.JobMail)(ctx, d, letter)
 }
 
 // ordered tells whether people or programs ordered a mail; what the notifier

@@ -10,23 +10,23 @@ import (
 	"vedette/pipeline/job"
 )
 
-// unread are the recipients, settings and silences of a newer version. While
+// newerDefinitions are the recipients, settings and silences of a newer version. While
 // there are any, this process tells nobody anything: it would tell too many, or
 // too few. A newer one does, and what happens waits for it.
-type unread struct {
-	*parts
+type newerDefinitions struct {
+	*shared
 
 	count atomic.Int64
 	mu    sync.Mutex
 	keys  map[string]bool
 }
 
-// none tells whether everything can be read.
-func (u *unread) none() bool { return u.count.Load() == 0 }
+// empty tells whether everything can be read.
+func (u *newerDefinitions) empty() bool { return u.count.Load() == 0 }
 
 // set notes whether what stands under a key is of a newer version, and tells the
 // operators of the first such.
-func (u *unread) set(ctx context.Context, key string, is bool) {
+func (u *newerDefinitions) set(ctx context.Context, key string, is bool) {
 	u.mu.Lock()
 	if u.keys == nil {
 		u.keys = map[string]bool{}

@@ -25,8 +25,8 @@ func told(t *testing.T, p *pipeline.Pipeline) []job.NoticeKind {
 func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	common := &parts{p: p, log: slog.New(slog.DiscardHandler)}
-	buckets, err := (&announce{parts: common}).open(t.Context())
+	common := &shared{p: p, log: slog.New(slog.DiscardHandler)}
+	buckets, err := (&notifyStage{shared: common}).open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,12 +35,12 @@ func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Words: words,
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Words: words,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &announce{parts: common, notifier: n, newer: &unread{parts: common}}
+	a := &notifyStage{shared: common, notifier: n, newer: &newerDefinitions{shared: common}}
 	learn := func(key, body string) {
 		a.learn(t.Context(), n, pipeline.Entry{Key: key, Value: []byte(body), Deleted: body == ""}, false)
 	}
@@ -75,7 +75,7 @@ func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
 func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	o := &operate{parts: &parts{p: p, log: slog.New(slog.DiscardHandler)}}
+	o := &maintainStage{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}}
 	digests, err := p.Bucket(t.Context(), pipeline.Digests)
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 		"dead for another reason":       {job.ReasonInvalid, `{"v":1}`, false},
 	} {
 		err := o.letter(t.Context(), digests, letter(c.reason, c.body))
-		if retry, ok := errors.AsType[*job.RetryError](err); ok != c.parked || ok && (!retry.Uncounted || retry.After != parkedLook) {
+		if retry, ok := errors.AsType[*job.RetryError](err); ok != c.parked || ok && (!retry.Uncounted || retry.After != parkedPeriod) {
 			t.Errorf("%s: got %v, want it looked at again %v", name, err, c.parked)
 		}
 	}
@@ -125,7 +125,7 @@ func TestDigestOfANewerVersionIsNotReplaced(t *testing.T) {
 	if _, err := digests.Put(t.Context(), digestKey, []byte(`{"v":99}`)); err != nil {
 		t.Fatal(err)
 	}
-	o := &operate{parts: &parts{p: p, log: slog.New(slog.DiscardHandler)}}
+	o := &maintainStage{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}}
 	o.book.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
 	o.book.SetSettings(job.Settings{Operators: []string{"ops"}})
 	if err := o.collect(t.Context(), digests, job.Notice{ID: "n"}); !errors.Is(err, job.ErrNewer) {

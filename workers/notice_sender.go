@@ -11,10 +11,10 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-// Alerts tells the operators what happens to the parts of a process that they
+// NoticeSender tells the operators what happens to the parts of a process that they
 // should know of: one that panics, one that is parked, one that is stuck.
 // Its Hook takes events, its Serve sends what comes of them.
-type Alerts struct {
+type NoticeSender struct {
 	p       *pipeline.Pipeline
 	log     *slog.Logger
 	waiting chan job.Notice
@@ -22,23 +22,23 @@ type Alerts struct {
 }
 
 const (
-	// maxAlerts bounds the alerts that wait for the server.
-	maxAlerts = 256
-	// alertPause is between attempts to send one.
-	alertPause = time.Second
-	// flushTime is for the last ones of a process.
-	flushTime = 2 * time.Second
+	// maxWaitingNotices bounds the alerts that wait for the server.
+	maxWaitingNotices = 256
+	// sendPause is between attempts to send one.
+	sendPause = time.Second
+	// flushTimeout is for the last ones of a process.
+	flushTimeout = 2 * time.Second
 )
 
-// NewAlerts makes alerts of a process.
-func NewAlerts(p *pipeline.Pipeline, log *slog.Logger) *Alerts {
-	return &Alerts{p: p, log: log, waiting: make(chan job.Notice, maxAlerts)}
+// NewNoticeSender makes alerts of a process.
+func NewNoticeSender(p *pipeline.Pipeline, log *slog.Logger) *NoticeSender {
+	return &NoticeSender{p: p, log: log, waiting: make(chan job.Notice, maxWaitingNotices)}
 }
 
 // Hook is for [supervise.Spec].Events. It never waits: when the server has been
 // away for long, what is too much is in the log alone, which says so.
-func (a *Alerts) Hook(e supervise.Event) {
-	notice, ok := alertOf(e, a.p.Process())
+func (a *NoticeSender) Hook(e supervise.Event) {
+	notice, ok := noticeOf(e, a.p.Process())
 	if !ok {
 		return
 	}
@@ -51,7 +51,7 @@ func (a *Alerts) Hook(e supervise.Event) {
 
 // Serve sends alerts until ctx ends. Each is tried until it is stored; those
 // that still wait at the end have a moment.
-func (a *Alerts) Serve(ctx context.Context) error {
+func (a *NoticeSender) Serve(ctx context.Context) error {
 	supervise.Ready(ctx)
 	for {
 		select {
@@ -68,8 +68,8 @@ func (a *Alerts) Serve(ctx context.Context) error {
 }
 
 // flush sends what waits at the end, after the one that was under way.
-func (a *Alerts) flush(ctx context.Context, last ...job.Notice) {
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTime)
+func (a *NoticeSender) flush(ctx context.Context, last ...job.Notice) {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	for {
 		for _, notice := range last {
@@ -88,7 +88,7 @@ func (a *Alerts) flush(ctx context.Context, last ...job.Notice) {
 
 // send tries until the notice is stored, and reports false when ctx ended
 // before that.
-func (a *Alerts) send(ctx context.Context, notice job.Notice) bool {
+func (a *NoticeSender) send(ctx context.Context, notice job.Notice) bool {
 	for {
 		err := a.p.Notify(ctx, notice)
 		if err == nil {
@@ -98,13 +98,13 @@ func (a *Alerts) send(ctx context.Context, notice job.Notice) bool {
 		select {
 		case <-ctx.Done():
 			return false
-		case <-time.After(alertPause):
+		case <-time.After(sendPause):
 		}
 	}
 }
 
-// alertOf is the notice of an event, if it is worth one.
-func alertOf(e supervise.Event, process string) (job.Notice, bool) {
+// noticeOf is the notice of an event, if it is worth one.
+func noticeOf(e supervise.Event, process string) (job.Notice, bool) {
 	part := "part " + e.Child + " of " + e.Supervisor
 	text := ""
 	if e.Err != nil {

@@ -45,7 +45,7 @@ func notices(t *testing.T, p *pipeline.Pipeline, n int) []job.Notice {
 func TestAlertsTellWhatOperatorsShouldKnow(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
-	alerts := workers.NewAlerts(p, slog.New(slog.DiscardHandler))
+	alerts := workers.NewNoticeSender(p, slog.New(slog.DiscardHandler))
 	boom := errors.New("boom")
 	at := time.Now()
 	for _, e := range []supervise.Event{
@@ -95,7 +95,7 @@ func TestAlertsThatNobodySendsHoldUpNothing(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	var log strings.Builder
-	alerts := workers.NewAlerts(p, slog.New(slog.NewTextHandler(&log, nil)))
+	alerts := workers.NewNoticeSender(p, slog.New(slog.NewTextHandler(&log, nil)))
 	for range 300 {
 		alerts.Hook(supervise.Event{Kind: supervise.EventParked, Child: "mail", Supervisor: "workers"})
 	}
@@ -107,7 +107,7 @@ func TestAlertsThatNobodySendsHoldUpNothing(t *testing.T) {
 // flaky is a mailer that cannot be made at first.
 type flaky struct{ tries atomic.Int64 }
 
-func (f *flaky) make(workers.SentLedger) (workers.Mailer, error) {
+func (f *flaky) make(workers.Deliveries) (workers.Mailer, error) {
 	if f.tries.Add(1) == 1 {
 		panic("no mailer today")
 	}
@@ -135,7 +135,7 @@ func (upProber) Check(context.Context, job.Spec) job.ProbeResult {
 func TestBranchThatPanicsIsRestartedToldAndTouchesNoOther(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	alerts := workers.NewAlerts(p, slog.New(slog.DiscardHandler))
+	alerts := workers.NewNoticeSender(p, slog.New(slog.DiscardHandler))
 	var mailer flaky
 	w, err := workers.New(workers.Config{Pipeline: p, Prober: upProber{}, NewMailer: mailer.make, Events: alerts.Hook, Grace: time.Second})
 	if err != nil {

@@ -42,8 +42,8 @@ func define(t *testing.T, p *pipeline.Pipeline, m job.Monitor) {
 // a test says.
 func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks *atomic.Int64) (*family, *notify.Notifier) {
 	t.Helper()
-	common := &parts{p: p, log: slog.New(slog.DiscardHandler)}
-	a := &announce{parts: common}
+	common := &shared{p: p, log: slog.New(slog.DiscardHandler)}
+	a := &notifyStage{shared: common}
 	buckets, err := a.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks 
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]},
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
 		Timers: &timers{p: p}, Words: words,
 	})
 	if err != nil {
@@ -162,10 +162,10 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 func TestRoleThatNobodyHasIsTold(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
-	w := &roleWatch{parts: &parts{p: p, log: slog.New(slog.DiscardHandler)}, absent: map[string]time.Time{}}
+	w := &stageWatch{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}, absent: map[string]time.Time{}}
 	put(t, p, pipeline.Processes, "p1", job.Process{V: 1, ID: "p1", Stages: []string{StageMaintain, StageMail, StageNotify, StageEvaluate, StageCheck}})
 	now := time.Now()
-	for _, after := range []time.Duration{0, rolePatience / 2, rolePatience, rolePatience + time.Second} {
+	for _, after := range []time.Duration{0, stageGoneAfter / 2, stageGoneAfter, stageGoneAfter + time.Second} {
 		if err := w.look(t.Context(), now.Add(after)); err != nil {
 			t.Fatal(err)
 		}

@@ -10,24 +10,24 @@ import (
 	"vedette/pipeline/job"
 )
 
-// answers tells what became of jobs that somebody ordered: whoever asks later
+// outcomes tells what became of jobs that somebody ordered: whoever asks later
 // finds it in a bucket, and whoever waits gets it sent.
-type answers struct {
+type outcomes struct {
 	p      *pipeline.Pipeline
 	bucket *pipeline.Bucket
 }
 
-func newAnswers(ctx context.Context, p *pipeline.Pipeline) (*answers, error) {
+func newOutcomes(ctx context.Context, p *pipeline.Pipeline) (*outcomes, error) {
 	bucket, err := p.Bucket(ctx, pipeline.Outcomes)
 	if err != nil {
 		return nil, err
 	}
-	return &answers{p: p, bucket: bucket}, nil
+	return &outcomes{p: p, bucket: bucket}, nil
 }
 
-// give stores an answer, then sends it. The order matters: a caller may go
+// publish stores an answer, then sends it. The order matters: a caller may go
 // away at any moment, and must find what it was not told.
-func (a *answers) give(ctx context.Context, d pipeline.Delivery, answer job.Outcome) error {
+func (a *outcomes) publish(ctx context.Context, d pipeline.Delivery, answer job.Outcome) error {
 	answer.V, answer.At, answer.Attempts = job.Version, time.Now().UTC(), d.Attempt
 	body, err := job.Encode(answer)
 	if err != nil {
@@ -39,22 +39,22 @@ func (a *answers) give(ctx context.Context, d pipeline.Delivery, answer job.Outc
 	return a.p.Reply(ctx, d.Reply, body)
 }
 
-// buried answers for jobs that became dead letters. A job whose subject holds
+// onDeadLetter answers for jobs that became dead letters. A job whose subject holds
 // no id can have no answer; the letter tells of it.
-func (a *answers) buried(order string) func(context.Context, pipeline.Delivery, pipeline.DeadLetter) error {
+func (a *outcomes) onDeadLetter(order string) func(context.Context, pipeline.Delivery, pipeline.DeadLetter) error {
 	return func(ctx context.Context, d pipeline.Delivery, letter pipeline.DeadLetter) error {
-		id := orderID(d.Subject)
+		id := jobID(d.Subject)
 		if !job.ValidName(id) {
 			return nil
 		}
 		d.Attempt = letter.Attempts
-		return a.give(ctx, d, job.Outcome{Kind: order, ID: id, Failure: &job.Failure{Reason: letter.Reason, Error: letter.Error}})
+		return a.publish(ctx, d, job.Outcome{Kind: order, ID: id, Failure: &job.Failure{Reason: letter.Reason, Error: letter.Error}})
 	}
 }
 
-// orderID is the id of an order: what its subject holds after the tokens that
+// jobID is the id of an order: what its subject holds after the tokens that
 // say what and where.
-func orderID(subject string) string {
+func jobID(subject string) string {
 	tokens := 2 // request.<location>.<id>, mail.<class>.<id>, call.mail.<id>
 	if strings.HasPrefix(subject, "call.check.") {
 		tokens = 3 // call.check.<location>.<id>
@@ -66,10 +66,10 @@ func orderID(subject string) string {
 	return parts[tokens]
 }
 
-// checkID makes sure that an order has one id: that of its subject, by which
+// readID makes sure that an order has one id: that of its subject, by which
 // the server keeps it apart from others. The error is the job's death.
-func checkID(inBody, subject string) (string, error) {
-	id := orderID(subject)
+func readID(inBody, subject string) (string, error) {
+	id := jobID(subject)
 	if inBody != "" && inBody != id {
 		return "", job.Dead(job.ReasonInvalid, fmt.Errorf("read order: found id %q in the body and %q in the subject, expected the same, or none in the body", inBody, id))
 	}

@@ -16,7 +16,7 @@ import (
 
 // family finds out whether what monitors depend on is down.
 type family struct {
-	*parts
+	*shared
 
 	states, definitions *pipeline.Bucket
 	replies             *pipeline.Replies
@@ -26,9 +26,9 @@ type family struct {
 	verdicts map[string]verdict
 }
 
-func newFamily(p *parts, buckets map[pipeline.BucketName]*pipeline.Bucket, replies *pipeline.Replies) *family {
+func newFamily(p *shared, buckets map[pipeline.BucketName]*pipeline.Bucket, replies *pipeline.Replies) *family {
 	return &family{
-		parts: p, states: buckets[pipeline.States], definitions: buckets[pipeline.Monitors], replies: replies,
+		shared: p, states: buckets[pipeline.States], definitions: buckets[pipeline.Monitors], replies: replies,
 		now: time.Now, verdicts: map[string]verdict{},
 	}
 }

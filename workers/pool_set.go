@@ -15,7 +15,7 @@ import (
 type Limits struct {
 	// Checks are scheduled checks, 256 by default; Requests those that somebody
 	// ordered, 64; Calls those that somebody waits for, 64.
-	Checks, Requests, Calls int
+	Checks, Adhoc, Calls int
 	// Evaluations are batches of results, 4.
 	Evaluations int
 	// Mails are alerts, and as many again that people and programs ordered, and
@@ -27,7 +27,7 @@ func (l Limits) withDefaults() Limits {
 	for _, field := range []struct {
 		limit    *int
 		standard int
-	}{{&l.Checks, DefaultChecks}, {&l.Requests, 64}, {&l.Calls, 64}, {&l.Evaluations, 4}, {&l.Mails, 8}} {
+	}{{&l.Checks, DefaultChecks}, {&l.Adhoc, 64}, {&l.Calls, 64}, {&l.Evaluations, 4}, {&l.Mails, 8}} {
 		if *field.limit == 0 {
 			*field.limit = field.standard
 		}
@@ -46,7 +46,7 @@ func (l Limits) validate() error {
 	for _, field := range []struct {
 		name  string
 		limit int
-	}{{"checks", l.Checks}, {"requests", l.Requests}, {"calls", l.Calls}, {"evaluations", l.Evaluations}, {"mails", l.Mails}} {
+	}{{"checks", l.Checks}, {"requests", l.Adhoc}, {"calls", l.Calls}, {"evaluations", l.Evaluations}, {"mails", l.Mails}} {
 		if field.limit < 1 || field.limit > MaxConcurrency {
 			return fmt.Errorf("limit of %s: found %d, expected 1 to %d", field.name, field.limit, MaxConcurrency)
 		}
@@ -60,7 +60,7 @@ func (l Limits) of(pool string) int {
 	case strings.HasPrefix(pool, pipeline.ConsumerChecks("")):
 		return l.Checks
 	case strings.HasPrefix(pool, pipeline.ConsumerAdhoc("")):
-		return l.Requests
+		return l.Adhoc
 	case strings.HasPrefix(pool, pipeline.ConsumerCheckCalls("")):
 		return l.Calls
 	case pool == pipeline.ConsumerEvaluate:
@@ -91,8 +91,8 @@ type poolSet struct {
 	pools  []*pipeline.Pool
 }
 
-// make makes a pool and adds it. Its limit is the present one.
-func (s *poolSet) make(p *pipeline.Pipeline, config pipeline.PoolConfig) (*pipeline.Pool, error) {
+// add makes a pool and adds it. Its limit is the present one.
+func (s *poolSet) add(p *pipeline.Pipeline, config pipeline.PoolConfig) (*pipeline.Pool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	config.Limit = s.limits.of(config.Name)

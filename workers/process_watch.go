@@ -18,20 +18,20 @@ import (
 // It goes by what it sees of the leases itself, not by their times: clocks of
 // machines differ, and while the server is away nobody can renew anything.
 type processWatch struct {
-	*parts
+	*shared
 
 	mu    sync.Mutex
-	known map[string]sighting
+	known map[string]lease
 }
 
-// sighting is a lease, and when it was last seen to be renewed.
-type sighting struct {
+// lease is a lease, and when it was last seen to be renewed.
+type lease struct {
 	entry pipeline.Entry
 	at    time.Time
 }
 
-// looking is how often the sightings are looked through.
-const looking = 2 * time.Second
+// leasePollPeriod is how often the sightings are looked through.
+const leasePollPeriod = 2 * time.Second
 
 func (w *processWatch) serve(ctx context.Context) error {
 	leases, err := w.p.Bucket(ctx, pipeline.Processes)
@@ -44,7 +44,7 @@ func (w *processWatch) serve(ctx context.Context) error {
 	watched := make(chan error, 1)
 	supervise.Ready(ctx)
 	go func() { watched <- leases.Watch(ctx, func(e pipeline.Entry) { w.see(e, time.Now()) }, func() {}) }()
-	look := time.NewTicker(looking)
+	look := time.NewTicker(leasePollPeriod)
 	defer look.Stop()
 	for {
 		select {
@@ -64,7 +64,7 @@ func (w *processWatch) serve(ctx context.Context) error {
 func (w *processWatch) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.known = map[string]sighting{}
+	w.known = map[string]lease{}
 }
 
 // see takes in that a lease was renewed, or taken away.
@@ -75,7 +75,7 @@ func (w *processWatch) see(e pipeline.Entry, now time.Time) {
 		delete(w.known, e.Key)
 		return
 	}
-	w.known[e.Key] = sighting{entry: e, at: now}
+	w.known[e.Key] = lease{entry: e, at: now}
 }
 
 // overdue returns the leases that have not been renewed in their time.

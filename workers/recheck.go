@@ -15,17 +15,17 @@ import (
 	"vedette/workers/evaluate"
 )
 
-// rechecks orders checks out of turn, by timers of the server's: whoever lives
+// rechecker orders checks out of turn, by timers of the server's: whoever lives
 // when one fires orders the check.
-type rechecks struct {
+type rechecker struct {
 	p *pipeline.Pipeline
 }
 
 const recheckTimer = "recheck"
 
-// recheck is what such a timer holds. The spec is not in it: whoever takes it
+// recheckJob is what such a timer holds. The spec is not in it: whoever takes it
 // knows the definition, which may hold secrets.
-type recheck struct {
+type recheckJob struct {
 	V        int      `json:"v"`
 	Monitor  string   `json:"monitor"`
 	Location string   `json:"location"`
@@ -34,8 +34,8 @@ type recheck struct {
 
 // Recheck has a monitor checked at a location at a time soon to come. A second
 // one for the same takes the place of the first.
-func (r *rechecks) Recheck(ctx context.Context, monitor, location string, at time.Time) error {
-	body, err := job.Encode(recheck{V: job.Version, Monitor: monitor, Location: location, Slot: at.UTC().Truncate(time.Second)})
+func (r *rechecker) Recheck(ctx context.Context, monitor, location string, at time.Time) error {
+	body, err := job.Encode(recheckJob{V: job.Version, Monitor: monitor, Location: location, Slot: at.UTC().Truncate(time.Second)})
 	if err != nil {
 		return err
 	}
@@ -43,11 +43,11 @@ func (r *rechecks) Recheck(ctx context.Context, monitor, location string, at tim
 }
 
 // recheckPool takes the timers, and orders the checks.
-func (j *judge) recheckPool() pipeline.PoolConfig {
+func (j *evaluateStage) recheckPool() pipeline.PoolConfig {
 	config, evaluator := j.base, j.evaluator
-	config.Stage, config.Stream, config.Filter, config.Backoff = StageEvaluate, pipeline.Timer, pipeline.TimerSubject(recheckTimer, "*"), shortCurve()
+	config.Stage, config.Stream, config.Filter, config.Backoff = StageEvaluate, pipeline.Timer, pipeline.TimerSubject(recheckTimer, "*"), retryBackoff()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
-		order, err := job.Decode[recheck](d.Body)
+		order, err := job.Decode[recheckJob](d.Body)
 		if err != nil {
 			return job.DeadFor(err)
 		}
@@ -65,7 +65,7 @@ func (j *judge) recheckPool() pipeline.PoolConfig {
 
 // order orders the check of a monitor for a slot of its own. One that is queued
 // or running already will tell as much.
-func (j *judge) order(ctx context.Context, m *evaluate.Monitor, location string, slot job.Slot) error {
+func (j *evaluateStage) order(ctx context.Context, m *evaluate.Monitor, location string, slot job.Slot) error {
 	body, err := job.Encode(job.Check{V: job.Version, Monitor: m.Name, Slot: slot, Location: location, NotAfter: slot.Add(m.Period), Spec: m.Spec})
 	if err != nil {
 		return err

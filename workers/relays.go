@@ -19,7 +19,7 @@ const (
 // watch tells the operators once that no relay can be used, and once that one
 // can again. The mail about the first leaves with the second, if there is no
 // other process that can send; the log has both at once.
-func (m *mails) watch(ctx context.Context, worker Mailer) {
+func (m *mailStage) watch(ctx context.Context, worker Mailer) {
 	look := time.NewTicker(relayLook)
 	defer look.Stop()
 	var away time.Time // since when none can be used
@@ -45,7 +45,7 @@ func (m *mails) watch(ctx context.Context, worker Mailer) {
 	}
 }
 
-func (m *mails) tellRelays(ctx context.Context, summary string, now time.Time) {
+func (m *mailStage) tellRelays(ctx context.Context, summary string, now time.Time) {
 	m.log.ErrorContext(ctx, "state of relays has changed", "state", summary)
 	notice := job.Notice{
 		ID: job.DeriveID("relays", m.p.Process(), now.UTC().Format(time.RFC3339)), Kind: job.NoticeRelaysDown, At: now.UTC(), Summary: summary,

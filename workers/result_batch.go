@@ -38,10 +38,10 @@ const (
 // the result was not stored, and its check is to be run again.
 var ErrBatcherStopped = errors.New("results are no longer taken")
 
-// Batcher gathers results into batches, so that a check costs a part of a
+// ResultBatcher gathers results into batches, so that a check costs a part of a
 // message. Its Submit returns when the result is stored, so that whoever made
 // the check can acknowledge it.
-type Batcher struct {
+type ResultBatcher struct {
 	to        Publisher
 	partition int
 	queue     chan submission
@@ -49,21 +49,20 @@ type Batcher struct {
 }
 
 type submission struct {
-	body    []byte
-	version int // that it needs
-	done    chan<- error
+	body []byte
+	done chan<- error
 }
 
-// NewBatcher makes a batcher for one partition of the results. It starts with
+// NewResultBatcher makes a batcher for one partition of the results. It starts with
 // Serve.
-func NewBatcher(to Publisher, partition int) *Batcher {
-	return &Batcher{to: to, partition: partition, queue: make(chan submission, batchSize), stopped: make(chan struct{})}
+func NewResultBatcher(to Publisher, partition int) *ResultBatcher {
+	return &ResultBatcher{to: to, partition: partition, queue: make(chan submission, batchSize), stopped: make(chan struct{})}
 }
 
 // Submit stores a result, together with others, and returns when it is stored.
 // The error says that it is not, or not known to be: ctx ended, the batcher
 // stopped ([ErrBatcherStopped]), or the pipeline refused.
-func (b *Batcher) Submit(ctx context.Context, result job.Result) error {
+func (b *ResultBatcher) Submit(ctx context.Context, result job.Result) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("submit result: %w", err) // a handler whose job was taken from it has no say any more
 	}
@@ -73,7 +72,7 @@ func (b *Batcher) Submit(ctx context.Context, result job.Result) error {
 	}
 	done := make(chan error, 1)
 	select {
-	case b.queue <- submission{body: body, version: job.Needs(result), done: done}:
+	case b.queue <- submission{body: body, done: done}:
 	case <-b.stopped:
 		return ErrBatcherStopped
 	case <-ctx.Done():
@@ -101,7 +100,7 @@ func lastWord(done <-chan error) error {
 
 // Serve sends batches until ctx ends; what waits then is sent before it
 // returns. It serves once.
-func (b *Batcher) Serve(ctx context.Context) error {
+func (b *ResultBatcher) Serve(ctx context.Context) error {
 	defer close(b.stopped)
 	var sending errgroup.Group
 	sending.SetLimit(batchesInFlight)
@@ -122,7 +121,7 @@ func (b *Batcher) Serve(ctx context.Context) error {
 }
 
 // gather waits for more to go with the first result.
-func (b *Batcher) gather(ctx context.Context, first submission) []submission {
+func (b *ResultBatcher) gather(ctx context.Context, first submission) []submission {
 	batch, size := []submission{first}, len(first.body)
 	wait := time.NewTimer(batchWait)
 	defer wait.Stop()
@@ -139,7 +138,7 @@ func (b *Batcher) gather(ctx context.Context, first submission) []submission {
 	return batch
 }
 
-func (b *Batcher) flush(ctx context.Context) {
+func (b *ResultBatcher) flush(ctx context.Context) {
 	for {
 		select {
 		case first := <-b.queue:
@@ -151,15 +150,15 @@ func (b *Batcher) flush(ctx context.Context) {
 }
 
 // sendTimeout bounds the storing of one batch while the server is away; its
-// checks are then run again.
+// checkStage are then run again.
 const sendTimeout = 10 * time.Second
 
 // send stores a batch and tells everybody who waits for it. A batch that was
 // begun is finished even while the process stops.
-func (b *Batcher) send(ctx context.Context, batch []submission) {
+func (b *ResultBatcher) send(ctx context.Context, batch []submission) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
-	err := b.to.Publish(ctx, pipeline.Message{Subject: pipeline.ResultSubject(b.partition), Body: join(batch)})
+	err := b.to.Publish(ctx, pipeline.Message{Subject: pipeline.ResultSubject(b.partition), Body: encodeBatch(batch)})
 	if err != nil {
 		err = fmt.Errorf("store results: %w", err)
 	}
@@ -168,16 +167,15 @@ func (b *Batcher) send(ctx context.Context, batch []submission) {
 	}
 }
 
-// join makes a [job.Results] of results that are already encoded, so that each
+// encodeBatch makes a [job.Results] of results that are already encoded, so that each
 // is encoded once, by whoever submits it.
-func join(batch []submission) []byte {
-	size, version := 32, job.Version
+func encodeBatch(batch []submission) []byte {
+	size := 32
 	for _, s := range batch {
 		size += len(s.body) + 1
-		version = max(version, s.version)
 	}
 	body := make([]byte, 0, size)
-	body = fmt.Appendf(body, `{"v":%d,"results":[`, version)
+	body = fmt.Appendf(body, `{"v":%d,"results":[`, job.Version)
 	for i, s := range batch {
 		if i > 0 {
 			body = append(body, ',')

@@ -31,7 +31,7 @@ func (o *outbox) Publish(_ context.Context, m pipeline.Message) error {
 	return err
 }
 
-func submitAll(ctx context.Context, b *workers.Batcher, n int) []error {
+func submitAll(ctx context.Context, b *workers.ResultBatcher, n int) []error {
 	errs := make([]error, n)
 	var group sync.WaitGroup
 	for i := range n {
@@ -45,7 +45,7 @@ func TestResultsTravelTogetherAndEachSubmitReturnsWhenItsOwnIsStored(t *testing.
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out outbox
-		b := workers.NewBatcher(&out, 0)
+		b := workers.NewResultBatcher(&out, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- b.Serve(ctx) }()
@@ -80,7 +80,7 @@ func TestRefusedBatchIsTheErrorOfEachOfItsResults(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out := outbox{err: pipeline.ErrFull}
-		b := workers.NewBatcher(&out, 0)
+		b := workers.NewResultBatcher(&out, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- b.Serve(ctx) }()
@@ -110,7 +110,7 @@ func (p *pairs) Publish(ctx context.Context, _ pipeline.Message) error {
 func TestBatchesDoNotWaitForOneAnother(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		b := workers.NewBatcher(&pairs{partner: make(chan struct{})}, 0)
+		b := workers.NewResultBatcher(&pairs{partner: make(chan struct{})}, 0)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- b.Serve(ctx) }()

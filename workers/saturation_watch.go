@@ -15,24 +15,24 @@ import (
 // Whether checks wait is cheap to see. Only when they do for a while, the
 // processes are asked and the results are read.
 type saturationWatch struct {
-	*parts
+	*shared
 
 	waited map[string]int // by location, at how many more looks checks waited than not
 }
 
 const (
-	// saturationLook is how often is looked whether checks wait.
-	saturationLook = 10 * time.Second
-	// saturationLooks is at how many looks they must: what comes together, as after
+	// saturationPeriod is how often is looked whether checks wait.
+	saturationPeriod = 10 * time.Second
+	// saturationPolls is at how many looks they must: what comes together, as after
 	// a pause of the server, is soon done.
-	saturationLooks = 3
+	saturationPolls = 3
 	// saturationWindow is how far back results are read then.
-	saturationWindow = (saturationLooks - 1) * saturationLook
+	saturationWindow = (saturationPolls - 1) * saturationPeriod
 )
 
 func (w *saturationWatch) serve(ctx context.Context) error {
 	w.waited = map[string]int{}
-	return w.every(ctx, saturationLook, saturationLook, "checks without room", w.look)
+	return w.poll(ctx, saturationPeriod, saturationPeriod, "checks without room", w.look)
 }
 
 // look counts at how many looks checks waited, and examines when they have for
@@ -53,7 +53,7 @@ func (w *saturationWatch) look(ctx context.Context, now time.Time) error {
 			continue
 		}
 		w.waited[location]++
-		long = long || w.waited[location] >= saturationLooks
+		long = long || w.waited[location] >= saturationPolls
 	}
 	if !long {
 		return nil
@@ -63,7 +63,7 @@ func (w *saturationWatch) look(ctx context.Context, now time.Time) error {
 }
 
 func (w *saturationWatch) examine(ctx context.Context, now time.Time) error {
-	s, err := examineChecks(ctx, w.p, saturationWindow)
+	s, err := snapshotChecks(ctx, w.p, saturationWindow)
 	if err != nil {
 		return err
 	}

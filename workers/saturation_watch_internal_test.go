@@ -76,10 +76,10 @@ func TestOperatorsAreToldOnceThatChecksHaveNoRoom(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
 	oneSlot(t, p)
-	w := &saturationWatch{parts: &parts{p: p, log: slog.New(slog.DiscardHandler)}, waited: map[string]int{}}
+	w := &saturationWatch{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}, waited: map[string]int{}}
 	lookThrice := func(now time.Time) {
 		t.Helper()
-		for range saturationLooks {
+		for range saturationPolls {
 			if err := w.look(t.Context(), now); err != nil {
 				t.Fatal(err)
 			}

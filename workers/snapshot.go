@@ -12,22 +12,22 @@ import (
 )
 
 const (
-	// examineTime bounds the reading of results.
-	examineTime = 3 * time.Second
-	// examineWait bounds the wait for processes that hold a lease.
-	examineWait = 2 * time.Second
+	// readResultsTimeout bounds the reading of results.
+	readResultsTimeout = 3 * time.Second
+	// leaseWait bounds the wait for processes that hold a lease.
+	leaseWait = 2 * time.Second
 )
 
-// Examine looks at a running installation: its processes, their queues, the
+// TakeSnapshot looks at a running installation: its processes, their queues, the
 // results of the time given, states, dead letters and streams. Results that
 // cannot be read within seconds are left out, and the time is shortened to that
 // of those that were. The error says what could not be looked at.
-func Examine(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
-	s, err := examineChecks(ctx, p, window)
+func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
+	s, err := snapshotChecks(ctx, p, window)
 	if err != nil {
 		return s, err
 	}
-	if s.Blind, err = blindMonitors(ctx, p); err != nil {
+	if s.Blind, err = noDataMonitors(ctx, p); err != nil {
 		return s, err
 	}
 	if s.DeadLetters, err = p.Count(ctx, pipeline.Dead); err != nil {
@@ -40,11 +40,11 @@ func Examine(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (d
 	return s, err
 }
 
-// examineChecks looks at what tells whether checks have room.
-func examineChecks(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
+// snapshotChecks looks at what tells whether checks have room.
+func snapshotChecks(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
 	s := doctor.Snapshot{At: time.Now(), Roles: append(Stages(), StageSchedule)}
 	var err error
-	if s.Processes, s.Silent, err = p.Ask(ctx, examineWait); err != nil {
+	if s.Processes, s.Silent, err = p.Ask(ctx, leaseWait); err != nil {
 		return s, err
 	}
 	seen := map[string]bool{}
@@ -61,7 +61,7 @@ func examineChecks(ctx context.Context, p *pipeline.Pipeline, window time.Durati
 			s.Queues = append(s.Queues, doctor.Queue{Name: name, Waiting: waiting, OldestAge: oldest})
 		}
 	}
-	err = examineResults(ctx, p, &s, window)
+	err = readResults(ctx, p, &s, window)
 	return s, err
 }
 
@@ -77,8 +77,8 @@ func poolNames(children []job.ChildStatus) []string {
 	return names
 }
 
-func examineResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, window time.Duration) error {
-	limited, cancel := context.WithTimeout(ctx, examineTime)
+func readResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, window time.Duration) error {
+	limited, cancel := context.WithTimeout(ctx, readResultsTimeout)
 	defer cancel()
 	began := time.Now()
 	var count doctor.Count
@@ -96,13 +96,13 @@ func examineResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapsho
 	if !whole {
 		s.Window -= began.Sub(last)
 	}
-	s.Window = max(time.Second, min(s.Window, life(s.Processes, began)))
+	s.Window = max(time.Second, min(s.Window, longestUptime(s.Processes, began)))
 	s.Locations, s.Clocks = count.Locations(), count.Clocks()
 	return nil
 }
 
-// life is how long any of the processes has lived.
-func life(processes []job.ProcessStatus, now time.Time) time.Duration {
+// longestUptime is how long any of the processes has lived.
+func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 	var longest time.Duration
 	for i := range processes {
 		longest = max(longest, now.Sub(processes[i].Process.Started))
@@ -110,16 +110,16 @@ func life(processes []job.ProcessStatus, now time.Time) time.Duration {
 	return longest
 }
 
-// whyBlind is the reason without its details, and where the monitor is checked
+// noDataReason is the reason without its details, and where the monitor is checked
 // if that is said.
-func whyBlind(incident *job.Incident) string {
+func noDataReason(incident *job.Incident) string {
 	reason, _, _ := strings.Cut(incident.Reason, ": ")
 	return strings.TrimSuffix(reason+doctor.At+incident.Location, doctor.At)
 }
 
-// blindMonitors counts them by reason; one that is checked from several locations
+// noDataMonitors counts them by reason; one that is checked from several locations
 // counts for each that is blind.
-func blindMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, error) {
+func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, error) {
 	states, err := p.Bucket(ctx, pipeline.States)
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func blindMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, e
 		}
 		for _, incident := range state.Open() {
 			if incident.Condition == job.ConditionNoData {
-				blind[whyBlind(incident)]++
+				blind[noDataReason(incident)]++
 			}
 		}
 	}

@@ -16,26 +16,26 @@ type Prober interface {
 	Check(ctx context.Context, spec job.Spec) job.ProbeResult
 }
 
-// checks is the branch that runs checks: those of the schedule, those that
+// checkStage is the branch that runs checks: those of the schedule, those that
 // people and programs ordered, and those that somebody waits for, each from a
 // queue of its own so that no backlog delays the others.
-type checks struct {
-	*parts
+type checkStage struct {
+	*shared
 
 	prober   Prober
 	location string
 
 	// What the part "results" makes, for the pools that start after it.
-	batcher *Batcher
-	answers *answers
+	batcher *ResultBatcher
+	answers *outcomes
 }
 
 // maxCheckTime is the longest that a check may take, whatever its own timeout
 // says; the prober ends it long before.
 const maxCheckTime = 10 * time.Minute
 
-// shortCurve is for stages that fail only while the server is away.
-func shortCurve() pipeline.Backoff {
+// retryBackoff is for stages that fail only while the server is away.
+func retryBackoff() pipeline.Backoff {
 	return pipeline.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
 }
 
@@ -47,9 +47,9 @@ func shortCurve() pipeline.Backoff {
 //	    ├── check-…       of the schedule
 //	    ├── request-…     that somebody ordered
 //	    └── call-check-…  that somebody waits for
-func (c *checks) branch() (supervise.Child, error) {
-	return c.parts.branch(StageCheck,
-		[]supervise.Child{c.part("results", c.gather)},
+func (c *checkStage) branch() (supervise.Child, error) {
+	return c.shared.branch(StageCheck,
+		[]supervise.Child{c.child("results", c.gather)},
 		[]supervise.Child{
 			c.pool(pipeline.ConsumerChecks(c.location), c.scheduledPool),
 			c.pool(pipeline.ConsumerAdhoc(c.location), func() pipeline.PoolConfig {
@@ -63,36 +63,36 @@ func (c *checks) branch() (supervise.Child, error) {
 
 // gather serves a batcher. It outlives the pools, whose last checks still have
 // results to store.
-func (c *checks) gather(ctx context.Context) error {
-	answers, err := newAnswers(ctx, c.p)
+func (c *checkStage) gather(ctx context.Context) error {
+	answers, err := newOutcomes(ctx, c.p)
 	if err != nil {
 		return err
 	}
-	c.answers, c.batcher = answers, NewBatcher(c.p, 0)
+	c.answers, c.batcher = answers, NewResultBatcher(c.p, 0)
 	supervise.Ready(ctx)
 	return c.batcher.Serve(ctx)
 }
 
-func (c *checks) scheduledPool() pipeline.PoolConfig {
+func (c *checkStage) scheduledPool() pipeline.PoolConfig {
 	config, batcher := c.base, c.batcher
 	config.Stage, config.Stream = StageCheck, pipeline.Checks
 	config.Filter = "check." + c.location + ".>"
-	config.Timeout, config.Backoff, config.MaxUnsettled = maxCheckTime, shortCurve(), 1<<20
+	config.Timeout, config.Backoff, config.MaxUnsettled = maxCheckTime, retryBackoff(), 1<<20
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.scheduled(ctx, batcher, d) }
 	return config
 }
 
-func (c *checks) orderedPool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+func (c *checkStage) orderedPool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
 	config, answers := c.base, c.answers
 	config.Stage, config.Stream, config.Filter = StageCheck, stream, filter
-	config.Timeout, config.Backoff = maxCheckTime, shortCurve()
-	config.OnDeadLetter = answers.buried(job.JobCheck)
+	config.Timeout, config.Backoff = maxCheckTime, retryBackoff()
+	config.OnDeadLetter = answers.onDeadLetter(job.JobCheck)
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.ordered(ctx, answers, d) }
 	return config
 }
 
 // scheduled makes the check of a slot, and returns when its result is stored.
-func (c *checks) scheduled(ctx context.Context, batcher *Batcher, d pipeline.Delivery) error {
+func (c *checkStage) scheduled(ctx context.Context, batcher *ResultBatcher, d pipeline.Delivery) error {
 	order, err := job.Decode[job.Check](d.Body)
 	if err != nil {
 		return job.DeadFor(err)
@@ -114,7 +114,7 @@ func expired(notAfter, now time.Time) bool { return !notAfter.IsZero() && now.Af
 
 // probe makes a check. The error says that it was interrupted, and is to be
 // made by somebody else.
-func (c *checks) probe(ctx context.Context, spec job.Spec) (*job.ProbeResult, error) {
+func (c *checkStage) probe(ctx context.Context, spec job.Spec) (*job.ProbeResult, error) {
 	outcome := c.prober.Check(ctx, spec)
 	if outcome.Stack != "" {
 		c.tellPanic(ctx, spec, outcome)
@@ -127,7 +127,7 @@ func (c *checks) probe(ctx context.Context, spec job.Spec) (*job.ProbeResult, er
 
 // tellPanic tells the operators of a probe that panicked: it is ours that is
 // broken, and not the target.
-func (c *checks) tellPanic(ctx context.Context, spec job.Spec, outcome job.ProbeResult) {
+func (c *checkStage) tellPanic(ctx context.Context, spec job.Spec, outcome job.ProbeResult) {
 	kind, _ := spec.Kind() // a probe has run, so there is one
 	notice := job.PanicNotice(kind+" probe", spec.Target(), outcome.Cause, []byte(outcome.Stack), time.Now())
 	c.log.ErrorContext(ctx, "probe panicked", "target", spec.Target(), "error", outcome.Cause, "stack", outcome.Stack)
@@ -137,12 +137,12 @@ func (c *checks) tellPanic(ctx context.Context, spec job.Spec, outcome job.Probe
 }
 
 // ordered makes a check that somebody ordered, and answers.
-func (c *checks) ordered(ctx context.Context, answers *answers, d pipeline.Delivery) error {
+func (c *checkStage) ordered(ctx context.Context, answers *outcomes, d pipeline.Delivery) error {
 	order, err := job.Decode[job.Check](d.Body)
 	if err != nil {
 		return job.DeadFor(err)
 	}
-	id, err := checkID(order.ID, d.Subject)
+	id, err := readID(order.ID, d.Subject)
 	if err != nil {
 		return err
 	}
@@ -159,5 +159,5 @@ func (c *checks) ordered(ctx context.Context, answers *answers, d pipeline.Deliv
 	if result.ProbeResult, err = c.probe(ctx, order.Spec); err != nil {
 		return err
 	}
-	return answers.give(ctx, d, job.Outcome{Kind: job.JobCheck, ID: id, Check: &result})
+	return answers.publish(ctx, d, job.Outcome{Kind: job.JobCheck, ID: id, Check: &result})
 }

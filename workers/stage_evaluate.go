@@ -13,10 +13,10 @@ import (
 	"vedette/workers/evaluate"
 )
 
-// judge is the branch that turns results into states: an evaluator, fed by the
+// evaluateStage is the branch that turns results into states: an evaluator, fed by the
 // definitions, the states and the results.
-type judge struct {
-	*parts
+type evaluateStage struct {
+	*shared
 
 	evaluator *evaluate.Evaluator // what the part "mirror" makes, for the pool
 }
@@ -28,15 +28,15 @@ type judge struct {
 //	└── parts          dynamic
 //	    ├── evaluate
 //	    └── evaluate-recheck  orders checks out of turn
-func (j *judge) branch() (supervise.Child, error) {
-	return j.parts.branch(StageEvaluate,
-		[]supervise.Child{j.part("mirror", j.mirror)},
+func (j *evaluateStage) branch() (supervise.Child, error) {
+	return j.shared.branch(StageEvaluate,
+		[]supervise.Child{j.child("mirror", j.mirror)},
 		[]supervise.Child{j.pool(pipeline.ConsumerEvaluate, j.config), j.pool(pipeline.ConsumerRecheck, j.recheckPool)})
 }
 
 // mirror follows definitions and states until ctx ends. It starts anew with an
 // empty mirror, and is ready when it knows all that there are.
-func (j *judge) mirror(ctx context.Context) error {
+func (j *evaluateStage) mirror(ctx context.Context) error {
 	states, err := j.p.Bucket(ctx, pipeline.States)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (j *judge) mirror(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	evaluator, err := evaluate.New(evaluate.Config{Store: &stateStore{bucket: states}, Rechecker: &rechecks{p: j.p}, Logger: j.log})
+	evaluator, err := evaluate.New(evaluate.Config{Store: &stateStore{bucket: states}, Rechecker: &rechecker{p: j.p}, Logger: j.log})
 	if err != nil {
 		return err
 	}
@@ -72,9 +72,9 @@ func (j *judge) mirror(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (j *judge) config() pipeline.PoolConfig {
+func (j *evaluateStage) config() pipeline.PoolConfig {
 	config, evaluator := j.base, j.evaluator
-	config.Stage, config.Stream, config.Backoff = StageEvaluate, pipeline.Result, shortCurve()
+	config.Stage, config.Stream, config.Backoff = StageEvaluate, pipeline.Result, retryBackoff()
 	config.MaxUnsettled = manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		results, err := job.Decode[job.Results](d.Body)
@@ -103,7 +103,7 @@ func await(ctx context.Context, all ...<-chan struct{}) bool {
 	return true
 }
 
-func (j *judge) observe(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
+func (j *evaluateStage) observe(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
 	if e.Deleted {
 		return // we never delete a state; whoever did wants it forgotten at the next start
 	}
@@ -121,7 +121,7 @@ func (j *judge) observe(ctx context.Context, evaluator *evaluate.Evaluator, e pi
 	}
 }
 
-func (j *judge) define(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
+func (j *evaluateStage) define(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
 	name, ok := pipeline.CutMonitorKey(e.Key)
 	if !ok {
 		return

@@ -13,15 +13,15 @@ import (
 	"vedette/workers/notify"
 )
 
-// operate is the branch that looks after the pipeline itself: it tells the
+// maintainStage is the branch that looks after the pipeline itself: it tells the
 // operators of dead letters, stuck handlers, processes that fell silent and the
 // like, a few of them in one mail, and rescues jobs that the server gave up on.
 //
 // What is yet to be told stands under one key, which any process changes by
 // compare-and-swap, and a timer of the server's says when: so there is one mail
 // however many processes notice something, and none is lost with one of them.
-type operate struct {
-	*parts
+type maintainStage struct {
+	*shared
 
 	book    notify.Book
 	digests *pipeline.Bucket // what the part "operators" opens, for the pools
@@ -45,14 +45,14 @@ const (
 //	    ├── operate-letters  gathers dead letters
 //	    ├── operate-digest   mails what was gathered, when it is due
 //	    └── operate-rescue   buries stranded jobs
-func (o *operate) branch() (supervise.Child, error) {
-	watch, roles, saturation := &processWatch{parts: o.parts}, &roleWatch{parts: o.parts}, &saturationWatch{parts: o.parts}
-	return o.parts.branch(StageMaintain,
-		[]supervise.Child{o.part("operators", o.follow)},
+func (o *maintainStage) branch() (supervise.Child, error) {
+	watch, roles, saturation := &processWatch{shared: o.shared}, &stageWatch{shared: o.shared}, &saturationWatch{shared: o.shared}
+	return o.shared.branch(StageMaintain,
+		[]supervise.Child{o.child("operators", o.follow)},
 		[]supervise.Child{
-			o.part("processes", watch.serve),
-			o.part("roles", roles.serve),
-			o.part("saturation", saturation.serve),
+			o.child("processes", watch.serve),
+			o.child("roles", roles.serve),
+			o.child("saturation", saturation.serve),
 			o.pool(pipeline.ConsumerNotices, func() pipeline.PoolConfig { return o.config(pipeline.Notice, "", o.notice) }),
 			o.pool(pipeline.ConsumerDeadLetters, func() pipeline.PoolConfig {
 				config := o.config(pipeline.Dead, "", o.letter)
@@ -68,16 +68,16 @@ func (o *operate) branch() (supervise.Child, error) {
 		})
 }
 
-func (o *operate) config(stream pipeline.Stream, filter string, handle func(context.Context, *pipeline.Bucket, pipeline.Delivery) error) pipeline.PoolConfig {
+func (o *maintainStage) config(stream pipeline.Stream, filter string, handle func(context.Context, *pipeline.Bucket, pipeline.Delivery) error) pipeline.PoolConfig {
 	config, digests := o.base, o.digests
-	config.Stage, config.Stream, config.Filter, config.Backoff = StageMaintain, stream, filter, shortCurve()
+	config.Stage, config.Stream, config.Filter, config.Backoff = StageMaintain, stream, filter, retryBackoff()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return handle(ctx, digests, d) }
 	return config
 }
 
 // follow learns who the operators are until ctx ends. It is ready when it knows
 // those that there are.
-func (o *operate) follow(ctx context.Context) error {
+func (o *maintainStage) follow(ctx context.Context) error {
 	definitions, err := o.p.Bucket(ctx, pipeline.Monitors)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (o *operate) follow(ctx context.Context) error {
 }
 
 // learn takes in who the operators are.
-func (o *operate) learn(ctx context.Context, e pipeline.Entry) {
+func (o *maintainStage) learn(ctx context.Context, e pipeline.Entry) {
 	name, isRecipient := pipeline.CutRecipientKey(e.Key)
 	var err error
 	switch {
@@ -115,7 +115,7 @@ func (o *operate) learn(ctx context.Context, e pipeline.Entry) {
 }
 
 // addresses are the operators'.
-func (o *operate) addresses(ctx context.Context) []string {
+func (o *maintainStage) addresses(ctx context.Context) []string {
 	addresses, unknown := o.book.Resolve(o.book.Operators())
 	for _, name := range unknown {
 		o.log.ErrorContext(ctx, "operator is not a defined recipient", "recipient", name)
@@ -123,7 +123,7 @@ func (o *operate) addresses(ctx context.Context) []string {
 	return addresses
 }
 
-func (o *operate) notice(ctx context.Context, digests *pipeline.Bucket, d pipeline.Delivery) error {
+func (o *maintainStage) notice(ctx context.Context, digests *pipeline.Bucket, d pipeline.Delivery) error {
 	notice, err := job.Decode[job.Notice](d.Body)
 	if err != nil {
 		return job.DeadFor(err)
@@ -133,25 +133,25 @@ func (o *operate) notice(ctx context.Context, digests *pipeline.Bucket, d pipeli
 
 // letter tells the operators of a dead letter, and gives one back that was parked
 // until the likes of this process live.
-func (o *operate) letter(ctx context.Context, digests *pipeline.Bucket, d pipeline.Delivery) error {
+func (o *maintainStage) letter(ctx context.Context, digests *pipeline.Bucket, d pipeline.Delivery) error {
 	letter := pipeline.ReadDeadLetter(d)
 	parked := letter.Reason == job.ReasonUnsupported
 	switch {
 	case parked && !job.Newer(letter.Body):
 		return o.p.Replay(ctx, letter)
 	case parked && d.Redelivered:
-		return job.Interrupted(errParked, parkedLook) // the operators know
+		return job.Interrupted(errParked, parkedPeriod) // the operators know
 	}
 	err := o.tellDead(ctx, digests, d.Subject, letter)
 	if err == nil && parked {
-		return job.Interrupted(errParked, parkedLook)
+		return job.Interrupted(errParked, parkedPeriod)
 	}
 	return err
 }
 
 // tellDead makes a notice of a dead letter. One that was a mail to the operators
 // themselves is in the log alone: a mail about it would fare no better.
-func (o *operate) tellDead(ctx context.Context, digests *pipeline.Bucket, subject string, letter pipeline.DeadLetter) error {
+func (o *maintainStage) tellDead(ctx context.Context, digests *pipeline.Bucket, subject string, letter pipeline.DeadLetter) error {
 	if strings.HasPrefix(letter.Subject, "mail."+job.MailOperator+".") {
 		o.log.ErrorContext(ctx, "mail to operators is dead", "letter", letter.ID, "reason", letter.Reason, "error", letter.Error)
 		return nil
@@ -163,16 +163,16 @@ func (o *operate) tellDead(ctx context.Context, digests *pipeline.Bucket, subjec
 // looks at it like this one.
 var errParked = errors.New("job is parked until a newer process takes it")
 
-// parkedLook is how often a parked job is looked at.
-const parkedLook = 20 * time.Second
+// parkedPeriod is how often a parked job is looked at.
+const parkedPeriod = 20 * time.Second
 
-// maxSwaps is how often a swap is tried before the job is tried again later:
+// swapAttempts is how often a swap is tried before the job is tried again later:
 // others who win each time have work of the same kind.
-const maxSwaps = 10
+const swapAttempts = 10
 
 // collect puts a notice into the digest. Without operators nobody waits for it;
 // streams and logs have it.
-func (o *operate) collect(ctx context.Context, digests *pipeline.Bucket, n job.Notice) error {
+func (o *maintainStage) collect(ctx context.Context, digests *pipeline.Bucket, n job.Notice) error {
 	if len(o.addresses(ctx)) == 0 {
 		return nil
 	}
@@ -183,8 +183,8 @@ func (o *operate) collect(ctx context.Context, digests *pipeline.Bucket, n job.N
 
 // change changes the digest by compare-and-swap, and sets its timer when that
 // is new or may be missing: a process may die between the two.
-func (o *operate) change(ctx context.Context, digests *pipeline.Bucket, step func(job.Digest) (job.Digest, bool)) error {
-	for range maxSwaps {
+func (o *maintainStage) change(ctx context.Context, digests *pipeline.Bucket, step func(job.Digest) (job.Digest, bool)) error {
+	for range swapAttempts {
 		before, revision, err := readDigest(ctx, digests)
 		if err != nil {
 			return err
@@ -231,7 +231,7 @@ func readDigest(ctx context.Context, digests *pipeline.Bucket) (job.Digest, uint
 
 // tell mails the digest to the operators, if it is due. A mail whose id was
 // ordered before is the same mail.
-func (o *operate) tell(ctx context.Context, digests *pipeline.Bucket, _ pipeline.Delivery) error {
+func (o *maintainStage) tell(ctx context.Context, digests *pipeline.Bucket, _ pipeline.Delivery) error {
 	digest, _, err := readDigest(ctx, digests)
 	if err != nil {
 		return err

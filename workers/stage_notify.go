@@ -13,18 +13,18 @@ import (
 	"vedette/workers/notify"
 )
 
-// announce is the branch that turns transitions into mails: what happened is
+// notifyStage is the branch that turns transitions into mails: what happened is
 // taken into accounts, one for each address and monitor; and mailings, one for
 // each address and group, decide when the next mail goes and what it tells.
 // Both are in a bucket, and the times in timers of the server's, so that any
 // process can go on where another was.
-type announce struct {
-	*parts
+type notifyStage struct {
+	*shared
 
 	words *notify.Words
 
-	notifier *notify.Notifier // what the part "recipients" makes, for the pools
-	newer    *unread          // so is this
+	notifier *notify.Notifier  // what the part "recipients" makes, for the pools
+	newer    *newerDefinitions // so is this
 }
 
 // branch:
@@ -35,9 +35,9 @@ type announce struct {
 //	    ├── notify           takes in what happened
 //	    ├── notify-mailings  mails what is due
 //	    └── notify-sweep     looks for what a crash left behind
-func (a *announce) branch() (supervise.Child, error) {
-	return a.parts.branch(StageNotify,
-		[]supervise.Child{a.part("recipients", a.follow)},
+func (a *notifyStage) branch() (supervise.Child, error) {
+	return a.shared.branch(StageNotify,
+		[]supervise.Child{a.child("recipients", a.follow)},
 		[]supervise.Child{
 			a.pool(pipeline.ConsumerNotify, a.takingPool),
 			a.pool(pipeline.ConsumerFlush, func() pipeline.PoolConfig {
@@ -55,7 +55,7 @@ func (a *announce) branch() (supervise.Child, error) {
 
 // follow learns recipients, settings and silences until ctx ends. It is ready
 // when it knows those that there are.
-func (a *announce) follow(ctx context.Context) error {
+func (a *notifyStage) follow(ctx context.Context) error {
 	replies, err := a.p.Replies()
 	if err != nil {
 		return err
@@ -65,20 +65,20 @@ func (a *announce) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	family := newFamily(a.parts, buckets, replies)
+	family := newFamily(a.shared, buckets, replies)
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]},
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
 		Timers: &timers{p: a.p}, Words: a.words, Parent: family.parents, Logger: a.log,
 	})
 	if err != nil {
 		return err
 	}
-	a.notifier, a.newer = n, &unread{parts: a.parts}
+	a.notifier, a.newer = n, &newerDefinitions{shared: a.shared}
 	return a.learnAll(ctx, n, buckets)
 }
 
 // open opens the buckets that a notifier works with.
-func (a *announce) open(ctx context.Context) (map[pipeline.BucketName]*pipeline.Bucket, error) {
+func (a *notifyStage) open(ctx context.Context) (map[pipeline.BucketName]*pipeline.Bucket, error) {
 	buckets := map[pipeline.BucketName]*pipeline.Bucket{}
 	for _, name := range []pipeline.BucketName{pipeline.Notifications, pipeline.Deliveries, pipeline.States, pipeline.Monitors, pipeline.Silences} {
 		bucket, err := a.p.Bucket(ctx, name)
@@ -91,7 +91,7 @@ func (a *announce) open(ctx context.Context) (map[pipeline.BucketName]*pipeline.
 }
 
 // learnAll follows what people say until ctx ends.
-func (a *announce) learnAll(ctx context.Context, n *notify.Notifier, buckets map[pipeline.BucketName]*pipeline.Bucket) error {
+func (a *notifyStage) learnAll(ctx context.Context, n *notify.Notifier, buckets map[pipeline.BucketName]*pipeline.Bucket) error {
 	whole := ctx // whose readiness it is
 	group, ctx := errgroup.WithContext(ctx)
 	knowDefinitions, knowSilences := make(chan struct{}), make(chan struct{})
@@ -116,10 +116,10 @@ func (a *announce) learnAll(ctx context.Context, n *notify.Notifier, buckets map
 	return group.Wait()
 }
 
-func (a *announce) takingPool() pipeline.PoolConfig {
+func (a *notifyStage) takingPool() pipeline.PoolConfig {
 	config, n := a.base, a.notifier
-	config.Stage, config.Stream, config.Backoff = StageNotify, pipeline.StateLog, shortCurve()
-	config.Available, config.MaxUnsettled = a.newer.none, manyUnsettled
+	config.Stage, config.Stream, config.Backoff = StageNotify, pipeline.StateLog, retryBackoff()
+	config.Available, config.MaxUnsettled = a.newer.empty, manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
 			return nil
@@ -133,16 +133,16 @@ func (a *announce) takingPool() pipeline.PoolConfig {
 	return config
 }
 
-func (a *announce) timerPool(what string, handle func(context.Context, pipeline.Delivery) error) pipeline.PoolConfig {
+func (a *notifyStage) timerPool(what string, handle func(context.Context, pipeline.Delivery) error) pipeline.PoolConfig {
 	config := a.base
-	config.Stage, config.Stream, config.Filter, config.Backoff = StageNotify, pipeline.Timer, pipeline.TimerSubject(what, "*"), shortCurve()
-	config.Available, config.Handler = a.newer.none, handle
+	config.Stage, config.Stream, config.Filter, config.Backoff = StageNotify, pipeline.Timer, pipeline.TimerSubject(what, "*"), retryBackoff()
+	config.Available, config.Handler = a.newer.empty, handle
 	return config
 }
 
 // learn takes in a recipient or the settings. A maintenance window that is new,
 // or gone, may hold something back or let it go.
-func (a *announce) learn(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
+func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
 	name, isRecipient := pipeline.CutRecipientKey(e.Key)
 	var err error
 	switch {
@@ -173,7 +173,7 @@ func (a *announce) learn(ctx context.Context, n *notify.Notifier, e pipeline.Ent
 
 // learnSilence takes in a silence. One that is new, or ends earlier than it was
 // to, may let something go or hold it back.
-func (a *announce) learnSilence(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
+func (a *notifyStage) learnSilence(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
 	if e.Deleted {
 		n.Quiet().Remove(e.Key)
 		a.newer.set(ctx, "silence "+e.Key, false)
@@ -191,7 +191,7 @@ func (a *announce) learnSilence(ctx context.Context, n *notify.Notifier, e pipel
 
 // lookAgain has everything looked at that is held back, since what holds it has
 // changed; at the start that is done anyway.
-func (a *announce) lookAgain(ctx context.Context, n *notify.Notifier, live bool) {
+func (a *notifyStage) lookAgain(ctx context.Context, n *notify.Notifier, live bool) {
 	if !live {
 		return
 	}

@@ -13,28 +13,28 @@ import (
 // roles are stages.
 const StageSchedule = "schedule"
 
-// roleWatch notices that no process lives which does a part of the work: then
+// stageWatch notices that no process lives which does a part of the work: then
 // jobs wait in their stream, or, without a scheduler, nothing is checked and
 // nobody notices, since it is the scheduler that records what was missed.
-type roleWatch struct {
-	*parts
+type stageWatch struct {
+	*shared
 
 	absent map[string]time.Time // by role, since when nobody is seen
 }
 
 const (
-	// roleLook is how often the roles are looked through.
-	roleLook = 10 * time.Second
-	// rolePatience is how long nobody may be seen: processes are replaced.
-	rolePatience = pipeline.LeaseTime + 10*time.Second
+	// stagePollPeriod is how often the roles are looked through.
+	stagePollPeriod = 10 * time.Second
+	// stageGoneAfter is how long nobody may be seen: processes are replaced.
+	stageGoneAfter = pipeline.LeaseTime + 10*time.Second
 )
 
-func (w *roleWatch) serve(ctx context.Context) error {
+func (w *stageWatch) serve(ctx context.Context) error {
 	w.absent = map[string]time.Time{}
-	return w.every(ctx, roleLook, pipeline.LeaseTime, "processes of each role", w.look) // nobody renews a lease without a server
+	return w.poll(ctx, stagePollPeriod, pipeline.LeaseTime, "processes of each role", w.look) // nobody renews a lease without a server
 }
 
-func (w *roleWatch) look(ctx context.Context, now time.Time) error {
+func (w *stageWatch) look(ctx context.Context, now time.Time) error {
 	for _, role := range append(Stages(), StageSchedule) {
 		serves, err := w.p.Serves(ctx, role, "")
 		if err != nil {
@@ -46,8 +46,8 @@ func (w *roleWatch) look(ctx context.Context, now time.Time) error {
 			delete(w.absent, role)
 		case !known:
 			w.absent[role] = now
-		case now.Sub(since) >= rolePatience:
-			if err := w.p.Notify(ctx, roleNotice(role, now)); err != nil {
+		case now.Sub(since) >= stageGoneAfter:
+			if err := w.p.Notify(ctx, stageGoneNotice(role, now)); err != nil {
 				return err
 			}
 		}
@@ -55,8 +55,8 @@ func (w *roleWatch) look(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// roleNotice tells of a role that nobody has, once an hour whoever notices.
-func roleNotice(role string, now time.Time) job.Notice {
+// stageGoneNotice tells of a role that nobody has, once an hour whoever notices.
+func stageGoneNotice(role string, now time.Time) job.Notice {
 	return job.Notice{
 		V: job.Version, ID: job.DeriveID("role_gone", role, now.UTC().Truncate(time.Hour).Format(time.RFC3339)),
 		Kind: job.NoticeStageGone, At: now.UTC(), Summary: fmt.Sprintf("no process does the work of the role %s", role),

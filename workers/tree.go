@@ -41,7 +41,7 @@ type Config struct {
 	Prober Prober
 	// NewMailer makes what sends the mails, given the ledger of what was sent;
 	// it is called at each start of the mail branch, and only that needs it.
-	NewMailer func(SentLedger) (Mailer, error)
+	NewMailer func(Deliveries) (Mailer, error)
 	// GiveUpAfter is how long a mail is tried. Defaults to 24h, which is also the
 	// most.
 	GiveUpAfter time.Duration
@@ -129,7 +129,7 @@ type Workers struct {
 // jobs wait in their stream. Within a branch the order counts: what holds the
 // mirror, the batcher or the open sessions comes first, and the pools that
 // stand on it are restarted with it. They stop in reverse order, so that what
-// checks still find at the end is judged, announced and mailed if time allows;
+// checkStage still find at the end is judged, announced and mailed if time allows;
 // what is not waits in the streams.
 //
 // A part that fails more than five times in a minute fails its branch; a branch
@@ -154,7 +154,7 @@ func New(config Config) (*Workers, error) {
 	// The branches stop one after the other, so each has its part of the grace,
 	// and its pools a little less, to give back what they could not finish.
 	grace := config.Grace / time.Duration(len(Stages()))
-	common := &parts{
+	common := &shared{
 		p: config.Pipeline, log: config.Logger, pools: w.pools, events: config.Events, grace: grace,
 		base: pipeline.PoolConfig{AckWait: config.AckWait, Grace: grace / 2},
 	}
@@ -181,18 +181,18 @@ func New(config Config) (*Workers, error) {
 }
 
 // branch is the supervisor of a stage.
-func branch(stage string, c Config, common *parts) (supervise.Child, error) {
+func branch(stage string, c Config, common *shared) (supervise.Child, error) {
 	switch stage {
 	case StageMaintain:
-		return (&operate{parts: common}).branch()
+		return (&maintainStage{shared: common}).branch()
 	case StageMail:
-		return (&mails{parts: common, make: c.NewMailer, giveUpAfter: c.GiveUpAfter, allow: c.Allow}).branch()
+		return (&mailStage{shared: common, newMailer: c.NewMailer, giveUpAfter: c.GiveUpAfter, allow: c.Allow}).branch()
 	case StageNotify:
-		return (&announce{parts: common, words: c.Words}).branch()
+		return (&notifyStage{shared: common, words: c.Words}).branch()
 	case StageEvaluate:
-		return (&judge{parts: common}).branch()
+		return (&evaluateStage{shared: common}).branch()
 	default:
-		return (&checks{parts: common, prober: c.Prober, location: c.Location}).branch()
+		return (&checkStage{shared: common, prober: c.Prober, location: c.Location}).branch()
 	}
 }
 
