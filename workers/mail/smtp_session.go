@@ -21,86 +21,86 @@ type session struct {
 	// conn lies under TLS. Closing it ends a command that waits, which the
 	// client's own Close cannot: it waits for the command.
 	conn    net.Conn
-	timings timings
-	// carried counts the mails.
-	carried int
+	timeouts timeouts
+	// mails counts the mails.
+	mails int
 	// expiry ends a session that was idle too long. The pool's lock guards it.
 	expiry *time.Timer
 }
 
-// timings are the limits of a session.
-type timings struct {
+// timeouts are the limits of a session.
+type timeouts struct {
 	command, dot time.Duration
 }
 
 const (
-	// tidyTimeout is what RSET and QUIT may take: nothing depends on them.
-	tidyTimeout = 2 * time.Second
-	// lastWords is how long a relay may still answer the final dot after the
+	// cleanupTimeout is what RSET and QUIT may take: nothing depends on them.
+	cleanupTimeout = 2 * time.Second
+	// dotGrace is how long a relay may still answer the final dot after the
 	// context's end: a moment spent here may save a duplicate. A pool calls a
 	// job stuck that goes on for more than half its grace (2.5 s).
-	lastWords = 1500 * time.Millisecond
-	// chunk is how much of a body is written under one deadline.
-	chunk = 64 << 10
+	dotGrace = 1500 * time.Millisecond
+	// chunkSize is how much of a body is written under one deadline.
+	chunkSize = 64 << 10
 )
 
 // deliver carries one mail, and says whether the session can carry another.
 // Until the final dot is sent, the end of ctx closes the connection; after it
 // the relay has lastWords to answer.
 func (s *session) deliver(ctx context.Context, m Message) (v Verdict, keep bool) {
-	stop := context.AfterFunc(ctx, s.drop)
+	stop := context.AfterFunc(ctx, s.abort)
 	defer stop()
-	s.carried++
-	body, v := s.begin(m)
+	s.mails++
+	body, v := s.sendEnvelope(m)
 	if body == nil {
 		keep = v.keepsSession() && s.reset() && stop()
 		return interrupted(ctx, v), keep
 	}
-	if v, ok := s.write(body, m.Bytes); !ok {
+	if v, ok := s.sendBody(body, m.Bytes); !ok {
 		return interrupted(ctx, v), false
 	}
 	if !stop() {
-		return Judge(StageBody, Reply{}, context.Cause(ctx)), false
+		return Classify(StageBody, Reply{}, context.Cause(ctx)), false
 	}
-	return s.finish(ctx, body)
+	return s.endBody(ctx, body)
 }
 
-// write sends the content up to the final dot, and makes sure that it has left
+// sendBody sends the content up to the final dot, and makes sure that it has left
 // us: then a failure here says that the relay cannot have taken the mail.
-func (s *session) write(body io.Writer, content []byte) (Verdict, bool) {
-	for part := range slices.Chunk(content, chunk) {
-		s.extend(s.timings.command)
+func (s *session) sendBody(body io.Writer, content []byte) (Verdict, bool) {
+	for part := range slices.Chunk(content, chunkSize) {
+		s.setDeadline(s.timeouts.command)
 		if _, err := body.Write(part); err != nil {
-			return s.hangUp(err), false
+			return s.bodyRefused(err), false
 		}
 	}
 	if err := s.client.Text.W.Flush(); err != nil {
-		return s.hangUp(err), false
+		return s.bodyRefused(err), false
 	}
 	return Verdict{}, true
 }
 
-// hangUp ends a session whose relay would not read on. If it said why, such as
+// bodyRefused ends a session whose relay would not read on. If it said why, such as
 // 552 for too large a mail, that decides.
-func (s *session) hangUp(err error) Verdict {
-	defer s.drop()
-	s.extend(tidyTimeout)
+func (s *session) bodyRefused(err error) Verdict {
+	defer s.abort()
+	s.setDeadline(cleanupTimeout)
 	if code, text, _ := s.client.Text.ReadResponse(0); code != 0 { // the error that counts is the one we have
-		return Judge(StageBody, ParseReply(code, text), nil)
+		return Classify(StageBody, ParseReply(code, text), nil)
 	}
-	return Judge(StageBody, Reply{}, err)
+	return Classify(StageBody, Reply{}, err)
 }
 
-// finish sends the final dot and hears the relay's answer.
-func (s *session) finish(ctx context.Context, body io.Closer) (v Verdict, keep bool) {
-	s.extend(s.timings.dot)
-	stop := context.AfterFunc(ctx, func() { s.extend(lastWords) })
+// endBody sends the final dot and hears the relay's answer.
+func (s *session) endBody(ctx context.Context, body io.Closer) (v Verdict, keep bool) {
+	s.setDeadline(s.timeouts.dot)
+	stop := context.AfterFunc(ctx, func() { s.setDeadline(dotGrace) })
 	if err := body.Close(); err != nil {
-		v = judgeError(StageDot, err)
+		v = classifyClientError(StageDot, err)
 	} else if code, text, err := s.client.Text.ReadResponse(0); err != nil {
-		v = judgeError(StageDot, err)
+		v = classifyClientError(StageDot, err)
 	} else {
-		v = Judge(StageDot, ParseReply(code, text), nil)
+		v = Classify(StageDot, ParseReply(code, text), nil)
 	}
 	return v, stop() && v.keepsSession()
 }
@@ -116,30 +116,30 @@ func interrupted(ctx context.Context, v Verdict) Verdict {
 // reset ends a transaction that was refused, lest the next mail gets the 503
 // that this one deserves.
 func (s *session) reset() bool {
-	s.extend(tidyTimeout)
+	s.setDeadline(cleanupTimeout)
 	return s.client.Reset() == nil
 }
 
 // quit takes leave and closes the connection.
 func (s *session) quit() {
-	s.extend(tidyTimeout)
+	s.setDeadline(cleanupTimeout)
 	_ = s.client.Quit() // nothing depends on it
-	s.drop()
+	s.abort()
 }
 
-// leave says that we go, and does not wait for the reply.
-func (s *session) leave() {
-	s.extend(tidyTimeout)
+// quitAsync says that we go, and does not wait for the reply.
+func (s *session) quitAsync() {
+	s.setDeadline(cleanupTimeout)
 	_ = s.client.Text.PrintfLine("QUIT") // nothing depends on it
-	s.drop()
+	s.abort()
 }
 
-// extend gives what comes next its time. An error means that the connection is
+// setDeadline gives what comes next its time. An error means that the connection is
 // gone, which what comes next will find out.
-func (s *session) extend(d time.Duration) { _ = s.conn.SetDeadline(time.Now().Add(d)) }
+func (s *session) setDeadline(d time.Duration) { _ = s.conn.SetDeadline(time.Now().Add(d)) }
 
-// drop closes the connection without a word.
-func (s *session) drop() {
+// abort closes the connection without a word.
+func (s *session) abort() {
 	if s.conn != nil {
 		_ = s.conn.Close() // it is lost either way
 	}

@@ -129,7 +129,7 @@ func TestAddressThatIsShownNeedsTheExtensionToo(t *testing.T) {
 			m := order("m1")
 			change(&m)
 			_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}}).Send(t.Context(), m, stored)
-			if got := fateOf(mail.Fate(err)); got != want {
+			if got := fateOf(mail.JobError(err)); got != want {
 				t.Errorf("%s, %s: got %q of %v, want %q", name, ehlo, got, err, want)
 			}
 			if asked := strings.HasSuffix(relay.lines()[1], " SMTPUTF8"); asked != (want == "done") {

@@ -11,7 +11,7 @@ import (
 
 func TestRecipientGetsAsManyMailsAMinuteAsAllowed(t *testing.T) {
 	t.Parallel()
-	q, now := newQuota(30), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	q, now := newRecipientQuota(30), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	waiting := make(map[string]time.Time) // when each comes again
 	for i := range 300 {
 		waiting[fmt.Sprintf("m%d", i)] = now
@@ -51,7 +51,7 @@ func TestRecipientGetsAsManyMailsAMinuteAsAllowed(t *testing.T) {
 
 func TestQuotaIsEachAddresssOwnAndForgotten(t *testing.T) {
 	t.Parallel()
-	q, now := newQuota(1), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	q, now := newRecipientQuota(1), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
 		to   string
 		want bool
@@ -60,10 +60,10 @@ func TestQuotaIsEachAddresssOwnAndForgotten(t *testing.T) {
 			t.Errorf("%s: got %v, want it let through: %t", c.to, err, c.want)
 		}
 	}
-	if err := q.take(job.Mail{ID: "m", To: "c@example.org"}, now.Add(time.Hour)); err != nil || len(q.addresses) != 1 {
-		t.Errorf("got %v and %d addresses after an hour, want the old ones forgotten", err, len(q.addresses))
+	if err := q.take(job.Mail{ID: "m", To: "c@example.org"}, now.Add(time.Hour)); err != nil || len(q.limiters) != 1 {
+		t.Errorf("got %v and %d addresses after an hour, want the old ones forgotten", err, len(q.limiters))
 	}
-	if err := newQuota(0).take(job.Mail{}, now); err != nil {
+	if err := newRecipientQuota(0).take(job.Mail{}, now); err != nil {
 		t.Errorf("got %v without a limit, want none", err)
 	}
 }

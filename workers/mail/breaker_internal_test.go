@@ -22,7 +22,7 @@ func TestRestGrowsToItsLimit(t *testing.T) {
 		{ClassConfig, 6, 30 * time.Minute},
 	}
 	for _, c := range cases {
-		if got := restAfter(c.class, c.failures); got != c.want {
+		if got := openTime(c.class, c.failures); got != c.want {
 			t.Errorf("%s after %d: got %s, want %s", c.class, c.failures, got, c.want)
 		}
 	}
@@ -32,15 +32,15 @@ func TestProcessesThatWereRefusedTogetherLookOneAfterTheOther(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for chance, want := range map[float64]time.Duration{0: time.Second, 0.5: 1125 * time.Millisecond, 1: 1250 * time.Millisecond} {
-		r := rest{chance: func() float64 { return chance }}
-		if wait, _ := r.failed(now, now, Verdict{Class: ClassRelay}); wait != want {
+		r := breaker{random: func() float64 { return chance }}
+		if wait, _ := r.failure(now, now, Verdict{Class: ClassRelay}); wait != want {
 			t.Errorf("chance %.1f: got a rest of %s, want %s", chance, wait, want)
 		}
 	}
 	waits := map[time.Duration]bool{}
 	for range 20 {
-		var r rest
-		wait, _ := r.failed(now, now, Verdict{Class: ClassConfig})
+		var r breaker
+		wait, _ := r.failure(now, now, Verdict{Class: ClassConfig})
 		if wait < time.Minute || wait > 75*time.Second {
 			t.Errorf("got a rest of %s, want a minute and at most a quarter more", wait)
 		}
@@ -53,13 +53,13 @@ func TestProcessesThatWereRefusedTogetherLookOneAfterTheOther(t *testing.T) {
 
 func TestRestingRelayIsTriedByOneAtATime(t *testing.T) {
 	t.Parallel()
-	r := rest{chance: func() float64 { return 0 }}
+	r := breaker{random: func() float64 { return 0 }}
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	at := func(s float64) time.Time { return start.Add(time.Duration(s * float64(time.Second))) }
 	away := Verdict{Class: ClassRelay, Stage: StageConnect, Reply: Reply{Code: 421, Text: "full"}}
 	admitted := func(s float64, want bool) {
 		t.Helper()
-		if wait, _ := r.admit(at(s)); (wait == 0) != want {
+		if wait, _ := r.allow(at(s)); (wait == 0) != want {
 			t.Errorf("at %.1f s: got a wait of %s, want admitted %t", s, wait, want)
 		}
 	}
@@ -67,19 +67,19 @@ func TestRestingRelayIsTriedByOneAtATime(t *testing.T) {
 	admitted(0, true)
 	admitted(0, true)
 	for i := range 3 {
-		if wait, first := r.failed(at(0), at(0.1), away); first != (i == 0) || wait != time.Second {
+		if wait, first := r.failure(at(0), at(0.1), away); first != (i == 0) || wait != time.Second {
 			t.Errorf("failure %d: got %s, first %t, want one rest of 1 s for the three", i, wait, first)
 		}
 	}
 	admitted(1, false)
 	admitted(1.1, true) // tries
 	admitted(1.2, false)
-	r.abandoned()
+	r.cancel()
 	admitted(1.3, true) // tries in its place
-	r.failed(at(1.3), at(1.4), away)
+	r.failure(at(1.3), at(1.4), away)
 	admitted(3.3, false)
 	admitted(3.4, true)
-	r.succeeded()
+	r.success()
 	admitted(3.5, true)
 	admitted(3.5, true)
 }

@@ -16,43 +16,43 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// stage is where scripted children act, and what they did: +a is "a started",
-// -a is "a stopped when told to".
-type stage struct {
+// harness controls scripted children and records a trace: +a is "a started", -a
+// is "a stopped on request".
+type harness struct {
 	mu    sync.Mutex
 	trace []string
 	acts  map[string]chan func() error
 }
 
-func newStage() *stage { return &stage{acts: map[string]chan func() error{}} }
+func newHarness() *harness { return &harness{acts: map[string]chan func() error{}} }
 
-func (s *stage) note(what string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.trace = append(s.trace, what)
+func (h *harness) note(what string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.trace = append(h.trace, what)
 }
 
-// told returns what happened since the last call.
-func (s *stage) told() string {
+// takeTrace returns the trace since the last call.
+func (h *harness) takeTrace() string {
 	synctest.Wait()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	told := strings.Join(s.trace, " ")
-	s.trace = nil
-	return told
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	trace := strings.Join(h.trace, " ")
+	h.trace = nil
+	return trace
 }
 
-// child runs until it is stopped, or until act makes it do something else. It
-// notes how it ends only when it is stopped, as the recorded traces do.
-func (s *stage) child(name string, options ...func(*supervise.Child)) supervise.Child {
+// child returns a child that runs until it is stopped, or until act makes it do
+// something else. Like the recorded traces, it notes only stops, not other ends.
+func (h *harness) child(name string, options ...func(*supervise.Child)) supervise.Child {
 	act := make(chan func() error)
-	s.acts[name] = act
+	h.acts[name] = act
 	child := supervise.Child{Name: name, StartTimeout: time.Second, Service: supervise.ServiceFunc(func(ctx context.Context) error {
-		s.note("+" + name)
+		h.note("+" + name)
 		supervise.Ready(ctx)
 		select {
 		case <-ctx.Done():
-			s.note("-" + name)
+			h.note("-" + name)
 			return ctx.Err()
 		case do := <-act:
 			return do()
@@ -70,7 +70,7 @@ func kind(r supervise.Restart) func(*supervise.Child) {
 
 func significant(c *supervise.Child) { c.Significant = true }
 
-// patience is a shutdown time; the child stops only after it was told that long ago.
+// slow makes the child take a while to stop.
 func slow(takes, shutdown time.Duration) func(*supervise.Child) {
 	return func(c *supervise.Child) {
 		service := c.Service
@@ -83,17 +83,17 @@ func slow(takes, shutdown time.Duration) func(*supervise.Child) {
 	}
 }
 
-// act makes a child end in some way.
-func (s *stage) act(name string, do func() error) {
-	s.acts[name] <- do
+// act has a child end by calling do.
+func (h *harness) act(name string, do func() error) {
+	h.acts[name] <- do
 	synctest.Wait()
 }
 
-// children are children with the names.
-func (s *stage) children(names ...string) []supervise.Child {
+// children returns children with the names.
+func (h *harness) children(names ...string) []supervise.Child {
 	children := make([]supervise.Child, len(names))
 	for i, name := range names {
-		children[i] = s.child(name)
+		children[i] = h.child(name)
 	}
 	return children
 }
@@ -104,7 +104,7 @@ func boom() error { return errBoom }
 
 func fine() error { return nil }
 
-// served is a supervisor that serves.
+// served is a supervisor while it serves.
 type served struct {
 	*supervise.Supervisor
 
@@ -113,7 +113,7 @@ type served struct {
 	done   chan error
 }
 
-// serve runs a supervisor until the end of the test.
+// serve runs a supervisor until the test ends.
 func serve(t *testing.T, spec supervise.Spec) *served {
 	t.Helper()
 	if spec.Name == "" {
@@ -130,13 +130,13 @@ func serve(t *testing.T, spec supervise.Spec) *served {
 	return s
 }
 
-// stop ends it, and returns what Serve returned.
+// stop stops the supervisor, and returns the result of Serve.
 func (s *served) stop() error {
 	s.cancel()
 	return <-s.done
 }
 
-// stopFine ends it, and expects no error.
+// stopFine stops the supervisor, and expects no error.
 func (s *served) stopFine() {
 	s.t.Helper()
 	if err := s.stop(); err != nil {
@@ -144,7 +144,7 @@ func (s *served) stopFine() {
 	}
 }
 
-// alive tells whether Serve has not returned.
+// alive reports whether Serve has not returned.
 func (s *served) alive() bool {
 	synctest.Wait()
 	select {
@@ -156,7 +156,7 @@ func (s *served) alive() bool {
 	}
 }
 
-// child is the status of a child.
+// child returns the status of a child.
 func (s *served) child(name string) supervise.ChildStatus {
 	s.t.Helper()
 	synctest.Wait()

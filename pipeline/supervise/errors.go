@@ -8,28 +8,28 @@ import (
 	"time"
 )
 
-// Class is how a service ended.
+// Class is the way a service ended.
 type Class string
 
 // The classes.
 const (
-	ClassNormal  Class = "normal"  // nil or ErrShutdown; or a context's error, when it was told to stop
+	ClassNormal  Class = "normal"  // nil or ErrShutdown; or a context error, after a request to stop
 	ClassError   Class = "error"   // any other error
 	ClassPanic   Class = "panic"   // a panic, with its stack
 	ClassGoexit  Class = "goexit"  // runtime.Goexit, with its stack
-	ClassTimeout Class = "timeout" // it was not ready within its start timeout
-	ClassStuck   Class = "stuck"   // it did not return within its shutdown time
-	// ClassUnavailable: something outside was away, see [ErrUnavailable].
+	ClassTimeout Class = "timeout" // not ready within the start timeout
+	ClassStuck   Class = "stuck"   // did not return within the shutdown time
+	// ClassUnavailable: an external dependency was away, see [ErrUnavailable].
 	ClassUnavailable Class = "unavailable"
 )
 
-// PanicError is a panic or a Goexit of a service.
+// PanicError is a panic or a Goexit in a service.
 type PanicError struct {
 	Value any // nil for Goexit
 	Stack []byte
 }
 
-// Error tells a panic from a Goexit; the stack is not part of it.
+// Error describes the panic or Goexit, without the stack.
 func (e *PanicError) Error() string {
 	if e.Value == nil {
 		return "service called runtime.Goexit"
@@ -43,15 +43,15 @@ func (e *PanicError) Unwrap() error {
 	return err
 }
 
-// TimeoutError is a service's failure to become ready in time.
+// TimeoutError reports that a service was not ready in time.
 type TimeoutError struct {
 	After time.Duration
-	// Err is how the service returned when it was told to stop; nil if that was
-	// as it should.
+	// Err is the service's error once it was asked to stop, nil after a normal
+	// end.
 	Err error
 }
 
-// Error tells how long was waited.
+// Error includes the timeout.
 func (e *TimeoutError) Error() string {
 	if e.Err != nil {
 		return fmt.Sprintf("service was not ready within %s: %v", e.After, e.Err)
@@ -59,35 +59,35 @@ func (e *TimeoutError) Error() string {
 	return fmt.Sprintf("service was not ready within %s", e.After)
 }
 
-// Unwrap returns how the service returned.
+// Unwrap returns the service's error.
 func (e *TimeoutError) Unwrap() error { return e.Err }
 
-// BreachError is returned by [Supervisor.Serve] when failures came too fast: it
-// wraps the last failure, and is one failure for the supervisor above.
+// BreachError is returned by [Supervisor.Serve] when failures were too
+// frequent. It wraps the last failure, and is one failure for the parent.
 type BreachError struct {
 	Supervisor, Child string
 	Class             Class
 	Err               error
 }
 
-// Error tells who failed last, and how.
+// Error describes the last failure.
 func (e *BreachError) Error() string {
-	return fmt.Sprintf("supervisor %s gave up: too many restarts, last of %s (%s): %v", e.Supervisor, e.Child, e.Class, e.Err)
+	return fmt.Sprintf("supervisor %s gave up: too many restarts, the last for child %s (%s): %v", e.Supervisor, e.Child, e.Class, e.Err)
 }
 
 // Unwrap returns the last failure.
 func (e *BreachError) Unwrap() error { return e.Err }
 
 // StartError is returned by [Supervisor.Serve] and [Supervisor.Start] when a
-// child failed before it was ready at the first start, so that the supervisor
-// never was, under [BreachEscalate]. What had been started is stopped.
+// child failed during the first start, before the supervisor was ready, under
+// [BreachEscalate]. All children that had started are stopped.
 type StartError struct {
 	Supervisor, Child string
 	Class             Class
 	Err               error
 }
 
-// Error tells who did not start, and why.
+// Error names the child and the cause.
 func (e *StartError) Error() string {
 	return fmt.Sprintf("start supervisor %s: child %s did not start (%s): %v", e.Supervisor, e.Child, e.Class, e.Err)
 }
@@ -95,11 +95,11 @@ func (e *StartError) Error() string {
 // Unwrap returns the failure.
 func (e *StartError) Unwrap() error { return e.Err }
 
-// StuckError is returned by [Supervisor.Serve] when children did not return in
-// their shutdown time; their goroutines are still there.
+// StuckError is returned by [Supervisor.Serve] when children did not return
+// within their shutdown time; their goroutines still exist.
 type StuckError struct {
 	Supervisor string
-	// Children are their names, those further down as "inner/child".
+	// Children are the names, for nested children as "inner/child".
 	Children []string
 }
 
@@ -108,13 +108,14 @@ func (e *StuckError) Error() string {
 	return fmt.Sprintf("stop supervisor %s: children did not return: %s", e.Supervisor, strings.Join(e.Children, ", "))
 }
 
-// classify tells how a service ended; asked says that it was told to.
-func classify(err error, asked bool) Class {
+// classify returns the class for a service's result; requested says that the
+// service was asked to stop.
+func classify(err error, requested bool) Class {
 	panicked, isPanic := errors.AsType[*PanicError](err)
 	switch {
 	case err == nil:
 		return ClassNormal
-	case escalated(err): // whatever happened further down, here it is one failure
+	case escalated(err): // one failure here, whatever happened further down
 		return ClassError
 	case isPanic && panicked.Value == nil:
 		return ClassGoexit
@@ -122,9 +123,9 @@ func classify(err error, asked bool) Class {
 		return ClassPanic
 	case errors.Is(err, ErrShutdown):
 		return ClassNormal
-	case leftBehind(err) != nil:
+	case stuckChildren(err) != nil:
 		return ClassStuck
-	case asked && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
+	case requested && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)):
 		return ClassNormal
 	case errors.Is(err, ErrUnavailable):
 		return ClassUnavailable
@@ -133,15 +134,15 @@ func classify(err error, asked bool) Class {
 	}
 }
 
-// escalated tells whether an error is that of a supervisor that gave up.
+// escalated reports whether an error comes from a supervisor that gave up.
 func escalated(err error) bool {
 	_, breach := errors.AsType[*BreachError](err)
 	_, start := errors.AsType[*StartError](err)
 	return breach || start
 }
 
-// leftBehind returns the names of the children that a supervisor left behind.
-func leftBehind(err error) []string {
+// stuckChildren returns the names of children that a supervisor abandoned.
+func stuckChildren(err error) []string {
 	if stuck, ok := errors.AsType[*StuckError](err); ok {
 		return stuck.Children
 	}

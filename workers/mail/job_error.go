@@ -14,9 +14,9 @@ type Error struct {
 
 	// Relay is who was tried: host and port, or a Maildir.
 	Relay string
-	// After is how long it is of no use to try again, for the classes relay
+	// RetryAfter is how long it is of no use to try again, for the classes relay
 	// and config; a default holds if it is zero.
-	After time.Duration
+	RetryAfter time.Duration
 }
 
 // Error tells the relay, the stage and the cause: the relay's words or what
@@ -41,7 +41,7 @@ const (
 	configDelay = time.Minute
 )
 
-// Fate turns an error of a [Transport] into what should become of the job:
+// JobError turns an error of a [Transport] into what should become of the job:
 //
 //	delivered   nil         done
 //	temporary   plain error an attempt; tried again by the stage's curve
@@ -52,7 +52,7 @@ const (
 //
 // A mail that cannot be built ([ErrInvalid]) is a dead letter "invalid". An
 // error of no known kind is an attempt.
-func Fate(err error) error {
+func JobError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -67,9 +67,9 @@ func Fate(err error) error {
 	case ClassDelivered:
 		return nil
 	case ClassRelay:
-		return job.Interrupted(err, max(failed.After, relayDelay))
+		return job.Interrupted(err, max(failed.RetryAfter, relayDelay))
 	case ClassConfig:
-		return job.Interrupted(err, max(failed.After, configDelay))
+		return job.Interrupted(err, max(failed.RetryAfter, configDelay))
 	case ClassPermanent:
 		return job.Dead(job.ReasonPermanent, err)
 	case ClassTemporary, ClassUnknown:

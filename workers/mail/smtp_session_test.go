@@ -84,7 +84,7 @@ func TestMailAfterARefusedOneSucceedsOnTheSameSession(t *testing.T) {
 	relay := serveScripts(t, nil, script{"RCPT": "550 5.1.1 no such user"})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
 	for range 3 {
-		if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.Fate(err)) != "dead permanent" {
+		if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.JobError(err)) != "dead permanent" {
 			t.Fatalf("got %v, want it refused for good", err)
 		}
 	}
@@ -150,7 +150,7 @@ func TestKeptSessionIsDialledAgainOnceOnly(t *testing.T) {
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
 	mustSend(t, s, "m1")
 	_, err := s.Send(t.Context(), order("m2"), stored)
-	if got := fateOf(mail.Fate(err)); got != "free true" || relay.count() != 2 {
+	if got := fateOf(mail.JobError(err)); got != "free true" || relay.count() != 2 {
 		t.Errorf("got %q after %d connections, want the job back after 2", got, relay.count())
 	}
 }
@@ -221,8 +221,8 @@ func TestRelayThatIsOfNoUseRestsBeforeItIsDialledAgain(t *testing.T) {
 		for range 20 {
 			_, err := s.Send(t.Context(), order("m1"), stored)
 			failed, ok := errors.AsType[*mail.Error](err)
-			if !ok || failed.After < c.least/2 || !strings.Contains(err.Error(), c.greeting) {
-				t.Fatalf("got %v after %s, want the relay's words and a wait", err, failed.After)
+			if !ok || failed.RetryAfter < c.least/2 || !strings.Contains(err.Error(), c.greeting) {
+				t.Fatalf("got %v after %s, want the relay's words and a wait", err, failed.RetryAfter)
 			}
 		}
 		if relay.count() != 1 {
@@ -294,15 +294,15 @@ func TestRelayThatComesBackIsNoticedWithoutAMail(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx) }()
-	if !s.Open() {
+	if !s.Available() {
 		t.Error("got a relay of no use before anything was tried")
 	}
-	if _, err := s.Send(t.Context(), order("m1"), stored); err == nil || s.Open() {
-		t.Errorf("got %v and open %v, want a relay that is known to be away", err, s.Open())
+	if _, err := s.Send(t.Context(), order("m1"), stored); err == nil || s.Available() {
+		t.Errorf("got %v and open %v, want a relay that is known to be away", err, s.Available())
 	}
 	relay.awaitCommand(t, "EHLO") // of a session that no mail has asked for
 	deadline := time.Now().Add(20 * time.Second)
-	for !s.Open() && time.Now().Before(deadline) {
+	for !s.Available() && time.Now().Before(deadline) {
 		<-time.After(5 * time.Millisecond)
 	}
 	mustSend(t, s, "m1")
@@ -345,7 +345,7 @@ func TestRelayWithALimitOfSessionsIsNotAway(t *testing.T) {
 					t.Errorf("got %v, want no fault of the mail", err)
 					return
 				}
-				if !s.Open() {
+				if !s.Available() {
 					t.Error("got a relay of no use, want one with a limit")
 				}
 				<-time.After(20 * time.Millisecond) // its job comes again

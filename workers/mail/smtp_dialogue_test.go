@@ -157,7 +157,7 @@ func beImpatient(config *mail.Config, stage mail.Stage) {
 
 func check(t *testing.T, c row, err error) {
 	t.Helper()
-	if got := fateOf(mail.Fate(err)); got != c.fate {
+	if got := fateOf(mail.JobError(err)); got != c.fate {
 		t.Errorf("got fate %q of %v, want %q", got, err, c.fate)
 	}
 	if c.class == mail.ClassDelivered {
@@ -252,7 +252,7 @@ func TestAddressThatIsNotASCIINeedsTheExtension(t *testing.T) {
 		m := order("m1")
 		m.To = c.to
 		_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}}).Send(t.Context(), m, stored)
-		if got := fateOf(mail.Fate(err)); got != c.fate {
+		if got := fateOf(mail.JobError(err)); got != c.fate {
 			t.Errorf("%s to %s: got %q, want %q", c.ehlo, c.to, got, c.fate)
 		}
 		if c.mail != "" && !slices.Contains(relay.lines(), c.mail) {
@@ -267,7 +267,7 @@ func TestPipelinedRefusalLeavesTheSessionInOrder(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n250 PIPELINING", "RCPT 1": "550 5.1.1 no such user"})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
-	if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.Fate(err)) != "dead permanent" {
+	if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.JobError(err)) != "dead permanent" {
 		t.Fatalf("got %v, want it refused for good", err)
 	}
 	mustSend(t, s, "m2")
@@ -284,7 +284,7 @@ func TestSizeIsToldBeforeTheBody(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n250-PIPELINING\r\n250 SIZE 1000", "MAIL": "552 5.3.4 too large"})
 	_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}}).Send(t.Context(), order("m1"), stored)
-	if fateOf(mail.Fate(err)) != "dead permanent" || !strings.Contains(strings.Join(relay.lines(), "\n"), " SIZE=") {
+	if fateOf(mail.JobError(err)) != "dead permanent" || !strings.Contains(strings.Join(relay.lines(), "\n"), " SIZE=") {
 		t.Errorf("got %v after %q, want the size told and the mail refused", err, relay.lines())
 	}
 }

@@ -90,7 +90,7 @@ func TestRefusalAtAnyStageLeavesTheSessionToTheNextMail(t *testing.T) {
 				t.Parallel()
 				relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n" + ehlo, verb + " 1": "554 5.7.1 not this one"})
 				s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
-				if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.Fate(err)) != "dead permanent" {
+				if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.JobError(err)) != "dead permanent" {
 					t.Fatalf("got %v, want it refused for good", err)
 				}
 				mustSend(t, s, "m2")

@@ -28,26 +28,26 @@ func (s *session) envelope(m Message) []command {
 	return []command{{StageMail, from}, {StageRcpt, "RCPT TO:<" + m.To + ">"}, {StageData, "DATA"}}
 }
 
-// begin speaks the envelope. It returns the writer of the body, or nil and why
+// sendEnvelope speaks the envelope. It returns the writer of the body, or nil and why
 // there is none.
 //
 // Where the relay takes it (PIPELINING, RFC 2920) all commands go out at once,
 // which makes two round trips of a mail instead of four: over 50 ms that is
 // twice the mails of a session. The replies are the same, and so is the verdict:
 // that of the first refusal.
-func (s *session) begin(m Message) (body io.WriteCloser, refused Verdict) {
+func (s *session) sendEnvelope(m Message) (body io.WriteCloser, refused Verdict) {
 	if offered, _ := s.client.Extension("SMTPUTF8"); m.UTF8() && !offered {
-		return nil, Judge(StageMail, ParseReply(553, "5.6.7 address is not ASCII and the relay does not offer SMTPUTF8"), nil) // RFC 6531, 3.5
+		return nil, Classify(StageMail, ParseReply(553, "5.6.7 address is not ASCII and the relay does not offer SMTPUTF8"), nil) // RFC 6531, 3.5
 	}
 	commands := s.envelope(m)
 	if offered, _ := s.client.Extension("PIPELINING"); offered {
 		return s.pipelined(commands)
 	}
 	for _, c := range commands {
-		if err := s.say(c); err != nil {
-			return nil, judgeError(c.stage, err)
+		if err := s.send(c); err != nil {
+			return nil, classifyClientError(c.stage, err)
 		}
-		if v, ok := s.hear(c); !ok {
+		if v, ok := s.receive(c); !ok {
 			return nil, v
 		}
 	}
@@ -56,11 +56,11 @@ func (s *session) begin(m Message) (body io.WriteCloser, refused Verdict) {
 
 // pipelined says all commands, then hears all replies.
 func (s *session) pipelined(commands []command) (body io.WriteCloser, refused Verdict) {
-	if err := s.say(commands...); err != nil {
-		return nil, judgeError(StageMail, err)
+	if err := s.send(commands...); err != nil {
+		return nil, classifyClientError(StageMail, err)
 	}
 	for i, c := range commands {
-		v, ok := s.hear(c)
+		v, ok := s.receive(c)
 		switch {
 		case v.Reply.Code == 0 && !ok: // there is nothing more to hear
 			if refused.Class == "" {
@@ -72,7 +72,7 @@ func (s *session) pipelined(commands []command) (body io.WriteCloser, refused Ve
 		case ok && i == len(commands)-1 && refused.Class != "":
 			// It refused the sender or the recipient and yet waits for a body
 			// (RFC 2920, 3.1): it gets an empty one, for nobody.
-			return nil, s.empty(refused)
+			return nil, s.sendEmptyBody(refused)
 		}
 	}
 	if refused.Class != "" {
@@ -81,23 +81,23 @@ func (s *session) pipelined(commands []command) (body io.WriteCloser, refused Ve
 	return s.client.Text.DotWriter(), Verdict{}
 }
 
-// empty ends a body that must not be sent. The verdict stays that of the
+// sendEmptyBody ends a body that must not be sent. The verdict stays that of the
 // refusal, unless the session ends with it.
-func (s *session) empty(refused Verdict) Verdict {
-	if err := s.say(command{StageDot, "."}); err != nil {
-		return judgeError(StageData, err)
+func (s *session) sendEmptyBody(refused Verdict) Verdict {
+	if err := s.send(command{StageDot, "."}); err != nil {
+		return classifyClientError(StageData, err)
 	}
 	if code, text, err := s.client.Text.ReadResponse(0); err != nil {
-		return judgeError(StageData, err)
+		return classifyClientError(StageData, err)
 	} else if code == 421 { //nolint:mnd // RFC 5321, 3.8: it closes the connection
-		return Judge(StageData, ParseReply(code, text), nil)
+		return Classify(StageData, ParseReply(code, text), nil)
 	}
 	return refused
 }
 
-// say sends commands in one write.
-func (s *session) say(commands ...command) error {
-	s.extend(s.timings.command)
+// send sends commands in one write.
+func (s *session) send(commands ...command) error {
+	s.setDeadline(s.timeouts.command)
 	var lines strings.Builder
 	for _, c := range commands {
 		lines.WriteString(c.line + "\r\n")
@@ -111,15 +111,15 @@ func (s *session) say(commands ...command) error {
 // goAhead is the reply to DATA that lets the body come.
 const goAhead = 354
 
-// hear reads the reply to a command, and tells whether it lets the mail go on.
-func (s *session) hear(c command) (Verdict, bool) {
-	s.extend(s.timings.command)
+// receive reads the reply to a command, and tells whether it lets the mail go on.
+func (s *session) receive(c command) (Verdict, bool) {
+	s.setDeadline(s.timeouts.command)
 	code, text, err := s.client.Text.ReadResponse(0)
 	if err != nil {
-		return judgeError(c.stage, err), false
+		return classifyClientError(c.stage, err), false
 	}
 	if c.stage == StageData && code == goAhead || c.stage != StageData && code/100 == 2 {
 		return Verdict{}, true
 	}
-	return Judge(c.stage, ParseReply(code, text), nil), false
+	return Classify(c.stage, ParseReply(code, text), nil), false
 }

@@ -23,43 +23,43 @@ var (
 	ErrNoPassword = errors.New("password cannot be read")
 )
 
-// login picks a mechanism when the relay has said which it knows. It carries
+// authenticator picks a mechanism when the relay has said which it knows. It carries
 // one exchange and must not be shared. go-mail could pick too, but takes a
 // connection that came from a dial function for one without TLS.
-type login struct {
+type authenticator struct {
 	smtp.Auth
 
 	relay Relay
 }
 
 // Start implements [smtp.Auth].
-func (l *login) Start(server *smtp.ServerInfo) (string, []byte, error) {
+func (l *authenticator) Start(server *smtp.ServerInfo) (string, []byte, error) {
 	if !server.TLS && !l.relay.AllowCleartext {
 		return "", nil, ErrCleartext
 	}
-	wanted := mechanisms(server.TLS)
+	wanted := preferredMechanisms(server.TLS)
 	if l.relay.Auth != "" {
 		wanted = []string{l.relay.Auth}
 	}
 	for _, mechanism := range wanted {
 		if slices.Contains(server.Auth, mechanism) {
-			l.Auth = l.exchange(mechanism)
+			l.Auth = l.mechanism(mechanism)
 			return l.Auth.Start(server)
 		}
 	}
 	return "", nil, ErrNoAuth
 }
 
-// mechanisms are those that are used, best first: without TLS those first that
+// preferredMechanisms are those that are used, best first: without TLS those first that
 // do not show the password.
-func mechanisms(encrypted bool) []string {
+func preferredMechanisms(encrypted bool) []string {
 	if encrypted {
 		return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5"}
 	}
 	return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"}
 }
 
-func (l *login) exchange(mechanism string) smtp.Auth {
+func (l *authenticator) mechanism(mechanism string) smtp.Auth {
 	r := l.relay
 	switch mechanism {
 	case "SCRAM-SHA-256":

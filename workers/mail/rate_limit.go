@@ -8,61 +8,61 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// pace keeps the mails of a relay below what it is said to take, and half of
+// rateLimit keeps the mails of a relay below what it is said to take, and half of
 // that after it has said that it was too much, for as long as it says so. Its
 // nil value lets everything through.
-type pace struct {
+type rateLimit struct {
 	limiter *rate.Limiter
-	whole   rate.Limit
+	full   rate.Limit
 
 	mu     sync.Mutex
-	halved time.Time // when it was last
+	changed time.Time // when it was last
 }
 
-// easeAfter is how long after it was halved a pace is doubled, up to the whole.
-const easeAfter = time.Minute
+// restoreAfter is how long after it was halved a pace is doubled, up to the whole.
+const restoreAfter = time.Minute
 
-// newPace allows so many mails a minute, evenly; none for zero.
-func newPace(perMinute int) *pace {
+// newRateLimit allows so many mails a minute, evenly; none for zero.
+func newRateLimit(perMinute int) *rateLimit {
 	if perMinute <= 0 {
 		return nil
 	}
 	whole := rate.Limit(float64(perMinute) / time.Minute.Seconds())
 	// A burst of a second's worth lets several sessions begin at once.
-	return &pace{limiter: rate.NewLimiter(whole, max(1, int(whole))), whole: whole}
+	return &rateLimit{limiter: rate.NewLimiter(whole, max(1, int(whole))), full: whole}
 }
 
 // wait waits for a mail's turn. The error says that ctx ended, or would before.
-func (p *pace) wait(ctx context.Context) error {
+func (p *rateLimit) wait(ctx context.Context) error {
 	if p == nil {
 		return nil
 	}
-	p.ease(time.Now())
+	p.restore(time.Now())
 	return p.limiter.Wait(ctx)
 }
 
-// ease doubles a pace that was halved long enough ago.
-func (p *pace) ease(now time.Time) {
+// restore doubles a pace that was halved long enough ago.
+func (p *rateLimit) restore(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.limiter.Limit() >= p.whole || now.Sub(p.halved) < easeAfter {
+	if p.limiter.Limit() >= p.full || now.Sub(p.changed) < restoreAfter {
 		return
 	}
-	p.halved = now
-	p.limiter.SetLimit(min(p.whole, 2*p.limiter.Limit()))
+	p.changed = now
+	p.limiter.SetLimit(min(p.full, 2*p.limiter.Limit()))
 }
 
-// slow halves the pace, once for all that was refused at the same time.
-func (p *pace) slow(now time.Time) {
+// halve halves the pace, once for all that was refused at the same time.
+func (p *rateLimit) halve(now time.Time) {
 	if p == nil {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.Sub(p.halved) < time.Second {
+	if now.Sub(p.changed) < time.Second {
 		return
 	}
-	p.halved = now
+	p.changed = now
 	p.limiter.SetLimit(max(rate.Every(time.Minute), p.limiter.Limit()/2))
 }
 

@@ -41,7 +41,7 @@ func slowRelay(conn net.Conn, delays map[string]time.Duration) {
 }
 
 // pipeSession opens a session with a slow relay.
-func pipeSession(t *testing.T, delays map[string]time.Duration, limits timings) *session {
+func pipeSession(t *testing.T, delays map[string]time.Duration, limits timeouts) *session {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	var group sync.WaitGroup
@@ -57,13 +57,13 @@ func pipeSession(t *testing.T, delays map[string]time.Duration, limits timings) 
 	if err := client.Hello("worker.test"); err != nil {
 		t.Fatal(err)
 	}
-	return &session{client: client, conn: ours, timings: limits}
+	return &session{client: client, conn: ours, timeouts: limits}
 }
 
 func TestEachStepHasATimeOfItsOwn(t *testing.T) {
 	t.Parallel()
 	type delays = map[string]time.Duration
-	limits := timings{command: 30 * time.Second, dot: 5 * time.Minute}
+	limits := timeouts{command: 30 * time.Second, dot: 5 * time.Minute}
 	late := limits.command + time.Second
 	for name, c := range map[string]struct {
 		delays delays
@@ -78,7 +78,7 @@ func TestEachStepHasATimeOfItsOwn(t *testing.T) {
 		"too slow at MAIL":      {delays{"MAIL": late}, ClassRelay, StageMail, limits.command},
 		"too slow at RCPT":      {delays{"RCPT": late}, ClassRelay, StageRcpt, limits.command},
 		"too slow at DATA":      {delays{"DATA": late}, ClassRelay, StageData, limits.command},
-		"too slow for the body": {delays{"body": time.Minute}, ClassRelay, StageBody, limits.command + tidyTimeout},
+		"too slow for the body": {delays{"body": time.Minute}, ClassRelay, StageBody, limits.command + cleanupTimeout},
 		"too slow at the dot":   {delays{".": limits.dot + time.Second}, ClassUnknown, StageDot, limits.dot},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestEachStepHasATimeOfItsOwn(t *testing.T) {
 func TestIdleSessionOutlivesTheTimesOfItsMails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := pipeSession(t, nil, timings{command: time.Second, dot: time.Second})
+		s := pipeSession(t, nil, timeouts{command: time.Second, dot: time.Second})
 		for n := range 3 {
 			<-time.After(time.Hour)
 			if v, keep := s.deliver(t.Context(), Message{Bytes: []byte("Subject: s\r\n\r\n")}); v.Class != ClassDelivered || !keep {

@@ -46,13 +46,13 @@ func TestRelayWithALimitIsNotAwayWhileTheFirstSessionIsOpened(t *testing.T) {
 	for n := range 32 {
 		group.Go(func() {
 			_, err := s.Send(t.Context(), order(fmt.Sprintf("m%d", n)), stored)
-			if got := fateOf(mail.Fate(err)); got != "done" && got != "free true" || err != nil && strings.Contains(err.Error(), "rests") {
+			if got := fateOf(mail.JobError(err)); got != "done" && got != "free true" || err != nil && strings.Contains(err.Error(), "rests") {
 				t.Errorf("got %v, want the mail sent, or given back by a relay that has a limit", err)
 			}
 		})
 	}
 	group.Wait()
-	if got := told.String(); got != "" || !s.Open() {
-		t.Errorf("got open %t and told %s, want a relay in use", s.Open(), got)
+	if got := told.String(); got != "" || !s.Available() {
+		t.Errorf("got open %t and told %s, want a relay in use", s.Available(), got)
 	}
 }

@@ -13,24 +13,24 @@ import (
 	"vedette/pipeline/job"
 )
 
-// others are the addresses that a mail shows beside its recipient's.
-type others struct {
+// shownAddresses are the addresses that a mail shows beside its recipient's.
+type shownAddresses struct {
 	to, cc  []*netmail.Address
 	replyTo *netmail.Address
 }
 
-// parseOthers reads them. The error names the field.
-func parseOthers(m job.Mail) (others, error) {
-	var o others
+// parseShownAddresses reads them. The error names the field.
+func parseShownAddresses(m job.Mail) (shownAddresses, error) {
+	var o shownAddresses
 	var err error
-	if o.to, err = parseAll("shown_to", m.ShownTo); err != nil {
+	if o.to, err = parseAddresses("shown_to", m.ShownTo); err != nil {
 		return o, err
 	}
-	if o.cc, err = parseAll("cc", m.CC); err != nil {
+	if o.cc, err = parseAddresses("cc", m.CC); err != nil {
 		return o, err
 	}
 	if m.ReplyTo != "" {
-		all, err := parseAll("reply_to", []string{m.ReplyTo})
+		all, err := parseAddresses("reply_to", []string{m.ReplyTo})
 		if err != nil {
 			return o, err
 		}
@@ -39,7 +39,7 @@ func parseOthers(m job.Mail) (others, error) {
 	return o, nil
 }
 
-func parseAll(field string, values []string) ([]*netmail.Address, error) {
+func parseAddresses(field string, values []string) ([]*netmail.Address, error) {
 	var all []*netmail.Address
 	for _, value := range values {
 		if strings.ContainsAny(value, "\r\n\x00") {
@@ -54,8 +54,8 @@ func parseAll(field string, values []string) ([]*netmail.Address, error) {
 	return all, nil
 }
 
-// set shows them in a mail.
-func (o others) set(message *gomail.Msg) {
+// apply shows them in a mail.
+func (o shownAddresses) apply(message *gomail.Msg) {
 	if len(o.to) > 0 {
 		message.ToMailAddress(o.to...)
 	}
@@ -70,21 +70,21 @@ func (o others) set(message *gomail.Msg) {
 const (
 	// maxHeaders and maxHeader bound what a job may add.
 	maxHeaders = 50
-	maxHeader  = 500
+	maxHeaderLength  = 500
 )
 
-// reserved are headers that a mail has anyway, or that say who carried it.
-func reserved() []string {
+// reservedHeaders are headers that a mail has anyway, or that say who carried it.
+func reservedHeaders() []string {
 	return []string{
 		"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "in-reply-to", "references", "return-path",
 		"received", "delivered-to", "mime-version", "dkim-signature", "auto-submitted", "x-auto-response-suppress",
 	}
 }
 
-// checkHeaders refuses names and values that would be another header, or more
+// validateHeaders refuses names and values that would be another header, or more
 // than one (RFC 5322, 2.2: a name is printable ASCII without a colon), and names
 // that differ in their case alone, since nothing says whose value counts.
-func checkHeaders(headers map[string]string) error {
+func validateHeaders(headers map[string]string) error {
 	var problems []error
 	if len(headers) > maxHeaders {
 		problems = append(problems, fmt.Errorf("headers: found %d, expected at most %d", len(headers), maxHeaders))
@@ -97,10 +97,10 @@ func checkHeaders(headers map[string]string) error {
 			problems = append(problems, fmt.Errorf("headers: found %s twice", name))
 		case name == "" || strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) >= 0:
 			problems = append(problems, fmt.Errorf("headers: found the name %q, expected printable letters without a colon", name))
-		case slices.Contains(reserved(), lower) || strings.HasPrefix(lower, "content-"):
+		case slices.Contains(reservedHeaders(), lower) || strings.HasPrefix(lower, "content-"):
 			problems = append(problems, fmt.Errorf("headers: found %s, which cannot be set", name))
-		case strings.ContainsAny(value, "\r\n\x00") || len(value) > maxHeader:
-			problems = append(problems, fmt.Errorf("headers: %s: found %.40q, expected one line of at most %d bytes", name, value, maxHeader))
+		case strings.ContainsAny(value, "\r\n\x00") || len(value) > maxHeaderLength:
+			problems = append(problems, fmt.Errorf("headers: %s: found %.40q, expected one line of at most %d bytes", name, value, maxHeaderLength))
 		}
 		seen[lower] = true
 	}

@@ -11,9 +11,9 @@ import (
 	"vedette/pipeline/job"
 )
 
-// checkAttachments refuses what would not fit, or would be something else than
+// validateAttachments refuses what would not fit, or would be something else than
 // it says.
-func checkAttachments(all []job.Attachment) error {
+func validateAttachments(all []job.Attachment) error {
 	if len(all) > job.MaxAttachments {
 		return fmt.Errorf("attachments: found %d, expected at most %d", len(all), job.MaxAttachments)
 	}
@@ -21,7 +21,7 @@ func checkAttachments(all []job.Attachment) error {
 	size := 0
 	for _, a := range all {
 		size += len(a.Content)
-		if a.Name == "" || strings.ContainsAny(a.Name, "/\\\r\n\x00") || len(a.Name) > maxName {
+		if a.Name == "" || strings.ContainsAny(a.Name, "/\\\r\n\x00") || len(a.Name) > maxFileName {
 			problems = append(problems, fmt.Errorf("attachments: found the name %q, expected that of a file, without a folder", a.Name))
 		}
 		if a.Type == "" {
@@ -37,13 +37,13 @@ func checkAttachments(all []job.Attachment) error {
 	return errors.Join(problems...)
 }
 
-// maxName is the longest name of a file that systems take.
-const maxName = 255
+// maxFileName is the longest name of a file that systems take.
+const maxFileName = 255
 
-// attach makes one part of a rendered mail, and puts the attachments after it.
+// addAttachments makes one part of a rendered mail, and puts the attachments after it.
 // It is done here because go-mail takes one boundary for all levels, and one
 // that it chooses itself differs from time to time.
-func attach(rendered []byte, m job.Mail) ([]byte, error) {
+func addAttachments(rendered []byte, m job.Mail) ([]byte, error) {
 	if len(m.Attachments) == 0 {
 		return rendered, nil
 	}

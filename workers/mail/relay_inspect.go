@@ -39,15 +39,15 @@ func Inspect(ctx context.Context, relay Relay, hello string) (Inspection, error)
 	relay = config.Relays[0]
 	began := time.Now()
 	found := Inspection{Relay: relay.String(), Login: relay.Username != ""}
-	s, err := openSession(ctx, relay, config.Hello, timings{command: config.CommandTimeout, dot: config.DotTimeout})
+	s, err := openSession(ctx, relay, config.Hello, timeouts{command: config.CommandTimeout, dot: config.DotTimeout})
 	if err != nil {
-		return found, &Error{Verdict: judgeError(StageConnect, err), Relay: relay.String()}
+		return found, &Error{Verdict: classifyClientError(StageConnect, err), Relay: relay.String()}
 	}
 	defer s.quit()
 	found.Took = time.Since(began)
 	for _, name := range extensions() {
 		if offered, parameters := s.client.Extension(name); offered {
-			found.Extensions = append(found.Extensions, strings.TrimSpace(name+" "+clean(parameters)))
+			found.Extensions = append(found.Extensions, strings.TrimSpace(name+" "+oneLine(parameters)))
 		}
 	}
 	if state, ok := s.client.TLSConnectionState(); ok {
@@ -60,7 +60,7 @@ func (i *Inspection) secured(state *tls.ConnectionState) {
 	i.TLS, i.Cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 	if len(state.PeerCertificates) > 0 {
 		leaf := state.PeerCertificates[0]
-		i.Certificate, i.Expires = clean(strings.Join(leaf.DNSNames, " ")), leaf.NotAfter
+		i.Certificate, i.Expires = oneLine(strings.Join(leaf.DNSNames, " ")), leaf.NotAfter
 	}
 }
 

@@ -12,12 +12,12 @@ import (
 // openSession dials, and goes through EHLO, STARTTLS and AUTH as the relay's
 // settings ask. The dial takes at most the time of one command, and so does all
 // that follows. The password is in no error.
-func openSession(ctx context.Context, r Relay, hello string, t timings) (*session, error) {
+func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*session, error) {
 	r, err := r.withPassword()
 	if err != nil {
 		return nil, err
 	}
-	s := &session{timings: t}
+	s := &session{timeouts: t}
 	stop := func() bool { return true }
 	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {
 		raw, err := (&net.Dialer{}).DialContext(dialCtx, network, address)
@@ -27,8 +27,8 @@ func openSession(ctx context.Context, r Relay, hello string, t timings) (*sessio
 		s.conn = raw
 		// go-mail obeys the context while it dials. Closing the connection is
 		// what ends the dialogue that follows.
-		stop = context.AfterFunc(ctx, s.drop)
-		return r.encrypt(dialCtx, raw)
+		stop = context.AfterFunc(ctx, s.abort)
+		return r.implicitTLS(dialCtx, raw)
 	}
 	client, err := gomail.NewClient(r.Host, r.options(hello, t, dial)...)
 	if err != nil {
@@ -39,14 +39,14 @@ func openSession(ctx context.Context, r Relay, hello string, t timings) (*sessio
 		err = context.Cause(ctx)
 	}
 	if err != nil {
-		s.drop() // go-mail leaves the connection open when a step after the dial fails
+		s.abort() // go-mail leaves the connection open when a step after the dial fails
 		return nil, redact(err, r)
 	}
 	return s, nil
 }
 
-// encrypt begins TLS at once where that is asked for.
-func (r Relay) encrypt(ctx context.Context, raw net.Conn) (net.Conn, error) {
+// implicitTLS begins TLS at once where that is asked for.
+func (r Relay) implicitTLS(ctx context.Context, raw net.Conn) (net.Conn, error) {
 	if r.TLS != TLSImplicit {
 		return raw, nil
 	}
@@ -63,7 +63,7 @@ func (r Relay) tlsConfig() *tls.Config {
 
 // options are a relay's settings as go-mail takes them. A client is made for
 // each dial: what it holds of a login is used up by it.
-func (r Relay) options(hello string, t timings, dial gomail.DialContextFunc) []gomail.Option {
+func (r Relay) options(hello string, t timeouts, dial gomail.DialContextFunc) []gomail.Option {
 	policy := gomail.NoTLS
 	if r.TLS == TLSStartTLS {
 		policy = gomail.TLSMandatory
@@ -73,7 +73,7 @@ func (r Relay) options(hello string, t timings, dial gomail.DialContextFunc) []g
 		gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(r.tlsConfig()), gomail.WithDialContextFunc(dial),
 	}
 	if r.Username != "" {
-		options = append(options, gomail.WithSMTPAuthCustom(&login{relay: r}))
+		options = append(options, gomail.WithSMTPAuthCustom(&authenticator{relay: r}))
 	}
 	return options
 }
