@@ -115,10 +115,10 @@ func (f *flaky) make(workers.Deliveries) (workers.Mailer, error) {
 
 type idleMailer struct{}
 
-func (idleMailer) Handle(context.Context, job.Mail, time.Time) error { return nil }
-func (idleMailer) Open() bool                                        { return true }
-func (idleMailer) Keep(context.Context, job.Mail, time.Time) error   { return nil }
-func (idleMailer) Close()                                            {}
+func (idleMailer) Handle(context.Context, job.Mail, time.Time) error    { return nil }
+func (idleMailer) Available() bool                                      { return true }
+func (idleMailer) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
+func (idleMailer) Close()                                               {}
 
 func (idleMailer) Serve(ctx context.Context) error {
 	<-ctx.Done()

@@ -112,8 +112,7 @@ func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 // noDataReason returns the reason without details, and the location for a
 // monitor with several.
 func noDataReason(incident *job.Incident) string {
-	reason, _, _ := strings.Cut(incident.Reason, ": ")
-	return strings.TrimSuffix(reason+doctor.At+incident.Location, doctor.At)
+	return strings.TrimSuffix(string(incident.Reason)+doctor.At+incident.Location, doctor.At)
 }
 
 // noDataMonitors counts monitors without data by reason, once for each location
