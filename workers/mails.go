@@ -33,15 +33,15 @@ type Mailer interface {
 	Close()
 }
 
-// SentLedger remembers what was sent.
-type SentLedger interface {
-	// Sent tells what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Delivery, bool, error)
+// Deliveries remembers what was sent.
+type Deliveries interface {
+	// Delivery tells what is known of a mail, and whether anything is.
+	Delivery(ctx context.Context, id string) (job.Delivery, bool, error)
 	// Begin marks that an attempt begins, unless the mail has left by then, was
 	// withdrawn, or is in somebody else's hand, and tells what is known of it now.
 	Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error)
-	// Mark writes down what became of a mail.
-	Mark(ctx context.Context, sent job.Delivery) error
+	// Record writes down what became of a mail.
+	Record(ctx context.Context, sent job.Delivery) error
 }
 
 // mailStage is the branch that sends mails. Each class has a queue of its own, and so
@@ -49,7 +49,7 @@ type SentLedger interface {
 type mailStage struct {
 	*shared
 
-	newMailer        func(SentLedger) (Mailer, error)
+	newMailer   func(Deliveries) (Mailer, error)
 	giveUpAfter time.Duration
 	allow       Allow
 
@@ -100,7 +100,7 @@ func (m *mailStage) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter, allow: m.allow, log: m.log}
+	post := &post{ledger: &deliveryStore{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter, allow: m.allow, log: m.log}
 	post.worker, err = m.newMailer(post.ledger)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (m *mailStage) config(stream pipeline.Stream, filter string) pipeline.PoolC
 // post does the mail jobs.
 type post struct {
 	worker      Mailer
-	ledger      *sentLedger
+	ledger      *deliveryStore
 	answers     *outcomes
 	giveUpAfter time.Duration
 	allow       Allow
@@ -159,11 +159,14 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 	if !ordered(d.Subject) {
 		return nil
 	}
-	sent, _, err := m.ledger.Sent(ctx, order.ID)
+	sent, _, err := m.ledger.Delivery(ctx, order.ID)
 	if err != nil {
 		return err // the mail is in the ledger, so that the next attempt does nothing but answer
 	}
-	sent.V, sent.ID, sent.Done = job.Version, order.ID, true
+	sent.V, sent.ID = job.Version, order.ID
+	if sent.State != job.DeliveryWithdrawn {
+		sent.State = job.DeliverySent
+	}
 	return m.answers.publish(ctx, d, job.Outcome{Kind: job.JobMail, ID: order.ID, Mail: &sent})
 }
 

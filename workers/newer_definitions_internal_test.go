@@ -35,7 +35,7 @@ func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Words: words,
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Words: words,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -107,7 +107,7 @@ func TestAlertsThatNobodySendsHoldUpNothing(t *testing.T) {
 // flaky is a mailer that cannot be made at first.
 type flaky struct{ tries atomic.Int64 }
 
-func (f *flaky) make(workers.SentLedger) (workers.Mailer, error) {
+func (f *flaky) make(workers.Deliveries) (workers.Mailer, error) {
 	if f.tries.Add(1) == 1 {
 		panic("no mailer today")
 	}

@@ -58,7 +58,7 @@ func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks 
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]},
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
 		Timers: &timers{p: p}, Words: words,
 	})
 	if err != nil {

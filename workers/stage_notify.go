@@ -23,8 +23,8 @@ type notifyStage struct {
 
 	words *notify.Words
 
-	notifier *notify.Notifier // what the part "recipients" makes, for the pools
-	newer    *newerDefinitions          // so is this
+	notifier *notify.Notifier  // what the part "recipients" makes, for the pools
+	newer    *newerDefinitions // so is this
 }
 
 // branch:
@@ -67,7 +67,7 @@ func (a *notifyStage) follow(ctx context.Context) error {
 	}
 	family := newFamily(a.shared, buckets, replies)
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]},
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
 		Timers: &timers{p: a.p}, Words: a.words, Parent: family.parents, Logger: a.log,
 	})
 	if err != nil {

@@ -41,7 +41,7 @@ type Config struct {
 	Prober Prober
 	// NewMailer makes what sends the mails, given the ledger of what was sent;
 	// it is called at each start of the mail branch, and only that needs it.
-	NewMailer func(SentLedger) (Mailer, error)
+	NewMailer func(Deliveries) (Mailer, error)
 	// GiveUpAfter is how long a mail is tried. Defaults to 24h, which is also the
 	// most.
 	GiveUpAfter time.Duration

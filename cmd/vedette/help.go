@@ -2,7 +2,6 @@ package main
 
 import (
 	"embed"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -11,6 +10,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+
+	"vedette/cmd/vedette/internal/cli"
 )
 
 // manual holds the topics of the manual, each a file that can be read alone.
@@ -36,10 +37,10 @@ func readTopic(name string) (string, error) {
 		return string(text), nil
 	}
 	vocabulary, err := fs.ReadFile(manual, "help/wire-vocabulary.txt")
-	if errors.Is(err, fs.ErrNotExist) {
-		return string(text), nil
+	if err != nil {
+		return "", fmt.Errorf("read vocabulary: %w", err)
 	}
-	return string(text) + "\n## Vocabulary\n\n" + string(vocabulary), err
+	return string(text) + "\n## Vocabulary\n\n```text\n" + string(vocabulary) + "```\n", nil
 }
 
 // topicTitle returns the first line of a topic, without the mark of a heading.
@@ -94,11 +95,11 @@ func listTopics(root *cobra.Command, to io.Writer) error {
 		return err
 	}
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0) //nolint:mnd // as cobra's lists
-	say(table, "\nTopics:\n")
+	cli.Say(table, "\nTopics:\n")
 	for _, name := range topicNames() {
-		say(table, "  %s\t%s\n", name, topicTitle(name))
+		cli.Say(table, "  %s\t%s\n", name, topicTitle(name))
 	}
-	say(table, "\nUse \"vedette help TOPIC\" to read a topic.\n")
+	cli.Say(table, "\nUse \"vedette help TOPIC\" to read a topic.\n")
 	return table.Flush()
 }
 
@@ -114,7 +115,7 @@ func unknownTopic(root *cobra.Command, args []string) error {
 		known.AddCommand(&cobra.Command{Use: cmd.Name(), Run: func(*cobra.Command, []string) {}})
 	}
 	if meant := known.SuggestionsFor(args[0]); len(meant) > 0 && len(args) == 1 {
-		return invalid(&hintError{err: err, hint: fmt.Sprintf("did you mean %q?", meant[0])})
+		return cli.Invalid(&cli.HintError{Err: err, Hint: fmt.Sprintf("did you mean %q?", meant[0])})
 	}
-	return invalid(&hintError{err: err, hint: "'vedette help' lists commands and topics"})
+	return cli.Invalid(&cli.HintError{Err: err, Hint: "'vedette help' lists commands and topics"})
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"vedette/cmd/vedette/internal/cli"
 )
 
 // repository is the way from this package to the root of the repository.
@@ -112,7 +114,7 @@ func TestEveryFileInTheManualIsValid(t *testing.T) {
 			path := filepath.Join(dir, "monitors.yaml")
 			writeManualFile(t, path, text)
 			var warnings bytes.Buffer
-			if _, err := loadFile(path, &warnings); err != nil {
+			if _, err := cli.LoadFile(path, &warnings); err != nil {
 				t.Errorf("%s:%d: %v", p.path, b.line, err)
 			}
 			if warnings.Len() > 0 {
@@ -330,15 +332,15 @@ func TestHelpShowsTopicsAndCommands(t *testing.T) {
 		stdout string // a part
 		stderr string
 	}{
-		{[]string{"help"}, exitOK, "\nTopics:\n  file ", ""},
-		{[]string{"help"}, exitOK, "\nAvailable Commands:\n", ""},
-		{[]string{"help", "wire"}, exitOK, "# Wire format", ""},
-		{[]string{"help", "dead", "list"}, exitOK, "vedette dead list [flags]", ""},
-		{[]string{"help", "run"}, exitOK, "vedette run FILE [flags]", ""},
-		{[]string{"help", "notification"}, exitInvalid, "", `did you mean "notifications"?`},
-		{[]string{"help", "valdate"}, exitInvalid, "", `did you mean "validate"?`},
-		{[]string{"help", "dead", "lits"}, exitInvalid, "", `found "dead lits", expected a command or a topic`},
-		{[]string{"help", "xyzzy"}, exitInvalid, "", "'vedette help' lists commands and topics"},
+		{[]string{"help"}, cli.ExitOK, "\nTopics:\n  file ", ""},
+		{[]string{"help"}, cli.ExitOK, "\nAvailable Commands:\n", ""},
+		{[]string{"help", "wire"}, cli.ExitOK, "# Wire format", ""},
+		{[]string{"help", "dead", "list"}, cli.ExitOK, "vedette dead list [flags]", ""},
+		{[]string{"help", "run"}, cli.ExitOK, "vedette run FILE [flags]", ""},
+		{[]string{"help", "notification"}, cli.ExitInvalid, "", `did you mean "notifications"?`},
+		{[]string{"help", "valdate"}, cli.ExitInvalid, "", `did you mean "validate"?`},
+		{[]string{"help", "dead", "lits"}, cli.ExitInvalid, "", `found "dead lits", expected a command or a topic`},
+		{[]string{"help", "xyzzy"}, cli.ExitInvalid, "", "'vedette help' lists commands and topics"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := Main(t.Context(), test.args, &stdout, &stderr)
@@ -346,20 +348,4 @@ func TestHelpShowsTopicsAndCommands(t *testing.T) {
 			t.Errorf("vedette %s: got code %d, want %d\n%s%s", strings.Join(test.args, " "), code, test.code, &stdout, &stderr)
 		}
 	}
-}
-
-func TestAMailTemplateInTheManualWorks(t *testing.T) {
-	t.Parallel()
-	for _, p := range manualPages(t) {
-		for _, b := range p.code {
-			if b.info != "text file mail.txt" {
-				continue
-			}
-			if err := checkTemplate("text", b.text); err != nil {
-				t.Errorf("%s:%d: %v", p.path, b.line, err)
-			}
-			return
-		}
-	}
-	t.Error("found no template in the manual, expected one")
 }

@@ -12,16 +12,16 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Ledger remembers what became of mails, for as long as one may come again.
-type Ledger interface {
-	// Sent returns what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Delivery, bool, error)
+// Deliveries remembers what became of mails, for as long as one may come again.
+type Deliveries interface {
+	// Delivery returns what is known of a mail, and whether anything is.
+	Delivery(ctx context.Context, id string) (job.Delivery, bool, error)
 	// Begin marks that an attempt begins, unless the mail has left by then, was
 	// withdrawn, or is in somebody else's hand: see [job.Delivery.HeldFor]. It returns
 	// what is known of the mail now.
 	Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error)
-	// Mark replaces what is known of a mail.
-	Mark(ctx context.Context, sent job.Delivery) error
+	// Record replaces what is known of a mail.
+	Record(ctx context.Context, sent job.Delivery) error
 }
 
 // Transport carries mails: a [*Sender] or a [*Maildir].
@@ -33,8 +33,8 @@ type Transport interface {
 
 // WorkerConfig says what a [Worker] works with.
 type WorkerConfig struct {
-	Transport Transport
-	Ledger    Ledger
+	Transport  Transport
+	Deliveries Deliveries
 	// RecipientPerMinute is how many mails an address gets a minute from this
 	// worker; zero means any number. The others wait, which costs no attempt.
 	RecipientPerMinute int
@@ -48,7 +48,7 @@ type WorkerConfig struct {
 // the queue sees to it that one mail is with one worker.
 type Worker struct {
 	transport Transport
-	ledger    Ledger
+	ledger    Deliveries
 	quota     *quota
 	now       func() time.Time
 	log       *slog.Logger
@@ -59,7 +59,7 @@ type Worker struct {
 
 // NewWorker returns a Worker. The error names what is missing.
 func NewWorker(config WorkerConfig) (*Worker, error) {
-	if config.Transport == nil || config.Ledger == nil {
+	if config.Transport == nil || config.Deliveries == nil {
 		return nil, errors.New("set up mail worker: found no transport or no ledger")
 	}
 	if config.Now == nil {
@@ -69,7 +69,7 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	return &Worker{
-		transport: config.Transport, ledger: config.Ledger, quota: newQuota(config.RecipientPerMinute), now: config.Now, log: config.Logger,
+		transport: config.Transport, ledger: config.Deliveries, quota: newQuota(config.RecipientPerMinute), now: config.Now, log: config.Logger,
 		outcomes: make(map[Class]uint64),
 	}, nil
 }
@@ -94,8 +94,8 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 	if err != nil {
 		return job.Interrupted(fmt.Errorf("write ledger of mail %s: %w", m.ID, err), ledgerDelay)
 	}
-	if sent.Done || sent.Withdrawn {
-		w.log.DebugContext(ctx, "mail was sent before, or withdrawn", "id", m.ID, "relay", sent.Relay, "at", sent.At, "withdrawn", sent.Withdrawn)
+	if sent.Final() {
+		w.log.DebugContext(ctx, "mail was sent before, or withdrawn", "id", m.ID, "relay", sent.Relay, "at", sent.At, "state", sent.State)
 		return nil
 	}
 	if held := sent.HeldFor(begun); held > 0 && !sent.At.Equal(begun) {
@@ -111,11 +111,11 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 
 // expired ends a mail that is no longer wanted, unless it has left before that.
 func (w *Worker) expired(ctx context.Context, m job.Mail) error {
-	sent, _, err := w.ledger.Sent(ctx, m.ID)
+	sent, _, err := w.ledger.Delivery(ctx, m.ID)
 	if err != nil {
 		return job.Interrupted(fmt.Errorf("read ledger of mail %s: %w", m.ID, err), ledgerDelay)
 	}
-	if sent.Done || sent.Withdrawn {
+	if sent.Final() {
 		return nil
 	}
 	return job.Dead(job.ReasonExpired, fmt.Errorf("send mail %s: wanted until %s", m.ID, m.NotAfter.UTC().Format(time.RFC3339)))
@@ -143,8 +143,12 @@ func (w *Worker) failed(ctx context.Context, m job.Mail, err error) error {
 func (w *Worker) notDelivered(ctx context.Context, m job.Mail, failed *Error) {
 	ctx, cancel := outlive(ctx, recordGrace)
 	defer cancel()
-	sent := job.Delivery{V: job.Version, ID: m.ID, At: w.now().UTC(), Trying: failed.Class == ClassUnknown, Relay: failed.Relay, Reply: clean(failed.Error())}
-	if err := w.ledger.Mark(ctx, sent); err != nil {
+	state := job.DeliveryDeferred
+	if failed.Class == ClassUnknown {
+		state = job.DeliverySending
+	}
+	sent := job.Delivery{V: job.Version, ID: m.ID, State: state, At: w.now().UTC(), Relay: failed.Relay, Reply: clean(failed.Error())}
+	if err := w.ledger.Record(ctx, sent); err != nil {
 		w.log.WarnContext(ctx, "write ledger of mail that was not delivered", "id", m.ID, "error", err)
 	}
 }
@@ -155,7 +159,7 @@ func (w *Worker) notDelivered(ctx context.Context, m job.Mail, failed *Error) {
 func (w *Worker) delivered(ctx context.Context, m job.Mail, receipt Receipt) {
 	w.count(ClassDelivered)
 	w.log.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
-	err := w.record(ctx, job.Delivery{V: job.Version, ID: m.ID, Done: true, At: w.now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
+	err := w.record(ctx, job.Delivery{V: job.Version, ID: m.ID, State: job.DeliverySent, At: w.now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
 	if err != nil {
 		w.log.ErrorContext(ctx, "delivered mail is not in the ledger: it may be sent twice", "id", m.ID, "error", err)
 	}
@@ -178,7 +182,7 @@ func (w *Worker) record(ctx context.Context, sent job.Delivery) error {
 	ctx, cancel := outlive(ctx, recordGrace)
 	defer cancel()
 	for pause := recordPause; ; pause *= 2 {
-		err := w.ledger.Mark(ctx, sent)
+		err := w.ledger.Record(ctx, sent)
 		if err == nil || pause > recordMaxPause {
 			return err
 		}

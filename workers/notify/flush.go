@@ -137,7 +137,7 @@ func (n *Notifier) decide(ctx context.Context, key string, mailing *job.Notifica
 	if mailing.Sent == nil {
 		return plan(others), nil
 	}
-	sent, err := n.config.Sent.Withdraw(ctx, mailing.Sent.ID, n.config.Now().UTC())
+	sent, err := n.config.Deliveries.Withdraw(ctx, mailing.Sent.ID, n.config.Now().UTC())
 	if err != nil {
 		return Decision{}, err
 	}
@@ -152,12 +152,11 @@ func (n *Notifier) settleSent(ctx context.Context, mailing *job.NotificationGrou
 	if mailing.Sent == nil {
 		return nil
 	}
-	sent, _, err := n.config.Sent.Sent(ctx, mailing.Sent.ID)
+	sent, _, err := n.config.Deliveries.Delivery(ctx, mailing.Sent.ID)
 	if err != nil {
 		return err
 	}
-	sent.Done = sent.Done || n.config.Now().Sub(mailing.Sent.At) > certain
-	if !sent.Done && !sent.Withdrawn {
+	if !sent.Final() && n.config.Now().Sub(mailing.Sent.At) <= certain {
 		return nil
 	}
 	return n.close(ctx, mailing, accounts, sent)
@@ -169,7 +168,7 @@ func (n *Notifier) close(ctx context.Context, mailing *job.NotificationGroup, ac
 	letter := mailing.Sent.ID
 	mailing.Sent = nil
 	return n.ledger.changeAll(ctx, accounts, func(a job.NotificationLog) (job.NotificationLog, bool) {
-		if sent.Withdrawn {
+		if sent.State == job.DeliveryWithdrawn {
 			return Withdraw(a, letter)
 		}
 		return Forget(a, letter)

@@ -49,10 +49,10 @@ type Outbox interface {
 	Enqueue(ctx context.Context, m job.Mail, operators bool) error
 }
 
-// SentLedger knows what became of mails.
-type SentLedger interface {
-	// Sent tells what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Delivery, bool, error)
+// Deliveries knows what became of mails.
+type Deliveries interface {
+	// Delivery tells what is known of a mail, and whether anything is.
+	Delivery(ctx context.Context, id string) (job.Delivery, bool, error)
 	// Withdraw takes a mail back, unless it has left or may have, and tells what
 	// is known of it now.
 	Withdraw(ctx context.Context, id string, at time.Time) (job.Delivery, error)
@@ -74,11 +74,11 @@ const (
 // Config says what a notifier works with. All but Parent, Now and Logger must
 // be set.
 type Config struct {
-	Store  Store
-	Outbox Outbox
-	Sent   SentLedger
-	Timers Timers
-	Words  *Words
+	Store      Store
+	Outbox     Outbox
+	Deliveries Deliveries
+	Timers     Timers
+	Words      *Words
 	// Parent returns, for one decision about the mails to an address, what says
 	// whether something that a monitor depends on is down. Nil knows no
 	// dependencies.
@@ -104,7 +104,7 @@ type Notifier struct {
 // New makes a notifier that knows no recipients. The error says what of the
 // configuration is missing.
 func New(config Config) (*Notifier, error) {
-	if config.Store == nil || config.Outbox == nil || config.Sent == nil || config.Timers == nil || config.Words == nil {
+	if config.Store == nil || config.Outbox == nil || config.Deliveries == nil || config.Timers == nil || config.Words == nil {
 		return nil, errors.New("make notifier: found no store, outbox, sent ledger, timers or words, expected all of them")
 	}
 	if config.Now == nil {

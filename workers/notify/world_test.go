@@ -65,7 +65,7 @@ func (w *world) restart() {
 		w.tb.Fatal(err)
 	}
 	w.notifier, err = notify.New(notify.Config{
-		Store: w, Outbox: w, Sent: w, Timers: w, Words: words, Now: func() time.Time { return w.now }, Parent: w.parent,
+		Store: w, Outbox: w, Deliveries: w, Timers: w, Words: words, Now: func() time.Time { return w.now }, Parent: w.parent,
 	})
 	if err != nil {
 		w.tb.Fatal(err)
@@ -179,7 +179,7 @@ func (w *world) Enqueue(_ context.Context, m job.Mail, _ bool) error {
 	return w.point()
 }
 
-func (w *world) Sent(_ context.Context, id string) (job.Delivery, bool, error) {
+func (w *world) Delivery(_ context.Context, id string) (job.Delivery, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sent, ok := w.sent[id]
@@ -192,8 +192,8 @@ func (w *world) Withdraw(_ context.Context, id string, at time.Time) (job.Delive
 	if err := w.point(); err != nil {
 		return job.Delivery{}, err
 	}
-	if sent := w.sent[id]; !sent.Done && !sent.Trying {
-		w.sent[id] = job.Delivery{ID: id, At: at, Withdrawn: true}
+	if sent := w.sent[id]; sent.State != job.DeliverySent && sent.State != job.DeliverySending {
+		w.sent[id] = job.Delivery{ID: id, At: at, State: job.DeliveryWithdrawn}
 	}
 	return w.sent[id], w.point()
 }
@@ -302,8 +302,8 @@ func (w *world) relay() {
 	}
 	for _, id := range w.order {
 		late := w.mails[id].NotAfter
-		if sent := w.sent[id]; !sent.Done && !sent.Withdrawn && (late.IsZero() || !w.now.After(late)) {
-			w.sent[id] = job.Delivery{ID: id, Done: true}
+		if sent := w.sent[id]; !sent.Final() && (late.IsZero() || !w.now.After(late)) {
+			w.sent[id] = job.Delivery{ID: id, State: job.DeliverySent}
 			w.delivered = append(w.delivered, id)
 		}
 	}
