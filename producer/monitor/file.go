@@ -201,7 +201,7 @@ type Options struct {
 	// CheckSpec finds mistakes in what a spec says that is otherwise good, such
 	// as an expression that does not compile. Nil checks nothing. It may be called
 	// by several goroutines at once, as may LookupEnv.
-	CheckSpec func(spec job.Spec) []SpecProblem
+	CheckSpec func(spec job.Spec) []job.Problem
 	// CheckTarget finds a mistake in a target in its short form, such as a URL.
 	// Nil checks nothing.
 	CheckTarget func(target string) error
@@ -211,13 +211,6 @@ type Options struct {
 	// CheckDKIMKey finds a mistake in the text of a private key. Nil checks
 	// nothing.
 	CheckDKIMKey func(text string) error
-}
-
-// SpecProblem is a mistake in a spec. Path leads to it, in the words of the
-// file: "expect[1]", "http.url", "tcp.dialogue[2].expect".
-type SpecProblem struct {
-	Path    string
-	Message string
 }
 
 func (o Options) withDefaults() Options {
