@@ -174,14 +174,14 @@ type Server struct {
 // Workers is the section workers: how many jobs a process runs at once, and
 // what it may check. Zero means that the file does not say.
 type Workers struct {
-	Checks, Requests, Calls, Evaluations, Mails int
+	Checks, Adhoc, Calls, Evaluations, Mails int
 	// ChecksPerHost is how many checks of one host are made at once.
 	ChecksPerHost int
 	// AllowNetworks and DenyNetworks are networks and addresses that may be
 	// checked, and that may not.
 	AllowNetworks, DenyNetworks []string
-	// Canaries are targets that are there whenever the network is.
-	Canaries []string
+	// ReferenceTargets are up whenever the network of the worker is.
+	ReferenceTargets []string
 }
 
 // Options say what reading a file may use. The zero value reads environment
