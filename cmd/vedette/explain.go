@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/workers"
@@ -21,7 +22,7 @@ import (
 )
 
 func explainCommand() *cobra.Command {
-	var where instance
+	var where cli.Instance
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "explain MONITOR",
@@ -32,12 +33,12 @@ Exits with 1 when the monitor is down.`,
 		Example: "  vedette explain website",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := where.connect(cmd.Context())
+			p, err := where.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			found, err := explain(cmd.Context(), p, args[0], time.Now())
-			if err := closing(p, err); err != nil {
+			if err := cli.Closing(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -46,12 +47,12 @@ Exits with 1 when the monitor is down.`,
 				err = found.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && found.State.Health == job.Down {
-				err = &exitError{code: exitDown}
+				err = &cli.ExitError{Code: cli.ExitDown}
 			}
 			return err
 		},
 	}
-	where.flags(cmd)
+	where.Flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -86,7 +87,7 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Ti
 	}
 	entry, err := definitions.Get(ctx, pipeline.MonitorKey(name))
 	if errors.Is(err, pipeline.ErrNotFound) {
-		return nil, &hintError{err: fmt.Errorf("explain monitor: found none named %q", name), hint: "'vedette status' shows those that there are"}
+		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' shows those that there are"}
 	}
 	if err != nil {
 		return nil, err
@@ -211,11 +212,11 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 // print puts the explanation into words.
 func (x *explanation) print(to io.Writer, now time.Time) error {
 	m, s := &x.Monitor, &x.State
-	say(to, "%s is %s\n", m.Name, x.standing(now))
+	cli.Say(to, "%s is %s\n", m.Name, x.standing(now))
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fact := func(name, value string) {
 		if value != "" {
-			say(table, "  %s\t%s\n", name, printable(value))
+			cli.Say(table, "  %s\t%s\n", name, cli.Printable(value))
 		}
 	}
 	fact("target", m.Target())
@@ -227,7 +228,7 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 		if incident.OfOneLocation() {
 			continue // it is told with its location
 		}
-		fact("why "+string(incident.Condition), why(incident)+", since "+clock(incident.Began))
+		fact("why "+conditionWords(incident.Condition), why(incident)+", since "+clock(incident.Began))
 	}
 	fact("on the way", onTheWay(s, m))
 	for i := range s.Locations {
@@ -256,7 +257,7 @@ func (x *explanation) standing(now time.Time) string {
 	}
 	for _, incident := range s.Open() {
 		if incident.Condition != job.ConditionDown && !incident.OfOneLocation() {
-			words = append(words, string(incident.Condition))
+			words = append(words, conditionWords(incident.Condition))
 		}
 	}
 	if x.Monitor.Paused {
@@ -269,10 +270,13 @@ func (x *explanation) standing(now time.Time) string {
 	return text
 }
 
+// conditionWords is a condition for people.
+func conditionWords(c job.Condition) string { return strings.ReplaceAll(string(c), "_", " ") }
+
 func why(incident *job.Incident) string {
 	switch incident.Condition {
 	case job.ConditionNoData:
-		return notify.Reason(incident.Reason)
+		return notify.Reason(incident.Reason, incident.Detail)
 	case job.ConditionFlapping:
 		return "its results change too often"
 	case job.ConditionDown, job.ConditionDegraded, job.ConditionCertificate:
@@ -298,7 +302,7 @@ func seenWords(own *job.State, m *job.Monitor) string {
 	b.WriteString(string(cmp.Or(own.Health, job.Pending)))
 	for _, incident := range own.Open() {
 		if incident.Condition != job.ConditionDown {
-			fmt.Fprintf(&b, ", %s", incident.Condition)
+			fmt.Fprintf(&b, ", %s", conditionWords(incident.Condition))
 		}
 		fmt.Fprintf(&b, " since %s: %s", clock(incident.Began), why(incident))
 	}
@@ -318,47 +322,47 @@ func onTheWay(s *job.State, m *job.Monitor) string {
 	case s.Health != job.Down && s.Failures > 0:
 		return fmt.Sprintf("%d of %d failures to be down", s.Failures, m.FailureThreshold)
 	case s.MissedSlots > 0 && s.NoData == nil:
-		return count(s.MissedSlots, "slot") + " missed"
+		return cli.Count(s.MissedSlots, "slot") + " missed"
 	default:
 		return ""
 	}
 }
 
 func (x *explanation) printResults(to io.Writer) {
-	say(to, "\nlast results\n")
+	cli.Say(to, "\nlast results\n")
 	if len(x.Results) == 0 {
-		say(to, "  none\n")
+		cli.Say(to, "  none\n")
 	}
 	for i := range x.Results {
 		r := &x.Results[i]
 		if x.Monitor.MultiLocation() {
-			say(to, "  %s", cmp.Or(r.Location, "everywhere"))
+			cli.Say(to, "  %s", cmp.Or(r.Location, "everywhere"))
 		}
 		switch {
 		case r.Miss != nil:
-			say(to, "  %s  missed    %s\n", clock(r.Slot), printable(notify.Reason(string(r.Miss.Reason))))
+			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.Reason(r.Miss.Reason, r.Miss.Detail)))
 		case r.ProbeResult != nil:
-			say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), printable(r.ProbeResult.Cause))
+			cli.Say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
 		}
 	}
 }
 
 func (x *explanation) printTold(to io.Writer, now time.Time) {
-	say(to, "\nwho is told: %s\n", cmp.Or(strings.Join(x.Readers, ", "), "nobody"))
+	cli.Say(to, "\nwho is told: %s\n", cmp.Or(strings.Join(x.Readers, ", "), "nobody"))
 	for _, hold := range x.Holds {
-		say(to, "  held back: %s\n", holdWords(hold))
+		cli.Say(to, "  held back: %s\n", holdWords(hold))
 	}
 	for i := range x.Told {
 		told := &x.Told[i]
 		if len(told.Account.Incidents) == 0 {
 			continue
 		}
-		say(to, "  %s\n", told.Mailing.Address)
+		cli.Say(to, "  %s\n", told.Mailing.Address)
 		for j := range told.Account.Incidents {
-			say(to, "    %s\n", taleWords(&told.Account.Incidents[j]))
+			cli.Say(to, "    %s\n", taleWords(&told.Account.Incidents[j]))
 		}
 		if wake := told.Mailing.NextFlush; notify.HasNews(told.Account) && wake.After(now) {
-			say(to, "    the next mail may go at %s\n", clock(wake))
+			cli.Say(to, "    the next mail may go at %s\n", clock(wake))
 		}
 	}
 }
@@ -384,7 +388,7 @@ func holdWords(hold notify.Mute) string {
 // taleWords is what an address knows of an incident, and is owed.
 func taleWords(tale *job.Notified) string {
 	incident := &tale.Incident
-	text := fmt.Sprintf("%s since %s: ", incident.Condition, clock(incident.Began))
+	text := fmt.Sprintf("%s since %s: ", conditionWords(incident.Condition), clock(incident.Began))
 	switch {
 	case tale.NotifiedBy == "" && tale.Resolution == nil:
 		return text + "not told yet"

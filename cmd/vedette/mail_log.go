@@ -11,13 +11,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/workers"
 )
 
 func mailLogCommand() *cobra.Command {
-	var where instance
+	var where cli.Instance
 	var unknown, asJSON bool
 	var limit int
 	cmd := &cobra.Command{
@@ -36,26 +37,26 @@ delivery status:
 		Example: "  vedette mail log --unknown",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := where.connect(cmd.Context())
+			p, err := where.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			log, err := loadMailLog(cmd.Context(), p, unknown, limit)
-			if err := closing(p, err); err != nil {
+			if err := cli.Closing(p, err); err != nil {
 				return err
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(log)
 			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			say(table, "ID\tSTATE\tAT\tRELAY\tREPLY\n")
+			cli.Say(table, "ID\tSTATE\tAT\tRELAY\tREPLY\n")
 			for i := range log {
-				say(table, "%s\t%s\t%s\t%s\t%s\n", log[i].ID, log[i].State, clock(log[i].At), log[i].Relay, printable(log[i].Reply))
+				cli.Say(table, "%s\t%s\t%s\t%s\t%s\n", log[i].ID, log[i].State, clock(log[i].At), log[i].Relay, cli.Printable(log[i].Reply))
 			}
 			return table.Flush()
 		},
 	}
-	where.flags(cmd)
+	where.Flags(cmd)
 	cmd.Flags().BoolVar(&unknown, "unknown", false, "only mails whose outcome is not known")
 	cmd.Flags().IntVar(&limit, "limit", 50, "list at most this many mails") //nolint:mnd // a screen
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
