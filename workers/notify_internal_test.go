@@ -145,7 +145,7 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	n.Quiet().Remove("s")
 
 	recovered := time.Now().UTC().Truncate(time.Second)
-	put(t, p, pipeline.States, "core", job.State{V: 1, Monitor: "core", Health: job.Up, Events: []job.Event{{Kind: job.EventUp, At: recovered, Incident: down}}})
+	put(t, p, pipeline.States, "core", job.State{V: 1, Monitor: "core", Health: job.Up, Events: []job.Event{{Kind: job.EventEnded, At: recovered, Incident: down}}})
 	define(t, p, job.Monitor{Name: "router"}) // which hides no cause any more
 	tale.Incident.DependsOn = []string{"core"}
 	tale.Incident.Period = job.Duration(time.Minute)

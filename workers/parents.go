@@ -151,7 +151,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 		return found, err
 	}
 	for i := range state.Events {
-		if event := &state.Events[i]; event.Kind == job.EventUp {
+		if event := &state.Events[i]; event.Kind == job.EventEnded && event.Incident.Condition == job.ConditionDown {
 			found.was, found.recovered = &event.Incident, event.At
 		}
 	}

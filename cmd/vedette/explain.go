@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -204,3 +205,6 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 	x.Results = x.Results[max(0, len(x.Results)-explainResults*len(x.Monitor.CheckLocations())):]
 	return err
 }
+
+// conditionWords is a condition for people.
+func conditionWords(c job.Condition) string { return strings.ReplaceAll(string(c), "_", " ") }

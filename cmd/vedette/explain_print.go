@@ -33,7 +33,7 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 		if incident.OfOneLocation() {
 			continue // it is told with its location
 		}
-		fact("why "+string(incident.Condition), why(incident)+", since "+clock(incident.Began))
+		fact("why "+conditionWords(incident.Condition), why(incident)+", since "+clock(incident.Began))
 	}
 	fact("on the way", onTheWay(s, m))
 	for i := range s.Locations {
@@ -62,7 +62,7 @@ func (x *explanation) standing(now time.Time) string {
 	}
 	for _, incident := range s.Open() {
 		if incident.Condition != job.ConditionDown && !incident.OfOneLocation() {
-			words = append(words, string(incident.Condition))
+			words = append(words, conditionWords(incident.Condition))
 		}
 	}
 	if x.Monitor.Paused {
@@ -78,7 +78,7 @@ func (x *explanation) standing(now time.Time) string {
 func why(incident *job.Incident) string {
 	switch incident.Condition {
 	case job.ConditionNoData:
-		return notify.Reason(incident.Reason)
+		return notify.Reason(incident.Reason, incident.Detail)
 	case job.ConditionFlapping:
 		return "its results change too often"
 	case job.ConditionDown, job.ConditionDegraded, job.ConditionCertificate:
@@ -104,7 +104,7 @@ func seenWords(own *job.State, m *job.Monitor) string {
 	b.WriteString(string(cmp.Or(own.Health, job.Pending)))
 	for _, incident := range own.Open() {
 		if incident.Condition != job.ConditionDown {
-			fmt.Fprintf(&b, ", %s", incident.Condition)
+			fmt.Fprintf(&b, ", %s", conditionWords(incident.Condition))
 		}
 		fmt.Fprintf(&b, " since %s: %s", clock(incident.Began), why(incident))
 	}
@@ -142,7 +142,7 @@ func (x *explanation) printResults(to io.Writer) {
 		}
 		switch {
 		case r.Miss != nil:
-			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.Reason(string(r.Miss.Reason))))
+			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.Reason(r.Miss.Reason, r.Miss.Detail)))
 		case r.ProbeResult != nil:
 			cli.Say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
 		}
@@ -190,7 +190,7 @@ func holdWords(hold notify.Mute) string {
 // taleWords is what an address knows of an incident, and is owed.
 func taleWords(tale *job.Notified) string {
 	incident := &tale.Incident
-	text := fmt.Sprintf("%s since %s: ", incident.Condition, clock(incident.Began))
+	text := fmt.Sprintf("%s since %s: ", conditionWords(incident.Condition), clock(incident.Began))
 	switch {
 	case tale.NotifiedBy == "" && tale.Resolution == nil:
 		return text + "not told yet"

@@ -35,7 +35,7 @@ func Take(account job.NotificationLog, state *job.State, begins func(*job.Incide
 		if event.Sequence <= before {
 			continue
 		}
-		if event.Kind.Begins() {
+		if event.Kind == job.EventBegan {
 			if begins(&event.Incident) {
 				account.Incidents = append(account.Incidents, job.Notified{Incident: event.Incident, ReceivedAt: now})
 			}
@@ -86,25 +86,7 @@ func reconcile(tales []job.Notified, state *job.State, now time.Time) {
 		if tale.Incident.Condition == job.ConditionDown && state.Health == job.Up {
 			at = state.Since
 		}
-		tale.Resolution = &job.Resolution{Kind: endOf(tale.Incident.Condition), At: at, ReceivedAt: now}
-	}
-}
-
-// endOf is the event that ends a condition.
-func endOf(condition job.Condition) job.EventKind {
-	switch condition {
-	case job.ConditionDown:
-		return job.EventUp
-	case job.ConditionDegraded:
-		return job.EventWell
-	case job.ConditionFlapping:
-		return job.EventSettled
-	case job.ConditionNoData:
-		return job.EventSeen
-	case job.ConditionCertificate:
-		return job.EventCertificate
-	default:
-		return job.EventUp
+		tale.Resolution = &job.Resolution{Kind: job.EventEnded, At: at, ReceivedAt: now}
 	}
 }
 

@@ -241,11 +241,11 @@ func TestFlappingIsToldInsteadOfEachChange(t *testing.T) {
 		w.result(m, job.Up)
 		w.pass(30 * time.Second)
 	}
-	w.expect(ops, "[DOWN] website: connect refused", "[FLAPPING] website: goes up and down; now down: connect refused", "[SETTLED] website: up, no longer flapping, after 14 min")
+	w.expect(ops, "[DOWN] website: connect refused", "[FLAPPING] website: goes up and down; now down: connect refused", "[STABLE] website: up, no longer flapping, after 14 min")
 	w.check()
 }
 
-func TestBlindIsToldToOperatorsAlone(t *testing.T) {
+func TestNoDataGoesToOperatorsOnly(t *testing.T) {
 	t.Parallel()
 	w, m := newWorld(t), monitor("website")
 	m.Notify = []string{"owner"}
@@ -259,7 +259,7 @@ func TestBlindIsToldToOperatorsAlone(t *testing.T) {
 	w.pass(10 * time.Minute)
 	w.result(m, job.Up)
 	w.pass(10 * time.Minute)
-	w.expect(ops, "[BLIND] website: not watched: no worker takes its checks", "[SEEN] website: was not watched for 15 min")
+	w.expect(ops, "[NO DATA] website: no worker takes its checks", "[DATA AGAIN] website: had no data for 15 min")
 	w.expect("owner@example.org")
 }
 

@@ -56,8 +56,6 @@ type Input struct {
 
 // Line is one thing that a mail tells, of one monitor.
 type Line struct {
-	// Kind is the event that is told.
-	Kind     job.EventKind
 	Incident *job.Incident
 	// Ended is set for the end of an incident. Whole says that its beginning was
 	// not told before.
@@ -138,7 +136,7 @@ func (p *planner) account(a *job.NotificationLog) {
 		case tale.Resolution != nil:
 			p.ending(tale, v)
 		default:
-			p.Still = append(p.Still, Line{Kind: beginOf(tale.Incident.Condition), Incident: &tale.Incident, Under: tale.Parent})
+			p.Still = append(p.Still, Line{Incident: &tale.Incident, Under: tale.Parent})
 		}
 	}
 }
@@ -152,7 +150,7 @@ func (p *planner) other(a *job.NotificationLog) {
 	for i := range a.Incidents {
 		tale := &a.Incidents[i]
 		if tale.NotifiedBy == "" && tale.Resolution == nil && tale.Incident.Condition == job.ConditionDown {
-			p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Kind: job.EventDown, Incident: &tale.Incident, Under: v.parent.By})
+			p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Incident: &tale.Incident, Under: v.parent.By})
 		}
 	}
 }
@@ -204,14 +202,14 @@ func (p *planner) beginning(tale *job.Notified, v accountView) {
 	case v.quiet.quiet():
 		p.wakeAt(v.quiet.Until)
 	case condition == job.ConditionCertificate || condition == job.ConditionNoData:
-		p.tell(Line{Kind: beginOf(condition), Incident: incident}, tale.ReceivedAt, job.Update{Firing: true, Resolved: condition == job.ConditionCertificate})
+		p.tell(Line{Incident: incident}, tale.ReceivedAt, job.Update{Firing: true, Resolved: condition == job.ConditionCertificate})
 	case v.parent.Kind == MutePending:
 		p.wakeAt(v.parent.Until)
 	case v.parent.Kind == MuteParent && v.parent.Told:
-		p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Kind: beginOf(condition), Incident: incident, Under: v.parent.By})
+		p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Incident: incident, Under: v.parent.By})
 		p.wakeAt(v.parent.Until)
 	default:
-		p.tell(Line{Kind: beginOf(condition), Incident: incident, Under: v.parent.By}, tale.ReceivedAt, job.Update{Firing: true, Parent: v.parent.By})
+		p.tell(Line{Incident: incident, Under: v.parent.By}, tale.ReceivedAt, job.Update{Firing: true, Parent: v.parent.By})
 	}
 }
 
@@ -223,13 +221,13 @@ func (p *planner) whole(tale *job.Notified, v accountView) {
 	case v.parent.Kind == MutePending && worth:
 		p.wakeAt(v.parent.Until)
 	case !worth, v.quiet.quiet(), v.parent.Kind == MuteParent, v.flapping, v.flapTold, tale.Resolution.Kind == job.EventRemoved:
-		if v.parent.Kind == MuteParent && v.parent.Told && tale.Resolution.Kind == job.EventUp {
-			p.recovered[v.parent.By] = append(p.recovered[v.parent.By], Line{Kind: job.EventUp, Incident: incident, Ended: tale.Resolution, Under: v.parent.By})
+		if line := (Line{Incident: incident, Ended: tale.Resolution, Under: v.parent.By}); v.parent.Kind == MuteParent && v.parent.Told && line.tag() == tagUp {
+			p.recovered[v.parent.By] = append(p.recovered[v.parent.By], line)
 			return
 		}
 		p.drop(incident)
 	default:
-		p.tell(Line{Kind: tale.Resolution.Kind, Incident: incident, Ended: tale.Resolution, Whole: true}, tale.Resolution.ReceivedAt, job.Update{Firing: true, Resolved: true})
+		p.tell(Line{Incident: incident, Ended: tale.Resolution, Whole: true}, tale.Resolution.ReceivedAt, job.Update{Firing: true, Resolved: true})
 	}
 }
 
@@ -242,7 +240,7 @@ func (p *planner) ending(tale *job.Notified, v accountView) {
 	case incident.Condition == job.ConditionDegraded && v.down: // it became worse, which is told as that
 		p.drop(incident)
 	default:
-		p.tell(Line{Kind: tale.Resolution.Kind, Incident: incident, Ended: tale.Resolution, Under: tale.Parent}, tale.Resolution.ReceivedAt, job.Update{Resolved: true})
+		p.tell(Line{Incident: incident, Ended: tale.Resolution, Under: tale.Parent}, tale.Resolution.ReceivedAt, job.Update{Resolved: true})
 	}
 }
 
@@ -291,7 +289,7 @@ func (p *planner) decide() Decision {
 	switch {
 	case repeat <= 0:
 	case len(d.Lines) > 0:
-		if lasting || slices.ContainsFunc(d.Lines, func(l Line) bool { return l.Ended == nil && l.Kind != job.EventCertificate }) {
+		if lasting || slices.ContainsFunc(d.Lines, func(l Line) bool { return l.Ended == nil && l.Incident.Condition != job.ConditionCertificate }) {
 			p.wakeAt(p.Now.Add(repeat))
 		}
 	case lasting && d.Due.IsZero() && !p.Mailing.LastNotified.IsZero():
@@ -312,7 +310,7 @@ func (p *planner) decide() Decision {
 // among the lines that wait: then it is listed there.
 func (p *planner) forget(waiting []Line) {
 	for parent, lines := range p.recovered {
-		if slices.ContainsFunc(waiting, func(l Line) bool { return l.Kind == job.EventUp && l.Incident.Monitor == parent }) {
+		if slices.ContainsFunc(waiting, func(l Line) bool { return l.tag() == tagUp && l.Incident.Monitor == parent }) {
 			continue
 		}
 		for i := range lines {
@@ -323,7 +321,7 @@ func (p *planner) forget(waiting []Line) {
 
 // remindable tells whether people are reminded of what lasts.
 func (p *planner) remindable(l Line) bool {
-	if l.Kind != job.EventDown && l.Kind != job.EventBlind {
+	if t := l.tag(); t != tagDown && t != tagNoData {
 		return false
 	}
 	return p.Quiet == nil || p.Mailing.Operators || !p.Quiet(l.Incident).quiet()
@@ -334,33 +332,21 @@ func (p *planner) remindable(l Line) bool {
 func (p *planner) attach() {
 	for _, lines := range [][]Line{p.Lines, p.Still} {
 		for i := range lines {
-			switch lines[i].Kind {
-			case job.EventDown:
+			switch lines[i].tag() { //nolint:exhaustive // nothing depends on the rest
+			case tagDown:
 				lines[i].Behind = p.behind[lines[i].Incident.Monitor]
-			case job.EventUp:
+			case tagUp:
 				lines[i].Behind = p.recovered[lines[i].Incident.Monitor]
-			default: // nothing depends on the rest
 			}
 		}
 		slices.SortStableFunc(lines, func(a, b Line) int {
 			return cmp.Or(
-				cmp.Compare(len(b.Behind), len(a.Behind)), cmp.Compare(weight(a), weight(b)),
+				cmp.Compare(len(b.Behind), len(a.Behind)), cmp.Compare(a.tag().weight(), b.tag().weight()),
 				a.Incident.Began.Compare(b.Incident.Began), cmp.Compare(a.Incident.Monitor, b.Incident.Monitor),
 			)
 		})
 	}
 }
-
-// weight puts the worst first.
-func weight(l Line) int {
-	return slices.Index([]job.EventKind{
-		job.EventDown, job.EventBlind, job.EventFlapping, job.EventDegraded, job.EventCertificate,
-		job.EventSettled, job.EventRemoved, job.EventUp, job.EventWell, job.EventSeen,
-	}, l.Kind)
-}
-
-// beginOf is the event that begins a condition.
-func beginOf(condition job.Condition) job.EventKind { return job.EventKind(condition) }
 
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {

@@ -57,7 +57,7 @@ func (n *Notifier) Take(ctx context.Context, state *job.State) error {
 	readers := map[string]reader{}
 	for i := range state.Events {
 		event := &state.Events[i]
-		if !event.Kind.Begins() {
+		if event.Kind != job.EventBegan {
 			continue
 		}
 		of := n.readersOf(ctx, &event.Incident)

@@ -13,8 +13,8 @@ import (
 type View struct {
 	Subject  string
 	Headline string
-	// Kind is the event that is told first: down, up, ….
-	Kind job.EventKind
+	// Severity is that of the first line: critical, warning, ok or info.
+	Severity string
 	// Facts are those of the only monitor of the mail, and Recent its results
 	// before; both are empty when there are several.
 	Facts  []Fact
@@ -40,9 +40,9 @@ type Result struct {
 
 // Section is a list of monitors of which the same is told.
 type Section struct {
-	Title string
-	Kind  job.EventKind
-	Items []Item
+	Title    string
+	Severity string
+	Items    []Item
 	// More counts those that are not listed.
 	More int
 }
@@ -63,7 +63,7 @@ func newView(d *Decision, m *job.NotificationGroup, most int, zone *time.Locatio
 	lines, also := mainLines(d.Lines)
 	first := &lines[0]
 	v := View{
-		Subject: subjectOf(lines, d.Reminder, now), Kind: first.Kind, Group: m.Group, Thread: first.Incident.ID,
+		Subject: subjectOf(lines, d.Reminder, now), Severity: first.tag().severity(), Group: m.Group, Thread: first.Incident.ID,
 	}
 	if len(lines) == 1 && len(first.Behind) == 0 {
 		v.single(first, also, zone, now)
@@ -103,18 +103,18 @@ func mainLines(lines []Line) (heads []Line, also map[string][]Line) {
 
 // present is higher the more a line says of what a monitor is now.
 func present(l *Line) int {
-	switch l.Kind {
-	case job.EventRemoved:
+	switch l.tag() {
+	case tagRemoved:
 		return 6
-	case job.EventFlapping:
+	case tagFlapping:
 		return 5
-	case job.EventDown:
+	case tagDown:
 		return 4
-	case job.EventSettled:
+	case tagStable:
 		return 3
-	case job.EventUp:
+	case tagUp:
 		return 2
-	case job.EventDegraded, job.EventWell, job.EventBlind, job.EventSeen, job.EventCertificate:
+	case tagDegraded, tagOK, tagNoData, tagDataAgain, tagCertificate:
 		return 1
 	default:
 		return 0
@@ -142,7 +142,7 @@ func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now 
 	v.Headline = headline(l, now)
 	v.Facts = facts(l, zone)
 	for _, other := range also[incident.Monitor] {
-		text := label(other.Kind) + ", " + brief(&other, now)
+		text := string(other.tag()) + ", " + brief(&other, now)
 		if other.Whole {
 			text += ", not told before"
 		}
@@ -166,7 +166,7 @@ func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now 
 func commands(l *Line) []string {
 	incident := l.Incident
 	switch {
-	case l.Kind == job.EventRemoved:
+	case l.tag() == tagRemoved:
 		return nil
 	case incident.Condition == job.ConditionNoData:
 		return []string{"vedette ps --tree"}
@@ -204,7 +204,7 @@ func facts(l *Line, zone *time.Location) []Fact {
 		add("Last good check", cmpOr(moment(incident.LastUp, zone), "not known"))
 	}
 	if incident.Condition == job.ConditionNoData {
-		add("Cause", reasonOf(incident.Reason))
+		add("Cause", reasonOf(incident.Reason, incident.Detail))
 		return list
 	}
 	add("Cause", kindOf(incident.ProbeResult.Class)+causeOf(&incident.ProbeResult))
@@ -229,7 +229,7 @@ func sinceOf(condition job.Condition) string {
 	case job.ConditionFlapping:
 		return "Flapping since"
 	case job.ConditionNoData:
-		return "Not watched since"
+		return "No data since"
 	case job.ConditionCertificate:
 		return "Noticed"
 	default:
@@ -255,11 +255,11 @@ func (v *View) many(lines []Line, reminder bool, most int, zone *time.Location, 
 	for _, k := range kinds {
 		var own []Line
 		for i := range lines {
-			if lines[i].Kind == k.kind {
+			if lines[i].tag() == k.tag {
 				own = append(own, lines[i])
 			}
 		}
-		title := fmt.Sprintf("%s: %d", titleOf(k.kind), k.n)
+		title := fmt.Sprintf("%s: %d", titleOf(k.tag), k.n)
 		if reminder {
 			title = "Still " + title
 		}
@@ -267,36 +267,36 @@ func (v *View) many(lines []Line, reminder bool, most int, zone *time.Location, 
 	}
 }
 
-func titleOf(kind job.EventKind) string {
-	switch kind {
-	case job.EventDown:
+func titleOf(t tag) string {
+	switch t {
+	case tagDown:
 		return "Down"
-	case job.EventUp:
+	case tagUp:
 		return "Up again"
-	case job.EventRemoved:
-		return "No longer watched"
-	case job.EventDegraded:
+	case tagRemoved:
+		return "Removed"
+	case tagDegraded:
 		return "Degraded"
-	case job.EventWell:
-		return "Well again"
-	case job.EventFlapping:
+	case tagOK:
+		return "No longer degraded"
+	case tagFlapping:
 		return "Flapping"
-	case job.EventSettled:
-		return "Settled"
-	case job.EventBlind:
-		return "Not watched"
-	case job.EventSeen:
-		return "Watched again"
-	case job.EventCertificate:
-		return "Certificates that end"
+	case tagStable:
+		return "Stable again"
+	case tagNoData:
+		return "No data"
+	case tagDataAgain:
+		return "Data again"
+	case tagCertificate:
+		return "Certificates that expire soon"
 	default:
-		return string(kind)
+		return string(t)
 	}
 }
 
 func when(l *Line, zone *time.Location) string {
 	switch {
-	case l.Kind == job.EventCertificate:
+	case l.tag() == tagCertificate:
 		return "on " + moment(l.Incident.ProbeResult.CertificateExpires, zone)
 	case l.Ended != nil:
 		return "until " + moment(l.Ended.At, zone)
@@ -309,7 +309,7 @@ func when(l *Line, zone *time.Location) string {
 const maxBehind = 20
 
 func section(title string, lines []Line, most int, zone *time.Location, now time.Time) Section {
-	s := Section{Title: title, Kind: lines[0].Kind}
+	s := Section{Title: title, Severity: lines[0].tag().severity()}
 	if most <= 0 {
 		most = job.DefaultGrouping().MaxListed
 	}

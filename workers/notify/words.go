@@ -57,8 +57,8 @@ func NewWords(t Templates) (*Words, error) {
 // try writes a mail of one monitor and one of several.
 func (w *Words) try() error {
 	began := time.Unix(0, 0)
-	one := Line{Kind: job.EventDown, Incident: &job.Incident{Monitor: "website", Began: began, Recent: []job.Sample{{}}}}
-	two := Line{Kind: job.EventUp, Incident: &job.Incident{Monitor: "database"}, Ended: &job.Resolution{At: began}}
+	one := Line{Incident: &job.Incident{Monitor: "website", Condition: job.ConditionDown, Began: began, Recent: []job.Sample{{}}}}
+	two := Line{Incident: &job.Incident{Monitor: "database", Condition: job.ConditionDown}, Ended: &job.Resolution{At: began}}
 	one.Behind = []Line{two}
 	for _, lines := range [][]Line{{one}, {two}, {one, two}} {
 		if _, _, err := w.write(newView(&Decision{Lines: lines, Still: []Line{two}}, &job.NotificationGroup{Group: []string{"group web"}}, 1, time.UTC, began)); err != nil {

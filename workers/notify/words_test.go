@@ -34,8 +34,8 @@ func incident(condition job.Condition) *job.Incident {
 }
 
 func line(kind job.EventKind, condition job.Condition, after time.Duration) notify.Line {
-	l := notify.Line{Kind: kind, Incident: incident(condition)}
-	if !kind.Begins() {
+	l := notify.Line{Incident: incident(condition)}
+	if kind != job.EventBegan {
 		l.Ended = &job.Resolution{Kind: kind, At: began.Add(after), ProbeResult: &job.ProbeResult{Health: job.Up, Latency: job.Duration(20 * time.Millisecond)}}
 	}
 	return l
@@ -50,10 +50,10 @@ func named(l notify.Line, name string) notify.Line {
 
 // decisions are what the golden mails tell, by their names.
 func decisions() map[string]notify.Decision {
-	down := line(job.EventDown, job.ConditionDown, 0)
-	blind := line(job.EventBlind, job.ConditionNoData, 0)
-	blind.Incident.Reason = "no_worker"
-	certificate := line(job.EventCertificate, job.ConditionCertificate, 0)
+	down := line(job.EventBegan, job.ConditionDown, 0)
+	noData := line(job.EventBegan, job.ConditionNoData, 0)
+	noData.Incident.Reason = job.MissNoWorker
+	certificate := line(job.EventBegan, job.ConditionCertificate, 0)
 	certificate.Incident.ProbeResult.CertificateExpires = began.Add(6*24*time.Hour + 5*time.Hour)
 	router := named(down, "router-1")
 	for i := range 60 {
@@ -65,35 +65,38 @@ func decisions() map[string]notify.Decision {
 	}
 	under := named(down, "host-1")
 	under.Under = "router-1"
-	whole := line(job.EventUp, job.ConditionDown, 12*time.Minute)
+	whole := line(job.EventEnded, job.ConditionDown, 12*time.Minute)
 	whole.Whole = true
-	voted := line(job.EventDown, job.ConditionDown, 0)
+	failed := line(job.EventBegan, job.ConditionNoData, 0)
+	failed.Incident.Reason, failed.Incident.Detail = job.MissCheckFailed, "no reference target answered"
+	voted := line(job.EventBegan, job.ConditionDown, 0)
 	voted.Incident.Location, voted.Incident.Quorum = "fra,nyc,sin", 2
 	voted.Incident.Votes = []job.Vote{
 		{Location: "fra", Health: job.Down, Cause: "status 503 Service Unavailable"},
 		{Location: "nyc", Health: job.Down, Cause: "no answer within 10s"},
-		{Location: "sin", Health: job.Unknown, Cause: "no_worker"},
+		{Location: "sin", Health: job.Unknown, Reason: job.MissNoWorker},
 	}
 	voted.Incident.Recent[0].Location, voted.Incident.Recent[1].Location = "nyc", "fra"
-	blindOne := line(job.EventBlind, job.ConditionNoData, 0)
-	blindOne.Incident.Reason, blindOne.Incident.Location, blindOne.Incident.Quorum = "no_worker", "sin", 2
-	seenOne := line(job.EventSeen, job.ConditionNoData, time.Hour)
-	seenOne.Incident.Reason, seenOne.Incident.Location, seenOne.Incident.Quorum = "no_worker", "sin", 2
+	oneNoData := line(job.EventBegan, job.ConditionNoData, 0)
+	oneNoData.Incident.Reason, oneNoData.Incident.Location, oneNoData.Incident.Quorum = job.MissNoWorker, "sin", 2
+	oneDataAgain := line(job.EventEnded, job.ConditionNoData, time.Hour)
+	oneDataAgain.Incident.Reason, oneDataAgain.Incident.Location, oneDataAgain.Incident.Quorum = job.MissNoWorker, "sin", 2
 	single := func(l notify.Line) notify.Decision { return notify.Decision{Lines: []notify.Line{l}} }
 	return map[string]notify.Decision{
-		"down": single(down), "up": single(line(job.EventUp, job.ConditionDown, 12*time.Minute)), "was-down": single(whole),
+		"down": single(down), "up": single(line(job.EventEnded, job.ConditionDown, 12*time.Minute)), "was-down": single(whole),
 		"removed":  single(line(job.EventRemoved, job.ConditionDown, 3*time.Hour+5*time.Minute)),
-		"degraded": single(line(job.EventDegraded, job.ConditionDegraded, 0)), "well": single(line(job.EventWell, job.ConditionDegraded, time.Hour)),
-		"flapping": single(line(job.EventFlapping, job.ConditionFlapping, 0)), "settled": single(line(job.EventSettled, job.ConditionFlapping, time.Hour)),
-		"blind": single(blind), "certificate": single(certificate), "behind": single(under), "parent": single(router),
+		"degraded": single(line(job.EventBegan, job.ConditionDegraded, 0)), "degraded-ended": single(line(job.EventEnded, job.ConditionDegraded, time.Hour)),
+		"flapping": single(line(job.EventBegan, job.ConditionFlapping, 0)), "flapping-ended": single(line(job.EventEnded, job.ConditionFlapping, time.Hour)),
+		"no-data": single(noData), "certificate": single(certificate), "behind": single(under), "parent": single(router),
 		"digest": {
-			Lines: append(append([]notify.Line{router}, many...), named(line(job.EventUp, job.ConditionDown, time.Minute), "mail")),
+			Lines: append(append([]notify.Line{router}, many...), named(line(job.EventEnded, job.ConditionDown, time.Minute), "mail")),
 			Still: []notify.Line{named(down, "old")},
 		},
-		"votes":     single(voted),
-		"location":  {Lines: []notify.Line{blindOne, named(seenOne, "database")}},
-		"reminder":  {Lines: []notify.Line{down}, Reminder: true},
-		"down-anew": {Lines: []notify.Line{line(job.EventUp, job.ConditionDown, time.Minute), down}},
+		"check-failed": single(failed),
+		"votes":        single(voted),
+		"location":     {Lines: []notify.Line{oneNoData, named(oneDataAgain, "database")}},
+		"reminder":     {Lines: []notify.Line{down}, Reminder: true},
+		"down-anew":    {Lines: []notify.Line{line(job.EventEnded, job.ConditionDown, time.Minute), down}},
 	}
 }
 
@@ -156,7 +159,7 @@ func TestMailsOfOneIncidentThread(t *testing.T) {
 
 func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
 	t.Parallel()
-	l := line(job.EventDown, job.ConditionDown, 0)
+	l := line(job.EventBegan, job.ConditionDown, 0)
 	l.Incident.ProbeResult.Cause = "oops\u202e\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>" + strings.Repeat("x", 500)
 	l.Incident.Recent[0].Cause = l.Incident.ProbeResult.Cause
 	l.Incident.Group = l.Incident.ProbeResult.Cause

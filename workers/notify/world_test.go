@@ -217,7 +217,7 @@ func (w *world) parent(_ context.Context, n *notify.Notifier, address string) fu
 			}
 			events := w.states[name].Events
 			for i := range events {
-				if e := &events[i]; e.Kind == job.EventUp && tale.Resolution != nil && e.At.After(tale.Incident.Began) && !tale.Resolution.At.Before(e.Incident.Began) {
+				if e := &events[i]; e.Kind == job.EventEnded && e.Incident.Condition == job.ConditionDown && tale.Resolution != nil && e.At.After(tale.Incident.Began) && !tale.Resolution.At.Before(e.Incident.Began) {
 					return notify.Mute{Kind: notify.MuteParent, By: name, Told: n.Book().Reads(address, e.Incident.Notify)}
 				}
 			}
