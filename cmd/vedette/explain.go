@@ -103,7 +103,7 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Ti
 	if err != nil {
 		return nil, err
 	}
-	x.Readers, _ = book.Resolve(x.Monitor.Notify)
+	x.Readers, _ = book.Addresses(x.Monitor.Notify)
 	if err := x.holds(ctx, p, quiet, now); err != nil {
 		return nil, err
 	}
@@ -136,8 +136,8 @@ func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.Stat
 }
 
 // readPeople reads who is told, and who wants no mail.
-func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline.Bucket) (*notify.Book, *notify.Quiet, error) {
-	book, quiet := &notify.Book{}, &notify.Quiet{}
+func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline.Bucket) (*notify.Directory, *notify.Mutes, error) {
+	book, quiet := &notify.Directory{}, &notify.Mutes{}
 	recipients, err := definitions.LoadMatching(ctx, pipeline.RecipientKey(">"))
 	if err != nil {
 		return nil, nil, err
@@ -164,15 +164,15 @@ func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline
 	}
 	silences, err := loadSilences(ctx, p)
 	for _, s := range silences {
-		quiet.Set(s)
+		quiet.SetSilence(s)
 	}
 	return book, quiet, err
 }
 
 // holds finds out what holds mails back.
-func (x *explanation) holds(ctx context.Context, p *pipeline.Pipeline, quiet *notify.Quiet, now time.Time) error {
+func (x *explanation) holds(ctx context.Context, p *pipeline.Pipeline, quiet *notify.Mutes, now time.Time) error {
 	m := &x.Monitor
-	if hold := quiet.Hold(&job.Incident{Monitor: m.Name, Group: m.Group, Labels: m.Labels}, now); hold.Kind != "" {
+	if hold := quiet.Active(&job.Incident{Monitor: m.Name, Group: m.Group, Labels: m.Labels}, now); hold.Kind != "" {
 		x.Holds = append(x.Holds, hold)
 	}
 	if x.State.Flapping != nil {
@@ -265,7 +265,7 @@ func (x *explanation) standing(now time.Time) string {
 	}
 	text := strings.Join(words, ", ")
 	if s.Incident != nil {
-		text += " for " + notify.Lasted(now.Sub(s.Incident.Began))
+		text += " for " + notify.HumanDuration(now.Sub(s.Incident.Began))
 	}
 	return text
 }
@@ -276,7 +276,7 @@ func conditionWords(c job.Condition) string { return strings.ReplaceAll(string(c
 func why(incident *job.Incident) string {
 	switch incident.Condition {
 	case job.ConditionNoData:
-		return notify.Reason(incident.Reason, incident.Detail)
+		return notify.MissText(incident.Reason, incident.Detail)
 	case job.ConditionFlapping:
 		return "its results change too often"
 	case job.ConditionDown, job.ConditionDegraded, job.ConditionCertificate:
@@ -340,7 +340,7 @@ func (x *explanation) printResults(to io.Writer) {
 		}
 		switch {
 		case r.Miss != nil:
-			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.Reason(r.Miss.Reason, r.Miss.Detail)))
+			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.MissText(r.Miss.Reason, r.Miss.Detail)))
 		case r.ProbeResult != nil:
 			cli.Say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
 		}
@@ -361,7 +361,7 @@ func (x *explanation) printTold(to io.Writer, now time.Time) {
 		for j := range told.Account.Incidents {
 			cli.Say(to, "    %s\n", taleWords(&told.Account.Incidents[j]))
 		}
-		if wake := told.Mailing.NextFlush; notify.HasNews(told.Account) && wake.After(now) {
+		if wake := told.Mailing.NextFlush; notify.Outstanding(told.Account) && wake.After(now) {
 			cli.Say(to, "    the next mail may go at %s\n", clock(wake))
 		}
 	}
