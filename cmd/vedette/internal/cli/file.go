@@ -20,7 +20,6 @@ func LoadFile(path string, stderr io.Writer) (*monitor.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	readLean(path)
 	file, err := monitor.Load(path, monitor.Options{
 		Encode: true, Progress: reading(stderr, path, time.Now),
 		CheckSpec: specProblems(validator), CheckTemplate: checkTemplate,

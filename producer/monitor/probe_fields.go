@@ -33,8 +33,8 @@ func (f probeField) max() int {
 
 // fieldsOf returns the fields of a struct, those of embedded ones among them.
 // It remembers them: there may be a million probes.
-func (w *watch) fieldsOf(t reflect.Type) []probeField {
-	if known, ok := w.structs[t]; ok {
+func (c *collector) fieldsOf(t reflect.Type) []probeField {
+	if known, ok := c.structs[t]; ok {
 		return known
 	}
 	var fields []probeField
@@ -45,7 +45,7 @@ func (w *watch) fieldsOf(t reflect.Type) []probeField {
 		}
 		fields = append(fields, probeField{name: name, index: f.Index, tags: strings.Split(f.Tag.Get("file"), ",")})
 	}
-	w.structs[t] = fields
+	c.structs[t] = fields
 	return fields
 }
 
@@ -53,68 +53,68 @@ func (w *watch) fieldsOf(t reflect.Type) []probeField {
 const maxNumber = 1 << 30
 
 // field reads a value into a field.
-func (w *watch) field(v value, f probeField, into reflect.Value) {
+func (c *collector) field(v value, f probeField, into reflect.Value) {
 	v.secret, v.sent = v.secret || f.is("secret"), f.is("sent")
 	switch into.Interface().(type) {
 	case string:
-		into.SetString(w.word(v, f))
+		into.SetString(c.word(v, f))
 	case int:
-		number, _ := w.integer(v, 0, f.max())
+		number, _ := c.integer(v, 0, f.max())
 		into.SetInt(int64(number))
 	case bool:
-		into.SetBool(w.boolean(v))
+		into.SetBool(c.boolean(v))
 	case job.Duration:
-		d, _ := w.duration(v)
+		d, _ := c.duration(v)
 		into.SetInt(int64(d))
 	case map[string]string:
-		into.Set(reflect.ValueOf(w.headers(v)))
+		into.Set(reflect.ValueOf(c.headers(v)))
 	default:
-		w.compound(v, f, into)
+		c.compound(v, f, into)
 	}
 }
 
 // compound reads what is made of other values.
-func (w *watch) compound(v value, f probeField, into reflect.Value) {
+func (c *collector) compound(v value, f probeField, into reflect.Value) {
 	switch into.Kind() {
 	case reflect.Pointer:
 		made := reflect.New(into.Type().Elem())
-		w.field(v, f, made.Elem())
+		c.field(v, f, made.Elem())
 		into.Set(made)
 	case reflect.Slice:
-		items, _ := w.list(v, "a list", false)
+		items, _ := c.list(v, "a list", false)
 		for _, item := range items {
 			made := reflect.New(into.Type().Elem()).Elem()
-			w.field(item, f, made)
+			c.field(item, f, made)
 			into.Set(reflect.Append(into, made))
 		}
 	case reflect.Struct:
-		w.structure(v, into)
+		c.structure(v, into)
 	default:
 		panic("no way to read a field of type " + into.Type().String()) // a new probe needs one
 	}
 }
 
 // word reads text, as the field's tag has it.
-func (w *watch) word(v value, f probeField) string {
+func (c *collector) word(v value, f probeField) string {
 	switch {
 	case f.is("url"):
-		return w.url(v)
+		return c.url(v)
 	case f.is("method"):
-		return w.method(v)
+		return c.method(v)
 	case f.is("address"):
-		return w.hostPort(v, 1)
+		return c.hostPort(v, 1)
 	case f.is("required"):
-		text, _ := w.filled(v, "text")
+		text, _ := c.filled(v, "text")
 		return text
 	default:
-		text, _ := w.text(v, "text")
+		text, _ := c.text(v, "text")
 		return text
 	}
 }
 
 // structure reads a mapping into a struct; text instead is its short form.
-func (w *watch) structure(v value, into reflect.Value) {
-	fields := w.fieldsOf(into.Type())
+func (c *collector) structure(v value, into reflect.Value) {
+	fields := c.fieldsOf(into.Type())
 	names := make([]string, len(fields))
 	expected := "a mapping"
 	for i, f := range fields {
@@ -124,20 +124,20 @@ func (w *watch) structure(v value, into reflect.Value) {
 		}
 		expected = what(f) + ", or a mapping with " + f.name
 		if _, short := v.literal(); short {
-			w.field(v, f, into.FieldByIndex(f.index))
+			c.field(v, f, into.FieldByIndex(f.index))
 			return
 		}
 	}
-	m, ok := w.mapping(v, expected, names...)
+	m, ok := c.mapping(v, expected, names...)
 	if !ok {
 		return
 	}
 	for _, f := range fields {
 		if f.is("required") {
-			w.must(m, f.name, what(f))
+			c.required(m, f.name, what(f))
 		}
-		if inner, ok := w.get(m, f.name); ok {
-			w.field(inner, f, into.FieldByIndex(f.index))
+		if inner, ok := m.get(f.name); ok {
+			c.field(inner, f, into.FieldByIndex(f.index))
 		}
 	}
 }
