@@ -100,7 +100,7 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Ti
 	if err != nil {
 		return nil, err
 	}
-	x.Readers, _ = book.Resolve(x.Monitor.Notify)
+	x.Readers, _ = book.Addresses(x.Monitor.Notify)
 	if err := x.holds(ctx, p, quiet, now); err != nil {
 		return nil, err
 	}
@@ -133,8 +133,8 @@ func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.Stat
 }
 
 // readPeople reads who is told, and who wants no mail.
-func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline.Bucket) (*notify.Book, *notify.Quiet, error) {
-	book, quiet := &notify.Book{}, &notify.Quiet{}
+func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline.Bucket) (*notify.Directory, *notify.Mutes, error) {
+	book, quiet := &notify.Directory{}, &notify.Mutes{}
 	recipients, err := definitions.LoadMatching(ctx, pipeline.RecipientKey(">"))
 	if err != nil {
 		return nil, nil, err
@@ -161,15 +161,15 @@ func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline
 	}
 	silences, err := loadSilences(ctx, p)
 	for _, s := range silences {
-		quiet.Set(s)
+		quiet.SetSilence(s)
 	}
 	return book, quiet, err
 }
 
 // holds finds out what holds mails back.
-func (x *explanation) holds(ctx context.Context, p *pipeline.Pipeline, quiet *notify.Quiet, now time.Time) error {
+func (x *explanation) holds(ctx context.Context, p *pipeline.Pipeline, quiet *notify.Mutes, now time.Time) error {
 	m := &x.Monitor
-	if hold := quiet.Hold(&job.Incident{Monitor: m.Name, Group: m.Group, Labels: m.Labels}, now); hold.Kind != "" {
+	if hold := quiet.Active(&job.Incident{Monitor: m.Name, Group: m.Group, Labels: m.Labels}, now); hold.Kind != "" {
 		x.Holds = append(x.Holds, hold)
 	}
 	if x.State.Flapping != nil {

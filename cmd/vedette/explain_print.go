@@ -70,7 +70,7 @@ func (x *explanation) standing(now time.Time) string {
 	}
 	text := strings.Join(words, ", ")
 	if s.Incident != nil {
-		text += " for " + notify.Lasted(now.Sub(s.Incident.Began))
+		text += " for " + notify.HumanDuration(now.Sub(s.Incident.Began))
 	}
 	return text
 }
@@ -78,7 +78,7 @@ func (x *explanation) standing(now time.Time) string {
 func why(incident *job.Incident) string {
 	switch incident.Condition {
 	case job.ConditionNoData:
-		return notify.Reason(incident.Reason, incident.Detail)
+		return notify.MissText(incident.Reason, incident.Detail)
 	case job.ConditionFlapping:
 		return "its results change too often"
 	case job.ConditionDown, job.ConditionDegraded, job.ConditionCertificate:
@@ -142,7 +142,7 @@ func (x *explanation) printResults(to io.Writer) {
 		}
 		switch {
 		case r.Miss != nil:
-			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.Reason(r.Miss.Reason, r.Miss.Detail)))
+			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.MissText(r.Miss.Reason, r.Miss.Detail)))
 		case r.ProbeResult != nil:
 			cli.Say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
 		}
@@ -163,7 +163,7 @@ func (x *explanation) printTold(to io.Writer, now time.Time) {
 		for j := range told.Account.Incidents {
 			cli.Say(to, "    %s\n", taleWords(&told.Account.Incidents[j]))
 		}
-		if wake := told.Mailing.NextFlush; notify.HasNews(told.Account) && wake.After(now) {
+		if wake := told.Mailing.NextFlush; notify.Outstanding(told.Account) && wake.After(now) {
 			cli.Say(to, "    the next mail may go at %s\n", clock(wake))
 		}
 	}
