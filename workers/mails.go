@@ -22,11 +22,11 @@ type Mailer interface {
 	// Handle sends one mail that was ordered at the given time. What it returns
 	// is the fate of the mail's job.
 	Handle(ctx context.Context, m job.Mail, stored time.Time) error
-	// Keep puts a mail where people who look after the machine find it, while it
+	// StoreCopy puts a mail where people who look after the machine find it, while it
 	// cannot be sent; it is sent all the same, as soon as it can be.
-	Keep(ctx context.Context, m job.Mail, stored time.Time) error
-	// Open tells whether mails can be sent at the moment, as far as is known.
-	Open() bool
+	StoreCopy(ctx context.Context, m job.Mail, stored time.Time) error
+	// Available tells whether mails can be sent at the moment, as far as is known.
+	Available() bool
 	// Serve looks after the relays until ctx ends.
 	Serve(ctx context.Context) error
 	// Close ends what is still open, when no Handle runs any more.
@@ -118,7 +118,7 @@ func (m *mailStage) config(stream pipeline.Stream, filter string) pipeline.PoolC
 	config := m.base
 	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
 	config.Timeout, config.Backoff, config.GiveUpAfter = mailTimeout, pipeline.MailBackoff(), m.giveUpAfter
-	config.OnDeadLetter, config.Handler, config.Available = m.post.buried, m.post.handle, m.post.worker.Open
+	config.OnDeadLetter, config.Handler, config.Available = m.post.buried, m.post.handle, m.post.worker.Available
 	return config
 }
 
@@ -198,7 +198,7 @@ func (m *post) keep(ctx context.Context, order job.Mail, stored time.Time) error
 	if slices.Contains(m.kept, order.ID) {
 		return nil
 	}
-	if err := m.worker.Keep(ctx, order, stored); err != nil {
+	if err := m.worker.StoreCopy(ctx, order, stored); err != nil {
 		return err
 	}
 	m.kept = append(m.kept[max(0, len(m.kept)-maxKept):], order.ID)

@@ -116,10 +116,10 @@ func (f *flaky) make(workers.Deliveries) (workers.Mailer, error) {
 
 type nobody struct{}
 
-func (nobody) Handle(context.Context, job.Mail, time.Time) error { return nil }
-func (nobody) Open() bool                                        { return true }
-func (nobody) Keep(context.Context, job.Mail, time.Time) error   { return nil }
-func (nobody) Close()                                            {}
+func (nobody) Handle(context.Context, job.Mail, time.Time) error    { return nil }
+func (nobody) Available() bool                                      { return true }
+func (nobody) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
+func (nobody) Close()                                               {}
 
 func (nobody) Serve(ctx context.Context) error {
 	<-ctx.Done()

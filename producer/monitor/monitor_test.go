@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -35,7 +36,7 @@ func options() monitor.Options {
 	files := os.DirFS(folder)
 	return monitor.Options{
 		LookupEnv: func(name string) (string, bool) { v, ok := variables[name]; return v, ok },
-		ReadFile:  func(path string) ([]byte, error) { return fs.ReadFile(files, path) },
+		Open:      func(path string) (io.ReadCloser, error) { return files.Open(path) },
 		CheckSpec: func(spec job.Spec) (problems []monitor.SpecProblem) {
 			for i, e := range spec.Expect {
 				if strings.Contains(e, "bad") {

@@ -7,7 +7,7 @@ const maxWorkers = 1 << 16
 
 func (r *reader) readWorkers(root mapping) Workers {
 	var workers Workers
-	v, ok := r.section(root, "workers")
+	v, ok := section(root, "workers")
 	if !ok {
 		return workers
 	}
@@ -26,7 +26,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 		{"mails", &workers.Mails},
 		{"checks_per_host", &workers.ChecksPerHost},
 	} {
-		if v, ok := r.get(m, field.key); ok {
+		if v, ok := m.get(field.key); ok {
 			*field.limit, _ = r.integer(v, 1, maxWorkers)
 		}
 	}
@@ -39,7 +39,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 // canaries reads targets that are there whenever the network is.
 func (r *reader) canaries(m mapping) []string {
 	const expected = "a target such as https://example.org or tcp://192.0.2.1:443"
-	v, ok := r.get(m, "canaries")
+	v, ok := m.get("canaries")
 	if !ok {
 		return nil
 	}
@@ -65,7 +65,7 @@ func (r *reader) canaries(m mapping) []string {
 // networks reads a list of networks and addresses.
 func (r *reader) networks(m mapping, key string) []string {
 	const expected = "a network such as 10.0.0.0/8, or an address"
-	v, ok := r.get(m, key)
+	v, ok := m.get(key)
 	if !ok {
 		return nil
 	}

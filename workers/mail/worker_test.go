@@ -114,7 +114,7 @@ func TestDeliveredMailIsRecordedAndNotSentAgain(t *testing.T) {
 	if diff := cmp.Diff(want, l.written); diff != "" || sent != 1 {
 		t.Errorf("got sent %d times, want once; ledger (-want +got):\n%s", sent, diff)
 	}
-	if diff := cmp.Diff(map[mail.Class]uint64{mail.ClassDelivered: 1}, w.Outcomes()); diff != "" {
+	if diff := cmp.Diff(map[mail.Class]uint64{mail.ClassDelivered: 1}, w.Attempts()); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 }
@@ -276,7 +276,7 @@ func TestOutcomesAreCountedByClassAndBecomeTheFate(t *testing.T) {
 		t.Errorf("got %q, want %q", got, fates)
 	}
 	want := map[mail.Class]uint64{mail.ClassTemporary: 1, mail.ClassRelay: 1, mail.ClassConfig: 1, mail.ClassPermanent: 1, mail.ClassUnknown: 2}
-	if diff := cmp.Diff(want, w.Outcomes()); diff != "" {
+	if diff := cmp.Diff(want, w.Attempts()); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 	if l.sent["m1"].State == job.DeliverySent {

@@ -73,8 +73,8 @@ func (b *mailbag) Handle(_ context.Context, m job.Mail, _ time.Time) error {
 	return nil
 }
 
-func (*mailbag) Open() bool                                      { return true }
-func (*mailbag) Keep(context.Context, job.Mail, time.Time) error { return nil }
+func (*mailbag) Available() bool                                      { return true }
+func (*mailbag) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
 
 func (*mailbag) Serve(ctx context.Context) error {
 	<-ctx.Done()

@@ -164,7 +164,7 @@ func noMailer(workers.Deliveries) (workers.Mailer, error) { return noMail{}, nil
 type noMail struct{}
 
 // Open is always true.
-func (noMail) Open() bool { return true }
+func (noMail) Available() bool { return true }
 
 // Serve has nothing to look after.
 func (noMail) Serve(ctx context.Context) error {
@@ -176,7 +176,7 @@ func (noMail) Serve(ctx context.Context) error {
 func (noMail) Close() {}
 
 // Keep has nothing to keep.
-func (noMail) Keep(context.Context, job.Mail, time.Time) error { return nil }
+func (noMail) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
 
 // Handle refuses, since no mail was expected.
 func (noMail) Handle(context.Context, job.Mail, time.Time) error {

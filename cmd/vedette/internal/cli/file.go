@@ -20,7 +20,6 @@ func LoadFile(path string, stderr io.Writer) (*monitor.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	readLean(path)
 	file, err := monitor.Load(path, monitor.Options{
 		Encode: true, Progress: reading(stderr, path, time.Now),
 		CheckSpec: specProblems(validator), CheckTemplate: checkTemplate,
@@ -56,7 +55,7 @@ func checkTemplate(kind, text string) error {
 	if kind == "html" {
 		templates = notify.Templates{HTML: text}
 	}
-	_, err := notify.NewWords(templates)
+	_, err := notify.NewRenderer(templates)
 	return err
 }
 

@@ -21,9 +21,9 @@ type Mailer struct {
 	log    *slog.Logger
 }
 
-// Keep puts a mail into the Maildir of the data directory. One that the Maildir
+// StoreCopy puts a mail into the Maildir of the data directory. One that the Maildir
 // itself did not take can be kept nowhere.
-func (m *Mailer) Keep(ctx context.Context, order job.Mail, stored time.Time) error {
+func (m *Mailer) StoreCopy(ctx context.Context, order job.Mail, stored time.Time) error {
 	if m.Sender == nil {
 		return nil
 	}
@@ -39,8 +39,8 @@ func (m *Mailer) Keep(ctx context.Context, order job.Mail, stored time.Time) err
 	return nil
 }
 
-// Open tells whether mails can be sent at the moment.
-func (m *Mailer) Open() bool { return m.Sender == nil || m.Sender.Open() }
+// Available reports whether mails can be sent at the moment.
+func (m *Mailer) Available() bool { return m.Sender == nil || m.Sender.Available() }
 
 // Serve looks after the relays until ctx ends.
 func (m *Mailer) Serve(ctx context.Context) error {
