@@ -55,7 +55,7 @@ func checkTemplate(kind, text string) error {
 	if kind == "html" {
 		templates = notify.Templates{HTML: text}
 	}
-	_, err := notify.NewWords(templates)
+	_, err := notify.NewRenderer(templates)
 	return err
 }
 
