@@ -21,7 +21,7 @@ import (
 type notifyStage struct {
 	*shared
 
-	words *notify.Words
+	words *notify.Renderer
 
 	notifier *notify.Notifier  // what the part "recipients" makes, for the pools
 	newer    *newerDefinitions // so is this
@@ -68,7 +68,7 @@ func (a *notifyStage) follow(ctx context.Context) error {
 	family := newFamily(a.shared, buckets, replies)
 	n, err := notify.New(notify.Config{
 		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
-		Timers: &timers{p: a.p}, Words: a.words, Parent: family.parents, Logger: a.log,
+		Timers: &timers{p: a.p}, Renderer: a.words, Parent: family.parents, Logger: a.log,
 	})
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (a *notifyStage) takingPool() pipeline.PoolConfig {
 		if err != nil {
 			return job.DeadFor(err)
 		}
-		return n.Take(ctx, &state)
+		return n.Receive(ctx, &state)
 	}
 	return config
 }
@@ -147,11 +147,11 @@ func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
-		n.Book().Remove(name)
+		n.Directory().Remove(name)
 	case isRecipient:
 		var recipient job.Recipient
 		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
-			n.Book().Set(recipient)
+			n.Directory().Set(recipient)
 		}
 	case e.Key == pipeline.SettingsKey:
 		var settings job.Settings
@@ -159,8 +159,8 @@ func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.
 			settings, err = job.Decode[job.Settings](e.Value)
 		}
 		if err == nil {
-			n.Book().SetSettings(settings)
-			err = n.Quiet().SetWindows(settings.Maintenance)
+			n.Directory().SetSettings(settings)
+			err = n.Mutes().SetWindows(settings.Maintenance)
 			a.lookAgain(ctx, n, live)
 		}
 	default: // of a newer version; monitors are looked up when they matter
@@ -175,7 +175,7 @@ func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.
 // to, may let something go or hold it back.
 func (a *notifyStage) learnSilence(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
 	if e.Deleted {
-		n.Quiet().Remove(e.Key)
+		n.Mutes().RemoveSilence(e.Key)
 		a.newer.set(ctx, "silence "+e.Key, false)
 	} else {
 		silence, err := job.Decode[job.Silence](e.Value)
@@ -184,7 +184,7 @@ func (a *notifyStage) learnSilence(ctx context.Context, n *notify.Notifier, e pi
 			a.log.ErrorContext(ctx, "stored silence cannot be read", "silence", e.Key, "error", err)
 			return
 		}
-		n.Quiet().Set(silence)
+		n.Mutes().SetSilence(silence)
 	}
 	a.lookAgain(ctx, n, live)
 }

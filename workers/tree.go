@@ -49,7 +49,7 @@ type Config struct {
 	Allow Allow
 	// Words are those of the mails; only the stage notify needs them. Defaults to
 	// the built-in ones.
-	Words *notify.Words
+	Words *notify.Renderer
 	// Location is where this process checks. Defaults to "default".
 	Location string
 	// Limits are how many jobs run at once.
@@ -144,7 +144,7 @@ func New(config Config) (*Workers, error) {
 		return nil, err
 	}
 	if config.Words == nil {
-		words, err := notify.NewWords(notify.Templates{})
+		words, err := notify.NewRenderer(notify.Templates{})
 		if err != nil {
 			return nil, err
 		}

@@ -55,6 +55,6 @@ func checkTemplate(kind, text string) error {
 	if kind == "html" {
 		templates = notify.Templates{HTML: text}
 	}
-	_, err := notify.NewWords(templates)
+	_, err := notify.NewRenderer(templates)
 	return err
 }

@@ -148,7 +148,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	words, err := notify.NewWords(notify.Templates{Text: r.file.Notifications.TextTemplate, HTML: r.file.Notifications.HTMLTemplate})
+	words, err := notify.NewRenderer(notify.Templates{Text: r.file.Notifications.TextTemplate, HTML: r.file.Notifications.HTMLTemplate})
 	if err != nil {
 		return nil, nil, err
 	}
