@@ -47,9 +47,9 @@ type Config struct {
 	GiveUpAfter time.Duration
 	// Allow says which mails clients may enqueue. Defaults to all.
 	Allow Allow
-	// Words are the templates for mails, for the stage notify. Defaults to the
+	// Renderer has the templates for mails, for the stage notify. Defaults to the
 	// built-in templates.
-	Words *notify.Words
+	Renderer *notify.Renderer
 	// Location is where this process checks. Defaults to "default".
 	Location string
 	// Limits are how many jobs run at once.
@@ -83,8 +83,8 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.Limits = c.Limits.withDefaults()
 	var err error
-	if c.Words == nil {
-		c.Words, err = notify.NewWords(notify.Templates{})
+	if c.Renderer == nil {
+		c.Renderer, err = notify.NewRenderer(notify.Templates{})
 	}
 	return c, err
 }

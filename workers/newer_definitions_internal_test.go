@@ -31,12 +31,12 @@ func TestProcessThatCannotReadADefinitionLeavesNotificationsToNewerProcesses(t *
 	if err != nil {
 		t.Fatal(err)
 	}
-	words, err := notify.NewWords(notify.Templates{})
+	renderer, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	notifier, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Words: words,
+		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Renderer: renderer,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -105,8 +105,8 @@ func TestParkedJobReturnsToItsQueueOnceItCanBeRead(t *testing.T) {
 			t.Errorf("%s: got %v, want parked again %v", name, err, c.parked)
 		}
 	}
-	m.book.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
-	m.book.SetSettings(job.Settings{Operators: []string{"ops"}})
+	m.directory.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
+	m.directory.SetSettings(job.Settings{Operators: []string{"ops"}})
 	for _, redelivered := range []bool{true, false} {
 		d := dead(job.ReasonUnsupported, `{"v":99}`)
 		d.Redelivered = redelivered
@@ -128,8 +128,8 @@ func TestDigestFromANewerVersionIsNotReplaced(t *testing.T) {
 	if _, err := m.digests.Put(t.Context(), digestKey, []byte(`{"v":99}`)); err != nil {
 		t.Fatal(err)
 	}
-	m.book.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
-	m.book.SetSettings(job.Settings{Operators: []string{"ops"}})
+	m.directory.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
+	m.directory.SetSettings(job.Settings{Operators: []string{"ops"}})
 	if err := m.collect(t.Context(), job.Notice{ID: "n"}); !errors.Is(err, job.ErrNewer) {
 		t.Errorf("got %v, want it left to a newer process", err)
 	}

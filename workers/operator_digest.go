@@ -103,6 +103,6 @@ func (m *maintainJobs) sendDigest(ctx context.Context, _ pipeline.Delivery) erro
 		if !now.Due.Equal(digest.Due) {
 			return now, false // another process has sent it
 		}
-		return notify.Told(now, digest), true
+		return notify.Mailed(now, digest), true
 	})
 }

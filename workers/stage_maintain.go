@@ -23,8 +23,8 @@ type maintainStage struct {
 type maintainJobs struct {
 	*maintainStage
 
-	book    notify.Book
-	digests *pipeline.Bucket
+	directory notify.Directory
+	digests   *pipeline.Bucket
 }
 
 // supervisor:
@@ -87,18 +87,18 @@ func (m *maintainJobs) setDefinition(ctx context.Context, e pipeline.Entry) {
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
-		m.book.Remove(name)
+		m.directory.Remove(name)
 	case isRecipient:
 		var recipient job.Recipient
 		if recipient, err = job.DecodeKnown[job.Recipient](e.Value); err == nil { // operators are notified in any case
-			m.book.Set(recipient)
+			m.directory.Set(recipient)
 		}
 	case e.Key == pipeline.SettingsKey && e.Deleted:
-		m.book.SetSettings(job.Settings{})
+		m.directory.SetSettings(job.Settings{})
 	case e.Key == pipeline.SettingsKey:
 		var settings job.Settings
 		if settings, err = job.DecodeKnown[job.Settings](e.Value); err == nil {
-			m.book.SetSettings(settings)
+			m.directory.SetSettings(settings)
 		}
 	default: // from a newer version
 	}
@@ -109,7 +109,7 @@ func (m *maintainJobs) setDefinition(ctx context.Context, e pipeline.Entry) {
 
 // addresses returns the operators' addresses.
 func (m *maintainJobs) addresses(ctx context.Context) []string {
-	addresses, unknown := m.book.Resolve(m.book.Operators())
+	addresses, unknown := m.directory.Addresses(m.directory.Operators())
 	for _, name := range unknown {
 		m.log.ErrorContext(ctx, "operator is not a defined recipient", "recipient", name)
 	}
@@ -149,7 +149,7 @@ func (m *maintainJobs) reportDead(ctx context.Context, subject string, dead pipe
 		m.log.ErrorContext(ctx, "mail to operators is dead", "dead_letter", dead.ID, "reason", dead.Reason, "error", dead.Error)
 		return nil
 	}
-	return m.collect(ctx, notify.DeadNotice(subject, dead.Stage, dead.Subject, dead.Reason, dead.Error, dead.Worker, dead.DeadAt))
+	return m.collect(ctx, notify.DeadLetterNotice(subject, dead.Stage, dead.Subject, dead.Reason, dead.Error, dead.Worker, dead.DeadAt))
 }
 
 // errParked means that a job waits for a newer process, which receives it from

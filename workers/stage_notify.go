@@ -21,7 +21,7 @@ import (
 type notifyStage struct {
 	*shared
 
-	words *notify.Words
+	renderer *notify.Renderer
 }
 
 // notifyJobs handles the jobs with a notifier, which knows all recipients,
@@ -65,7 +65,7 @@ func (s *notifyStage) open(ctx context.Context, ready func(*notifyJobs)) error {
 	family := newFamily(s.shared, buckets, replies)
 	notifier, err := notify.New(notify.Config{
 		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: s.p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
-		Timers: &timers{p: s.p}, Words: s.words, Parent: family.parents, Logger: s.log,
+		Timers: &timers{p: s.p}, Renderer: s.renderer, Parent: family.parents, Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (n *notifyJobs) statePool() pipeline.PoolConfig {
 		if err != nil {
 			return job.DeadFor(err)
 		}
-		return n.notifier.Take(ctx, &state)
+		return n.notifier.Receive(ctx, &state)
 	}
 	return config
 }
@@ -152,11 +152,11 @@ func (n *notifyJobs) setDefinition(ctx context.Context, e pipeline.Entry, live b
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
-		n.notifier.Book().Remove(name)
+		n.notifier.Directory().Remove(name)
 	case isRecipient:
 		var recipient job.Recipient
 		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
-			n.notifier.Book().Set(recipient)
+			n.notifier.Directory().Set(recipient)
 		}
 	case e.Key == pipeline.SettingsKey:
 		var settings job.Settings
@@ -164,8 +164,8 @@ func (n *notifyJobs) setDefinition(ctx context.Context, e pipeline.Entry, live b
 			settings, err = job.Decode[job.Settings](e.Value)
 		}
 		if err == nil {
-			n.notifier.Book().SetSettings(settings)
-			err = n.notifier.Quiet().SetWindows(settings.Maintenance)
+			n.notifier.Directory().SetSettings(settings)
+			err = n.notifier.Mutes().SetWindows(settings.Maintenance)
 			n.sweepSoon(ctx, live)
 		}
 	default: // from a newer version; monitors are read when they are needed
@@ -180,7 +180,7 @@ func (n *notifyJobs) setDefinition(ctx context.Context, e pipeline.Entry, live b
 // notifications or release them.
 func (n *notifyJobs) setSilence(ctx context.Context, e pipeline.Entry, live bool) {
 	if e.Deleted {
-		n.notifier.Quiet().Remove(e.Key)
+		n.notifier.Mutes().RemoveSilence(e.Key)
 		n.newer.set(ctx, "silence "+e.Key, false)
 	} else {
 		silence, err := job.Decode[job.Silence](e.Value)
@@ -189,7 +189,7 @@ func (n *notifyJobs) setSilence(ctx context.Context, e pipeline.Entry, live bool
 			n.log.ErrorContext(ctx, "stored silence cannot be read", "silence", e.Key, "error", err)
 			return
 		}
-		n.notifier.Quiet().Set(silence)
+		n.notifier.Mutes().SetSilence(silence)
 	}
 	n.sweepSoon(ctx, live)
 }

@@ -80,7 +80,7 @@ func stageSupervisor(stage string, c Config, common *shared) (supervise.Child, e
 	case StageMail:
 		return (&mailStage{shared: common, newMailer: c.NewMailer, giveUpAfter: c.GiveUpAfter, allow: c.Allow}).supervisor()
 	case StageNotify:
-		return (&notifyStage{shared: common, words: c.Words}).supervisor()
+		return (&notifyStage{shared: common, renderer: c.Renderer}).supervisor()
 	case StageEvaluate:
 		return (&evaluateStage{shared: common}).supervisor()
 	default:

@@ -147,7 +147,7 @@ func (s *status) quiet(ctx context.Context, p *pipeline.Pipeline, definitions *p
 			s.Silences = append(s.Silences, silence)
 		}
 	}
-	s.Maintenance = append(s.Maintenance, quiet.Open(now)...)
+	s.Maintenance = append(s.Maintenance, quiet.OpenWindows(now)...)
 	return nil
 }
 
@@ -159,7 +159,7 @@ func (s *status) print(to io.Writer, now time.Time) error {
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for i := range s.Troubles[:min(maxTroubles, len(s.Troubles))] {
 		incident := &s.Troubles[i]
-		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), placed(incident), notify.Lasted(now.Sub(incident.Began)), cli.Printable(why(incident)))
+		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), placed(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(why(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -25,8 +25,8 @@ func brief(l *Line, now time.Time) string {
 		return "goes up and down; now " + healthNow(&incident.ProbeResult)
 	case tagStable:
 		text := "no longer flapping, after " + l.lasted()
-		if l.Ended != nil && l.Ended.ProbeResult != nil {
-			text = healthNow(l.Ended.ProbeResult) + ", " + text
+		if l.Resolution != nil && l.Resolution.ProbeResult != nil {
+			text = healthNow(l.Resolution.ProbeResult) + ", " + text
 		}
 		return text
 	case tagNoData:
@@ -50,14 +50,14 @@ func headline(l *Line, now time.Time) string {
 	switch t := l.tag(); t {
 	case tagDown:
 		text := name + " is down: " + brief(l, now) + "."
-		if l.Under != "" {
-			text += " It depends on " + l.Under + ", which is down."
+		if l.Parent != "" {
+			text += " It depends on " + l.Parent + ", which is down."
 		}
 		return text
 	case tagDegraded:
 		return name + " is degraded: " + brief(l, now) + "."
 	case tagUp:
-		if l.Whole {
+		if l.Unannounced {
 			return name + " was down for " + l.lasted() + ", and is up again."
 		}
 		return name + " is up again, after " + l.lasted() + "."
@@ -94,10 +94,10 @@ func (l *Line) was() string {
 
 // lasted is how long the incident lasted.
 func (l *Line) lasted() string {
-	if l.Ended == nil {
+	if l.Resolution == nil {
 		return ""
 	}
-	return Lasted(l.Ended.At.Sub(l.Incident.Began))
+	return HumanDuration(l.Resolution.At.Sub(l.Incident.Began))
 }
 
 func causeOf(outcome *job.ProbeResult) string {
@@ -152,7 +152,7 @@ func missText(reason job.MissReason) string {
 
 func expiry(at, now time.Time) string {
 	if left := at.Sub(now); left > 0 {
-		return "ends in " + Lasted(left)
+		return "ends in " + HumanDuration(left)
 	}
 	return "has ended"
 }
@@ -175,16 +175,16 @@ func subjectOf(lines []Line, reminder bool, now time.Time) string {
 	if all > 1 {
 		tag += fmt.Sprintf(" ×%d", all)
 	}
-	behind := len(first.Behind)
+	behind := len(first.Dependents)
 	switch {
 	case len(lines) == 1 && behind > 0:
 		return subject(tag, first.Incident.Monitor, fmt.Sprintf("%s, and %d behind it", brief(first, now), behind))
-	case len(lines) == 1 && first.Under != "" && first.tag() == tagDown:
-		return subject(tag, first.Incident.Monitor, brief(first, now)+", behind "+first.Under)
+	case len(lines) == 1 && first.Parent != "" && first.tag() == tagDown:
+		return subject(tag, first.Incident.Monitor, brief(first, now)+", behind "+first.Parent)
 	case len(lines) == 1:
 		return subject(tag, first.Incident.Monitor, brief(first, now))
-	case first.Under != "" && allUnder(lines, first.Under):
-		return subject(tag, "behind "+first.Under, "")
+	case first.Parent != "" && allUnder(lines, first.Parent):
+		return subject(tag, "behind "+first.Parent, "")
 	default:
 		return subject(tag, names(lines, all), "")
 	}
@@ -194,7 +194,7 @@ func subjectOfReminder(lines []Line, now time.Time) string {
 	first := &lines[0]
 	tag := "STILL " + string(first.tag())
 	if len(lines) == 1 {
-		return subject(tag, first.Incident.Monitor, "for "+Lasted(now.Sub(first.Incident.Began)))
+		return subject(tag, first.Incident.Monitor, "for "+HumanDuration(now.Sub(first.Incident.Began)))
 	}
 	return subject(fmt.Sprintf("%s ×%d", tag, len(lines)), names(lines, len(lines)), "")
 }
@@ -207,7 +207,7 @@ type kindCount struct {
 // count counts what lines tell, with what is behind them, in their order.
 func count(lines []Line) (all int, kinds []kindCount) {
 	for i := range lines {
-		n := 1 + len(lines[i].Behind)
+		n := 1 + len(lines[i].Dependents)
 		all += n
 		known := false
 		for j := range kinds {
@@ -225,7 +225,7 @@ func count(lines []Line) (all int, kinds []kindCount) {
 
 func allUnder(lines []Line, parent string) bool {
 	for i := range lines {
-		if lines[i].Under != parent {
+		if lines[i].Parent != parent {
 			return false
 		}
 	}
@@ -248,8 +248,8 @@ func names(lines []Line, all int) string {
 	}
 }
 
-// Brief tells an event in a few words, without its monitor.
-func Brief(e *job.Event) string {
+// Summary tells an event in a few words, without its monitor.
+func Summary(e *job.Event) string {
 	l := lineOf(e)
 	text := brief(&l, e.At)
 	if l.tag() == tagDown && e.Incident.ProbeResult.Class != "" {
@@ -267,7 +267,7 @@ func Tag(e *job.Event) string {
 func lineOf(e *job.Event) Line {
 	l := Line{Incident: &e.Incident}
 	if e.Kind != job.EventBegan {
-		l.Ended = &job.Resolution{Kind: e.Kind, At: e.At, ProbeResult: e.ProbeResult}
+		l.Resolution = &job.Resolution{Kind: e.Kind, At: e.At, ProbeResult: e.ProbeResult}
 	}
 	return l
 }

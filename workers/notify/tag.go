@@ -49,8 +49,8 @@ func (t tag) severity() string {
 
 // tag is the change that a line reports.
 func (l *Line) tag() tag {
-	ended := l.Ended != nil
-	if ended && l.Ended.Kind == job.EventRemoved {
+	ended := l.Resolution != nil
+	if ended && l.Resolution.Kind == job.EventRemoved {
 		return tagRemoved
 	}
 	switch l.Incident.Condition {

@@ -52,10 +52,10 @@ type Item struct {
 	Monitor, Text string
 	// When is "since" or "until" with a time; empty when that is not known.
 	When string
-	// Behind are names of monitors that depend on it and are down as well,
+	// Dependents are names of monitors that depend on it and are down as well,
 	// MoreBehind how many are not named.
-	Behind     []string
-	MoreBehind int
+	Dependents     []string
+	MoreDependents int
 }
 
 // newView puts a decision into words.
@@ -65,10 +65,10 @@ func newView(d *Decision, m *job.NotificationGroup, most int, zone *time.Locatio
 	v := View{
 		Subject: subjectOf(lines, d.Reminder, now), Severity: first.tag().severity(), Group: m.Group, Thread: first.Incident.ID,
 	}
-	if len(lines) == 1 && len(first.Behind) == 0 {
+	if len(lines) == 1 && len(first.Dependents) == 0 {
 		v.single(first, also, zone, now)
 		if d.Reminder {
-			v.Headline = fmt.Sprintf("%s is still down, for %s: %s.", first.Incident.Monitor, Lasted(now.Sub(first.Incident.Began)), causeOf(&first.Incident.ProbeResult))
+			v.Headline = fmt.Sprintf("%s is still down, for %s: %s.", first.Incident.Monitor, HumanDuration(now.Sub(first.Incident.Began)), causeOf(&first.Incident.ProbeResult))
 		}
 	} else {
 		v.many(lines, d.Reminder, most, zone, now)
@@ -143,7 +143,7 @@ func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now 
 	v.Facts = facts(l, zone)
 	for _, other := range also[incident.Monitor] {
 		text := string(other.tag()) + ", " + brief(&other, now)
-		if other.Whole {
+		if other.Unannounced {
 			text += ", not told before"
 		}
 		v.Facts = append(v.Facts, Fact{"Also", text})
@@ -197,8 +197,8 @@ func facts(l *Line, zone *time.Location) []Fact {
 		return list
 	}
 	add(sinceOf(incident.Condition), moment(incident.Began, zone))
-	if l.Ended != nil {
-		add("Until", moment(l.Ended.At, zone))
+	if l.Resolution != nil {
+		add("Until", moment(l.Resolution.At, zone))
 		add("Lasted", l.lasted())
 	} else if incident.Condition != job.ConditionFlapping {
 		add("Last good check", cmpOr(moment(incident.LastUp, zone), "not known"))
@@ -211,12 +211,12 @@ func facts(l *Line, zone *time.Location) []Fact {
 	if incident.Failures > 1 {
 		add("Failed", fmt.Sprintf("%d times", incident.Failures))
 	}
-	if l.Ended == nil {
+	if l.Resolution == nil {
 		add("Took", took(&incident.ProbeResult))
-	} else if l.Ended.ProbeResult != nil {
-		add("This check took", took(l.Ended.ProbeResult))
+	} else if l.Resolution.ProbeResult != nil {
+		add("This check took", took(l.Resolution.ProbeResult))
 	}
-	add("Behind", l.Under)
+	add("Behind", l.Parent)
 	return list
 }
 
@@ -241,9 +241,9 @@ func sinceOf(condition job.Condition) string {
 func (v *View) many(lines []Line, reminder bool, most int, zone *time.Location, now time.Time) {
 	all, kinds := count(lines)
 	v.Headline = fmt.Sprintf("News of %d monitors.", all)
-	if behind := len(lines[0].Behind); len(kinds) == 1 && len(lines) == 1 && behind > 0 {
+	if behind := len(lines[0].Dependents); len(kinds) == 1 && len(lines) == 1 && behind > 0 {
 		are := "are down as well"
-		if lines[0].Ended != nil {
+		if lines[0].Resolution != nil {
 			are = "are up again as well"
 		}
 		v.Headline = fmt.Sprintf("%s %d that depend on it %s.", headline(&lines[0], now), behind, are)
@@ -298,8 +298,8 @@ func when(l *Line, zone *time.Location) string {
 	switch {
 	case l.tag() == tagCertificate:
 		return "on " + moment(l.Incident.ProbeResult.CertificateExpires, zone)
-	case l.Ended != nil:
-		return "until " + moment(l.Ended.At, zone)
+	case l.Resolution != nil:
+		return "until " + moment(l.Resolution.At, zone)
 	default:
 		return "since " + moment(l.Incident.Began, zone)
 	}
@@ -316,13 +316,13 @@ func section(title string, lines []Line, most int, zone *time.Location, now time
 	for i := range lines[:min(most, len(lines))] {
 		l := &lines[i]
 		item := Item{Monitor: l.Incident.Monitor, Text: brief(l, now), When: when(l, zone)}
-		if l.Under != "" {
-			item.Text += ", behind " + l.Under
+		if l.Parent != "" {
+			item.Text += ", behind " + l.Parent
 		}
-		for j := range l.Behind[:min(maxBehind, len(l.Behind))] {
-			item.Behind = append(item.Behind, l.Behind[j].Incident.Monitor)
+		for j := range l.Dependents[:min(maxBehind, len(l.Dependents))] {
+			item.Dependents = append(item.Dependents, l.Dependents[j].Incident.Monitor)
 		}
-		item.MoreBehind = len(l.Behind) - len(item.Behind)
+		item.MoreDependents = len(l.Dependents) - len(item.Dependents)
 		s.Items = append(s.Items, item)
 	}
 	s.More = len(lines) - len(s.Items)

@@ -36,7 +36,7 @@ func incident(condition job.Condition) *job.Incident {
 func line(kind job.EventKind, condition job.Condition, after time.Duration) notify.Line {
 	l := notify.Line{Incident: incident(condition)}
 	if kind != job.EventBegan {
-		l.Ended = &job.Resolution{Kind: kind, At: began.Add(after), ProbeResult: &job.ProbeResult{Health: job.Up, Latency: job.Duration(20 * time.Millisecond)}}
+		l.Resolution = &job.Resolution{Kind: kind, At: began.Add(after), ProbeResult: &job.ProbeResult{Health: job.Up, Latency: job.Duration(20 * time.Millisecond)}}
 	}
 	return l
 }
@@ -57,16 +57,16 @@ func decisions() map[string]notify.Decision {
 	certificate.Incident.ProbeResult.CertificateExpires = began.Add(6*24*time.Hour + 5*time.Hour)
 	router := named(down, "router-1")
 	for i := range 60 {
-		router.Behind = append(router.Behind, named(down, fmt.Sprintf("host-%d", i)))
+		router.Dependents = append(router.Dependents, named(down, fmt.Sprintf("host-%d", i)))
 	}
 	var many []notify.Line
 	for i := range 12 {
 		many = append(many, named(down, fmt.Sprintf("web-%d", i)))
 	}
 	under := named(down, "host-1")
-	under.Under = "router-1"
+	under.Parent = "router-1"
 	whole := line(job.EventEnded, job.ConditionDown, 12*time.Minute)
-	whole.Whole = true
+	whole.Unannounced = true
 	failed := line(job.EventBegan, job.ConditionNoData, 0)
 	failed.Incident.Reason, failed.Incident.Detail = job.MissCheckFailed, "no reference target answered"
 	voted := line(job.EventBegan, job.ConditionDown, 0)
@@ -102,7 +102,7 @@ func decisions() map[string]notify.Decision {
 
 func write(t *testing.T, d notify.Decision) job.Notification {
 	t.Helper()
-	words, err := notify.NewWords(notify.Templates{})
+	words, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func write(t *testing.T, d notify.Decision) job.Notification {
 	if err != nil {
 		t.Fatal(err)
 	}
-	letter, err := words.Letter(&d, &job.NotificationGroup{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{MaxListed: 10}, zone, began.Add(4*time.Hour))
+	letter, err := words.Render(&d, &job.NotificationGroup{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{MaxListed: 10}, zone, began.Add(4*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -179,11 +179,11 @@ func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
 
 func TestTemplatesAreTriedBeforeTheyAreUsed(t *testing.T) {
 	t.Parallel()
-	if _, err := notify.NewWords(notify.Templates{Text: "{{.Headline}} {{range .Sections}}{{.Title}}{{end}}", HTML: "<b>{{.Headline}}</b>"}); err != nil {
+	if _, err := notify.NewRenderer(notify.Templates{Text: "{{.Headline}} {{range .Sections}}{{.Title}}{{end}}", HTML: "<b>{{.Headline}}</b>"}); err != nil {
 		t.Errorf("got %v, want templates that can be used", err)
 	}
 	for _, bad := range []notify.Templates{{Text: "{{.Headlin}}"}, {HTML: "{{range}}"}, {HTML: "{{range .Sections}}{{.Monitor}}{{end}}"}} {
-		if _, err := notify.NewWords(bad); err == nil || !strings.Contains(err.Error(), "template") {
+		if _, err := notify.NewRenderer(bad); err == nil || !strings.Contains(err.Error(), "template") {
 			t.Errorf("%+v: got %v, want an error that names the template", bad, err)
 		}
 	}
@@ -195,7 +195,7 @@ func TestDurationsForPeople(t *testing.T) {
 		"0 s": 0, "45 s": 45 * time.Second, "12 min": 12*time.Minute + 40*time.Second, "3 h 5 min": 3*time.Hour + 5*time.Minute,
 		"2 h": 2 * time.Hour, "2 d 4 h": 52 * time.Hour,
 	} {
-		if got := notify.Lasted(d); got != want {
+		if got := notify.HumanDuration(d); got != want {
 			t.Errorf("%s: got %q, want %q", d, got, want)
 		}
 	}

@@ -121,5 +121,5 @@ func unseen(seen map[string][]string, state job.State) []job.Event {
 
 // changeLine is a change for people who watch the terminal.
 func changeLine(e job.Event) string {
-	return fmt.Sprintf("%s %-7s %s: %s", e.At.Local().Format(time.DateTime), notify.Tag(&e), e.Incident.Monitor, notify.Brief(&e))
+	return fmt.Sprintf("%s %-7s %s: %s", e.At.Local().Format(time.DateTime), notify.Tag(&e), e.Incident.Monitor, notify.Summary(&e))
 }
