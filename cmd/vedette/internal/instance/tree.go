@@ -144,7 +144,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	guard, err := check.NewGuard(checker, r.file.Workers.Canaries)
+	guard, err := check.NewGuard(checker, r.file.Workers.ReferenceTargets)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,7 +170,7 @@ func (o Options) limits(w monitor.Workers) workers.Limits {
 	if n := o.Concurrency; n > 0 {
 		return workers.Limits{Checks: n, Adhoc: n, Calls: n, Evaluations: n, Mails: n}
 	}
-	return workers.Limits{Checks: w.Checks, Adhoc: w.Requests, Calls: w.Calls, Evaluations: w.Evaluations, Mails: w.Mails}
+	return workers.Limits{Checks: w.Checks, Adhoc: w.Adhoc, Calls: w.Calls, Evaluations: w.Evaluations, Mails: w.Mails}
 }
 
 // conditions are what must hold for the instance to do its work.
