@@ -211,3 +211,26 @@ func fieldNames(value any) []string {
 	}
 	return all
 }
+
+func TestEveryGoProgramInTheManualBuilds(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, p := range manualPages(t) {
+		for _, b := range p.code {
+			if b.info != "go" {
+				continue
+			}
+			found++
+			path := filepath.Join(t.TempDir(), "main.go")
+			writeManualFile(t, path, b.text)
+			vet := exec.CommandContext(t.Context(), "go", "vet", path)
+			vet.Dir = manualRoot
+			if out, err := vet.CombinedOutput(); err != nil {
+				t.Errorf("%s:%d: %v\n%s", p.path, b.line, err, out)
+			}
+		}
+	}
+	if found == 0 {
+		t.Error("found no program in the manual, expected one")
+	}
+}
