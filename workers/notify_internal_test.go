@@ -43,8 +43,7 @@ func define(t *testing.T, p *pipeline.Pipeline, m job.Monitor) {
 func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks *atomic.Int64) (*family, *notify.Notifier) {
 	t.Helper()
 	common := &shared{p: p, log: slog.New(slog.DiscardHandler)}
-	a := &notifyStage{shared: common}
-	buckets, err := a.open(t.Context())
+	buckets, err := (&notifyStage{shared: common}).openBuckets(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,13 +52,13 @@ func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = replies.Close() })
-	words, err := notify.NewWords(notify.Templates{})
+	renderer, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
 		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
-		Timers: &timers{p: p}, Words: words,
+		Timers: &timers{p: p}, Renderer: renderer,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -95,7 +94,7 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	var checks atomic.Int64
 	health.Store(job.Up)
 	f, n := relatives(t, p, &health, &checks)
-	n.Book().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
+	n.Directory().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
 	define(t, p, job.Monitor{Name: "core"})
 	define(t, p, job.Monitor{Name: "router", DependsOn: []string{"core"}})
 	tale := &job.Notified{ReceivedAt: time.Now(), Incident: job.Incident{Monitor: "host", Began: began, DependsOn: []string{"router", "removed"}}}
@@ -129,23 +128,23 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	down := job.Incident{ID: "i", Condition: job.ConditionDown, Monitor: "core", Began: began, Notify: []string{"oncall"}}
 	put(t, p, pipeline.States, "core", job.State{V: 1, Monitor: "core", Health: job.Down, Incident: &down})
 	before := checks.Load()
-	if got := ask(); got.Kind != notify.MuteParent || got.By != "core" || !got.Told {
+	if got := ask(); got.Kind != notify.MuteParent || got.By != "core" || !got.Notified {
 		t.Errorf("got %+v, want the first cause, which the address hears of", got)
 	}
 	if checks.Load() != before {
 		t.Error("got a check of what is known to be down")
 	}
-	if got := f.parents(t.Context(), n, "other@example.org")(tale); got.Told {
+	if got := f.parents(t.Context(), n, "other@example.org")(tale); got.Notified {
 		t.Errorf("got %+v, want it known that the other address does not hear of it", got)
 	}
-	n.Quiet().Set(job.Silence{ID: "s", Match: job.Match{Monitors: []string{"core"}}, Starts: began, Ends: time.Now().Add(time.Hour)})
+	n.Mutes().SetSilence(job.Silence{ID: "s", Match: job.Match{Monitors: []string{"core"}}, Starts: began, Ends: time.Now().Add(time.Hour)})
 	if got := ask(); got.Kind != notify.MuteSilence {
 		t.Errorf("got %+v, want the silence of the parent to count for what is behind it", got)
 	}
-	n.Quiet().Remove("s")
+	n.Mutes().RemoveSilence("s")
 
 	recovered := time.Now().UTC().Truncate(time.Second)
-	put(t, p, pipeline.States, "core", job.State{V: 1, Monitor: "core", Health: job.Up, Events: []job.Event{{Kind: job.EventUp, At: recovered, Incident: down}}})
+	put(t, p, pipeline.States, "core", job.State{V: 1, Monitor: "core", Health: job.Up, Events: []job.Event{{Kind: job.EventEnded, At: recovered, Incident: down}}})
 	define(t, p, job.Monitor{Name: "router"}) // which hides no cause any more
 	tale.Incident.DependsOn = []string{"core"}
 	tale.Incident.Period = job.Duration(time.Minute)
@@ -156,22 +155,5 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	tale.Resolution = &job.Resolution{At: recovered}
 	if got := ask(); got.Kind != notify.MuteParent || got.By != "core" {
 		t.Errorf("got %+v, want what is over to have been because of the parent", got)
-	}
-}
-
-func TestRoleThatNobodyHasIsTold(t *testing.T) {
-	t.Parallel()
-	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
-	w := &stageWatch{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}, absent: map[string]time.Time{}}
-	put(t, p, pipeline.Processes, "p1", job.Process{V: 1, ID: "p1", Stages: []string{StageMaintain, StageMail, StageNotify, StageEvaluate, StageCheck}})
-	now := time.Now()
-	for _, after := range []time.Duration{0, stageGoneAfter / 2, stageGoneAfter, stageGoneAfter + time.Second} {
-		if err := w.look(t.Context(), now.Add(after)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	told := notices(t, p)
-	if len(told) != 1 || told[0].Kind != job.NoticeStageGone || told[0].Summary != "no process does the work of the role schedule" {
-		t.Errorf("got %+v, want one notice, of the scheduler alone", told)
 	}
 }

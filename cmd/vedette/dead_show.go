@@ -67,7 +67,7 @@ func (l *letterList) add(_ *pipeline.Pipeline, letter pipeline.DeadLetter) bool 
 		l.table = tabwriter.NewWriter(l.to, 0, 0, 2, ' ', 0)
 		cli.Say(l.table, "ID\tDIED\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
 	}
-	cli.Say(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.Lasted(l.now.Sub(letter.DeadAt)),
+	cli.Say(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.HumanDuration(l.now.Sub(letter.DeadAt)),
 		cli.Printable(letter.Stage), cli.Printable(string(letter.Reason)), letter.Attempts, cli.Printable(letter.Subject), short(cli.Printable(letter.Error)))
 	return true
 }

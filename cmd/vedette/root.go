@@ -18,7 +18,9 @@ func rootCommand(stdout, stderr io.Writer) *cobra.Command {
 		Short: "Watch services, and mail people when something breaks",
 		Long: `Vedette is a sentinel for services: it checks them on a schedule and mails
 people when something breaks. Checks and mails flow through NATS JetStream,
-which runs inside the process unless you have one.`,
+which runs inside the process unless you have one.
+
+'vedette help' lists the topics of the manual, 'vedette help TOPIC' shows one.`,
 		Example: `  vedette run monitors.yaml          # watch, with everything in one process
   vedette check https://example.org  # check once, now
   vedette validate monitors.yaml     # find the mistakes in a file`,
@@ -28,6 +30,7 @@ which runs inside the process unless you have one.`,
 		Args:          cli.KnownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetHelpCommand(helpCommand())
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(cli.UsageError)

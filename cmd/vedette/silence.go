@@ -201,13 +201,13 @@ func loadSilences(ctx context.Context, p *pipeline.Pipeline) ([]job.Silence, err
 	if err != nil {
 		return nil, err
 	}
-	var quiet notify.Quiet
+	var quiet notify.Mutes
 	for _, e := range entries {
 		s, err := job.DecodeKnown[job.Silence](e.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read silence %s: %w", e.Key, err)
 		}
-		quiet.Set(s)
+		quiet.SetSilence(s)
 	}
 	return quiet.Silences(), nil
 }

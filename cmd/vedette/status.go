@@ -26,7 +26,7 @@ func statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show what is not well, on one screen",
 		Long: `Counts the monitors by what they are, and lists those that are down, degraded,
-flapping or blind, the silences and maintenance windows that hold, and the jobs
+flapping or without data, the silences and maintenance windows that hold, and the jobs
 that could not be done. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
@@ -147,7 +147,7 @@ func (s *status) quiet(ctx context.Context, p *pipeline.Pipeline, definitions *p
 			s.Silences = append(s.Silences, silence)
 		}
 	}
-	s.Maintenance = append(s.Maintenance, quiet.Open(now)...)
+	s.Maintenance = append(s.Maintenance, quiet.OpenWindows(now)...)
 	return nil
 }
 
@@ -159,7 +159,7 @@ func (s *status) print(to io.Writer, now time.Time) error {
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for i := range s.Troubles[:min(maxTroubles, len(s.Troubles))] {
 		incident := &s.Troubles[i]
-		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(string(incident.Condition)), placed(incident), notify.Lasted(now.Sub(incident.Began)), cli.Printable(why(incident)))
+		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), placed(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(why(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -198,7 +198,7 @@ func (s *status) others() string {
 	var b strings.Builder
 	for _, c := range []job.Condition{job.ConditionNoData, job.ConditionFlapping, job.ConditionDegraded} {
 		if counts[c] > 0 {
-			fmt.Fprintf(&b, ", %d %s", counts[c], c)
+			fmt.Fprintf(&b, ", %d %s", counts[c], conditionWords(c))
 		}
 	}
 	if s.Paused > 0 {

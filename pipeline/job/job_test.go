@@ -54,7 +54,7 @@ func golden() map[string]any {
 		"state": job.State{
 			V: 1, Monitor: "website", Health: job.Down, Since: slot, Slot: slot.Add(2 * time.Minute), Failures: 3, FirstFailure: slot,
 			LastUp: slot.Add(-time.Minute), Incident: &incident, Sequence: 1,
-			Events: []job.Event{{ID: incident.ID + "-down", Sequence: 1, Kind: job.EventDown, At: slot.Add(2 * time.Minute), Incident: incident}},
+			Events: []job.Event{{ID: job.EventID(incident.ID, job.EventBegan), Sequence: 1, Kind: job.EventBegan, At: slot.Add(2 * time.Minute), Incident: incident}},
 		},
 		"mail": job.Mail{
 			V: 1, ID: "m1", To: "ops@example.org", Subject: "[DOWN] website: connect refused", Text: "It is down.\n",
@@ -92,7 +92,7 @@ func golden() map[string]any {
 			Starts: slot, Ends: slot.Add(2 * time.Hour),
 		},
 		"notification-log": job.NotificationLog{V: 1, Monitor: "website", Sequence: 2, Incidents: []job.Notified{{
-			Incident: incident, ReceivedAt: slot.Add(2 * time.Minute), Resolution: &job.Resolution{Kind: job.EventUp, At: slot.Add(12 * time.Minute), ReceivedAt: slot.Add(12 * time.Minute)},
+			Incident: incident, ReceivedAt: slot.Add(2 * time.Minute), Resolution: &job.Resolution{Kind: job.EventEnded, At: slot.Add(12 * time.Minute), ReceivedAt: slot.Add(12 * time.Minute)},
 			NotifiedBy: "m1", NotifiedAt: slot.Add(150 * time.Second),
 		}}},
 		"notification-group": job.NotificationGroup{

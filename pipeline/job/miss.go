@@ -25,6 +25,9 @@ const (
 	MissNewer MissReason = "newer_version"
 	// MissPaused: the monitor is paused.
 	MissPaused MissReason = "paused"
+	// MissCheckFailed: the check itself failed, so that its result is unknown; the
+	// cause is in Detail.
+	MissCheckFailed MissReason = "check_failed"
 )
 
 // Miss records one or more consecutive slots without a check. The result's Slot

@@ -117,15 +117,15 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 
 	_ = sin.cmd.Process.Kill() // and nobody checks there
 	votes("fra up, nyc up, sin unknown")
-	eventually(t, "the operators told that sin is blind", func() bool {
-		return box.Holds("To: <ops@example.org>", "website is not watched from sin")
+	eventually(t, "the mail to operators that sin has no data", func() bool {
+		return box.Holds("To: <ops@example.org>", "no data about website from sin")
 	})
 	page, _ := r.get("/")
 	if !strings.Contains(page, "sin blind") || r.health("website") != "up" {
 		t.Errorf("got %s and the page %s, want it up, and blind from sin", r.health("website"), page)
 	}
 	output, _ := r.vedette("explain", "website")
-	for _, want := range []string{"fra, nyc, sin; 2 of 3 make it down", "from sin", "blind since"} {
+	for _, want := range []string{"fra, nyc, sin; 2 of 3 make it down", "from sin", "no data since"} {
 		if !strings.Contains(output, want) {
 			t.Errorf("got no %q in\n%s", want, output)
 		}
@@ -136,11 +136,11 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 	target.illFor("nyc")
 	votes("fra up, nyc down, sin unknown")
 	if health, _ := explained(r); health != "up" {
-		t.Errorf("got %s with one location down and one blind, want up", health)
+		t.Errorf("got %s with one location down and one without data, want up", health)
 	}
 	target.illFor("nyc", "fra")
 	eventually(t, "a second DOWN mail", func() bool { return box.Count("you@example.org", "[DOWN]") == 2 })
-	if got := box.Count("you@example.org", "[BLIND]"); got > 0 {
-		t.Errorf("got %d mails of blindness to those who are on call, want them to the operators only", got)
+	if got := box.Count("you@example.org", "[NO DATA"); got > 0 {
+		t.Errorf("got %d mails about missing data to the people on call, want them to the operators only", got)
 	}
 }

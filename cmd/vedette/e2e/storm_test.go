@@ -153,7 +153,7 @@ monitors:
 		return strings.Contains(strings.Join(box.Subjects("ops@example.org"), "\n"), "[FLAPPING] flappy")
 	})
 	eventually(t, "a word of its end", func() bool {
-		return strings.Contains(strings.Join(box.Subjects("ops@example.org"), "\n"), "[SETTLED] flappy: up")
+		return strings.Contains(strings.Join(box.Subjects("ops@example.org"), "\n"), "[STABLE] flappy: up")
 	})
 	r.stop()
 	if got := box.Subjects("ops@example.org"); len(got) > 3 {
@@ -233,9 +233,9 @@ monitors:
 	if err := worker.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a blind alert", func() bool { return strings.Contains(strings.Join(box.Subjects("ops@example.org"), "\n"), "[BLIND") })
-	t.Logf("blind alert %s after the workers hung", time.Since(stopped).Round(time.Second))
-	eventually(t, "why", func() bool { output, _ := first.vedette("status"); return strings.Contains(output, "BLIND  website") })
+	eventually(t, "an alert about missing data", func() bool { return strings.Contains(strings.Join(box.Subjects("ops@example.org"), "\n"), "[NO DATA") })
+	t.Logf("no data alert %s after the workers hung", time.Since(stopped).Round(time.Second))
+	eventually(t, "why", func() bool { output, _ := first.vedette("status"); return strings.Contains(output, "NO DATA  website") })
 	if err := worker.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}

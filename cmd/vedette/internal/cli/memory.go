@@ -25,14 +25,10 @@ func BeLean(monitors int) {
 	debug.FreeOSMemory()
 }
 
-// leanFile is from how many bytes on a file is read as leanly: one of so many has
-// tens of thousands of monitors.
-const leanFile = 4 << 20
-
-// readLean has a large file read without letting much garbage come together: what
-// reading takes at most is what the whole process takes at most.
-func readLean(path string) {
-	if info, err := os.Stat(path); err == nil && info.Size() >= leanFile && os.Getenv("GOGC") == "" {
+// readLean lets less garbage come together while a large file is read: the most
+// memory that reading takes is the most that the process takes.
+func readLean() {
+	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(leanPercent)
 	}
 }

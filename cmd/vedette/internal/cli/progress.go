@@ -42,10 +42,15 @@ func Progress(stderr io.Writer, now func() time.Time) producer.ApplyOptions {
 	}
 }
 
-// reading tells people how far the reading of a large file is.
+// reading reports how many monitors of a large file are read, and has the rest
+// read with less garbage.
 func reading(stderr io.Writer, path string, now func() time.Time) func(monitors int) {
-	due := seldom(now)
+	due, lean := seldom(now), false
 	return func(monitors int) {
+		if !lean && monitors >= leanFrom {
+			lean = true
+			readLean()
+		}
 		if due() {
 			Say(stderr, "read %d monitors of %s\n", monitors, path)
 		}

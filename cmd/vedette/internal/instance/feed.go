@@ -3,7 +3,6 @@ package instance
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -122,5 +121,5 @@ func unseen(seen map[string][]string, state job.State) []job.Event {
 
 // changeLine is a change for people who watch the terminal.
 func changeLine(e job.Event) string {
-	return fmt.Sprintf("%s %-7s %s: %s", e.At.Local().Format(time.DateTime), strings.ToUpper(string(e.Kind)), e.Incident.Monitor, notify.Brief(&e))
+	return fmt.Sprintf("%s %-7s %s: %s", e.At.Local().Format(time.DateTime), notify.Tag(&e), e.Incident.Monitor, notify.Summary(&e))
 }
