@@ -154,7 +154,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	}
 	stages := slices.DeleteFunc(slices.Clone(r.options.Stages), func(role string) bool { return role == workers.StageSchedule })
 	work, err := workers.New(workers.Config{
-		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Words: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
+		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		Allow:    workers.Allow{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
 		Location: r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
 	})
