@@ -253,7 +253,7 @@ func TestServerTellsHowItIs(t *testing.T) {
 func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
 	t.Parallel()
 	dir, address, health := t.TempDir(), lastingAddress(t), lastingAddress(t)
-	file := write(t, dir, "workers: {requests: 7}\n")
+	file := write(t, dir, "workers: {adhoc: 7}\n")
 	server := spawn(t, dir, "server", "--listen", lastingAddress(t), "--http", address)
 	eventually(t, "a ready server", func() bool { return answers("http://" + address + "/readyz") })
 	url := mustURL(t, dir)
@@ -267,7 +267,7 @@ func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
 		}
 	}
 	eventually(t, "a limit of 7", shows("7"))
-	write(t, dir, "workers: {requests: 9}\n")
+	write(t, dir, "workers: {adhoc: 9}\n")
 	if err := worker.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
