@@ -66,7 +66,7 @@ func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
 	}
 	r := &instanceRun{
 		options: options, path: path, file: file, pipeline: p, log: log, stdout: output, stderr: output,
-		board: statuspage.NewBoard(), alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
+		board: statuspage.NewBoard(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
 	}
 	tree, err := r.tree(t.Context())
 	if err != nil {
