@@ -155,8 +155,8 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	stages := slices.DeleteFunc(slices.Clone(r.options.Stages), func(role string) bool { return role == workers.StageSchedule })
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
-		Allow:    workers.Allow{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
-		Location: r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
+		AllowedMails: workers.AllowedMails{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
+		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
 	})
 	if err != nil {
 		return nil, nil, err
