@@ -16,7 +16,7 @@ import (
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/notify"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // serve builds the process's tree and serves it:
@@ -24,8 +24,8 @@ import (
 //	vedette          one_for_one
 //	├── alerts       tells the operators what happens to the parts of this tree
 //	├── presence     keeps the process's lease, and answers 'vedette ps'
-//	├── page         the overview, /healthz and /readyz
-//	├── board        follows definitions, states and results for the page
+//	├── status-page  the status page, /healthz and /readyz
+//	├── status-feed  follows definitions, states and results for the status page
 //	├── changes      prints a line for each change
 //	├── workers      the tree of workers/tree.go
 //	├── scheduler    if the process has that role
@@ -69,10 +69,10 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return nil, err
 	}
 	var tree *supervise.Supervisor
-	page, err := statuspage.New(statuspage.Config{
-		Listen: r.options.HTTP, Board: r.board, Pings: r.heartbeats, Logger: r.log,
-		Ready:  func() []statuspage.Condition { return r.conditions(ctx, tree) },
-		Queues: func(ctx context.Context) []statuspage.Queue { return work.Queues(ctx, time.Now()) },
+	page, err := web.NewStatusPage(web.StatusPageConfig{
+		Listen: r.options.HTTP, Monitors: r.table, Pings: r.heartbeats, Logger: r.log,
+		Ready:  func() []web.Condition { return r.conditions(ctx, tree) },
+		Queues: func(ctx context.Context) []web.Queue { return work.Queues(ctx, time.Now()) },
 		DeadLetters: func(ctx context.Context) uint64 {
 			count, _ := r.pipeline.Count(ctx, pipeline.Dead) // the error is that the server is away, which /readyz tells
 			return count
@@ -94,8 +94,8 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	children := []supervise.Child{
 		{Name: "alerts", Service: r.alerts},
 		waited(excused("presence", presence.Serve)),
-		{Name: "page", Service: page},
-		excused("board", (&Feed{Pipeline: r.pipeline, Board: r.board, Heartbeats: r.heartbeats}).Serve),
+		{Name: "status-page", Service: page},
+		excused("status-feed", (&Feed{Pipeline: r.pipeline, Monitors: r.table, Heartbeats: r.heartbeats}).Serve),
 		excused("changes", r.printChanges),
 		{Name: "workers", Service: work},
 	}
@@ -174,8 +174,8 @@ func (o Options) limits(w monitor.Workers) workers.Limits {
 }
 
 // conditions are what must hold for the instance to do its work.
-func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor) []statuspage.Condition {
-	return []statuspage.Condition{
+func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor) []web.Condition {
+	return []web.Condition{
 		Condition("running", ctx.Err() == nil, "it is stopping"),
 		Condition("nats", r.pipeline.Connected(), "not connected"),
 		Condition("parts", workers.AllRunning(tree.Children()), "not every part does its work: see 'vedette ps --tree'"),
@@ -183,8 +183,8 @@ func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor
 }
 
 // Condition is a condition that explains itself when it does not hold.
-func Condition(name string, ok bool, otherwise string) statuspage.Condition {
-	c := statuspage.Condition{Name: name, OK: ok}
+func Condition(name string, ok bool, otherwise string) web.Condition {
+	c := web.Condition{Name: name, OK: ok}
 	if !ok {
 		c.Detail = otherwise
 	}
