@@ -66,7 +66,7 @@ func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
 	}
 	r := &instanceRun{
 		options: options, path: path, file: file, pipeline: p, log: log, stdout: output, stderr: output,
-		table: web.NewMonitorTable(), alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
+		table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
 	}
 	tree, err := r.tree(t.Context())
 	if err != nil {

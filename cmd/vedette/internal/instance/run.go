@@ -67,7 +67,7 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 	}
 	r := &instanceRun{
 		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
-		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
+		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
 	r.warnOfSecrets(file)
 	file.Encoded = nil // they are stored; the memory is for those who work with them
@@ -122,7 +122,7 @@ type instanceRun struct {
 	secrets        *check.SecretStore
 	stdout, stderr io.Writer
 	table          *web.MonitorTable
-	alerts         *workers.NoticeSender
+	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
 	hangups        <-chan os.Signal
 }

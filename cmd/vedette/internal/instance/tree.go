@@ -22,7 +22,7 @@ import (
 // serve builds the process's tree and serves it:
 //
 //	vedette          one_for_one
-//	├── alerts       tells the operators what happens to the parts of this tree
+//	├── notices      notifies operators of events in this tree
 //	├── presence     keeps the process's lease, and answers 'vedette ps'
 //	├── status-page  the status page, /healthz and /readyz
 //	├── status-feed  follows definitions, states and results for the status page
@@ -33,7 +33,7 @@ import (
 //
 // They meet in streams and buckets only, so a crash of one is none of the
 // others'. They stop in reverse: first nothing new is scheduled, last go the
-// page, which tells of the stopping, and the alerts, which may have to tell of
+// page, which tells of the stopping, and the notices, which may have to report
 // a part that does not stop. Nothing here outlives the connection: it is closed
 // after the tree, and the server after the connection.
 //
@@ -92,7 +92,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return child
 	}
 	children := []supervise.Child{
-		{Name: "alerts", Service: r.alerts},
+		{Name: "notices", Service: r.notices},
 		waited(excused("presence", presence.Serve)),
 		{Name: "status-page", Service: page},
 		excused("status-feed", (&Feed{Pipeline: r.pipeline, Monitors: r.table, Heartbeats: r.heartbeats}).Serve),
@@ -104,7 +104,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	}
 	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
 	tree, err = supervise.New(supervise.Spec{
-		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.alerts.Hook, Logger: r.log,
+		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
 		Children: children,
 	})
 	return tree, err
@@ -156,7 +156,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		Allow:    workers.Allow{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
-		Location: r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
+		Location: r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.notices.Hook, Logger: r.log,
 	})
 	if err != nil {
 		return nil, nil, err
