@@ -18,7 +18,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"time"
 
@@ -32,14 +31,6 @@ const (
 	DefaultTimeout          = 10 * time.Second
 	DefaultFailureThreshold = 3
 	DefaultSuccessThreshold = 2
-)
-
-// Defaults of the section server.
-const (
-	DefaultData  = "vedette-data"
-	DefaultHTTP  = "127.0.0.1:8080"
-	DefaultNATS  = "127.0.0.1:4222"
-	DefaultGrace = 20 * time.Second
 )
 
 // File is a monitor file without mistakes, with its defaults filled in.
@@ -70,118 +61,6 @@ func (f *File) Count() int {
 		return f.Encoded.Len()
 	}
 	return len(f.Monitors)
-}
-
-// Mail is the section mail: how mails leave the installation.
-type Mail struct {
-	// From is the sender, RFC 5322; it is set when there are relays.
-	From string
-	// Relays are tried in this order; without any, mails are not sent by SMTP.
-	Relays []Relay
-	// GiveUpAfter is how long a mail is tried; zero means that the file does not
-	// say.
-	GiveUpAfter time.Duration
-	// AllowFrom and AllowRecipients are patterns of addresses, such as
-	// *@example.org, of the mails that people and programs may order; empty
-	// means any.
-	AllowFrom, AllowRecipients []string
-	// RecipientPerMinute is how many mails one address gets a minute; zero means
-	// that the file does not say.
-	RecipientPerMinute int
-	// DKIM signs mails, unless it is nil.
-	DKIM *DKIM
-}
-
-// DKIM is the key that signs mails of a domain. Its public half stands in the
-// DNS below the selector's name.
-type DKIM struct {
-	// Domain is that of the sender by default.
-	Domain, Selector string
-	// Key is the text of the file that holds the private key.
-	Key Secret
-}
-
-// TLS says how a connection to a relay is protected.
-type TLS string
-
-// The ways to protect a connection: upgrading it before anything is said
-// (RFC 3207), from its first byte (RFC 8314), or not at all.
-const (
-	TLSStart    TLS = "starttls"
-	TLSImplicit TLS = "implicit"
-	TLSNone     TLS = "none"
-)
-
-// Relay is a mail server that takes mails for others.
-type Relay struct {
-	Host string
-	// Port is 587, 465 or 25 by default, as TLS says.
-	Port int
-	// TLS is TLSStart by default.
-	TLS TLS
-	// Username and Password are both set or both empty.
-	Username string
-	Password Secret
-	// PasswordFile is where it was read from, if it stood in a file of its own:
-	// what is there then counts.
-	PasswordFile string
-	// AllowCleartext says that the password may be sent without TLS.
-	AllowCleartext bool
-	// Auth is the mechanism to log in by; empty means the best that is offered.
-	Auth string
-	// Sessions is how many sessions are open at once, PerMinute how many mails
-	// it gets a minute; zero means that the file does not say.
-	Sessions, PerMinute int
-}
-
-// Secret is a text that is not shown by fmt, slog or an encoder. Convert it to
-// string where it is used.
-type Secret string
-
-const masked = "****"
-
-// String returns a mask, or nothing for an empty secret.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return masked
-}
-
-// GoString returns what String returns, in quotes.
-func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
-
-// MarshalText returns what String returns. It never fails.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// LogValue returns what String returns.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// Server is the section server: where the process listens and stores.
-type Server struct {
-	// Data is the data directory, relative to the working directory.
-	Data string
-	// HTTP is where the page, /healthz and /readyz are, NATS where the
-	// embedded server listens: host:port.
-	HTTP, NATS string
-	// Grace is how long running jobs may finish when the process stops.
-	Grace time.Duration
-	// Replicas is how many copies of each stream a cluster keeps: 1, 3 or 5; zero
-	// when the file does not say.
-	Replicas int
-}
-
-// Workers is the section workers: how many jobs a process runs at once, and
-// what it may check. Zero means that the file does not say.
-type Workers struct {
-	Checks, Adhoc, Calls, Evaluations, Mails int
-	// ChecksPerHost is how many checks of one host are made at once.
-	ChecksPerHost int
-	// AllowNetworks and DenyNetworks are networks and addresses that may be
-	// checked, and that may not.
-	AllowNetworks, DenyNetworks []string
-	// ReferenceTargets are up whenever the network of the worker is.
-	ReferenceTargets []string
 }
 
 // Options say what reading a file may use. The zero value reads environment

@@ -7,13 +7,41 @@ import (
 	"time"
 )
 
+// Mail is the section mail: how mails leave the installation.
+type Mail struct {
+	// From is the sender, RFC 5322; it is set when there are relays.
+	From string
+	// Relays are tried in this order; without any, mails are not sent by SMTP.
+	Relays []Relay
+	// GiveUpAfter is how long a mail is tried; zero means that the file does not
+	// say.
+	GiveUpAfter time.Duration
+	// AllowFrom and AllowRecipients are patterns of addresses, such as
+	// *@example.org, of the mails that people and programs may order; empty
+	// means any.
+	AllowFrom, AllowRecipients []string
+	// RecipientPerMinute is how many mails one address gets a minute; zero means
+	// that the file does not say.
+	RecipientPerMinute int
+	// DKIM signs mails, unless it is nil.
+	DKIM *DKIM
+}
+
+// DKIM is the key that signs mails of a domain. Its public half stands in the
+// DNS below the selector's name.
+type DKIM struct {
+	// Domain is that of the sender by default.
+	Domain, Selector string
+	// Key is the text of the file that holds the private key.
+	Key Secret
+}
+
 func (r *reader) readMail(root mapping) Mail {
 	v, ok := section(root, "mail")
 	if !ok {
 		return Mail{}
 	}
-	m, ok := r.mapping(v, "fields such as from and relays", "from", "relays", "give_up_after", "allow_from", "allow_recipients",
-		"recipient_per_minute", "dkim")
+	m, ok := r.mapping(v, "fields such as from and relays", r.keys["mail"]...)
 	if !ok {
 		return Mail{}
 	}
@@ -21,7 +49,7 @@ func (r *reader) readMail(root mapping) Mail {
 	if list, ok := m.get("relays"); ok {
 		items, _ := r.list(list, "a list of relays", false)
 		for _, item := range items {
-			mail.Relays = append(mail.Relays, r.relay(item))
+			mail.Relays = append(mail.Relays, r.readRelay(item))
 		}
 	}
 	if v, ok := m.get("give_up_after"); ok {
@@ -41,7 +69,7 @@ func (r *reader) readMail(root mapping) Mail {
 		r.report(from, "no from", sender, "")
 	}
 	if v, ok := m.get("dkim"); ok {
-		mail.DKIM = r.dkim(v, mail.From)
+		mail.DKIM = r.readDKIM(v, mail.From)
 	}
 	return mail
 }
@@ -62,9 +90,9 @@ func (r *reader) addressPatterns(m mapping, key string) []string {
 	}
 	var patterns []string
 	for _, item := range items {
-		text, ok := r.filled(item, expected)
+		text, ok := r.nonEmpty(item, expected)
 		if _, err := path.Match(text, ""); ok && (err != nil || !strings.Contains(text, "@")) {
-			r.wrong(item, expected)
+			r.reject(item, expected)
 		}
 		patterns = append(patterns, text)
 	}
@@ -78,14 +106,14 @@ const maxGiveUp = 24 * time.Hour
 func (r *reader) giveUpAfter(v value) time.Duration {
 	d, ok := r.duration(v)
 	if ok && (d < time.Minute || d > maxGiveUp) {
-		r.report(v, v.written(), "a duration from 1m to "+show(maxGiveUp), "")
+		r.report(v, v.written(), "a duration from 1m to "+formatDuration(maxGiveUp), "")
 	}
 	return d
 }
 
-// dkim reads what signs mails; sender is who sends them.
-func (r *reader) dkim(v value, sender string) *DKIM {
-	m, ok := r.mapping(v, "a key such as {selector: v1, key_file: dkim.pem}", "domain", "selector", "key_file")
+// readDKIM reads what signs mails; sender is who sends them.
+func (r *reader) readDKIM(v value, sender string) *DKIM {
+	m, ok := r.mapping(v, "a key such as {selector: v1, key_file: dkim.pem}", r.keys["mail.dkim"]...)
 	if !ok {
 		return nil
 	}
@@ -102,7 +130,7 @@ func (r *reader) dkim(v value, sender string) *DKIM {
 	}
 	const aKey = "the path of a file that holds a private key, RSA or Ed25519, as PEM"
 	if v, ok := r.required(m, "key_file", aKey); ok {
-		text, read := r.contents(v, aKey)
+		text, read := r.fileText(v, aKey)
 		d.Key = Secret(text)
 		if read && r.options.CheckDKIMKey != nil {
 			if err := r.options.CheckDKIMKey(text); err != nil {
@@ -115,9 +143,9 @@ func (r *reader) dkim(v value, sender string) *DKIM {
 
 // dnsName reads a name of the DNS, or a part of one.
 func (r *reader) dnsName(v value, expected string) string {
-	name, ok := r.filled(v, expected)
+	name, ok := r.nonEmpty(v, expected)
 	if ok && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
-		r.wrong(v, expected)
+		r.reject(v, expected)
 	}
 	return name
 }

@@ -34,7 +34,7 @@ func (c *collector) readFiles(root mapping) {
 	}
 	read := map[string]bool{}
 	for _, item := range items {
-		name, ok := c.filled(item, expected)
+		name, ok := c.nonEmpty(item, expected)
 		if !ok {
 			continue
 		}
@@ -96,7 +96,7 @@ func (c *collector) readFile(name string) (err error) {
 // can be read at once.
 func (c *collector) readBatch(b batch, elsewhere func(name string) uint32) *collector {
 	part := newCollector(&reader{
-		source: b.source, options: c.options, inputs: c.inputs,
+		source: b.source, options: c.options, inputs: c.inputs, keys: c.keys,
 		standard: c.standard, recipients: c.recipients, names: c.names,
 	}, c.defaults)
 	if elsewhere != nil {

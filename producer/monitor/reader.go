@@ -14,6 +14,7 @@ type reader struct {
 	source  *source
 	options Options
 	inputs  *inputs
+	keys    map[string][]string // that are known, by path
 
 	problems, warnings []Problem
 
@@ -25,7 +26,7 @@ type reader struct {
 func newReader(name string, data []byte, options Options) *reader {
 	text := string(bytes.TrimPrefix(data, []byte("\ufeff")))
 	masker := newMasker()
-	r := &reader{source: &source{name: name, text: text, masker: &masker}, options: options, inputs: &inputs{}}
+	r := &reader{source: &source{name: name, text: text, masker: &masker}, options: options, inputs: &inputs{}, keys: keyNames()}
 	r.inputs.add(name, strings.Count(text, "\n")+1)
 	return r
 }
@@ -94,8 +95,7 @@ func (r *reader) sections(v value) *File {
 		root.fields = slices.DeleteFunc(slices.Clone(root.fields), func(f field) bool { return strings.HasPrefix(f.key, "x-") })
 		v.node = &root
 	}
-	root, ok := r.mapping(v, "sections such as monitors", "recipients", "operators", "routes", "notifications", "maintenance", "mail", "server", "workers",
-		"defaults", "monitors", "monitors_file")
+	root, ok := r.mapping(v, "sections such as monitors", r.keys[""]...)
 	if !ok {
 		return file
 	}

@@ -63,14 +63,14 @@ func shorten(text string) string {
 	return text
 }
 
-// wrong reports a value that is not what was expected. It returns false, which
+// reject reports a value that is not what was expected. It returns false, which
 // is what its callers return.
-func (r *reader) wrong(v value, expected string) bool {
-	r.wrongHint(v, expected, "")
+func (r *reader) reject(v value, expected string) bool {
+	r.rejectWithHint(v, expected, "")
 	return false
 }
 
-func (r *reader) wrongHint(v value, expected, hint string) {
+func (r *reader) rejectWithHint(v value, expected, hint string) {
 	if !v.unbound() {
 		r.report(v, v.describe(), expected, hint)
 	}
@@ -84,24 +84,24 @@ func (r *reader) text(v value, expected string) (string, bool) {
 		if v.node != nil && v.node.isScalar() {
 			hint = "write it in quotes to make it text"
 		}
-		r.wrongHint(v, expected, hint)
+		r.rejectWithHint(v, expected, hint)
 		return "", false
 	}
 	return r.expand(v, literal)
 }
 
-// filled is text that may not be empty.
-func (r *reader) filled(v value, expected string) (string, bool) {
+// nonEmpty is text that may not be empty.
+func (r *reader) nonEmpty(v value, expected string) (string, bool) {
 	text, ok := r.text(v, expected)
 	if ok && strings.TrimSpace(text) == "" {
-		return "", r.wrong(v, expected)
+		return "", r.reject(v, expected)
 	}
 	return text, ok
 }
 
-// plain reads what is written without quotes, as a type of node, or comes from
+// unquoted reads what is written without quotes, as a type of node, or comes from
 // the environment.
-func (r *reader) plain(v value, expected string, want kind) (string, bool) {
+func (r *reader) unquoted(v value, expected string, want kind) (string, bool) {
 	if literal, ok := v.literal(); ok && strings.Contains(literal, "${") {
 		return r.expand(v, literal)
 	}
@@ -110,7 +110,7 @@ func (r *reader) plain(v value, expected string, want kind) (string, bool) {
 		if literal, ok := v.literal(); ok && v.node.quoted && literal != "" && strings.Trim(literal, "0123456789") == "" {
 			hint = "write it without quotes"
 		}
-		r.wrongHint(v, expected, hint)
+		r.rejectWithHint(v, expected, hint)
 		return "", false
 	}
 	return v.node.text, true
@@ -119,20 +119,20 @@ func (r *reader) plain(v value, expected string, want kind) (string, bool) {
 // integer reads a whole number in decimal digits.
 func (r *reader) integer(v value, low, high int) (int, bool) {
 	expected := fmt.Sprintf("a whole number from %d to %d", low, high)
-	text, ok := r.plain(v, expected, kindInteger)
+	text, ok := r.unquoted(v, expected, kindInteger)
 	if !ok {
 		return 0, false
 	}
 	number, err := strconv.Atoi(text)
 	if err != nil || number < low || number > high {
-		return 0, r.wrong(v, expected)
+		return 0, r.reject(v, expected)
 	}
 	return number, true
 }
 
 // boolean reads true or false.
 func (r *reader) boolean(v value) bool {
-	text, ok := r.plain(v, "true or false", kindBoolean)
+	text, ok := r.unquoted(v, "true or false", kindBoolean)
 	if !ok {
 		return false
 	}
@@ -142,7 +142,7 @@ func (r *reader) boolean(v value) bool {
 	case "false", "False", "FALSE":
 		return false
 	default:
-		return r.wrong(v, "true or false")
+		return r.reject(v, "true or false")
 	}
 }
 
@@ -157,7 +157,7 @@ func (r *reader) duration(v value) (time.Duration, bool) {
 		return 0, false
 	}
 	if _, ok := v.literal(); !ok {
-		return 0, r.wrong(v, aDuration)
+		return 0, r.reject(v, aDuration)
 	}
 	text, ok := r.text(v, aDuration)
 	if !ok {
@@ -193,8 +193,8 @@ func (v value) written() string {
 	return v.describe()
 }
 
-// show writes a duration the way people do: 60s and 1h30m, not 1m0s.
-func show(d time.Duration) string {
+// formatDuration writes a duration the way people do: 60s and 1h30m, not 1m0s.
+func formatDuration(d time.Duration) string {
 	if d%time.Second == 0 && d < 10*time.Minute {
 		return fmt.Sprintf("%ds", d/time.Second)
 	}

@@ -1,12 +1,37 @@
 package monitor
 
 import (
+	"fmt"
+	"log/slog"
 	"strings"
 )
 
-// secret reads a secret that stands in the file, or in a file of its own. It
+// Secret is a text that is not shown by fmt, slog or an encoder. Convert it to
+// string where it is used.
+type Secret string
+
+const masked = "****"
+
+// String returns a mask, or nothing for an empty secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return masked
+}
+
+// GoString returns what String returns, in quotes.
+func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
+
+// MarshalText returns what String returns. It never fails.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue returns what String returns.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// readSecret reads a secret that stands in the file, or in a file of its own. It
 // returns where it was set, and whether it was.
-func (r *reader) secret(m mapping, key string) (Secret, value, bool) {
+func (r *reader) readSecret(m mapping, key string) (Secret, value, bool) {
 	direct, hasDirect := m.get(key)
 	file, hasFile := m.get(key + "_file")
 	direct.secret = true
@@ -20,7 +45,7 @@ func (r *reader) secret(m mapping, key string) (Secret, value, bool) {
 		r.report(file, key+" and "+key+"_file", "one of them", "")
 		return "", file, true
 	case hasDirect:
-		text, ok := r.filled(direct, "a "+key)
+		text, ok := r.nonEmpty(direct, "a "+key)
 		if ok {
 			r.oneLine(direct, text)
 		}
@@ -36,7 +61,7 @@ func (r *reader) secret(m mapping, key string) (Secret, value, bool) {
 // end is no part of it.
 func (r *reader) secretFile(v value) string {
 	const expected = "the path of a file that holds the secret alone"
-	data, ok := r.contents(v, expected)
+	data, ok := r.fileText(v, expected)
 	if !ok {
 		return ""
 	}
@@ -49,17 +74,17 @@ func (r *reader) secretFile(v value) string {
 	return text
 }
 
-// beside is the path that a field names. Relative ones start from the folder of
+// filePath is the path that a field names. Relative ones start from the folder of
 // the monitor file.
-func (r *reader) beside(v value) string {
+func (r *reader) filePath(v value) string {
 	name, _ := r.text(v, "a path")
 	return r.inFolder(name)
 }
 
-// contents reads the file that a field names. Relative paths start from the folder
+// fileText reads the file that a field names. Relative paths start from the folder
 // of the monitor file.
-func (r *reader) contents(v value, expected string) (string, bool) {
-	name, ok := r.filled(v, expected)
+func (r *reader) fileText(v value, expected string) (string, bool) {
+	name, ok := r.nonEmpty(v, expected)
 	if !ok {
 		return "", false
 	}

@@ -58,7 +58,7 @@ func (r *reader) list(v value, expected string, alone bool) ([]value, bool) {
 		if alone && !v.null() && !v.isMapping() {
 			return []value{v}, true
 		}
-		return nil, r.wrong(v, expected)
+		return nil, r.reject(v, expected)
 	}
 	items := make([]value, len(v.node.items))
 	for i, n := range v.node.items {
@@ -78,7 +78,7 @@ type mapping struct {
 // Without any known keys, all are allowed.
 func (r *reader) mapping(v value, expected string, known ...string) (mapping, bool) {
 	if !v.isMapping() {
-		return mapping{}, r.wrong(v, expected)
+		return mapping{}, r.reject(v, expected)
 	}
 	m := mappingOf(v)
 	for _, f := range v.node.flaws {

@@ -1,6 +1,21 @@
 package monitor
 
-import "net/netip"
+import (
+	"net/netip"
+)
+
+// Workers is the section workers: how many jobs a process runs at once, and
+// expectedOf it may check. Zero means that the file does not say.
+type Workers struct {
+	Checks, Adhoc, Calls, Evaluations, Mails int
+	// ChecksPerHost is how many checks of one host are made at once.
+	ChecksPerHost int
+	// AllowNetworks and DenyNetworks are networks and addresses that may be
+	// checked, and that may not.
+	AllowNetworks, DenyNetworks []string
+	// ReferenceTargets are up whenever the network of the worker is.
+	ReferenceTargets []string
+}
 
 // maxWorkers is the most that can run at once in a process.
 const maxWorkers = 1 << 16
@@ -11,7 +26,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 	if !ok {
 		return workers
 	}
-	m, ok := r.mapping(v, "fields such as checks", "checks", "adhoc", "calls", "evaluations", "mails", "checks_per_host", "allow_networks", "deny_networks", "reference_targets")
+	m, ok := r.mapping(v, "fields such as checks", r.keys["workers"]...)
 	if !ok {
 		return workers
 	}
@@ -49,12 +64,12 @@ func (r *reader) referenceTargets(m mapping) []string {
 	}
 	var targets []string
 	for _, item := range items {
-		text, ok := r.filled(item, expected)
+		text, ok := r.nonEmpty(item, expected)
 		if !ok {
 			continue
 		}
 		if r.options.CheckTarget != nil && r.options.CheckTarget(text) != nil {
-			r.wrong(item, expected)
+			r.reject(item, expected)
 			continue
 		}
 		targets = append(targets, text)
@@ -75,13 +90,13 @@ func (r *reader) networks(m mapping, key string) []string {
 	}
 	var networks []string
 	for _, item := range items {
-		text, ok := r.filled(item, expected)
+		text, ok := r.nonEmpty(item, expected)
 		if !ok {
 			continue
 		}
 		_, notAddress := netip.ParseAddr(text)
 		if _, notNetwork := netip.ParsePrefix(text); notAddress != nil && notNetwork != nil {
-			r.wrong(item, expected)
+			r.reject(item, expected)
 			continue
 		}
 		networks = append(networks, text)

@@ -82,7 +82,7 @@ func (r *reader) reference(v value, text string, to *expansion) (string, bool) {
 }
 
 // expansion is a text whose dollars are replaced. In one that a probe sends,
-// what only looks like a reference, such as the value of a variable, must not
+// expectedOf only looks like a reference, such as the value of a variable, must not
 // become one.
 type expansion struct {
 	sent bool

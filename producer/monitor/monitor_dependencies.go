@@ -7,9 +7,9 @@ import (
 	"vedette/pipeline/compact"
 )
 
-// dependsOn reads what a monitor depends on. Whether those are there shows when
+// readDependencies reads what a monitor depends on. Whether those are there shows when
 // all monitors are read.
-func (c *collector) dependsOn(m mapping, name string) []string {
+func (c *collector) readDependencies(m mapping, name string) []string {
 	v, ok := m.get("depends_on")
 	if !ok {
 		return nil
@@ -21,7 +21,7 @@ func (c *collector) dependsOn(m mapping, name string) []string {
 	kept := c.keptSource()
 	var names []string
 	for _, item := range items {
-		parent, ok := c.filled(item, "a name of a monitor")
+		parent, ok := c.nonEmpty(item, "a name of a monitor")
 		switch {
 		case !ok:
 		case parent == name:
@@ -67,7 +67,7 @@ func (c *collector) checkDependencies() {
 		}
 		c.problems = append(c.problems, d.source.problem(d.at, d.at.describe(), "the name of a monitor in this file", didYouMean(d.parent, names)))
 	}
-	s := circles{reader: c.reader, parents: parents, state: map[string]int{}}
+	s := cycles{reader: c.reader, parents: parents, state: map[string]int{}}
 	for _, d := range c.depends {
 		s.visit(d.child)
 	}
@@ -83,9 +83,9 @@ func (c *collector) sortedNames() []string {
 	return names
 }
 
-// circles looks for circles, depth first: what is being visited when it is met
+// cycles looks for circles, depth first: what is being visited when it is met
 // again is on one.
-type circles struct {
+type cycles struct {
 	*reader
 
 	parents map[string][]dependency
@@ -98,7 +98,7 @@ const (
 	visited  = 2
 )
 
-func (s *circles) visit(name string) {
+func (s *cycles) visit(name string) {
 	if s.state[name] != 0 {
 		return
 	}

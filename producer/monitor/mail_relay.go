@@ -6,18 +6,51 @@ import (
 	"strings"
 )
 
-func (r *reader) relay(v value) Relay {
+// TLS says how a connection to a relay is protected.
+type TLS string
+
+// The ways to protect a connection: upgrading it before anything is said
+// (RFC 3207), from its first byte (RFC 8314), or not at all.
+const (
+	TLSStart    TLS = "starttls"
+	TLSImplicit TLS = "implicit"
+	TLSNone     TLS = "none"
+)
+
+// Relay is a mail server that takes mails for others.
+type Relay struct {
+	Host string
+	// Port is 587, 465 or 25 by default, as TLS says.
+	Port int
+	// TLS is TLSStart by default.
+	TLS TLS
+	// Username and Password are both set or both empty.
+	Username string
+	Password Secret
+	// PasswordFile is where it was read from, if it stood in a file of its own:
+	// expectedOf is there then counts.
+	PasswordFile string
+	// AllowCleartext says that the password may be sent without TLS.
+	AllowCleartext bool
+	// Auth is the mechanism to log in by; empty means the best that is offered.
+	Auth string
+	// Sessions is how many sessions are open at once, PerMinute how many mails
+	// it gets a minute; zero means that the file does not say.
+	Sessions, PerMinute int
+}
+
+func (r *reader) readRelay(v value) Relay {
 	relay := Relay{TLS: TLSStart}
 	m, ok := r.mapping(v, "a relay such as {host: smtp.example.org}",
-		"host", "port", "tls", "username", "password", "password_file", "allow_cleartext", "auth", "sessions", "per_minute")
+		r.keys["mail.relays[]"]...)
 	if !ok {
 		return relay
 	}
 	const aHost = "a host such as smtp.example.org"
 	if v, ok := r.required(m, "host", aHost); ok {
-		relay.Host = r.host(v, aHost)
+		relay.Host = r.hostName(v, aHost)
 	}
-	relay.TLS = r.tls(m)
+	relay.TLS = r.tlsMode(m)
 	relay.Port = map[TLS]int{TLSStart: 587, TLSImplicit: 465, TLSNone: 25}[relay.TLS]
 	if v, ok := m.get("port"); ok {
 		relay.Port, _ = r.integer(v, 1, maxPort)
@@ -31,7 +64,7 @@ func (r *reader) relay(v value) Relay {
 	if v, ok := m.get("per_minute"); ok {
 		relay.PerMinute, _ = r.integer(v, 1, maxNumber)
 	}
-	relay.Auth = r.auth(m)
+	relay.Auth = r.authMechanism(m)
 	r.credentials(m, &relay)
 	return relay
 }
@@ -39,26 +72,30 @@ func (r *reader) relay(v value) Relay {
 // maxSessions is more than any relay takes of one client.
 const maxSessions = 256
 
-// auth reads a mechanism to log in by, in any case.
-func (r *reader) auth(m mapping) string {
+func authMechanisms() []string {
+	return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"}
+}
+
+// authMechanism reads a mechanism to log in by, in any case.
+func (r *reader) authMechanism(m mapping) string {
 	v, ok := m.get("auth")
 	if !ok {
 		return ""
 	}
-	known := []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"}
-	text, ok := r.filled(v, oneOf(known))
+	known := authMechanisms()
+	text, ok := r.nonEmpty(v, oneOf(known))
 	if !ok {
 		return ""
 	}
 	if !slices.Contains(known, strings.ToUpper(text)) {
-		r.wrongHint(v, oneOf(known), didYouMean(strings.ToUpper(text), known))
+		r.rejectWithHint(v, oneOf(known), didYouMean(strings.ToUpper(text), known))
 	}
 	return strings.ToUpper(text)
 }
 
-// host reads a name or an IP address, without a port.
-func (r *reader) host(v value, expected string) string {
-	host, ok := r.filled(v, expected)
+// hostName reads a name or an IP address, without a port.
+func (r *reader) hostName(v value, expected string) string {
+	host, ok := r.nonEmpty(v, expected)
 	if !ok {
 		return ""
 	}
@@ -67,13 +104,13 @@ func (r *reader) host(v value, expected string) string {
 		hint = "write the port as port"
 	}
 	if strings.ContainsAny(host, " \t\r\n/@[]") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
-		r.wrongHint(v, expected, hint)
+		r.rejectWithHint(v, expected, hint)
 		return ""
 	}
 	return host
 }
 
-func (r *reader) tls(m mapping) TLS {
+func (r *reader) tlsMode(m mapping) TLS {
 	v, ok := m.get("tls")
 	if !ok {
 		return TLSStart
@@ -85,7 +122,7 @@ func (r *reader) tls(m mapping) TLS {
 		if v.safe() {
 			hint = didYouMean(text, known)
 		}
-		r.wrongHint(v, oneOf(known), hint)
+		r.rejectWithHint(v, oneOf(known), hint)
 	}
 	if !ok || !slices.Contains(known, text) {
 		return TLSStart
@@ -98,12 +135,12 @@ func (r *reader) tls(m mapping) TLS {
 func (r *reader) credentials(m mapping, relay *Relay) {
 	username, hasUsername := m.get("username")
 	if hasUsername {
-		relay.Username, _ = r.filled(username, "the name to log in with")
+		relay.Username, _ = r.nonEmpty(username, "the name to log in with")
 	}
-	password, at, hasPassword := r.secret(m, "password")
+	password, at, hasPassword := r.readSecret(m, "password")
 	relay.Password = password
 	if file, ok := m.get("password_file"); ok && password != "" {
-		relay.PasswordFile = r.beside(file)
+		relay.PasswordFile = r.filePath(file)
 	}
 	switch {
 	case hasUsername && !hasPassword:

@@ -12,9 +12,9 @@ import (
 	"vedette/pipeline/job"
 )
 
-// spec reads what a monitor checks and expects. What a probe takes is read from
+// readSpec reads what a monitor checks and expects. What a probe takes is read from
 // the fields of its struct: see fields.go.
-func (c *collector) spec(m mapping) job.Spec {
+func (c *collector) readSpec(m mapping) job.Spec {
 	var spec job.Spec
 	probes := reflect.ValueOf(&spec).Elem()
 	var found []string
@@ -24,7 +24,7 @@ func (c *collector) spec(m mapping) job.Spec {
 		}
 		if v, ok := m.get(f.name); ok {
 			found = append(found, f.name)
-			c.field(v, f, probes.FieldByIndex(f.index))
+			c.probeValue(v, f, probes.FieldByIndex(f.index))
 		}
 	}
 	if len(found) != 1 {
@@ -50,10 +50,10 @@ func oneOfWords(words []string) string {
 
 const aURL = "a URL such as https://example.org/health"
 
-// url reads a URL of scheme http or https, in any case; without a scheme it is
+// httpURL reads a URL of scheme http or https, in any case; without a scheme it is
 // http.
-func (c *collector) url(v value) string {
-	text, ok := c.filled(v, aURL)
+func (c *collector) httpURL(v value) string {
+	text, ok := c.nonEmpty(v, aURL)
 	if !ok {
 		return ""
 	}
@@ -63,7 +63,7 @@ func (c *collector) url(v value) string {
 	}
 	parsed, err := url.Parse(whole)
 	if err != nil || !strings.EqualFold(parsed.Scheme, "http") && !strings.EqualFold(parsed.Scheme, "https") || !goodHost(parsed) {
-		c.wrong(v, aURL)
+		c.reject(v, aURL)
 		return ""
 	}
 	return text
@@ -80,11 +80,11 @@ func goodHost(u *url.URL) bool {
 	return err == nil && port >= 1 && port <= maxPort
 }
 
-// method reads a method. RFC 9110, section 9.1, takes any token and tells
+// httpMethod reads a method. RFC 9110, section 9.1, takes any token and tells
 // upper case from lower; a method in lower case is a slip.
-func (c *collector) method(v value) string {
+func (c *collector) httpMethod(v value) string {
 	const expected = "an HTTP method such as GET or HEAD"
-	method, ok := c.filled(v, expected)
+	method, ok := c.nonEmpty(v, expected)
 	if !ok {
 		return ""
 	}
@@ -94,7 +94,7 @@ func (c *collector) method(v value) string {
 		if isToken(method) && v.safe() {
 			hint = fmt.Sprintf("did you mean %s?", quote(upper))
 		}
-		c.wrongHint(v, expected, hint)
+		c.rejectWithHint(v, expected, hint)
 		return ""
 	}
 	return method
@@ -153,7 +153,7 @@ func (c *collector) expressions(m mapping, field string) []string {
 	}
 	expressions := make([]string, 0, len(items))
 	for _, item := range items {
-		expression, _ := c.filled(item, expected)
+		expression, _ := c.nonEmpty(item, expected)
 		expressions = append(expressions, expression)
 	}
 	return expressions

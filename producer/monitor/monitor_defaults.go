@@ -2,20 +2,20 @@ package monitor
 
 import "time"
 
-// setting is a duration that may have been left out.
-type setting struct {
+// optionalDuration is a duration that may have been left out.
+type optionalDuration struct {
 	value
-	d   time.Duration
-	set bool
+	duration time.Duration
+	set      bool
 }
 
 // defaults are what monitors take when they do not say. Before the section is
 // read they are the package's.
 type defaults struct {
-	interval, timeout setting
+	interval, timeout optionalDuration
 	failures, success int
 	policy            policy
-	places            places
+	locations         locationPolicy
 	routes            []route
 	notify            []string
 	notifySet         bool
@@ -23,22 +23,22 @@ type defaults struct {
 
 func (r *reader) readDefaults(root mapping) defaults {
 	d := defaults{
-		interval: setting{d: DefaultInterval}, timeout: setting{d: DefaultTimeout},
+		interval: optionalDuration{duration: DefaultInterval}, timeout: optionalDuration{duration: DefaultTimeout},
 		failures: DefaultFailureThreshold, success: DefaultSuccessThreshold,
 	}
 	v, ok := section(root, "defaults")
 	if !ok {
 		return d
 	}
-	m, ok := r.mapping(v, "fields such as interval", append([]string{"interval", "timeout"}, policyKeys()...)...)
+	m, ok := r.mapping(v, "fields such as interval", r.keys["defaults"]...)
 	if !ok {
 		d.notifySet = true // whatever was meant, somebody was
 		return d
 	}
-	if own := r.interval(m); own.d > 0 {
+	if own := r.intervalSetting(m); own.duration > 0 {
 		d.interval = own
 	}
-	if own := r.timeout(m); own.d > 0 {
+	if own := r.timeoutSetting(m); own.duration > 0 {
 		d.timeout = own
 	}
 	if d.interval.set && d.timeout.set {
@@ -46,9 +46,9 @@ func (r *reader) readDefaults(root mapping) defaults {
 	}
 	d.failures = r.threshold(m, "failure_threshold", d.failures)
 	d.success = r.threshold(m, "success_threshold", d.success)
-	d.policy = r.policy(m, d.policy)
-	d.places = r.places(m, d.places)
-	d.notify, d.notifySet = r.notify(m)
+	d.policy = r.readPolicy(m, d.policy)
+	d.locations = r.readLocations(m, d.locations)
+	d.notify, d.notifySet = r.readNotify(m)
 	return d
 }
 
