@@ -13,13 +13,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 )
 
 // alone is a cluster that has an installation, and of which only the node that
 // led a stream is left, so that nobody can agree on anything.
-func alone(t *testing.T, stream pipeline.Stream) (cluster *pipelinetest.Cluster, rest []int) {
+func alone(t *testing.T, stream topology.Stream) (cluster *pipelinetest.Cluster, rest []int) {
 	t.Helper()
 	cluster = pipelinetest.NewCluster(t)
 	p := cluster.Connect(pipeline.Config{Replicas: 3})
@@ -37,7 +40,7 @@ func alone(t *testing.T, stream pipeline.Stream) (cluster *pipelinetest.Cluster,
 }
 
 // monitorLog is the stream under the bucket of monitors.
-const monitorLog pipeline.Stream = "KV_MONITOR"
+const monitorLog topology.Stream = "KV_MONITOR"
 
 // heard is a logger, and a channel that gets a word when it logs one.
 func heard(word string) (*slog.Logger, <-chan struct{}) {
@@ -64,7 +67,7 @@ func TestBucketsAreOpenedAndWrittenAsSoonAsThereIsALeader(t *testing.T) {
 	p := cluster.Connect(pipeline.Config{Logger: log})
 	done := make(chan error, 1)
 	go func() {
-		bucket, err := p.Bucket(t.Context(), pipeline.Monitors)
+		bucket, err := p.Bucket(t.Context(), topology.Monitors)
 		if err == nil {
 			err = bucket.WriteAll(t.Context(), []pipeline.Write{{Key: "monitor.a", Value: []byte("1")}, {Key: "monitor.b", Value: []byte("2")}})
 		}
@@ -83,7 +86,7 @@ func TestWatchWithoutALeaderIsExcused(t *testing.T) {
 	t.Parallel()
 	cluster, _ := alone(t, monitorLog)
 	p := cluster.Connect(pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.Monitors)
+	bucket, err := p.Bucket(t.Context(), topology.Monitors)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +107,7 @@ func TestPatienceEndsAndSaysWhatItWaitedFor(t *testing.T) {
 	cluster, _ := alone(t, monitorLog)
 	p := cluster.Connect(pipeline.Config{Patience: time.Second})
 	err := p.Ensure(t.Context())
-	if err == nil || !strings.HasPrefix(err.Error(), "ensure stream VEDETTE_TICK: waited 1s for the cluster to answer, or to choose a leader: ") {
+	if err == nil || !strings.HasPrefix(err.Error(), "ensure stream VEDETTE_TICK: waited 1s for the cluster to answer or elect a leader: ") {
 		t.Errorf("got %v, want what was waited for, and how long", err)
 	}
 }
@@ -112,7 +115,7 @@ func TestPatienceEndsAndSaysWhatItWaitedFor(t *testing.T) {
 func TestWhatDoesNotPassIsNotWaitedFor(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.Connect(t, pipelinetest.Broker(t), pipeline.Config{Patience: 24 * time.Hour})
-	if _, err := p.Bucket(t.Context(), pipeline.Monitors); !errors.Is(err, jetstream.ErrBucketNotFound) {
+	if _, err := p.Bucket(t.Context(), topology.Monitors); !errors.Is(err, jetstream.ErrBucketNotFound) {
 		t.Errorf("got %v, want that there is no bucket", err)
 	}
 }
@@ -121,9 +124,9 @@ func TestWhatDoesNotPassIsNotWaitedFor(t *testing.T) {
 // knows its id, and its subject looks occupied.
 func TestMessageThatIsStillInProcessIsNotTakenForStored(t *testing.T) {
 	t.Parallel()
-	cluster, rest := alone(t, pipeline.Mail)
+	cluster, rest := alone(t, topology.Mail)
 	p := cluster.Connect(pipeline.Config{})
-	order := pipeline.Message{Subject: pipeline.MailSubject("request", "m1"), Body: []byte("{}"), ID: "m1"}
+	order := pipeline.Message{Subject: topology.MailSubject(job.MailAdhoc, "m1"), Body: []byte("{}"), ID: "m1"}
 	eventually(t, "a message in process", func() bool { return refusal(t, p, order) == 10158 })
 	done := make(chan error, 1)
 	go func() { done <- p.Publish(t.Context(), order) }()
@@ -133,7 +136,7 @@ func TestMessageThatIsStillInProcessIsNotTakenForStored(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Errorf("got %v, want patience", err)
 	}
-	if holds, err := p.ExistsOnLeader(t.Context(), pipeline.Mail, order.Subject); !holds || err != nil {
+	if holds, err := inspect.ExistsOnLeader(t.Context(), p, topology.Mail, order.Subject); !holds || err != nil {
 		t.Errorf("got %t, %v, want the message at the leader", holds, err)
 	}
 }
@@ -145,7 +148,7 @@ func refusal(t *testing.T, p *pipeline.Pipeline, m pipeline.Message) jetstream.E
 	message := nats.NewMsg("vedette." + m.Subject)
 	message.Data = m.Body
 	message.Header.Set(jetstream.MsgIDHeader, m.ID)
-	answer, err := pipeline.Conn(p).RequestMsg(message, time.Second)
+	answer, err := p.Conn().RequestMsg(message, time.Second)
 	if err != nil {
 		return 0
 	}

@@ -8,7 +8,9 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"vedette/pipeline"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 )
 
 // shared is what the parts of all branches have in common.
@@ -16,7 +18,7 @@ type shared struct {
 	p      *pipeline.Pipeline
 	log    *slog.Logger
 	pools  *poolSet
-	base   pipeline.PoolConfig // what all pools of the process share
+	base   pool.Config // what all pools of the process share
 	events func(supervise.Event)
 	grace  time.Duration // how long a branch may take to stop
 }
@@ -43,16 +45,16 @@ func restartBackoff() backoff.BackOff {
 
 // pool is the part that serves a pool. It is configured when it starts, from
 // what the parts before it have made.
-func (s *shared) pool(name string, configure func() pipeline.PoolConfig) supervise.Child {
-	return s.child(name, func(ctx context.Context) error {
+func (s *shared) pool(consumer topology.Consumer, configure func() pool.Config) supervise.Child {
+	return s.child(consumer.Name, func(ctx context.Context) error {
 		config := configure()
-		config.Name = name
-		pool, err := s.pools.add(s.p, config)
+		config.Consumer = consumer
+		workers, err := s.pools.add(s.p, config)
 		if err != nil {
 			return err
 		}
-		defer s.pools.remove(pool)
-		return pool.Serve(ctx)
+		defer s.pools.remove(workers)
+		return workers.Serve(ctx)
 	})
 }
 

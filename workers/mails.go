@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 )
 
 // Mailer sends mails.
@@ -49,7 +51,7 @@ type SentLedger interface {
 type mailStage struct {
 	*shared
 
-	newMailer        func(SentLedger) (Mailer, error)
+	newMailer   func(SentLedger) (Mailer, error)
 	giveUpAfter time.Duration
 	allow       Allow
 
@@ -76,8 +78,8 @@ const (
 func (m *mailStage) branch() (supervise.Child, error) {
 	var pools []supervise.Child
 	for _, class := range job.MailClasses() {
-		pools = append(pools, m.pool(pipeline.ConsumerMails(class), func() pipeline.PoolConfig {
-			config := m.config(pipeline.Mail, "mail."+class+".>")
+		pools = append(pools, m.pool(topology.MailConsumer(class), func() pool.Config {
+			config := m.config()
 			if class == job.MailOperator {
 				// These are tried also while no relay is known to be there: if none
 				// is, a copy is kept where people can find it.
@@ -86,13 +88,13 @@ func (m *mailStage) branch() (supervise.Child, error) {
 			return config
 		}))
 	}
-	pools = append(pools, m.pool(pipeline.ConsumerMailCalls, func() pipeline.PoolConfig { return m.config(pipeline.Call, "call.mail.>") }))
+	pools = append(pools, m.pool(topology.MailCallConsumer(), m.config))
 	return m.shared.branch(StageMail, []supervise.Child{m.child("post", m.open)}, pools)
 }
 
 // open makes what sends mails, and closes it when ctx ends.
 func (m *mailStage) open(ctx context.Context) error {
-	sent, err := m.p.Bucket(ctx, pipeline.Deliveries)
+	sent, err := m.p.Bucket(ctx, topology.Deliveries)
 	if err != nil {
 		return err
 	}
@@ -114,10 +116,9 @@ func (m *mailStage) open(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (m *mailStage) config(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+func (m *mailStage) config() pool.Config {
 	config := m.base
-	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
-	config.Timeout, config.Backoff, config.GiveUpAfter = mailTimeout, pipeline.MailBackoff(), m.giveUpAfter
+	config.Stage, config.Timeout, config.Backoff, config.GiveUpAfter = StageMail, mailTimeout, pool.MailBackoff(), m.giveUpAfter
 	config.OnDeadLetter, config.Handler, config.Available = m.post.buried, m.post.handle, m.post.worker.Open
 	return config
 }
@@ -205,7 +206,7 @@ func (m *post) keep(ctx context.Context, order job.Mail, stored time.Time) error
 // maxKept is how many kept mails are remembered.
 const maxKept = 1000
 
-func (m *post) buried(ctx context.Context, d pipeline.Delivery, letter pipeline.DeadLetter) error {
+func (m *post) buried(ctx context.Context, d pipeline.Delivery, letter deadletter.Letter) error {
 	if !ordered(d.Subject) {
 		return nil
 	}
@@ -215,5 +216,5 @@ func (m *post) buried(ctx context.Context, d pipeline.Delivery, letter pipeline.
 // ordered tells whether people or programs ordered a mail; what the notifier
 // orders needs no answer.
 func ordered(subject string) bool {
-	return strings.HasPrefix(subject, "mail."+job.MailAdhoc+".") || strings.HasPrefix(subject, "call.")
+	return topology.InMailClass(subject, job.MailAdhoc) || topology.IsCall(subject)
 }

@@ -7,8 +7,11 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -35,7 +38,7 @@ func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Words: words,
+		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[topology.Deliveries]}, Timers: &timers{p: p}, Words: words,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -52,12 +55,12 @@ func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
 		do   func()
 		open bool
 	}{
-		{"a recipient that can be read", func() { learn(pipeline.RecipientKey("ops"), `{"v":1,"name":"ops","addresses":["ops@example.org"]}`) }, true},
-		{"a mistake, which is no newer version", func() { learn(pipeline.RecipientKey("bad"), `{"v":1,"quantum":1}`) }, true},
-		{"one of a newer version", func() { learn(pipeline.RecipientKey("ops"), `{"v":99,"quantum":1}`) }, false},
-		{"settings of a newer version too", func() { learn(pipeline.SettingsKey, `{"v":99}`) }, false},
-		{"the recipient removed", func() { learn(pipeline.RecipientKey("ops"), "") }, false},
-		{"settings that can be read", func() { learn(pipeline.SettingsKey, `{"v":1}`) }, true},
+		{"a recipient that can be read", func() { learn(topology.RecipientKey("ops"), `{"v":1,"name":"ops","addresses":["ops@example.org"]}`) }, true},
+		{"a mistake, which is no newer version", func() { learn(topology.RecipientKey("bad"), `{"v":1,"quantum":1}`) }, true},
+		{"one of a newer version", func() { learn(topology.RecipientKey("ops"), `{"v":99,"quantum":1}`) }, false},
+		{"settings of a newer version too", func() { learn(topology.SettingsKey, `{"v":99}`) }, false},
+		{"the recipient removed", func() { learn(topology.RecipientKey("ops"), "") }, false},
+		{"settings that can be read", func() { learn(topology.SettingsKey, `{"v":1}`) }, true},
 		{"a silence of a newer version", func() { silence(`{"v":99}`) }, false},
 		{"the silence removed", func() { silence("") }, true},
 	}
@@ -76,13 +79,13 @@ func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	o := &maintainStage{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}}
-	digests, err := p.Bucket(t.Context(), pipeline.Digests)
+	digests, err := p.Bucket(t.Context(), topology.Digests)
 	if err != nil {
 		t.Fatal(err)
 	}
 	letter := func(reason job.Reason, body string) pipeline.Delivery {
 		return pipeline.Delivery{Subject: "dead.REQUEST.request-default.1", Sequence: 1, Body: []byte(body), Stored: time.Now(), Header: map[string][]string{
-			pipeline.HeaderReason: {string(reason)}, pipeline.HeaderSubject: {"adhoc.default.job"}, pipeline.HeaderStage: {StageCheck},
+			deadletter.HeaderReason: {string(reason)}, deadletter.HeaderSubject: {"adhoc.default.job"}, deadletter.HeaderStage: {StageCheck},
 		}}
 	}
 	for name, c := range map[string]struct {
@@ -110,7 +113,7 @@ func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 			t.Errorf("given out again %v: got operators told %v (%v), want that the first time alone", again, told, err)
 		}
 	}
-	if back, err := p.Count(t.Context(), pipeline.Adhoc); err != nil || back != 1 {
+	if back, err := inspect.Count(t.Context(), p, topology.Adhoc); err != nil || back != 1 {
 		t.Errorf("got %d jobs back in the queue, %v, want the one that can be read", back, err)
 	}
 }
@@ -118,7 +121,7 @@ func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 func TestDigestOfANewerVersionIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	digests, err := p.Bucket(t.Context(), pipeline.Digests)
+	digests, err := p.Bucket(t.Context(), topology.Digests)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -24,7 +25,7 @@ func (o *mailOutbox) Enqueue(ctx context.Context, m job.Mail) error {
 	if err != nil {
 		return err
 	}
-	err = o.p.Publish(ctx, pipeline.Message{Subject: pipeline.MailSubject(o.class, m.ID), Body: body, ID: "mail-" + m.ID})
+	err = o.p.Publish(ctx, pipeline.Message{Subject: topology.MailSubject(o.class, m.ID), Body: body, ID: "mail-" + m.ID})
 	if errors.Is(err, pipeline.ErrOccupied) {
 		return nil
 	}
@@ -63,7 +64,7 @@ type ledgerStore struct {
 
 // OpenLedger opens what addresses were told, for commands that look at it.
 func OpenLedger(ctx context.Context, p *pipeline.Pipeline) (notify.Store, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Notifications)
+	bucket, err := p.Bucket(ctx, topology.Notifications)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // outcomes tells what became of jobs that somebody ordered: whoever asks later
@@ -18,7 +20,7 @@ type outcomes struct {
 }
 
 func newOutcomes(ctx context.Context, p *pipeline.Pipeline) (*outcomes, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Outcomes)
+	bucket, err := p.Bucket(ctx, topology.Outcomes)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +43,8 @@ func (a *outcomes) publish(ctx context.Context, d pipeline.Delivery, answer job.
 
 // onDeadLetter answers for jobs that became dead letters. A job whose subject holds
 // no id can have no answer; the letter tells of it.
-func (a *outcomes) onDeadLetter(order string) func(context.Context, pipeline.Delivery, pipeline.DeadLetter) error {
-	return func(ctx context.Context, d pipeline.Delivery, letter pipeline.DeadLetter) error {
+func (a *outcomes) onDeadLetter(order string) func(context.Context, pipeline.Delivery, deadletter.Letter) error {
+	return func(ctx context.Context, d pipeline.Delivery, letter deadletter.Letter) error {
 		id := jobID(d.Subject)
 		if !job.ValidName(id) {
 			return nil
@@ -56,7 +58,7 @@ func (a *outcomes) onDeadLetter(order string) func(context.Context, pipeline.Del
 // say what and where.
 func jobID(subject string) string {
 	tokens := 2 // request.<location>.<id>, mail.<class>.<id>, call.mail.<id>
-	if strings.HasPrefix(subject, "call.check.") {
+	if topology.IsCheckCall(subject) {
 		tokens = 3 // call.check.<location>.<id>
 	}
 	parts := strings.SplitN(subject, ".", tokens+1)

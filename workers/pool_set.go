@@ -8,6 +8,8 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // Limits are how many jobs a process runs at once. What is zero keeps its
@@ -55,19 +57,19 @@ func (l Limits) validate() error {
 }
 
 // of is the limit of a pool, known by the beginning of its name.
-func (l Limits) of(pool string) int {
+func (l Limits) of(workers string) int {
 	switch {
-	case strings.HasPrefix(pool, pipeline.ConsumerChecks("")):
+	case strings.HasPrefix(workers, topology.CheckConsumer("").Name):
 		return l.Checks
-	case strings.HasPrefix(pool, pipeline.ConsumerAdhoc("")):
+	case strings.HasPrefix(workers, topology.AdhocConsumer("").Name):
 		return l.Adhoc
-	case strings.HasPrefix(pool, pipeline.ConsumerCheckCalls("")):
+	case strings.HasPrefix(workers, topology.CheckCallConsumer("").Name):
 		return l.Calls
-	case pool == pipeline.ConsumerEvaluate:
+	case workers == topology.EvaluateConsumer().Name:
 		return l.Evaluations
-	case pool == pipeline.ConsumerMails(job.MailOperator):
+	case workers == topology.MailConsumer(job.MailOperator).Name:
 		return operatorMails
-	case strings.HasPrefix(pool, pipeline.ConsumerMails("")), pool == pipeline.ConsumerMailCalls:
+	case strings.HasPrefix(workers, topology.MailConsumer("").Name), workers == topology.MailCallConsumer().Name:
 		return l.Mails
 	default:
 		return fewAtOnce
@@ -88,30 +90,30 @@ func maxLimit(limit int) int { return max(4*limit, 1024) }
 type poolSet struct {
 	mu     sync.Mutex
 	limits Limits
-	pools  []*pipeline.Pool
+	pools  []*pool.Pool
 }
 
 // add makes a pool and adds it. Its limit is the present one.
-func (s *poolSet) add(p *pipeline.Pipeline, config pipeline.PoolConfig) (*pipeline.Pool, error) {
+func (s *poolSet) add(p *pipeline.Pipeline, config pool.Config) (*pool.Pool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	config.Limit = s.limits.of(config.Name)
+	config.Limit = s.limits.of(config.Consumer.Name)
 	config.MaxLimit = maxLimit(config.Limit)
-	pool, err := p.NewPool(config)
+	workers, err := pool.New(p, config)
 	if err != nil {
 		return nil, err
 	}
-	s.pools = append(s.pools, pool)
-	return pool, nil
+	s.pools = append(s.pools, workers)
+	return workers, nil
 }
 
-func (s *poolSet) remove(pool *pipeline.Pool) {
+func (s *poolSet) remove(workers *pool.Pool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pools = slices.DeleteFunc(s.pools, func(p *pipeline.Pool) bool { return p == pool })
+	s.pools = slices.DeleteFunc(s.pools, func(p *pool.Pool) bool { return p == workers })
 }
 
-func (s *poolSet) all() []*pipeline.Pool {
+func (s *poolSet) all() []*pool.Pool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.pools)
@@ -128,10 +130,10 @@ func (s *poolSet) setLimits(limits Limits) error {
 	defer s.mu.Unlock()
 	s.limits = limits
 	var late []string
-	for _, pool := range s.pools {
-		status := pool.Status()
+	for _, workers := range s.pools {
+		status := workers.Status()
 		if limit := limits.of(status.Name); limit != status.Limit {
-			if err := pool.SetLimit(limit); err != nil {
+			if err := workers.SetLimit(limit); err != nil {
 				late = append(late, err.Error())
 			}
 		}

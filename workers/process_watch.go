@@ -9,7 +9,9 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 )
 
 // processWatch notices processes that have fallen silent: killed, hung, or cut
@@ -34,7 +36,7 @@ type lease struct {
 const leasePollPeriod = 2 * time.Second
 
 func (w *processWatch) serve(ctx context.Context) error {
-	leases, err := w.p.Bucket(ctx, pipeline.Processes)
+	leases, err := w.p.Bucket(ctx, topology.Processes)
 	if err != nil {
 		return err
 	}
@@ -51,7 +53,7 @@ func (w *processWatch) serve(ctx context.Context) error {
 		case err := <-watched:
 			return err
 		case now := <-look.C:
-			if w.p.Away(pipeline.LeaseTime) {
+			if w.p.Away(process.LeaseTime) {
 				continue // nobody could have renewed a lease
 			}
 			if err := w.tell(ctx, leases, w.overdue(now)); err != nil {
@@ -84,7 +86,7 @@ func (w *processWatch) overdue(now time.Time) []pipeline.Entry {
 	defer w.mu.Unlock()
 	var gone []pipeline.Entry
 	for _, s := range w.known {
-		if now.Sub(s.at) > pipeline.LeaseTime {
+		if now.Sub(s.at) > process.LeaseTime {
 			gone = append(gone, s.entry)
 		}
 	}
@@ -112,9 +114,9 @@ func goneNotice(lease pipeline.Entry) job.Notice {
 		V: job.Version, ID: job.DeriveID("gone", lease.Key, lease.Written.UTC().Format(time.RFC3339Nano)), Kind: job.NoticeProcessGone,
 		Summary: fmt.Sprintf("process %s has been silent since %s", lease.Key, lease.Written.UTC().Format(time.RFC3339)),
 	}
-	if process, err := job.DecodeKnown[job.Process](lease.Value); err == nil {
-		n.Summary = fmt.Sprintf("process %s has been silent since %s", process.Name, lease.Written.UTC().Format(time.RFC3339))
-		n.Detail = fmt.Sprintf("pid %d on %s, version %s, started %s", process.PID, process.Host, process.Version, process.Started.UTC().Format(time.RFC3339))
+	if member, err := job.DecodeKnown[job.Process](lease.Value); err == nil {
+		n.Summary = fmt.Sprintf("process %s has been silent since %s", member.Name, lease.Written.UTC().Format(time.RFC3339))
+		n.Detail = fmt.Sprintf("pid %d on %s, version %s, started %s", member.PID, member.Host, member.Version, member.Started.UTC().Format(time.RFC3339))
 	}
 	return n
 }

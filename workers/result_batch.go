@@ -10,6 +10,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // Publisher stores messages; *pipeline.Pipeline is one.
@@ -31,7 +32,7 @@ const (
 	batchesInFlight = 8
 	// resultRoom is how many bytes of a message a batch fills at most, well
 	// below what the pipeline takes.
-	resultRoom = pipeline.MaxMessage / 4
+	resultRoom = topology.MaxMessage / 4
 )
 
 // ErrBatcherStopped is returned by Submit when the batcher no longer serves:
@@ -159,7 +160,7 @@ const sendTimeout = 10 * time.Second
 func (b *ResultBatcher) send(ctx context.Context, batch []submission) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
-	err := b.to.Publish(ctx, pipeline.Message{Subject: pipeline.ResultSubject(b.partition), Body: encodeBatch(batch)})
+	err := b.to.Publish(ctx, pipeline.Message{Subject: topology.ResultSubject(b.partition), Body: encodeBatch(batch)})
 	if err != nil {
 		err = fmt.Errorf("store results: %w", err)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
-	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
+	"vedette/pipeline/topology"
 	"vedette/workers/doctor"
 )
 
@@ -38,13 +40,13 @@ func (w *saturationWatch) serve(ctx context.Context) error {
 // look counts at how many looks checks waited, and examines when they have for
 // long enough.
 func (w *saturationWatch) look(ctx context.Context, now time.Time) error {
-	locations, err := w.p.CheckLocations(ctx)
+	locations, err := process.CheckLocations(ctx, w.p)
 	if err != nil {
 		return err
 	}
 	long := false
 	for _, location := range locations {
-		waiting, _, err := w.p.Waiting(ctx, pipeline.ConsumerChecks(location), now)
+		waiting, _, err := inspect.Waiting(ctx, w.p, topology.CheckConsumer(location), now)
 		if err != nil {
 			return err
 		}

@@ -8,7 +8,9 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 )
 
 // Prober makes checks; *check.Checker is one.
@@ -35,8 +37,8 @@ type checkStage struct {
 const maxCheckTime = 10 * time.Minute
 
 // retryBackoff is for stages that fail only while the server is away.
-func retryBackoff() pipeline.Backoff {
-	return pipeline.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
+func retryBackoff() pool.Backoff {
+	return pool.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
 }
 
 // branch:
@@ -51,13 +53,9 @@ func (c *checkStage) branch() (supervise.Child, error) {
 	return c.shared.branch(StageCheck,
 		[]supervise.Child{c.child("results", c.gather)},
 		[]supervise.Child{
-			c.pool(pipeline.ConsumerChecks(c.location), c.scheduledPool),
-			c.pool(pipeline.ConsumerAdhoc(c.location), func() pipeline.PoolConfig {
-				return c.orderedPool(pipeline.Adhoc, "adhoc."+c.location+".>")
-			}),
-			c.pool(pipeline.ConsumerCheckCalls(c.location), func() pipeline.PoolConfig {
-				return c.orderedPool(pipeline.Call, "call.check."+c.location+".>")
-			}),
+			c.pool(topology.CheckConsumer(c.location), c.scheduledPool),
+			c.pool(topology.AdhocConsumer(c.location), c.orderedPool),
+			c.pool(topology.CheckCallConsumer(c.location), c.orderedPool),
 		})
 }
 
@@ -73,19 +71,16 @@ func (c *checkStage) gather(ctx context.Context) error {
 	return c.batcher.Serve(ctx)
 }
 
-func (c *checkStage) scheduledPool() pipeline.PoolConfig {
+func (c *checkStage) scheduledPool() pool.Config {
 	config, batcher := c.base, c.batcher
-	config.Stage, config.Stream = StageCheck, pipeline.Checks
-	config.Filter = "check." + c.location + ".>"
-	config.Timeout, config.Backoff, config.MaxUnsettled = maxCheckTime, retryBackoff(), 1<<20
+	config.Stage, config.Timeout, config.Backoff, config.MaxUnsettled = StageCheck, maxCheckTime, retryBackoff(), 1<<20
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.scheduled(ctx, batcher, d) }
 	return config
 }
 
-func (c *checkStage) orderedPool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+func (c *checkStage) orderedPool() pool.Config {
 	config, answers := c.base, c.answers
-	config.Stage, config.Stream, config.Filter = StageCheck, stream, filter
-	config.Timeout, config.Backoff = maxCheckTime, retryBackoff()
+	config.Stage, config.Timeout, config.Backoff = StageCheck, maxCheckTime, retryBackoff()
 	config.OnDeadLetter = answers.onDeadLetter(job.JobCheck)
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.ordered(ctx, answers, d) }
 	return config
@@ -106,7 +101,7 @@ func (c *checkStage) scheduled(ctx context.Context, batcher *ResultBatcher, d pi
 	} else if result.ProbeResult, err = c.probe(ctx, order.Spec); err != nil {
 		return err
 	}
-	pipeline.Yield(ctx) // the slot is for checks, not for the wait until their results are stored
+	pool.Yield(ctx) // the slot is for checks, not for the wait until their results are stored
 	return batcher.Submit(ctx, result)
 }
 

@@ -9,7 +9,9 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers/evaluate"
 )
 
@@ -31,17 +33,17 @@ type evaluateStage struct {
 func (j *evaluateStage) branch() (supervise.Child, error) {
 	return j.shared.branch(StageEvaluate,
 		[]supervise.Child{j.child("mirror", j.mirror)},
-		[]supervise.Child{j.pool(pipeline.ConsumerEvaluate, j.config), j.pool(pipeline.ConsumerRecheck, j.recheckPool)})
+		[]supervise.Child{j.pool(topology.EvaluateConsumer(), j.config), j.pool(topology.RecheckConsumer(), j.recheckPool)})
 }
 
 // mirror follows definitions and states until ctx ends. It starts anew with an
 // empty mirror, and is ready when it knows all that there are.
 func (j *evaluateStage) mirror(ctx context.Context) error {
-	states, err := j.p.Bucket(ctx, pipeline.States)
+	states, err := j.p.Bucket(ctx, topology.States)
 	if err != nil {
 		return err
 	}
-	monitors, err := j.p.Bucket(ctx, pipeline.Monitors)
+	monitors, err := j.p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return err
 	}
@@ -72,9 +74,9 @@ func (j *evaluateStage) mirror(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (j *evaluateStage) config() pipeline.PoolConfig {
+func (j *evaluateStage) config() pool.Config {
 	config, evaluator := j.base, j.evaluator
-	config.Stage, config.Stream, config.Backoff = StageEvaluate, pipeline.Result, retryBackoff()
+	config.Stage, config.Backoff = StageEvaluate, retryBackoff()
 	config.MaxUnsettled = manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		results, err := job.Decode[job.Results](d.Body)
@@ -122,7 +124,7 @@ func (j *evaluateStage) observe(ctx context.Context, evaluator *evaluate.Evaluat
 }
 
 func (j *evaluateStage) define(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
-	name, ok := pipeline.CutMonitorKey(e.Key)
+	name, ok := topology.CutMonitorKey(e.Key)
 	if !ok {
 		return
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -27,10 +29,9 @@ type maintainStage struct {
 	digests *pipeline.Bucket // what the part "operators" opens, for the pools
 }
 
-// digestKey is where the digest stands, and digestTimer what its timer is.
+// digestKey is where the digest stands, and topology.TimerDigest what its timer is.
 const (
-	digestKey   = "operators"
-	digestTimer = "digest"
+	digestKey = "operators"
 )
 
 // branch:
@@ -53,24 +54,26 @@ func (o *maintainStage) branch() (supervise.Child, error) {
 			o.child("processes", watch.serve),
 			o.child("roles", roles.serve),
 			o.child("saturation", saturation.serve),
-			o.pool(pipeline.ConsumerNotices, func() pipeline.PoolConfig { return o.config(pipeline.Notice, "", o.notice) }),
-			o.pool(pipeline.ConsumerDeadLetters, func() pipeline.PoolConfig {
-				config := o.config(pipeline.Dead, "", o.letter)
+			o.pool(topology.NoticeConsumer(), func() pool.Config { return o.config(o.notice) }),
+			o.pool(topology.DeadLetterConsumer(), func() pool.Config {
+				config := o.config(o.letter)
 				config.MaxUnsettled = manyUnsettled
 				return config
 			}),
-			o.pool(pipeline.ConsumerDigest, func() pipeline.PoolConfig {
-				return o.config(pipeline.Timer, pipeline.TimerSubject(digestTimer, "*"), o.tell)
+			o.pool(topology.DigestConsumer(), func() pool.Config {
+				return o.config(o.tell)
 			}),
-			o.pool(pipeline.ConsumerRescue, func() pipeline.PoolConfig {
-				return o.config(pipeline.Advisory, "", func(ctx context.Context, _ *pipeline.Bucket, d pipeline.Delivery) error { return o.p.Rescue(ctx, d) })
+			o.pool(topology.RescueConsumer(), func() pool.Config {
+				return o.config(func(ctx context.Context, _ *pipeline.Bucket, d pipeline.Delivery) error {
+					return deadletter.Rescue(ctx, o.p, d)
+				})
 			}),
 		})
 }
 
-func (o *maintainStage) config(stream pipeline.Stream, filter string, handle func(context.Context, *pipeline.Bucket, pipeline.Delivery) error) pipeline.PoolConfig {
+func (o *maintainStage) config(handle func(context.Context, *pipeline.Bucket, pipeline.Delivery) error) pool.Config {
 	config, digests := o.base, o.digests
-	config.Stage, config.Stream, config.Filter, config.Backoff = StageMaintain, stream, filter, retryBackoff()
+	config.Stage, config.Backoff = StageMaintain, retryBackoff()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return handle(ctx, digests, d) }
 	return config
 }
@@ -78,19 +81,19 @@ func (o *maintainStage) config(stream pipeline.Stream, filter string, handle fun
 // follow learns who the operators are until ctx ends. It is ready when it knows
 // those that there are.
 func (o *maintainStage) follow(ctx context.Context) error {
-	definitions, err := o.p.Bucket(ctx, pipeline.Monitors)
+	definitions, err := o.p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return err
 	}
-	if o.digests, err = o.p.Bucket(ctx, pipeline.Digests); err != nil {
+	if o.digests, err = o.p.Bucket(ctx, topology.Digests); err != nil {
 		return err
 	}
-	return definitions.WatchMatching(ctx, pipeline.BesideMonitors(), func(e pipeline.Entry) { o.learn(ctx, e) }, func() { supervise.Ready(ctx) })
+	return definitions.WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { o.learn(ctx, e) }, func() { supervise.Ready(ctx) })
 }
 
 // learn takes in who the operators are.
 func (o *maintainStage) learn(ctx context.Context, e pipeline.Entry) {
-	name, isRecipient := pipeline.CutRecipientKey(e.Key)
+	name, isRecipient := topology.CutRecipientKey(e.Key)
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
@@ -100,9 +103,9 @@ func (o *maintainStage) learn(ctx context.Context, e pipeline.Entry) {
 		if recipient, err = job.DecodeKnown[job.Recipient](e.Value); err == nil { // operators must hear in any case
 			o.book.Set(recipient)
 		}
-	case e.Key == pipeline.SettingsKey && e.Deleted:
+	case e.Key == topology.SettingsKey && e.Deleted:
 		o.book.SetSettings(job.Settings{})
-	case e.Key == pipeline.SettingsKey:
+	case e.Key == topology.SettingsKey:
 		var settings job.Settings
 		if settings, err = job.DecodeKnown[job.Settings](e.Value); err == nil {
 			o.book.SetSettings(settings)
@@ -134,11 +137,11 @@ func (o *maintainStage) notice(ctx context.Context, digests *pipeline.Bucket, d 
 // letter tells the operators of a dead letter, and gives one back that was parked
 // until the likes of this process live.
 func (o *maintainStage) letter(ctx context.Context, digests *pipeline.Bucket, d pipeline.Delivery) error {
-	letter := pipeline.ReadDeadLetter(d)
+	letter := deadletter.Read(d)
 	parked := letter.Reason == job.ReasonUnsupported
 	switch {
 	case parked && !job.Newer(letter.Body):
-		return o.p.Replay(ctx, letter)
+		return deadletter.Replay(ctx, o.p, letter)
 	case parked && d.Redelivered:
 		return job.Interrupted(errParked, parkedPeriod) // the operators know
 	}
@@ -151,8 +154,8 @@ func (o *maintainStage) letter(ctx context.Context, digests *pipeline.Bucket, d 
 
 // tellDead makes a notice of a dead letter. One that was a mail to the operators
 // themselves is in the log alone: a mail about it would fare no better.
-func (o *maintainStage) tellDead(ctx context.Context, digests *pipeline.Bucket, subject string, letter pipeline.DeadLetter) error {
-	if strings.HasPrefix(letter.Subject, "mail."+job.MailOperator+".") {
+func (o *maintainStage) tellDead(ctx context.Context, digests *pipeline.Bucket, subject string, letter deadletter.Letter) error {
+	if topology.InMailClass(letter.Subject, job.MailOperator) {
 		o.log.ErrorContext(ctx, "mail to operators is dead", "letter", letter.ID, "reason", letter.Reason, "error", letter.Error)
 		return nil
 	}
@@ -206,7 +209,7 @@ func (o *maintainStage) change(ctx context.Context, digests *pipeline.Bucket, st
 		if after.Due.IsZero() || changed && after.Due.Equal(before.Due) {
 			return nil
 		}
-		return o.p.SetTimer(ctx, digestTimer, digestKey, after.Due, nil)
+		return o.p.SetTimer(ctx, topology.TimerDigest, digestKey, after.Due, nil)
 	}
 	return fmt.Errorf("write digest: %w", pipeline.ErrConflict)
 }

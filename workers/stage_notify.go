@@ -9,7 +9,9 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -23,8 +25,8 @@ type notifyStage struct {
 
 	words *notify.Words
 
-	notifier *notify.Notifier // what the part "recipients" makes, for the pools
-	newer    *newerDefinitions          // so is this
+	notifier *notify.Notifier  // what the part "recipients" makes, for the pools
+	newer    *newerDefinitions // so is this
 }
 
 // branch:
@@ -33,22 +35,22 @@ type notifyStage struct {
 //	├── recipients     knows who is told, and who wants no mail
 //	└── parts          dynamic
 //	    ├── notify           takes in what happened
-//	    ├── notify-mailings  mails what is due
+//	    ├── notify-flush     mails what is due
 //	    └── notify-sweep     looks for what a crash left behind
 func (a *notifyStage) branch() (supervise.Child, error) {
 	return a.shared.branch(StageNotify,
 		[]supervise.Child{a.child("recipients", a.follow)},
 		[]supervise.Child{
-			a.pool(pipeline.ConsumerNotify, a.takingPool),
-			a.pool(pipeline.ConsumerFlush, func() pipeline.PoolConfig {
+			a.pool(topology.NotifyConsumer(), a.takingPool),
+			a.pool(topology.FlushConsumer(), func() pool.Config {
 				n := a.notifier
-				return a.timerPool(notify.TimerFlush, func(ctx context.Context, d pipeline.Delivery) error {
-					return n.Due(ctx, strings.TrimPrefix(d.Subject, pipeline.TimerSubject(notify.TimerFlush, "")))
+				return a.timerPool(func(ctx context.Context, d pipeline.Delivery) error {
+					return n.Due(ctx, strings.TrimPrefix(d.Subject, topology.TimerSubject(topology.TimerFlush, "")))
 				})
 			}),
-			a.pool(pipeline.ConsumerSweep, func() pipeline.PoolConfig {
+			a.pool(topology.SweepConsumer(), func() pool.Config {
 				n := a.notifier
-				return a.timerPool(notify.TimerSweep, func(ctx context.Context, _ pipeline.Delivery) error { return n.Sweep(ctx) })
+				return a.timerPool(func(ctx context.Context, _ pipeline.Delivery) error { return n.Sweep(ctx) })
 			}),
 		})
 }
@@ -67,7 +69,7 @@ func (a *notifyStage) follow(ctx context.Context) error {
 	}
 	family := newFamily(a.shared, buckets, replies)
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Sent: &sentLedger{bucket: buckets[pipeline.Deliveries]},
+		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: a.p}, Sent: &sentLedger{bucket: buckets[topology.Deliveries]},
 		Timers: &timers{p: a.p}, Words: a.words, Parent: family.parents, Logger: a.log,
 	})
 	if err != nil {
@@ -78,9 +80,9 @@ func (a *notifyStage) follow(ctx context.Context) error {
 }
 
 // open opens the buckets that a notifier works with.
-func (a *notifyStage) open(ctx context.Context) (map[pipeline.BucketName]*pipeline.Bucket, error) {
-	buckets := map[pipeline.BucketName]*pipeline.Bucket{}
-	for _, name := range []pipeline.BucketName{pipeline.Notifications, pipeline.Deliveries, pipeline.States, pipeline.Monitors, pipeline.Silences} {
+func (a *notifyStage) open(ctx context.Context) (map[topology.Bucket]*pipeline.Bucket, error) {
+	buckets := map[topology.Bucket]*pipeline.Bucket{}
+	for _, name := range []topology.Bucket{topology.Notifications, topology.Deliveries, topology.States, topology.Monitors, topology.Silences} {
 		bucket, err := a.p.Bucket(ctx, name)
 		if err != nil {
 			return nil, err
@@ -91,17 +93,17 @@ func (a *notifyStage) open(ctx context.Context) (map[pipeline.BucketName]*pipeli
 }
 
 // learnAll follows what people say until ctx ends.
-func (a *notifyStage) learnAll(ctx context.Context, n *notify.Notifier, buckets map[pipeline.BucketName]*pipeline.Bucket) error {
+func (a *notifyStage) learnAll(ctx context.Context, n *notify.Notifier, buckets map[topology.Bucket]*pipeline.Bucket) error {
 	whole := ctx // whose readiness it is
 	group, ctx := errgroup.WithContext(ctx)
 	knowDefinitions, knowSilences := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
 		live := false
-		return buckets[pipeline.Monitors].WatchMatching(ctx, pipeline.BesideMonitors(), func(e pipeline.Entry) { a.learn(ctx, n, e, live) }, func() { live = true; close(knowDefinitions) })
+		return buckets[topology.Monitors].WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { a.learn(ctx, n, e, live) }, func() { live = true; close(knowDefinitions) })
 	})
 	group.Go(func() error {
 		live := false
-		return buckets[pipeline.Silences].Watch(ctx, func(e pipeline.Entry) { a.learnSilence(ctx, n, e, live) }, func() { live = true; close(knowSilences) })
+		return buckets[topology.Silences].Watch(ctx, func(e pipeline.Entry) { a.learnSilence(ctx, n, e, live) }, func() { live = true; close(knowSilences) })
 	})
 	group.Go(func() error {
 		if !await(ctx, knowDefinitions, knowSilences) {
@@ -116,9 +118,9 @@ func (a *notifyStage) learnAll(ctx context.Context, n *notify.Notifier, buckets 
 	return group.Wait()
 }
 
-func (a *notifyStage) takingPool() pipeline.PoolConfig {
+func (a *notifyStage) takingPool() pool.Config {
 	config, n := a.base, a.notifier
-	config.Stage, config.Stream, config.Backoff = StageNotify, pipeline.StateLog, retryBackoff()
+	config.Stage, config.Backoff = StageNotify, retryBackoff()
 	config.Available, config.MaxUnsettled = a.newer.empty, manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
@@ -133,9 +135,9 @@ func (a *notifyStage) takingPool() pipeline.PoolConfig {
 	return config
 }
 
-func (a *notifyStage) timerPool(what string, handle func(context.Context, pipeline.Delivery) error) pipeline.PoolConfig {
+func (a *notifyStage) timerPool(handle func(context.Context, pipeline.Delivery) error) pool.Config {
 	config := a.base
-	config.Stage, config.Stream, config.Filter, config.Backoff = StageNotify, pipeline.Timer, pipeline.TimerSubject(what, "*"), retryBackoff()
+	config.Stage, config.Backoff = StageNotify, retryBackoff()
 	config.Available, config.Handler = a.newer.empty, handle
 	return config
 }
@@ -143,7 +145,7 @@ func (a *notifyStage) timerPool(what string, handle func(context.Context, pipeli
 // learn takes in a recipient or the settings. A maintenance window that is new,
 // or gone, may hold something back or let it go.
 func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
-	name, isRecipient := pipeline.CutRecipientKey(e.Key)
+	name, isRecipient := topology.CutRecipientKey(e.Key)
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
@@ -153,7 +155,7 @@ func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.
 		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
 			n.Book().Set(recipient)
 		}
-	case e.Key == pipeline.SettingsKey:
+	case e.Key == topology.SettingsKey:
 		var settings job.Settings
 		if !e.Deleted {
 			settings, err = job.Decode[job.Settings](e.Value)

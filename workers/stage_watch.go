@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 )
 
 // StageSchedule is the role of processes that turn ticks into checks. The other
@@ -26,17 +26,17 @@ const (
 	// stagePollPeriod is how often the roles are looked through.
 	stagePollPeriod = 10 * time.Second
 	// stageGoneAfter is how long nobody may be seen: processes are replaced.
-	stageGoneAfter = pipeline.LeaseTime + 10*time.Second
+	stageGoneAfter = process.LeaseTime + 10*time.Second
 )
 
 func (w *stageWatch) serve(ctx context.Context) error {
 	w.absent = map[string]time.Time{}
-	return w.poll(ctx, stagePollPeriod, pipeline.LeaseTime, "processes of each role", w.look) // nobody renews a lease without a server
+	return w.poll(ctx, stagePollPeriod, process.LeaseTime, "processes of each role", w.look) // nobody renews a lease without a server
 }
 
 func (w *stageWatch) look(ctx context.Context, now time.Time) error {
 	for _, role := range append(Stages(), StageSchedule) {
-		serves, err := w.p.Serves(ctx, role, "")
+		serves, err := process.Serves(ctx, w.p, role, "")
 		if err != nil {
 			return err
 		}

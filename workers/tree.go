@@ -13,6 +13,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
 	"vedette/workers/notify"
 	"vedette/workers/statuspage"
@@ -156,7 +157,7 @@ func New(config Config) (*Workers, error) {
 	grace := config.Grace / time.Duration(len(Stages()))
 	common := &shared{
 		p: config.Pipeline, log: config.Logger, pools: w.pools, events: config.Events, grace: grace,
-		base: pipeline.PoolConfig{AckWait: config.AckWait, Grace: grace / 2},
+		base: pool.Config{AckWait: config.AckWait, Grace: grace / 2},
 	}
 	spec := supervise.Spec{
 		Name: "workers", Strategy: supervise.OneForOne, Intensity: supervise.Restarts(maxRestarts), Window: restartWindow,
@@ -212,10 +213,10 @@ func (w *Workers) Queues(ctx context.Context, now time.Time) []statuspage.Queue 
 	pools := w.pools.all()
 	queues := make([]statuspage.Queue, len(pools))
 	var group sync.WaitGroup
-	for i, pool := range pools {
+	for i, workers := range pools {
 		group.Go(func() {
-			running := pool.Status()
-			waiting, _ := pool.Queue(ctx, now) // the error is that the server is away, which /readyz tells
+			running := workers.Status()
+			waiting, _ := workers.Queue(ctx, now) // the error is that the server is away, which /readyz tells
 			queues[i] = statuspage.Queue{
 				Name: running.Name, Running: running.Running, Limit: running.Limit, Done: running.Done, Failed: running.Failed,
 				Depth: waiting.Depth, Waiting: waiting.Waiting, OldestAge: job.Duration(waiting.OldestAge.Truncate(time.Second)),
@@ -239,9 +240,9 @@ func AllRunning(tree []supervise.ChildStatus) bool {
 
 // Status tells the state of a tree, and what the pools of this process do, and
 // others that belong to it.
-func (w *Workers) Status(tree []supervise.ChildStatus, others ...pipeline.PoolStatus) []job.ChildStatus {
-	for _, pool := range w.pools.all() {
-		others = append(others, pool.Status())
+func (w *Workers) Status(tree []supervise.ChildStatus, others ...pool.Status) []job.ChildStatus {
+	for _, workers := range w.pools.all() {
+		others = append(others, workers.Status())
 	}
 	jobs := map[string]*job.ChildJobs{}
 	for _, s := range others {

@@ -15,8 +15,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/crypto/bcrypt"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
 )
 
 func authCommand() *cobra.Command {
@@ -122,7 +123,7 @@ func (k *keyMaker) users(locations []string) error {
 	if k.has("users.conf") {
 		return nil
 	}
-	names := pipeline.Names{Prefix: "vedette"}
+	names := topology.Names{Prefix: "vedette"}
 	var config strings.Builder
 	users := usersOf(locations)
 	for i, user := range users {
@@ -132,26 +133,26 @@ func (k *keyMaker) users(locations []string) error {
 		if err != nil {
 			return fmt.Errorf("hash password: %w", err)
 		}
-		if err := k.write(names.UserName(user)+".password", []byte(password+"\n")); err != nil {
+		if err := k.write(rights.UserName(names, user)+".password", []byte(password+"\n")); err != nil {
 			return err
 		}
-		users[i].Password = "$" + names.PasswordVariable(user)
-		fmt.Fprintf(&config, "%s = %q\n", names.PasswordVariable(user), hash)
+		users[i].Password = "$" + rights.PasswordVariable(names, user)
+		fmt.Fprintf(&config, "%s = %q\n", rights.PasswordVariable(names, user), hash)
 	}
-	config.WriteString(names.ServerConfig(users))
+	config.WriteString(rights.ServerConfig(names, users))
 	return k.write("users.conf", []byte(config.String()))
 }
 
 // usersOf are a user for each role, and for each location of check workers.
-func usersOf(locations []string) []pipeline.User {
-	var users []pipeline.User
-	for _, role := range pipeline.Roles() {
-		if role != pipeline.RoleCheckWorker {
-			users = append(users, pipeline.User{Role: role})
+func usersOf(locations []string) []rights.User {
+	var users []rights.User
+	for _, role := range rights.Roles() {
+		if role != rights.CheckWorker {
+			users = append(users, rights.User{Role: role})
 			continue
 		}
 		for _, location := range locations {
-			users = append(users, pipeline.User{Role: role, Location: location})
+			users = append(users, rights.User{Role: role, Location: location})
 		}
 	}
 	return users

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
 	"vedette/workers"
 )
@@ -64,8 +65,8 @@ func (f *deadFilter) set() bool {
 }
 
 // filter reads the flags and the ids, and shows every mistake at once.
-func (f *deadFilter) filter(args []string, now time.Time) (pipeline.DeadFilter, error) {
-	var filter pipeline.DeadFilter
+func (f *deadFilter) filter(args []string, now time.Time) (deadletter.Filter, error) {
+	var filter deadletter.Filter
 	var problems []error
 	for _, arg := range args {
 		id, err := strconv.ParseUint(arg, 10, 64)
@@ -100,7 +101,7 @@ func (f *deadFilter) filter(args []string, now time.Time) (pipeline.DeadFilter, 
 
 // each calls what a command does for each selected letter, and returns the ids
 // that were asked for and not found.
-func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.Pipeline, pipeline.DeadLetter) bool) error {
+func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.Pipeline, deadletter.Letter) bool) error {
 	filter, err := f.filter(args, time.Now())
 	if err != nil {
 		return invalid(err)
@@ -113,7 +114,7 @@ func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.
 	for _, id := range filter.IDs {
 		missing[id] = true
 	}
-	err = p.DeadLetters(ctx, filter, func(l pipeline.DeadLetter) bool {
+	err = deadletter.Each(ctx, p, filter, func(l deadletter.Letter) bool {
 		delete(missing, l.ID)
 		return do(p, l)
 	})

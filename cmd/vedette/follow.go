@@ -9,7 +9,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 	"vedette/workers/notify"
 	"vedette/workers/statuspage"
@@ -29,11 +31,11 @@ type feed struct {
 
 // serve feeds the page's board until ctx ends.
 func (f *feed) serve(ctx context.Context) error {
-	monitors, err := f.pipeline.Bucket(ctx, pipeline.Monitors)
+	monitors, err := f.pipeline.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return err
 	}
-	states, err := f.pipeline.Bucket(ctx, pipeline.States)
+	states, err := f.pipeline.Bucket(ctx, topology.States)
 	if err != nil {
 		return err
 	}
@@ -41,12 +43,12 @@ func (f *feed) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return monitors.Watch(ctx, f.learnMonitor, nothing) })
 	group.Go(func() error { return states.Watch(ctx, f.learnState, nothing) })
-	group.Go(func() error { return f.pipeline.Tail(ctx, pipeline.Result, boardAge, f.learnResults) })
+	group.Go(func() error { return inspect.Tail(ctx, f.pipeline, topology.Result, boardAge, f.learnResults) })
 	return group.Wait()
 }
 
 func (f *feed) learnMonitor(e pipeline.Entry) {
-	name, ok := pipeline.CutMonitorKey(e.Key)
+	name, ok := topology.CutMonitorKey(e.Key)
 	if !ok {
 		return
 	}
@@ -81,7 +83,7 @@ func (f *feed) learnResults(d pipeline.Delivery) {
 
 // printChanges prints a line for each change of a monitor, from now on.
 func (r *instanceRun) printChanges(ctx context.Context) error {
-	states, err := r.pipeline.Bucket(ctx, pipeline.States)
+	states, err := r.pipeline.Bucket(ctx, topology.States)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 func mailLogCommand() *cobra.Command {
@@ -32,7 +33,7 @@ with the same Message-ID.`,
 			if err != nil {
 				return err
 			}
-			bucket, err := p.Bucket(cmd.Context(), pipeline.Deliveries)
+			bucket, err := p.Bucket(cmd.Context(), topology.Deliveries)
 			var entries []pipeline.Entry
 			if err == nil {
 				entries, err = bucket.Load(cmd.Context())

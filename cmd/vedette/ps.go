@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 )
 
 // psOptions are the flags of `vedette ps`.
@@ -66,7 +67,7 @@ func (o psOptions) run(ctx context.Context, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	answers, silent, err := p.Ask(ctx, o.wait)
+	answers, silent, err := process.Ask(ctx, p, o.wait)
 	if err := closing(p, err); err != nil {
 		return err
 	}
@@ -111,8 +112,8 @@ func showProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Proce
 				c.State, age(now, c.Since), c.Incarnation, c.Restarts, jobs(c.Jobs), failure(c.LastFailure, now))
 		}
 	}
-	for _, process := range silent {
-		say(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", process.Name, process.Host)
+	for _, member := range silent {
+		say(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", member.Name, member.Host)
 	}
 	return table.flush()
 }

@@ -18,7 +18,7 @@ const everyPart = "alerts presence page board changes workers " +
 	"workers/operate workers/operate/operators workers/operate/parts workers/operate/parts/processes workers/operate/parts/roles workers/operate/parts/saturation workers/operate/parts/operate-notices " +
 	"workers/operate/parts/operate-letters workers/operate/parts/operate-digest workers/operate/parts/operate-rescue " +
 	"workers/mail workers/mail/post workers/mail/parts workers/mail/parts/mail-alert workers/mail/parts/mail-request workers/mail/parts/mail-operator workers/mail/parts/call-mail " +
-	"workers/notify workers/notify/recipients workers/notify/parts workers/notify/parts/notify workers/notify/parts/notify-mailings workers/notify/parts/notify-sweep " +
+	"workers/notify workers/notify/recipients workers/notify/parts workers/notify/parts/notify workers/notify/parts/notify-flush workers/notify/parts/notify-sweep " +
 	"workers/evaluate workers/evaluate/mirror workers/evaluate/parts workers/evaluate/parts/evaluate workers/evaluate/parts/evaluate-recheck " +
 	"workers/check workers/check/results workers/check/parts workers/check/parts/check-default " +
 	"workers/check/parts/request-default workers/check/parts/call-check-default scheduler reload"

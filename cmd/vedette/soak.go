@@ -14,6 +14,8 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/topology"
 )
 
 // soakOptions are the flags of `vedette soak`.
@@ -182,7 +184,7 @@ func (s *soak) settle(ctx context.Context) error {
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
 	for {
-		left, err := s.pipeline.Count(limited, pipeline.Adhoc)
+		left, err := inspect.Count(limited, s.pipeline, topology.Adhoc)
 		if err == nil && left == 0 {
 			return s.stage.stopWorkers()
 		}

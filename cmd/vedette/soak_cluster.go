@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vedette/pipeline"
+	"vedette/pipeline/rights"
 )
 
 // clusterSoak is one run of `vedette soak cluster`.
@@ -118,9 +119,9 @@ func (s *clusterSoak) connect(ctx context.Context, dir string) (*pipeline.Pipeli
 	limited, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	where := remote{login: login{pipeline.Login{
-		CAFile: filepath.Join(dir, "secrets", "ca.pem"), PasswordFile: s.stage.password(pipeline.RoleAdmin),
+		CAFile: filepath.Join(dir, "secrets", "ca.pem"), PasswordFile: s.stage.password(rights.Admin),
 	}}}
-	p, err := pipeline.Connect(limited, where.config(s.stage.urls(pipeline.RoleAdmin)))
+	p, err := pipeline.Connect(limited, where.config(s.stage.urls(rights.Admin)))
 	if err != nil {
 		return nil, err
 	}

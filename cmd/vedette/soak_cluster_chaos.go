@@ -9,7 +9,8 @@ import (
 	"syscall"
 	"time"
 
-	"vedette/pipeline"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/topology"
 )
 
 // cutOff is how long a node stands still; calm is how long nothing happens
@@ -72,7 +73,7 @@ func (s *clusterSoak) leader(ctx context.Context) (*soakNode, error) {
 	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	for {
-		name, err := s.pipeline.Leader(ctx, pipeline.Adhoc)
+		name, err := inspect.Leader(ctx, s.pipeline, topology.Adhoc)
 		for _, n := range s.stage.nodes {
 			if err == nil && n.name == name {
 				return n, nil
@@ -172,7 +173,7 @@ func (s *clusterSoak) rollNodes(ctx context.Context) (string, error) {
 
 func (s *clusterSoak) killWorkers(context.Context) (string, error) {
 	const what = "a worker of each kind was killed"
-	for kind, workers := range map[string]*[]*process{"check": &s.stage.checks, "mail": &s.stage.mails} {
+	for kind, workers := range map[string]*[]*childProcess{"check": &s.stage.checks, "mail": &s.stage.mails} {
 		if err := (*workers)[0].end(syscall.SIGKILL); err != nil {
 			return what, err
 		}

@@ -14,8 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
 )
 
 // soakChildCommand runs a command line that ends with the process that started
@@ -42,8 +43,8 @@ type clusterStage struct {
 	verbose bool // all processes log all they have to say
 
 	nodes         []*soakNode
-	scheduler     *process
-	checks, mails []*process
+	scheduler     *childProcess
+	checks, mails []*childProcess
 	file          string
 	taken         int // how many ports were tried
 	started       int // how many workers
@@ -52,7 +53,7 @@ type clusterStage struct {
 // soakNode is a node, and where it listens.
 type soakNode struct {
 	name, key, listen, routes, http string // key is the name in its certificate, and of that's file
-	process                         *process
+	process                         *childProcess
 }
 
 // soakFile has a monitor beside what is ordered. It must never be down.
@@ -116,7 +117,7 @@ func (s *clusterStage) lastingPort(ctx context.Context, host string) (string, er
 	return "", fmt.Errorf("find a free port: %w", err)
 }
 
-func (s *clusterStage) child(host string, args ...string) (*process, error) {
+func (s *clusterStage) child(host string, args ...string) (*childProcess, error) {
 	args = append([]string{"soak", "child"}, args...)
 	if s.verbose {
 		args = append(args, "--log-level", "debug")
@@ -139,7 +140,7 @@ func (s *clusterStage) open(ctx context.Context, workers int) error {
 		return err
 	}
 	s.scheduler, err = s.child("s", append([]string{"run", s.file, "--data", filepath.Join(s.dir, "scheduler"), "--http", overview, "--stages", "schedule,evaluate,notify,maintain"},
-		s.login(pipeline.RoleAdmin)...)...)
+		s.login(rights.Admin)...)...)
 	if err != nil {
 		return err
 	}
@@ -167,8 +168,8 @@ func (s *clusterStage) startNode(n *soakNode) error {
 func (s *clusterStage) data(n *soakNode) string { return filepath.Join(s.dir, n.name) }
 
 // startWorker starts a worker of a kind, with the rights of its role.
-func (s *clusterStage) startWorker(kind string, into *[]*process) error {
-	role := map[string]pipeline.Role{"check": pipeline.RoleCheckWorker, "mail": pipeline.RoleMailWorker}[kind]
+func (s *clusterStage) startWorker(kind string, into *[]*childProcess) error {
+	role := map[string]rights.Role{"check": rights.CheckWorker, "mail": rights.MailWorker}[kind]
 	s.started++
 	host := kind[:1] + strconv.Itoa(s.started%2+1) // c1, c2, m1 or m2
 	worker, err := s.child(host, append([]string{"worker", s.file, "--stages", kind, "--data", filepath.Join(s.dir, "worker")}, s.login(role)...)...)
@@ -178,26 +179,26 @@ func (s *clusterStage) startWorker(kind string, into *[]*process) error {
 	return err
 }
 
-func (s *clusterStage) password(role pipeline.Role) string {
-	return filepath.Join(s.dir, "secrets", pipeline.Names{Prefix: "vedette"}.UserName(pipeline.User{Role: role})+".password")
+func (s *clusterStage) password(role rights.Role) string {
+	return filepath.Join(s.dir, "secrets", rights.UserName(topology.Names{Prefix: "vedette"}, rights.User{Role: role})+".password")
 }
 
-func (s *clusterStage) urls(role pipeline.Role) string {
+func (s *clusterStage) urls(role rights.Role) string {
 	var urls []string
 	for _, n := range s.nodes {
-		urls = append(urls, "tls://"+pipeline.Names{Prefix: "vedette"}.UserName(pipeline.User{Role: role})+"@"+n.listen)
+		urls = append(urls, "tls://"+rights.UserName(topology.Names{Prefix: "vedette"}, rights.User{Role: role})+"@"+n.listen)
 	}
 	return strings.Join(urls, ",")
 }
 
-func (s *clusterStage) login(role pipeline.Role) []string {
+func (s *clusterStage) login(role rights.Role) []string {
 	return []string{"--nats", s.urls(role), "--nats-ca", filepath.Join(s.dir, "secrets", "ca.pem"), "--nats-password-file", s.password(role)}
 }
 
 // close ends whatever still runs: first what works, then the nodes, all at
 // once, since the last ones would wait in vain for others.
 func (s *clusterStage) close() error {
-	all := append(append([]*process{}, s.checks...), s.mails...)
+	all := append(append([]*childProcess{}, s.checks...), s.mails...)
 	if s.scheduler != nil {
 		all = append(all, s.scheduler)
 	}

@@ -22,8 +22,8 @@ type stage struct {
 	address string // of the server, the same after each restart
 	stderr  io.Writer
 
-	server  *process
-	workers []*process
+	server  *childProcess
+	workers []*childProcess
 
 	killed, serverKilled, serverStopped, unexpected atomic.Int64
 }
@@ -58,13 +58,13 @@ func (s *stage) startWorkers(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (s *stage) startWorker() (*process, error) {
+func (s *stage) startWorker() (*childProcess, error) {
 	return s.start("soak", "worker", "--data", s.dir, "--ack-wait", s.options.ackWait.String())
 }
 
-// process is a child. It ends when its standard input does, so that none
+// childProcess is a process of the soak. It ends when its standard input does, so that none
 // outlives this process.
-type process struct {
+type childProcess struct {
 	cmd   *exec.Cmd
 	input io.Closer
 	meant atomic.Bool // somebody ended it
@@ -72,11 +72,11 @@ type process struct {
 	err   error // how it ended, once it has
 }
 
-func (s *stage) start(args ...string) (*process, error) {
+func (s *stage) start(args ...string) (*childProcess, error) {
 	return s.launch(soakHosts{self: s.self}.command("", args), args)
 }
 
-func (s *stage) launch(cmd *exec.Cmd, args []string) (*process, error) {
+func (s *stage) launch(cmd *exec.Cmd, args []string) (*childProcess, error) {
 	cmd.Stderr = s.stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *stage) launch(cmd *exec.Cmd, args []string) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start process: %w", err)
 	}
-	p := &process{cmd: cmd, input: input, ended: make(chan struct{})}
+	p := &childProcess{cmd: cmd, input: input, ended: make(chan struct{})}
 	go func() {
 		defer close(p.ended)
 		p.err = cmd.Wait()
@@ -98,7 +98,7 @@ func (s *stage) launch(cmd *exec.Cmd, args []string) (*process, error) {
 }
 
 // end ends a process by a signal, and waits until it is gone.
-func (p *process) end(signal syscall.Signal) error {
+func (p *childProcess) end(signal syscall.Signal) error {
 	p.meant.Store(true)
 	if err := p.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("end process: %w", err)

@@ -14,7 +14,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -68,7 +70,7 @@ type status struct {
 
 func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*status, error) {
 	s := &status{Troubles: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
-	definitions, err := p.Bucket(ctx, pipeline.Monitors)
+	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +78,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	if err != nil {
 		return nil, err
 	}
-	states, err := p.Bucket(ctx, pipeline.States)
+	states, err := p.Bucket(ctx, topology.States)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +103,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	slices.SortFunc(s.Troubles, func(a, b job.Incident) int {
 		return cmp.Or(cmp.Compare(rank(a.Condition), rank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
 	})
-	if s.DeadLetters, err = p.Count(ctx, pipeline.Dead); err != nil {
+	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return nil, err
 	}
 	if err := s.quiet(ctx, p, definitions, now); err != nil {
@@ -116,7 +118,7 @@ func rank(c job.Condition) int {
 
 // monitors counts the definitions, and returns their names.
 func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (map[string]bool, error) {
-	entries, err := definitions.LoadMatching(ctx, pipeline.MonitorKey(">"))
+	entries, err := definitions.LoadMatching(ctx, topology.MonitorKey(">"))
 	if err != nil {
 		return nil, err
 	}

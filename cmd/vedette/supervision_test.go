@@ -13,8 +13,10 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/statuspage"
@@ -147,7 +149,7 @@ func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
 	var kinds []string
 	ctx, enough := context.WithTimeout(t.Context(), patience)
 	defer enough()
-	err = p.Tail(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	err = inspect.Tail(ctx, p, topology.Notice, time.Hour, func(d pipeline.Delivery) {
 		notice, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

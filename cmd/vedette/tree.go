@@ -7,9 +7,11 @@ import (
 	"slices"
 	"time"
 
-	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -73,14 +75,14 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		Ready:  func() []statuspage.Condition { return r.conditions(ctx, tree) },
 		Queues: func(ctx context.Context) []statuspage.Queue { return work.Queues(ctx, time.Now()) },
 		DeadLetters: func(ctx context.Context) uint64 {
-			count, _ := r.pipeline.Count(ctx, pipeline.Dead) // the error is that the server is away, which /readyz tells
+			count, _ := inspect.Count(ctx, r.pipeline, topology.Dead) // the error is that the server is away, which /readyz tells
 			return count
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	presence := r.pipeline.NewPresence(version(), r.options.stages, r.options.location, func() []job.ChildStatus {
+	presence := process.NewPresence(r.pipeline, version(), r.options.stages, r.options.location, func() []job.ChildStatus {
 		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	excused := func(name string, serve func(context.Context) error) supervise.Child {

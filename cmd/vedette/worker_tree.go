@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 	"vedette/pipeline/supervise"
 	"vedette/workers"
 	"vedette/workers/statuspage"
@@ -30,7 +31,7 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		return nil, err
 	}
 	var tree *supervise.Supervisor
-	presence := r.pipeline.NewPresence(version(), r.options.stages, r.options.location, func() []job.ChildStatus {
+	presence := process.NewPresence(r.pipeline, version(), r.options.stages, r.options.location, func() []job.ChildStatus {
 		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	children := []supervise.Child{

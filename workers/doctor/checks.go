@@ -71,8 +71,8 @@ func (s *Snapshot) queue(name string) Queue {
 
 // slots are those of the pools of a name, in how many processes.
 func (s *Snapshot) slots(pool string) (running, limit, processes int) {
-	for _, process := range s.Processes {
-		each(process.Children, func(c job.ChildStatus) {
+	for _, member := range s.Processes {
+		each(member.Children, func(c job.ChildStatus) {
 			if c.Name == pool && c.Jobs != nil {
 				running, limit, processes = running+c.Jobs.Running, limit+c.Jobs.Limit, processes+1
 			}

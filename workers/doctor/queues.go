@@ -59,7 +59,7 @@ func served(queue string) (role, field string) {
 	case queue == "scheduler":
 		return "schedule", ""
 	default:
-		role, _, _ = strings.Cut(queue, "-") // as in notify-mailings
+		role, _, _ = strings.Cut(queue, "-") // as in notify-flush
 		return role, ""
 	}
 }
