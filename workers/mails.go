@@ -24,26 +24,26 @@ type Mailer interface {
 	// Handle sends one mail that was ordered at the given time. What it returns
 	// is the fate of the mail's job.
 	Handle(ctx context.Context, m job.Mail, stored time.Time) error
-	// Keep puts a mail where people who look after the machine find it, while it
+	// StoreCopy puts a mail where people who look after the machine find it, while it
 	// cannot be sent; it is sent all the same, as soon as it can be.
-	Keep(ctx context.Context, m job.Mail, stored time.Time) error
-	// Open tells whether mails can be sent at the moment, as far as is known.
-	Open() bool
+	StoreCopy(ctx context.Context, m job.Mail, stored time.Time) error
+	// Available tells whether mails can be sent at the moment, as far as is known.
+	Available() bool
 	// Serve looks after the relays until ctx ends.
 	Serve(ctx context.Context) error
 	// Close ends what is still open, when no Handle runs any more.
 	Close()
 }
 
-// SentLedger remembers what was sent.
-type SentLedger interface {
-	// Sent tells what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Delivery, bool, error)
+// Deliveries remembers what was sent.
+type Deliveries interface {
+	// Delivery tells what is known of a mail, and whether anything is.
+	Delivery(ctx context.Context, id string) (job.Delivery, bool, error)
 	// Begin marks that an attempt begins, unless the mail has left by then, was
 	// withdrawn, or is in somebody else's hand, and tells what is known of it now.
 	Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error)
-	// Mark writes down what became of a mail.
-	Mark(ctx context.Context, sent job.Delivery) error
+	// Record writes down what became of a mail.
+	Record(ctx context.Context, sent job.Delivery) error
 }
 
 // mailStage is the branch that sends mails. Each class has a queue of its own, and so
@@ -51,7 +51,7 @@ type SentLedger interface {
 type mailStage struct {
 	*shared
 
-	newMailer   func(SentLedger) (Mailer, error)
+	newMailer   func(Deliveries) (Mailer, error)
 	giveUpAfter time.Duration
 	allow       Allow
 
@@ -102,7 +102,7 @@ func (m *mailStage) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	post := &post{ledger: &sentLedger{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter, allow: m.allow, log: m.log}
+	post := &post{ledger: &deliveryStore{bucket: sent}, answers: answers, giveUpAfter: m.giveUpAfter, allow: m.allow, log: m.log}
 	post.worker, err = m.newMailer(post.ledger)
 	if err != nil {
 		return err
@@ -119,14 +119,14 @@ func (m *mailStage) open(ctx context.Context) error {
 func (m *mailStage) config() pool.Config {
 	config := m.base
 	config.Stage, config.Timeout, config.Backoff, config.GiveUpAfter = StageMail, mailTimeout, pool.MailBackoff(), m.giveUpAfter
-	config.OnDeadLetter, config.Handler, config.Available = m.post.buried, m.post.handle, m.post.worker.Open
+	config.OnDeadLetter, config.Handler, config.Available = m.post.buried, m.post.handle, m.post.worker.Available
 	return config
 }
 
 // post does the mail jobs.
 type post struct {
 	worker      Mailer
-	ledger      *sentLedger
+	ledger      *deliveryStore
 	answers     *outcomes
 	giveUpAfter time.Duration
 	allow       Allow
@@ -160,11 +160,14 @@ func (m *post) handle(ctx context.Context, d pipeline.Delivery) error {
 	if !ordered(d.Subject) {
 		return nil
 	}
-	sent, _, err := m.ledger.Sent(ctx, order.ID)
+	sent, _, err := m.ledger.Delivery(ctx, order.ID)
 	if err != nil {
 		return err // the mail is in the ledger, so that the next attempt does nothing but answer
 	}
-	sent.V, sent.ID, sent.Done = job.Version, order.ID, true
+	sent.V, sent.ID = job.Version, order.ID
+	if sent.State != job.DeliveryWithdrawn {
+		sent.State = job.DeliverySent
+	}
 	return m.answers.publish(ctx, d, job.Outcome{Kind: job.JobMail, ID: order.ID, Mail: &sent})
 }
 
@@ -196,7 +199,7 @@ func (m *post) keep(ctx context.Context, order job.Mail, stored time.Time) error
 	if slices.Contains(m.kept, order.ID) {
 		return nil
 	}
-	if err := m.worker.Keep(ctx, order, stored); err != nil {
+	if err := m.worker.StoreCopy(ctx, order, stored); err != nil {
 		return err
 	}
 	m.kept = append(m.kept[max(0, len(m.kept)-maxKept):], order.ID)

@@ -33,12 +33,12 @@ func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	words, err := notify.NewWords(notify.Templates{})
+	words, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[topology.Deliveries]}, Timers: &timers{p: p}, Words: words,
+		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]}, Timers: &timers{p: p}, Renderer: words,
 	})
 	if err != nil {
 		t.Fatal(err)

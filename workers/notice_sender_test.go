@@ -109,7 +109,7 @@ func TestAlertsThatNobodySendsHoldUpNothing(t *testing.T) {
 // flaky is a mailer that cannot be made at first.
 type flaky struct{ tries atomic.Int64 }
 
-func (f *flaky) make(workers.SentLedger) (workers.Mailer, error) {
+func (f *flaky) make(workers.Deliveries) (workers.Mailer, error) {
 	if f.tries.Add(1) == 1 {
 		panic("no mailer today")
 	}
@@ -118,10 +118,10 @@ func (f *flaky) make(workers.SentLedger) (workers.Mailer, error) {
 
 type nobody struct{}
 
-func (nobody) Handle(context.Context, job.Mail, time.Time) error { return nil }
-func (nobody) Open() bool                                        { return true }
-func (nobody) Keep(context.Context, job.Mail, time.Time) error   { return nil }
-func (nobody) Close()                                            {}
+func (nobody) Handle(context.Context, job.Mail, time.Time) error    { return nil }
+func (nobody) Available() bool                                      { return true }
+func (nobody) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
+func (nobody) Close()                                               {}
 
 func (nobody) Serve(ctx context.Context) error {
 	<-ctx.Done()

@@ -54,13 +54,13 @@ func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = replies.Close() })
-	words, err := notify.NewWords(notify.Templates{})
+	words, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Sent: &sentLedger{bucket: buckets[topology.Deliveries]},
-		Timers: &timers{p: p}, Words: words,
+		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]},
+		Timers: &timers{p: p}, Renderer: words,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	var checks atomic.Int64
 	health.Store(job.Up)
 	f, n := relatives(t, p, &health, &checks)
-	n.Book().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
+	n.Directory().Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
 	define(t, p, job.Monitor{Name: "core"})
 	define(t, p, job.Monitor{Name: "router", DependsOn: []string{"core"}})
 	tale := &job.Notified{ReceivedAt: time.Now(), Incident: job.Incident{Monitor: "host", Began: began, DependsOn: []string{"router", "removed"}}}
@@ -130,23 +130,23 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	down := job.Incident{ID: "i", Condition: job.ConditionDown, Monitor: "core", Began: began, Notify: []string{"oncall"}}
 	put(t, p, topology.States, "core", job.State{V: 1, Monitor: "core", Health: job.Down, Incident: &down})
 	before := checks.Load()
-	if got := ask(); got.Kind != notify.MuteParent || got.By != "core" || !got.Told {
+	if got := ask(); got.Kind != notify.MuteParent || got.By != "core" || !got.Notified {
 		t.Errorf("got %+v, want the first cause, which the address hears of", got)
 	}
 	if checks.Load() != before {
 		t.Error("got a check of what is known to be down")
 	}
-	if got := f.parents(t.Context(), n, "other@example.org")(tale); got.Told {
+	if got := f.parents(t.Context(), n, "other@example.org")(tale); got.Notified {
 		t.Errorf("got %+v, want it known that the other address does not hear of it", got)
 	}
-	n.Quiet().Set(job.Silence{ID: "s", Match: job.Match{Monitors: []string{"core"}}, Starts: began, Ends: time.Now().Add(time.Hour)})
+	n.Mutes().SetSilence(job.Silence{ID: "s", Match: job.Match{Monitors: []string{"core"}}, Starts: began, Ends: time.Now().Add(time.Hour)})
 	if got := ask(); got.Kind != notify.MuteSilence {
 		t.Errorf("got %+v, want the silence of the parent to count for what is behind it", got)
 	}
-	n.Quiet().Remove("s")
+	n.Mutes().RemoveSilence("s")
 
 	recovered := time.Now().UTC().Truncate(time.Second)
-	put(t, p, topology.States, "core", job.State{V: 1, Monitor: "core", Health: job.Up, Events: []job.Event{{Kind: job.EventUp, At: recovered, Incident: down}}})
+	put(t, p, topology.States, "core", job.State{V: 1, Monitor: "core", Health: job.Up, Events: []job.Event{{Kind: job.EventEnded, At: recovered, Incident: down}}})
 	define(t, p, job.Monitor{Name: "router"}) // which hides no cause any more
 	tale.Incident.DependsOn = []string{"core"}
 	tale.Incident.Period = job.Duration(time.Minute)

@@ -76,20 +76,20 @@ func (p *parents) hold(tale *job.Notified) notify.Mute {
 		found := p.find(name, maxDepth)
 		switch {
 		case found.down != nil:
-			if quiet := p.to.Quiet().Hold(found.down, now); quiet.Kind != "" {
+			if quiet := p.to.Mutes().Active(found.down, now); quiet.Kind != "" {
 				return quiet
 			}
-			return notify.Mute{Kind: notify.MuteParent, By: found.name, Told: p.to.Book().Reads(p.address, found.down.Notify)}
+			return notify.Mute{Kind: notify.MuteParent, By: found.name, Notified: p.to.Directory().Reaches(p.address, found.down.Notify)}
 		case found.failing && now.Before(tale.ReceivedAt.Add(found.patience)):
-			hold = notify.Mute{Kind: notify.MutePending, By: found.name, Until: notify.Ceil(now.Add(recheckPause))}
+			hold = notify.Mute{Kind: notify.MutePending, By: found.name, Until: notify.CeilSecond(now.Add(recheckPause))}
 		case found.was == nil || !found.recovered.After(tale.Incident.Began):
 		case tale.Resolution != nil:
 			if !tale.Resolution.At.Before(found.was.Began) { // it was down because of that one
-				return notify.Mute{Kind: notify.MuteParent, By: found.name, Told: p.to.Book().Reads(p.address, found.was.Notify)}
+				return notify.Mute{Kind: notify.MuteParent, By: found.name, Notified: p.to.Directory().Reaches(p.address, found.was.Notify)}
 			}
 		default:
 			if until := found.recovered.Add(grace(tale.Incident.Period.Std())); now.Before(until) {
-				hold = notify.Mute{Kind: notify.MutePending, By: found.name, Until: notify.Ceil(until)}
+				hold = notify.Mute{Kind: notify.MutePending, By: found.name, Until: notify.CeilSecond(until)}
 			}
 		}
 	}
@@ -152,7 +152,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 		return found, err
 	}
 	for i := range state.Events {
-		if event := &state.Events[i]; event.Kind == job.EventUp {
+		if event := &state.Events[i]; event.Kind == job.EventEnded && event.Incident.Condition == job.ConditionDown {
 			found.was, found.recovered = &event.Incident, event.At
 		}
 	}

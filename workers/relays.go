@@ -29,7 +29,7 @@ func (m *mailStage) watch(ctx context.Context, worker Mailer) {
 		case <-ctx.Done():
 			return
 		case now := <-look.C:
-			switch open := worker.Open(); {
+			switch open := worker.Available(); {
 			case open && told:
 				m.tellRelays(ctx, fmt.Sprintf("a relay is back, after %s without any", now.Sub(away).Round(time.Second)), now)
 				away, told = time.Time{}, false

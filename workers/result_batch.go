@@ -50,9 +50,8 @@ type ResultBatcher struct {
 }
 
 type submission struct {
-	body    []byte
-	version int // that it needs
-	done    chan<- error
+	body []byte
+	done chan<- error
 }
 
 // NewResultBatcher makes a batcher for one partition of the results. It starts with
@@ -74,7 +73,7 @@ func (b *ResultBatcher) Submit(ctx context.Context, result job.Result) error {
 	}
 	done := make(chan error, 1)
 	select {
-	case b.queue <- submission{body: body, version: job.Needs(result), done: done}:
+	case b.queue <- submission{body: body, done: done}:
 	case <-b.stopped:
 		return ErrBatcherStopped
 	case <-ctx.Done():
@@ -172,13 +171,12 @@ func (b *ResultBatcher) send(ctx context.Context, batch []submission) {
 // encodeBatch makes a [job.Results] of results that are already encoded, so that each
 // is encoded once, by whoever submits it.
 func encodeBatch(batch []submission) []byte {
-	size, version := 32, job.Version
+	size := 32
 	for _, s := range batch {
 		size += len(s.body) + 1
-		version = max(version, s.version)
 	}
 	body := make([]byte, 0, size)
-	body = fmt.Appendf(body, `{"v":%d,"results":[`, version)
+	body = fmt.Appendf(body, `{"v":%d,"results":[`, job.Version)
 	for i, s := range batch {
 		if i > 0 {
 			body = append(body, ',')

@@ -10,20 +10,20 @@ import (
 	"vedette/pipeline/job"
 )
 
-// sentLedger is the bucket of sent mails. Whether a mail may still be withdrawn
+// deliveryStore is the bucket of sent mails. Whether a mail may still be withdrawn
 // or is on its way is decided there, by compare-and-swap: either its worker's
 // intent is first, or the word of whoever takes it back.
-type sentLedger struct {
+type deliveryStore struct {
 	bucket *pipeline.Bucket
 }
 
-// Sent reads what became of a mail, and whether anything is known of it.
-func (l *sentLedger) Sent(ctx context.Context, id string) (job.Delivery, bool, error) {
+// Delivery reads what became of a mail, and whether anything is known of it.
+func (l *deliveryStore) Delivery(ctx context.Context, id string) (job.Delivery, bool, error) {
 	sent, revision, err := l.read(ctx, id)
 	return sent, revision > 0, err
 }
 
-func (l *sentLedger) read(ctx context.Context, id string) (job.Delivery, uint64, error) {
+func (l *deliveryStore) read(ctx context.Context, id string) (job.Delivery, uint64, error) {
 	found, err := l.bucket.Get(ctx, id)
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return job.Delivery{}, 0, nil
@@ -35,8 +35,8 @@ func (l *sentLedger) read(ctx context.Context, id string) (job.Delivery, uint64,
 	return sent, found.Revision, err
 }
 
-// Mark writes what became of a mail.
-func (l *sentLedger) Mark(ctx context.Context, sent job.Delivery) error {
+// Record writes what became of a mail.
+func (l *deliveryStore) Record(ctx context.Context, sent job.Delivery) error {
 	body, err := job.Encode(sent)
 	if err != nil {
 		return err
@@ -48,8 +48,8 @@ func (l *sentLedger) Mark(ctx context.Context, sent job.Delivery) error {
 // Begin marks that an attempt begins, unless the mail has left, was withdrawn, or
 // is in somebody else's hand. Nothing is known of most mails, so it does not look first: that was
 // two of the five calls to the server that a mail took.
-func (l *sentLedger) Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
-	begun := job.Delivery{V: job.Version, ID: id, At: at, Trying: true}
+func (l *deliveryStore) Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
+	begun := job.Delivery{V: job.Version, ID: id, State: job.DeliverySending, At: at}
 	body, err := job.Encode(begun)
 	if err != nil {
 		return job.Delivery{}, err
@@ -58,19 +58,19 @@ func (l *sentLedger) Begin(ctx context.Context, id string, at time.Time) (job.De
 		return begun, err
 	}
 	return l.decide(ctx, id, func(sent job.Delivery) (job.Delivery, bool) {
-		return job.Delivery{At: at, Trying: true}, !sent.Done && !sent.Withdrawn && sent.HeldFor(at) == 0
+		return job.Delivery{State: job.DeliverySending, At: at}, !sent.Final() && sent.HeldFor(at) == 0
 	})
 }
 
 // Withdraw takes a mail back, unless it has left or may have, and tells what is
 // known of it now.
-func (l *sentLedger) Withdraw(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
+func (l *deliveryStore) Withdraw(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
 	return l.decide(ctx, id, func(sent job.Delivery) (job.Delivery, bool) {
-		return job.Delivery{At: at, Withdrawn: true}, !sent.Done && !sent.Trying && !sent.Withdrawn
+		return job.Delivery{State: job.DeliveryWithdrawn, At: at}, !sent.Final() && sent.State != job.DeliverySending
 	})
 }
 
-func (l *sentLedger) decide(ctx context.Context, id string, decision func(job.Delivery) (job.Delivery, bool)) (job.Delivery, error) {
+func (l *deliveryStore) decide(ctx context.Context, id string, decision func(job.Delivery) (job.Delivery, bool)) (job.Delivery, error) {
 	for range swapAttempts {
 		sent, revision, err := l.read(ctx, id)
 		if err != nil {

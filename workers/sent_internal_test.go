@@ -11,14 +11,14 @@ import (
 	"vedette/pipeline/topology"
 )
 
-func newSentLedger(t *testing.T) *sentLedger {
+func newSentLedger(t *testing.T) *deliveryStore {
 	t.Helper()
 	p := pipelinetest.New(t, pipeline.Config{})
 	bucket, err := p.Bucket(t.Context(), topology.Deliveries)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &sentLedger{bucket: bucket}
+	return &deliveryStore{bucket: bucket}
 }
 
 func TestMailIsEitherWithdrawnOrOnItsWay(t *testing.T) {
@@ -41,7 +41,7 @@ func TestMailIsEitherWithdrawnOrOnItsWay(t *testing.T) {
 			}
 		})
 		group.Wait()
-		if begun.Trying == withdrawn.Withdrawn || begun.Withdrawn != withdrawn.Withdrawn {
+		if begun.State != withdrawn.State || begun.State != job.DeliverySending && begun.State != job.DeliveryWithdrawn {
 			t.Fatalf("got %+v for who sends and %+v for who withdraws, want one of them first", begun, withdrawn)
 		}
 	}
@@ -50,25 +50,25 @@ func TestMailIsEitherWithdrawnOrOnItsWay(t *testing.T) {
 func TestMailThatWasRefusedForNowCanBeWithdrawn(t *testing.T) {
 	t.Parallel()
 	l, at := newSentLedger(t), time.Now().UTC()
-	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || !sent.Trying {
+	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || sent.State != job.DeliverySending {
 		t.Fatalf("got %+v, %v, want it begun", sent, err)
 	}
-	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || sent.Withdrawn {
+	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || sent.State == job.DeliveryWithdrawn {
 		t.Fatalf("got %+v, %v, want it not withdrawn while it is on its way", sent, err)
 	}
-	if err := l.Mark(t.Context(), job.Delivery{V: 1, ID: "m1", At: at}); err != nil {
+	if err := l.Record(t.Context(), job.Delivery{V: 1, ID: "m1", At: at, State: job.DeliveryDeferred}); err != nil {
 		t.Fatal(err)
 	}
-	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || !sent.Withdrawn {
+	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || sent.State != job.DeliveryWithdrawn {
 		t.Fatalf("got %+v, %v, want it withdrawn", sent, err)
 	}
-	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || sent.Trying {
+	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || sent.State == job.DeliverySending {
 		t.Fatalf("got %+v, %v, want it never sent", sent, err)
 	}
-	if err := l.Mark(t.Context(), job.Delivery{V: 1, ID: "m2", At: at, Done: true}); err != nil {
+	if err := l.Record(t.Context(), job.Delivery{V: 1, ID: "m2", At: at, State: job.DeliverySent}); err != nil {
 		t.Fatal(err)
 	}
-	if sent, err := l.Withdraw(t.Context(), "m2", at); err != nil || sent.Withdrawn || !sent.Done {
+	if sent, err := l.Withdraw(t.Context(), "m2", at); err != nil || sent.State != job.DeliverySent {
 		t.Errorf("got %+v, %v, want what was sent to stay so", sent, err)
 	}
 }
@@ -82,7 +82,7 @@ func TestWhoBeginsAMailSecondLeavesItToTheFirstForAWhile(t *testing.T) {
 		{at.Add(job.AttemptLease), at.Add(job.AttemptLease)},
 	} {
 		sent, err := l.Begin(t.Context(), "m1", c.begin)
-		if err != nil || !sent.Trying || !sent.At.Equal(c.want) {
+		if err != nil || sent.State != job.DeliverySending || !sent.At.Equal(c.want) {
 			t.Errorf("got %+v, %v for an attempt at %s, want that of %s", sent, err, c.begin, c.want)
 		}
 	}

@@ -121,8 +121,7 @@ func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 // noDataReason is the reason without its details, and where the monitor is checked
 // if that is said.
 func noDataReason(incident *job.Incident) string {
-	reason, _, _ := strings.Cut(incident.Reason, ": ")
-	return strings.TrimSuffix(reason+doctor.At+incident.Location, doctor.At)
+	return strings.TrimSuffix(string(incident.Reason)+doctor.At+incident.Location, doctor.At)
 }
 
 // noDataMonitors counts them by reason; one that is checked from several locations

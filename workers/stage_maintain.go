@@ -25,7 +25,7 @@ import (
 type maintainStage struct {
 	*shared
 
-	book    notify.Book
+	book    notify.Directory
 	digests *pipeline.Bucket // what the part "operators" opens, for the pools
 }
 
@@ -119,7 +119,7 @@ func (o *maintainStage) learn(ctx context.Context, e pipeline.Entry) {
 
 // addresses are the operators'.
 func (o *maintainStage) addresses(ctx context.Context) []string {
-	addresses, unknown := o.book.Resolve(o.book.Operators())
+	addresses, unknown := o.book.Addresses(o.book.Operators())
 	for _, name := range unknown {
 		o.log.ErrorContext(ctx, "operator is not a defined recipient", "recipient", name)
 	}
@@ -159,7 +159,7 @@ func (o *maintainStage) tellDead(ctx context.Context, digests *pipeline.Bucket, 
 		o.log.ErrorContext(ctx, "mail to operators is dead", "letter", letter.ID, "reason", letter.Reason, "error", letter.Error)
 		return nil
 	}
-	return o.collect(ctx, digests, notify.DeadNotice(subject, letter.Stage, letter.Subject, letter.Reason, letter.Error, letter.Worker, letter.DeadAt))
+	return o.collect(ctx, digests, notify.DeadLetterNotice(subject, letter.Stage, letter.Subject, letter.Reason, letter.Error, letter.Worker, letter.DeadAt))
 }
 
 // errParked is what becomes of a letter that waits for a newer process, which
@@ -252,6 +252,6 @@ func (o *maintainStage) tell(ctx context.Context, digests *pipeline.Bucket, _ pi
 		if !now.Due.Equal(digest.Due) {
 			return now, false // somebody else has told it
 		}
-		return notify.Told(now, digest), true
+		return notify.Mailed(now, digest), true
 	})
 }

@@ -23,7 +23,7 @@ import (
 type notifyStage struct {
 	*shared
 
-	words *notify.Words
+	words *notify.Renderer
 
 	notifier *notify.Notifier  // what the part "recipients" makes, for the pools
 	newer    *newerDefinitions // so is this
@@ -35,7 +35,7 @@ type notifyStage struct {
 //	├── recipients     knows who is told, and who wants no mail
 //	└── parts          dynamic
 //	    ├── notify           takes in what happened
-//	    ├── notify-flush     mails what is due
+//	    ├── notify-flush  mails what is due
 //	    └── notify-sweep     looks for what a crash left behind
 func (a *notifyStage) branch() (supervise.Child, error) {
 	return a.shared.branch(StageNotify,
@@ -69,8 +69,8 @@ func (a *notifyStage) follow(ctx context.Context) error {
 	}
 	family := newFamily(a.shared, buckets, replies)
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: a.p}, Sent: &sentLedger{bucket: buckets[topology.Deliveries]},
-		Timers: &timers{p: a.p}, Words: a.words, Parent: family.parents, Logger: a.log,
+		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: a.p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]},
+		Timers: &timers{p: a.p}, Renderer: a.words, Parent: family.parents, Logger: a.log,
 	})
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func (a *notifyStage) takingPool() pool.Config {
 		if err != nil {
 			return job.DeadFor(err)
 		}
-		return n.Take(ctx, &state)
+		return n.Receive(ctx, &state)
 	}
 	return config
 }
@@ -149,11 +149,11 @@ func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
-		n.Book().Remove(name)
+		n.Directory().Remove(name)
 	case isRecipient:
 		var recipient job.Recipient
 		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
-			n.Book().Set(recipient)
+			n.Directory().Set(recipient)
 		}
 	case e.Key == topology.SettingsKey:
 		var settings job.Settings
@@ -161,8 +161,8 @@ func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.
 			settings, err = job.Decode[job.Settings](e.Value)
 		}
 		if err == nil {
-			n.Book().SetSettings(settings)
-			err = n.Quiet().SetWindows(settings.Maintenance)
+			n.Directory().SetSettings(settings)
+			err = n.Mutes().SetWindows(settings.Maintenance)
 			a.lookAgain(ctx, n, live)
 		}
 	default: // of a newer version; monitors are looked up when they matter
@@ -177,7 +177,7 @@ func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.
 // to, may let something go or hold it back.
 func (a *notifyStage) learnSilence(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
 	if e.Deleted {
-		n.Quiet().Remove(e.Key)
+		n.Mutes().RemoveSilence(e.Key)
 		a.newer.set(ctx, "silence "+e.Key, false)
 	} else {
 		silence, err := job.Decode[job.Silence](e.Value)
@@ -186,7 +186,7 @@ func (a *notifyStage) learnSilence(ctx context.Context, n *notify.Notifier, e pi
 			a.log.ErrorContext(ctx, "stored silence cannot be read", "silence", e.Key, "error", err)
 			return
 		}
-		n.Quiet().Set(silence)
+		n.Mutes().SetSilence(silence)
 	}
 	a.lookAgain(ctx, n, live)
 }

@@ -42,7 +42,7 @@ type Config struct {
 	Prober Prober
 	// NewMailer makes what sends the mails, given the ledger of what was sent;
 	// it is called at each start of the mail branch, and only that needs it.
-	NewMailer func(SentLedger) (Mailer, error)
+	NewMailer func(Deliveries) (Mailer, error)
 	// GiveUpAfter is how long a mail is tried. Defaults to 24h, which is also the
 	// most.
 	GiveUpAfter time.Duration
@@ -50,7 +50,7 @@ type Config struct {
 	Allow Allow
 	// Words are those of the mails; only the stage notify needs them. Defaults to
 	// the built-in ones.
-	Words *notify.Words
+	Words *notify.Renderer
 	// Location is where this process checks. Defaults to "default".
 	Location string
 	// Limits are how many jobs run at once.
@@ -145,7 +145,7 @@ func New(config Config) (*Workers, error) {
 		return nil, err
 	}
 	if config.Words == nil {
-		words, err := notify.NewWords(notify.Templates{})
+		words, err := notify.NewRenderer(notify.Templates{})
 		if err != nil {
 			return nil, err
 		}

@@ -1,23 +1,15 @@
 package main
 
 import (
-	"crypto/rand"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net"
-	"os"
-	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/crypto/bcrypt"
 
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/keys"
 	"vedette/pipeline/job"
-	"vedette/pipeline/rights"
-	"vedette/pipeline/topology"
 )
 
 func authCommand() *cobra.Command {
@@ -26,7 +18,7 @@ func authCommand() *cobra.Command {
 		Short:   "Make what servers and their clients know each other by",
 		Long:    "Makes the certificates, users and passwords of servers that others reach.",
 		Example: "  vedette auth init secrets n1 n2 n3",
-		Args:    knownCommand,
+		Args:    cli.KnownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(authInitCommand())
@@ -55,10 +47,10 @@ such as a container that runs as another user.`,
     --nats-password-file secrets/vedette-admin.password monitors.yaml`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(nodeProblems(args[1:]), locationProblems(locations)); err != nil {
-				return usageError(cmd, err)
+			if err := errors.Join(nodeProblems(args[1:]), cli.LocationProblems(locations)); err != nil {
+				return cli.UsageError(cmd, err)
 			}
-			return makeKeys(args[0], locations, args[1:], cmd.OutOrStdout())
+			return keys.Make(args[0], locations, args[1:], cmd.OutOrStdout())
 		},
 	}
 	cmd.Flags().StringSliceVar(&locations, "location", locations, "locations of check workers, each of which has a user of its own")
@@ -74,110 +66,4 @@ func nodeProblems(names []string) error {
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// makeKeys makes what is missing in a directory, and says what it made.
-func makeKeys(dir string, locations, nodes []string, made io.Writer) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make directory: %w", err)
-	}
-	k := &keyMaker{dir: dir}
-	err := errors.Join(k.users(locations), k.nodes(nodes))
-	say(made, "%s", k.made.String())
-	return err
-}
-
-// keyMaker makes what is missing in a directory.
-type keyMaker struct {
-	dir  string
-	made strings.Builder
-}
-
-func (k *keyMaker) path(name string) string { return filepath.Join(k.dir, name) }
-
-func (k *keyMaker) has(name string) bool {
-	_, err := os.Stat(k.path(name))
-	return !errors.Is(err, fs.ErrNotExist)
-}
-
-func (k *keyMaker) write(name string, content []byte) error {
-	mode := os.FileMode(0o644) // the directory keeps others out: see the help
-	if name == "ca.key" {
-		mode = 0o600 // which nobody is given
-	}
-	file, err := os.OpenFile(k.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
-	if err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
-	_, err = file.Write(content)
-	if err := errors.Join(err, file.Close()); err != nil {
-		return fmt.Errorf("write key: %w", err)
-	}
-	k.made.WriteString(k.path(name) + "\n")
-	return nil
-}
-
-// users makes a password for each role's user, and the file that has nodes know
-// their hashes.
-func (k *keyMaker) users(locations []string) error {
-	if k.has("users.conf") {
-		return nil
-	}
-	names := topology.Names{Prefix: "vedette"}
-	var config strings.Builder
-	users := usersOf(locations)
-	for i, user := range users {
-		password := rand.Text()
-		// A random password needs no slow hash.
-		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
-		if err != nil {
-			return fmt.Errorf("hash password: %w", err)
-		}
-		if err := k.write(rights.UserName(names, user)+".password", []byte(password+"\n")); err != nil {
-			return err
-		}
-		users[i].Password = "$" + rights.PasswordVariable(names, user)
-		fmt.Fprintf(&config, "%s = %q\n", rights.PasswordVariable(names, user), hash)
-	}
-	config.WriteString(rights.ServerConfig(names, users))
-	return k.write("users.conf", []byte(config.String()))
-}
-
-// usersOf are a user for each role, and for each location of check workers.
-func usersOf(locations []string) []rights.User {
-	var users []rights.User
-	for _, role := range rights.Roles() {
-		if role != rights.CheckWorker {
-			users = append(users, rights.User{Role: role})
-			continue
-		}
-		for _, location := range locations {
-			users = append(users, rights.User{Role: role, Location: location})
-		}
-	}
-	return users
-}
-
-// nodes makes a certificate for each node, and the CA before the first.
-func (k *keyMaker) nodes(names []string) error {
-	if !k.has("ca.pem") {
-		ca := certificate("Vedette cluster")
-		ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
-		if err := k.sign("ca", ca, nil); err != nil {
-			return err
-		}
-	}
-	authority, err := k.authority()
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if k.has(name + ".pem") {
-			continue
-		}
-		if err := k.sign(name, nodeCertificate(name), authority); err != nil {
-			return err
-		}
-	}
-	return nil
 }

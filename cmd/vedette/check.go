@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/job"
 	"vedette/workers/check"
 )
@@ -49,7 +50,7 @@ VEDETTE_SECRET_NAME.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			specs, err := options.specs(args)
 			if err != nil {
-				return invalid(err)
+				return cli.Invalid(err)
 			}
 			return options.run(cmd.Context(), cmd.OutOrStdout(), args, specs)
 		},
@@ -59,7 +60,7 @@ VEDETTE_SECRET_NAME.`,
 	cmd.Flags().StringArrayVar(&options.expect, "expect", nil, "expression that must be true of each target (may be repeated)")
 	cmd.Flags().StringArrayVar(&options.warn, "warn", nil, "expression without which a target that is up is degraded (may be repeated)")
 	cmd.Flags().BoolVar(&options.negate, "negate", false, "up is down, and down is up")
-	secretsFlag(cmd, &options.secrets)
+	cli.SecretsFlag(cmd, &options.secrets)
 	cmd.Flags().BoolVar(&options.json, "json", false, "print a JSON object for each target")
 	return cmd
 }
@@ -86,7 +87,7 @@ func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 		}
 		spec.Timeout, spec.Expect, spec.Warn, spec.Negate = job.Duration(o.timeout), o.expect, o.warn, o.negate
 		for _, p := range validator.Validate(spec) {
-			problems = append(problems, fmt.Errorf("check %s: %s", spec.Target(), p.Message))
+			problems = append(problems, fmt.Errorf("check %s: %w", spec.Target(), p))
 		}
 		specs[i] = spec
 	}
@@ -95,7 +96,7 @@ func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 
 // run checks all targets, prints each as it comes, and exits by the worst.
 func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string, specs []job.Spec) error {
-	secrets, err := openSecrets(o.secrets)
+	secrets, err := cli.OpenSecrets(o.secrets)
 	if err != nil {
 		return err
 	}
@@ -103,7 +104,7 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 	if err != nil {
 		return err
 	}
-	code := exitOK
+	code := cli.ExitOK
 	for i, outcome := range check.Many(ctx, specs, o.parallel, checker.Check) {
 		if err := o.print(stdout, names[i], outcome); err != nil {
 			return err
@@ -111,15 +112,15 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 		switch outcome.Health {
 		case job.Up, job.Degraded, job.Pending:
 		case job.Down:
-			code = max(code, exitDown)
+			code = max(code, cli.ExitDown)
 		default:
-			code = exitInvalid
+			code = cli.ExitInvalid
 		}
 	}
-	if code == exitOK {
+	if code == cli.ExitOK {
 		return nil
 	}
-	return &exitError{code: code}
+	return &cli.ExitError{Code: code}
 }
 
 func (o checkOptions) print(stdout io.Writer, name string, outcome job.ProbeResult) error {

@@ -7,17 +7,25 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
+
+	"vedette/cmd/vedette/internal/cli"
 )
 
-// vedette runs one command line in this process.
-func vedette(t *testing.T, args ...string) (stdout, stderr string, code int) {
+// execute runs one command line in this process.
+func execute(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	code = Main(t.Context(), args, &out, &errs)
 	return out.String(), errs.String(), code
+}
+
+// closedAddress is one on which nothing listens any more.
+func closedAddress() string {
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	return gone.Listener.Addr().String()
 }
 
 func TestCheckSaysWhatIsUpAndWhy(t *testing.T) {
@@ -26,22 +34,22 @@ func TestCheckSaysWhatIsUpAndWhy(t *testing.T) {
 	defer good.Close()
 	bad := httptest.NewServer(http.NotFoundHandler())
 	defer bad.Close()
-	closed := freeAddress(t)
+	closed := closedAddress()
 	cases := []struct {
 		name string
 		args []string
 		code int
 		says []string
 	}{
-		{"all up", []string{"check", good.URL, strings.TrimPrefix(good.URL, "http://")}, exitOK, []string{good.URL + " is UP! ("}},
-		{"some down", []string{"check", good.URL, bad.URL, closed}, exitDown, []string{
+		{"all up", []string{"check", good.URL, strings.TrimPrefix(good.URL, "http://")}, cli.ExitOK, []string{good.URL + " is UP! ("}},
+		{"some down", []string{"check", good.URL, bad.URL, closed}, cli.ExitDown, []string{
 			" is UP!", bad.URL + " is DOWN! (", "status: status 404 Not Found", closed + " is DOWN! (", "connect: connect refused",
 		}},
-		{"expectation", []string{"check", "--expect", "status == 404", bad.URL}, exitOK, []string{"is UP!"}},
-		{"failed expectation", []string{"check", "--expect", "status == 404", good.URL}, exitDown, []string{"expectation: expected status == 404, found status = 200"}},
+		{"expectation", []string{"check", "--expect", "status == 404", bad.URL}, cli.ExitOK, []string{"is UP!"}},
+		{"failed expectation", []string{"check", "--expect", "status == 404", good.URL}, cli.ExitDown, []string{"expectation: expected status == 404, found status = 200"}},
 	}
 	for _, c := range cases {
-		stdout, stderr, code := vedette(t, c.args...)
+		stdout, stderr, code := execute(t, c.args...)
 		if code != c.code || stderr != "" {
 			t.Errorf("%s: got code %d and %q on stderr, want %d and nothing", c.name, code, stderr, c.code)
 		}
@@ -57,9 +65,9 @@ func TestCheckAsJSONIsAnObjectForEachTarget(t *testing.T) {
 	t.Parallel()
 	good := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer good.Close()
-	stdout, _, code := vedette(t, "check", "--json", good.URL, freeAddress(t))
-	if code != exitDown {
-		t.Errorf("got code %d, want %d", code, exitDown)
+	stdout, _, code := execute(t, "check", "--json", good.URL, closedAddress())
+	if code != cli.ExitDown {
+		t.Errorf("got code %d, want %d", code, cli.ExitDown)
 	}
 	decoder := json.NewDecoder(strings.NewReader(stdout))
 	healths := map[string]int{}
@@ -104,9 +112,9 @@ func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
 		{[]string{"bench", "scale", "--interval", "60s", "--for", "90s"}, []string{"--for: found 1m30s, expected whole intervals of 1m0s"}},
 	}
 	for _, c := range cases {
-		stdout, stderr, code := vedette(t, c.args...)
-		if code != exitInvalid || stdout != "" {
-			t.Errorf("%v: got code %d and %q on stdout, want %d and nothing", c.args, code, stdout, exitInvalid)
+		stdout, stderr, code := execute(t, c.args...)
+		if code != cli.ExitInvalid || stdout != "" {
+			t.Errorf("%v: got code %d and %q on stdout, want %d and nothing", c.args, code, stdout, cli.ExitInvalid)
 		}
 		for _, want := range c.says {
 			if !strings.Contains(stderr, want) {
@@ -118,8 +126,8 @@ func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
 
 func TestValidateSaysThatTheDemoIsGood(t *testing.T) {
 	t.Parallel()
-	stdout, stderr, code := vedette(t, "validate", filepath.Join("..", "..", "testdata", "demo.yaml"))
-	if code != exitOK || !strings.Contains(stdout, "2 monitors, 1 recipient") || stderr != "" {
+	stdout, stderr, code := execute(t, "validate", filepath.Join("..", "..", "testdata", "demo.yaml"))
+	if code != cli.ExitOK || !strings.Contains(stdout, "2 monitors, 1 recipient") || stderr != "" {
 		t.Errorf("got %d %q %q", code, stdout, stderr)
 	}
 }
@@ -131,7 +139,7 @@ func TestMistakesInExpectationsAreFoundWhereTheyStand(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, code := vedette(t, "validate", file); code != exitInvalid || !strings.Contains(stderr, ":6:9: monitors[0].expect[1]") {
+	if _, stderr, code := execute(t, "validate", file); code != cli.ExitInvalid || !strings.Contains(stderr, ":6:9: monitors[0].expect[1]") {
 		t.Errorf("got %d %s, want the line of the expression", code, stderr)
 	}
 }
@@ -139,19 +147,19 @@ func TestMistakesInExpectationsAreFoundWhereTheyStand(t *testing.T) {
 func TestCommandsWithoutAnInstanceSayHowToStartOne(t *testing.T) {
 	t.Parallel()
 	demo := filepath.Join("..", "..", "testdata", "demo.yaml")
-	nobody := "nats://" + freeAddress(t)
+	nobody := "nats://" + closedAddress()
 	for _, args := range [][]string{
 		{"env", "--data", t.TempDir()}, {"apply", "--data", t.TempDir(), demo},
 	} {
 		if os.Getenv("NATS_URL") != "" {
 			t.Fatal("got NATS_URL set in the environment of the tests, want it unset: it names an instance")
 		}
-		_, stderr, code := vedette(t, args...)
-		if code != exitFailed || !strings.Contains(stderr, "vedette run FILE") {
+		_, stderr, code := execute(t, args...)
+		if code != cli.ExitFailed || !strings.Contains(stderr, "vedette run FILE") {
 			t.Errorf("%v: got %d %s, want a hint", args, code, stderr)
 		}
 	}
-	if stdout, _, code := vedette(t, "env", "--nats", nobody); code != exitOK || stdout != "export NATS_URL="+nobody+"\n" {
+	if stdout, _, code := execute(t, "env", "--nats", nobody); code != cli.ExitOK || stdout != "export NATS_URL="+nobody+"\n" {
 		t.Errorf("got %d %s, want what was said", code, stdout)
 	}
 }
@@ -163,81 +171,10 @@ func TestHelpHasExamplesForEveryCommand(t *testing.T) {
 			t.Errorf("%s: got no example or no description, want both", cmd.Name())
 		}
 	}
-	if stdout, _, code := vedette(t); code != exitOK || !strings.Contains(stdout, "Usage:") {
+	if stdout, _, code := execute(t); code != cli.ExitOK || !strings.Contains(stdout, "Usage:") {
 		t.Errorf("got %d %s, want the help", code, stdout)
 	}
-	if stdout, _, code := vedette(t, "completion", "bash"); code != exitOK || !strings.Contains(stdout, "__start_vedette") {
+	if stdout, _, code := execute(t, "completion", "bash"); code != cli.ExitOK || !strings.Contains(stdout, "__start_vedette") {
 		t.Errorf("got %d, want a completion script", code)
-	}
-}
-
-func TestBenchMailComparesTheWaysToSend(t *testing.T) {
-	t.Parallel()
-	output, code := newInstance(t, "").vedette("bench", "mail", "--mails", "60", "--sessions", "1,3", "--rtt", "0s,1ms", "--limit", "10s")
-	lines := strings.Split(strings.TrimSpace(output), "\n")
-	if code != exitOK || len(lines) != 2+2*2*4 || strings.Contains(output, "NaN") {
-		t.Fatalf("got %d\n%s\nwant four ways for two numbers of sessions and two round trips", code, output)
-	}
-	for _, line := range lines[2:] {
-		fields := strings.Fields(line)
-		if ratio, err := strconv.ParseFloat(fields[len(fields)-1], 64); err != nil || ratio <= 0 {
-			t.Errorf("got %q, want a ratio above 0 at its end", line)
-		}
-	}
-}
-
-func TestBenchPrintsItsFigures(t *testing.T) {
-	t.Parallel()
-	stdout, stderr, code := vedette(t, "bench", "--monitors", "50", "--interval", "1s", "--for", "2s")
-	if code != exitOK {
-		t.Errorf("got code %d: %s", code, stderr)
-	}
-	for _, figure := range []string{"each checked once", "results", "late by", "cost of the path", "cost of a bare loop", "ratio"} {
-		if !strings.Contains(stdout, figure) {
-			t.Errorf("got %s, want %s in it", stdout, figure)
-		}
-	}
-}
-
-func TestBenchApplyTellsWhatEachStageTakes(t *testing.T) {
-	t.Parallel()
-	output, code := newInstance(t, "").vedette("bench", "apply", "--monitors", "3000")
-	if code != exitOK {
-		t.Fatalf("got code %d: %s", code, output)
-	}
-	lines := strings.Split(strings.TrimSpace(output), "\n")
-	stages := []string{
-		"3000 monitors in 0.2 MB", "", "is read ", "is applied where nothing was ", "is read again ", "is applied again, and nothing written ",
-		"is read with one in 1,000 changed ", "is applied with these ", "the library alone reads it ",
-	}
-	if len(lines) != len(stages) {
-		t.Fatalf("got %s, want %d lines", output, len(stages))
-	}
-	for i, stage := range stages {
-		if !strings.HasPrefix(lines[i], stage) {
-			t.Errorf("got line %q, want it to begin with %q", lines[i], stage)
-		}
-		if fields := strings.Fields(lines[i]); i > 1 && (fields[len(fields)-1] != "MB" && fields[len(fields)-1] != "untold" || !strings.Contains(lines[i], " s ")) {
-			t.Errorf("got line %q, want times and memory in it", lines[i])
-		}
-	}
-}
-
-func TestBenchScaleChecksEverySlotOnItsGrid(t *testing.T) {
-	t.Parallel()
-	output, code := newInstance(t, "").vedette("bench", "scale", "--monitors", "40,80", "--interval", "1s", "--for", "2s")
-	if code != exitOK {
-		t.Fatalf("got code %d: %s", code, output)
-	}
-	for _, figure := range []string{
-		"40 monitors every 1s", "80 monitors every 1s", "stored", "first check", "slots done", " of 160 that were due", "slots missed", "late by",
-		"slots off their grid  0\n", "cost of the path", "cost of the targets", "cost of a bare loop", "ratio", "memory",
-	} {
-		if !strings.Contains(output, figure) {
-			t.Errorf("got %s, want %q in it", output, figure)
-		}
-	}
-	if strings.Contains(output, "NaN") {
-		t.Errorf("got %s, want figures", output)
 	}
 }

@@ -10,31 +10,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/goccy/go-yaml"
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/composetest"
 )
-
-// composeFile is what the test reads of compose.yaml.
-type composeFile struct {
-	Services map[string]struct {
-		Image       string
-		Command     []string
-		Secrets     []string
-		Volumes     []string
-		Healthcheck struct{ Test []string }
-		ReadOnly    bool `yaml:"read_only"`
-	}
-	Volumes map[string]any
-	Secrets map[string]struct{ File string }
-}
 
 // Every command line of compose.yaml is one, and everything that it names is
 // there. Another test runs them.
 func TestComposeFileNamesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	const root = "../../"
-	file := readCompose(t)
+	file := composetest.Read(t, "../../compose.yaml")
 	secrets := filepath.Join(t.TempDir(), "secrets")
-	if _, stderr, code := vedette(t, "auth", "init", secrets, "nats-1", "nats-2", "nats-3"); code != exitOK {
+	if _, stderr, code := execute(t, "auth", "init", secrets, "nats-1", "nats-2", "nats-3"); code != cli.ExitOK {
 		t.Fatalf("got %d %s, want keys", code, stderr)
 	}
 	for name, secret := range file.Secrets {
@@ -75,7 +62,7 @@ func TestComposeFileNamesWhatThereIs(t *testing.T) {
 	if ours != 7 {
 		t.Errorf("got %d services of ours, want three nodes and four kinds of workers", ours)
 	}
-	if stdout, stderr, code := vedette(t, "validate", root+"testdata/compose.yaml"); code != exitOK {
+	if stdout, stderr, code := execute(t, "validate", root+"testdata/compose.yaml"); code != cli.ExitOK {
 		t.Errorf("got %d %s%s, want a good monitor file", code, stdout, stderr)
 	}
 }
@@ -100,11 +87,8 @@ func parses(t *testing.T, service string, args []string) {
 // services and secrets.
 func TestLocalImagesAreOfAllServices(t *testing.T) {
 	t.Parallel()
-	file := readCompose(t)
-	var local composeFile
-	if err := yaml.Unmarshal([]byte(source(t, "../../testdata/compose.local.yaml")), &local); err != nil {
-		t.Fatal(err)
-	}
+	file := composetest.Read(t, "../../compose.yaml")
+	local := composetest.Read(t, "../../testdata/compose.local.yaml")
 	if got, want := slices.Sorted(maps.Keys(local.Services)), slices.Sorted(maps.Keys(file.Services)); !slices.Equal(got, want) {
 		t.Errorf("got services %v, want %v", got, want)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
@@ -29,7 +30,7 @@ drops them.`,
   vedette dead show 17
   vedette dead replay --reason given_up --dry-run
   vedette dead drop --older-than 720h`,
-		Args: knownCommand,
+		Args: cli.KnownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(deadListCommand(), deadShowCommand(), deadReplayCommand(), deadDropCommand())
@@ -38,13 +39,13 @@ drops them.`,
 
 // deadFilter is the flags that select dead letters.
 type deadFilter struct {
-	where                instance
+	where                cli.Instance
 	stages, reasons      []string
 	olderThan, newerThan time.Duration
 }
 
 func (f *deadFilter) flags(cmd *cobra.Command) {
-	f.where.flags(cmd)
+	f.where.Flags(cmd)
 	cmd.Flags().StringSliceVar(&f.stages, "stage", nil, "only of these stages: "+strings.Join(workers.Stages(), ", "))
 	cmd.Flags().StringSliceVar(&f.reasons, "reason", nil, "only for these reasons: "+strings.Join(reasonNames(), ", "))
 	cmd.Flags().DurationVar(&f.olderThan, "older-than", 0, "only those that died longer ago, such as 24h")
@@ -104,9 +105,9 @@ func (f *deadFilter) filter(args []string, now time.Time) (deadletter.Filter, er
 func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.Pipeline, deadletter.Letter) bool) error {
 	filter, err := f.filter(args, time.Now())
 	if err != nil {
-		return invalid(err)
+		return cli.Invalid(err)
 	}
-	p, err := f.where.connect(ctx)
+	p, err := f.where.Connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.
 	if len(missing) > 0 && err == nil && !f.set() {
 		err = missingLetters(missing)
 	}
-	return closing(p, err)
+	return cli.Closing(p, err)
 }
 
 func missingLetters(missing map[uint64]bool) error {
@@ -130,8 +131,8 @@ func missingLetters(missing map[uint64]bool) error {
 		ids = append(ids, strconv.FormatUint(id, 10))
 	}
 	slices.Sort(ids)
-	return &hintError{
-		err:  fmt.Errorf("find dead letters: found none with id %s", strings.Join(ids, ", ")),
-		hint: "'vedette dead list' shows those that there are; replayed and dropped ones are gone",
+	return &cli.HintError{
+		Err:  fmt.Errorf("find dead letters: found none with id %s", strings.Join(ids, ", ")),
+		Hint: "'vedette dead list' shows those that there are; replayed and dropped ones are gone",
 	}
 }

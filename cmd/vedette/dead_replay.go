@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/deadletter"
 )
@@ -49,7 +50,7 @@ last two days is not sent again, so that replaying twice is replaying once.`,
 				return deadletter.Replay(ctx, p, l)
 			}
 			if b.rate <= 0 {
-				return usageError(cmd, fmt.Errorf("read --rate: found %g, expected more than 0", b.rate))
+				return cli.UsageError(cmd, fmt.Errorf("read --rate: found %g, expected more than 0", b.rate))
 			}
 			return b.run(cmd, args)
 		},
@@ -79,10 +80,10 @@ func deadDropCommand() *cobra.Command {
 // run does it, and goes on after a letter that cannot be helped.
 func (b *bulk) run(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 && !b.all && !b.filter.set() {
-		return usageError(cmd, errors.New("select dead letters: found no id and no filter, expected some, or --all"))
+		return cli.UsageError(cmd, errors.New("select dead letters: found no id and no filter, expected some, or --all"))
 	}
 	if b.all && (len(args) > 0 || b.filter.set()) {
-		return usageError(cmd, errors.New("select dead letters: found --all beside ids or filters, expected one or the other"))
+		return cli.UsageError(cmd, errors.New("select dead letters: found --all beside ids or filters, expected one or the other"))
 	}
 	b.stdout = cmd.OutOrStdout()
 	ctx := cmd.Context()
@@ -102,12 +103,12 @@ func (b *bulk) run(cmd *cobra.Command, args []string) error {
 func (b *bulk) one(ctx context.Context, stderr io.Writer, p *pipeline.Pipeline, l deadletter.Letter, pace <-chan time.Time) bool {
 	if b.dry {
 		b.done++
-		say(b.stdout, "would be %s: %d  %s  %s  %s\n", b.verb, l.ID, printable(l.Stage), printable(string(l.Reason)), printable(l.Subject))
+		cli.Say(b.stdout, "would be %s: %d  %s  %s  %s\n", b.verb, l.ID, cli.Printable(l.Stage), cli.Printable(string(l.Reason)), cli.Printable(l.Subject))
 		return true
 	}
 	if err := b.do(ctx, p, l); err != nil {
 		b.failed++
-		say(stderr, "vedette: %v\n", err)
+		cli.Say(stderr, "vedette: %v\n", err)
 		if errors.Is(err, pipeline.ErrFull) || ctx.Err() != nil {
 			b.stopped = err
 			return false
@@ -132,14 +133,14 @@ func (b *bulk) report() error {
 	if b.dry {
 		verb = "would be " + verb
 	}
-	if _, err := fmt.Fprintf(b.stdout, "%s %s\n", count(b.done, "dead letter"), verb); err != nil {
+	if _, err := fmt.Fprintf(b.stdout, "%s %s\n", cli.Count(b.done, "dead letter"), verb); err != nil {
 		return err
 	}
 	switch {
 	case b.stopped != nil:
-		return &hintError{err: fmt.Errorf("select dead letters: stopped: %w", b.stopped), hint: "the rest stay; run the same command again"}
+		return &cli.HintError{Err: fmt.Errorf("select dead letters: stopped: %w", b.stopped), Hint: "the rest stay; run the same command again"}
 	case b.failed > 0:
-		return &exitError{code: exitFailed}
+		return &cli.ExitError{Code: cli.ExitFailed}
 	default:
 		return nil
 	}

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/deadletter"
 	"vedette/workers/notify"
@@ -27,7 +27,7 @@ func deadListCommand() *cobra.Command {
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 1 {
-				return usageError(cmd, fmt.Errorf("read --limit: found %d, expected 1 or more", limit))
+				return cli.UsageError(cmd, fmt.Errorf("read --limit: found %d, expected 1 or more", limit))
 			}
 			list := &letterList{to: cmd.OutOrStdout(), json: asJSON, limit: limit, now: time.Now()}
 			if err := filter.each(cmd.Context(), nil, list.add); err != nil {
@@ -66,10 +66,10 @@ func (l *letterList) add(_ *pipeline.Pipeline, letter deadletter.Letter) bool {
 	}
 	if l.table == nil {
 		l.table = tabwriter.NewWriter(l.to, 0, 0, 2, ' ', 0)
-		say(l.table, "ID\tDIED\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
+		cli.Say(l.table, "ID\tDIED\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
 	}
-	say(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.Lasted(l.now.Sub(letter.DeadAt)),
-		printable(letter.Stage), printable(string(letter.Reason)), letter.Attempts, printable(letter.Subject), short(printable(letter.Error)))
+	cli.Say(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.HumanDuration(l.now.Sub(letter.DeadAt)),
+		cli.Printable(letter.Stage), cli.Printable(string(letter.Reason)), letter.Attempts, cli.Printable(letter.Subject), short(cli.Printable(letter.Error)))
 	return true
 }
 
@@ -100,16 +100,6 @@ func short(s string) string {
 		return string(runes[:maxError-1]) + "…"
 	}
 	return s
-}
-
-// printable keeps what came from outside from steering the terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
-			return '�'
-		}
-		return r
-	}, s)
 }
 
 // letterJSON is a letter as programs read it. Exactly one of the bodies is set.
@@ -150,7 +140,7 @@ func deadShowCommand() *cobra.Command {
 			return err
 		},
 	}
-	filter.where.flags(cmd)
+	filter.where.Flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each")
 	cmd.Flags().BoolVar(&bodyOnly, "body", false, "print the job's body alone, byte for byte")
 	return cmd
@@ -175,8 +165,8 @@ func showLetter(to io.Writer, letter deadletter.Letter, asJSON, bodyOnly bool) e
   job       %s
   body      %s
 
-`, letter.ID, printable(letter.Stage), printable(string(letter.Reason)), printable(letter.Error), letter.Attempts,
+`, letter.ID, cli.Printable(letter.Stage), cli.Printable(string(letter.Reason)), cli.Printable(letter.Error), letter.Attempts,
 		letter.FirstStoredAt.Local().Format(time.DateTime), letter.DeadAt.Local().Format(time.DateTime),
-		printable(letter.Worker), printable(letter.Subject), printable(string(letter.Body)))
+		cli.Printable(letter.Worker), cli.Printable(letter.Subject), cli.Printable(string(letter.Body)))
 	return err
 }

@@ -10,13 +10,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/workers"
 	"vedette/workers/doctor"
 )
 
 // doctorOptions are the flags of `vedette doctor`.
 type doctorOptions struct {
-	where  instance
+	where  cli.Instance
 	window time.Duration
 	json   bool
 }
@@ -41,31 +42,31 @@ On a server whose users are those of 'vedette roles' it takes the operator.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if options.window < time.Second || options.window > time.Hour {
-				return usageError(cmd, fmt.Errorf("read --window: found %s, expected 1s to 1h", options.window))
+				return cli.UsageError(cmd, fmt.Errorf("read --window: found %s, expected 1s to 1h", options.window))
 			}
 			return options.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
-	options.where.flags(cmd)
+	options.where.Flags(cmd)
 	cmd.Flags().DurationVar(&options.window, "window", time.Minute, "look at the results of this last time")
 	cmd.Flags().BoolVar(&options.json, "json", false, "print JSON")
 	return cmd
 }
 
 func (o *doctorOptions) run(ctx context.Context, to io.Writer) error {
-	p, err := o.where.connect(ctx)
+	p, err := o.where.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	s, err := workers.TakeSnapshot(ctx, p, o.window)
-	if err := closing(p, err); err != nil {
+	if err := cli.Closing(p, err); err != nil {
 		return fmt.Errorf("examine installation: %w", err)
 	}
 	if len(s.Processes)+len(s.Silent) == 0 {
 		return fmt.Errorf("examine installation: %w", errNobodyRuns)
 	}
-	if o.where.local() {
-		s.Disk = diskOf(o.where.data)
+	if o.where.Local() {
+		s.Disk = diskOf(o.where.Data)
 	}
 	findings := doctor.Examine(s)
 	show := showFindings
@@ -76,7 +77,7 @@ func (o *doctorOptions) run(ctx context.Context, to io.Writer) error {
 		return fmt.Errorf("print findings: %w", err)
 	}
 	if len(findings) > 0 {
-		return &exitError{code: exitFailed}
+		return &cli.ExitError{Code: cli.ExitFailed}
 	}
 	return nil
 }
@@ -107,9 +108,9 @@ func showFindings(to io.Writer, findings []doctor.Finding, s doctor.Snapshot) er
 	}
 	for i, f := range findings {
 		if i > 0 {
-			say(to, "\n")
+			cli.Say(to, "\n")
 		}
-		if _, err := fmt.Fprintf(to, "%s\n  why  %s\n  do   %s\n", printable(f.Found), printable(f.Why), printable(f.Advice)); err != nil {
+		if _, err := fmt.Fprintf(to, "%s\n  why  %s\n  do   %s\n", cli.Printable(f.Found), cli.Printable(f.Why), cli.Printable(f.Advice)); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/job"
 	"vedette/producer"
 	"vedette/workers/check"
@@ -24,7 +25,7 @@ waits for the outcome too. Nothing is lost when the waiting ends too soon:
 'vedette outcome' tells later. Two orders under one id are one order.`,
 		Example: `  vedette enqueue check https://example.org --wait 30s
   vedette enqueue mail --to you@example.org --subject Hello --text 'From a shell.' --id hello1`,
-		Args: knownCommand,
+		Args: cli.KnownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(enqueueCheckCommand(), enqueueMailCommand())
@@ -33,7 +34,7 @@ waits for the outcome too. Nothing is lost when the waiting ends too soon:
 
 // order is what the flags of both orders say.
 type order struct {
-	where    instance
+	where    cli.Instance
 	id       string
 	wait     time.Duration
 	notAfter time.Duration
@@ -41,7 +42,7 @@ type order struct {
 }
 
 func (o *order) flags(cmd *cobra.Command) {
-	o.where.flags(cmd)
+	o.where.Flags(cmd)
 	cmd.Flags().StringVar(&o.id, "id", "", "id of the job, which makes the order safe to repeat (default a random one)")
 	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait this long for the outcome")
 	cmd.Flags().DurationVar(&o.notAfter, "expires", 0, "the job is not wanted any more after this time")
@@ -57,28 +58,28 @@ func (o *order) until() time.Time {
 
 // place casts or calls, and prints what came of it.
 func (o *order) place(ctx context.Context, to io.Writer, cast func(*producer.Client) (string, error), call func(context.Context, *producer.Client) (job.Outcome, error)) error {
-	p, err := o.where.connect(ctx)
+	p, err := o.where.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
 	if err != nil {
-		return closing(p, err)
+		return cli.Closing(p, err)
 	}
 	if o.wait == 0 {
 		id, err := cast(client)
 		if err == nil {
 			err = o.printID(to, id)
 		}
-		return closing(p, errors.Join(err, client.Close()))
+		return cli.Closing(p, errors.Join(err, client.Close()))
 	}
 	limited, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
 	answer, err := call(limited, client)
-	err = closing(p, errors.Join(err, client.Close()))
+	err = cli.Closing(p, errors.Join(err, client.Close()))
 	if err != nil {
 		if errors.Is(err, producer.ErrPending) {
-			return &hintError{err: err, hint: fmt.Sprintf("nothing is lost: 'vedette outcome %s %s' tells later", answer.Kind, answer.ID)}
+			return &cli.HintError{Err: err, Hint: fmt.Sprintf("nothing is lost: 'vedette outcome %s %s' tells later", answer.Kind, answer.ID)}
 		}
 		return err
 	}
@@ -105,13 +106,13 @@ func printAnswer(to io.Writer, answer job.Outcome, asJSON bool) error {
 	var err error
 	switch {
 	case answer.Failure != nil && answer.Failure.Reason == job.ReasonUnsupported:
-		_, err = fmt.Fprintf(to, "%s %s is parked until a newer process takes it: %s\n", answer.Kind, answer.ID, printable(answer.Failure.Error))
+		_, err = fmt.Fprintf(to, "%s %s is parked until a newer process takes it: %s\n", answer.Kind, answer.ID, cli.Printable(answer.Failure.Error))
 	case answer.Failure != nil:
-		_, err = fmt.Fprintf(to, "%s %s could not be done (%s): %s\n", answer.Kind, answer.ID, answer.Failure.Reason, printable(answer.Failure.Error))
+		_, err = fmt.Fprintf(to, "%s %s could not be done (%s): %s\n", answer.Kind, answer.ID, answer.Failure.Reason, cli.Printable(answer.Failure.Error))
 	case answer.Check != nil && answer.Check.ProbeResult != nil:
 		err = checkOptions{}.print(to, answer.Kind+" "+answer.ID, *answer.Check.ProbeResult)
 	case answer.Mail != nil:
-		_, err = fmt.Fprintf(to, "mail %s was taken by %s: %s\n", answer.ID, answer.Mail.Relay, printable(answer.Mail.Reply))
+		_, err = fmt.Fprintf(to, "mail %s was taken by %s: %s\n", answer.ID, answer.Mail.Relay, cli.Printable(answer.Mail.Reply))
 	default:
 		_, err = fmt.Fprintf(to, "%s %s is done\n", answer.Kind, answer.ID)
 	}
@@ -124,7 +125,7 @@ func printAnswer(to io.Writer, answer job.Outcome, asJSON bool) error {
 func answerExit(answer job.Outcome) error {
 	down := answer.Check != nil && answer.Check.ProbeResult != nil && !answer.Check.ProbeResult.Health.OK()
 	if down || answer.Failure != nil {
-		return &exitError{code: exitDown}
+		return &cli.ExitError{Code: cli.ExitDown}
 	}
 	return nil
 }
@@ -142,7 +143,7 @@ func enqueueCheckCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := check.ParseTarget(args[0])
 			if err != nil {
-				return invalid(err)
+				return cli.Invalid(err)
 			}
 			spec.Timeout, spec.Expect = job.Duration(timeout), expect
 			order := job.Check{ID: o.id, Location: location, NotAfter: o.until(), Spec: spec}
@@ -184,40 +185,5 @@ func enqueueMailCommand() *cobra.Command {
 	cmd.Flags().StringVar(&m.To, "to", "", "address of the recipient")
 	cmd.Flags().StringVar(&m.Subject, "subject", "", "subject of the mail")
 	cmd.Flags().StringVar(&m.Text, "text", "", "text of the mail")
-	return cmd
-}
-
-func outcomeCommand() *cobra.Command {
-	var where instance
-	var asJSON bool
-	cmd := &cobra.Command{
-		Use:   "outcome check|mail ID",
-		Short: "Tell what became of an order",
-		Long: `Tells what became of a check or mail that was ordered in the last two days.
-Exits with 1 when it is still pending, could not be done, or found its target
-down.`,
-		Example: "  vedette outcome check try1\n  vedette outcome mail hello1 --json",
-		Args:    cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] != job.JobCheck && args[0] != job.JobMail {
-				return usageError(cmd, fmt.Errorf("read order: found %q, expected check or mail", args[0]))
-			}
-			p, err := where.connect(cmd.Context())
-			if err != nil {
-				return err
-			}
-			client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
-			if err != nil {
-				return closing(p, err)
-			}
-			answer, err := client.Outcome(cmd.Context(), args[0], args[1])
-			if err := closing(p, errors.Join(err, client.Close())); err != nil {
-				return err
-			}
-			return printAnswer(cmd.OutOrStdout(), answer, asJSON)
-		},
-	}
-	where.flags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }

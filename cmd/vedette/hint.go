@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"syscall"
 
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/deadletter"
@@ -22,10 +24,10 @@ func hints() []hint {
 	return []hint{
 		{broker.ErrPortTaken, "another program listens there; stop it, or choose another address with --nats-listen or server.nats in the file, and for 'vedette server' with --listen or --cluster"},
 		{broker.ErrUsers, "'vedette roles' prints such a file, and 'vedette auth init' makes one with passwords"},
-		{errExposed, "'vedette auth init' makes certificates: name one with --nats-tls-cert and --nats-tls-key, and for 'vedette server' with --tls-cert, --tls-key and --tls-ca; where the network can be trusted, say --insecure"},
+		{cli.ErrExposed, "'vedette auth init' makes certificates: name one with --nats-tls-cert and --nats-tls-key, and for 'vedette server' with --tls-cert, --tls-key and --tls-ca; where the network can be trusted, say --insecure"},
 		{pipeline.ErrTooFewNodes, "start more nodes with 'vedette server', or choose fewer copies with --replicas or server.replicas in the file"},
 		{job.ErrNewer, "upgrade this program; to go back to an older one, first apply with the newer one a file that uses nothing new"},
-		{errNoRelays, "name the FILE that 'vedette run' was given, or one with its section mail alone"},
+		{instance.ErrNoRelays, "name the FILE that 'vedette run' was given, or one with its section mail alone"},
 		{broker.ErrLocked, "another vedette uses this directory; stop it, or choose another directory with --data, or server.data in the file"},
 		{broker.ErrNotRunning, "start an instance with 'vedette run FILE', or name its directory with --data, or its server with --nats"},
 		{pipeline.ErrNotInstalled, "is this the right server? an instance installs its streams when 'vedette run FILE' starts"},

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/job"
 	"vedette/producer"
 )
@@ -28,7 +29,7 @@ alerts do: nothing is lost when a relay is away, and no mail waits for another.`
 		Example: `  vedette mail send --to you@example.org --subject Hello --text 'From a shell.'
   vedette mail test monitors.yaml --to you@example.org
   vedette mail log`,
-		Args: knownCommand,
+		Args: cli.KnownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(mailSendCommand(), mailTestCommand(), mailLogCommand())
@@ -37,7 +38,7 @@ alerts do: nothing is lost when a relay is away, and no mail waits for another.`
 
 // sendOptions are the flags of `vedette mail send`, and what it reads and writes.
 type sendOptions struct {
-	where           instance
+	where           cli.Instance
 	mail            job.Mail
 	to, cc, headers []string
 	html, id        string
@@ -67,12 +68,12 @@ Exits with 1 when a mail could not be sent, or is not known to be.`,
 			o.textGiven, o.stdin, o.stdout = cmd.Flags().Changed("text"), cmd.InOrStdin(), cmd.OutOrStdout()
 			mails, err := o.mails(time.Now())
 			if err != nil {
-				return invalid(err)
+				return cli.Invalid(err)
 			}
 			return o.send(cmd.Context(), mails)
 		},
 	}
-	o.where.flags(cmd)
+	o.where.Flags(cmd)
 	cmd.Flags().StringSliceVar(&o.to, "to", nil, "address of a recipient; may be given again")
 	cmd.Flags().StringSliceVar(&o.cc, "cc", nil, "address of a recipient who is shown as such; may be given again")
 	cmd.Flags().StringVar(&o.mail.From, "from", "", "sender (default that of the installation)")
@@ -151,13 +152,13 @@ func (o *sendOptions) each(m job.Mail) []job.Mail {
 
 // send orders the mails, and prints a line for each.
 func (o *sendOptions) send(ctx context.Context, mails []job.Mail) error {
-	p, err := o.where.connect(ctx)
+	p, err := o.where.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
 	if err != nil {
-		return closing(p, err)
+		return cli.Closing(p, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
@@ -175,10 +176,10 @@ func (o *sendOptions) send(ctx context.Context, mails []job.Mail) error {
 	}
 	for _, line := range lines {
 		if line != "" {
-			say(o.stdout, "%s\n", line)
+			cli.Say(o.stdout, "%s\n", line)
 		}
 	}
-	return closing(p, errors.Join(append(errs, client.Close())...))
+	return cli.Closing(p, errors.Join(append(errs, client.Close())...))
 }
 
 // sendOne orders one mail, and tells what came of it.
@@ -190,13 +191,13 @@ func (o *sendOptions) sendOne(ctx context.Context, client *producer.Client, m jo
 	answer, err := client.Mail(ctx, m)
 	switch {
 	case errors.Is(err, producer.ErrPending):
-		return o.line(answer, fmt.Sprintf("%s  %s  pending: 'vedette outcome mail %s' tells later", answer.ID, m.To, answer.ID)), &exitError{code: exitDown}
+		return o.line(answer, fmt.Sprintf("%s  %s  pending: 'vedette outcome mail %s' tells later", answer.ID, m.To, answer.ID)), &cli.ExitError{Code: cli.ExitDown}
 	case err != nil:
 		return "", fmt.Errorf("send mail to %s: %w", m.To, err)
 	case answer.Failure != nil:
-		return o.line(answer, fmt.Sprintf("%s  %s  not sent (%s): %s", answer.ID, m.To, answer.Failure.Reason, printable(answer.Failure.Error))), &exitError{code: exitDown}
+		return o.line(answer, fmt.Sprintf("%s  %s  not sent (%s): %s", answer.ID, m.To, answer.Failure.Reason, cli.Printable(answer.Failure.Error))), &cli.ExitError{Code: cli.ExitDown}
 	case answer.Mail != nil:
-		return o.line(answer, fmt.Sprintf("%s  %s  taken by %s: %s", answer.ID, m.To, answer.Mail.Relay, printable(answer.Mail.Reply))), nil
+		return o.line(answer, fmt.Sprintf("%s  %s  taken by %s: %s", answer.ID, m.To, answer.Mail.Relay, cli.Printable(answer.Mail.Reply))), nil
 	default:
 		return o.line(answer, fmt.Sprintf("%s  %s  sent", answer.ID, m.To)), nil
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/workers/mail"
 )
 
@@ -36,7 +37,7 @@ func (t *relayTest) signature(ctx context.Context, key *mail.DKIM) (bool, error)
 	if t.json {
 		return line.Published, json.NewEncoder(t.out).Encode(line)
 	}
-	say(t.out, "dkim\n  record        %s TXT %q\n  published     %s\n", name, record, publication(line, found))
+	cli.Say(t.out, "dkim\n  record        %s TXT %q\n  published     %s\n", name, record, publication(line, found))
 	return line.Published, nil
 }
 
@@ -45,9 +46,9 @@ func publication(line signatureLine, found []string) string {
 	case line.Published:
 		return "yes"
 	case line.Error != "":
-		return "not known: " + printable(line.Error)
+		return "not known: " + cli.Printable(line.Error)
 	case len(found) > 0:
-		return "no: the DNS has another, " + printable(strings.Join(found, ", "))
+		return "no: the DNS has another, " + cli.Printable(strings.Join(found, ", "))
 	default:
 		return "no: the DNS has none, and nobody can verify what is signed"
 	}

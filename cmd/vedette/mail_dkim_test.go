@@ -13,6 +13,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/inboxtest"
+	"vedette/cmd/vedette/internal/instance"
 )
 
 // dkimFile writes a key into a file beside a monitor file that uses it.
@@ -33,18 +37,18 @@ func dkimFile(t *testing.T, dir string) {
 
 func TestKeyThatSignsIsLookedForInTheDNS(t *testing.T) {
 	t.Parallel()
-	box, dir := newInbox(t), t.TempDir()
+	box, dir := inboxtest.New(t), t.TempDir()
 	dkimFile(t, dir)
 	path := filepath.Join(dir, "m.yaml")
-	text := "mail: {from: V <v@example.org>, relays: [" + box.relay() + "], dkim: {selector: v1, key_file: dkim.pem}}\nmonitors: []\n"
+	text := "mail: {from: V <v@example.org>, relays: [" + box.Relay() + "], dkim: {selector: v1, key_file: dkim.pem}}\nmonitors: []\n"
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	file, err := loadFile(path, &bytes.Buffer{})
+	file, err := cli.LoadFile(path, &bytes.Buffer{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := signing(file.Mail)
+	key, err := instance.Signing(file.Mail)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +84,7 @@ func TestKeyThatSignsIsLookedForInTheDNS(t *testing.T) {
 			t.Errorf("%v: got %v %s, want a line of JSON", c.found, err, &out)
 		}
 	}
-	if !box.holds("DKIM-Signature: a=ed25519-sha256", "d=example.org") {
+	if !box.Holds("DKIM-Signature: a=ed25519-sha256", "d=example.org") {
 		t.Error("got no signed mail")
 	}
 }
@@ -96,9 +100,9 @@ func TestFileThatIsNoKeyIsNamed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	_, stderr, code := vedette(t, "validate", path)
+	_, stderr, code := execute(t, "validate", path)
 	for _, want := range []string{"m.yaml:3:34: mail.dkim.key_file", "found no PEM", "openssl genpkey"} {
-		if code != exitInvalid || !strings.Contains(stderr, want) {
+		if code != cli.ExitInvalid || !strings.Contains(stderr, want) {
 			t.Errorf("got %d %s, want %q in it", code, stderr, want)
 		}
 	}

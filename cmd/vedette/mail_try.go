@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline/job"
 	"vedette/producer/monitor"
 	"vedette/workers/mail"
@@ -32,12 +34,12 @@ or when the key is not in the DNS.`,
 		Example: "  vedette mail test monitors.yaml --to you@example.org",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			file, err := loadFile(args[0], cmd.ErrOrStderr())
+			file, err := cli.LoadFile(args[0], cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			if len(file.Mail.Relays) == 0 {
-				return &hintError{err: fmt.Errorf("test relays: found none in %s", args[0]), hint: "without relays, mails go to the Maildir in the data directory"}
+				return &cli.HintError{Err: fmt.Errorf("test relays: found none in %s", args[0]), Hint: "without relays, mails go to the Maildir in the data directory"}
 			}
 			t := relayTest{file: file.Mail, to: to, json: asJSON, out: cmd.OutOrStdout(), lookup: net.DefaultResolver.LookupTXT}
 			return t.run(cmd.Context())
@@ -65,7 +67,7 @@ func (t *relayTest) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("find a name for hello: %w", err)
 	}
-	key, err := signing(t.file)
+	key, err := instance.Signing(t.file)
 	if err != nil {
 		return err
 	}
@@ -77,7 +79,7 @@ func (t *relayTest) run(ctx context.Context) error {
 		}
 		failed = !published
 	}
-	for _, relay := range relays(t.file.Relays) {
+	for _, relay := range instance.Relays(t.file.Relays) {
 		limited, cancel := context.WithTimeout(ctx, relayTestTime)
 		found, err := mail.Inspect(limited, relay, hello)
 		var receipt mail.Receipt
@@ -91,7 +93,7 @@ func (t *relayTest) run(ctx context.Context) error {
 		}
 	}
 	if failed {
-		return &exitError{code: exitDown}
+		return &cli.ExitError{Code: cli.ExitDown}
 	}
 	return nil
 }
@@ -125,11 +127,11 @@ func (t *relayTest) print(found mail.Inspection, receipt mail.Receipt, err error
 		}
 		return json.NewEncoder(t.out).Encode(line)
 	}
-	say(t.out, "%s\n", found.Relay)
+	cli.Say(t.out, "%s\n", found.Relay)
 	if err != nil {
-		say(t.out, "  cannot be used: %s\n", printable(err.Error()))
+		cli.Say(t.out, "  cannot be used: %s\n", cli.Printable(err.Error()))
 		if hint := relayHint(err); hint != "" {
-			say(t.out, "  hint: %s\n", hint)
+			cli.Say(t.out, "  hint: %s\n", hint)
 		}
 		return nil
 	}
@@ -141,9 +143,9 @@ func (t *relayTest) print(found mail.Inspection, receipt mail.Receipt, err error
 	if found.Login {
 		login = "accepted"
 	}
-	say(t.out, "  connected in  %s\n  tls           %s\n  login         %s\n  offers        %s\n", found.Took.Round(time.Millisecond), secured, login, strings.Join(found.Extensions, ", "))
+	cli.Say(t.out, "  connected in  %s\n  tls           %s\n  login         %s\n  offers        %s\n", found.Took.Round(time.Millisecond), secured, login, strings.Join(found.Extensions, ", "))
 	if receipt.Relay != "" {
-		say(t.out, "  took a mail   %s\n", printable(receipt.Reply))
+		cli.Say(t.out, "  took a mail   %s\n", cli.Printable(receipt.Reply))
 	}
 	return nil
 }

@@ -14,13 +14,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/job"
 	"vedette/pipeline/process"
 )
 
 // psOptions are the flags of `vedette ps`.
 type psOptions struct {
-	where      instance
+	where      cli.Instance
 	tree, json bool
 	wait       time.Duration
 }
@@ -49,7 +50,7 @@ The processes answer NATS's protocol for services too: 'nats micro list'.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return options.run(cmd.Context(), cmd.OutOrStdout()) },
 	}
-	options.where.flags(cmd)
+	options.where.Flags(cmd)
 	cmd.Flags().BoolVar(&options.tree, "tree", false, "show each process as a tree")
 	cmd.Flags().BoolVar(&options.json, "json", false, "print JSON")
 	cmd.Flags().DurationVar(&options.wait, "wait", 2*time.Second, "wait this long for processes that are known to be there")
@@ -61,14 +62,14 @@ var errNobodyRuns = errors.New("no process answers")
 
 func (o psOptions) run(ctx context.Context, to io.Writer) error {
 	if o.tree && o.json {
-		return invalid(errors.New("read flags: found --tree and --json, expected one or the other"))
+		return cli.Invalid(errors.New("read flags: found --tree and --json, expected one or the other"))
 	}
-	p, err := o.where.connect(ctx)
+	p, err := o.where.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	answers, silent, err := process.Ask(ctx, p, o.wait)
-	if err := closing(p, err); err != nil {
+	if err := cli.Closing(p, err); err != nil {
 		return err
 	}
 	if len(answers)+len(silent) == 0 {
@@ -85,7 +86,7 @@ func (o psOptions) run(ctx context.Context, to io.Writer) error {
 		return err
 	}
 	if len(silent) > 0 {
-		return &exitError{code: exitFailed}
+		return &cli.ExitError{Code: cli.ExitFailed}
 	}
 	return nil
 }
@@ -104,16 +105,16 @@ func jsonProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Proce
 
 func showProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, now time.Time) error {
 	table := newTable(to)
-	say(table, "PROCESS\tHOST\tPART\tSTATE\tUP\tINCARNATION\tRESTARTS\tJOBS\tLAST FAILURE\n")
+	cli.Say(table, "PROCESS\tHOST\tPART\tSTATE\tUP\tINCARNATION\tRESTARTS\tJOBS\tLAST FAILURE\n")
 	for _, answer := range answers {
 		for _, line := range lines(answer.Children, "", flatly) {
 			c := line.child
-			say(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", answer.Process.Name, answer.Process.Host, line.name,
+			cli.Say(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", answer.Process.Name, answer.Process.Host, line.name,
 				c.State, age(now, c.Since), c.Incarnation, c.Restarts, jobs(c.Jobs), failure(c.LastFailure, now))
 		}
 	}
 	for _, member := range silent {
-		say(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", member.Name, member.Host)
+		cli.Say(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", member.Name, member.Host)
 	}
 	return table.flush()
 }
@@ -122,17 +123,17 @@ func treeProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Proce
 	table := newTable(to)
 	for _, answer := range answers {
 		p := answer.Process
-		say(table, "%s  pid %d on %s, version %s, up %s\n", p.Name, p.PID, p.Host, p.Version, age(now, p.Started))
+		cli.Say(table, "%s  pid %d on %s, version %s, up %s\n", p.Name, p.PID, p.Host, p.Version, age(now, p.Started))
 		for _, line := range lines(answer.Children, "", asTree) {
 			c := line.child
-			say(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.name, c.State, age(now, c.Since), c.Strategy+jobs(c.Jobs), again(c), failure(c.LastFailure, now))
+			cli.Say(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.name, c.State, age(now, c.Since), c.Strategy+jobs(c.Jobs), again(c), failure(c.LastFailure, now))
 		}
 		if err := table.flush(); err != nil {
 			return err
 		}
 	}
 	for _, p := range silent {
-		say(table, "%s  pid %d on %s: silent, it holds a lease and does not answer\n", p.Name, p.PID, p.Host)
+		cli.Say(table, "%s  pid %d on %s: silent, it holds a lease and does not answer\n", p.Name, p.PID, p.Host)
 	}
 	return table.flush()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/job"
 	"vedette/pipeline/rights"
 	"vedette/pipeline/topology"
@@ -32,10 +33,10 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			roles, err := readRoles(args)
 			if err != nil {
-				return usageError(cmd, err)
+				return cli.UsageError(cmd, err)
 			}
-			if err := locationProblem(location); err != nil {
-				return usageError(cmd, err)
+			if err := cli.LocationProblem(location); err != nil {
+				return cli.UsageError(cmd, err)
 			}
 			users := make([]rights.User, len(roles))
 			for i, role := range roles {
@@ -48,22 +49,6 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 	}
 	cmd.Flags().StringVar(&location, "location", job.DefaultLocation, "location of the check worker")
 	return cmd
-}
-
-// locationProblem is why a location can be none.
-func locationProblem(location string) error {
-	if !job.ValidName(location) || strings.Contains(location, ".") {
-		return fmt.Errorf("read --location: found %q, expected letters, digits, _ and -", location)
-	}
-	return nil
-}
-
-func locationProblems(locations []string) error {
-	var problems []error
-	for _, location := range locations {
-		problems = append(problems, locationProblem(location))
-	}
-	return errors.Join(problems...)
 }
 
 // roleLines tells people what each role is for.

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline/broker"
 	"vedette/workers/statuspage"
 )
@@ -59,9 +61,9 @@ Ctrl-C and SIGTERM stop it cleanly: a node first hands over what it leads.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				if hintFor(err) != "" {
-					return invalid(err)
+					return cli.Invalid(err)
 				}
-				return usageError(cmd, err)
+				return cli.UsageError(cmd, err)
 			}
 			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
@@ -76,7 +78,7 @@ func (o *serverOptions) flags(cmd *cobra.Command) {
 		host = broker.User
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.data, "data", defaultData, "data directory")
+	f.StringVar(&o.data, "data", cli.DefaultData, "data directory")
 	f.StringVar(&o.name, "name", host, "name of the node, another one for each")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:4222", "address for clients")
 	f.StringVar(&o.http, "http", "127.0.0.1:8222", "address of /healthz, /readyz and what the server counts; empty for none")
@@ -95,17 +97,17 @@ func (o *serverOptions) flags(cmd *cobra.Command) {
 // run starts the server and serves until ctx ends. The health page is there
 // before and after it, since it tells of both.
 func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
-	log, err := logger(stderr, o.logFormat, o.logLevel)
+	log, err := cli.Logger(stderr, o.logFormat, o.logLevel)
 	if err != nil {
-		return invalid(err)
+		return cli.Invalid(err)
 	}
 	if o.http != "" {
-		if err := canListen(ctx, o.http); err != nil {
+		if err := cli.CanListen(ctx, o.http); err != nil {
 			return err
 		}
 	}
 	if exposed := o.exposed(); len(exposed) > 0 && o.tls == (broker.TLS{}) {
-		say(stderr, "warning: --insecure: whoever can reach %s can listen in%s\n", strings.Join(exposed, " and "), o.joining())
+		cli.Say(stderr, "warning: --insecure: whoever can reach %s can listen in%s\n", strings.Join(exposed, " and "), o.joining())
 	}
 	b, err := broker.Start(o.config(log))
 	if err != nil {
@@ -167,7 +169,7 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 
 // serverConditions are what must hold for a node to do its work.
 func serverConditions(ctx context.Context, b *broker.Broker) []statuspage.Condition {
-	running := condition("running", ctx.Err() == nil, "it is stopping")
+	running := instance.Condition("running", ctx.Err() == nil, "it is stopping")
 	if !running.OK {
 		return []statuspage.Condition{running}
 	}
@@ -191,7 +193,7 @@ func (o *serverOptions) greeting() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "vedette serves NATS as %s\n  clients   %s%s%s\n", o.name, o.listen, how, who)
 	if o.cluster != "" {
-		fmt.Fprintf(&text, "  nodes     %s%s: cluster %s, %s\n", o.cluster, how, o.clusterName, count(len(o.routes), "route"))
+		fmt.Fprintf(&text, "  nodes     %s%s: cluster %s, %s\n", o.cluster, how, o.clusterName, cli.Count(len(o.routes), "route"))
 	}
 	if o.http != "" {
 		fmt.Fprintf(&text, "  health    http://%s/readyz\n", o.http)

@@ -4,14 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"net/url"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/broker"
 )
-
-// errExposed is a server that other machines could reach in clear text.
-var errExposed = errors.New("other machines reach it, expected TLS")
 
 // check finds what cannot be, before anything is started.
 func (o *serverOptions) check() error {
@@ -20,7 +17,7 @@ func (o *serverOptions) check() error {
 		problems = append(problems, addressProblem("--http", o.http))
 	}
 	if exposed := o.exposed(); len(exposed) > 0 && o.tls.CertFile == "" && !o.insecure {
-		problems = append(problems, fmt.Errorf("listen on %s: %w", exposed[0], errExposed))
+		problems = append(problems, fmt.Errorf("listen on %s: %w", exposed[0], cli.ErrExposed))
 	}
 	return errors.Join(problems...)
 }
@@ -79,20 +76,9 @@ func addressProblem(flag, address string) error {
 func (o *serverOptions) exposed() []string {
 	var exposed []string
 	for _, address := range []string{o.listen, o.cluster} {
-		if address != "" && !local(address) {
+		if address != "" && !cli.Local(address) {
 			exposed = append(exposed, address)
 		}
 	}
 	return exposed
-}
-
-// local tells whether an address is of this machine alone. What a name stands
-// for may change, so only one does.
-func local(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return false
-	}
-	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
@@ -33,7 +34,7 @@ when the silence ends, and what is still down then is told to all.`,
   vedette silence add group=web label.env=prod --until 18:00
   vedette silence list
   vedette silence expire 7k3`,
-		Args: knownCommand,
+		Args: cli.KnownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(silenceAddCommand(), silenceListCommand(), silenceExpireCommand())
@@ -42,7 +43,7 @@ when the silence ends, and what is still down then is told to all.`,
 
 // silenceOptions are the flags of `vedette silence add`.
 type silenceOptions struct {
-	where           instance
+	where           cli.Instance
 	length          time.Duration
 	until, from     string
 	author, comment string
@@ -62,12 +63,12 @@ matchers, and all of the labels.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			silence, err := o.silence(args, time.Now())
 			if err != nil {
-				return invalid(err)
+				return cli.Invalid(err)
 			}
 			return o.add(cmd.Context(), cmd.OutOrStdout(), silence)
 		},
 	}
-	o.where.flags(cmd)
+	o.where.Flags(cmd)
 	cmd.Flags().DurationVar(&o.length, "for", 0, "how long it lasts, such as 2h")
 	cmd.Flags().StringVar(&o.until, "until", "", "when it ends: 18:00, today or tomorrow, or a time as of RFC 3339")
 	cmd.Flags().StringVar(&o.from, "from", "", "when it begins, in the same forms (default now)")
@@ -153,12 +154,12 @@ func parseMatch(args []string) (job.Match, error) {
 const silencesKept = 7 * 24 * time.Hour
 
 func (o *silenceOptions) add(ctx context.Context, to io.Writer, s job.Silence) error {
-	p, err := o.where.connect(ctx)
+	p, err := o.where.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	err = addSilence(ctx, p, s)
-	if err := closing(p, err); err != nil {
+	if err := cli.Closing(p, err); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(to, "%s\n", s.ID)
@@ -201,19 +202,19 @@ func loadSilences(ctx context.Context, p *pipeline.Pipeline) ([]job.Silence, err
 	if err != nil {
 		return nil, err
 	}
-	var quiet notify.Quiet
+	var quiet notify.Mutes
 	for _, e := range entries {
 		s, err := job.DecodeKnown[job.Silence](e.Value)
 		if err != nil {
 			return nil, fmt.Errorf("read silence %s: %w", e.Key, err)
 		}
-		quiet.Set(s)
+		quiet.SetSilence(s)
 	}
 	return quiet.Silences(), nil
 }
 
 func silenceListCommand() *cobra.Command {
-	var where instance
+	var where cli.Instance
 	var all, asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
@@ -221,12 +222,12 @@ func silenceListCommand() *cobra.Command {
 		Example: "  vedette silence list --all",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := where.connect(cmd.Context())
+			p, err := where.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			silences, err := loadSilences(cmd.Context(), p)
-			if err := closing(p, err); err != nil {
+			if err := cli.Closing(p, err); err != nil {
 				return err
 			}
 			now := time.Now()
@@ -237,7 +238,7 @@ func silenceListCommand() *cobra.Command {
 			return printSilences(cmd.OutOrStdout(), silences, now)
 		},
 	}
-	where.flags(cmd)
+	where.Flags(cmd)
 	cmd.Flags().BoolVar(&all, "all", false, "those that are over too, for a week")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
@@ -249,7 +250,7 @@ func printSilences(to io.Writer, silences []job.Silence, now time.Time) error {
 		return err
 	}
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	say(table, "ID\tSTATE\tENDS\tMATCHES\tAUTHOR\tCOMMENT\n")
+	cli.Say(table, "ID\tSTATE\tENDS\tMATCHES\tAUTHOR\tCOMMENT\n")
 	for i := range silences {
 		s := &silences[i]
 		state := "active"
@@ -259,7 +260,7 @@ func printSilences(to io.Writer, silences []job.Silence, now time.Time) error {
 		case !now.Before(s.Ends):
 			state = "over"
 		}
-		say(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, state, s.Ends.Local().Format(time.DateTime), matchWords(s.Match), printable(s.Author), printable(s.Comment))
+		cli.Say(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, state, s.Ends.Local().Format(time.DateTime), matchWords(s.Match), cli.Printable(s.Author), cli.Printable(s.Comment))
 	}
 	return table.Flush()
 }
@@ -282,26 +283,26 @@ func matchWords(m job.Match) string {
 }
 
 func silenceExpireCommand() *cobra.Command {
-	var where instance
+	var where cli.Instance
 	cmd := &cobra.Command{
 		Use:     "expire ID...",
 		Short:   "End silences now",
 		Example: "  vedette silence expire 7k3mq0aa",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := where.connect(cmd.Context())
+			p, err := where.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			ended, err := expireSilences(cmd.Context(), p, args, time.Now())
-			if err := closing(p, err); err != nil {
+			if err := cli.Closing(p, err); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ended %s\n", count(ended, "silence"))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ended %s\n", cli.Count(ended, "silence"))
 			return err
 		},
 	}
-	where.flags(cmd)
+	where.Flags(cmd)
 	return cmd
 }
 
@@ -315,7 +316,7 @@ func expireSilences(ctx context.Context, p *pipeline.Pipeline, ids []string, now
 	for _, id := range ids {
 		found, err := bucket.Get(ctx, id)
 		if errors.Is(err, pipeline.ErrNotFound) {
-			return ended, &hintError{err: fmt.Errorf("end silence: found none with id %q", id), hint: "'vedette silence list' shows those that there are"}
+			return ended, &cli.HintError{Err: fmt.Errorf("end silence: found none with id %q", id), Hint: "'vedette silence list' shows those that there are"}
 		}
 		if err != nil {
 			return ended, err

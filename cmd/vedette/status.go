@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
@@ -21,23 +22,23 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	var where instance
+	var where cli.Instance
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what is not well, on one screen",
 		Long: `Counts the monitors by what they are, and lists those that are down, degraded,
-flapping or blind, the silences and maintenance windows that hold, and the jobs
+flapping or without data, the silences and maintenance windows that hold, and the jobs
 that could not be done. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := where.connect(cmd.Context())
+			p, err := where.Connect(cmd.Context())
 			if err != nil {
 				return err
 			}
 			s, err := readStatus(cmd.Context(), p, time.Now())
-			if err := closing(p, err); err != nil {
+			if err := cli.Closing(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -46,12 +47,12 @@ that could not be done. Exits with 1 when a monitor is down.`,
 				err = s.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && s.Down > 0 {
-				err = &exitError{code: exitDown}
+				err = &cli.ExitError{Code: cli.ExitDown}
 			}
 			return err
 		},
 	}
-	where.flags(cmd)
+	where.Flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -148,7 +149,7 @@ func (s *status) quiet(ctx context.Context, p *pipeline.Pipeline, definitions *p
 			s.Silences = append(s.Silences, silence)
 		}
 	}
-	s.Maintenance = append(s.Maintenance, quiet.Open(now)...)
+	s.Maintenance = append(s.Maintenance, quiet.OpenWindows(now)...)
 	return nil
 }
 
@@ -156,27 +157,27 @@ func (s *status) quiet(ctx context.Context, p *pipeline.Pipeline, definitions *p
 const maxTroubles = 20
 
 func (s *status) print(to io.Writer, now time.Time) error {
-	say(to, "%s: %d down%s\n", count(s.Monitors, "monitor"), s.Down, s.others())
+	cli.Say(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.others())
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for i := range s.Troubles[:min(maxTroubles, len(s.Troubles))] {
 		incident := &s.Troubles[i]
-		say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(string(incident.Condition)), placed(incident), notify.Lasted(now.Sub(incident.Began)), printable(why(incident)))
+		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), placed(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(why(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	if more := len(s.Troubles) - maxTroubles; more > 0 {
-		say(to, "  … and %d more\n", more)
+		cli.Say(to, "  … and %d more\n", more)
 	}
 	for i := range s.Silences {
 		silence := &s.Silences[i]
-		say(to, "silence %s of %s until %s, by %s\n", silence.ID, matchWords(silence.Match), clock(silence.Ends), printable(silence.Author))
+		cli.Say(to, "silence %s of %s until %s, by %s\n", silence.ID, matchWords(silence.Match), clock(silence.Ends), cli.Printable(silence.Author))
 	}
 	for _, window := range s.Maintenance {
-		say(to, "maintenance %s until %s\n", window.By, clock(window.Until))
+		cli.Say(to, "maintenance %s until %s\n", window.By, clock(window.Until))
 	}
 	if s.DeadLetters > 0 {
-		say(to, "%s: see 'vedette dead list'\n", count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
+		cli.Say(to, "%s: see 'vedette dead list'\n", cli.Count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
 	}
 	return nil
 }
@@ -199,7 +200,7 @@ func (s *status) others() string {
 	var b strings.Builder
 	for _, c := range []job.Condition{job.ConditionNoData, job.ConditionFlapping, job.ConditionDegraded} {
 		if counts[c] > 0 {
-			fmt.Fprintf(&b, ", %d %s", counts[c], c)
+			fmt.Fprintf(&b, ", %d %s", counts[c], conditionWords(c))
 		}
 	}
 	if s.Paused > 0 {

@@ -1,24 +1,20 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
+	"cmp"
 	"os"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"vedette/pipeline"
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline/job"
-	"vedette/producer/monitor"
 	"vedette/workers"
 )
 
 func workerCommand() *cobra.Command {
-	options := runOptions{location: job.DefaultLocation}
+	options := instance.Options{Location: job.DefaultLocation}
 	cmd := &cobra.Command{
 		Use:   "worker [FILE]",
 		Short: "Do a part of the work of an installation on a NATS server elsewhere",
@@ -56,124 +52,21 @@ default.`,
 			if len(args) == 1 {
 				path = args[0]
 			}
-			options.nats = firstOf(options.nats, os.Getenv("NATS_URL"))
-			if err := options.checkWorker(); err != nil {
-				return usageError(cmd, err)
+			options.NATS = cmp.Or(options.NATS, os.Getenv("NATS_URL"))
+			if err := options.CheckWorker(); err != nil {
+				return cli.UsageError(cmd, err)
 			}
-			return options.work(cmd.Context(), path, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return options.Work(cmd.Context(), path, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	secretsFlag(cmd, &options.secrets)
-	options.natsFlags(cmd, "URL of the NATS server, or those of a cluster's nodes (default $NATS_URL)")
-	cmd.Flags().StringSliceVar(&options.stages, "stages", []string{workers.StageCheck}, "what it does: "+strings.Join(allStages(), ", "))
-	cmd.Flags().StringVar(&options.location, "location", options.location, "where its checks are made")
-	cmd.Flags().IntVar(&options.concurrency, "concurrency", 0, "how many jobs of each queue it does at once (default as the section workers of the file says)")
-	cmd.Flags().StringVar(&options.http, "http", "", "address of /healthz and /readyz (default none)")
-	cmd.Flags().StringVar(&options.data, "data", "", "data directory (default server.data of the file, or "+defaultData+")")
-	cmd.Flags().StringVar(&options.logFormat, "log-format", "text", "log on standard error as text or json")
-	cmd.Flags().StringVar(&options.logLevel, "log-level", "warn", "log from debug, info, warn or error on")
+	cli.SecretsFlag(cmd, &options.Secrets)
+	options.NATSFlags(cmd, "URL of the NATS server, or those of a cluster's nodes (default $NATS_URL)")
+	cmd.Flags().StringSliceVar(&options.Stages, "stages", []string{workers.StageCheck}, "what it does: "+strings.Join(instance.AllStages(), ", "))
+	cmd.Flags().StringVar(&options.Location, "location", options.Location, "where its checks are made")
+	cmd.Flags().IntVar(&options.Concurrency, "concurrency", 0, "how many jobs of each queue it does at once (default as the section workers of the file says)")
+	cmd.Flags().StringVar(&options.HTTP, "http", "", "address of /healthz and /readyz (default none)")
+	cmd.Flags().StringVar(&options.Data, "data", "", "data directory (default server.data of the file, or "+cli.DefaultData+")")
+	cmd.Flags().StringVar(&options.LogFormat, "log-format", "text", "log on standard error as text or json")
+	cmd.Flags().StringVar(&options.LogLevel, "log-level", "warn", "log from debug, info, warn or error on")
 	return cmd
-}
-
-// maxConcurrency is the most that a file allows too.
-const maxConcurrency = 1 << 16
-
-// errNoRelays is a worker that is to send mails, and knows no relay.
-var errNoRelays = errors.New("found no relay")
-
-func (o runOptions) checkWorker() error {
-	problems := []error{locationProblem(o.location)}
-	if o.nats == "" {
-		problems = append(problems, errors.New("read --nats: found neither that nor $NATS_URL, expected the URL of a NATS server"))
-	}
-	if o.concurrency < 0 || o.concurrency > maxConcurrency {
-		problems = append(problems, fmt.Errorf("read --concurrency: found %d, expected 1 to %d", o.concurrency, maxConcurrency))
-	}
-	for _, stage := range o.stages {
-		problems = append(problems, checkStages([]string{stage}))
-	}
-	return errors.Join(problems...)
-}
-
-// work does the work of a worker until ctx ends.
-func (o runOptions) work(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
-	hangups, unhook := hangups()
-	defer unhook()
-	log, err := logger(stderr, o.logFormat, o.logLevel)
-	if err != nil {
-		return invalid(err)
-	}
-	secrets, err := openSecrets(o.secrets)
-	if err != nil {
-		return err
-	}
-	file, err := o.workerFile(path)
-	if err != nil {
-		return err
-	}
-	if o.http != "" {
-		if err := canListen(ctx, o.http); err != nil {
-			return err
-		}
-	}
-	o.data = firstOf(o.data, file.Server.Data)
-	p, stop, err := o.open(ctx, log)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, stop()) }()
-	r := &instanceRun{
-		options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets, stdout: stdout, stderr: stderr,
-		alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
-	}
-	if err := r.awaitInstallation(ctx); err != nil || ctx.Err() != nil {
-		return err
-	}
-	tree, err := r.workerTree(ctx)
-	if err != nil {
-		return err
-	}
-	say(stdout, "vedette works at %s: %s\n", p.URL(), strings.Join(o.stages, ", "))
-	return r.serveTree(ctx, tree)
-}
-
-func firstOf(texts ...string) string {
-	for _, text := range texts {
-		if text != "" {
-			return text
-		}
-	}
-	return ""
-}
-
-// workerFile reads the file, if there is one, and tells whether the roles can
-// do with what it says.
-func (o runOptions) workerFile(path string) (*monitor.File, error) {
-	file, err := monitor.Parse("", []byte("{}"), monitor.Options{}) // every default
-	if path != "" {
-		file, err = loadFile(path, io.Discard) // its warnings are about what is watched
-	}
-	if err != nil {
-		return nil, err
-	}
-	if slices.Contains(o.stages, workers.StageMail) && len(file.Mail.Relays) == 0 {
-		return nil, invalid(fmt.Errorf("set up mail: %w in the section mail, which the role mail needs", errNoRelays))
-	}
-	return file, nil
-}
-
-// awaitInstallation waits until there is work to do, and says so if that takes
-// a while.
-func (r *instanceRun) awaitInstallation(ctx context.Context) error {
-	soon, cancel := context.WithTimeout(ctx, findTimeout)
-	defer cancel()
-	err := r.pipeline.AwaitInstalled(soon)
-	if soon.Err() != nil && ctx.Err() == nil {
-		say(r.stderr, "vedette: %v yet; waiting for 'vedette run FILE' to make one\n", pipeline.ErrNotInstalled)
-		err = r.pipeline.AwaitInstalled(ctx)
-	}
-	if ctx.Err() != nil {
-		return nil
-	}
-	return err
 }

@@ -5,15 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 )
 
-// ErrMalformed is returned by [Decode] for bytes that are no message of the
+// ErrMalformed is returned by [Decode] for bytes that are not a message of the
 // expected kind: broken JSON, an unknown field, a value of the wrong type, or
-// something after the message.
+// trailing data.
 var ErrMalformed = errors.New("message is malformed")
 
-// Decode reads one message from its JSON form. The error is [ErrNewer] or
-// [ErrMalformed], with the field or offset that offended.
+// Decode reads one message from JSON. The error is [ErrNewer] or [ErrMalformed]
+// and names the field or offset at fault.
 func Decode[T any](data []byte) (T, error) {
 	var message T
 	if plain, ok := any(&message).(fastDecoder); ok {
@@ -25,8 +26,8 @@ func Decode[T any](data []byte) (T, error) {
 	err := decodeStrict(data, &message)
 	version := versionOf(message)
 	if err != nil {
-		// What cannot be read may be of a newer version. Only then is it read
-		// twice: reading is a third of what a mail costs before it is sent.
+		// The version is read again only after a failure: decoding is a third
+		// of the cost to prepare a mail.
 		peeked, broken := peekVersion(data)
 		if broken != nil {
 			err = broken
@@ -45,26 +46,22 @@ func Decode[T any](data []byte) (T, error) {
 	}
 }
 
-// Encode writes a message in its JSON form, with the oldest version that can
-// express it, unless it bears a newer one. It fails only for values that no
-// message may hold, such as a time outside the years 0 to 9999.
+// Encode writes a message as JSON. It fails only for values that no message may
+// hold, such as a time outside the years 0 to 9999.
 func Encode(message any) ([]byte, error) {
-	needed := Needs(message)
-	if needed == Version {
-		if body, ok := encodeFast(message); ok {
-			return body, nil
-		}
+	if body, ok := encodeFast(message); ok {
+		return body, nil
 	}
 	var buffer bytes.Buffer
 	encoder := json.NewEncoder(&buffer)
-	encoder.SetEscapeHTML(false) // JSON in a message is read by people, never put into a page
-	if err := encoder.Encode(stamp(message, needed)); err != nil {
+	encoder.SetEscapeHTML(false) // people read messages; no message is part of an HTML page
+	if err := encoder.Encode(message); err != nil {
 		return nil, fmt.Errorf("encode %T: %w", message, err)
 	}
 	return bytes.TrimRight(buffer.Bytes(), "\n"), nil
 }
 
-// encodeFast writes a message by hand, if it is plain.
+// encodeFast writes plain results and monitors without reflection.
 func encodeFast(message any) ([]byte, bool) {
 	switch plain := message.(type) {
 	case Result:
@@ -76,8 +73,8 @@ func encodeFast(message any) ([]byte, bool) {
 	}
 }
 
-// decodeStrict refuses unknown fields, and anything after the value. Values that decode themselves call it
-// too, since a decoder's settings do not reach into UnmarshalJSON.
+// decodeStrict refuses unknown fields and trailing data. UnmarshalJSON methods
+// call it too, because the settings of a [json.Decoder] do not reach into them.
 func decodeStrict(data []byte, value any) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
@@ -89,3 +86,6 @@ func decodeStrict(data []byte, value any) error {
 	}
 	return nil
 }
+
+// versionOf returns the field V, which every message has.
+func versionOf(message any) int { return int(reflect.ValueOf(message).FieldByName("V").Int()) }

@@ -8,23 +8,22 @@ import (
 	"strings"
 )
 
-// DecodeKnown reads a message as [Decode] does, and of one of a newer version
-// what this program knows of it. It is for those who show it to people, or only
-// need what has always been there; not for those who act on all of it, or write
-// it again.
+// DecodeKnown reads a message like [Decode], and reads the known fields from a
+// message of a newer version. Use it to display messages, or where only fields
+// of version 1 matter; never to act on a whole message or to write it again.
 func DecodeKnown[T any](data []byte) (T, error) {
 	message, err := Decode[T](data)
 	if !errors.Is(err, ErrNewer) {
 		return message, err
 	}
-	var whole any
-	if err := json.Unmarshal(data, &whole); err != nil {
+	var tree any
+	if err := json.Unmarshal(data, &tree); err != nil {
 		return message, fmt.Errorf("decode %T: %w: %w", message, ErrMalformed, err)
 	}
-	prune(whole, reflect.TypeFor[T]())
-	rest, err := json.Marshal(whole)
+	prune(tree, reflect.TypeFor[T]())
+	known, err := json.Marshal(tree)
 	if err == nil {
-		err = decodeStrict(rest, &message)
+		err = decodeStrict(known, &message)
 	}
 	if err != nil {
 		return message, fmt.Errorf("decode %T: %w: %w", message, ErrNewer, err)
@@ -32,7 +31,7 @@ func DecodeKnown[T any](data []byte) (T, error) {
 	return message, nil
 }
 
-// prune takes away the fields that a type does not know.
+// prune removes the fields that a type does not have.
 func prune(value any, t reflect.Type) {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -47,14 +46,14 @@ func prune(value any, t reflect.Type) {
 	case map[string]any:
 		known := map[string]reflect.Type{}
 		if t.Kind() == reflect.Struct {
-			fieldsOf(t, known)
+			collectFields(t, known)
 		}
 		for name, field := range value {
-			switch of, ok := known[name]; {
+			switch fieldType, ok := known[name]; {
 			case t.Kind() == reflect.Map:
 				prune(field, t.Elem())
 			case ok:
-				prune(field, of)
+				prune(field, fieldType)
 			case t.Kind() == reflect.Struct:
 				delete(value, name)
 			}
@@ -62,16 +61,16 @@ func prune(value any, t reflect.Type) {
 	}
 }
 
-// fieldsOf gathers the fields of a struct by their names in JSON, with those of
-// the structs that are embedded in it.
-func fieldsOf(t reflect.Type, known map[string]reflect.Type) {
+// collectFields adds the fields of a struct by JSON name, including those of
+// embedded structs.
+func collectFields(t reflect.Type, known map[string]reflect.Type) {
 	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		switch {
 		case name != "":
 			known[name] = field.Type
 		case field.Anonymous && field.Type.Kind() == reflect.Struct:
-			fieldsOf(field.Type, known)
+			collectFields(field.Type, known)
 		}
 	}
 }

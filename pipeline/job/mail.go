@@ -71,39 +71,3 @@ const (
 
 // MailClasses returns them all.
 func MailClasses() []string { return []string{MailAlert, MailAdhoc, MailOperator} }
-
-// Delivery says what became of a mail; it is kept under the mail's id for two days
-// and read before the mail is tried again.
-type Delivery struct {
-	V  int    `json:"v"`
-	ID string `json:"id"`
-	// Done is true once a relay or the Maildir has accepted the mail.
-	Done bool `json:"done"`
-	// Trying is true while an attempt is under way, or when its outcome is not
-	// known: the mail may have left.
-	Trying bool `json:"trying,omitempty"`
-	// Withdrawn is true when whoever ordered the mail has taken it back before it
-	// left; it is never sent.
-	Withdrawn bool `json:"withdrawn,omitempty"`
-	// At is when the state was written, Reply the relay's last words, or why the
-	// last attempt failed, Relay who said them.
-	At    time.Time `json:"at"`
-	Relay string    `json:"relay,omitempty"`
-	Reply string    `json:"reply,omitempty"`
-}
-
-// AttemptLease is how long an attempt that begins is left alone: while a cluster chooses
-// a leader, a job may come to another worker before the first could write down
-// that its mail has left.
-const AttemptLease = 12 * time.Second
-
-// HeldFor tells how much longer somebody may be at it who began an attempt and has
-// not said how it ended; zero when nobody is. A time that lies far ahead is that of
-// another machine's wrong clock, and not waited for.
-func (s Delivery) HeldFor(now time.Time) time.Duration {
-	left := s.At.Add(AttemptLease).Sub(now)
-	if !s.Trying || s.Reply != "" || left <= 0 || left > 2*AttemptLease {
-		return 0
-	}
-	return left
-}

@@ -2,85 +2,64 @@ package job
 
 import "time"
 
-// NoticeKind is a kind of [Notice]. The set is closed, so that people can
+// NoticeKind is the kind of a [Notice]. The set is closed, so that people can
 // filter by it.
 type NoticeKind string
 
 // The kinds.
 const (
-	// NoticeDead: a job became a dead letter.
-	NoticeDead NoticeKind = "dead_letter"
-	// NoticeStuckJob: a handler ignored the end of its context, and its job was
-	// taken from it.
-	NoticeStuckJob NoticeKind = "stuck_job"
-	// NoticeStranded: the server gave up on a job, because somebody changed
-	// its consumer by hand.
-	NoticeStranded NoticeKind = "stranded_job"
-	// NoticePanic: a handler or a part of a process panicked, or ended its
-	// goroutine.
-	NoticePanic NoticeKind = "panic"
-	// NoticeParked: a part of a process failed so often that it is left alone
-	// for a while.
-	NoticeParked NoticeKind = "parked"
-	// NoticeStuckChild: a part of a process did not stop when it was told to.
-	NoticeStuckChild NoticeKind = "stuck_child"
-	// NoticeProcessGone: a process of the installation has fallen silent
-	// without a word.
-	NoticeProcessGone NoticeKind = "process_gone"
-	// NoticeRelaysDown: a process can send no mails, or can again.
-	NoticeRelaysDown NoticeKind = "relays_down"
-	// NoticeScheduleGap: nothing was scheduled for a while.
-	NoticeScheduleGap NoticeKind = "schedule_gap"
-	// NoticeStageGone: no process lives that does a part of the work.
-	NoticeStageGone NoticeKind = "stage_gone"
-	// NoticeNewer: a process has met something of a newer version, and left it to
-	// newer processes.
-	NoticeNewer NoticeKind = "newer_version"
-	// NoticeSaturated: the checks of a location need more room than there is.
-	NoticeSaturated NoticeKind = "saturated"
-	// NoticeGaveUp: a process ended, since a part of it failed so often.
-	NoticeGaveUp NoticeKind = "gave_up"
+	NoticeDead        NoticeKind = "dead_letter"   // a job became a dead letter
+	NoticeStuckJob    NoticeKind = "stuck_job"     // a handler ignored the end of its context and lost its job
+	NoticeStranded    NoticeKind = "stranded_job"  // the server gave up on a job after a manual change to the consumer
+	NoticePanic       NoticeKind = "panic"         // a handler or a child panicked, or ended its goroutine
+	NoticeParked      NoticeKind = "parked"        // a child failed too often and pauses
+	NoticeStuckChild  NoticeKind = "stuck_child"   // a child did not stop in time
+	NoticeProcessGone NoticeKind = "process_gone"  // a process stopped renewing its lease
+	NoticeRelaysDown  NoticeKind = "relays_down"   // a process cannot send mail, or can again
+	NoticeScheduleGap NoticeKind = "schedule_gap"  // no check was scheduled for a while
+	NoticeStageGone   NoticeKind = "stage_gone"    // no process runs a stage
+	NoticeNewer       NoticeKind = "newer_version" // a process left a message to newer processes
+	NoticeSaturated   NoticeKind = "saturated"     // the checks at a location need more slots than there are
+	NoticeGaveUp      NoticeKind = "gave_up"       // a process ended because a child failed too often
 )
 
-// Notice is something that the operators of the installation should know of
-// the installation itself. It is stored, and mailed to them together with
-// others of the same minutes.
+// Notice is a problem of the installation itself. Notices are stored, and mailed
+// to the operators in digests.
 type Notice struct {
 	V int `json:"v"`
-	// ID is a function of what happened: the same thing told twice is one notice.
+	// ID is a function of the event, so that a repeated report is one notice.
 	ID   string     `json:"id"`
 	Kind NoticeKind `json:"kind"`
 	At   time.Time  `json:"at"`
-	// Source is the process that noticed.
+	// Source is the process that reports.
 	Source string `json:"source"`
-	// Summary is one line for people, Detail whatever helps, such as a stack.
+	// Summary is one line for people; Detail is more, such as a stack.
 	Summary string `json:"summary"`
 	Detail  string `json:"detail,omitempty"`
 }
 
-// Digest is what the operators have yet to be told, and when they last were.
+// Digest holds the notices that wait for the next mail to the operators.
 type Digest struct {
 	V int `json:"v"`
-	// Pending are the notices that wait, oldest first, at most [MaxPending];
-	// More counts those beyond.
+	// Pending are the waiting notices, oldest first, at most [MaxPending]; More
+	// counts the rest.
 	Pending []Notice `json:"pending,omitempty"`
 	More    int      `json:"more,omitempty"`
-	// Due is when they are mailed, zero while none waits. Sent is when the last
-	// mail was due.
+	// Due is when the next mail leaves, zero while no notice waits. Sent is the
+	// due time of the last mail.
 	Due  time.Time `json:"due,omitzero"`
 	Sent time.Time `json:"sent,omitzero"`
-	// Recent are the ids of the last notices, so that one that comes twice
-	// counts once.
+	// Recent are the ids of the last notices, which detect repeated reports.
 	Recent []string `json:"recent,omitempty"`
 }
 
-// MaxPending is how many notices a [Digest] tells in full.
+// MaxPending is how many notices a [Digest] contains in full.
 const MaxPending = 20
 
-// PanicNotice is the notice of a panic. where is what panicked, such as a stage
-// or a probe, at what it worked on, and message what it said. The same panic of
-// the same part is one notice an hour, so that a check that panics each minute
-// does not bury all else.
+// PanicNotice returns the notice for a panic. where is the part that panicked,
+// such as a stage or a probe, at is its input, and message is the panic value.
+// The same panic in the same part gives one notice an hour, so that a check that
+// panics each minute does not hide other notices.
 func PanicNotice(where, at, message string, stack []byte, now time.Time) Notice {
 	const maxStack = 8 << 10
 	return Notice{

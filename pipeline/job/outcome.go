@@ -2,36 +2,35 @@ package job
 
 import "time"
 
-// Kinds of job that people and programs order.
+// Kinds of job that people and programs enqueue.
 const (
 	JobCheck = "check"
 	JobMail  = "mail"
 )
 
-// Outcome says what became of a job that somebody ordered. It is kept for two
-// days under "check." or "mail." and the job's id, and sent to a caller who
-// waits for it.
+// Outcome is the final result of an enqueued job. It is stored for two days under
+// [OutcomeKey], and sent to a caller that waits.
 type Outcome struct {
 	V int `json:"v"`
-	// Kind is OrderCheck or OrderMail, ID what it was ordered under.
+	// Kind is JobCheck or JobMail, ID the id of the job.
 	Kind string    `json:"kind"`
 	ID   string    `json:"id"`
 	At   time.Time `json:"at"`
-	// Attempts is how many it took.
+	// Attempts counts the attempts that the job took.
 	Attempts int `json:"attempts"`
-	// Exactly one of these is set: what a check found, what became of a mail, or
-	// why the job could not be done.
+	// Exactly one is set: the check's result, the mail's delivery, or the reason
+	// why the job failed.
 	Check   *Result   `json:"check,omitempty"`
 	Mail    *Delivery `json:"mail,omitempty"`
 	Failure *Failure  `json:"failure,omitempty"`
 }
 
-// Failure is why a job could not be done.
+// Failure is why a job became a dead letter.
 type Failure struct {
 	Reason Reason `json:"reason"`
-	// Error is what the last attempt said.
+	// Error is the error from the last attempt.
 	Error string `json:"error"`
 }
 
-// OutcomeKey is where the answer to an order is kept.
-func OutcomeKey(order, id string) string { return order + "." + id }
+// OutcomeKey returns the bucket key for the outcome of a job.
+func OutcomeKey(kind, id string) string { return kind + "." + id }

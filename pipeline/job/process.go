@@ -2,69 +2,68 @@ package job
 
 import "time"
 
-// Process is a process of the installation, as its lease in the bucket WORKER
-// tells. It renews the lease every five seconds; when it stops as it should, it
-// takes it away.
+// Process is the lease of one process in the bucket PROCESS. A process renews its
+// lease every five seconds and deletes it on a clean stop.
 type Process struct {
 	V int `json:"v"`
-	// ID is that of this run of the process, Name what results and logs call it.
+	// ID identifies this run of the process. Name appears in results and logs.
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
 	Host    string    `json:"host"`
 	PID     int       `json:"pid"`
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`
-	// Stages are what the process does, such as check and mail, and Location is
-	// where it makes checks.
+	// Stages are the stages that the process runs, such as check and mail.
+	// Location is where its checks run.
 	Stages   []string `json:"stages,omitempty"`
 	Location string   `json:"location,omitempty"`
 }
 
-// ProcessStatus is what a process answers when it is asked what it does.
+// ProcessStatus is a process's answer to a status request.
 type ProcessStatus struct {
 	V       int     `json:"v"`
 	Process Process `json:"process"`
-	// Children are the supervised parts of the process, as a tree.
+	// Children are the supervised children of the process, as a tree.
 	Children []ChildStatus `json:"children"`
 }
 
-// ChildStatus is what is known of one supervised part of a process.
+// ChildStatus is the status of one supervised child.
 type ChildStatus struct {
 	Name string `json:"name"`
 	// State is idle, starting, running, stopping, waiting, parked, given_up,
-	// ended, stopped, disabled or stuck, and Since when that began.
+	// ended, stopped, disabled or stuck. Since is when that state began.
 	State string    `json:"state"`
 	Since time.Time `json:"since"`
-	// Incarnation counts its starts, Restarts those of them that followed a
-	// failure of its own.
+	// Incarnation counts starts, Restarts the starts after a failure of the child
+	// itself.
 	Incarnation int `json:"incarnation"`
 	Restarts    int `json:"restarts"`
-	// LastFailure is the last that went wrong with it, if anything did.
+	// LastFailure is the child's most recent failure, nil if it never failed.
 	LastFailure *ChildFailure `json:"last_failure,omitempty"`
-	// Jobs are those of a part that runs jobs.
+	// Jobs is set for a child that is a worker pool.
 	Jobs *ChildJobs `json:"jobs,omitempty"`
-	// Strategy and Children are those of a part that supervises others.
+	// Strategy and Children are set for a supervisor.
 	Strategy string        `json:"strategy,omitempty"`
 	Children []ChildStatus `json:"children,omitempty"`
 }
 
-// ChildFailure is a failure of a supervised part.
+// ChildFailure is one failure of a supervised child.
 type ChildFailure struct {
 	At time.Time `json:"at"`
 	// Class is error, panic, goexit, timeout, stuck or unavailable.
 	Class string `json:"class"`
 	Error string `json:"error"`
-	// Stack is where it panicked or hung.
+	// Stack is the stack at the panic or of the hung goroutine.
 	Stack string `json:"stack,omitempty"`
 }
 
-// ChildJobs are the jobs of one supervised part.
+// ChildJobs counts the jobs in one worker pool.
 type ChildJobs struct {
-	// Running is how many run, Limit how many may.
+	// Running jobs are never more than Limit.
 	Running int `json:"running"`
 	Limit   int `json:"limit"`
-	// Done and Failed count attempts since the part was last started, Stuck
-	// those whose handler ignored the end of its context.
+	// Done and Failed count attempts since the pool started. Stuck counts jobs
+	// whose handler ignored the end of its context.
 	Done   uint64 `json:"done"`
 	Failed uint64 `json:"failed"`
 	Stuck  uint64 `json:"stuck"`

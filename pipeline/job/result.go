@@ -2,68 +2,66 @@ package job
 
 import "time"
 
-// Health is what is known of a target or a monitor.
+// Health is the state of a target or a monitor.
 type Health string
 
-// The healths. A check's outcome is up, down or unknown; a monitor that has no
-// result yet is pending.
+// The healths. A probe result is up, degraded, down or unknown; a monitor without
+// a result is pending.
 const (
 	Pending Health = "pending"
 	Up      Health = "up"
 	Down    Health = "down"
-	// Degraded is up, but not as it should be: a warn expression did not hold.
+	// Degraded means up, but a warn expression failed.
 	Degraded Health = "degraded"
-	// Unknown means that the check could not be made, by a fault on our side.
-	// It never makes a monitor down.
+	// Unknown means that the check failed for a reason on our side. It never
+	// makes a monitor down.
 	Unknown Health = "unknown"
 )
 
-// OK tells whether a target is there and does its work, well or less well.
+// OK reports whether the target works, degraded or not.
 func (h Health) OK() bool { return h == Up || h == Degraded }
 
-// Class says what kind of failure made a check down or unknown.
+// Class is the kind of failure in a probe result.
 type Class string
 
 // The classes, in the order in which a check meets them.
 const (
-	ClassDNS         Class = "dns"         // the name was not resolved
+	ClassDNS         Class = "dns"         // name resolution failed
 	ClassConnect     Class = "connect"     // no connection
 	ClassTLS         Class = "tls"         // handshake, chain or host name
-	ClassTimeout     Class = "timeout"     // the deadline passed, wherever it was
+	ClassTimeout     Class = "timeout"     // the deadline passed, in any phase
 	ClassProtocol    Class = "protocol"    // the peer does not speak the protocol
-	ClassStatus      Class = "status"      // it answered, with a bad status
-	ClassExpectation Class = "expectation" // it answered, with something else than expected
-	ClassInternal    Class = "internal"    // we could not check; the health is unknown
+	ClassStatus      Class = "status"      // the response has a bad status
+	ClassExpectation Class = "expectation" // the response fails an expectation
+	ClassInternal    Class = "internal"    // the check itself failed; the health is unknown
 )
 
-// ProbeResult is what a probe found. A failure is a value, not an error.
+// ProbeResult is the finding of one probe. A failure is a value, not an error.
 type ProbeResult struct {
 	Health Health `json:"health"`
-	// Class and Cause say why the target is not up, or degraded; both are empty
-	// when it is up.
+	// Class and Cause explain a target that is not up; both are empty for up.
 	Class Class  `json:"class,omitempty"`
 	Cause string `json:"cause,omitempty"`
-	// Started is when the check began, Latency how long it took in all.
+	// Started is when the check began, Latency its total time.
 	Started time.Time `json:"started"`
 	Latency Duration  `json:"latency"`
 	Phases  Phases    `json:"phases"`
-	// Address is the IP and port that was dialled last.
+	// Address is the last dialled IP and port.
 	Address string `json:"address,omitempty"`
 	// Status is the HTTP status of the last response.
 	Status int `json:"status,omitempty"`
-	// CertificateExpires is the earliest end of validity in the chain that was
-	// verified, or of the certificate that was shown when none was.
+	// CertificateExpires is the earliest end of validity in the verified chain, or
+	// in the certificate that the peer showed when there was no verification.
 	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
-	// SelfCheckFailed says that the worker could not reach its canaries either, so that
-	// the failure says nothing of the target; the health is unknown then.
+	// SelfCheckFailed means that the worker could not reach its reference targets
+	// either, so the failure says nothing about the target. The health is unknown.
 	SelfCheckFailed bool `json:"self_check_failed,omitempty"`
 	// Stack is the stack of a panic, for the operator.
 	Stack string `json:"stack,omitempty"`
 }
 
-// Phases are the parts of a check's latency, in the order in which they
-// happen. A phase that was not reached, or does not apply, is zero. Their sum
-// is at most the latency.
+// Phases are the parts of the latency, in order. A phase that was not reached, or
+// does not apply, is zero. Their sum is at most the latency.
 type Phases struct {
 	DNS        Duration `json:"dns,omitempty"`
 	Connect    Duration `json:"connect,omitempty"`
@@ -72,60 +70,22 @@ type Phases struct {
 	Transfer   Duration `json:"transfer,omitempty"`
 }
 
-// Result is the end of one check: an outcome, or a recorded miss.
+// Result is the end of one check: a probe result, or a recorded miss.
 type Result struct {
-	// ID is that of an ordered check; Monitor and Slot those of a scheduled one.
+	// ID identifies an ad-hoc check; Monitor and Slot a scheduled one.
 	ID      string `json:"id,omitempty"`
 	Monitor string `json:"monitor,omitempty"`
 	Slot    Slot   `json:"slot,omitzero"`
 	// Worker is the process that made the check.
 	Worker   string `json:"worker,omitempty"`
 	Location string `json:"location,omitempty"`
-	// ProbeResult is nil for a miss.
+	// Exactly one of ProbeResult and Miss is set.
 	ProbeResult *ProbeResult `json:"probe_result,omitempty"`
-	// Miss is nil unless the check was not made.
-	Miss *Miss `json:"miss,omitempty"`
+	Miss        *Miss        `json:"miss,omitempty"`
 }
 
-// Results is a batch of results, as it travels.
+// Results is a batch of results, the form in which they travel.
 type Results struct {
 	V       int      `json:"v"`
 	Results []Result `json:"results"`
-}
-
-// MissReason says why a slot ended without a check.
-type MissReason string
-
-// The reasons.
-const (
-	// MissLate: the slot's tick was handled too late to check it.
-	MissLate MissReason = "late"
-	// MissOverlap: the check of an earlier slot was still queued or running.
-	MissOverlap MissReason = "overlap"
-	// MissExpired: the check waited for a worker until its slot was over.
-	MissExpired MissReason = "expired"
-	// MissShed: more checks were due than workers make in time, and this slot was
-	// left out so that others are checked in theirs.
-	MissShed MissReason = "shed"
-	// MissRefused: the pipeline refused the check; the error is in Detail.
-	MissRefused MissReason = "refused"
-	// MissNoWorker: the check of an earlier slot is still queued, and nobody
-	// takes checks of its location.
-	MissNoWorker MissReason = "no_worker"
-	// MissBrokerDown: no tick came, since the server was away.
-	MissBrokerDown MissReason = "broker_down"
-	// MissNewer: the definition is of a newer version than the scheduler.
-	MissNewer MissReason = "newer_version"
-	// MissPaused: the monitor is paused.
-	MissPaused MissReason = "paused"
-)
-
-// Miss records one or more slots of a monitor that were not checked. The
-// result's Slot is the first of them.
-type Miss struct {
-	Reason MissReason `json:"reason"`
-	// Count is how many consecutive slots were missed, Last the last of them.
-	Count  int    `json:"count"`
-	Last   Slot   `json:"last"`
-	Detail string `json:"detail,omitempty"`
 }

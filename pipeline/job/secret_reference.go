@@ -1,29 +1,28 @@
 package job
 
 import (
-	"fmt"
 	"strings"
 )
 
-// A reference, ${secret:NAME}, stands in what a probe sends for a secret that
-// only the worker knows who makes the check. On the wire, dollars directly
-// before "{secret:" come in pairs, each of which is one dollar; an odd one makes
-// a reference of what follows. Anywhere else a dollar is a dollar.
+// A reference, ${secret:NAME}, is a placeholder in text that a probe sends. Only
+// the worker that makes the check knows the secret. On the wire each pair of
+// dollars directly before "{secret:" is one dollar; a remaining single dollar
+// starts a reference. Elsewhere a dollar is a dollar.
 const referenceMark = "{secret:"
 
-// ReferenceStart is how each reference begins.
+// ReferenceStart is the prefix common to all references.
 const ReferenceStart = "$" + referenceMark
 
-// Reference returns the reference to a secret.
+// Reference returns the reference for a secret name.
 func Reference(name string) string { return ReferenceStart + name + "}" }
 
-// HasReference reports whether a text may hold a reference, and has to go through
-// [] before it is sent. It is called at each check.
+// HasReference reports whether a text may contain a reference and must pass
+// through [ExpandReferences] before it is sent. It runs at each check.
 func HasReference(text string) bool { return strings.Contains(text, ReferenceStart) }
 
-// ExpandReferences replaces the references in a text by what value returns for their
-// names. The error is that of value, or says what of a reference is malformed,
-// as "found …, expected …".
+// ExpandReferences replaces each reference by the result from value for its name.
+// The error comes from value, or describes a malformed reference as "found …,
+// expected …".
 func ExpandReferences(text string, value func(name string) (string, error)) (string, error) {
 	var b strings.Builder
 	for {
@@ -53,9 +52,9 @@ func ExpandReferences(text string, value func(name string) (string, error)) (str
 	}
 }
 
-// CutReference takes a reference from the start of a text, and returns its name
-// and what follows. The bool says whether one begins there; the error says what
-// of it is malformed, as "found …, expected …".
+// CutReference cuts a reference from the start of a text and returns its name and
+// the rest. begins reports whether there is one; the error for a
+// malformed reference is a [Problem].
 func CutReference(text string) (name, rest string, begins bool, err error) {
 	after, begins := strings.CutPrefix(text, ReferenceStart)
 	if !begins {
@@ -67,26 +66,26 @@ func CutReference(text string) (name, rest string, begins bool, err error) {
 
 const referenceForm = "${secret:NAME} with a name of letters, digits, _, - and single dots"
 
-// cutName takes a name and the brace behind it from the start of a text. What
-// is there instead is not shown: it may be the secret itself.
+// cutName cuts a name and its closing brace from the start of a text. The error
+// does not quote the text, which may be the secret itself.
 func cutName(text string) (name, rest string, err error) {
 	end := strings.IndexFunc(text, func(c rune) bool { return c > 0x7f || !ValidName(string(c)) && c != '.' })
 	switch {
 	case end < 0:
-		return "", "", fmt.Errorf("found a reference to a secret without its }, expected %s", referenceForm)
+		return "", "", Problem{Found: "a reference to a secret without its }", Expected: referenceForm}
 	case text[end] != '}':
-		return "", "", fmt.Errorf("found a reference to a secret whose name holds another character, expected %s", referenceForm)
+		return "", "", Problem{Found: "a reference to a secret whose name holds another character", Expected: referenceForm}
 	case end == 0:
-		return "", "", fmt.Errorf("found a reference to a secret without a name, expected %s", referenceForm)
+		return "", "", Problem{Found: "a reference to a secret without a name", Expected: referenceForm}
 	case !ValidName(text[:end]):
-		return "", "", fmt.Errorf("found a reference to a secret whose name has dots in a row or at an end, or is too long, expected %s", referenceForm)
+		return "", "", Problem{Found: "a reference to a secret whose name has dots in a row or at an end, or is too long", Expected: referenceForm}
 	default:
 		return text[:end], text[end+1:], nil
 	}
 }
 
-// EscapeReferences returns a text in the form in which [] leaves it as it is.
-// With before, a reference is going to be put right behind it.
+// EscapeReferences returns text in a form that [ExpandReferences] restores. before
+// means that a reference will follow the text directly.
 func EscapeReferences(text string, before bool) string {
 	if !strings.Contains(text, "$") {
 		return text

@@ -7,33 +7,33 @@ import (
 	"strings"
 )
 
-// SecretContext says in what part of what a probe sends a text stands, and so what may
-// stand in it.
+// SecretContext is the part of a request in which a text is sent. It decides how a
+// secret is encoded and which values are valid.
 type SecretContext string
 
-// The places, and how a secret is put into them.
+// The contexts, and the encoding for a secret in each.
 const (
 	ContextURL      SecretContext = "URL"             // percent-encoded
-	ContextHeader   SecretContext = "header"          // as it is, one line
+	ContextHeader   SecretContext = "header"          // unchanged, one line
 	ContextUsername SecretContext = "username"        // one line without a colon, RFC 7617
 	ContextMetadata SecretContext = "metadata"        // printable ASCII
-	ContextBody     SecretContext = "body"            // as it is, anything
+	ContextBody     SecretContext = "body"            // unchanged, any bytes
 	ContextMessage  SecretContext = "text message"    // UTF-8, RFC 6455
-	ContextDialogue SecretContext = "dialogue"        // one line; a percent sign is one
-	ContextBinary   SecretContext = "binary metadata" // as it is, anything
+	ContextDialogue SecretContext = "dialogue"        // one line; a percent sign is literal
+	ContextBinary   SecretContext = "binary metadata" // unchanged, any bytes
 	binaryMetadata                = "-bin"
 )
 
 // SentText is a text that a probe sends.
 type SentText struct {
-	// Path leads to it, below the probe: "headers.X-Key", "dialogue[1].send".
+	// Path is the field below the probe: "headers.X-Key", "dialogue[1].send".
 	Path    string
 	Context SecretContext
 	Text    string
 }
 
-// HasReference reports whether anything that the probe sends may hold a reference
-// to a secret. It costs a few nanoseconds, since it is asked at each check.
+// HasReference reports whether any text that the probe sends may contain a secret
+// reference. It runs at each check and costs a few nanoseconds.
 func (s Spec) HasReference() bool {
 	switch {
 	case s.HTTP != nil:
@@ -64,8 +64,8 @@ func anyHasReference(texts map[string]string) bool {
 	return false
 }
 
-// SecretNames are the names of the secrets that the probe refers to, each once, in
-// order. Malformed references are left out.
+// SecretNames returns the names of the secrets that the probe refers to, sorted
+// and without duplicates. It ignores malformed references.
 func (s Spec) SecretNames() []string {
 	if !s.HasReference() {
 		return nil
@@ -78,9 +78,9 @@ func (s Spec) SecretNames() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// MapSentTexts returns a copy of the spec in which each text that may hold a
-// reference is what change returns for it. All of them are gone through; the
-// error is the first of change's.
+// MapSentTexts returns a copy of the spec in which change has replaced each text
+// that may contain a reference. It visits all texts; the error is the first one
+// from change.
 func (s Spec) MapSentTexts(change func(SentText) (string, error)) (Spec, error) {
 	m := &sentMapper{change: change}
 	switch {
@@ -135,8 +135,8 @@ func (m *sentMapper) webSocketProbe(w WebSocket) *WebSocket {
 
 func headerContext(string) SecretContext { return ContextHeader }
 
-// metadataContext knows that gRPC encodes what belongs to a key of a certain
-// ending.
+// metadataContext follows gRPC, which encodes the values for keys that end in
+// -bin.
 func metadataContext(key string) SecretContext {
 	if strings.HasSuffix(strings.ToLower(key), binaryMetadata) {
 		return ContextBinary

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Spec says what to check and what to expect of it. Exactly one probe is set.
+// Spec has the probe and its expectations. Exactly one probe is set.
 type Spec struct {
 	HTTP      *HTTP      `json:"http,omitempty"`
 	TCP       *TCP       `json:"tcp,omitempty"`
@@ -16,22 +16,21 @@ type Spec struct {
 	GRPC      *GRPC      `json:"grpc,omitempty"`
 	WebSocket *WebSocket `json:"websocket,omitempty"`
 	Heartbeat *Heartbeat `json:"heartbeat,omitempty"`
-	// Expect are CEL expressions over the facts of the probe; the target is
-	// down unless all are true. Without any, the probe's own idea of up
-	// counts, such as a status of 2xx for http.
+	// Expect are CEL expressions over the probe's facts; the target is down unless
+	// all are true. Without expressions the probe's own success rule applies, such
+	// as a 2xx status for http.
 	Expect []string `json:"expect,omitempty"`
-	// Warn are such expressions too; unless all are true, a target that is up
-	// is degraded.
+	// Warn are expressions that make an up target degraded unless all are true.
 	Warn []string `json:"warn,omitempty"`
-	// Negate makes up of down, and down of up: the target must not be there, or
-	// must not answer so. What could not be checked stays unknown.
+	// Negate inverts the result: the target must be absent or must fail the
+	// expectations. An unknown result stays unknown.
 	Negate bool `json:"negate,omitempty"`
-	// Timeout bounds everything: name lookup, connection, TLS, first byte and
+	// Timeout limits the whole check: name lookup, connection, TLS, first byte and
 	// body. Zero means 10s.
 	Timeout Duration `json:"timeout,omitempty"`
 }
 
-// Kinds of probe, as they are named in files, messages and results.
+// Probe kinds, as in files, messages and results.
 const (
 	KindHTTP      = "http"
 	KindTCP       = "tcp"
@@ -43,7 +42,7 @@ const (
 	KindHeartbeat = "heartbeat"
 )
 
-// Kinds lists all kinds of probe.
+// Kinds lists all probe kinds.
 func Kinds() []string {
 	var kinds []string
 	for _, p := range (Spec{}).probes() {
@@ -52,14 +51,14 @@ func Kinds() []string {
 	return kinds
 }
 
-// probe is one of the probes of a spec.
+// probe is one probe field in a spec.
 type probe struct {
 	kind string
 	set  bool
 }
 
-// probes are all that a spec may hold; a new one is a line here, and
-// one in Target. It is called for each check, so it keeps nothing on the heap.
+// probes lists the probe fields. A new probe needs a line here and one in Target.
+// It runs for each check, so it allocates nothing.
 func (s Spec) probes() [8]probe {
 	return [8]probe{
 		{KindHTTP, s.HTTP != nil},
@@ -76,8 +75,8 @@ func (s Spec) probes() [8]probe {
 // ErrProbe is returned by [Spec.Kind] for a spec without exactly one probe.
 var ErrProbe = errors.New("expected exactly one probe")
 
-// Kind names the one probe of the spec. The error is [ErrProbe] when there is
-// none or more than one.
+// Kind returns the kind of the spec's only probe. The error is [ErrProbe] for a
+// spec with no probe or several.
 func (s Spec) Kind() (string, error) {
 	kind, several := "", ""
 	for _, p := range s.probes() {
@@ -99,9 +98,8 @@ func (s Spec) Kind() (string, error) {
 	}
 }
 
-// Target is what a person would call the checked thing: the URL, without a
-// password that stands in it, or host:port. It is empty for a spec without a
-// probe.
+// Target returns the target for display: the URL without its password, or
+// host:port. It is empty for a spec without a probe.
 func (s Spec) Target() string {
 	switch {
 	case s.HTTP != nil:
@@ -125,7 +123,7 @@ func (s Spec) Target() string {
 	}
 }
 
-// withoutPassword hides the password of a URL, with or without a scheme.
+// withoutPassword redacts the password in a URL, with or without a scheme.
 func withoutPassword(raw string) string {
 	before, host := "", raw
 	if scheme, rest, ok := strings.Cut(raw, "://"); ok {
@@ -146,8 +144,8 @@ func withoutPassword(raw string) string {
 	return before + name + ":xxxxx" + host[at:]
 }
 
-// cutPassword finds the name before a password. The colon in a reference to a
-// secret is none between the two.
+// cutPassword returns the name before a password. The colon in a secret reference
+// does not separate the two.
 func cutPassword(user string) (name string, found bool) {
 	for from := 0; ; {
 		i := strings.IndexByte(user[from:], ':')

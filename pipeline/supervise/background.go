@@ -6,10 +6,10 @@ import (
 	"fmt"
 )
 
-// ErrNotStarted is returned by [Supervisor.Stop] when nobody called Start.
+// ErrNotStarted is returned by [Supervisor.Stop] before Start.
 var ErrNotStarted = errors.New("not started")
 
-// background is a Serve that Start began.
+// background is a Serve begun by Start.
 type background struct {
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -17,11 +17,11 @@ type background struct {
 }
 
 // Start serves in the background, and returns when every child is ready. ctx
-// bounds the waiting for that, not the life of the tree, which lasts until
-// [Supervisor.Stop]. It is for programs that have no main loop to call Serve in.
+// limits that wait only; the tree runs until [Supervisor.Stop]. Start is for
+// programs without a main loop that could call Serve.
 //
-// The error is a [StartError], after all that had been started was stopped;
-// that of ctx, likewise; or [ErrServing].
+// The error is a [StartError] or ctx's error, after all started children have
+// stopped; or [ErrServing].
 func (s *Supervisor) Start(ctx context.Context) error {
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	r, err := s.begin(serving)
@@ -38,7 +38,7 @@ func (s *Supervisor) Start(ctx context.Context) error {
 		b.err = s.serve(serving, r)
 	}()
 	select {
-	case <-r.up:
+	case <-r.started:
 		return nil
 	case <-b.done:
 		return b.err
@@ -49,8 +49,8 @@ func (s *Supervisor) Start(ctx context.Context) error {
 	}
 }
 
-// Done returns a channel that is closed when what Start began has ended, by
-// Stop or by itself. It is nil before Start.
+// Done returns a channel that is closed when the Serve begun by Start has
+// ended for any reason. It is nil before Start.
 func (s *Supervisor) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -60,12 +60,12 @@ func (s *Supervisor) Done() <-chan struct{} {
 	return s.background.done
 }
 
-// Stop stops what [Supervisor.Start] began, waits for it until ctx ends, and
-// returns what Serve returned: nil, or why the supervisor had given up before,
-// or a [StuckError] that names the children that are still there. Calling it
-// again returns the same. When ctx ends first, its error is returned and the
-// stop goes on; so a child may stop its own supervisor with its own context,
-// which ends when its turn has come.
+// Stop ends the Serve begun by [Supervisor.Start], waits for it until ctx ends,
+// and returns its result: nil, the reason why the supervisor gave up earlier,
+// or a [StuckError] naming the children that still run. Calling Stop again
+// returns the same result. When ctx ends first, Stop returns its error and the
+// stop continues; so a child may stop its own supervisor with its own context,
+// which ends when the child must stop.
 func (s *Supervisor) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	b := s.background
@@ -83,6 +83,6 @@ func (s *Supervisor) Stop(ctx context.Context) error {
 	case <-b.done:
 		return b.err
 	case <-ctx.Done():
-		return fmt.Errorf("stop supervisor %s: it goes on: %w", s.spec.Name, context.Cause(ctx))
+		return fmt.Errorf("stop supervisor %s: it continues: %w", s.spec.Name, context.Cause(ctx))
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-// waits does nothing until it is told to stop.
+// waits does nothing until its context ends.
 func waits(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
@@ -26,8 +26,8 @@ func crowd(b *testing.B, sup *supervise.Supervisor, n int) {
 }
 
 // BenchmarkHundredThousandChildren starts and stops a hundred thousand
-// children; bare goroutines with a context each stand beside it. B/child is
-// what a child that runs occupies, its goroutine's stack included.
+// children, in comparison with bare goroutines that have a context each.
+// B/child is the memory per running child, including its goroutine's stack.
 func BenchmarkHundredThousandChildren(b *testing.B) {
 	const n = 100_000
 	b.Run("bare", func(b *testing.B) {
@@ -68,21 +68,21 @@ func BenchmarkHundredThousandChildren(b *testing.B) {
 	}
 }
 
-// inUse is the memory of the heap and of the stacks.
+// inUse returns the memory in use by the heap and the stacks.
 func inUse() uint64 {
 	runtime.GC()
-	runtime.GC() // the first may leave stacks that have just become free
+	runtime.GC() // the first may leave recently freed stacks
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc + m.StackInuse
 }
 
-// BenchmarkRestart is a failure with all that follows, but for the back-off.
+// BenchmarkRestart is a restart by command, without back-off.
 func BenchmarkRestart(b *testing.B) {
-	again := make(chan struct{})
+	started := make(chan struct{})
 	sup, err := supervise.New(supervise.Spec{Name: "restart", Children: []supervise.Child{{
 		Name: "a", Service: supervise.ServiceFunc(func(ctx context.Context) error {
-			again <- struct{}{}
+			started <- struct{}{}
 			return waits(ctx)
 		}),
 	}}})
@@ -92,12 +92,12 @@ func BenchmarkRestart(b *testing.B) {
 	if err := sup.Start(b.Context()); err != nil {
 		b.Fatal(err)
 	}
-	<-again
+	<-started
 	for b.Loop() {
 		if err := sup.Restart("a"); err != nil {
 			b.Fatal(err)
 		}
-		<-again
+		<-started
 	}
 	if err := sup.Stop(b.Context()); err != nil {
 		b.Fatal(err)

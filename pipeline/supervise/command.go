@@ -6,30 +6,30 @@ import (
 	"time"
 )
 
-// The errors of commands.
+// The errors returned by commands.
 var (
-	// ErrNotServing: the supervisor does not serve, or is on its way down.
+	// ErrNotServing: the supervisor does not serve, or is stopping.
 	ErrNotServing = errors.New("supervisor does not serve")
 	// ErrNotFound: no child has the name.
 	ErrNotFound = errors.New("no such child")
-	// ErrDuplicate: a child has the name already.
-	ErrDuplicate = errors.New("a child has that name")
-	// ErrRunning: the child has to be stopped first.
+	// ErrDuplicate: another child has the name.
+	ErrDuplicate = errors.New("another child has that name")
+	// ErrRunning: the child must be stopped first.
 	ErrRunning = errors.New("child is running")
-	// ErrDisabled: an operator disabled the child.
+	// ErrDisabled: the child is disabled.
 	ErrDisabled = errors.New("child is disabled")
-	// ErrStuck: the child has not returned since it was told to stop.
+	// ErrStuck: the child was asked to stop and has not returned.
 	ErrStuck = errors.New("child is stuck")
 )
 
-// command runs a command about a child, and names it in the error.
+// command runs a command on a child, and adds the names to its error.
 func (s *Supervisor) command(verb, name string, do func(*run, *child) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.children.byName[name]
 	var err error
 	switch {
-	case s.run == nil || s.run.ending:
+	case s.run == nil || s.run.stopping:
 		err = ErrNotServing
 	case c == nil:
 		err = ErrNotFound
@@ -37,29 +37,33 @@ func (s *Supervisor) command(verb, name string, do func(*run, *child) error) err
 		err = do(s.run, c)
 	}
 	if err != nil {
-		return fmt.Errorf("%s child %s of supervisor %s: %w", verb, name, s.spec.Name, err)
+		return fmt.Errorf("%s child %s in supervisor %s: %w", verb, name, s.spec.Name, err)
 	}
 	return nil
 }
 
-// Add adds a child after the others, and has it started: at once, or where
-// children stand on one another, when those before it are ready. It is
-// forgotten when the supervisor ends. The error lists every problem of the
-// child, or is [ErrDuplicate] or [ErrNotServing].
+// Add appends a child and starts it: at once, or where children depend on each
+// other, when those before it are ready. The child is forgotten when the
+// supervisor ends. The error lists every problem in the spec, or is
+// [ErrDuplicate] or [ErrNotServing].
 func (s *Supervisor) Add(spec Child) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	err := errors.Join(s.spec.problemsOf(spec, spec.Name)...)
 	switch {
 	case err != nil:
-	case s.run == nil || s.run.ending:
+	case s.run == nil || s.run.stopping:
 		err = ErrNotServing
 	case s.children.byName[spec.Name] != nil:
 		err = ErrDuplicate
 	default:
 		c := &child{Child: spec.withDefaults(), state: Idle, since: time.Now()}
-		s.children.append(c)
-		s.run.added(c)
+		s.children.pushBack(c)
+		if s.disabled[c.Name] {
+			c.state = Disabled
+		} else {
+			s.run.startInOrder(c)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("add child %s to supervisor %s: %w", spec.Name, s.spec.Name, err)
@@ -67,18 +71,10 @@ func (s *Supervisor) Add(spec Child) error {
 	return nil
 }
 
-func (r *run) added(c *child) {
-	if r.s.disabled[c.Name] {
-		c.state = Disabled
-		return
-	}
-	r.startAgain(c)
-}
-
-// Remove forgets a child. One that runs has to be stopped first, else the
-// error is [ErrRunning]; of a dynamic supervisor it is stopped and then
-// forgotten. A stuck child can be removed; that it returns later is told, but
-// changes nothing.
+// Remove forgets a child. A running child must be stopped first, otherwise the
+// error is [ErrRunning]; a dynamic supervisor stops the child and then forgets
+// it. A stuck child can be removed; its later return is reported and has no
+// other effect.
 func (s *Supervisor) Remove(name string) error {
 	return s.command("remove", name, func(r *run, c *child) error {
 		dynamic := s.spec.Strategy == Dynamic
@@ -86,72 +82,71 @@ func (s *Supervisor) Remove(name string) error {
 		case (c.state.alive() || c.state == Stopping) && !dynamic:
 			return ErrRunning
 		case c.state.alive():
-			r.ask(c, thenRemove)
+			r.requestStop(c, intentRemove)
 		case c.state == Stopping:
-			c.then = thenRemove
+			c.intent = intentRemove
 		default:
 			r.forget(c)
-			r.advance()
+			r.continueStart()
 		}
 		delete(s.disabled, name)
 		return nil
 	})
 }
 
-// StopChild has a child stopped. It stays down until somebody restarts it, or
-// until its group is restarted: OTP's terminate_child. Those that stand on it
-// go on. Stopping what is down already is no error. See [Supervisor.Disable]
-// for a stop that lasts.
+// StopChild stops a child until it is restarted, alone or with its group, like
+// OTP's terminate_child. Children that depend on it continue to run. Stopping a
+// child that is down is no error. See [Supervisor.Disable] for a lasting stop.
 func (s *Supervisor) StopChild(name string) error {
 	return s.command("stop", name, func(r *run, c *child) error {
-		r.halt(c, thenStop, Stopped)
+		r.keepDown(c, intentStop, Stopped)
 		return nil
 	})
 }
 
-// Disable has a child stopped, and keeps it down through group restarts and
-// restarts of this supervisor, until somebody enables it.
+// Disable stops a child until it is enabled, also when its group or this
+// supervisor restarts.
 func (s *Supervisor) Disable(name string) error {
 	return s.command("disable", name, func(r *run, c *child) error {
 		s.disabled[name] = true
-		r.halt(c, thenDisable, Disabled)
+		r.keepDown(c, intentDisable, Disabled)
 		return nil
 	})
 }
 
-// halt stops a child, whatever it is doing.
-func (r *run) halt(c *child, then intent, state State) {
+// keepDown stops a child in any state.
+func (r *run) keepDown(c *child, then intent, state State) {
 	switch {
 	case c.state.alive():
-		r.ask(c, then)
-	case c.state == Stopping && c.then != thenRemove:
-		c.then = then
+		r.requestStop(c, then)
+	case c.state == Stopping && c.intent != intentRemove:
+		c.intent = then
 	case c.state == Stopping, c.state == Stuck:
-	case c.state == Disabled && state == Stopped: // which is more than stopped
+	case c.state == Disabled && state == Stopped: // disabled is the stronger state
 	default:
-		r.become(c, state)
-		r.advance()
+		r.setState(c, state)
+		r.continueStart()
 	}
 }
 
-// Enable has a disabled child started again. It does nothing to others.
+// Enable starts a disabled child again. On other children it has no effect.
 func (s *Supervisor) Enable(name string) error {
 	return s.command("enable", name, func(r *run, c *child) error {
 		delete(s.disabled, name)
 		switch {
 		case c.state == Disabled:
-			r.startAgain(c)
-		case c.state == Stopping && c.then == thenDisable:
-			c.then = thenStart
+			r.startInOrder(c)
+		case c.state == Stopping && c.intent == intentDisable:
+			c.intent = intentStart
 		}
 		return nil
 	})
 }
 
-// Restart has a child stopped, if it runs, and started again, without waiting
-// for its back-off; where children stand on one another, its group with it. It
-// does not count as a restart. The error is [ErrDisabled], or [ErrStuck] while
-// a stuck child has not returned and is not to be replaced.
+// Restart stops a child, if it runs, and starts it again without waiting for
+// its back-off; where children depend on each other, with its group. It does
+// not count as a restart. The error is [ErrDisabled], or [ErrStuck] while a
+// stuck child has not returned and must not be replaced.
 func (s *Supervisor) Restart(name string) error {
 	return s.command("restart", name, func(r *run, c *child) error {
 		switch {
@@ -160,13 +155,13 @@ func (s *Supervisor) Restart(name string) error {
 		case c.state == Stuck && c.OnStuck != StuckReplace:
 			return ErrStuck
 		case c.state == Stopping:
-			c.then = thenStart
-		case c.state.alive() && s.spec.Strategy.ordered():
-			r.fellGroup(c)
+			c.intent = intentStart
+		case c.state.alive() && s.spec.Strategy.dependent():
+			r.stopGroupOf(c)
 		case c.state.alive():
-			r.ask(c, thenStart)
+			r.requestStop(c, intentStart)
 		default:
-			r.startAgain(c)
+			r.startInOrder(c)
 		}
 		return nil
 	})

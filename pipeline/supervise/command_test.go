@@ -12,8 +12,8 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-// commands are all commands about a child.
-func commands(sup *supervise.Supervisor, s *stage, about string) []command {
+// commands returns all commands for a child.
+func commands(sup *supervise.Supervisor, s *harness, about string) []command {
 	return []command{
 		{"children", func() error { sup.Children(); return nil }},
 		{"add", func() error { return sup.Add(s.child("new " + about)) }},
@@ -30,11 +30,11 @@ type command struct {
 	give func() error
 }
 
-func TestCommandsAreAnsweredAtOnceWhateverTheChildrenDo(t *testing.T) {
+func TestCommandsReturnAtOnceInEveryState(t *testing.T) {
 	t.Parallel()
 	for _, about := range []string{"starting", "stopping", "stuck", "waiting", "fine"} {
 		for _, strategy := range []supervise.Strategy{supervise.OneForOne, supervise.RestForOne, supervise.OneForAll} {
-			t.Run(fmt.Sprint(strategy, " about ", about), func(t *testing.T) {
+			t.Run(fmt.Sprint(strategy, " for ", about), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					testCommandsAbout(t, about, strategy)
@@ -46,7 +46,7 @@ func TestCommandsAreAnsweredAtOnceWhateverTheChildrenDo(t *testing.T) {
 
 func testCommandsAbout(t *testing.T, about string, strategy supervise.Strategy) {
 	t.Helper()
-	s := newStage()
+	s := newHarness()
 	b := newStubborn()
 	defer b.release()
 	sup := serve(t, supervise.Spec{Strategy: strategy, Children: []supervise.Child{
@@ -67,27 +67,27 @@ func testCommandsAbout(t *testing.T, about string, strategy supervise.Strategy) 
 	for _, command := range commands(sup.Supervisor, s, about) {
 		err := command.give()
 		if err != nil && !errors.Is(err, supervise.ErrStuck) && !errors.Is(err, supervise.ErrRunning) && !errors.Is(err, supervise.ErrDisabled) {
-			t.Errorf("%s: got %v, want an answer", command.name, err)
+			t.Errorf("%s: got %v, want a result", command.name, err)
 		}
 	}
 	if took := time.Since(began); took != 0 {
-		t.Errorf("got answers in %s, want them at once", took)
+		t.Errorf("got results after %s, want them at once", took)
 	}
 	sup.cancel()
 	<-sup.done
 }
 
-func TestChildMayAskItsOwnSupervisorForAnything(t *testing.T) {
+func TestChildMayCommandItsOwnSupervisor(t *testing.T) {
 	t.Parallel()
 	for i, command := range commands(nil, nil, "") {
 		t.Run(command.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				sup := serve(t, supervise.Spec{Strategy: supervise.OneForAll, Children: s.children("a", "b")})
 				s.act("b", func() error {
 					if err := commands(sup.Supervisor, s, "b")[i].give(); err != nil && !errors.Is(err, supervise.ErrRunning) {
-						t.Errorf("got %v, want an answer", err)
+						t.Errorf("got %v, want a result", err)
 					}
 					return supervise.ErrShutdown
 				})
@@ -101,7 +101,7 @@ func TestChildMayAskItsOwnSupervisorForAnything(t *testing.T) {
 func TestChildMayStopItsOwnSupervisor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var sup *supervise.Supervisor
 		stopping := s.child("b")
 		stopping.Service = supervise.ServiceFunc(func(ctx context.Context) error {
@@ -119,60 +119,60 @@ func TestChildMayStopItsOwnSupervisor(t *testing.T) {
 		<-sup.Done()
 		wantNil(t, sup.Stop(t.Context()))
 		if took := time.Since(began); took != time.Second {
-			t.Errorf("got the end after %s, want it at once after it was asked for", took)
+			t.Errorf("got the end after %s, want it at once after the request", took)
 		}
-		want(t, "trace", s.told(), "+a -a")
+		want(t, "trace", s.takeTrace(), "+a -a")
 	})
 }
 
 func TestDisabledChildStaysDown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Strategy: supervise.OneForAll, Intensity: supervise.Restarts(1), Window: time.Hour, Children: s.children("a", "b", "c")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{{Name: "inner", Service: inner}}})
-		s.told()
+		s.takeTrace()
 		wantNil(t, inner.Disable("b"))
-		want(t, "disable", s.told(), "-b")
+		want(t, "disable", s.takeTrace(), "-b")
 		s.act("a", boom)
 		time.Sleep(long)
-		want(t, "through a group restart", s.told(), "-c +a +c")
+		want(t, "after a group restart", s.takeTrace(), "-c +a +c")
 		s.act("a", boom)
 		time.Sleep(long)
-		want(t, "through a restart of its supervisor", s.told(), "-c +a +c")
+		want(t, "after a supervisor restart", s.takeTrace(), "-c +a +c")
 		wantIs(t, inner.Restart("b"), supervise.ErrDisabled)
 		wantNil(t, inner.StopChild("b"))
 		if got := inner.Children()[1]; got.State != supervise.Disabled {
 			t.Errorf("got %+v, want disabled", got)
 		}
 		wantNil(t, inner.Enable("b"))
-		want(t, "enable", s.told(), "+b")
+		want(t, "enable", s.takeTrace(), "+b")
 		wantNil(t, inner.Enable("b"))
-		want(t, "enable again", s.told(), "")
+		want(t, "enable again", s.takeTrace(), "")
 		sup.stopFine()
 	})
 }
 
-func TestStopDuringAGroupRestartIsNotForgotten(t *testing.T) {
+func TestStopDuringAGroupRestartIsKept(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Strategy: supervise.OneForAll, Children: []supervise.Child{
 			s.child("a"), s.child("b"), s.child("c", slow(time.Second, time.Minute)),
 		}})
-		s.told()
+		s.takeTrace()
 		s.act("a", boom)
-		wantNil(t, sup.StopChild("b")) // while c takes its time
+		wantNil(t, sup.StopChild("b")) // while c is stopping
 		time.Sleep(long)
-		want(t, "trace", s.told(), "-c -b +a +c")
+		want(t, "trace", s.takeTrace(), "-c -b +a +c")
 		sup.stopFine()
 	})
 }
 
-func TestRestartByHandTakesTheGroupAndDoesNotCount(t *testing.T) {
+func TestRestartCommandRestartsTheGroupAndDoesNotCount(t *testing.T) {
 	t.Parallel()
 	for strategy, trace := range map[supervise.Strategy]string{
 		supervise.OneForOne: "-b +b", supervise.RestForOne: "-c -b +b +c", supervise.OneForAll: "-c -b -a +a +b +c",
@@ -180,11 +180,11 @@ func TestRestartByHandTakesTheGroupAndDoesNotCount(t *testing.T) {
 		t.Run(strategy.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				sup := serve(t, supervise.Spec{Strategy: strategy, Intensity: supervise.Restarts(0), Children: s.children("a", "b", "c")})
-				s.told()
+				s.takeTrace()
 				wantNil(t, sup.Restart("b"))
-				want(t, "trace", s.told(), trace)
+				want(t, "trace", s.takeTrace(), trace)
 				if got := sup.child("b"); got.Restarts != 0 || got.Incarnation != 2 {
 					t.Errorf("got %+v, want no restart counted", got)
 				}
@@ -194,18 +194,18 @@ func TestRestartByHandTakesTheGroupAndDoesNotCount(t *testing.T) {
 	}
 }
 
-func TestRestartDuringAGroupRestartLeavesTheGroupWhole(t *testing.T) {
+func TestRestartDuringAGroupRestartKeepsTheGroupComplete(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Strategy: supervise.RestForOne, Children: []supervise.Child{
 			s.child("a"), s.child("b"), s.child("c"), s.child("d", slow(time.Second, time.Minute)),
 		}})
-		s.told()
+		s.takeTrace()
 		s.act("a", boom)
-		wantNil(t, sup.Restart("c")) // while d takes its time
+		wantNil(t, sup.Restart("c")) // while d is stopping
 		time.Sleep(long)
-		want(t, "trace", s.told(), "-d -c -b +a +b +c +d")
+		want(t, "trace", s.takeTrace(), "-d -c -b +a +b +c +d")
 		sup.stopFine()
 	})
 }
@@ -216,18 +216,18 @@ func TestRestartEndsABackOffOnce(t *testing.T) {
 		t.Run(strategy.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				sup := serve(t, supervise.Spec{Strategy: strategy, Children: []supervise.Child{s.child("a", fixed(time.Minute))}})
-				s.told()
+				s.takeTrace()
 				s.act("a", boom)
 				wantNil(t, sup.Restart("a"))
-				want(t, "at once", s.told(), "+a")
+				want(t, "at once", s.takeTrace(), "+a")
 				time.Sleep(time.Hour)
-				want(t, "the timer of the back-off is void", s.told(), "")
+				want(t, "the back-off timer is cancelled", s.takeTrace(), "")
 				s.act("a", boom)
 				wantNil(t, sup.StopChild("a"))
 				time.Sleep(time.Hour)
-				want(t, "stopped in its back-off", s.told(), "")
+				want(t, "stopped during its back-off", s.takeTrace(), "")
 				sup.wantState("a", supervise.Stopped)
 				sup.stopFine()
 			})
@@ -238,7 +238,7 @@ func TestRestartEndsABackOffOnce(t *testing.T) {
 func TestAddAndRemove(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Strategy: supervise.RestForOne, Children: []supervise.Child{s.child("a", fixed(time.Second))}})
 		wantNil(t, sup.Add(s.child("b")))
 		wantIs(t, sup.Add(s.child("b")), supervise.ErrDuplicate)
@@ -250,9 +250,9 @@ func TestAddAndRemove(t *testing.T) {
 		}
 		s.act("a", boom)
 		wantNil(t, sup.Add(s.child("c")))
-		want(t, "c waits for a", s.told(), "+a +b -b")
+		want(t, "c waits for a", s.takeTrace(), "+a +b -b")
 		time.Sleep(time.Second)
-		want(t, "up again", s.told(), "+a +b +c")
+		want(t, "up again", s.takeTrace(), "+a +b +c")
 		wantNil(t, sup.StopChild("b"))
 		synctest.Wait()
 		wantNil(t, sup.Remove("b"))
@@ -264,18 +264,18 @@ func TestAddAndRemove(t *testing.T) {
 func TestDynamicChildrenAreStoppedAndForgotten(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Strategy: supervise.Dynamic})
 		for _, name := range []string{"a", "b", "c"} {
 			wantNil(t, sup.Add(s.child(name, fixed(time.Second), slow(time.Second, time.Minute))))
 		}
 		synctest.Wait()
-		s.told()
+		s.takeTrace()
 		wantNil(t, sup.Remove("b"))
-		wantNil(t, sup.Remove("b")) // it is on its way
+		wantNil(t, sup.Remove("b")) // already stopping
 		s.act("a", boom)
 		time.Sleep(3 * time.Second)
-		want(t, "trace", s.told(), "-b +a")
+		want(t, "trace", s.takeTrace(), "-b +a")
 		if got := sup.Children(); len(got) != 2 {
 			t.Errorf("got %v, want two", got)
 		}
@@ -283,10 +283,10 @@ func TestDynamicChildrenAreStoppedAndForgotten(t *testing.T) {
 	})
 }
 
-func TestCommandsToASupervisorThatDoesNotServe(t *testing.T) {
+func TestCommandsWithoutServe(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Children: s.children("a")})
 		wantIs(t, sup.Restart("x"), supervise.ErrNotFound)
 		sup.stopFine()
@@ -301,25 +301,25 @@ func TestCommandsToASupervisorThatDoesNotServe(t *testing.T) {
 func TestStartAndStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup, err := supervise.New(supervise.Spec{Name: "test", Children: s.children("a", "b")})
 		wantNil(t, err)
 		wantIs(t, sup.Stop(t.Context()), supervise.ErrNotStarted)
 		wantNil(t, sup.Start(t.Context()))
-		want(t, "ready when Start returns", s.told(), "+a +b")
+		want(t, "ready when Start returns", s.takeTrace(), "+a +b")
 		wantIs(t, sup.Start(t.Context()), supervise.ErrServing)
 		wantNil(t, sup.Stop(t.Context()))
-		want(t, "stopped when Stop returns", s.told(), "-b -a")
+		want(t, "stopped when Stop returns", s.takeTrace(), "-b -a")
 		wantNil(t, sup.Stop(t.Context()))
 		wantNil(t, sup.Start(t.Context()))
 		wantNil(t, sup.Stop(t.Context()))
 	})
 }
 
-func TestStartThatFailsOrTakesTooLong(t *testing.T) {
+func TestStartStopsAllChildrenAfterItsDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		lame := s.child("b", func(c *supervise.Child) {
 			c.StartTimeout = time.Hour
 			c.Service = supervise.ServiceFunc(func(ctx context.Context) error { <-ctx.Done(); return nil })
@@ -329,14 +329,14 @@ func TestStartThatFailsOrTakesTooLong(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		wantIs(t, sup.Start(ctx), context.DeadlineExceeded)
-		want(t, "nothing is left", s.told(), "+a -a")
+		want(t, "everything stopped", s.takeTrace(), "+a -a")
 	})
 }
 
-func TestStopThatNobodyWaitsForGoesOn(t *testing.T) {
+func TestStopContinuesAfterItsCallerGaveUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup, err := supervise.New(supervise.Spec{Name: "test", Children: []supervise.Child{s.child("a", slow(time.Second, time.Minute))}})
 		wantNil(t, err)
 		wantNil(t, sup.Start(t.Context()))
@@ -345,14 +345,14 @@ func TestStopThatNobodyWaitsForGoesOn(t *testing.T) {
 		began := time.Now()
 		wantIs(t, sup.Stop(gone), context.Canceled)
 		if took := time.Since(began); took != 0 {
-			t.Errorf("got an answer in %s, want it at once", took)
+			t.Errorf("got a return after %s, want it at once", took)
 		}
 		wantNil(t, sup.Stop(t.Context()))
-		want(t, "trace", s.told(), "+a -a")
+		want(t, "trace", s.takeTrace(), "+a -a")
 	})
 }
 
-func TestSpecIsRefusedWithAllItsProblems(t *testing.T) {
+func TestNewReturnsEveryProblem(t *testing.T) {
 	t.Parallel()
 	_, err := supervise.New(supervise.Spec{
 		Strategy: 9, Intensity: supervise.Restarts(-1), Window: -1, OnBreach: 8, AutoShutdown: 7,

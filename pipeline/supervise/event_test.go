@@ -15,7 +15,7 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-// eventLog remembers events.
+// eventLog records events.
 type eventLog struct {
 	mu  sync.Mutex
 	all []supervise.Event
@@ -43,7 +43,7 @@ func (l *eventLog) last(t *testing.T, kind supervise.EventKind) supervise.Event 
 		}
 	}
 	if found.Kind == "" {
-		t.Errorf("got %d events, among them no %s", len(l.events()), kind)
+		t.Errorf("got %d events, none of kind %s", len(l.events()), kind)
 	}
 	return found
 }
@@ -66,10 +66,10 @@ func (l *eventLog) trace() string {
 	return strings.Join(trace, ", ")
 }
 
-func TestEventsTellEverythingInOrder(t *testing.T) {
+func TestEventsAreCompleteAndInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var events eventLog
 		var log bytes.Buffer
 		sup := serve(t, supervise.Spec{
@@ -82,35 +82,35 @@ func TestEventsTellEverythingInOrder(t *testing.T) {
 		sup.stopFine()
 		want(t, "events", events.trace(), "a started, a ready, b started, b ready, a failed, a waiting, a started, a ready, b ended, a stopped")
 		if got := events.last(t, supervise.EventReady); got.Incarnation != 2 || got.Supervisor != "test" || got.At.IsZero() {
-			t.Errorf("got %+v, want who and when", got)
+			t.Errorf("got %+v, want supervisor, incarnation and time", got)
 		}
 		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "error=boom") {
-			t.Errorf("got log %q, want the failure alone at this level", got)
+			t.Errorf("got log %q, want only the failure at this level", got)
 		}
 	})
 }
 
-func TestHookThatPanicsOrExitsIsContained(t *testing.T) {
+func TestHookFailureIsContained(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]func(){"panic": func() { panic("hook") }, "goexit": runtime.Goexit} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				var log bytes.Buffer
-				told := 0
+				events := 0
 				sup := serve(t, supervise.Spec{
 					Children: s.children("a"), Logger: slog.New(slog.NewTextHandler(&log, nil)),
-					Events: func(supervise.Event) { told++; fail() },
+					Events: func(supervise.Event) { events++; fail() },
 				})
 				s.act("a", boom)
 				time.Sleep(long)
-				want(t, "trace", s.told(), "+a +a")
+				want(t, "trace", s.takeTrace(), "+a +a")
 				sup.stopFine()
-				if told != 7 {
-					t.Errorf("got %d events told, want 7", told)
+				if events != 7 {
+					t.Errorf("got %d events, want 7", events)
 				}
-				if !strings.Contains(log.String(), "hook of supervisor failed") {
+				if !strings.Contains(log.String(), "supervisor event hook failed") {
 					t.Errorf("got log %q, want the hook's failure", log.String())
 				}
 			})
@@ -118,10 +118,10 @@ func TestHookThatPanicsOrExitsIsContained(t *testing.T) {
 	}
 }
 
-func TestHookThatHangsHoldsUpNothingAndLosesTheRestAloud(t *testing.T) {
+func TestHangingHookDelaysNothingAndLostEventsAreCounted(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		release := make(chan struct{})
 		var events eventLog
 		sup := serve(t, supervise.Spec{
@@ -134,7 +134,7 @@ func TestHookThatHangsHoldsUpNothingAndLosesTheRestAloud(t *testing.T) {
 		for i := range 3000 { // two events each
 			wantNil(t, sup.Add(s.child(strconv.Itoa(i))))
 		}
-		if got := strings.Count(s.told(), "+"); got != 3000 {
+		if got := strings.Count(s.takeTrace(), "+"); got != 3000 {
 			t.Errorf("got %d children started, want 3000", got)
 		}
 		close(release)

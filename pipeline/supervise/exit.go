@@ -4,69 +4,72 @@ import (
 	"errors"
 	"slices"
 	"time"
-
-	"github.com/cenkalti/backoff/v4"
 )
 
-// ended takes in the end of a life. It is called once for each, by the life's
-// own goroutine, as the last thing that it does.
-func (s *Supervisor) ended(l *life, err error) {
+// ended handles the end of an incarnation. The incarnation's own goroutine
+// calls it once, as its last action.
+func (s *Supervisor) ended(i *incarnation, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if l.left.Load() {
-		s.returned(l, err)
+	if i.abandoned.Load() {
+		s.abandonedReturned(i, err)
 		return
 	}
-	c, r := l.child, s.run // which lasts as long as any life that was not given up
-	asked := c.state == Stopping
-	class := classify(err, asked)
-	if !asked {
+	c, r := i.child, s.run // a run outlasts all incarnations that it did not abandon
+	requested := c.state == Stopping
+	class := classify(err, requested)
+	if !requested {
 		r.exited(c, class, err)
 		return
 	}
-	r.tellStopped(c, class, err)
+	r.reportStopped(c, class, err)
 	if class == ClassNormal {
 		err = nil
 	}
-	r.stopped(c, err)
+	r.afterStop(c, err)
 }
 
-// returned takes in that a service returned which had been given up. It is
-// told, and nothing else comes of it.
-func (s *Supervisor) returned(l *life, err error) {
-	c := l.child
-	s.left[c.Name] = slices.DeleteFunc(s.left[c.Name], func(other *life) bool { return other == l })
-	if len(s.left[c.Name]) == 0 {
-		delete(s.left, c.Name)
+// abandonedReturned handles the late return of a stuck service. It is reported,
+// and starts nothing.
+func (s *Supervisor) abandonedReturned(i *incarnation, err error) {
+	c := i.child
+	s.abandoned[c.Name] = slices.DeleteFunc(s.abandoned[c.Name], func(other *incarnation) bool { return other == i })
+	if len(s.abandoned[c.Name]) == 0 {
+		delete(s.abandoned, c.Name)
 	}
-	s.events.put(Event{
-		Kind: EventReturned, At: time.Now(), Supervisor: s.spec.Name, Child: c.Name, Incarnation: l.number,
+	s.events.add(Event{
+		Kind: EventReturned, At: time.Now(), Supervisor: s.spec.Name, Child: c.Name, Incarnation: i.number,
 		Class: classify(err, true), Err: err, Stack: stackIn(err),
 	})
-	if now := s.children.byName[c.Name]; now != nil && now.state == Stuck && len(s.left[c.Name]) == 0 {
+	if now := s.children.byName[c.Name]; now != nil && now.state == Stuck && len(s.abandoned[c.Name]) == 0 {
 		if s.run == nil {
 			now.state, now.since = Idle, time.Now()
 			return
 		}
-		s.run.become(now, GivenUp)
-		s.run.advance()
+		s.run.setState(now, GivenUp)
+		s.run.continueStart()
 	}
 }
 
-// tellStopped tells that a child stopped as it was told to, and what it had to
-// say against it.
-func (r *run) tellStopped(c *child, class Class, err error) {
+// reportStopped reports that a child stopped on request, and its error if it
+// returned one.
+func (r *run) reportStopped(c *child, class Class, err error) {
 	if class != ClassNormal {
-		c.record(class, err, stackIn(err))
-		r.tell(Event{Kind: EventFailed, Class: class, Err: err, Stack: stackIn(err)}, c)
+		r.reportFailure(c, class, err)
 	}
-	for _, name := range leftBehind(err) {
+	for _, name := range stuckChildren(err) {
 		r.stuck = append(r.stuck, c.Name+"/"+name)
 	}
-	r.tell(Event{Kind: EventStopped}, c)
+	r.report(Event{Kind: EventStopped}, c)
 }
 
-// stackIn is the stack that an error carries.
+// reportFailure records and reports a failure.
+func (r *run) reportFailure(c *child, class Class, err error) {
+	c.recordFailure(class, err, stackIn(err))
+	r.report(Event{Kind: EventFailed, Class: class, Err: err, Stack: stackIn(err)}, c)
+}
+
+// stackIn returns the stack in an error, or "".
 func stackIn(err error) string {
 	if panicked, ok := errors.AsType[*PanicError](err); ok {
 		return string(panicked.Stack[:min(len(panicked.Stack), maxStack)])
@@ -74,49 +77,49 @@ func stackIn(err error) string {
 	return ""
 }
 
-// exited takes in that a child ended by itself.
+// exited handles the end of a child that was not asked to stop.
 func (r *run) exited(c *child, class Class, err error) {
-	r.become(c, Idle)
-	if class == ClassNormal {
-		r.tell(Event{Kind: EventEnded, Class: class}, c)
-		if c.Restart == Permanent {
-			r.failed(c, class, errEnded)
-			return
-		}
-		r.done(c)
-		return
+	r.setState(c, Idle)
+	switch {
+	case class != ClassNormal:
+		r.failed(c, class, err)
+	case c.Restart == Permanent:
+		r.report(Event{Kind: EventEnded, Class: class}, c)
+		r.restart(c, class, errPermanentEnded)
+	default:
+		r.report(Event{Kind: EventEnded, Class: class}, c)
+		r.retire(c)
 	}
-	r.broken(c, class, err)
 }
 
-// broken takes in a failure.
-func (r *run) broken(c *child, class Class, err error) {
-	c.record(class, err, stackIn(err))
-	r.tell(Event{Kind: EventFailed, Class: class, Err: err, Stack: stackIn(err)}, c)
-	if c.Restart == Temporary && (c.begun || !r.first || r.s.spec.OnBreach != BreachEscalate) {
-		r.done(c)
+// failed handles a failure.
+func (r *run) failed(c *child, class Class, err error) {
+	r.reportFailure(c, class, err)
+	if c.Restart == Temporary && (c.wasReady || !r.starting || r.s.spec.OnBreach != BreachEscalate) {
+		r.retire(c)
 		return
 	}
-	r.failed(c, class, err)
+	r.restart(c, class, err)
 }
 
-var errEnded = errors.New("service came to an end, and is permanent")
+var errPermanentEnded = errors.New("permanent service ended")
 
-// done takes in an end that is final for its kind of child.
-func (r *run) done(c *child) {
-	r.become(c, Ended)
+// retire handles an end after which the child does not restart.
+func (r *run) retire(c *child) {
+	r.setState(c, Ended)
 	if c.Restart == Temporary {
 		r.forget(c)
 	}
-	if c.Significant && !r.ending && r.shutsDown() {
-		r.end(ErrShutdown)
+	if c.Significant && !r.stopping && r.endsAutomatically() {
+		r.shutDown(ErrShutdown)
 		return
 	}
-	r.advance()
+	r.continueStart()
 }
 
-// shutsDown tells whether the supervisor ends after a significant child did.
-func (r *run) shutsDown() bool {
+// endsAutomatically reports whether the supervisor ends after a significant
+// child ended.
+func (r *run) endsAutomatically() bool {
 	if r.s.spec.AutoShutdown == AllSignificant {
 		for c := r.s.children.first; c != nil; c = c.next {
 			if c.Significant && c.state != Ended {
@@ -125,89 +128,4 @@ func (r *run) shutsDown() bool {
 		}
 	}
 	return r.s.spec.AutoShutdown != Never
-}
-
-// failed decides what becomes of a child that is to be started again.
-func (r *run) failed(c *child, class Class, err error) {
-	switch {
-	case r.ending, r.lowest != 0 && c.order >= r.lowest:
-		return // its group is on its way down, and up again without its doing
-	case class == ClassUnavailable:
-		c.restarts++
-		r.wait(c, Waiting, Event{Kind: EventWaiting, Wait: max(0, r.curve(c).NextBackOff())})
-		return
-	case r.first && !c.begun && r.s.spec.OnBreach == BreachEscalate:
-		r.end(&StartError{Supervisor: r.s.spec.Name, Child: c.Name, Class: class, Err: err})
-		return
-	}
-	wait := r.curve(c).NextBackOff()
-	if r.breached(c) || wait == backoff.Stop {
-		r.breach(c, class, err)
-		return
-	}
-	c.restarts++
-	r.wait(c, Waiting, Event{Kind: EventWaiting, Wait: wait})
-}
-
-// curve is a child's back-off, from its beginning if the child was ready for
-// the stable time.
-func (r *run) curve(c *child) backoff.BackOff {
-	if !c.life.ready.IsZero() && time.Since(c.life.ready) >= r.s.spec.Stable {
-		c.curve, c.parked = nil, false
-	}
-	if c.curve == nil {
-		c.curve = c.Backoff()
-	}
-	return c.curve
-}
-
-// breached records a restart, and tells whether it is one too many.
-func (r *run) breached(c *child) bool {
-	budget := &r.restarts
-	if r.s.spec.OnBreach != BreachEscalate {
-		budget = &c.own
-	}
-	return budget.add(time.Now(), r.s.spec.Window, r.s.spec.Intensity.count) || c.parked
-}
-
-// breach does what the policy says about a child that fails too often.
-func (r *run) breach(c *child, class Class, err error) {
-	switch r.s.spec.OnBreach {
-	case BreachPark:
-		c.parked = true
-		r.wait(c, Parked, Event{Kind: EventParked, Wait: r.s.spec.ParkFor, Class: class, Err: err})
-	case BreachStop:
-		r.become(c, GivenUp)
-		r.tell(Event{Kind: EventGivenUp, Class: class, Err: err}, c)
-		r.fellGroup(c)
-	case BreachEscalate:
-		r.tell(Event{Kind: EventBreach, Class: class, Err: err}, c)
-		r.end(&BreachError{Supervisor: r.s.spec.Name, Child: c.Name, Class: class, Err: err})
-	}
-}
-
-// wait leaves a child down for a while. Its group stops at once: what stands
-// on it cannot do without it.
-func (r *run) wait(c *child, state State, e Event) {
-	r.become(c, state)
-	r.tell(e, c)
-	r.after(c, e.Wait, func() {
-		if state == Parked {
-			c.restarts++
-		}
-		r.startAgain(c)
-	})
-	r.fellGroup(c)
-}
-
-// fellGroup stops those that the strategy names with a child.
-func (r *run) fellGroup(c *child) {
-	switch r.s.spec.Strategy {
-	case OneForAll:
-		r.fell(r.s.children.first)
-	case RestForOne:
-		r.fell(c)
-	case OneForOne, Dynamic:
-		r.advance()
-	}
 }

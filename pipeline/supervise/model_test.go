@@ -14,10 +14,9 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-// model is a supervisor as the recorded traces describe it: it does one thing
-// at a time, and each to its end, as OTP's does. Random trees and random
-// scripts are played to it and to the real one, whose traces have to be the
-// same.
+// model is a supervisor as the recorded traces describe it: like OTP's, it
+// completes one action before the next. The tests run random scripts on random
+// trees with the model and the real supervisor, and compare the traces.
 type model struct {
 	name      string
 	strategy  supervise.Strategy
@@ -86,7 +85,7 @@ func (m *model) index(name string) int {
 	return slices.IndexFunc(m.children, func(a *actor) bool { return a.name == name })
 }
 
-// ended is a child's end by itself.
+// ended handles a child's end that was not requested.
 func (m *model) ended(a *actor, normal bool) {
 	a.runs = false
 	switch {
@@ -104,15 +103,15 @@ func (m *model) ended(a *actor, normal bool) {
 		}
 		return
 	}
-	m.again(a)
+	m.restart(a)
 }
 
 func (m *model) find(below *model) *actor {
 	return m.children[slices.IndexFunc(m.children, func(a *actor) bool { return a.below == below })]
 }
 
-// again starts a child and those that the strategy names.
-func (m *model) again(a *actor) {
+// restart restarts a child with the siblings that the strategy selects.
+func (m *model) restart(a *actor) {
 	from, to := m.index(a.name), len(m.children)
 	switch m.strategy {
 	case supervise.OneForAll:
@@ -135,7 +134,7 @@ func (m *model) again(a *actor) {
 	}
 }
 
-// command gives a command; it reports whether it was one that can be given.
+// command runs a command on a child.
 func (m *model) command(name, child string) {
 	i := m.index(child)
 	if i < 0 {
@@ -151,16 +150,16 @@ func (m *model) command(name, child string) {
 	case "enable":
 		if m.disabled[child] {
 			delete(m.disabled, child)
-			m.open(a)
+			m.startIfDown(a)
 		}
 	case "restart":
 		switch {
 		case m.disabled[child]:
 		case a.runs && a.restart == supervise.Temporary && m.strategy != supervise.OneForOne: // its group would forget it
 		case a.runs:
-			m.again(a)
+			m.restart(a)
 		default:
-			m.open(a)
+			m.startIfDown(a)
 		}
 	case "remove":
 		if !a.runs {
@@ -170,25 +169,25 @@ func (m *model) command(name, child string) {
 	}
 }
 
-// open starts one child that is down.
-func (m *model) open(a *actor) {
+// startIfDown starts one child that is down.
+func (m *model) startIfDown(a *actor) {
 	if !a.runs {
 		m.start(a)
 	}
 }
 
-// world is a tree, both ways.
+// world is a tree as models and as real supervisors.
 type world struct {
-	stage  *stage
-	random *rand.Rand
-	trace  []string
-	models []*model
-	real   map[*model]*supervise.Supervisor
-	leaves int
+	harness *harness
+	random  *rand.Rand
+	trace   []string
+	models  []*model
+	real    map[*model]*supervise.Supervisor
+	leaves  int
 }
 
-// plant makes a random supervisor of at most the given depth.
-func (w *world) plant(t *testing.T, parent *model, depth int) supervise.Child {
+// build makes a random supervisor with at most the given depth.
+func (w *world) build(t *testing.T, parent *model, depth int) supervise.Child {
 	t.Helper()
 	m := &model{
 		name: fmt.Sprintf("s%d", len(w.models)), strategy: supervise.Strategy(w.random.IntN(3)), intensity: w.random.IntN(9),
@@ -198,7 +197,7 @@ func (w *world) plant(t *testing.T, parent *model, depth int) supervise.Child {
 	spec := supervise.Spec{Name: m.name, Strategy: m.strategy, Intensity: supervise.Restarts(m.intensity), Window: 1000 * time.Hour}
 	for range 1 + w.random.IntN(4) {
 		if depth > 1 && w.random.IntN(3) == 0 {
-			child := w.plant(t, m, depth-1)
+			child := w.build(t, m, depth-1)
 			m.spec = append(m.spec, &actor{name: child.Name, below: w.models[w.indexOf(child.Name)]})
 			spec.Children = append(spec.Children, child)
 			continue
@@ -206,7 +205,7 @@ func (w *world) plant(t *testing.T, parent *model, depth int) supervise.Child {
 		a := &actor{name: fmt.Sprintf("c%d", w.leaves), restart: supervise.Restart(w.random.IntN(3))}
 		w.leaves++
 		m.spec = append(m.spec, a)
-		spec.Children = append(spec.Children, w.stage.child(a.name, kind(a.restart)))
+		spec.Children = append(spec.Children, w.harness.child(a.name, kind(a.restart)))
 	}
 	sup, err := supervise.New(spec)
 	if err != nil {
@@ -220,7 +219,7 @@ func (w *world) indexOf(name string) int {
 	return slices.IndexFunc(w.models, func(m *model) bool { return m.name == name })
 }
 
-// running are the leaves that run, with their models.
+// running returns the leaves that run, with their models.
 func (w *world) running() (leaves []*actor, models []*model) {
 	for _, m := range w.models {
 		for _, a := range m.children {
@@ -232,18 +231,18 @@ func (w *world) running() (leaves []*actor, models []*model) {
 	return leaves, models
 }
 
-// step plays something random to both, and tells what.
+// step runs a random action on both, and returns its description.
 func (w *world) step(t *testing.T) string {
 	t.Helper()
 	leaves, models := w.running()
 	if len(leaves) > 0 && w.random.IntN(3) > 0 {
 		i := w.random.IntN(len(leaves))
 		if w.random.IntN(3) == 0 {
-			w.stage.act(leaves[i].name, fine)
+			w.harness.act(leaves[i].name, fine)
 			models[i].ended(leaves[i], true)
 			return leaves[i].name + " ends"
 		}
-		w.stage.act(leaves[i].name, boom)
+		w.harness.act(leaves[i].name, boom)
 		models[i].ended(leaves[i], false)
 		return leaves[i].name + " fails"
 	}
@@ -254,18 +253,18 @@ func (w *world) step(t *testing.T) string {
 	a := m.children[w.random.IntN(len(m.children))]
 	command := []string{"stop", "disable", "enable", "restart", "remove"}[w.random.IntN(5)]
 	if a.restart == supervise.Temporary && command == "restart" {
-		return "nothing" // by hand a group can be restarted from a temporary child, which OTP cannot
+		return "nothing" // OTP cannot restart a group from a temporary child
 	}
-	for _, known := range commands(w.real[m], w.stage, a.name) {
+	for _, known := range commands(w.real[m], w.harness, a.name) {
 		if known.name == command {
-			_ = known.give() // a refusal changes nothing, which the trace shows
+			_ = known.give() // a refusal must leave the trace unchanged
 		}
 	}
 	m.command(command, a.name)
 	return command + " " + a.name
 }
 
-func TestRandomTreesDoWhatTheModelDoes(t *testing.T) {
+func TestRandomTreesMatchTheModel(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(600) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
@@ -277,8 +276,8 @@ func TestRandomTreesDoWhatTheModelDoes(t *testing.T) {
 
 func playRandomly(t *testing.T, seed uint64) {
 	t.Helper()
-	w := &world{stage: newStage(), random: rand.New(rand.NewPCG(seed, 1)), real: map[*model]*supervise.Supervisor{}}
-	w.plant(t, nil, 3)
+	w := &world{harness: newHarness(), random: rand.New(rand.NewPCG(seed, 1)), real: map[*model]*supervise.Supervisor{}}
+	w.build(t, nil, 3)
 	root := w.models[0]
 	ended := make(chan error, 1)
 	wantNil(t, w.real[root].Start(t.Context()))
@@ -289,7 +288,7 @@ func playRandomly(t *testing.T, seed uint64) {
 	root.serve()
 	var script []string
 	for step := 0; ; step++ {
-		got, want := w.stage.told(), strings.Join(w.trace, " ")
+		got, want := w.harness.takeTrace(), strings.Join(w.trace, " ")
 		w.trace = nil
 		if got != want {
 			t.Fatalf("after %v: got %q, want %q", script, got, want)
@@ -303,7 +302,7 @@ func playRandomly(t *testing.T, seed uint64) {
 	if root.alive {
 		wantNil(t, w.real[root].Stop(t.Context()))
 		root.end()
-		want(t, fmt.Sprint("the end after ", script), w.stage.told(), strings.Join(w.trace, " "))
+		want(t, fmt.Sprint("the end after ", script), w.harness.takeTrace(), strings.Join(w.trace, " "))
 		return
 	}
 	if _, ok := errors.AsType[*supervise.BreachError](<-ended); !ok {

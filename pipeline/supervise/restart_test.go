@@ -30,9 +30,9 @@ func TestRestartTypes(t *testing.T) {
 		{"transient, failed", supervise.Transient, boom, "+a"},
 		{"transient, normal end", supervise.Transient, fine, ""},
 		{"transient, shutdown", supervise.Transient, shutdown, ""},
-		{"transient, somebody else's context ended", supervise.Transient, func() error { return context.Canceled }, "+a"},
+		{"transient, error of a foreign context", supervise.Transient, func() error { return context.Canceled }, "+a"},
 		{"transient, an operation timed out", supervise.Transient, func() error { return context.DeadlineExceeded }, "+a"},
-		{"transient, panicked with the word for a normal end", supervise.Transient, func() error { panic(supervise.ErrShutdown) }, "+a"},
+		{"transient, panic with ErrShutdown", supervise.Transient, func() error { panic(supervise.ErrShutdown) }, "+a"},
 		{"temporary, failed", supervise.Temporary, boom, ""},
 		{"temporary, normal end", supervise.Temporary, fine, ""},
 	}
@@ -40,20 +40,20 @@ func TestRestartTypes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", kind(c.restart))}})
-				s.told()
+				s.takeTrace()
 				s.act("a", c.end)
 				time.Sleep(long)
-				want(t, "trace", s.told(), c.back)
+				want(t, "trace", s.takeTrace(), c.back)
 				sup.stopFine()
 			})
 		})
 	}
 }
 
-// deferred panics or exits in a deferred function, as a service does that
-// fails to clean up.
+// deferred returns an end that panics or exits in a deferred function, like a
+// service that fails to clean up.
 func deferred(do func()) func() error {
 	return func() error {
 		defer do()
@@ -71,7 +71,7 @@ func TestClassesOfFailures(t *testing.T) {
 	}{
 		{"error", supervise.ClassError, boom, false},
 		{"panic", supervise.ClassPanic, func() error { panic("boom") }, true},
-		{"panic with nil", supervise.ClassPanic, func() error { panic(nil) }, true}, //nolint:govet // what people do
+		{"panic with nil", supervise.ClassPanic, func() error { panic(nil) }, true}, //nolint:govet // programs do it
 		{"goexit", supervise.ClassGoexit, func() error { runtime.Goexit(); return nil }, true},
 		{"deferred panic", supervise.ClassPanic, deferred(func() { panic("boom") }), true},
 		{"deferred goexit", supervise.ClassGoexit, deferred(runtime.Goexit), true},
@@ -84,31 +84,31 @@ func TestClassesOfFailures(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				var events eventLog
 				sup := serve(t, supervise.Spec{Events: events.put, Children: s.children("a", "b")})
-				s.told()
+				s.takeTrace()
 				s.act("a", c.end)
 				got := sup.child("a")
 				if got.LastClass != c.class || got.LastError == "" || got.State != supervise.Waiting || (got.LastStack != "") != c.stack {
 					t.Errorf("got %+v, want waiting after %s", got, c.class)
 				}
 				event := events.last(t, supervise.EventFailed)
-				if event.Class != c.class || event.Err == nil || strings.Contains(event.Stack, "(*stage).child") != c.stack {
+				if event.Class != c.class || event.Err == nil || strings.Contains(event.Stack, "(*harness).child") != c.stack {
 					t.Errorf("got event %+v, want %s with the stack of the service", event, c.class)
 				}
 				time.Sleep(long)
 				if got := sup.child("a"); got.State != supervise.Running || got.Restarts != 1 || got.Incarnation != 2 {
 					t.Errorf("got %+v, want running again", got)
 				}
-				want(t, "trace", s.told(), "+a")
+				want(t, "trace", s.takeTrace(), "+a")
 				sup.stopFine()
 			})
 		})
 	}
 }
 
-func TestFailuresWhileStoppingAreTold(t *testing.T) {
+func TestFailuresWhileStoppingAreReported(t *testing.T) {
 	t.Parallel()
 	for class, end := range map[supervise.Class]func(){
 		supervise.ClassPanic:  func() { panic("cleaning up") },
@@ -118,30 +118,30 @@ func TestFailuresWhileStoppingAreTold(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var events eventLog
-				s := newStage()
+				s := newHarness()
 				child := supervise.Child{Name: "a", Service: supervise.ServiceFunc(func(ctx context.Context) error {
 					<-ctx.Done()
 					end()
 					return nil
 				})}
 				sup := serve(t, supervise.Spec{Events: events.put, Children: append(s.children("z"), child)})
-				sup.stopFine() // that it panicked is no reason to fail: it has stopped
+				sup.stopFine() // the panic fails nothing: the child has stopped
 				if got := events.last(t, supervise.EventFailed); got.Class != class || got.Child != "a" || got.Stack == "" {
 					t.Errorf("got event %+v, want %s", got, class)
 				}
 				if got := sup.child("a"); got.LastClass != class {
 					t.Errorf("got %+v, want %s", got, class)
 				}
-				want(t, "the others", s.told(), "+z -z")
+				want(t, "the others", s.takeTrace(), "+z -z")
 			})
 		})
 	}
 }
 
-func TestStartThatTakesTooLongIsATimeout(t *testing.T) {
+func TestSlowStartIsATimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var events eventLog
 		lame := false
 		child := s.child("b")
@@ -158,7 +158,7 @@ func TestStartThatTakesTooLongIsATimeout(t *testing.T) {
 			Events: events.put, Strategy: supervise.RestForOne, Intensity: supervise.Restarts(2), Window: time.Hour,
 			Children: []supervise.Child{s.child("a"), child, s.child("c")},
 		})
-		s.told()
+		s.takeTrace()
 		lame = true
 		s.act("b", boom)
 		time.Sleep(2 * time.Second)
@@ -170,14 +170,14 @@ func TestStartThatTakesTooLongIsATimeout(t *testing.T) {
 		if !ok || breach.Class != supervise.ClassTimeout {
 			t.Errorf("got %v, want a breach by a timeout", err)
 		}
-		want(t, "c waits for b", s.told(), "-c b? b? -a")
+		want(t, "c waits for b", s.takeTrace(), "-c b? b? -a")
 	})
 }
 
-func TestFirstStartThatTakesTooLongFailsTheSupervisor(t *testing.T) {
+func TestSlowFirstStartFailsTheSupervisor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		lame := s.child("b")
 		lame.Service = supervise.ServiceFunc(func(ctx context.Context) error {
 			<-ctx.Done()
@@ -186,16 +186,16 @@ func TestFirstStartThatTakesTooLongFailsTheSupervisor(t *testing.T) {
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a"), lame, s.child("c")}})
 		err := <-sup.done
 		if start, ok := errors.AsType[*supervise.StartError](err); !ok || start.Class != supervise.ClassTimeout || start.Child != "b" {
-			t.Errorf("got %v, want that b did not start in time", err)
+			t.Errorf("got %v, want a start timeout for b", err)
 		}
-		want(t, "trace", s.told(), "+a -a")
+		want(t, "trace", s.takeTrace(), "+a -a")
 	})
 }
 
-func TestChildrenWaitForTheOneBefore(t *testing.T) {
+func TestChildrenWaitForTheirPredecessor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		first := s.child("a")
 		service := first.Service
 		first.Service = supervise.ServiceFunc(func(ctx context.Context) error {
@@ -206,30 +206,30 @@ func TestChildrenWaitForTheOneBefore(t *testing.T) {
 		sup.wantState("a", supervise.Starting)
 		sup.wantState("b", supervise.Idle)
 		time.Sleep(time.Second)
-		want(t, "trace", s.told(), "+a +b")
+		want(t, "trace", s.takeTrace(), "+a +b")
 		sup.wantState("b", supervise.Running)
 		sup.stopFine()
 	})
 }
 
-// fixed is a back-off that always waits as long.
+// fixed sets a constant back-off.
 func fixed(d time.Duration) func(*supervise.Child) {
 	return func(c *supervise.Child) {
 		c.Backoff = func() backoff.BackOff { return backoff.NewConstantBackOff(d) }
 	}
 }
 
-func TestBackOffGrowsUntilTheChildWasReadyForAWhile(t *testing.T) {
+func TestBackOffGrowsUntilTheChildIsStable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		doubling := func(c *supervise.Child) {
 			c.Backoff = func() backoff.BackOff {
 				return backoff.NewExponentialBackOff(backoff.WithInitialInterval(time.Second), backoff.WithMultiplier(2), backoff.WithRandomizationFactor(0))
 			}
 		}
 		sup := serve(t, supervise.Spec{Stable: 20 * time.Second, Intensity: supervise.Restarts(100), Children: []supervise.Child{s.child("a", doubling), s.child("b")}})
-		s.told()
+		s.takeTrace()
 		for _, step := range []struct{ ready, wait time.Duration }{
 			{0, 1 * time.Second},
 			{0, 2 * time.Second},
@@ -240,36 +240,36 @@ func TestBackOffGrowsUntilTheChildWasReadyForAWhile(t *testing.T) {
 			time.Sleep(step.ready)
 			s.act("a", boom)
 			time.Sleep(step.wait - 1)
-			want(t, fmt.Sprint(step, " before"), s.told(), "")
+			want(t, fmt.Sprint(step, " before"), s.takeTrace(), "")
 			time.Sleep(time.Nanosecond)
-			want(t, fmt.Sprint(step, " after"), s.told(), "+a")
+			want(t, fmt.Sprint(step, " after"), s.takeTrace(), "+a")
 		}
 		sup.stopFine()
 	})
 }
 
-func TestChildInBackOffDelaysNobody(t *testing.T) {
+func TestBackOffDelaysNoOtherChild(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", fixed(time.Hour)), s.child("b", fixed(time.Second))}})
-		s.told()
+		s.takeTrace()
 		s.act("a", boom)
 		s.act("b", boom)
 		time.Sleep(time.Second)
-		want(t, "b", s.told(), "+b")
+		want(t, "b", s.takeTrace(), "+b")
 		wantNil(t, sup.Add(s.child("c")))
-		want(t, "c", s.told(), "+c")
+		want(t, "c", s.takeTrace(), "+c")
 		wantNil(t, sup.Restart("a"))
-		want(t, "a", s.told(), "+a")
+		want(t, "a", s.takeTrace(), "+a")
 		sup.stopFine()
 	})
 }
 
-func TestWhatIsNobodysFailureDoesNotCount(t *testing.T) {
+func TestUnavailableDependencyDoesNotCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var away atomic.Bool
 		away.Store(true)
 		needy := s.child("b", fixed(time.Second))
@@ -284,25 +284,25 @@ func TestWhatIsNobodysFailureDoesNotCount(t *testing.T) {
 			Strategy: supervise.RestForOne, Intensity: supervise.Restarts(0), Children: []supervise.Child{s.child("a"), needy, s.child("c")},
 		})
 		time.Sleep(10 * time.Minute)
-		want(t, "not even at the first start", s.told(), "+a")
+		want(t, "first start, dependency away", s.takeTrace(), "+a")
 		if got := sup.child("b"); got.LastClass != supervise.ClassUnavailable || got.State != supervise.Waiting {
-			t.Errorf("got %+v, want b waiting for what is away", got)
+			t.Errorf("got %+v, want b waiting for its dependency", got)
 		}
 		away.Store(false)
 		time.Sleep(time.Second)
-		want(t, "it is back", s.told(), "+b +c")
+		want(t, "dependency back", s.takeTrace(), "+b +c")
 		away.Store(true)
 		s.act("b", func() error { return supervise.ErrUnavailable })
 		time.Sleep(10 * time.Minute)
-		want(t, "away again", s.told(), "-c")
+		want(t, "dependency away again", s.takeTrace(), "-c")
 		sup.stopFine()
 	})
 }
 
-func TestBackOffThatEndsIsABreach(t *testing.T) {
+func TestBackOffStopIsABreach(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		stops := func(c *supervise.Child) { c.Backoff = func() backoff.BackOff { return &backoff.StopBackOff{} } }
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", stops)}})
 		s.act("a", boom)
@@ -316,15 +316,15 @@ func TestGroupStopsAtOnceAndStartsAfterTheBackOff(t *testing.T) {
 		t.Run(strategy.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				sup := serve(t, supervise.Spec{Strategy: strategy, Children: []supervise.Child{s.child("a"), s.child("b", fixed(time.Minute)), s.child("c")}})
-				s.told()
+				s.takeTrace()
 				s.act("b", boom)
-				want(t, "at once", s.told(), down)
+				want(t, "at once", s.takeTrace(), down)
 				time.Sleep(59 * time.Second)
-				want(t, "in back-off", s.told(), "")
+				want(t, "in back-off", s.takeTrace(), "")
 				time.Sleep(time.Second)
-				if s.told() == "" {
+				if s.takeTrace() == "" {
 					t.Error("got nothing after the back-off, want the group started")
 				}
 				sup.stopFine()
@@ -336,40 +336,40 @@ func TestGroupStopsAtOnceAndStartsAfterTheBackOff(t *testing.T) {
 func TestSecondFailureDuringAGroupRestart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{
 			Strategy: supervise.RestForOne, Intensity: supervise.Restarts(2), Window: time.Hour,
 			Children: []supervise.Child{s.child("a", fixed(time.Second)), s.child("b", fixed(10*time.Second)), s.child("c", slow(3*time.Second, time.Minute))},
 		})
-		s.told()
+		s.takeTrace()
 		s.act("b", boom) // c takes its time to stop
 		s.act("a", boom) // meanwhile
 		time.Sleep(2 * time.Second)
-		want(t, "nobody starts before the group is down", s.told(), "-c")
+		want(t, "no start before the group is down", s.takeTrace(), "-c")
 		time.Sleep(2 * time.Second)
-		want(t, "a starts, b waits for its own back-off, c for b", s.told(), "+a")
+		want(t, "a starts, b waits for its back-off, c for b", s.takeTrace(), "+a")
 		time.Sleep(10 * time.Second)
-		want(t, "the rest", s.told(), "+b +c")
+		want(t, "the rest", s.takeTrace(), "+b +c")
 		sup.stopFine()
 	})
 }
 
-func TestMemberThatFailsWhileItsGroupStopsDoesNotCount(t *testing.T) {
+func TestFailureWhileTheGroupStopsDoesNotCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var events eventLog
 		sup := serve(t, supervise.Spec{
 			Events: events.put, Strategy: supervise.OneForAll, Intensity: supervise.Restarts(1), Window: time.Hour,
 			Children: []supervise.Child{s.child("a"), s.child("b"), s.child("c", slow(3*time.Second, time.Minute))},
 		})
-		s.told()
+		s.takeTrace()
 		s.act("b", boom)
-		s.act("a", boom) // before it was told to stop
+		s.act("a", boom) // before its turn to stop
 		time.Sleep(long)
-		want(t, "trace", s.told(), "-c +a +b +c")
+		want(t, "trace", s.takeTrace(), "-c +a +b +c")
 		if got := events.count(supervise.EventFailed); got != 2 {
-			t.Errorf("got %d failures told, want both", got)
+			t.Errorf("got %d reported failures, want both", got)
 		}
 		sup.stopFine()
 	})
@@ -378,42 +378,42 @@ func TestMemberThatFailsWhileItsGroupStopsDoesNotCount(t *testing.T) {
 func TestParkedChildEndsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var events eventLog
 		sup := serve(t, supervise.Spec{
 			Events: events.put, OnBreach: supervise.BreachPark, ParkFor: 10 * time.Minute, Intensity: supervise.Restarts(2), Window: time.Hour,
 			Children: []supervise.Child{s.child("bad", fixed(time.Second)), s.child("good", fixed(time.Second))},
 		})
-		s.told()
+		s.takeTrace()
 		for range 3 {
 			s.act("bad", boom)
 			time.Sleep(time.Second)
 		}
 		sup.wantState("bad", supervise.Parked)
-		want(t, "trace", s.told(), "+bad +bad")
+		want(t, "trace", s.takeTrace(), "+bad +bad")
 		if got := events.last(t, supervise.EventParked); got.Child != "bad" || got.Wait != 10*time.Minute {
 			t.Errorf("got %+v, want bad parked", got)
 		}
-		s.act("good", boom) // which has an intensity of its own
+		s.act("good", boom) // its intensity is separate
 		time.Sleep(time.Second)
-		want(t, "good", s.told(), "+good")
+		want(t, "good", s.takeTrace(), "+good")
 		time.Sleep(10 * time.Minute)
-		want(t, "tried again", s.told(), "+bad")
+		want(t, "retry", s.takeTrace(), "+bad")
 		s.act("bad", boom)
 		sup.wantState("bad", supervise.Parked) // at once
 		time.Sleep(10 * time.Minute)
-		time.Sleep(2 * time.Hour) // it was ready for long, and its failures have left the window
-		s.told()
+		time.Sleep(2 * time.Hour) // stable, and its failures have left the window
+		s.takeTrace()
 		s.act("bad", boom)
 		sup.wantState("bad", supervise.Waiting)
 		sup.stopFine()
 	})
 }
 
-func TestParkedChildThatFailsAgainIsParkedAtOnce(t *testing.T) {
+func TestChildThatFailsAfterParkingIsParkedAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{
 			OnBreach: supervise.BreachPark, ParkFor: time.Hour, Intensity: supervise.Restarts(1), Window: time.Minute,
 			Children: []supervise.Child{s.child("a", fixed(time.Second))},
@@ -423,22 +423,22 @@ func TestParkedChildThatFailsAgainIsParkedAtOnce(t *testing.T) {
 		s.act("a", boom)
 		time.Sleep(time.Hour)
 		sup.wantState("a", supervise.Running)
-		s.act("a", boom) // alone in its window
+		s.act("a", boom) // the only failure in the window
 		sup.wantState("a", supervise.Parked)
 		sup.stopFine()
 	})
 }
 
-func TestParkingHoldsFromTheFirstStartOn(t *testing.T) {
+func TestParkingAppliesToTheFirstStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		bad := s.child("bad", fixed(time.Second))
 		bad.Service = supervise.ServiceFunc(func(context.Context) error { return errBoom })
 		sup := serve(t, supervise.Spec{
 			OnBreach: supervise.BreachPark, Intensity: supervise.Restarts(1), Children: []supervise.Child{s.child("a"), bad, s.child("c")},
 		})
-		want(t, "the others do not wait for it", s.told(), "+a +c")
+		want(t, "the others do not wait", s.takeTrace(), "+a +c")
 		time.Sleep(2 * time.Second)
 		sup.wantState("bad", supervise.Parked)
 		time.Sleep(time.Hour)
@@ -446,7 +446,7 @@ func TestParkingHoldsFromTheFirstStartOn(t *testing.T) {
 	})
 }
 
-func TestContextOfALifeEndsWithIt(t *testing.T) {
+func TestContextEndsWithTheIncarnation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ended := make(chan struct{})
@@ -461,11 +461,11 @@ func TestContextOfALifeEndsWithIt(t *testing.T) {
 	})
 }
 
-func TestFirstStartIsNotHeldUpByARestart(t *testing.T) {
+func TestRestartDoesNotDelayTheFirstStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
-		// slowly makes starts take the given times, one after the other.
+		s := newHarness()
+		// slowly makes consecutive starts take the given times.
 		slowly := func(times ...time.Duration) func(*supervise.Child) {
 			return func(c *supervise.Child) {
 				service := c.Service
@@ -483,17 +483,17 @@ func TestFirstStartIsNotHeldUpByARestart(t *testing.T) {
 		}})
 		s.act("a", boom)
 		time.Sleep(time.Hour + time.Minute)
-		want(t, "c waits for b alone", s.told(), "+a +b +c")
+		want(t, "c waits only for b", s.takeTrace(), "+a +b +c")
 		time.Sleep(2 * time.Hour)
-		want(t, "a at last", s.told(), "+a")
+		want(t, "finally a", s.takeTrace(), "+a")
 		sup.stopFine()
 	})
 }
 
-func TestTemporaryChildThatDoesNotStartAtFirstFailsTheSupervisor(t *testing.T) {
+func TestTemporaryChildThatFailsAtFirstStartFailsTheSupervisor(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		bad := s.child("b", kind(supervise.Temporary))
 		bad.Service = supervise.ServiceFunc(func(context.Context) error { return errBoom })
 		sup := serve(t, supervise.Spec{Children: append(s.children("a"), bad)})
@@ -507,7 +507,7 @@ func TestTemporaryChildThatDoesNotStartAtFirstFailsTheSupervisor(t *testing.T) {
 func TestEscalatedPanicIsAnErrorForTheParent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Intensity: supervise.Restarts(0), Children: s.children("a")})
 		wantNil(t, err)
 		var events eventLog
@@ -516,34 +516,34 @@ func TestEscalatedPanicIsAnErrorForTheParent(t *testing.T) {
 		got := events.last(t, supervise.EventFailed)
 		breach, ok := errors.AsType[*supervise.BreachError](got.Err)
 		if got.Class != supervise.ClassError || !ok || breach.Class != supervise.ClassPanic {
-			t.Errorf("got %+v, want an error that tells of the panic further down", got)
+			t.Errorf("got %+v, want an error that describes the nested panic", got)
 		}
 		sup.stopFine()
 	})
 }
 
-func TestChildGivenUpStaysDownUntilSomebodyRestartsIt(t *testing.T) {
+func TestGivenUpChildStaysDownUntilRestartedByCommand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{
 			OnBreach: supervise.BreachStop, Strategy: supervise.RestForOne, Intensity: supervise.Restarts(0), Children: s.children("a", "b", "c"),
 		})
-		s.told()
+		s.takeTrace()
 		s.act("b", boom)
 		time.Sleep(24 * time.Hour)
-		want(t, "what stands on it is down too", s.told(), "-c")
+		want(t, "dependent children are down too", s.takeTrace(), "-c")
 		sup.wantState("b", supervise.GivenUp)
 		wantNil(t, sup.Restart("b"))
-		want(t, "restart", s.told(), "+b +c")
+		want(t, "restart", s.takeTrace(), "+b +c")
 		sup.stopFine()
 	})
 }
 
-func TestSupervisorServesAgainAndNeverTwiceAtOnce(t *testing.T) {
+func TestSupervisorServesRepeatedlyButNotConcurrently(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Children: s.children("a")})
 		wantIs(t, sup.Serve(t.Context()), supervise.ErrServing)
 		sup.stopFine()
@@ -555,7 +555,7 @@ func TestSupervisorServesAgainAndNeverTwiceAtOnce(t *testing.T) {
 		}
 		cancel()
 		wantNil(t, <-done)
-		want(t, "trace", s.told(), "+a -a +a -a")
+		want(t, "trace", s.takeTrace(), "+a -a +a -a")
 	})
 }
 

@@ -1,22 +1,3 @@
-// Package supervise keeps services running, as Erlang/OTP's supervisors do: it
-// starts them in order, starts again what fails, by a strategy, gives up when
-// failures come too fast, and stops them in reverse order.
-//
-// Where Go or practice ask for it, it does more than OTP, or otherwise:
-//
-//   - It waits before it starts a failed child again, longer each time, and
-//     nobody else waits for that. OTP starts again at once, so that a child
-//     that cannot start uses up a supervisor's whole intensity in milliseconds.
-//   - It waits for no child. Commands are answered at once while children
-//     start, stop or hang, even when a child gives them.
-//   - A goroutine cannot be killed. A child that ignores the end of its context
-//     is reported as stuck, with the place where it hangs, and a policy says
-//     what then: see [OnStuck]. So there is no brutal_kill.
-//   - When failures come too fast, a child can be parked instead of ending the
-//     supervisor: see [OnBreach].
-//   - A child that an operator disabled stays down through group restarts and
-//     restarts of its supervisor; one that was merely stopped is started again
-//     with its group, as in OTP.
 package supervise
 
 import (
@@ -24,69 +5,66 @@ import (
 	"errors"
 )
 
-// Service is something that runs until it is told to stop.
+// Service is a task that runs until its context ends.
 //
 // Serve must return soon after its context ends, having stopped everything it
-// started and given back everything it holds. It is called again after it
-// returned, so it must not rely on being the first call; it is never called
-// again before it returned, except under [StuckReplace]. It may run as long as
-// it likes, and it should tell by [Ready] when it has begun to do its work, if
-// its [Child] has a StartTimeout. It must not wait for its own supervisor to
-// stop it or another child; asking for it is allowed.
+// started and released everything it holds. A supervisor calls Serve again
+// after it returned, so Serve must not rely on being the first call; calls
+// never overlap, except under [StuckReplace]. Serve may run indefinitely. If
+// its [Child] has a StartTimeout, it reports by [Ready] that it is at work. It
+// must not wait for its own supervisor to stop it or another child; issuing
+// the command is allowed.
 //
-// How it returns says what it means:
+// The return value has a meaning:
 //
-//   - nil or [ErrShutdown]: it came to a normal end.
-//   - anything else: it failed. That includes a context's error while its own
-//     context had not ended: some operation of its own timed out, and nobody
-//     asked it to stop.
-//   - a panic or [runtime.Goexit], also in a deferred function: it failed, and
-//     the stack is kept.
+//   - nil or [ErrShutdown]: a normal end.
+//   - any other error: a failure. That includes a context error while the
+//     service's own context is still active: one of its operations timed out.
+//   - a panic or [runtime.Goexit], also in a deferred function: a failure, with
+//     its stack.
 //
-// After its context has ended, every way of returning is a stop; one that is
-// not nil, ErrShutdown or a context's error is reported all the same.
+// After its context has ended, any return counts as a stop. An error other
+// than ErrShutdown or a context error is reported nevertheless.
 type Service interface {
 	Serve(ctx context.Context) error
 }
 
-// ServiceFunc is a function that is a service.
+// ServiceFunc is a function used as a service.
 type ServiceFunc func(ctx context.Context) error
 
 // Serve calls the function.
 func (f ServiceFunc) Serve(ctx context.Context) error { return f(ctx) }
 
-// ErrShutdown is returned by a service that came to a normal end and wants to
-// say so.
+// ErrShutdown is returned by a service to declare a normal end.
 var ErrShutdown = errors.New("shutdown")
 
-// ErrUnavailable is wrapped by the error of a service that could not go on
-// because something outside was away that it needs, such as a server. It is
-// started again after its back-off as often as it takes, and that counts as
-// nobody's failure: neither against an intensity nor as a first start that
-// failed.
-var ErrUnavailable = errors.New("what the service needs is away")
+// ErrUnavailable is wrapped by the error of a service that cannot continue
+// because an external dependency, such as a server, is away. The supervisor
+// restarts the service after its back-off, as often as needed, and counts no
+// failure: neither against an intensity nor as a failed first start.
+var ErrUnavailable = errors.New("dependency unavailable")
 
-// ErrFenced is returned by [Fenced] when a service was given up as stuck.
-var ErrFenced = errors.New("service was given up as stuck")
+// ErrFenced is returned by [Fenced] after a service was abandoned as stuck.
+var ErrFenced = errors.New("service was abandoned as stuck")
 
-// lifeKey is where a child's context holds the life that it belongs to.
-type lifeKey struct{}
+// incarnationKey is the context key for a child's incarnation.
+type incarnationKey struct{}
 
-// Ready tells the supervisor that the service whose context this is has
-// started and does its work. It does nothing outside a supervisor, or the
-// second time.
+// Ready reports to the supervisor that the service with this context has
+// started and is at work. Outside a supervisor, and after the first call, it
+// does nothing.
 func Ready(ctx context.Context) {
-	if l, ok := ctx.Value(lifeKey{}).(*life); ok {
-		l.supervisor.becameReady(l)
+	if i, ok := ctx.Value(incarnationKey{}).(*incarnation); ok {
+		i.supervisor.markReady(i)
 	}
 }
 
-// Fenced returns [ErrFenced] once the service whose context this is was given
-// up as stuck, and perhaps replaced by another. A service that did not notice
-// in time that its context has ended asks before each act that must not happen
-// twice. It returns nil outside a supervisor.
+// Fenced returns [ErrFenced] once the service with this context was abandoned
+// as stuck, and perhaps replaced. A service that may notice the end of its
+// context late checks Fenced before each action that must not happen twice.
+// Outside a supervisor, Fenced returns nil.
 func Fenced(ctx context.Context) error {
-	if l, ok := ctx.Value(lifeKey{}).(*life); ok && l.left.Load() {
+	if i, ok := ctx.Value(incarnationKey{}).(*incarnation); ok && i.abandoned.Load() {
 		return ErrFenced
 	}
 	return nil

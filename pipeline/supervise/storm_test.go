@@ -13,13 +13,13 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-// storm is a supervisor whose children fail in every way at every moment,
-// while commands come from all sides.
+// storm is a supervisor whose children fail in every way and at any time, under
+// concurrent commands.
 type storm struct {
 	mu      sync.Mutex
 	random  *rand.Rand
 	began   time.Time
-	lives   map[string]int // that run now
+	running map[string]int // by name
 	started int
 	ended   int
 	twice   []string
@@ -34,13 +34,13 @@ func (s *storm) roll(n int) int {
 func (s *storm) count(name string, by int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lives[name] += by
+	s.running[name] += by
 	if by > 0 {
 		s.started++
 	} else {
 		s.ended++
 	}
-	if s.lives[name] > 1 {
+	if s.running[name] > 1 {
 		s.twice = append(s.twice, name)
 	}
 }
@@ -51,7 +51,7 @@ func (s *storm) child(name string) supervise.Child {
 		Service: supervise.ServiceFunc(func(ctx context.Context) error {
 			s.count(name, 1)
 			defer s.count(name, -1)
-			if time.Since(s.began) > 10*time.Second { // before, all of them start well
+			if time.Since(s.began) > 10*time.Second { // until then, all starts succeed
 				s.sleep(ctx, 800) // sometimes longer than the start timeout
 			}
 			supervise.Ready(ctx)
@@ -83,7 +83,7 @@ func (s *storm) command(sup *supervise.Supervisor) {
 	name := strconv.Itoa(s.roll(8))
 	switch s.roll(8) {
 	case 0:
-		_ = sup.Add(s.child(name)) // what is refused is refused; the storm goes on
+		_ = sup.Add(s.child(name)) // refusals are expected
 	case 1:
 		_ = sup.Remove(name)
 	case 2:
@@ -99,19 +99,19 @@ func (s *storm) command(sup *supervise.Supervisor) {
 	}
 }
 
-func TestStormLosesNoExitAndStartsNothingTwice(t *testing.T) {
+func TestStormLosesNoExitAndOverlapsNoIncarnations(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(60) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			synctest.Test(t, func(t *testing.T) { rage(t, seed) })
+			synctest.Test(t, func(t *testing.T) { runStorm(t, seed) })
 		})
 	}
 }
 
-func rage(t *testing.T, seed uint64) {
+func runStorm(t *testing.T, seed uint64) {
 	t.Helper()
-	s := &storm{random: rand.New(rand.NewPCG(seed, 2)), began: time.Now(), lives: map[string]int{}}
+	s := &storm{random: rand.New(rand.NewPCG(seed, 2)), began: time.Now(), running: map[string]int{}}
 	spec := supervise.Spec{
 		Strategy: supervise.Strategy(seed % 4), OnBreach: supervise.OnBreach(seed / 4 % 3), ParkFor: 3 * time.Second,
 		Intensity: supervise.Restarts(10), Window: 30 * time.Second,
@@ -139,13 +139,13 @@ func rage(t *testing.T, seed uint64) {
 	time.Sleep(2 * time.Minute)
 	outer.cancel()
 	<-outer.done
-	time.Sleep(10 * time.Second) // what was stuck has returned by now
+	time.Sleep(10 * time.Second) // all stuck children have returned
 	synctest.Wait()
 	if len(s.twice) > 0 {
-		t.Errorf("got children that ran twice at once: %v", s.twice)
+		t.Errorf("got overlapping incarnations: %v", s.twice)
 	}
 	if s.started != s.ended || s.started < 20 {
-		t.Errorf("got %d lives started and %d ended, want as many, and some", s.started, s.ended)
+		t.Errorf("got %d incarnations started and %d ended, want equal numbers above 20", s.started, s.ended)
 	}
 	for _, c := range sup.Children() {
 		switch c.State {

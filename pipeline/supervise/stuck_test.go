@@ -13,11 +13,11 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-// stubborn is a child that ignores the end of its context until it is
-// released; then it tells whether it was fenced.
+// stubborn is a child that ignores the end of its context until it is released;
+// then it sends the result of Fenced.
 type stubborn struct {
 	mu     sync.Mutex
-	gate   chan struct{} // of the lives that began since the last release
+	gate   chan struct{} // for incarnations since the last release
 	fenced chan error
 }
 
@@ -25,8 +25,8 @@ func newStubborn() *stubborn {
 	return &stubborn{gate: make(chan struct{}), fenced: make(chan error, 10)}
 }
 
-// later has lives that begin from now on hang on their own; the function that
-// it returns releases those before.
+// later gives future incarnations a new gate; the returned function releases
+// the earlier ones.
 func (b *stubborn) later() (release func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -35,10 +35,10 @@ func (b *stubborn) later() (release func()) {
 	return func() { close(before) }
 }
 
-// release lets all go that hang.
+// release lets all hanging incarnations return.
 func (b *stubborn) release() { b.later()() }
 
-func (b *stubborn) child(s *stage, name string, policy supervise.OnStuck) supervise.Child {
+func (b *stubborn) child(s *harness, name string, policy supervise.OnStuck) supervise.Child {
 	child := s.child(name)
 	child.Shutdown, child.OnStuck = time.Second, policy
 	child.Service = supervise.ServiceFunc(func(ctx context.Context) error {
@@ -51,7 +51,7 @@ func (b *stubborn) child(s *stage, name string, policy supervise.OnStuck) superv
 	return child
 }
 
-// hang is the function that a stuck child's stack has to show.
+// hang is the function that must show in a stuck child's stack.
 func (b *stubborn) hang() {
 	b.mu.Lock()
 	gate := b.gate
@@ -59,10 +59,10 @@ func (b *stubborn) hang() {
 	<-gate
 }
 
-func TestStuckChildIsReportedWithItsOwnStackAndHindersNoStop(t *testing.T) {
+func TestStuckChildIsReportedWithItsStackAndDoesNotPreventAStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var events eventLog
 		b := newStubborn()
 		sup := serve(t, supervise.Spec{Events: events.put, Children: append(s.children("a"), b.child(s, "b", supervise.StuckRefuse), s.child("c"))})
@@ -74,16 +74,16 @@ func TestStuckChildIsReportedWithItsOwnStackAndHindersNoStop(t *testing.T) {
 		if took := time.Since(began); took != time.Second {
 			t.Errorf("got a stop in %s, want the shutdown time", took)
 		}
-		want(t, "trace", s.told(), "+a +b +c -c -a")
+		want(t, "trace", s.takeTrace(), "+a +b +c -c -a")
 		sup.wantState("b", supervise.Stuck)
 		event := events.last(t, supervise.EventStuck)
 		if event.Class != supervise.ClassStuck || strings.Count(event.Stack, "created by ") != 1 || !strings.Contains(event.Stack, "(*stubborn).hang") {
-			t.Errorf("got %+v, want the stack of the one that hangs", event)
+			t.Errorf("got %+v, want the stack of the hanging child", event)
 		}
 		b.release()
 		wantIs(t, <-b.fenced, supervise.ErrFenced)
 		if got := events.last(t, supervise.EventReturned); got.Class != supervise.ClassError || !errors.Is(got.Err, errBoom) {
-			t.Errorf("got %+v, want that it returned, and how", got)
+			t.Errorf("got %+v, want its return with the error", got)
 		}
 		sup.wantState("b", supervise.Idle)
 	})
@@ -92,28 +92,28 @@ func TestStuckChildIsReportedWithItsOwnStackAndHindersNoStop(t *testing.T) {
 func TestStuckRefusedChildIsNotStartedTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var events eventLog
 		b := newStubborn()
 		sup := serve(t, supervise.Spec{
 			Events: events.put, Strategy: supervise.RestForOne,
 			Children: []supervise.Child{s.child("a", fixed(time.Second)), b.child(s, "b", supervise.StuckRefuse), s.child("c")},
 		})
-		s.told()
+		s.takeTrace()
 		s.act("a", boom)
 		time.Sleep(2 * time.Second)
-		want(t, "what stands on the stuck one stays down", s.told(), "-c +a")
+		want(t, "dependent children stay down", s.takeTrace(), "-c +a")
 		sup.wantState("b", supervise.Stuck)
 		wantIs(t, sup.Restart("b"), supervise.ErrStuck)
 		b.release()
 		time.Sleep(time.Hour)
-		want(t, "its return starts nothing", s.told(), "")
+		want(t, "its return starts nothing", s.takeTrace(), "")
 		sup.wantState("b", supervise.GivenUp)
 		if got := events.count(supervise.EventReturned); got != 1 {
-			t.Errorf("got %d returns told, want 1", got)
+			t.Errorf("got %d reported returns, want 1", got)
 		}
 		wantNil(t, sup.Restart("b"))
-		want(t, "an operator does", s.told(), "+b +c")
+		want(t, "a command starts it", s.takeTrace(), "+b +c")
 		sup.cancel()
 		b.release()
 	})
@@ -122,44 +122,44 @@ func TestStuckRefusedChildIsNotStartedTwice(t *testing.T) {
 func TestStuckReplacedChildIsFenced(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var events eventLog
 		b := newStubborn()
 		sup := serve(t, supervise.Spec{
 			Events: events.put, Strategy: supervise.OneForAll,
 			Children: []supervise.Child{s.child("a", fixed(time.Second)), b.child(s, "b", supervise.StuckReplace)},
 		})
-		s.told()
+		s.takeTrace()
 		s.act("a", boom)
 		synctest.Wait()
 		release := b.later()
 		time.Sleep(2 * time.Second)
-		want(t, "trace", s.told(), "+a +b")
+		want(t, "trace", s.takeTrace(), "+a +b")
 		sup.wantState("b", supervise.Running)
 		release()
 		wantIs(t, <-b.fenced, supervise.ErrFenced)
-		sup.wantState("b", supervise.Running) // the old one's return is an event, and nothing else
+		sup.wantState("b", supervise.Running) // the old incarnation's return is only reported
 		if got := events.last(t, supervise.EventReturned); got.Incarnation != 1 {
-			t.Errorf("got %+v, want the first incarnation's return", got)
+			t.Errorf("got %+v, want the return of the first incarnation", got)
 		}
-		want(t, "trace", s.told(), "")
+		want(t, "trace", s.takeTrace(), "")
 		b.release()
-		wantNil(t, <-b.fenced) // the new one is not
+		wantNil(t, <-b.fenced) // the new one is not fenced
 		sup.cancel()
 	})
 }
 
-func TestReadinessOfAFencedLifeIsNotTheNewOnes(t *testing.T) {
+func TestReadyOfAFencedIncarnationIsIgnored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		release := make(chan struct{})
-		lives := 0
+		incarnations := 0
 		child := s.child("a", func(c *supervise.Child) {
 			c.OnStuck, c.StartTimeout, c.Shutdown = supervise.StuckReplace, time.Hour, time.Second
 			c.Service = supervise.ServiceFunc(func(ctx context.Context) error {
-				lives++
-				if lives == 1 {
+				incarnations++
+				if incarnations == 1 {
 					supervise.Ready(ctx)
 					<-release
 					supervise.Ready(ctx)
@@ -181,16 +181,16 @@ func TestReadinessOfAFencedLifeIsNotTheNewOnes(t *testing.T) {
 func TestStuckChildEscalates(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		b := newStubborn()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a"), b.child(s, "b", supervise.StuckEscalate)}})
-		s.told()
+		s.takeTrace()
 		wantNil(t, sup.Restart("b"))
 		err := <-sup.done
 		if stuck, ok := errors.AsType[*supervise.StuckError](err); !ok || fmt.Sprint(stuck.Children) != "[b]" {
 			t.Errorf("got %v, want b named once", err)
 		}
-		want(t, "the others", s.told(), "-a")
+		want(t, "the others", s.takeTrace(), "-a")
 		b.release()
 	})
 }
@@ -198,13 +198,13 @@ func TestStuckChildEscalates(t *testing.T) {
 func TestStuckChildEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		b := newStubborn()
 		exited := make(chan error, 1)
 		sup := serve(t, supervise.Spec{Exit: func(reason error) { exited <- reason }, Children: []supervise.Child{b.child(s, "b", supervise.StuckExit)}})
 		wantNil(t, sup.Restart("b"))
-		if reason := <-exited; !strings.Contains(reason.Error(), "child b of supervisor test") {
-			t.Errorf("got %v, want who is stuck", reason)
+		if reason := <-exited; !strings.Contains(reason.Error(), "child b in supervisor test") {
+			t.Errorf("got %v, want the stuck child named", reason)
 		}
 		b.release()
 		synctest.Wait()
@@ -212,10 +212,10 @@ func TestStuckChildEndsTheProcess(t *testing.T) {
 	})
 }
 
-func TestStuckAtItsStartIsNamedAsStuck(t *testing.T) {
+func TestChildStuckDuringItsFirstStartIsNamed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		release := make(chan struct{})
 		child := s.child("a")
 		child.Shutdown = time.Second
@@ -228,16 +228,16 @@ func TestStuckAtItsStartIsNamedAsStuck(t *testing.T) {
 		_, start := errors.AsType[*supervise.StartError](err)
 		stuck, ok := errors.AsType[*supervise.StuckError](err)
 		if !start || !ok || fmt.Sprint(stuck.Children) != "[a]" {
-			t.Errorf("got %v, want a start that failed and left a behind", err)
+			t.Errorf("got %v, want a failed start with a stuck", err)
 		}
 		close(release)
 	})
 }
 
-func TestStuckGrandchildIsNamedAtTheTopAndNotStartedTwice(t *testing.T) {
+func TestStuckGrandchildIsNamedByTheRootAndNotStartedTwice(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		b := newStubborn()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Children: []supervise.Child{b.child(s, "b", supervise.StuckRefuse), s.child("c")}})
 		if err != nil {
@@ -245,15 +245,15 @@ func TestStuckGrandchildIsNamedAtTheTopAndNotStartedTwice(t *testing.T) {
 		}
 		outer := supervise.Spec{Name: "outer", Children: []supervise.Child{{Name: "inner", Service: inner}}}
 		sup := serve(t, outer)
-		s.told()
+		s.takeTrace()
 		wantNil(t, sup.Restart("inner"))
 		time.Sleep(2 * time.Second)
-		want(t, "c does without b", s.told(), "-c +c")
+		want(t, "c restarts without b", s.takeTrace(), "-c +c")
 		if got := inner.Children()[0]; got.State != supervise.Stuck {
-			t.Errorf("got %+v, want b refused", got)
+			t.Errorf("got %+v, want b stuck", got)
 		}
 		if got := sup.child("inner"); got.State != supervise.Running || got.LastClass != supervise.ClassStuck {
-			t.Errorf("got %+v, want inner running, after it left somebody behind", got)
+			t.Errorf("got %+v, want inner running after it abandoned a child", got)
 		}
 		err = sup.stop()
 		if stuck, ok := errors.AsType[*supervise.StuckError](err); !ok || fmt.Sprint(stuck.Children) != "[inner/b]" {
@@ -263,10 +263,10 @@ func TestStuckGrandchildIsNamedAtTheTopAndNotStartedTwice(t *testing.T) {
 	})
 }
 
-func TestDynamicChildrenThatAreStuckShareOneDeadline(t *testing.T) {
+func TestStuckDynamicChildrenShareOneDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		b := newStubborn()
 		sup := serve(t, supervise.Spec{Strategy: supervise.Dynamic, Shutdown: 3 * time.Second})
 		for _, name := range []string{"x", "y"} {
@@ -286,10 +286,10 @@ func TestDynamicChildrenThatAreStuckShareOneDeadline(t *testing.T) {
 	})
 }
 
-func TestStuckChildThatWasRemovedIsOnlyTold(t *testing.T) {
+func TestReturnOfARemovedStuckChildIsReported(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		var events eventLog
 		b := newStubborn()
 		sup := serve(t, supervise.Spec{Events: events.put, Children: []supervise.Child{b.child(s, "b", supervise.StuckRefuse)}})

@@ -8,48 +8,47 @@ import (
 	"time"
 )
 
-// Supervisor keeps its children running. It is a [Service] itself, so that
-// supervisors form trees; it may serve again after it returned, which starts
-// the children of its spec anew.
+// Supervisor keeps its children running. It is a [Service], so supervisors form
+// trees. It may serve again after it returned, and then starts the children in
+// its spec again.
 //
-// Its methods are safe for concurrent use, also by its own children, and none
-// but Start and Stop waits for anything.
+// Its methods are safe for concurrent use, also by its own children. Only Start
+// and Stop block.
 type Supervisor struct {
 	spec   Spec
-	events *bulletin
+	events *eventQueue
 
 	mu sync.Mutex
-	// run is the Serve in course, nil if there is none. children are its, or
-	// those of the last.
+	// run is the current Serve, nil if there is none. children belong to it, or
+	// to the last one.
 	run      *run
 	children list
-	// disabled holds the names of children that operators want down.
+	// disabled holds the names of children that operators disabled.
 	disabled map[string]bool
-	// left holds lives that were given up as stuck, by the child's name, until
-	// they return.
-	left map[string][]*life
+	// abandoned holds stuck incarnations, by child name, until they return.
+	abandoned map[string][]*incarnation
 
 	background *background
 }
 
-// New makes a supervisor. It starts with [Supervisor.Serve] or
-// [Supervisor.Start]. The error lists every problem of the spec.
+// New returns a supervisor for a spec. It starts with [Supervisor.Serve] or
+// [Supervisor.Start]. The error lists every problem in the spec.
 func New(spec Spec) (*Supervisor, error) {
 	if err := spec.validate(); err != nil {
 		return nil, err
 	}
-	deaf := spec.Logger == nil && spec.Events == nil
+	unused := spec.Logger == nil && spec.Events == nil
 	spec = spec.withDefaults()
 	s := &Supervisor{
-		spec: spec, events: &bulletin{log: spec.Logger, hook: spec.Events, deaf: deaf},
-		children: list{byName: map[string]*child{}}, disabled: map[string]bool{}, left: map[string][]*life{},
+		spec: spec, events: &eventQueue{logger: spec.Logger, hook: spec.Events, unused: unused},
+		children: list{byName: map[string]*child{}}, disabled: map[string]bool{}, abandoned: map[string][]*incarnation{},
 	}
-	s.fill()
+	s.resetChildren()
 	return s, nil
 }
 
-// fill makes the list anew from the spec.
-func (s *Supervisor) fill() {
+// resetChildren replaces the list with the children in the spec.
+func (s *Supervisor) resetChildren() {
 	before := s.children
 	s.children = list{byName: make(map[string]*child, len(s.spec.Children))}
 	now := time.Now()
@@ -61,23 +60,24 @@ func (s *Supervisor) fill() {
 		if s.disabled[c.Name] {
 			c.state = Disabled
 		}
-		s.children.append(c)
+		s.children.pushBack(c)
 	}
 }
 
-// self marks supervisors, and what embeds one.
+// self identifies supervisors, and types that embed one.
 func (s *Supervisor) self() *Supervisor { return s }
 
-// ErrServing is returned by a Serve or Start while the supervisor serves.
+// ErrServing is returned by Serve and Start while the supervisor serves.
 var ErrServing = errors.New("already serving")
 
 // Serve starts the children in order and keeps them running until ctx ends;
-// then it stops them in reverse and returns nil. It calls [Ready] when all of
-// them are ready for the first time; children that do not stand on one another
-// may also be waiting by then for what is away, or parked.
+// then it stops them in reverse order and returns nil. It calls [Ready] when
+// all children are ready for the first time. Under a strategy without
+// dependencies, children that are parked or wait for an unavailable dependency
+// do not delay that.
 //
-// The error is a [StartError], a [BreachError], a [StuckError], or several of
-// them joined; [ErrShutdown] after an automatic shutdown; or [ErrServing].
+// The error is a [StartError], a [BreachError], a [StuckError], or several
+// joined; [ErrShutdown] after an automatic shutdown; or [ErrServing].
 func (s *Supervisor) Serve(ctx context.Context) error {
 	r, err := s.begin(ctx)
 	if err != nil {
@@ -86,52 +86,52 @@ func (s *Supervisor) Serve(ctx context.Context) error {
 	return s.serve(ctx, r)
 }
 
-// serve waits for the end of a run.
+// serve waits until a run has finished.
 func (s *Supervisor) serve(ctx context.Context, r *run) error {
-	release := context.AfterFunc(ctx, func() { s.end(r) })
+	release := context.AfterFunc(ctx, func() { s.stopRun(r) })
 	defer release()
 	select {
-	case <-r.up:
+	case <-r.started:
 		Ready(ctx)
 		<-r.finished
 	case <-r.finished:
 	}
 	if err := s.events.flush(); err != nil {
-		s.spec.Logger.WarnContext(ctx, "supervisor ends with events untold", "supervisor", s.spec.Name, "error", err)
+		s.spec.Logger.WarnContext(ctx, "supervisor ended before all events were delivered", "supervisor", s.spec.Name, "error", err)
 	}
 	return r.result()
 }
 
-// begin starts a run. Its first child starts before begin returns, in a
-// goroutine of its own as all do.
+// begin starts a run. Its first child is started before begin returns; each
+// child has its own goroutine.
 func (s *Supervisor) begin(ctx context.Context) (*run, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.run != nil {
 		return nil, fmt.Errorf("serve supervisor %s: %w", s.spec.Name, ErrServing)
 	}
-	s.fill()
-	// Children are stopped in their order, not all at once when ctx ends.
-	r := &run{s: s, base: context.WithoutCancel(ctx), first: true, up: make(chan struct{}), finished: make(chan struct{})}
-	r.cursor = s.children.first
+	s.resetChildren()
+	// The end of ctx must stop children in order, not all at once.
+	r := &run{s: s, base: context.WithoutCancel(ctx), starting: true, started: make(chan struct{}), finished: make(chan struct{})}
+	r.startCursor = s.children.first
 	s.run = r
 	if s.spec.Strategy == Dynamic {
 		for c := s.children.first; c != nil; c = c.next {
 			r.start(c)
 		}
 	}
-	r.advance()
+	r.continueStart()
 	return r, nil
 }
 
-// end begins the stop of a run.
-func (s *Supervisor) end(r *run) {
+// stopRun begins to stop a run.
+func (s *Supervisor) stopRun(r *run) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.end(nil)
+	r.shutDown(nil)
 }
 
-// Children tells the state of every child, and of theirs.
+// Children returns the state of every child, including nested ones.
 func (s *Supervisor) Children() []ChildStatus {
 	s.mu.Lock()
 	var status []ChildStatus
@@ -143,14 +143,14 @@ func (s *Supervisor) Children() []ChildStatus {
 		status = append(status, c.status())
 	}
 	s.mu.Unlock()
-	for i, below := range nested { // outside the lock, since theirs is another
+	for i, below := range nested { // without holding the lock, since each has its own
 		status[i].Strategy, status[i].Children = below.spec.Strategy.String(), below.Children()
 	}
 	return status
 }
 
-// Name is the name of the spec.
+// Name returns the name in the spec.
 func (s *Supervisor) Name() string { return s.spec.Name }
 
-// Strategy is the strategy of the spec.
+// Strategy returns the strategy in the spec.
 func (s *Supervisor) Strategy() Strategy { return s.spec.Strategy }

@@ -14,16 +14,16 @@ import (
 )
 
 // The traces in this file were recorded from the supervisor of Erlang/OTP 25.
-// Where a test says something else than OTP did, it says why.
+// Where a test expects something else, it states the reason.
 
 func TestTraceOfStartAndStop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Children: s.children("a", "b", "c")})
-		want(t, "start", s.told(), "+a +b +c")
+		want(t, "start", s.takeTrace(), "+a +b +c")
 		sup.stopFine()
-		want(t, "stop", s.told(), "-c -b -a")
+		want(t, "stop", s.takeTrace(), "-c -b -a")
 	})
 }
 
@@ -37,12 +37,12 @@ func TestTraceOfACrash(t *testing.T) {
 		t.Run(strategy.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				sup := serve(t, supervise.Spec{Strategy: strategy, Children: s.children("a", "b", "c")})
-				s.told()
+				s.takeTrace()
 				s.act("b", boom)
 				time.Sleep(long)
-				want(t, "trace", s.told(), trace)
+				want(t, "trace", s.takeTrace(), trace)
 				sup.stopFine()
 			})
 		})
@@ -52,11 +52,11 @@ func TestTraceOfACrash(t *testing.T) {
 func TestTraceOfABreach(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{
 			Intensity: supervise.Restarts(3), Window: time.Hour, Children: s.children("b", "a"),
 		})
-		s.told()
+		s.takeTrace()
 		var alive []bool
 		for range 4 {
 			s.act("a", boom)
@@ -64,7 +64,7 @@ func TestTraceOfABreach(t *testing.T) {
 			alive = append(alive, sup.alive())
 		}
 		want(t, "alive", fmt.Sprint(alive), "[true true true false]")
-		want(t, "trace", s.told(), "+a +a +a -b")
+		want(t, "trace", s.takeTrace(), "+a +a +a -b")
 		err := <-sup.done
 		breach, ok := errors.AsType[*supervise.BreachError](err)
 		if !ok || breach.Child != "a" || breach.Class != supervise.ClassError || !errors.Is(err, errBoom) {
@@ -76,14 +76,14 @@ func TestTraceOfABreach(t *testing.T) {
 func TestTraceOfAGroupRestartThatCountsOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{
 			Strategy: supervise.OneForAll, Intensity: supervise.Restarts(1), Window: time.Hour, Children: s.children("a", "b", "c", "d"),
 		})
-		s.told()
+		s.takeTrace()
 		s.act("b", boom)
 		time.Sleep(long)
-		want(t, "trace", s.told(), "-d -c -a +a +b +c +d")
+		want(t, "trace", s.takeTrace(), "-d -c -a +a +b +c +d")
 		sup.stopFine()
 	})
 }
@@ -91,13 +91,13 @@ func TestTraceOfAGroupRestartThatCountsOnce(t *testing.T) {
 func TestTraceOfATransientChildsNormalEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", kind(supervise.Transient))}})
 		s.act("a", fine)
 		time.Sleep(long)
 		sup.wantState("a", supervise.Ended)
 		wantNil(t, sup.Restart("a"))
-		want(t, "trace", s.told(), "+a +a")
+		want(t, "trace", s.takeTrace(), "+a +a")
 		sup.stopFine()
 	})
 }
@@ -105,7 +105,7 @@ func TestTraceOfATransientChildsNormalEnd(t *testing.T) {
 func TestTraceOfATemporaryChildsCrash(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", kind(supervise.Temporary))}})
 		s.act("a", boom)
 		time.Sleep(long)
@@ -113,7 +113,7 @@ func TestTraceOfATemporaryChildsCrash(t *testing.T) {
 			t.Errorf("got %v, want no child", got)
 		}
 		wantIs(t, sup.Restart("a"), supervise.ErrNotFound)
-		want(t, "trace", s.told(), "+a")
+		want(t, "trace", s.takeTrace(), "+a")
 		sup.stopFine()
 	})
 }
@@ -121,14 +121,14 @@ func TestTraceOfATemporaryChildsCrash(t *testing.T) {
 func TestTraceOfATemporarySibling(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{
 			Strategy: supervise.OneForAll, Children: []supervise.Child{s.child("a"), s.child("t", kind(supervise.Temporary)), s.child("c")},
 		})
-		s.told()
+		s.takeTrace()
 		s.act("a", boom)
 		time.Sleep(long)
-		want(t, "trace", s.told(), "-c -t +a +c")
+		want(t, "trace", s.takeTrace(), "-c -t +a +c")
 		sup.stopFine()
 	})
 }
@@ -136,15 +136,15 @@ func TestTraceOfATemporarySibling(t *testing.T) {
 func TestTraceOfAPermanentChildsNormalEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Intensity: supervise.Restarts(1), Window: time.Hour, Children: s.children("a")})
-		s.told()
+		s.takeTrace()
 		s.act("a", fine)
 		time.Sleep(long)
-		want(t, "trace", s.told(), "+a")
-		s.act("a", fine) // it counts
+		want(t, "trace", s.takeTrace(), "+a")
+		s.act("a", fine) // the end counts
 		if sup.alive() {
-			t.Error("got a supervisor that goes on, want a breach")
+			t.Error("got a running supervisor, want a breach")
 		}
 	})
 }
@@ -152,7 +152,7 @@ func TestTraceOfAPermanentChildsNormalEnd(t *testing.T) {
 func TestTraceOfAChildThatIgnoresItsShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a", slow(3*time.Second, 200*time.Millisecond))}})
 		began := time.Now()
 		err := sup.stop()
@@ -160,7 +160,7 @@ func TestTraceOfAChildThatIgnoresItsShutdown(t *testing.T) {
 			t.Errorf("got a stop in %s, want 200ms", took)
 		}
 		if stuck, ok := errors.AsType[*supervise.StuckError](err); !ok || fmt.Sprint(stuck.Children) != "[a]" {
-			t.Errorf("got %v, want a left behind", err) // OTP kills it, which Go cannot
+			t.Errorf("got %v, want a named", err) // OTP kills it, which Go cannot
 		}
 		time.Sleep(3 * time.Second)
 	})
@@ -169,7 +169,7 @@ func TestTraceOfAChildThatIgnoresItsShutdown(t *testing.T) {
 func TestTraceOfRestartsThatFail(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		fails := false
 		child := s.child("a")
 		service := child.Service
@@ -185,7 +185,7 @@ func TestTraceOfRestartsThatFail(t *testing.T) {
 		fails = true
 		s.act("a", boom)
 		wantIs(t, <-sup.done, errBoom)
-		want(t, "trace", s.told(), "+a a? a? a?")
+		want(t, "trace", s.takeTrace(), "+a a? a? a?")
 		if took := time.Since(began); took < 350*time.Millisecond { // OTP: within milliseconds
 			t.Errorf("got the end after %s, want a back-off between the starts", took)
 		}
@@ -195,7 +195,7 @@ func TestTraceOfRestartsThatFail(t *testing.T) {
 func TestTraceOfEscalation(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Intensity: supervise.Restarts(2), Window: time.Hour, Children: s.children("a")})
 		if err != nil {
 			t.Fatal(err)
@@ -208,43 +208,43 @@ func TestTraceOfEscalation(t *testing.T) {
 			time.Sleep(long)
 		}
 		if got := sup.child("inner"); len(got.Children) != 1 || got.Children[0].Name != "a" || got.Strategy != "one_for_one" || got.Restarts != 3 {
-			t.Errorf("got %+v, want the tree below", got)
+			t.Errorf("got %+v, want the nested tree", got)
 		}
 		s.act("a", boom)
 		wantIs(t, <-sup.done, errBoom)
-		want(t, "starts", s.told(), strings.TrimSpace(strings.Repeat("+a ", (2+1)*(3+1))))
+		want(t, "starts", s.takeTrace(), strings.TrimSpace(strings.Repeat("+a ", (2+1)*(3+1))))
 	})
 }
 
 func TestTraceOfAFirstStartThatFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		nope := s.child("c")
 		nope.Service = supervise.ServiceFunc(func(context.Context) error { return errBoom })
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{s.child("a"), s.child("b"), nope, s.child("d")}})
 		err := <-sup.done
 		if start, ok := errors.AsType[*supervise.StartError](err); !ok || start.Child != "c" || !errors.Is(err, errBoom) {
-			t.Errorf("got %v, want that c did not start", err)
+			t.Errorf("got %v, want a failed start of c", err)
 		}
-		want(t, "trace", s.told(), "+a +b -b -a")
+		want(t, "trace", s.takeTrace(), "+a +b -b -a")
 	})
 }
 
 func TestTraceOfDynamicChildrenThatAreLost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		inner, err := supervise.New(supervise.Spec{Name: "inner", Intensity: supervise.Restarts(0), Children: s.children("a")})
 		if err != nil {
 			t.Fatal(err)
 		}
 		sup := serve(t, supervise.Spec{Children: []supervise.Child{{Name: "inner", Service: inner}}})
 		wantNil(t, inner.Add(s.child("b")))
-		want(t, "start", s.told(), "+a +b")
+		want(t, "start", s.takeTrace(), "+a +b")
 		s.act("a", boom)
 		time.Sleep(long)
-		want(t, "restart", s.told(), "-b +a")
+		want(t, "restart", s.takeTrace(), "-b +a")
 		if got := inner.Children(); len(got) != 1 {
 			t.Errorf("got %v, want a alone", got)
 		}
@@ -261,7 +261,7 @@ func TestTraceOfStoppingSideBySide(t *testing.T) {
 		t.Run(strategy.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				sup := serve(t, supervise.Spec{Strategy: strategy})
 				for i := range 5 {
 					wantNil(t, sup.Add(s.child(strconv.Itoa(i), slow(100*time.Millisecond, time.Second))))
@@ -280,7 +280,7 @@ func TestTraceOfStoppingSideBySide(t *testing.T) {
 func TestDynamicChildrenOfTheSpecStartSideBySide(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sluggish := func(c *supervise.Child) {
 			service := c.Service
 			c.Service = supervise.ServiceFunc(func(ctx context.Context) error {
@@ -295,12 +295,12 @@ func TestDynamicChildrenOfTheSpecStartSideBySide(t *testing.T) {
 		began := time.Now()
 		wantNil(t, sup.Start(t.Context()))
 		if took := time.Since(began); took != 900*time.Millisecond {
-			t.Errorf("got a start in %s, want that of one child", took)
+			t.Errorf("got a start in %s, want the time for one child", took)
 		}
 		wantNil(t, sup.Stop(t.Context()))
 		wantNil(t, sup.Start(t.Context()))
 		if got := sup.Children(); len(got) != 3 || got[2].State != supervise.Running {
-			t.Errorf("got %v, want all three again", got)
+			t.Errorf("got %v, want all three children", got)
 		}
 		wantNil(t, sup.Stop(t.Context()))
 	})
@@ -309,51 +309,51 @@ func TestDynamicChildrenOfTheSpecStartSideBySide(t *testing.T) {
 func TestTraceOfSignificantChildren(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		job := s.child("job", kind(supervise.Transient), significant)
 		sup := serve(t, supervise.Spec{AutoShutdown: supervise.AnySignificant, Children: []supervise.Child{s.child("a"), job}})
-		s.told()
+		s.takeTrace()
 		wantNil(t, sup.StopChild("job"))
 		if !sup.alive() {
-			t.Fatal("got a supervisor that ends when somebody stops the job, want one that goes on")
+			t.Fatal("got the end after a stop by command, want a running supervisor")
 		}
 		wantNil(t, sup.Restart("job"))
-		want(t, "by hand", s.told(), "-job +job")
+		want(t, "by command", s.takeTrace(), "-job +job")
 		s.act("job", boom)
 		time.Sleep(long)
-		want(t, "a failure", s.told(), "+job")
+		want(t, "a failure", s.takeTrace(), "+job")
 		s.act("job", fine)
 		wantIs(t, <-sup.done, supervise.ErrShutdown)
-		want(t, "its end", s.told(), "-a")
+		want(t, "its end", s.takeTrace(), "-a")
 	})
 }
 
-func TestAllSignificantChildrenHaveToEnd(t *testing.T) {
+func TestAllSignificantChildrenMustEnd(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{AutoShutdown: supervise.AllSignificant, Children: []supervise.Child{
 			s.child("one", kind(supervise.Transient), significant), s.child("other", kind(supervise.Transient), significant), s.child("a"),
 		}})
 		s.act("one", fine)
 		if !sup.alive() {
-			t.Fatal("got the end with the first job, want it with the last")
+			t.Fatal("got the end after the first job, want it after the last")
 		}
 		s.act("other", fine)
 		wantIs(t, <-sup.done, supervise.ErrShutdown)
-		want(t, "trace", s.told(), "+one +other +a -a")
+		want(t, "trace", s.takeTrace(), "+one +other +a -a")
 	})
 }
 
 func TestTraceOfIntensityZero(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Intensity: supervise.Restarts(0), Children: s.children("a", "b")})
-		s.told()
+		s.takeTrace()
 		s.act("a", boom)
 		wantIs(t, <-sup.done, errBoom)
-		want(t, "trace", s.told(), "-b")
+		want(t, "trace", s.takeTrace(), "-b")
 	})
 }
 
@@ -362,14 +362,14 @@ func TestTraceOfTheSlidingWindow(t *testing.T) {
 	// Intensity 2 in 10 s: two crashes, a pause, a third crash.
 	for pause, alive := range map[time.Duration]bool{
 		9 * time.Second:                    false,
-		10 * time.Second:                   false, // the window is closed: its ends are in it
+		10 * time.Second:                   false, // the window includes both ends
 		10*time.Second + time.Nanosecond:   true,
 		10*time.Second + 2*time.Nanosecond: true,
 	} {
 		t.Run(pause.String(), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				s := newStage()
+				s := newHarness()
 				sup := serve(t, supervise.Spec{Intensity: supervise.Restarts(2), Window: 10 * time.Second, Children: s.children("a", "b", "c")})
 				s.act("a", boom)
 				s.act("b", boom)
@@ -384,17 +384,17 @@ func TestTraceOfTheSlidingWindow(t *testing.T) {
 	}
 }
 
-func TestTraceOfAChildStoppedByHand(t *testing.T) {
+func TestTraceOfAChildStoppedByCommand(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Strategy: supervise.RestForOne, Children: s.children("a", "b", "c")})
-		s.told()
+		s.takeTrace()
 		wantNil(t, sup.StopChild("b"))
-		want(t, "stop", s.told(), "-b")
+		want(t, "stop", s.takeTrace(), "-b")
 		s.act("a", boom)
 		time.Sleep(long)
-		want(t, "trace", s.told(), "-c +a +b +c")
+		want(t, "trace", s.takeTrace(), "-c +a +b +c")
 		sup.stopFine()
 	})
 }
@@ -402,15 +402,15 @@ func TestTraceOfAChildStoppedByHand(t *testing.T) {
 func TestTraceOfATransientSiblingThatHadEnded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{
 			Strategy: supervise.OneForAll, Children: []supervise.Child{s.child("a"), s.child("b", kind(supervise.Transient)), s.child("c")},
 		})
 		s.act("b", fine)
-		s.told()
+		s.takeTrace()
 		s.act("a", boom)
 		time.Sleep(long)
-		want(t, "trace", s.told(), "-c +a +b +c")
+		want(t, "trace", s.takeTrace(), "-c +a +b +c")
 		sup.stopFine()
 	})
 }
@@ -418,14 +418,14 @@ func TestTraceOfATransientSiblingThatHadEnded(t *testing.T) {
 func TestTraceOfRemovingAChildThatRuns(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := newStage()
+		s := newHarness()
 		sup := serve(t, supervise.Spec{Children: s.children("a")})
 		wantIs(t, sup.Remove("a"), supervise.ErrRunning)
 		wantNil(t, sup.StopChild("a"))
 		synctest.Wait()
 		wantNil(t, sup.Remove("a"))
 		wantIs(t, sup.Remove("a"), supervise.ErrNotFound)
-		want(t, "trace", s.told(), "+a -a")
+		want(t, "trace", s.takeTrace(), "+a -a")
 		sup.stopFine()
 	})
 }

@@ -6,12 +6,12 @@ import (
 	"strconv"
 )
 
-// problems gathers what is wrong, so that all of it is told at once.
+// problems collects errors, so that all are returned at once.
 type problems []error
 
 func (p *problems) add(format string, args ...any) { *p = append(*p, fmt.Errorf(format, args...)) }
 
-// validate finds everything that is wrong.
+// validate returns every problem in the spec.
 func (s Spec) validate() error {
 	var found problems
 	if s.Name == "" {
@@ -50,7 +50,7 @@ func (s Spec) validate() error {
 	return nil
 }
 
-// problemsOf finds everything that is wrong with a child of this supervisor.
+// problemsOf returns every problem in a child of this supervisor.
 func (s Spec) problemsOf(c Child, name string) problems {
 	var found problems
 	if c.Name == "" {
@@ -72,10 +72,10 @@ func (s Spec) problemsOf(c Child, name string) problems {
 		found.add("child %s: found on stuck exit in a supervisor without Exit", name)
 	}
 	if c.Significant && c.Restart == Permanent {
-		found.add("child %s: found permanent and significant, expected one of them: a permanent child never comes to an end", name)
+		found.add("child %s: found permanent and significant, expected one of them: a permanent child never ends", name)
 	}
 	if c.Significant && s.AutoShutdown == Never {
-		found.add("child %s: found significant in a supervisor that never shuts down with its children", name)
+		found.add("child %s: found significant in a supervisor without automatic shutdown", name)
 	}
 	return found
 }

@@ -26,7 +26,7 @@ func (r *reader) readDefaults(root mapping) defaults {
 		interval: setting{d: DefaultInterval}, timeout: setting{d: DefaultTimeout},
 		failures: DefaultFailureThreshold, success: DefaultSuccessThreshold,
 	}
-	v, ok := r.section(root, "defaults")
+	v, ok := section(root, "defaults")
 	if !ok {
 		return d
 	}
@@ -56,7 +56,7 @@ func (r *reader) readDefaults(root mapping) defaults {
 const maxThreshold = 100
 
 func (r *reader) threshold(m mapping, key string, otherwise int) int {
-	v, ok := r.get(m, key)
+	v, ok := m.get(key)
 	if !ok {
 		return otherwise
 	}

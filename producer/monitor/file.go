@@ -15,7 +15,9 @@
 package monitor
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"time"
@@ -172,14 +174,14 @@ type Server struct {
 // Workers is the section workers: how many jobs a process runs at once, and
 // what it may check. Zero means that the file does not say.
 type Workers struct {
-	Checks, Requests, Calls, Evaluations, Mails int
+	Checks, Adhoc, Calls, Evaluations, Mails int
 	// ChecksPerHost is how many checks of one host are made at once.
 	ChecksPerHost int
 	// AllowNetworks and DenyNetworks are networks and addresses that may be
 	// checked, and that may not.
 	AllowNetworks, DenyNetworks []string
-	// Canaries are targets that are there whenever the network is.
-	Canaries []string
+	// ReferenceTargets are up whenever the network of the worker is.
+	ReferenceTargets []string
 }
 
 // Options say what reading a file may use. The zero value reads environment
@@ -187,9 +189,9 @@ type Workers struct {
 type Options struct {
 	// LookupEnv finds the variables of ${NAME}. Defaults to [os.LookupEnv].
 	LookupEnv func(name string) (string, bool)
-	// ReadFile reads the monitor file and the files that hold secrets.
-	// Defaults to [os.ReadFile].
-	ReadFile func(path string) ([]byte, error)
+	// Open opens the monitor file and the files that it names. Defaults to
+	// [os.Open].
+	Open func(path string) (io.ReadCloser, error)
 	// Encode has the monitors encoded as they are read. A definition takes a
 	// kilobyte, and a fifth of that when it is encoded.
 	Encode bool
@@ -199,7 +201,7 @@ type Options struct {
 	// CheckSpec finds mistakes in what a spec says that is otherwise good, such
 	// as an expression that does not compile. Nil checks nothing. It may be called
 	// by several goroutines at once, as may LookupEnv.
-	CheckSpec func(spec job.Spec) []SpecProblem
+	CheckSpec func(spec job.Spec) []job.Problem
 	// CheckTarget finds a mistake in a target in its short form, such as a URL.
 	// Nil checks nothing.
 	CheckTarget func(target string) error
@@ -211,21 +213,23 @@ type Options struct {
 	CheckDKIMKey func(text string) error
 }
 
-// SpecProblem is a mistake in a spec. Path leads to it, in the words of the
-// file: "expect[1]", "http.url", "tcp.dialogue[2].expect".
-type SpecProblem struct {
-	Path    string
-	Message string
-}
-
 func (o Options) withDefaults() Options {
 	if o.LookupEnv == nil {
 		o.LookupEnv = os.LookupEnv
 	}
-	if o.ReadFile == nil {
-		o.ReadFile = os.ReadFile
+	if o.Open == nil {
+		o.Open = func(path string) (io.ReadCloser, error) { return os.Open(path) } //nolint:gosec // the user names it
 	}
 	return o
+}
+
+func (o Options) readFile(path string) (data []byte, err error) {
+	file, err := o.Open(path)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // callers name the file
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return io.ReadAll(file)
 }
 
 // Load reads the monitor file at a path. A file with mistakes is an
@@ -233,7 +237,7 @@ func (o Options) withDefaults() Options {
 // could not be read.
 func Load(path string, opts Options) (*File, error) {
 	opts = opts.withDefaults()
-	data, err := opts.ReadFile(path)
+	data, err := opts.readFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("read monitor file: %w", err)
 	}
@@ -246,9 +250,9 @@ func Load(path string, opts Options) (*File, error) {
 func Parse(name string, data []byte, opts Options) (*File, error) {
 	r := newReader(name, data, opts.withDefaults())
 	file := r.file()
-	if problems := tidy(r.problems); len(problems) > 0 {
+	if problems := tidy(r.problems, r.inputs.names); len(problems) > 0 {
 		return nil, &InvalidError{Problems: problems}
 	}
-	file.Warnings = tidy(r.warnings)
+	file.Warnings = tidy(r.warnings, r.inputs.names)
 	return file, nil
 }

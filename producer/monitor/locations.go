@@ -20,11 +20,11 @@ type places struct {
 // names its own locations does not take that of the defaults.
 func (r *reader) places(m mapping, otherwise places) places {
 	p := otherwise
-	at, hasLocations := r.get(m, "locations")
+	at, hasLocations := m.get("locations")
 	if hasLocations {
 		p = places{locations: r.locations(at)}
 	}
-	quorum, ok := r.get(m, "quorum")
+	quorum, ok := m.get("quorum")
 	switch {
 	case !ok || hasLocations && p.locations == nil: // the mistake is told
 	case len(p.locations) < 2:

@@ -8,7 +8,7 @@ import (
 )
 
 func (r *reader) readMail(root mapping) Mail {
-	v, ok := r.section(root, "mail")
+	v, ok := section(root, "mail")
 	if !ok {
 		return Mail{}
 	}
@@ -18,29 +18,29 @@ func (r *reader) readMail(root mapping) Mail {
 		return Mail{}
 	}
 	var mail Mail
-	if list, ok := r.get(m, "relays"); ok {
+	if list, ok := m.get("relays"); ok {
 		items, _ := r.list(list, "a list of relays", false)
 		for _, item := range items {
 			mail.Relays = append(mail.Relays, r.relay(item))
 		}
 	}
-	if v, ok := r.get(m, "give_up_after"); ok {
+	if v, ok := m.get("give_up_after"); ok {
 		mail.GiveUpAfter = r.giveUpAfter(v)
 	}
 	mail.AllowFrom = r.addressPatterns(m, "allow_from")
 	mail.AllowRecipients = r.addressPatterns(m, "allow_recipients")
-	if v, ok := r.get(m, "recipient_per_minute"); ok {
+	if v, ok := m.get("recipient_per_minute"); ok {
 		mail.RecipientPerMinute, _ = r.integer(v, 1, maxNumber)
 	}
 	const sender = "a sender such as Vedette <vedette@example.org>"
-	from, ok := r.get(m, "from")
+	from, ok := m.get("from")
 	switch {
 	case ok:
 		mail.From, _ = r.address(from, sender)
 	case len(mail.Relays) > 0:
 		r.report(from, "no from", sender, "")
 	}
-	if v, ok := r.get(m, "dkim"); ok {
+	if v, ok := m.get("dkim"); ok {
 		mail.DKIM = r.dkim(v, mail.From)
 	}
 	return mail
@@ -49,7 +49,7 @@ func (r *reader) readMail(root mapping) Mail {
 // addressPatterns reads patterns of addresses.
 func (r *reader) addressPatterns(m mapping, key string) []string {
 	const expected = "an address, or a pattern such as *@example.org"
-	v, ok := r.get(m, key)
+	v, ok := m.get(key)
 	if !ok {
 		return nil
 	}
@@ -93,15 +93,15 @@ func (r *reader) dkim(v value, sender string) *DKIM {
 	if address, err := netmail.ParseAddress(sender); err == nil {
 		d.Domain = address.Address[strings.LastIndexByte(address.Address, '@')+1:]
 	}
-	if v, ok := r.get(m, "domain"); ok {
+	if v, ok := m.get("domain"); ok {
 		d.Domain = r.dnsName(v, "a domain such as example.org")
 	}
 	const aSelector = "a selector such as v1"
-	if v, ok := r.must(m, "selector", aSelector); ok {
+	if v, ok := r.required(m, "selector", aSelector); ok {
 		d.Selector = r.dnsName(v, aSelector)
 	}
 	const aKey = "the path of a file that holds a private key, RSA or Ed25519, as PEM"
-	if v, ok := r.must(m, "key_file", aKey); ok {
+	if v, ok := r.required(m, "key_file", aKey); ok {
 		text, read := r.contents(v, aKey)
 		d.Key = Secret(text)
 		if read && r.options.CheckDKIMKey != nil {

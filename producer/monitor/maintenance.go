@@ -13,7 +13,7 @@ import (
 
 // readMaintenance reads the windows in which nobody is mailed.
 func (r *reader) readMaintenance(root mapping) []job.Maintenance {
-	v, ok := r.section(root, "maintenance")
+	v, ok := section(root, "maintenance")
 	if !ok {
 		return nil
 	}
@@ -43,7 +43,7 @@ func (r *reader) readMaintenance(root mapping) []job.Maintenance {
 // some days of the week or the month, or whenever a cron expression says.
 func (r *reader) window(m mapping) job.Maintenance {
 	w := job.Maintenance{}
-	if v, ok := r.must(m, "name", aName); ok {
+	if v, ok := r.required(m, "name", aName); ok {
 		if text, ok := r.text(v, aName); ok && r.validName(v, text) {
 			w.Name = text
 		}
@@ -51,13 +51,13 @@ func (r *reader) window(m mapping) job.Maintenance {
 	w.Match = r.match(m)
 	zone := r.zone(m, &w)
 	repeats := r.exclusive(m, "weekly", "monthly", "cron")
-	from, hasFrom := r.get(m, "from")
+	from, hasFrom := m.get("from")
 	switch {
 	case repeats == "cron":
 		if hasFrom {
 			r.report(from, "from beside cron", "cron alone to say when it begins", "")
 		}
-		at, _ := r.get(m, "cron")
+		at, _ := m.get("cron")
 		w.Cron = r.windowCron(at)
 		r.windowEnd(m, &w)
 	case !hasFrom:
@@ -88,7 +88,7 @@ const (
 func (r *reader) exclusive(m mapping, keys ...string) string {
 	found := ""
 	for _, key := range keys {
-		v, ok := r.get(m, key)
+		v, ok := m.get(key)
 		switch {
 		case !ok:
 		case found != "":
@@ -101,7 +101,7 @@ func (r *reader) exclusive(m mapping, keys ...string) string {
 }
 
 func (r *reader) zone(m mapping, w *job.Maintenance) *time.Location {
-	v, ok := r.get(m, "time_zone")
+	v, ok := m.get("time_zone")
 	if !ok {
 		return time.UTC
 	}
@@ -128,8 +128,8 @@ func (*reader) isDate(v value) bool {
 func (r *reader) once(m mapping, from value, w *job.Maintenance, zone *time.Location) {
 	w.TimeZone = "" // the dates are in UTC from now on
 	starts, ok := r.date(from, zone)
-	until, hasUntil := r.get(m, "until")
-	length, hasFor := r.get(m, "for")
+	until, hasUntil := m.get("until")
+	length, hasFor := m.get("for")
 	switch {
 	case hasUntil && hasFor:
 		r.report(length, "until and for", "one of them", "")
@@ -186,8 +186,8 @@ func (r *reader) windowCron(v value) string {
 
 // windowEnd reads how a window ends that comes again.
 func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
-	until, hasUntil := r.get(m, "until")
-	length, hasFor := r.get(m, "for")
+	until, hasUntil := m.get("until")
+	length, hasFor := m.get("for")
 	switch {
 	case hasUntil && hasFor:
 		r.report(length, "until and for", "one of them", "")
@@ -208,7 +208,7 @@ func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
 
 // days is the end of a cron expression for the days that are meant.
 func (r *reader) days(m mapping, repeats string) string {
-	v, ok := r.get(m, repeats)
+	v, ok := m.get(repeats)
 	if !ok {
 		return "* * *"
 	}

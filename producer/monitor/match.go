@@ -11,7 +11,7 @@ const aPattern = "a pattern such as web-*"
 // match reads which monitors are meant.
 func (r *reader) match(m mapping) job.Match {
 	var match job.Match
-	v, ok := r.get(m, "match")
+	v, ok := m.get("match")
 	if !ok {
 		return match
 	}
@@ -21,21 +21,21 @@ func (r *reader) match(m mapping) job.Match {
 	}
 	match.Monitors = r.patterns(fields, "monitors")
 	match.Groups = r.patterns(fields, "groups")
-	labels, ok := r.get(fields, "labels")
+	labels, ok := fields.get("labels")
 	if !ok {
 		return match
 	}
 	if named, ok := r.mapping(labels, "label names with patterns"); ok {
 		match.Labels = map[string]string{}
 		for _, f := range named.fields {
-			match.Labels[f.key] = r.pattern(r.valueOf(named, f))
+			match.Labels[f.key] = r.pattern(named.valueOf(f))
 		}
 	}
 	return match
 }
 
 func (r *reader) patterns(m mapping, key string) []string {
-	v, ok := r.get(m, key)
+	v, ok := m.get(key)
 	if !ok {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (r *reader) pattern(v value) string {
 
 // labels reads the labels of a monitor.
 func (r *reader) labels(m mapping) map[string]string {
-	v, ok := r.get(m, "labels")
+	v, ok := m.get("labels")
 	if !ok {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (r *reader) labels(m mapping) map[string]string {
 		if !job.ValidName(f.key) {
 			r.report(named.keyOf(f), quote(f.key), "a label named with "+aName, "")
 		}
-		labels[f.key], _ = r.text(r.valueOf(named, f), "text")
+		labels[f.key], _ = r.text(named.valueOf(f), "text")
 	}
 	return labels
 }

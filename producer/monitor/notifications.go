@@ -28,7 +28,7 @@ const maxListedMonitors = 1000
 
 func (r *reader) readNotifications(root mapping) Notifications {
 	var n Notifications
-	v, ok := r.section(root, "notifications")
+	v, ok := section(root, "notifications")
 	if !ok {
 		return n
 	}
@@ -37,7 +37,7 @@ func (r *reader) readNotifications(root mapping) Notifications {
 		return n
 	}
 	n.Grouping = r.grouping(m, job.DefaultGrouping())
-	templates, ok := r.get(m, "templates")
+	templates, ok := m.get("templates")
 	if !ok {
 		return n
 	}
@@ -51,7 +51,7 @@ func (r *reader) readNotifications(root mapping) Notifications {
 // templateFile reads a template from the file that a field names. Whether it is
 // one shows when it is used, before anything is mailed.
 func (r *reader) templateFile(m mapping, key string) string {
-	v, ok := r.get(m, key)
+	v, ok := m.get(key)
 	if !ok {
 		return ""
 	}
@@ -72,7 +72,7 @@ func (r *reader) templateFile(m mapping, key string) string {
 func (r *reader) grouping(m mapping, otherwise job.Grouping) *job.Grouping {
 	found := false
 	g := otherwise
-	if v, ok := r.get(m, "group_by"); ok {
+	if v, ok := m.get("group_by"); ok {
 		found = true
 		g.GroupBy = r.groupBy(v)
 	}
@@ -80,12 +80,12 @@ func (r *reader) grouping(m mapping, otherwise job.Grouping) *job.Grouping {
 		key  string
 		into *job.Duration
 	}{{"group_wait", &g.GroupWait}, {"group_interval", &g.GroupInterval}, {"repeat_interval", &g.RepeatInterval}} {
-		if v, ok := r.get(m, field.key); ok {
+		if v, ok := m.get(field.key); ok {
 			found = true
 			*field.into = job.Duration(r.durationOrZero(v))
 		}
 	}
-	if v, ok := r.get(m, "max_listed"); ok {
+	if v, ok := m.get("max_listed"); ok {
 		found = true
 		g.MaxListed, _ = r.integer(v, 1, maxListedMonitors)
 	}

@@ -33,17 +33,17 @@ func policyKeys() []string {
 // otherwise.
 func (r *reader) policy(m mapping, otherwise policy) policy {
 	p := otherwise
-	if v, ok := r.get(m, "failure_window"); ok {
+	if v, ok := m.get("failure_window"); ok {
 		p.window, _ = r.integer(v, 1, maxWindow)
 	}
-	if v, ok := r.get(m, "retry_interval"); ok {
+	if v, ok := m.get("retry_interval"); ok {
 		p.retry = r.durationOrZero(v)
 		p.retrySet = true
 	}
-	if v, ok := r.get(m, "flapping"); ok {
+	if v, ok := m.get("flapping"); ok {
 		p.flapping = r.flapping(v)
 	}
-	if v, ok := r.get(m, "certificate_alerts"); ok {
+	if v, ok := m.get("certificate_alerts"); ok {
 		p.certificates = r.certificateAlerts(v)
 	}
 	return p
@@ -66,8 +66,8 @@ func (p policy) apply(m *job.Monitor) {
 // flapping reads when a monitor is flapping: percentages, or false for never.
 func (r *reader) flapping(v value) *job.Flapping {
 	const expected = "false, or a mapping such as {enter: 30, leave: 20}"
-	if !isMapping(v.node) {
-		if v.null() || !v.scalar() || v.node.GetToken().Value != "false" {
+	if !v.isMapping() {
+		if v.null() || !v.node.isScalar() || v.node.text != "false" {
 			r.wrong(v, expected)
 		}
 		return &job.Flapping{}
@@ -81,12 +81,12 @@ func (r *reader) flapping(v value) *job.Flapping {
 		key  string
 		into *int
 	}{{"enter", &limits.Enter}, {"leave", &limits.Leave}} {
-		if v, ok := r.get(m, field.key); ok {
+		if v, ok := m.get(field.key); ok {
 			*field.into, _ = r.integer(v, 1, 100)
 		}
 	}
 	if limits.Leave >= limits.Enter {
-		leave, _ := r.get(m, "leave")
+		leave, _ := m.get("leave")
 		r.report(leave, "leave that is not below enter", "a percentage below that of enter", "")
 	}
 	return &limits

@@ -14,17 +14,17 @@ import (
 
 // spec reads what a monitor checks and expects. What a probe takes is read from
 // the fields of its struct: see fields.go.
-func (w *watch) spec(m mapping) job.Spec {
+func (c *collector) spec(m mapping) job.Spec {
 	var spec job.Spec
 	probes := reflect.ValueOf(&spec).Elem()
 	var found []string
-	for _, f := range w.fieldsOf(probes.Type()) {
-		if !slices.Contains(w.kinds, f.name) {
+	for _, f := range c.fieldsOf(probes.Type()) {
+		if !slices.Contains(c.kinds, f.name) {
 			continue
 		}
-		if v, ok := w.get(m, f.name); ok {
+		if v, ok := m.get(f.name); ok {
 			found = append(found, f.name)
-			w.field(v, f, probes.FieldByIndex(f.index))
+			c.field(v, f, probes.FieldByIndex(f.index))
 		}
 	}
 	if len(found) != 1 {
@@ -32,12 +32,12 @@ func (w *watch) spec(m mapping) job.Spec {
 		if len(found) > 1 {
 			what = strings.Join(found, " and ")
 		}
-		w.report(m.value, what, "exactly one probe: "+oneOfWords(job.Kinds()), "")
+		c.report(m.value, what, "exactly one probe: "+oneOfWords(job.Kinds()), "")
 	}
-	spec.Expect = w.expressions(m, "expect")
-	spec.Warn = w.expressions(m, "warn")
-	if v, ok := w.get(m, "negate"); ok {
-		spec.Negate = w.boolean(v)
+	spec.Expect = c.expressions(m, "expect")
+	spec.Warn = c.expressions(m, "warn")
+	if v, ok := m.get("negate"); ok {
+		spec.Negate = c.boolean(v)
 	}
 	return spec
 }
@@ -52,8 +52,8 @@ const aURL = "a URL such as https://example.org/health"
 
 // url reads a URL of scheme http or https, in any case; without a scheme it is
 // http.
-func (w *watch) url(v value) string {
-	text, ok := w.filled(v, aURL)
+func (c *collector) url(v value) string {
+	text, ok := c.filled(v, aURL)
 	if !ok {
 		return ""
 	}
@@ -63,7 +63,7 @@ func (w *watch) url(v value) string {
 	}
 	parsed, err := url.Parse(whole)
 	if err != nil || !strings.EqualFold(parsed.Scheme, "http") && !strings.EqualFold(parsed.Scheme, "https") || !goodHost(parsed) {
-		w.wrong(v, aURL)
+		c.wrong(v, aURL)
 		return ""
 	}
 	return text
@@ -82,19 +82,19 @@ func goodHost(u *url.URL) bool {
 
 // method reads a method. RFC 9110, section 9.1, takes any token and tells
 // upper case from lower; a method in lower case is a slip.
-func (w *watch) method(v value) string {
+func (c *collector) method(v value) string {
 	const expected = "an HTTP method such as GET or HEAD"
-	method, ok := w.filled(v, expected)
+	method, ok := c.filled(v, expected)
 	if !ok {
 		return ""
 	}
 	upper := strings.ToUpper(method)
 	if !isToken(method) || method != upper {
 		hint := ""
-		if isToken(method) && w.safe(v) {
+		if isToken(method) && v.safe() {
 			hint = fmt.Sprintf("did you mean %s?", quote(upper))
 		}
-		w.wrongHint(v, expected, hint)
+		c.wrongHint(v, expected, hint)
 		return ""
 	}
 	return method
@@ -113,8 +113,8 @@ func isToken(s string) bool {
 
 // headers reads header names and values, which may hold secrets: no value is
 // ever shown.
-func (w *watch) headers(v value) map[string]string {
-	m, ok := w.mapping(v, "header names with their values")
+func (c *collector) headers(v value) map[string]string {
+	m, ok := c.mapping(v, "header names with their values")
 	if !ok {
 		return nil
 	}
@@ -123,17 +123,17 @@ func (w *watch) headers(v value) map[string]string {
 	for _, f := range m.fields {
 		key, canonical := m.keyOf(f), textproto.CanonicalMIMEHeaderKey(f.key)
 		if line, twice := lines[canonical]; twice {
-			w.report(key, quote(f.key)+" again", fmt.Sprintf("the one of line %d alone", line), "case does not tell headers apart")
+			c.report(key, quote(f.key)+" again", fmt.Sprintf("the one of line %d alone", line), "case does not tell headers apart")
 		}
 		lines[canonical] = f.line
 		if !isToken(f.key) {
-			w.report(key, "header name "+quote(f.key), "letters, digits and -", "")
+			c.report(key, "header name "+quote(f.key), "letters, digits and -", "")
 		}
-		value := w.valueOf(m, f)
+		value := m.valueOf(f)
 		value.secret, value.sent = true, v.sent
-		text, ok := w.text(value, "text")
+		text, ok := c.text(value, "text")
 		if ok && strings.ContainsAny(text, "\r\n\x00") {
-			w.report(value, "a line break or a zero byte in the value", "one line", "")
+			c.report(value, "a line break or a zero byte in the value", "one line", "")
 		}
 		headers[f.key] = text
 	}
@@ -141,45 +141,44 @@ func (w *watch) headers(v value) map[string]string {
 }
 
 // expressions reads the expressions of a field: one, or a list.
-func (w *watch) expressions(m mapping, field string) []string {
+func (c *collector) expressions(m mapping, field string) []string {
 	const expected = "an expression such as 'status == 200'"
-	v, ok := w.get(m, field)
+	v, ok := m.get(field)
 	if !ok {
 		return nil
 	}
-	items, ok := w.list(v, expected+", or a list of them", true)
+	items, ok := c.list(v, expected+", or a list of them", true)
 	if !ok {
 		return nil
 	}
 	expressions := make([]string, 0, len(items))
 	for _, item := range items {
-		expression, _ := w.filled(item, expected)
+		expression, _ := c.filled(item, expected)
 		expressions = append(expressions, expression)
 	}
 	return expressions
 }
 
 // checkSpec asks those who make checks about a spec.
-func (w *watch) checkSpec(m mapping, spec job.Spec) {
-	if w.options.CheckSpec == nil {
+func (c *collector) checkSpec(m mapping, spec job.Spec) {
+	if c.options.CheckSpec == nil {
 		return
 	}
-	for _, problem := range w.options.CheckSpec(spec) {
-		w.reportSpec(w.at(m, problem.Path), problem.Message)
+	for _, problem := range c.options.CheckSpec(spec) {
+		c.reportSpec(c.at(m, problem.Path), problem)
 	}
 }
 
 // at finds the value that a path leads to, such as http.url or expect[1]; what
 // is not written there stands where its mapping does.
-func (w *watch) at(m mapping, path string) value {
+func (c *collector) at(m mapping, path string) value {
 	v := m.value
 	for part := range strings.SplitSeq(path, ".") {
 		name, index, listed := strings.Cut(strings.TrimSuffix(part, "]"), "[")
-		if !isMapping(v.node) {
+		if !v.isMapping() {
 			return v // a probe in its short form
 		}
-		inner := mapping{value: v, name: v.path(), fields: w.fields(v, v.node)}
-		found, ok := w.get(inner, name)
+		found, ok := mappingOf(v).get(name)
 		if !ok {
 			return v
 		}
@@ -188,25 +187,19 @@ func (w *watch) at(m mapping, path string) value {
 			continue
 		}
 		place, err := strconv.Atoi(index)
-		if items, ok := w.list(v, "", true); err == nil && ok && place < len(items) {
+		if items, ok := c.list(v, "", true); err == nil && ok && place < len(items) {
 			v = items[place]
 		}
 	}
 	return v
 }
 
-// reportSpec splits a message of the form "found …, expected …", and takes
-// any other for what was found. A message may quote a value, so one about a
-// value from the environment is not passed on.
-func (w *watch) reportSpec(at value, message string) {
-	if !w.safe(at) {
-		w.report(at, "a value that the check refuses", "one that it takes", "the value of the variable is not shown")
+// reportSpec reports a mistake in a spec. It may quote a value, so that for a value
+// from the environment it is not passed on.
+func (c *collector) reportSpec(at value, p job.Problem) {
+	if !at.safe() {
+		c.report(at, "a value that the check refuses", "one that it takes", "the value of the variable is not shown")
 		return
 	}
-	found, expected, ok := cutLast(strings.TrimPrefix(message, "found "), ", expected ")
-	if ok {
-		w.report(at, found, expected, "")
-		return
-	}
-	w.report(at, at.describe()+" ("+message+")", "an expression that can be evaluated", "")
+	c.report(at, maskURL(p.Found), p.Expected, "")
 }

@@ -89,19 +89,24 @@ func (e *InvalidError) Error() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// tidy sorts problems by place. What an anchor brings into many monitors is
-// wrong in one place, and told once.
-func tidy(problems []Problem) []Problem {
+// tidy sorts problems by place, in the order of the files. What an anchor brings
+// into many monitors is wrong in one place, and reported once.
+func tidy(problems []Problem, files []string) []Problem {
+	order := make(map[string]int, len(files))
+	for i, file := range files {
+		order[file] = i
+	}
 	slices.SortStableFunc(problems, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	type essence struct {
+		file                  string
 		line, column          int
 		found, expected, hint string
 	}
 	seen := make(map[essence]bool, len(problems))
 	return slices.DeleteFunc(problems, func(p Problem) bool {
-		key := essence{p.Line, p.Column, p.Found, p.Expected, p.Hint}
+		key := essence{p.File, p.Line, p.Column, p.Found, p.Expected, p.Hint}
 		known := seen[key]
 		seen[key] = true
 		return known

@@ -2,21 +2,18 @@ package monitor
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/goccy/go-yaml/ast"
 
 	"vedette/pipeline/job"
 )
 
-// reader reads one file, and goes on after each mistake.
+// reader reads one text, and goes on after each mistake.
 type reader struct {
-	source  source
+	source  *source
 	options Options
-	anchors *anchors
-	merged  map[ast.Node][]field // the fields of what was merged
-	trial   bool                 // mistakes only count, since they are looked for again
+	inputs  *inputs
 
 	problems, warnings []Problem
 
@@ -26,31 +23,20 @@ type reader struct {
 }
 
 func newReader(name string, data []byte, options Options) *reader {
-	return &reader{
-		source: source{name: name, text: string(bytes.TrimPrefix(data, []byte("\ufeff")))}, options: options,
-		anchors: newAnchors(), merged: map[ast.Node][]field{},
-	}
+	text := string(bytes.TrimPrefix(data, []byte("\ufeff")))
+	masker := newMasker()
+	r := &reader{source: &source{name: name, text: text, masker: &masker}, options: options, inputs: &inputs{}}
+	r.inputs.add(name, strings.Count(text, "\n")+1)
+	return r
 }
 
-// report notes a mistake.
+// report records a mistake.
 func (r *reader) report(at value, found, expected, hint string) {
-	if r.trial {
-		r.problems = append(r.problems, Problem{})
-		return
-	}
-	r.problems = append(r.problems, r.problem(at, found, expected, hint))
+	r.problems = append(r.problems, r.source.problem(at, found, expected, hint))
 }
 
 func (r *reader) warn(at value, found, expected, hint string) {
-	r.warnings = append(r.warnings, r.problem(at, found, expected, hint))
-}
-
-func (r *reader) problem(at value, found, expected, hint string) Problem {
-	line, column := max(1, at.line), max(1, at.column)
-	return Problem{
-		File: r.source.name, Line: line, Column: column, Field: at.path(),
-		Found: found, Expected: expected, Hint: hint, Source: r.source.line(line),
-	}
+	r.warnings = append(r.warnings, r.source.problem(at, found, expected, hint))
 }
 
 // file reads the whole file.
@@ -58,20 +44,21 @@ func (r *reader) file() *File {
 	if !r.readable() {
 		return nil
 	}
-	text := protect(r.source.text)
-	if len(text) > chunkAbove {
-		if rest, chunks := cut(text); len(chunks) > 0 {
-			head := parseYAML(rest, 0)
-			r.anchors.bind(head.root)
-			if len(r.anchors.unbound) == 0 {
-				return r.sections(head, chunks)
-			}
-			r.anchors = newAnchors() // an anchor of a monitor is used outside of the list
+	parsed := parseYAML(protect(r.source.text))
+	if parsed.mistake != nil {
+		r.reportMistake(parsed.mistake)
+		return nil
+	}
+	root := value{node: &node{kind: kindMapping, line: 1, column: 1}, line: 1, column: 1, index: -1}
+	if parsed.root != nil {
+		tree := yamlTree{anchors: map[string]*node{}}
+		root.node = tree.convert(parsed.root)
+		root.line, root.column = position(parsed.root)
+		for _, alias := range tree.unbound {
+			r.report(value{line: alias.line, column: alias.column, index: -1}, "the alias *"+alias.text, "an anchor &"+alias.text+" before it", "")
 		}
 	}
-	whole := parseYAML(text, 0)
-	r.anchors.bind(whole.root)
-	return r.sections(whole, nil)
+	return r.sections(root)
 }
 
 // readable reports whether the file is text that YAML can be looked for in.
@@ -98,21 +85,19 @@ func firstInvalid(text string) int {
 	return -1
 }
 
-func (r *reader) sections(whole parsed, chunks []chunk) *File {
+// sections reads the sections of the file. Keys that begin with x- are not
+// sections: they hold anchors.
+func (r *reader) sections(v value) *File {
 	file := &File{}
-	r.reportUnbound(0)
-	if whole.mistake != nil {
-		r.reportMistake(whole.mistake)
-		return file
+	if v.isMapping() {
+		root := *v.node
+		root.fields = slices.DeleteFunc(slices.Clone(root.fields), func(f field) bool { return strings.HasPrefix(f.key, "x-") })
+		v.node = &root
 	}
-	root := mapping{value: value{line: 1, column: 1, index: -1}}
-	if whole.root != nil {
-		v := value{node: r.anchors.resolve(whole.root), index: -1}
-		v.line, v.column = position(whole.root)
-		var ok bool
-		if root, ok = r.mapping(v, "sections such as monitors", "recipients", "operators", "routes", "notifications", "maintenance", "mail", "server", "workers", "defaults", "monitors"); !ok {
-			return file
-		}
+	root, ok := r.mapping(v, "sections such as monitors", "recipients", "operators", "routes", "notifications", "maintenance", "mail", "server", "workers",
+		"defaults", "monitors", "monitors_file")
+	if !ok {
+		return file
 	}
 	file.Notifications = r.readNotifications(root)
 	r.standard = job.DefaultGrouping()
@@ -127,10 +112,10 @@ func (r *reader) sections(whole parsed, chunks []chunk) *File {
 	file.Workers = r.readWorkers(root)
 	d := r.readDefaults(root)
 	d.routes = r.readRoutes(root)
-	w := r.readMonitors(root, d, chunks)
-	file.Monitors = w.monitors
+	monitors := r.readMonitors(root, d)
+	file.Monitors = monitors.monitors
 	if r.options.Encode {
-		file.Encoded = w.known
+		file.Encoded = monitors.known
 	}
 	return file
 }
@@ -139,17 +124,8 @@ func (r *reader) reportMistake(m *mistake) {
 	r.report(value{line: m.line, column: m.column, index: -1}, m.found, m.expected, m.hint)
 }
 
-// reportUnbound reports the aliases without an anchor, from one on.
-func (r *reader) reportUnbound(from int) {
-	for _, alias := range r.anchors.unbound[from:] {
-		line, column := position(alias)
-		name := nameOf(alias.Value)
-		r.report(value{line: line, column: column, index: -1}, "the alias *"+name, "an anchor &"+name+" before it", "")
-	}
-}
-
 // section returns a section of the file, unless it is left out or empty.
-func (r *reader) section(root mapping, key string) (value, bool) {
-	v, ok := r.get(root, key)
-	return v, ok && (!v.null() || r.danglingAt(v))
+func section(root mapping, key string) (value, bool) {
+	v, ok := root.get(key)
+	return v, ok && (!v.null() || v.unbound())
 }

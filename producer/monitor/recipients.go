@@ -10,7 +10,7 @@ import (
 
 func (r *reader) readRecipients(root mapping) []job.Recipient {
 	r.recipients = map[string]bool{}
-	v, ok := r.section(root, "recipients")
+	v, ok := section(root, "recipients")
 	if !ok {
 		return nil
 	}
@@ -24,7 +24,7 @@ func (r *reader) readRecipients(root mapping) []job.Recipient {
 		r.validName(m.keyOf(f), f.key)
 		r.recipients[f.key] = true
 		r.names = append(r.names, f.key)
-		recipients = append(recipients, r.recipient(f.key, r.valueOf(m, f)))
+		recipients = append(recipients, r.recipient(f.key, m.valueOf(f)))
 	}
 	return recipients
 }
@@ -33,7 +33,7 @@ func (r *reader) readRecipients(root mapping) []job.Recipient {
 // more.
 func (r *reader) recipient(name string, v value) job.Recipient {
 	recipient := job.Recipient{V: job.Version, Name: name}
-	if !isMapping(v.node) {
+	if !v.isMapping() {
 		recipient.Addresses = r.addresses(v)
 		return recipient
 	}
@@ -41,10 +41,10 @@ func (r *reader) recipient(name string, v value) job.Recipient {
 	if !ok {
 		return recipient
 	}
-	if addresses, ok := r.must(m, "addresses", "an address such as ops@example.org, or a list of them"); ok {
+	if addresses, ok := r.required(m, "addresses", "an address such as ops@example.org, or a list of them"); ok {
 		recipient.Addresses = r.addresses(addresses)
 	}
-	if _, ok := r.get(m, "time_zone"); ok {
+	if _, ok := m.get("time_zone"); ok {
 		var in job.Maintenance
 		r.zone(m, &in)
 		recipient.TimeZone = in.TimeZone
@@ -102,7 +102,7 @@ func (r *reader) validName(at value, name string) bool {
 func (r *reader) notify(m mapping) (names []string, set bool) { return r.recipientNames(m, "notify") }
 
 func (r *reader) recipientNames(m mapping, key string) (names []string, set bool) {
-	v, ok := r.get(m, key)
+	v, ok := m.get(key)
 	if !ok {
 		return nil, false
 	}

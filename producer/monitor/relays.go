@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"net"
+	"slices"
 	"strings"
 )
 
@@ -13,21 +14,21 @@ func (r *reader) relay(v value) Relay {
 		return relay
 	}
 	const aHost = "a host such as smtp.example.org"
-	if v, ok := r.must(m, "host", aHost); ok {
+	if v, ok := r.required(m, "host", aHost); ok {
 		relay.Host = r.host(v, aHost)
 	}
 	relay.TLS = r.tls(m)
 	relay.Port = map[TLS]int{TLSStart: 587, TLSImplicit: 465, TLSNone: 25}[relay.TLS]
-	if v, ok := r.get(m, "port"); ok {
+	if v, ok := m.get("port"); ok {
 		relay.Port, _ = r.integer(v, 1, maxPort)
 	}
-	if v, ok := r.get(m, "allow_cleartext"); ok {
+	if v, ok := m.get("allow_cleartext"); ok {
 		relay.AllowCleartext = r.boolean(v)
 	}
-	if v, ok := r.get(m, "sessions"); ok {
+	if v, ok := m.get("sessions"); ok {
 		relay.Sessions, _ = r.integer(v, 1, maxSessions)
 	}
-	if v, ok := r.get(m, "per_minute"); ok {
+	if v, ok := m.get("per_minute"); ok {
 		relay.PerMinute, _ = r.integer(v, 1, maxNumber)
 	}
 	relay.Auth = r.auth(m)
@@ -40,7 +41,7 @@ const maxSessions = 256
 
 // auth reads a mechanism to log in by, in any case.
 func (r *reader) auth(m mapping) string {
-	v, ok := r.get(m, "auth")
+	v, ok := m.get("auth")
 	if !ok {
 		return ""
 	}
@@ -49,7 +50,7 @@ func (r *reader) auth(m mapping) string {
 	if !ok {
 		return ""
 	}
-	if indexOf(known, strings.ToUpper(text)) < 0 {
+	if !slices.Contains(known, strings.ToUpper(text)) {
 		r.wrongHint(v, oneOf(known), didYouMean(strings.ToUpper(text), known))
 	}
 	return strings.ToUpper(text)
@@ -73,20 +74,20 @@ func (r *reader) host(v value, expected string) string {
 }
 
 func (r *reader) tls(m mapping) TLS {
-	v, ok := r.get(m, "tls")
+	v, ok := m.get("tls")
 	if !ok {
 		return TLSStart
 	}
 	known := []string{string(TLSStart), string(TLSImplicit), string(TLSNone)}
 	text, ok := r.text(v, oneOf(known))
-	if ok && indexOf(known, text) < 0 {
+	if ok && !slices.Contains(known, text) {
 		hint := ""
-		if r.safe(v) {
+		if v.safe() {
 			hint = didYouMean(text, known)
 		}
 		r.wrongHint(v, oneOf(known), hint)
 	}
-	if !ok || indexOf(known, text) < 0 {
+	if !ok || !slices.Contains(known, text) {
 		return TLSStart
 	}
 	return TLS(text)
@@ -95,13 +96,13 @@ func (r *reader) tls(m mapping) TLS {
 // credentials reads who logs in to a relay. A password does not go over a
 // connection that anybody may read, unless the file says so in words.
 func (r *reader) credentials(m mapping, relay *Relay) {
-	username, hasUsername := r.get(m, "username")
+	username, hasUsername := m.get("username")
 	if hasUsername {
 		relay.Username, _ = r.filled(username, "the name to log in with")
 	}
 	password, at, hasPassword := r.secret(m, "password")
 	relay.Password = password
-	if file, ok := r.get(m, "password_file"); ok && password != "" {
+	if file, ok := m.get("password_file"); ok && password != "" {
 		relay.PasswordFile = r.beside(file)
 	}
 	switch {

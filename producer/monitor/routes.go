@@ -14,7 +14,7 @@ type route struct {
 }
 
 func (r *reader) readRoutes(root mapping) []route {
-	v, ok := r.section(root, "routes")
+	v, ok := section(root, "routes")
 	if !ok {
 		return nil
 	}
@@ -31,9 +31,9 @@ func (r *reader) readRoutes(root mapping) []route {
 		}
 		var one route
 		one.match = r.match(m)
-		r.must(m, "notify", "names of recipients")
+		r.required(m, "notify", "names of recipients")
 		one.notify, _ = r.notify(m)
-		if v, ok := r.get(m, "continue"); ok {
+		if v, ok := m.get("continue"); ok {
 			one.goOn = r.boolean(v)
 		}
 		routes = append(routes, one)

@@ -2,12 +2,9 @@ package monitor
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/goccy/go-yaml/ast"
 
 	"vedette/pipeline/job"
 )
@@ -15,49 +12,46 @@ import (
 // maxFound bounds how much of a value is shown as found.
 const maxFound = 80
 
-// describe says what a value is, as it is written: nothing that came from the
+// describe returns the value as it is written: nothing that came from the
 // environment, and no secret.
 func (v value) describe() string {
 	if v.null() {
 		return "nothing"
 	}
-	switch n := v.node.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
+	switch v.node.kind {
+	case kindMapping:
 		return "a mapping"
-	case *ast.SequenceNode:
+	case kindList:
 		return "a list"
-	case *ast.TagNode:
-		return "the tag " + n.Start.Value
-	default:
-		text, ok := v.literal()
+	case kindTag:
+		return "the tag " + v.node.text
+	case kindText:
 		switch {
-		case ok && text == "":
+		case v.node.text == "":
 			return "an empty text"
 		case v.secret:
 			return "a value that is not shown"
-		case ok:
-			return quote(text)
-		case n.GetToken() != nil:
-			return shorten(n.GetToken().Value)
 		default:
+			return quote(v.node.text)
+		}
+	default:
+		switch {
+		case v.secret:
+			return "a value that is not shown"
+		case v.node.text == "":
 			return "something else"
+		default:
+			return shorten(v.node.text)
 		}
 	}
 }
 
-// literal is the text of a value that is text, references not yet replaced.
+// literal returns a text with its references not yet replaced.
 func (v value) literal() (string, bool) {
-	switch n := v.node.(type) {
-	case *ast.StringNode:
-		return restore(n.Value), true
-	case *ast.LiteralNode:
-		if n.Value == nil {
-			return "", true
-		}
-		return restore(n.Value.Value), true
-	default:
+	if v.node == nil || v.node.kind != kindText {
 		return "", false
 	}
+	return v.node.text, true
 }
 
 func quote(text string) string { return strconv.Quote(shorten(maskURL(text))) }
@@ -77,20 +71,9 @@ func (r *reader) wrong(v value, expected string) bool {
 }
 
 func (r *reader) wrongHint(v value, expected, hint string) {
-	if v.node == nil && v.line > 0 && r.danglingAt(v) {
-		return // an alias without an anchor was reported when it was bound
+	if !v.unbound() {
+		r.report(v, v.describe(), expected, hint)
 	}
-	r.report(v, v.describe(), expected, hint)
-}
-
-// danglingAt reports whether an alias without an anchor stands there.
-func (r *reader) danglingAt(v value) bool {
-	for _, alias := range r.anchors.unbound {
-		if line, column := position(alias); line == v.line && column == v.column {
-			return true
-		}
-	}
-	return false
 }
 
 // text reads text, and replaces its references to the environment.
@@ -98,26 +81,13 @@ func (r *reader) text(v value, expected string) (string, bool) {
 	literal, ok := v.literal()
 	if !ok {
 		hint := ""
-		if v.scalar() {
+		if v.node != nil && v.node.isScalar() {
 			hint = "write it in quotes to make it text"
 		}
 		r.wrongHint(v, expected, hint)
 		return "", false
 	}
 	return r.expand(v, literal)
-}
-
-// scalar reports whether the value is one, though not text.
-func (v value) scalar() bool {
-	if v.null() {
-		return false
-	}
-	switch v.node.(type) {
-	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
-		return true
-	default:
-		return false
-	}
 }
 
 // filled is text that may not be empty.
@@ -131,30 +101,25 @@ func (r *reader) filled(v value, expected string) (string, bool) {
 
 // plain reads what is written without quotes, as a type of node, or comes from
 // the environment.
-func (r *reader) plain(v value, expected string, kind ast.NodeType) (string, bool) {
+func (r *reader) plain(v value, expected string, want kind) (string, bool) {
 	if literal, ok := v.literal(); ok && strings.Contains(literal, "${") {
 		return r.expand(v, literal)
 	}
-	if v.null() || v.node.Type() != kind {
+	if v.null() || v.node.kind != want {
 		hint := ""
-		if literal, ok := v.literal(); ok && v.quoted() && literal != "" && strings.Trim(literal, "0123456789") == "" {
+		if literal, ok := v.literal(); ok && v.node.quoted && literal != "" && strings.Trim(literal, "0123456789") == "" {
 			hint = "write it without quotes"
 		}
 		r.wrongHint(v, expected, hint)
 		return "", false
 	}
-	return v.node.GetToken().Value, true
-}
-
-func (v value) quoted() bool {
-	t := v.node.GetToken()
-	return t != nil && (strings.HasPrefix(strings.TrimSpace(t.Origin), `"`) || strings.HasPrefix(strings.TrimSpace(t.Origin), "'"))
+	return v.node.text, true
 }
 
 // integer reads a whole number in decimal digits.
 func (r *reader) integer(v value, low, high int) (int, bool) {
 	expected := fmt.Sprintf("a whole number from %d to %d", low, high)
-	text, ok := r.plain(v, expected, ast.IntegerType)
+	text, ok := r.plain(v, expected, kindInteger)
 	if !ok {
 		return 0, false
 	}
@@ -167,7 +132,7 @@ func (r *reader) integer(v value, low, high int) (int, bool) {
 
 // boolean reads true or false.
 func (r *reader) boolean(v value) bool {
-	text, ok := r.plain(v, "true or false", ast.BoolType)
+	text, ok := r.plain(v, "true or false", kindBoolean)
 	if !ok {
 		return false
 	}
@@ -186,8 +151,8 @@ const aDuration = "a duration such as 500ms, 30s or 1h30m"
 // duration reads a duration above zero, as Go writes it. A bare number has no
 // unit, and whoever wrote it may have meant any.
 func (r *reader) duration(v value) (time.Duration, bool) {
-	if !v.null() && (v.node.Type() == ast.IntegerType || v.node.Type() == ast.FloatType) {
-		written := v.node.GetToken().Value
+	if v.node != nil && (v.node.kind == kindInteger || v.node.kind == kindFloat) {
+		written := v.node.text
 		r.report(v, written, aDuration, fmt.Sprintf("did you mean %ss?", written))
 		return 0, false
 	}
@@ -204,7 +169,7 @@ func (r *reader) duration(v value) (time.Duration, bool) {
 	}
 	if d.UnmarshalText([]byte(text)) != nil {
 		hint := ""
-		if number, err := strconv.ParseFloat(text, 64); err == nil && number > 0 && r.safe(v) {
+		if number, err := strconv.ParseFloat(text, 64); err == nil && number > 0 && v.safe() {
 			hint = fmt.Sprintf("did you mean %ss?", text)
 		}
 		r.report(v, v.describe(), aDuration, hint)
@@ -218,16 +183,7 @@ func (r *reader) duration(v value) (time.Duration, bool) {
 }
 
 // safe reports whether nothing in the value comes from the environment.
-func (r *reader) safe(v value) bool {
-	if literal, ok := v.literal(); ok {
-		return !strings.Contains(strings.ReplaceAll(literal, job.ReferenceStart, ""), "${")
-	}
-	if !isMapping(v.node) {
-		return true
-	}
-	m := mapping{value: v, fields: r.fields(v, v.node)}
-	return !slices.ContainsFunc(m.fields, func(f field) bool { return !r.safe(r.valueOf(m, f)) })
-}
+func (v value) safe() bool { return v.node == nil || !v.node.usesEnvironment() }
 
 // written is a value that needs no quotes, as it is written.
 func (v value) written() string {

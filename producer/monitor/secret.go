@@ -1,21 +1,18 @@
 package monitor
 
 import (
-	"path/filepath"
 	"strings"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
 // secret reads a secret that stands in the file, or in a file of its own. It
 // returns where it was set, and whether it was.
 func (r *reader) secret(m mapping, key string) (Secret, value, bool) {
-	direct, hasDirect := r.get(m, key)
-	file, hasFile := r.get(m, key+"_file")
+	direct, hasDirect := m.get(key)
+	file, hasFile := m.get(key + "_file")
 	direct.secret = true
 	for _, f := range m.fields {
 		if f.key == key { // not where an alias leads: masks go by the key
-			direct.line, direct.column = position(f.node)
+			direct.line, direct.column = f.valueLine, f.valueColumn
 		}
 	}
 	switch {
@@ -56,10 +53,7 @@ func (r *reader) secretFile(v value) string {
 // the monitor file.
 func (r *reader) beside(v value) string {
 	name, _ := r.text(v, "a path")
-	if filepath.IsAbs(name) {
-		return name
-	}
-	return filepath.Join(filepath.Dir(r.source.name), name)
+	return r.inFolder(name)
 }
 
 // contents reads the file that a field names. Relative paths start from the folder
@@ -69,10 +63,7 @@ func (r *reader) contents(v value, expected string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(filepath.Dir(r.source.name), name)
-	}
-	data, err := r.options.ReadFile(name)
+	data, err := r.options.readFile(r.inFolder(name))
 	if err != nil {
 		r.report(v, v.describe()+", which cannot be read ("+err.Error()+")", expected, "relative paths start from the folder of this file")
 		return "", false
@@ -86,7 +77,7 @@ func (r *reader) oneLine(v value, secret string) {
 		return
 	}
 	hint := ""
-	if v.node != nil && v.node.Type() == ast.LiteralType {
+	if v.node != nil && v.node.block {
 		hint = "write it behind its key, in quotes"
 	}
 	r.report(v, "a line break or a zero byte in the secret", "one line", hint)

@@ -9,7 +9,7 @@ import (
 
 func (r *reader) readServer(root mapping) Server {
 	server := Server{Data: DefaultData, HTTP: DefaultHTTP, NATS: DefaultNATS, Grace: DefaultGrace}
-	v, ok := r.section(root, "server")
+	v, ok := section(root, "server")
 	if !ok {
 		return server
 	}
@@ -17,23 +17,23 @@ func (r *reader) readServer(root mapping) Server {
 	if !ok {
 		return server
 	}
-	if v, ok := r.get(m, "data"); ok {
+	if v, ok := m.get("data"); ok {
 		if data, ok := r.filled(v, "the path of a directory"); ok {
 			server.Data = data
 		}
 	}
-	if v, ok := r.get(m, "http"); ok {
+	if v, ok := m.get("http"); ok {
 		server.HTTP = r.hostPort(v, 0)
 	}
-	if v, ok := r.get(m, "nats"); ok {
+	if v, ok := m.get("nats"); ok {
 		server.NATS = r.hostPort(v, 0)
 	}
-	if v, ok := r.get(m, "grace"); ok {
+	if v, ok := m.get("grace"); ok {
 		if grace, ok := r.duration(v); ok {
 			server.Grace = grace
 		}
 	}
-	if v, ok := r.get(m, "replicas"); ok {
+	if v, ok := m.get("replicas"); ok {
 		server.Replicas = r.replicas(v)
 	}
 	return server

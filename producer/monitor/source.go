@@ -7,15 +7,26 @@ import (
 	"vedette/pipeline/job"
 )
 
-// source is the text of a file, for showing its lines.
+// source is a text that is read, for showing its lines.
 type source struct {
-	name   string
+	name   string // of its file
 	text   string
-	starts []int // of each line; made when a line is first asked for
-	masker *masker
+	base   int     // lines of the files that were read before this one
+	before int     // lines of the file before the text
+	byLine bool    // no secret goes on in the next line
+	starts []int   // of each line; made when a line is first asked for
+	masker *masker // shared by all sources of a file
 }
 
-// line returns a line, counted from 1, as it is written but for its secrets.
+func (s *source) problem(at value, found, expected, hint string) Problem {
+	line, column := max(1, at.line), max(1, at.column)
+	return Problem{
+		File: s.name, Line: line, Column: column, Field: at.fieldPath(),
+		Found: found, Expected: expected, Hint: hint, Source: s.line(line - s.before),
+	}
+}
+
+// line returns a line, counted from 1, as it is written except for its secrets.
 func (s *source) line(number int) string {
 	if s.starts == nil {
 		s.starts = []int{0}
@@ -24,11 +35,9 @@ func (s *source) line(number int) string {
 				s.starts = append(s.starts, i+1)
 			}
 		}
-		made := newMasker()
-		s.masker = &made
 	}
 	line := s.raw(number)
-	if s.continuesSecret(number, line) {
+	if !s.byLine && s.continuesSecret(number, line) {
 		return s.masker.hide(line)
 	}
 	return s.masker.mask(line)

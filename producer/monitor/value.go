@@ -2,15 +2,13 @@ package monitor
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
-	"strings"
-
-	"github.com/goccy/go-yaml/ast"
 )
 
-// value is a node of the file and the path of fields that leads to it.
+// value is a node and the path of fields that leads to it.
 type value struct {
-	node         ast.Node // resolved; nil when there is nothing
+	node         *node // nil for a field that is left out
 	line, column int
 	prefix, key  string
 	index        int // in the list key, or -1
@@ -18,9 +16,8 @@ type value struct {
 	sent         bool // by a probe, and so may refer to secrets
 }
 
-// path names the field. It is put together when it is needed, which for most
-// values is never.
-func (v value) path() string {
+// fieldPath names the field. Only messages need it, so it is not kept.
+func (v value) fieldPath() string {
 	path := v.prefix
 	if v.key != "" {
 		if path != "" {
@@ -34,46 +31,38 @@ func (v value) path() string {
 	return path
 }
 
-// null reports whether nothing stands where the value should.
+// null reports whether the value is missing or null.
 func (v value) null() bool {
-	return v.node == nil || v.node.Type() == ast.NullType
+	return v.node == nil || v.node.kind == kindNothing || v.node.kind == kindUnbound
 }
 
+// unbound reports whether the value is an alias without an anchor, which was
+// reported when the file was parsed.
+func (v value) unbound() bool { return v.node != nil && v.node.kind == kindUnbound }
+
+func (v value) isMapping() bool { return v.node != nil && v.node.kind == kindMapping }
+
 // item is a value in a list.
-func (r *reader) item(list value, i int, node ast.Node) value {
-	v := value{node: r.anchors.resolve(node), prefix: list.prefix, key: list.key, index: i}
+func item(list value, i int, n *node) value {
+	v := value{node: n, line: n.line, column: n.column, prefix: list.prefix, key: list.key, index: i}
 	if list.index >= 0 {
-		v.prefix, v.key = list.path(), ""
+		v.prefix, v.key = list.fieldPath(), ""
 	}
-	v.line, v.column = r.position(v.node, node)
 	return v
 }
 
-// position is that of what a node stands for.
-func (*reader) position(resolved, node ast.Node) (line, column int) {
-	switch {
-	case resolved != nil:
-		return position(resolved)
-	case node != nil:
-		return position(node)
-	default:
-		return 1, 1
-	}
-}
-
-// list returns the items of a list. With alone, something that is no list is a
-// list of one.
+// list returns the items of a list. With alone, a single value counts as a list
+// with one item.
 func (r *reader) list(v value, expected string, alone bool) ([]value, bool) {
-	sequence, ok := v.node.(*ast.SequenceNode)
-	if !ok {
-		if alone && !v.null() && v.node.Type() != ast.MappingType {
+	if v.node == nil || v.node.kind != kindList {
+		if alone && !v.null() && !v.isMapping() {
 			return []value{v}, true
 		}
 		return nil, r.wrong(v, expected)
 	}
-	items := make([]value, len(sequence.Values))
-	for i, node := range sequence.Values {
-		items[i] = r.item(v, i, node)
+	items := make([]value, len(v.node.items))
+	for i, n := range v.node.items {
+		items[i] = item(v, i, n)
 	}
 	return items, true
 }
@@ -85,42 +74,30 @@ type mapping struct {
 	fields []field
 }
 
-// field is a key of a mapping and what it holds. Node is as it is written.
-type field struct {
-	key          string
-	line, column int
-	node         ast.Node
-}
-
-// mapping returns the fields of a mapping, and reports those that are not
-// among the known ones. Without any known, all are welcome.
+// mapping returns the fields of a mapping, and reports those that are not known.
+// Without any known keys, all are allowed.
 func (r *reader) mapping(v value, expected string, known ...string) (mapping, bool) {
-	if !isMapping(v.node) {
+	if !v.isMapping() {
 		return mapping{}, r.wrong(v, expected)
 	}
-	m := mapping{value: v, name: v.path()}
-	m.fields = r.fields(v, v.node)
+	m := mappingOf(v)
+	for _, f := range v.node.flaws {
+		r.report(m.keyOf(field{key: f.key, line: f.line, column: f.column}), f.found, f.expected, "")
+	}
 	if len(known) > 0 {
 		r.onlyKnown(m, known)
 	}
 	return m, true
 }
 
+func mappingOf(v value) mapping { return mapping{value: v, name: v.fieldPath(), fields: v.node.fields} }
+
 func (r *reader) onlyKnown(m mapping, known []string) {
 	for _, f := range m.fields {
-		if indexOf(known, f.key) < 0 && (m.name != "" || !strings.HasPrefix(f.key, "x-")) {
+		if !slices.Contains(known, f.key) {
 			r.report(m.keyOf(f), fmt.Sprintf("unknown key %q", f.key), oneOf(known), didYouMean(f.key, known))
 		}
 	}
-}
-
-func indexOf(words []string, word string) int {
-	for i, w := range words {
-		if w == word {
-			return i
-		}
-	}
-	return -1
 }
 
 // keyOf is the key of a field, for reports about the key itself.
@@ -129,124 +106,24 @@ func (m mapping) keyOf(f field) value {
 }
 
 // get returns the value of a field.
-func (r *reader) get(m mapping, key string) (value, bool) {
+func (m mapping) get(key string) (value, bool) {
 	for _, f := range m.fields {
 		if f.key == key {
-			return r.valueOf(m, f), true
+			return m.valueOf(f), true
 		}
 	}
 	return value{line: m.line, column: m.column, prefix: m.name, key: key, index: -1}, false
 }
 
-func (r *reader) valueOf(m mapping, f field) value {
-	v := value{node: r.anchors.resolve(f.node), prefix: m.name, key: f.key, index: -1}
-	v.line, v.column = r.position(v.node, f.node)
-	return v
+func (m mapping) valueOf(f field) value {
+	return value{node: f.node, line: f.node.line, column: f.node.column, prefix: m.name, key: f.key, index: -1}
 }
 
-// must returns the value of a field that may not be left out.
-func (r *reader) must(m mapping, key, expected string) (value, bool) {
-	v, ok := r.get(m, key)
+// required returns the value of a field that may not be left out.
+func (r *reader) required(m mapping, key, expected string) (value, bool) {
+	v, ok := m.get(key)
 	if !ok {
 		r.report(v, "no "+key, expected, "")
 	}
 	return v, ok
-}
-
-// fields lists the fields of a mapping node, each key once: its own first,
-// then those of its merges, of which earlier ones win (YAML's merge type).
-func (r *reader) fields(v value, node ast.Node) []field {
-	if known, ok := r.merged[node]; ok {
-		return known
-	}
-	var own, merged []field
-	seen := map[string]int{}
-	for iterator := node.(ast.MapNode).MapRange(); iterator.Next(); {
-		key := iterator.Key()
-		if key.IsMergeKey() {
-			merged = append(merged, r.merge(v, iterator.Value())...)
-			continue
-		}
-		f, ok := r.field(v, key, iterator.Value())
-		if !ok {
-			continue
-		}
-		if first, twice := seen[f.key]; twice {
-			at := mapping{name: v.path()}.keyOf(f)
-			r.report(at, fmt.Sprintf("a second %q", f.key), fmt.Sprintf("the one of line %d alone", first), "")
-			continue
-		}
-		seen[f.key] = f.line
-		own = append(own, f)
-	}
-	for _, f := range merged {
-		if _, ok := seen[f.key]; !ok {
-			seen[f.key] = f.line
-			own = append(own, f)
-		}
-	}
-	return own
-}
-
-// field reads one key. Keys are words: what YAML takes for a number or a
-// boolean is one too, when it is written as a key.
-func (r *reader) field(v value, key, node ast.Node) (field, bool) {
-	if complicated, ok := key.(*ast.MappingKeyNode); ok {
-		key = complicated.Value
-	}
-	resolved := r.anchors.resolve(key)
-	line, column := r.position(resolved, key)
-	switch resolved.(type) {
-	case *ast.StringNode, *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.NullNode:
-		return field{key: restore(resolved.GetToken().Value), line: line, column: column, node: node}, true
-	default:
-		v.line, v.column = line, column
-		r.report(v, "a key that is no word", "a word", "")
-		return field{}, false
-	}
-}
-
-// merge returns the fields that "<<" brings in. Those of an anchor are listed
-// once, however often and deep it is merged.
-func (r *reader) merge(v value, node ast.Node) []field {
-	if list, ok := r.anchors.resolve(node).(*ast.SequenceNode); ok {
-		var fields []field
-		for _, item := range list.Values {
-			fields = append(fields, r.mergeOne(v, item)...)
-		}
-		return fields
-	}
-	return r.mergeOne(v, node)
-}
-
-func (r *reader) mergeOne(v value, node ast.Node) []field {
-	resolved := r.anchors.resolve(node)
-	if !isMapping(resolved) {
-		r.cannotMerge(v, node)
-		return nil
-	}
-	fields := r.fields(v, resolved)
-	if _, alias := node.(*ast.AliasNode); alias {
-		r.merged[resolved] = fields
-	}
-	return fields
-}
-
-func isMapping(node ast.Node) bool {
-	switch node.(type) {
-	case *ast.MappingNode, *ast.MappingValueNode:
-		return true
-	default:
-		return false
-	}
-}
-
-func (r *reader) cannotMerge(v value, node ast.Node) {
-	if alias, ok := node.(*ast.AliasNode); ok && r.anchors.aliases[alias] == nil {
-		return // reported when it was bound
-	}
-	v.line, v.column = r.position(nil, node)
-	v.prefix, v.key, v.index = v.path(), "<<", -1
-	v.node = r.anchors.resolve(node)
-	r.report(v, v.describe(), "a mapping to merge, such as *name", "")
 }

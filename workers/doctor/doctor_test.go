@@ -85,8 +85,8 @@ func TestExamineFindsWhatIsWrongAndSaysWhatToChange(t *testing.T) {
 				Advice: "lower the timeout of these monitors, or lengthen their interval; where many check one host, raise workers.checks_per_host",
 			}},
 		},
-		"blind monitors": {doctor.Snapshot{Blind: map[string]int{"no_worker": 2, "no_worker at fra": 1, "dns: no such host": 1}}, []doctor.Finding{
-			{Kind: doctor.Blind, Subject: "dns: no such host", Found: "1 monitor is blind: dns: no such host", Advice: "the reason says what kept checks from being made; 'vedette explain MONITOR' tells of each"},
+		"blind monitors": {doctor.Snapshot{Blind: map[string]int{"no_worker": 2, "no_worker at fra": 1, "check_failed": 1}}, []doctor.Finding{
+			{Kind: doctor.Blind, Subject: "check_failed", Found: "1 monitor is blind: check_failed", Advice: "'vedette explain MONITOR' shows why the checks fail"},
 			{Kind: doctor.Blind, Subject: "no_worker", Found: "2 monitors are blind: no_worker", Advice: "start a 'vedette worker'"},
 			{Kind: doctor.Blind, Subject: "no_worker at fra", Found: "1 monitor is blind: no_worker at fra", Advice: "start a 'vedette worker --location fra'"},
 		}},

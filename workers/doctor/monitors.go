@@ -46,6 +46,8 @@ func cure(reason string) string {
 		return "look why the NATS server was away; with --replicas 3 on three nodes one may go"
 	case job.MissRefused:
 		return "the reason names the limit that was met; raise it on the server"
+	case job.MissCheckFailed:
+		return "'vedette explain MONITOR' shows why the checks fail"
 	default:
 		return "the reason says what kept checks from being made; 'vedette explain MONITOR' tells of each"
 	}

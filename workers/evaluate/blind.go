@@ -17,16 +17,18 @@ const (
 )
 
 // unknown judges a result that says nothing of its target.
-func (s *step) unknown() { s.miss(job.MissReason(s.result.ProbeResult.Cause), 1, s.result.Slot) }
+func (s *step) unknown() {
+	s.miss(&job.Miss{Reason: job.MissCheckFailed, Detail: s.result.ProbeResult.Cause, Count: 1, Last: s.result.Slot})
+}
 
 // miss judges slots without a result. Nobody is down because we did not look.
-func (s *step) miss(reason job.MissReason, count int, last time.Time) {
-	state := &s.State
+func (s *step) miss(m *job.Miss) {
+	state, reason, last := &s.State, m.Reason, m.Last
 	if reason == job.MissPaused || !last.After(state.Slot) || !last.After(state.LastUp) || !last.After(state.LastMissed) {
 		return
 	}
 	s.begin()
-	state.MissedSlots, state.LastMissed = min(state.MissedSlots+max(1, count), maxMisses), last
+	state.MissedSlots, state.LastMissed = min(state.MissedSlots+max(1, m.Count), maxMisses), last
 	if state.NoData != nil {
 		return
 	}
@@ -35,12 +37,9 @@ func (s *step) miss(reason job.MissReason, count int, last time.Time) {
 		return
 	}
 	incident := s.incident(job.ConditionNoData, s.firstMissed(last))
-	incident.Reason, incident.Notify, incident.Recent = string(reason), nil, nil
-	if s.result.Miss != nil && s.result.Miss.Detail != "" {
-		incident.Reason += ": " + s.result.Miss.Detail
-	}
+	incident.Reason, incident.Detail, incident.Notify, incident.Recent = reason, m.Detail, nil, nil
 	state.NoData = &incident
-	s.record(job.EventBlind, incident, nil)
+	s.record(job.EventBegan, incident, nil)
 }
 
 // afterwards tells whether a reason is one that is recorded for all monitors
@@ -86,5 +85,5 @@ func (s *step) seen() {
 	}
 	incident := *state.NoData
 	state.NoData = nil
-	s.record(job.EventSeen, incident, s.result.ProbeResult)
+	s.record(job.EventEnded, incident, s.result.ProbeResult)
 }

@@ -21,7 +21,7 @@ func (s *step) certificate() {
 		incident := s.incident(job.ConditionCertificate, s.result.Slot)
 		incident.ID = job.DeriveID("certificate", s.m.Name, expires.UTC().Format(time.RFC3339), alert.String())
 		incident.Recent = nil
-		s.record(job.EventCertificate, incident, nil)
+		s.record(job.EventBegan, incident, nil)
 	}
 }
 

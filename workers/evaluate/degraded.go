@@ -26,7 +26,7 @@ func (s *step) degrade() {
 	}
 	incident := *state.Degraded
 	state.Degraded, state.DegradedStreak, state.OKStreak = nil, 0, 0
-	s.record(job.EventWell, incident, s.result.ProbeResult)
+	s.record(job.EventEnded, incident, s.result.ProbeResult)
 }
 
 // warned judges a degraded result.
@@ -47,5 +47,5 @@ func (s *step) warned() {
 	incident := s.incident(job.ConditionDegraded, s.result.Slot)
 	incident.Failures = state.DegradedStreak
 	state.Degraded, state.DegradedStreak, state.OKStreak = &incident, 0, 0
-	s.record(job.EventDegraded, incident, nil)
+	s.record(job.EventBegan, incident, nil)
 }

@@ -232,7 +232,7 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 		return err
 	}
 	for i := range change.Events {
-		e.config.Logger.InfoContext(ctx, "monitor changed", "monitor", result.Monitor, "event", change.Events[i].Kind)
+		e.config.Logger.InfoContext(ctx, "monitor changed", "monitor", result.Monitor, "condition", change.Events[i].Incident.Condition, "event", change.Events[i].Kind)
 	}
 	if e.config.Rechecker == nil || change.Recheck.IsZero() {
 		return nil

@@ -254,7 +254,7 @@ func TestManyEvaluatorsWriteEachEventOnce(t *testing.T) {
 	}
 	group.Wait()
 	seen := map[string]bool{}
-	kind := job.EventUp
+	kind := job.EventEnded
 	for _, state := range s.writes {
 		for _, event := range state.Events {
 			if seen[event.ID] {
@@ -362,7 +362,7 @@ func TestCertificateOfAHealthyMonitorIsSeen(t *testing.T) {
 	if err := e.Handle(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
-	if len(s.writes) != 1 || len(s.writes[0].Events) != 1 || s.writes[0].Events[0].Kind != job.EventCertificate {
+	if len(s.writes) != 1 || len(s.writes[0].Events) != 1 || s.writes[0].Events[0].Kind != job.EventBegan {
 		t.Errorf("got %+v, want one write with one event", s.writes)
 	}
 }

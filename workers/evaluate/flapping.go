@@ -35,11 +35,11 @@ func (s *step) flap(flipped bool) {
 	case state.Flapping == nil && flipped && limits.Enter > 0 && score >= float64(limits.Enter):
 		incident := s.incident(job.ConditionFlapping, s.result.Slot)
 		state.Flapping = &incident
-		s.record(job.EventFlapping, incident, nil)
+		s.record(job.EventBegan, incident, nil)
 	case state.Flapping != nil && (score <= float64(limits.Leave) || limits.Enter == 0):
 		incident := *state.Flapping
 		state.Flapping, state.Slot = nil, s.result.Slot
-		s.record(job.EventSettled, incident, s.result.ProbeResult)
+		s.record(job.EventEnded, incident, s.result.ProbeResult)
 	}
 }
 

@@ -86,7 +86,7 @@ func (s *step) judge() {
 	switch {
 	case result.ProbeResult == nil && result.Miss == nil:
 	case result.ProbeResult == nil:
-		s.miss(result.Miss.Reason, result.Miss.Count, result.Miss.Last)
+		s.miss(result.Miss)
 	case result.ProbeResult.Health == job.Unknown:
 		s.unknown()
 	case !result.Slot.After(state.Slot) || !result.Slot.After(state.LastUp):
@@ -164,7 +164,7 @@ func (s *step) down(failures int) {
 	incident.Failures = failures
 	state.Health, state.Since, state.Incident, state.Successes = job.Down, state.FirstFailure, &incident, 0
 	state.Degraded = nil // what is down is no longer degraded, and nobody needs to hear that
-	s.record(job.EventDown, incident, nil)
+	s.record(job.EventBegan, incident, nil)
 }
 
 // up ends the incident.
@@ -173,7 +173,7 @@ func (s *step) up() {
 	incident := *state.Incident
 	state.Health, state.Since, state.Incident = job.Up, s.result.Slot, nil
 	state.Failures, state.Successes, state.FirstFailure, state.Window = 0, 0, time.Time{}, ""
-	s.record(job.EventUp, incident, s.result.ProbeResult)
+	s.record(job.EventEnded, incident, s.result.ProbeResult)
 }
 
 // windowed tells whether failures are counted in a window, and not in a row.
@@ -235,7 +235,7 @@ func (s *step) record(kind job.EventKind, incident job.Incident, outcome *job.Pr
 		own := *outcome
 		outcome = &own
 	}
-	s.add(job.Event{ID: incident.ID + "-" + string(kind), Kind: kind, At: s.at(), Incident: incident, ProbeResult: outcome})
+	s.add(job.Event{ID: job.EventID(incident.ID, kind), Kind: kind, At: s.at(), Incident: incident, ProbeResult: outcome})
 }
 
 // at is the slot that is judged, of several the last.
@@ -280,7 +280,7 @@ func Remove(state job.State, at time.Time) Change {
 	}
 	change := Change{State: state, Write: true}
 	for _, incident := range state.Open() {
-		change.add(job.Event{ID: incident.ID + "-" + string(job.EventRemoved), Kind: job.EventRemoved, At: at, Incident: *incident})
+		change.add(job.Event{ID: job.EventID(incident.ID, job.EventRemoved), Kind: job.EventRemoved, At: at, Incident: *incident})
 	}
 	change.State = job.State{
 		V: job.Version, Monitor: state.Monitor, Health: job.Pending, Slot: state.Slot, Removed: true,

@@ -37,19 +37,24 @@ func result(n int, letter rune) job.Result {
 	case 'D':
 		r.ProbeResult = &job.ProbeResult{Health: job.Down, Class: job.ClassConnect, Cause: "connect refused"}
 	case '?':
-		r.ProbeResult = &job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal}
+		r.ProbeResult = &job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: "no reference target answered"}
 	default:
 		r.Miss = &job.Miss{Reason: job.MissLate, Count: 1, Last: r.Slot}
 	}
 	return r
 }
 
-// letters of what Step answers: the first of its event, w for a write, . for
-// nothing.
+// eventText is an event's condition and kind: "down began".
+func eventText(e *job.Event) string { return string(e.Incident.Condition) + " " + string(e.Kind) }
+
+// answer is a change as one letter: that of its first event, w for a write, .
+// for nothing.
 func answer(c evaluate.Change) string {
 	switch {
 	case len(c.Events) > 0:
-		return string(c.Events[0].Kind[0])
+		return map[string]string{
+			"down began": "d", "down ended": "u", "degraded began": "g", "degraded ended": "o", "no_data began": "n", "no_data ended": "a",
+		}[eventText(&c.Events[0])]
 	case c.Write:
 		return "w"
 	default:
@@ -71,13 +76,13 @@ func TestStep(t *testing.T) {
 		{"a threshold of 0 is 1", 0, 0, "DUD", "dud"},
 		{"what is not known counts for neither", 2, 2, "D?D?U?U", "wwdwwwu"},
 		{"what was missed counts for neither", 2, 1, "DMDMU", "wwdwu"},
-		{"three misses are blind, until there is a result", 2, 1, "UMMMMMUUM", ".wwb..s.w"},
-		{"blind is not down", 1, 1, "DMMMU", "dwwbs"},
-		{"what is paused is not blind", 1, 1, "UPPPPU", "......"},
-		{"a monitor that is never checked is blind", 1, 1, "MMM", "wwb"},
-		{"degraded is up, and told of by itself", 2, 2, "WWWUU", "wd.ww"},
+		{"three misses are no data, until there is a result", 2, 1, "UMMMMMUUM", ".wwn..a.w"},
+		{"no data is not down", 1, 1, "DMMMU", "dwwna"},
+		{"a paused monitor has data", 1, 1, "UPPPPU", "......"},
+		{"a monitor that is never checked has no data", 1, 1, "MMM", "wwn"},
+		{"degraded is up, and an incident of its own", 2, 2, "WWWUU", "wg.wo"},
 		{"a degraded result ends what is down", 1, 1, "DW", "du"},
-		{"what is down is no longer degraded", 1, 1, "WDU", "ddu"},
+		{"what is down is no longer degraded", 1, 1, "WDU", "gdu"},
 		{"down from the first result on", 1, 1, "DDDU", "d..u"},
 	}
 	for _, c := range cases {
@@ -122,7 +127,7 @@ func TestIncidentTellsWhatANotifierNeeds(t *testing.T) {
 		incident.Target != "https://example.org" || len(incident.Notify) != 1 {
 		t.Errorf("got %+v, want last good, failures, cause, target and recipients", incident)
 	}
-	if down.ID != incident.ID+"-down" || up.ID != incident.ID+"-up" || up.ProbeResult == nil || !up.At.Equal(start.Add(5*time.Minute)) {
+	if down.ID != incident.ID+"-began" || up.ID != incident.ID+"-ended" || up.ProbeResult == nil || !up.At.Equal(start.Add(5*time.Minute)) {
 		t.Errorf("got %+v and %+v, want one incident with two ends", down, up)
 	}
 	if state.Health != job.Up || state.Incident != nil || len(state.Events) != 2 || !state.Since.Equal(up.At) {
@@ -179,7 +184,7 @@ func TestRemovalEndsTheIncidentOnce(t *testing.T) {
 		t.Errorf("got %+v with %d events, want up without an event", back, len(events))
 	}
 	_, events = run(change.State, website(1, 1), "D", 200)
-	if len(events) != 1 || events[0].Kind != job.EventDown {
+	if len(events) != 1 || events[0].Kind != job.EventBegan {
 		t.Errorf("got %+v, want a new incident", events)
 	}
 }
@@ -229,16 +234,16 @@ func inTurn(t *testing.T, seed uint64, events []job.Event) {
 		switch {
 		case e.Sequence != i+1:
 			t.Fatalf("seed %d: got number %d at place %d", seed, e.Sequence, i)
-		case e.Kind.Begins() && open[condition] != "":
+		case e.Kind == job.EventBegan && open[condition] != "":
 			t.Fatalf("seed %d: got %s while that lasts already", seed, e.Kind)
-		case e.Kind.Begins():
+		case e.Kind == job.EventBegan:
 			open[condition] = e.Incident.ID
 		case open[condition] != e.Incident.ID:
 			t.Fatalf("seed %d: got %s of %s, want that of %s", seed, e.Kind, e.Incident.ID, open[condition])
 		default:
 			open[condition] = ""
 		}
-		if condition == job.ConditionDown && e.Kind == job.EventDown {
+		if condition == job.ConditionDown && e.Kind == job.EventBegan {
 			open[job.ConditionDegraded] = "" // which goes without a word
 		}
 	}
@@ -303,10 +308,10 @@ func TestFlappingBeginsAndSettles(t *testing.T) {
 	_, events := run(job.State{}, m, "UUU"+"DUDUDU"+strings.Repeat("U", 30), 0)
 	var got []string
 	for _, e := range events {
-		got = append(got, string(e.Kind)+"@"+e.At.Sub(start).String())
+		got = append(got, eventText(&e)+" "+e.At.Sub(start).String())
 	}
-	want := []string{"down@3m0s", "up@4m0s", "down@5m0s", "up@6m0s", "down@7m0s", "up@8m0s", "flapping@8m0s", "settled@24m0s"}
-	if strings.Join(got, " ") != strings.Join(want, " ") {
+	want := []string{"down began 3m0s", "down ended 4m0s", "down began 5m0s", "down ended 6m0s", "down began 7m0s", "down ended 8m0s", "flapping began 8m0s", "flapping ended 24m0s"}
+	if strings.Join(got, ", ") != strings.Join(want, ", ") {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
@@ -346,10 +351,10 @@ func TestCertificateIsToldOfOnceForEachAlert(t *testing.T) {
 		change := evaluate.Step(state, r, website(1, 1))
 		state = change.State
 		for _, e := range change.Events {
-			got = append(got, string(e.Kind)+" "+e.Incident.ProbeResult.CertificateExpires.Sub(e.At).String())
+			got = append(got, eventText(&e)+" "+e.Incident.ProbeResult.CertificateExpires.Sub(e.At).String())
 		}
 	}
-	want := []string{"certificate 504h0m0s", "certificate 168h0m0s"}
+	want := []string{"certificate began 504h0m0s", "certificate began 168h0m0s"}
 	if strings.Join(got, ", ") != strings.Join(want, ", ") {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -358,14 +363,19 @@ func TestCertificateIsToldOfOnceForEachAlert(t *testing.T) {
 	}
 }
 
-func TestBlindTellsSinceWhenAndWhy(t *testing.T) {
+func TestNoDataNamesItsBeginningAndReason(t *testing.T) {
 	t.Parallel()
 	_, events := run(job.State{}, website(1, 1), "UDMMM", 0)
-	blind := events[len(events)-1]
-	if blind.Kind != job.EventBlind || !blind.Incident.Began.Equal(start.Add(2*time.Minute)) || blind.Incident.Reason != "late" || blind.Incident.Notify != nil {
-		t.Errorf("got %+v, want blind from the first missed slot, for the operators", blind)
+	noData := events[len(events)-1]
+	if noData.Incident.Condition != job.ConditionNoData || noData.Kind != job.EventBegan || !noData.Incident.Began.Equal(start.Add(2*time.Minute)) || noData.Incident.Reason != "late" || noData.Incident.Notify != nil {
+		t.Errorf("got %+v, want no data from the first missed slot, for the operators", noData)
 	}
-	// A gap that is over is no blindness, unless nothing comes after it.
+	_, events = run(job.State{}, website(1, 1), "U???", 0)
+	failed := events[len(events)-1].Incident
+	if failed.Condition != job.ConditionNoData || failed.Reason != job.MissCheckFailed || failed.Detail != "no reference target answered" {
+		t.Errorf("got %+v, want the failed checks as the reason, and their cause as its detail", failed)
+	}
+	// A gap that is over is not "no data", unless nothing comes after it.
 	gap := result(1, 'M')
 	gap.Miss.Count, gap.Miss.Last = 10, start.Add(10*time.Minute)
 	state, _ := run(job.State{}, website(1, 1), "U", 0)
@@ -376,8 +386,8 @@ func TestBlindTellsSinceWhenAndWhy(t *testing.T) {
 	if _, events := run(change.State, website(1, 1), "U", 11); len(events) != 0 {
 		t.Errorf("got %+v, want nothing said when there is a result", events)
 	}
-	if _, events := run(change.State, website(1, 1), "M", 11); len(events) != 1 || events[0].Kind != job.EventBlind {
-		t.Errorf("got %+v, want blind when there is none", events)
+	if _, events := run(change.State, website(1, 1), "M", 11); len(events) != 1 || events[0].Kind != job.EventBegan {
+		t.Errorf("got %+v, want no data without one", events)
 	}
 
 	// A check that never ends: its own slot has no result, the next two are refused.
@@ -389,7 +399,7 @@ func TestBlindTellsSinceWhenAndWhy(t *testing.T) {
 	state, _ = run(job.State{}, website(1, 1), "U", 0)
 	state = evaluate.Step(state, overlap(2), website(1, 1)).State
 	change = evaluate.Step(state, overlap(3), website(1, 1))
-	if len(change.Events) != 1 || change.Events[0].Kind != job.EventBlind {
-		t.Errorf("got %+v, want blind after three slots without a result", change.Events)
+	if len(change.Events) != 1 || change.Events[0].Kind != job.EventBegan {
+		t.Errorf("got %+v, want no data after three slots without a result", change.Events)
 	}
 }

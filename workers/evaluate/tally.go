@@ -62,7 +62,7 @@ func (b *ballot) count() {
 	case s.Degraded != nil && t.poor+t.open < needed:
 		incident := *s.Degraded
 		s.Degraded = nil
-		b.record(job.EventWell, incident, b.result.ProbeResult)
+		b.record(job.EventEnded, incident, b.result.ProbeResult)
 	}
 	if b.result.ProbeResult != nil {
 		b.flap(was != job.Pending && (was == job.Down) != (s.Health == job.Down))
@@ -75,14 +75,14 @@ func (b *ballot) down(t *tally) {
 	incident := b.common(decided.Incident, job.ConditionDown, decided.Since)
 	s := &b.State
 	s.Health, s.Since, s.Incident, s.Degraded = job.Down, incident.Began, &incident, nil
-	b.record(job.EventDown, incident, nil)
+	b.record(job.EventBegan, incident, nil)
 }
 
 func (b *ballot) up() {
 	s := &b.State
 	incident := *s.Incident
 	s.Health, s.Since, s.Incident = job.Up, b.at(), nil
-	b.record(job.EventUp, incident, b.result.ProbeResult)
+	b.record(job.EventEnded, incident, b.result.ProbeResult)
 }
 
 func (b *ballot) degraded(t *tally) {
@@ -93,7 +93,7 @@ func (b *ballot) degraded(t *tally) {
 	}
 	incident := b.common(decided.Degraded, job.ConditionDegraded, began)
 	b.State.Degraded = &incident
-	b.record(job.EventDegraded, incident, nil)
+	b.record(job.EventBegan, incident, nil)
 }
 
 // common is the incident that several locations find: that of the one that
@@ -110,7 +110,7 @@ func (b *ballot) common(decided *job.Incident, condition job.Condition, began ti
 		if !same && last.Incident.Condition != job.ConditionDown {
 			continue
 		}
-		if !last.Kind.Begins() && last.At.After(began) {
+		if last.Kind != job.EventBegan && last.At.After(began) {
 			began = last.At
 		}
 		if same && !began.After(last.Incident.Began) {

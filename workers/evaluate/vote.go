@@ -69,7 +69,7 @@ func (b *ballot) unseat(before []job.State) {
 	if b.State.NoData != nil {
 		incident := *b.State.NoData
 		b.State.NoData = nil
-		b.record(job.EventSeen, incident, nil)
+		b.record(job.EventEnded, incident, nil)
 	}
 	for i := range before {
 		if own := &before[i]; own.NoData != nil && !slices.Contains(b.m.Locations, own.Location) {
@@ -106,15 +106,14 @@ func (b *ballot) poll(i int) {
 	b.State.Locations[i] = s.State
 	b.sampled(own.Recent, &b.State.Locations[i])
 	for _, event := range s.Events {
-		switch event.Kind {
-		case job.EventBlind, job.EventSeen:
+		switch event.Incident.Condition {
+		case job.ConditionNoData:
 			b.add(event)
-		case job.EventCertificate:
+		case job.ConditionCertificate:
 			if !b.knows(i, s.State.Certificate) {
 				b.add(event)
 			}
-		case job.EventDown, job.EventUp, job.EventDegraded, job.EventWell, job.EventFlapping, job.EventSettled, job.EventRemoved:
-			// what it means is for the vote to say
+		case job.ConditionDown, job.ConditionDegraded, job.ConditionFlapping: // the vote decides what they mean
 		}
 	}
 }

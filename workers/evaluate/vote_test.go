@@ -29,7 +29,7 @@ func placed(n int, letter rune, location string) job.Result {
 
 // told is what an event says, at the slot at which it was made.
 func told(n int, event *job.Event) string {
-	text := fmt.Sprintf("%d %s", n, event.Kind)
+	text := fmt.Sprintf("%d %s", n, eventText(event))
 	if event.Incident.Condition == job.ConditionNoData {
 		text += " " + event.Incident.Location
 	}
@@ -45,28 +45,28 @@ func TestVote(t *testing.T) {
 		want    []string
 	}{
 		{"nobody hears of one location alone", places(1, 1, 2, "fra", "nyc", "sin"), "UUU DUU DUU UUU", nil},
-		{"a quorum makes it down, and its end up", places(1, 1, 2, "fra", "nyc", "sin"), "UUU DDU DDD DUU", []string{"1 down", "3 up"}},
-		{"more than half is the quorum of those that name none", places(1, 1, 0, "fra", "nyc", "sin"), "DUU DDU", []string{"1 down"}},
-		{"of two, both", places(1, 1, 0, "fra", "nyc"), "DU DU DD UD", []string{"2 down", "3 up"}},
-		{"a quorum of one", places(1, 1, 1, "fra", "nyc"), "UU DU UU", []string{"1 down", "2 up"}},
-		{"each location has its own row", places(2, 1, 2, "fra", "nyc", "sin"), "DDU DUU UDU DDU DDU", []string{"4 down"}},
-		{"they need not fail in the same slots", places(1, 1, 2, "fra", "nyc", "sin"), "DU- DUU -DU", []string{"2 down"}},
+		{"a quorum makes it down, and its end up", places(1, 1, 2, "fra", "nyc", "sin"), "UUU DDU DDD DUU", []string{"1 down began", "3 down ended"}},
+		{"more than half is the quorum of those that name none", places(1, 1, 0, "fra", "nyc", "sin"), "DUU DDU", []string{"1 down began"}},
+		{"of two, both", places(1, 1, 0, "fra", "nyc"), "DU DU DD UD", []string{"2 down began", "3 down ended"}},
+		{"a quorum of one", places(1, 1, 1, "fra", "nyc"), "UU DU UU", []string{"1 down began", "2 down ended"}},
+		{"each location has its own row", places(2, 1, 2, "fra", "nyc", "sin"), "DDU DUU UDU DDU DDU", []string{"4 down began"}},
+		{"they need not fail in the same slots", places(1, 1, 2, "fra", "nyc", "sin"), "DU- DUU -DU", []string{"2 down began"}},
 		{
-			"a location without workers is blind, and the others judge",
+			"a location without workers has no data, and the others vote",
 			places(1, 1, 2, "fra", "nyc", "sin"), "UUM UUM UUM DUM DDM UUM UUU",
-			[]string{"2 blind sin", "4 down", "5 up", "6 seen sin"},
+			[]string{"2 no_data began sin", "4 down began", "5 down ended", "6 no_data ended sin"},
 		},
 		{
-			"what was down and is blind helps nobody down, and nobody up",
+			"a down location without data keeps its vote against up, and has none for down",
 			places(1, 1, 2, "fra", "nyc", "sin"), "DUU MUU MUU MUU MUD MDD MDU MUU",
-			[]string{"3 blind fra", "5 down", "7 up"},
+			[]string{"3 no_data began fra", "5 down began", "7 down ended"},
 		},
 		{
-			"a whole blind one is down for as long as it may be", places(1, 1, 2, "fra", "nyc", "sin"), "DDU MMU MMU MMU MMU UMU",
-			[]string{"0 down", "3 blind fra", "3 blind nyc", "5 seen fra", "5 up"},
+			"a monitor without data from several locations stays down as long as it may be", places(1, 1, 2, "fra", "nyc", "sin"), "DDU MMU MMU MMU MMU UMU",
+			[]string{"0 down began", "3 no_data began fra", "3 no_data began nyc", "5 no_data ended fra", "5 down ended"},
 		},
-		{"degraded is what a quorum finds so, or worse", places(1, 1, 2, "fra", "nyc", "sin"), "WUU WDU UDU", []string{"1 degraded", "2 well"}},
-		{"what goes down is no longer degraded", places(1, 1, 2, "fra", "nyc", "sin"), "WWU DDU UUU", []string{"0 degraded", "1 down", "2 up"}},
+		{"degraded is what a quorum finds so, or worse", places(1, 1, 2, "fra", "nyc", "sin"), "WUU WDU UDU", []string{"1 degraded began", "2 degraded ended"}},
+		{"what goes down is no longer degraded", places(1, 1, 2, "fra", "nyc", "sin"), "WWU DDU UUU", []string{"0 degraded began", "1 down began", "2 down ended"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestIncidentOfSeveralLocationsTellsWhatEachFound(t *testing.T) {
 		{Location: "fra", Health: job.Down, Cause: "connect refused"},
 		{Location: "nyc", Health: job.Down, Cause: "connect refused"},
 		{Location: "sin", Health: job.Up},
-		{Location: "tyo", Health: job.Unknown},
+		{Location: "tyo", Health: job.Unknown, Reason: job.MissCheckFailed, Detail: "no reference target answered"},
 	}
 	if diff := cmp.Diff(want, got.Votes); diff != "" {
 		t.Errorf("votes (-want +got):\n%s", diff)
@@ -157,14 +157,14 @@ func TestFlappingIsOfWhatTheLocationsFindTogether(t *testing.T) {
 			change := evaluate.Step(state, placed(n, letter, m.Locations[i]), m)
 			state = change.State
 			for j := range change.Events {
-				if kind := change.Events[j].Kind; kind == job.EventFlapping || kind == job.EventSettled {
+				if change.Events[j].Incident.Condition == job.ConditionFlapping {
 					got = append(got, told(n, &change.Events[j]))
 				}
 			}
 		}
 	}
-	if len(got) != 2 || !strings.HasSuffix(got[0], "flapping") || !strings.HasSuffix(got[1], "settled") {
-		t.Errorf("got %q, want it flapping once, and settled", got)
+	if len(got) != 2 || !strings.HasSuffix(got[0], "began") || !strings.HasSuffix(got[1], "ended") {
+		t.Errorf("got %q, want one beginning and one end", got)
 	}
 }
 
@@ -190,7 +190,7 @@ func TestLocationsComeAndGo(t *testing.T) {
 		{one, 0, 'D', "default"},                       // down as one
 		{three, 1, 'U', "fra"},                         // one of three says nothing yet
 		{three, 1, 'U', "nyc"},                         // now a quorum cannot be had any more
-		{three, 1, 'M', "sin"},                         // from here on sin is blind
+		{three, 1, 'M', "sin"},                         // from here on sin has no data
 		{three, 2, 'M', "sin"},                         //
 		{three, 3, 'M', "sin"},                         //
 		{places(1, 1, 2, "fra", "nyc"), 4, 'U', "fra"}, // and then it is gone
@@ -200,7 +200,7 @@ func TestLocationsComeAndGo(t *testing.T) {
 		state, more = step(state, s.m, s.n, s.letter, s.location)
 		got = append(got, more...)
 	}
-	if diff := cmp.Diff([]string{"0 down", "1 up", "3 blind sin", "4 removed sin", "5 down", "6 up"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"0 down began", "1 down ended", "3 no_data began sin", "4 no_data removed sin", "5 down began", "6 down ended"}, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	if len(state.Locations) != 0 {
@@ -293,10 +293,10 @@ func eventsHold(t *testing.T, events []job.Event) {
 			t.Errorf("got event %+v at place %d, want each once, numbered", event, i+1)
 		}
 		ids[event.ID] = true
-		if event.Kind.Begins() == open[about] && about != string(job.ConditionDegraded) { // down ends degraded unsaid
+		if (event.Kind == job.EventBegan) == open[about] && about != string(job.ConditionDegraded) { // down ends degraded unsaid
 			t.Errorf("got %s of what is open: %v", event.Kind, open[about])
 		}
-		open[about] = event.Kind.Begins()
+		open[about] = event.Kind == job.EventBegan
 	}
 }
 

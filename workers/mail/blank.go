@@ -15,11 +15,11 @@ func dropBlankLines(rendered []byte) []byte {
 		return rendered
 	}
 	lines := bytes.Split(header, []byte("\r\n"))
-	if !slices.ContainsFunc(lines, allBlank) {
+	if !slices.ContainsFunc(lines, isBlankLine) {
 		return rendered
 	}
-	lines = slices.DeleteFunc(lines, allBlank)
+	lines = slices.DeleteFunc(lines, isBlankLine)
 	return slices.Concat(bytes.Join(lines, []byte("\r\n")), []byte("\r\n\r\n"), body)
 }
 
-func allBlank(line []byte) bool { return len(bytes.Trim(line, " \t")) == 0 }
+func isBlankLine(line []byte) bool { return len(bytes.Trim(line, " \t")) == 0 }

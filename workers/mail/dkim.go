@@ -37,8 +37,8 @@ type DKIM struct {
 	Key crypto.Signer
 }
 
-// minKey is the smallest RSA key that verifiers accept, RFC 8301, 3.2.
-const minKey = 1024
+// minKeyBits is the smallest RSA key that verifiers accept, RFC 8301, 3.2.
+const minKeyBits = 1024
 
 // ParseDKIMKey reads a private key, RSA or Ed25519, from PEM: PKCS #8 as openssl
 // genpkey writes it, or PKCS #1. The error says what was found instead; it holds
@@ -54,8 +54,8 @@ func ParseDKIMKey(text []byte) (crypto.Signer, error) {
 	}
 	switch key := parsed.(type) {
 	case *rsa.PrivateKey:
-		if bits := key.N.BitLen(); bits < minKey {
-			return nil, fmt.Errorf("found an RSA key of %d bits, expected at least %d", bits, minKey)
+		if bits := key.N.BitLen(); bits < minKeyBits {
+			return nil, fmt.Errorf("found an RSA key of %d bits, expected at least %d", bits, minKeyBits)
 		}
 		return key, nil
 	case ed25519.PrivateKey:
@@ -109,8 +109,8 @@ func (d *DKIM) validate() error {
 	return errors.Join(problems...)
 }
 
-// covers tells whether mails of a sender are signed.
-func (d *DKIM) covers(from *netmail.Address) bool {
+// signs tells whether mails of a sender are signed.
+func (d *DKIM) signs(from *netmail.Address) bool {
 	domain := strings.ToLower(from.Address[strings.LastIndexByte(from.Address, '@')+1:])
 	own := strings.ToLower(d.Domain)
 	return domain == own || strings.HasSuffix(domain, "."+own)
@@ -118,7 +118,7 @@ func (d *DKIM) covers(from *netmail.Address) bool {
 
 // sign puts a signature before a rendered mail.
 func (d *DKIM) sign(rendered []byte, at time.Time) ([]byte, error) {
-	unsigned, err := d.unsigned(rendered)
+	unsigned, err := d.unsignedField(rendered)
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
@@ -135,15 +135,15 @@ func (d *DKIM) sign(rendered []byte, at time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	return append([]byte(dated+folded(base64.StdEncoding.EncodeToString(signature))+"\r\n"), rendered...), nil
+	return append([]byte(dated+fold(base64.StdEncoding.EncodeToString(signature))+"\r\n"), rendered...), nil
 }
 
-// unsigned has the library hash the body and write the field, up to "b=": it
+// unsignedField has the library hash the body and write the field, up to "b=": it
 // dates each signature itself, which no option changes, so what it would sign is
 // not what is sent.
-func (d *DKIM) unsigned(rendered []byte) (string, error) {
+func (d *DKIM) unsignedField(rendered []byte) (string, error) {
 	signer, err := dkim.NewSigner(&dkim.SignOptions{
-		Domain: d.Domain, Selector: d.Selector, Signer: blank{d.Key.Public()}, HeaderKeys: signedHeaders(),
+		Domain: d.Domain, Selector: d.Selector, Signer: emptySigner{d.Key.Public()}, HeaderKeys: signedHeaders(),
 		HeaderCanonicalization: dkim.CanonicalizationRelaxed, BodyCanonicalization: dkim.CanonicalizationRelaxed,
 	})
 	if err != nil {
@@ -156,12 +156,12 @@ func (d *DKIM) unsigned(rendered []byte) (string, error) {
 	return strings.TrimSuffix(signer.Signature(), "\r\n"), nil
 }
 
-// blank leaves signatures empty.
-type blank struct{ public crypto.PublicKey }
+// emptySigner leaves signatures empty.
+type emptySigner struct{ public crypto.PublicKey }
 
-func (b blank) Public() crypto.PublicKey { return b.public }
+func (b emptySigner) Public() crypto.PublicKey { return b.public }
 
-func (blank) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, nil }
+func (emptySigner) Sign(io.Reader, []byte, crypto.SignerOpts) ([]byte, error) { return nil, nil }
 
 // redate replaces the time of a signature.
 func redate(field string, at time.Time) (string, error) {
@@ -189,7 +189,7 @@ func digest(rendered []byte, field string) []byte {
 	header, _, _ := bytes.Cut(rendered, []byte("\r\n\r\n"))
 	fields := make(map[string]string)
 	for _, f := range splitFields(string(header)) {
-		name, relaxed := relax(f)
+		name, relaxed := relaxed(f)
 		fields[name] = relaxed
 	}
 	hash := sha256.New()
@@ -198,7 +198,7 @@ func digest(rendered []byte, field string) []byte {
 		_, _ = io.WriteString(hash, fields[name]) // a hash takes everything
 		delete(fields, name)
 	}
-	_, relaxed := relax(field)
+	_, relaxed := relaxed(field)
 	_, _ = io.WriteString(hash, strings.TrimSuffix(relaxed, "\r\n"))
 	return hash.Sum(nil)
 }
@@ -216,23 +216,23 @@ func splitFields(header string) []string {
 	return fields
 }
 
-// relax writes a field as the canonicalization "relaxed" does (RFC 6376, 3.4.2).
-func relax(field string) (name, relaxed string) {
+// relaxed writes a field as the canonicalization "relaxed" does (RFC 6376, 3.4.2).
+func relaxed(field string) (name, relaxed string) {
 	name, value, _ := strings.Cut(field, ":")
 	name = strings.ToLower(strings.TrimSpace(name))
-	return name, name + ":" + strings.Join(strings.FieldsFunc(value, isBlank), " ") + "\r\n"
+	return name, name + ":" + strings.Join(strings.FieldsFunc(value, isSpace), " ") + "\r\n"
 }
 
-func isBlank(r rune) bool { return r == ' ' || r == '\t' || r == '\r' || r == '\n' }
+func isSpace(r rune) bool { return r == ' ' || r == '\t' || r == '\r' || r == '\n' }
 
-// foldAt keeps the lines of a signature below the 78 of RFC 5322, 2.1.1.
-const foldAt = 72
+// foldWidth keeps the lines of a signature below the 78 of RFC 5322, 2.1.1.
+const foldWidth = 72
 
-func folded(text string) string {
+func fold(text string) string {
 	var b strings.Builder
-	for len(text) > foldAt {
-		b.WriteString(text[:foldAt] + "\r\n ")
-		text = text[foldAt:]
+	for len(text) > foldWidth {
+		b.WriteString(text[:foldWidth] + "\r\n ")
+		text = text[foldWidth:]
 	}
 	return b.String() + text
 }

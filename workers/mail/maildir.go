@@ -51,11 +51,11 @@ func NewMaildir(config MaildirConfig) (*Maildir, error) {
 		return nil, fmt.Errorf("set up maildir: %w", err)
 	}
 	for _, name := range []string{"", "tmp", "new", "cur"} {
-		if err := makeFolder(filepath.Join(config.Dir, name)); err != nil {
+		if err := createFolder(filepath.Join(config.Dir, name)); err != nil {
 			return nil, fmt.Errorf("set up maildir: %w", err)
 		}
 	}
-	if err := sweep(filepath.Join(config.Dir, "tmp"), time.Now()); err != nil {
+	if err := removeAbandoned(filepath.Join(config.Dir, "tmp"), time.Now()); err != nil {
 		config.Logger.Warn("sweep maildir", "dir", config.Dir, "error", err) // it harms no mail
 	}
 	return &Maildir{dir: config.Dir, from: config.From, log: config.Logger}, nil
@@ -85,7 +85,7 @@ func (d *Maildir) Send(ctx context.Context, m job.Mail, stored time.Time) (Recei
 		return d.receipt(found), nil
 	}
 	name := fileName(m.ID, message.Date)
-	if err := d.store(name, delivery(message)); err != nil {
+	if err := d.writeFile(name, fileContent(message)); err != nil {
 		return Receipt{}, d.failed(err)
 	}
 	return d.receipt(filepath.Join("new", name)), nil
@@ -99,12 +99,12 @@ func (d *Maildir) failed(err error) *Error {
 	return &Error{Verdict: Verdict{Class: ClassRelay, Stage: StageBody, Err: err}, Relay: "maildir:" + d.dir}
 }
 
-const suffix = ".vedette"
+const fileSuffix = ".vedette"
 
 // fileName is unique among mails and the same for each attempt at one: seconds,
 // by which readers sort, and the id.
 func fileName(id string, date time.Time) string {
-	return strconv.FormatInt(date.Unix(), 10) + "." + id + suffix
+	return strconv.FormatInt(date.Unix(), 10) + "." + id + fileSuffix
 }
 
 // hasID reports whether a file is the mail with the id. A reader appends ":2,"
@@ -115,13 +115,13 @@ func hasID(name, id string) bool {
 		name = name[:end]
 	}
 	_, rest, _ := strings.Cut(name, ".")
-	return rest == id+suffix
+	return rest == id+fileSuffix
 }
 
 // find returns the file of a mail, or nothing.
 func (d *Maildir) find(id string) (string, error) {
 	for _, folder := range []string{"new", "cur"} {
-		names, err := list(filepath.Join(d.dir, folder))
+		names, err := folderNames(filepath.Join(d.dir, folder))
 		if err != nil {
 			return "", err
 		}
@@ -134,17 +134,17 @@ func (d *Maildir) find(id string) (string, error) {
 	return "", nil
 }
 
-// delivery is what the last one on the way puts before a mail: the envelope,
+// fileContent is what the last one on the way puts before a mail: the envelope,
 // which is known nowhere else (RFC 5321, 4.4, and what qmail and Postfix do).
 // Lines end as files' lines do.
-func delivery(m Message) []byte {
+func fileContent(m Message) []byte {
 	whole := "Return-Path: <" + m.From + ">\nDelivered-To: " + m.To + "\n"
 	return append([]byte(whole), bytes.ReplaceAll(m.Bytes, []byte("\r\n"), []byte("\n"))...)
 }
 
-// store writes a file in tmp and moves it to new, so that no reader ever sees
+// writeFile writes a file in tmp and moves it to new, so that no reader ever sees
 // half a mail.
-func (d *Maildir) store(name string, content []byte) (err error) {
+func (d *Maildir) writeFile(name string, content []byte) (err error) {
 	file, err := os.CreateTemp(filepath.Join(d.dir, "tmp"), name+".*") // mode 0600
 	if err != nil {
 		return err

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// makeFolder makes a folder for its owner only, unless it is there, and sees to
+// createFolder makes a folder for its owner only, unless it is there, and sees to
 // it that it outlives a power cut as the mails in it do.
-func makeFolder(path string) error {
+func createFolder(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil
 	}
@@ -30,7 +30,7 @@ func syncFolder(path string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-func list(path string) ([]string, error) {
+func folderNames(path string) ([]string, error) {
 	folder, err := os.Open(path) //nolint:gosec // the operator's own directory
 	if err != nil {
 		return nil, err
@@ -39,25 +39,25 @@ func list(path string) ([]string, error) {
 	return names, errors.Join(err, folder.Close())
 }
 
-// abandoned is the age at which the format's readers, too, take a file in tmp
+// abandonedAfter is the age at which the format's readers, too, take a file in tmp
 // for one that nobody will finish.
-const abandoned = 36 * time.Hour
+const abandonedAfter = 36 * time.Hour
 
-// sweep removes what deliveries that were killed have left in tmp. What others
+// removeAbandoned removes what deliveries that were killed have left in tmp. What others
 // deliver there is theirs.
-func sweep(tmp string, now time.Time) error {
-	names, err := list(tmp)
+func removeAbandoned(tmp string, now time.Time) error {
+	names, err := folderNames(tmp)
 	if err != nil {
 		return err
 	}
 	var problems []error
 	for _, name := range names {
-		if !strings.Contains(name, suffix+".") {
+		if !strings.Contains(name, fileSuffix+".") {
 			continue
 		}
 		path := filepath.Join(tmp, name)
 		info, err := os.Lstat(path)
-		if err == nil && info.Mode().IsRegular() && now.Sub(info.ModTime()) > abandoned {
+		if err == nil && info.Mode().IsRegular() && now.Sub(info.ModTime()) > abandonedAfter {
 			err = os.Remove(path)
 		}
 		if !errors.Is(err, fs.ErrNotExist) { // somebody else sweeps too

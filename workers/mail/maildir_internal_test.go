@@ -16,10 +16,10 @@ func TestFileThatCannotBeMovedToNewIsRemoved(t *testing.T) {
 	if err := os.Mkdir(tmp, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := d.store("1.m1.vedette", []byte("Subject: s\n\n")); !errors.Is(err, fs.ErrNotExist) {
+	if err := d.writeFile("1.m1.vedette", []byte("Subject: s\n\n")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, want no folder new", err)
 	}
-	if left, err := list(tmp); err != nil || len(left) != 0 {
+	if left, err := folderNames(tmp); err != nil || len(left) != 0 {
 		t.Errorf("got %q, %v, want nothing left in tmp", left, err)
 	}
 }

@@ -94,7 +94,7 @@ func TestMaildirThatCannotBeWrittenNamesThePath(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := d.Send(t.Context(), order("m1"), stored)
-			if err == nil || !strings.Contains(err.Error(), path) || fateOf(mail.Fate(err)) != "free true" {
+			if err == nil || !strings.Contains(err.Error(), path) || fateOf(mail.JobError(err)) != "free true" {
 				t.Errorf("got %v, want the job back for %s", err, path)
 			}
 			if got, _ := filepath.Glob(filepath.Join(dir, "*", "*.vedette*")); len(got) != 0 {

@@ -148,17 +148,17 @@ func TestMaildirThatCannotBeWrittenIsNoFaultOfTheMail(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := d.Send(t.Context(), order("m1"), stored)
-	if !errors.Is(err, os.ErrNotExist) || fateOf(mail.Fate(err)) != "free true" {
+	if !errors.Is(err, os.ErrNotExist) || fateOf(mail.JobError(err)) != "free true" {
 		t.Errorf("got %v, want the job back", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := d.Send(ctx, order("m1"), stored); !errors.Is(err, context.Canceled) || fateOf(mail.Fate(err)) != "free true" {
+	if _, err := d.Send(ctx, order("m1"), stored); !errors.Is(err, context.Canceled) || fateOf(mail.JobError(err)) != "free true" {
 		t.Errorf("got %v, want the job back at the end", err)
 	}
 	bad := order("m1")
 	bad.To = "nobody"
-	if _, err := d.Send(t.Context(), bad, stored); fateOf(mail.Fate(err)) != "dead invalid" {
+	if _, err := d.Send(t.Context(), bad, stored); fateOf(mail.JobError(err)) != "dead invalid" {
 		t.Errorf("got %v, want an invalid mail refused", err)
 	}
 }

@@ -74,7 +74,7 @@ func build(m job.Mail, defaults Defaults) (Message, error) {
 	if m.Date.IsZero() {
 		m.Date = defaults.Stored
 	}
-	if err := checkFields(m); err != nil {
+	if err := validateFields(m); err != nil {
 		return Message{}, err
 	}
 	from, err := parseAddress("from", m.From)
@@ -86,12 +86,12 @@ func build(m job.Mail, defaults Defaults) (Message, error) {
 		return Message{}, err
 	}
 	domain := idDomain(from)
-	others, err := parseOthers(m)
+	others, err := parseShownAddresses(m)
 	if err != nil {
 		return Message{}, err
 	}
 	rendered, err := render(m, from, to, others, domain)
-	if err == nil && defaults.DKIM != nil && defaults.DKIM.covers(from) {
+	if err == nil && defaults.DKIM != nil && defaults.DKIM.signs(from) {
 		rendered, err = defaults.DKIM.sign(rendered, defaults.Stored)
 	}
 	if err != nil {
@@ -100,9 +100,9 @@ func build(m job.Mail, defaults Defaults) (Message, error) {
 	return Message{From: envelope(from), To: envelope(to), ID: m.ID + "@" + domain, Date: m.Date.UTC(), Bytes: rendered}, nil
 }
 
-// checkFields refuses what must not get into a header: a line end there would
+// validateFields refuses what must not get into a header: a line end there would
 // begin a header of the writer's choice.
-func checkFields(m job.Mail) error {
+func validateFields(m job.Mail) error {
 	for _, field := range []struct{ name, value string }{{"from", m.From}, {"to", m.To}, {"subject", m.Subject}} {
 		if strings.ContainsAny(field.value, "\r\n\x00") {
 			return fmt.Errorf("%s: found a line end or a zero in %q, expected one line", field.name, field.value)
@@ -117,10 +117,10 @@ func checkFields(m job.Mail) error {
 	if m.Date.IsZero() {
 		return errors.New("date: found none, and no time at which the job was stored")
 	}
-	return errors.Join(checkList(m), checkHeaders(m.Headers), checkAttachments(m.Attachments))
+	return errors.Join(validateList(m), validateHeaders(m.Headers), validateAttachments(m.Attachments))
 }
 
-func checkList(m job.Mail) error {
+func validateList(m job.Mail) error {
 	if m.List == "" {
 		return nil
 	}
@@ -168,11 +168,11 @@ func idDomain(from *netmail.Address) string {
 
 // render has go-mail write the mail. Only what it writes in a fixed order is
 // used: no preformatted headers, and one multipart level with one boundary.
-func render(m job.Mail, from, to *netmail.Address, others others, domain string) ([]byte, error) {
+func render(m job.Mail, from, to *netmail.Address, others shownAddresses, domain string) ([]byte, error) {
 	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(boundary(m)))
 	message.FromMailAddress(from)
 	message.ToMailAddress(to)
-	others.set(message)
+	others.apply(message)
 	message.Subject(m.Subject)
 	message.SetDateWithValue(m.Date.UTC())
 	message.SetMessageIDWithValue(m.ID + "@" + domain)
@@ -194,11 +194,11 @@ func render(m job.Mail, from, to *netmail.Address, others others, domain string)
 	if _, err := message.WriteTo(&rendered); err != nil {
 		return nil, fmt.Errorf("render: %w", err)
 	}
-	whole, err := attach(dropBlankLines(rendered.Bytes()), m)
+	whole, err := addAttachments(dropBlankLines(rendered.Bytes()), m)
 	if err != nil {
 		return nil, err
 	}
-	return whole, checkLines(whole)
+	return whole, validateLines(whole)
 }
 
 // setBody puts the plain text first and the HTML last, as the better form of
@@ -221,9 +221,9 @@ func boundary(m job.Mail) string { return "part-" + job.DeriveID("boundary", m.I
 // maxLine is the longest line that a relay must take, RFC 5322, 2.1.1.
 const maxLine = 998
 
-// checkLines refuses lines that some relay on the way would cut. Bodies are
+// validateLines refuses lines that some relay on the way would cut. Bodies are
 // encoded in short lines; a header can be long if it has no blank.
-func checkLines(rendered []byte) error {
+func validateLines(rendered []byte) error {
 	for line := range bytes.SplitSeq(rendered, []byte("\r\n")) {
 		if len(line) > maxLine {
 			return fmt.Errorf("header: found a line of %d octets, expected at most %d: %.40q…", len(line), maxLine, line)

@@ -189,7 +189,7 @@ func TestMailThatCannotBeSentIsRefusedBeforeAnyCommand(t *testing.T) {
 		if !errors.Is(err, mail.ErrInvalid) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: got %v, want ErrInvalid that says %q", name, err, c.says)
 		}
-		if got := fateOf(mail.Fate(err)); got != "dead invalid" {
+		if got := fateOf(mail.JobError(err)); got != "dead invalid" {
 			t.Errorf("%s: got fate %q, want a dead letter: invalid", name, got)
 		}
 	}

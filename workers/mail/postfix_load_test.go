@@ -82,7 +82,7 @@ func (o *office) work(ctx context.Context, s *mail.Sender) {
 			return
 		case <-look.C:
 		}
-		if !s.Open() {
+		if !s.Available() {
 			continue
 		}
 		select {
@@ -103,7 +103,7 @@ func (o *office) send(ctx context.Context, s *mail.Sender, m job.Mail) {
 	defer o.mu.Unlock()
 	o.refused = append(o.refused, err)
 	var after time.Duration
-	if retry, ok := errors.AsType[*job.RetryError](mail.Fate(err)); ok {
+	if retry, ok := errors.AsType[*job.RetryError](mail.JobError(err)); ok {
 		after = retry.After
 	}
 	time.AfterFunc(after, func() { o.queue <- m })
@@ -119,9 +119,9 @@ func (o *office) blameless(t *testing.T) {
 	}
 	for _, err := range o.refused {
 		failed, ok := errors.AsType[*mail.Error](err)
-		if !ok || failed.Class != mail.ClassRelay || failed.Stage != mail.StageConnect || fateOf(mail.Fate(err)) != "free true" ||
+		if !ok || failed.Class != mail.ClassRelay || failed.Stage != mail.StageConnect || fateOf(mail.JobError(err)) != "free true" ||
 			!strings.Contains(err.Error(), "421 4.7.0 postfix.example.test Error: too many connections") {
-			t.Errorf("got %v, fate %q, want no fault of the mail, and the relay's words", err, fateOf(mail.Fate(err)))
+			t.Errorf("got %v, fate %q, want no fault of the mail, and the relay's words", err, fateOf(mail.JobError(err)))
 		}
 	}
 }

@@ -165,8 +165,8 @@ func TestWhatPostfixAnswersDecidesTheFate(t *testing.T) {
 		s := newSender(t, mail.Config{Relays: []mail.Relay{relay}})
 		_, err := s.Send(t.Context(), c.mail, stored)
 		failed, ok := errors.AsType[*mail.Error](err)
-		if !ok || failed.Class != c.class || failed.Stage != c.stage || fateOf(mail.Fate(err)) != c.fate {
-			t.Errorf("%s: got %v, fate %q, want %s at %s, fate %q", c.name, err, fateOf(mail.Fate(err)), c.class, c.stage, c.fate)
+		if !ok || failed.Class != c.class || failed.Stage != c.stage || fateOf(mail.JobError(err)) != c.fate {
+			t.Errorf("%s: got %v, fate %q, want %s at %s, fate %q", c.name, err, fateOf(mail.JobError(err)), c.class, c.stage, c.fate)
 			continue
 		}
 		if !strings.Contains(err.Error(), c.words) || strings.Contains(err.Error(), relay.Password) && relay.Password != "" {
@@ -203,7 +203,7 @@ func TestMailAmongManyRefusedOnesArrivesThroughPostfix(t *testing.T) {
 				m, words = large("refused"), "MAIL: 552 5.3.4"
 			}
 			_, err := s.Send(t.Context(), m, stored)
-			if fateOf(mail.Fate(err)) != "dead permanent" || !strings.Contains(err.Error(), words) {
+			if fateOf(mail.JobError(err)) != "dead permanent" || !strings.Contains(err.Error(), words) {
 				t.Errorf("mail %d of round %d: got %v, want %s and no other try", n, round, err, words)
 			}
 		}
@@ -231,7 +231,7 @@ func TestGreylistedMailArrivesOnceItIsTriedAgain(t *testing.T) {
 			break
 		}
 		failed, ok := errors.AsType[*mail.Error](err)
-		if !ok || failed.Class != mail.ClassTemporary || failed.Reply.Enhanced != "4.2.0" || fateOf(mail.Fate(err)) != "attempt" ||
+		if !ok || failed.Class != mail.ClassTemporary || failed.Reply.Enhanced != "4.2.0" || fateOf(mail.JobError(err)) != "attempt" ||
 			!strings.Contains(err.Error(), "RCPT: 450 4.2.0 <grey@example.test>: Recipient address rejected: greylisted, come back in 2 seconds") {
 			t.Fatalf("got %v, want an attempt that says for how long", err)
 		}
@@ -255,7 +255,7 @@ func TestAddressThatIsNotASCIIArrivesThroughPostfix(t *testing.T) {
 	s := newSender(t, mail.Config{Relays: []mail.Relay{p.relay()}})
 	_, err = s.Send(t.Context(), to("größe", "m1"), stored)
 	if !slices.Contains(found.Extensions, "SMTPUTF8") { // a Postfix that was built without
-		if fateOf(mail.Fate(err)) != "dead permanent" {
+		if fateOf(mail.JobError(err)) != "dead permanent" {
 			t.Errorf("got %v, want it refused for good", err)
 		}
 		return

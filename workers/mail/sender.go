@@ -128,7 +128,7 @@ type Sender struct {
 	from  string
 	dkim  *DKIM
 	log   *slog.Logger
-	pools []*pool
+	pools []*sessionPool
 }
 
 // New returns a Sender. It opens no connection: sessions are opened when mails
@@ -147,10 +147,10 @@ func New(config Config) (*Sender, error) {
 		if sessions == 0 {
 			sessions = config.Sessions
 		}
-		s.pools = append(s.pools, &pool{
-			relay: relay, hello: config.Hello, timings: timings{command: config.CommandTimeout, dot: config.DotTimeout},
-			idleLimit: config.Idle, perSession: config.PerSession, log: config.Logger,
-			slots: make(chan struct{}, sessions), first: make(chan struct{}, 1), pace: newPace(relay.PerMinute),
+		s.pools = append(s.pools, &sessionPool{
+			relay: relay, hello: config.Hello, timeouts: timeouts{command: config.CommandTimeout, dot: config.DotTimeout},
+			idleTimeout: config.Idle, mailsPerSession: config.PerSession, log: config.Logger,
+			slots: make(chan struct{}, sessions), firstSession: make(chan struct{}, 1), limit: newRateLimit(relay.PerMinute),
 		})
 	}
 	return s, nil
@@ -161,7 +161,7 @@ func New(config Config) (*Sender, error) {
 // the final dot, within 1.5 s after it.
 //
 // The error wraps [ErrInvalid] for a mail that cannot be built, and is an
-// [*Error] otherwise. [Fate] says what to do about either. When no relay could
+// [*Error] otherwise. [] says what to do about either. When no relay could
 // be used, it is the one that can be tried again first.
 func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receipt, error) {
 	message, err := Build(m, Defaults{From: s.from, Stored: stored, DKIM: s.dkim})
@@ -174,12 +174,12 @@ func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receip
 		if v.Class == ClassDelivered {
 			return Receipt{Relay: p.relay.String(), Reply: v.Reply.String()}, nil
 		}
-		failed := &Error{Verdict: v, Relay: p.relay.String(), After: after}
+		failed := &Error{Verdict: v, Relay: p.relay.String(), RetryAfter: after}
 		if v.Class != ClassRelay && v.Class != ClassConfig {
 			return Receipt{}, failed
 		}
 		s.log.DebugContext(ctx, "relay not used", "id", m.ID, "relay", p.relay, "error", failed)
-		if soonest == nil || failed.After < soonest.After {
+		if soonest == nil || failed.RetryAfter < soonest.RetryAfter {
 			soonest = failed
 		}
 		if ctx.Err() != nil {
@@ -189,14 +189,14 @@ func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receip
 	return Receipt{}, soonest
 }
 
-// Open tells whether any relay can be used, as far as is known. While none can,
+// Available tells whether any relay can be used, as far as is known. While none can,
 // it is of no use to begin with a mail.
-func (s *Sender) Open() bool {
-	return slices.ContainsFunc(s.pools, func(p *pool) bool { return p.rest.awake() })
+func (s *Sender) Available() bool {
+	return slices.ContainsFunc(s.pools, func(p *sessionPool) bool { return p.breaker.closed() })
 }
 
-// revivePause is how often relays that rest are looked at.
-const revivePause = 250 * time.Millisecond
+// probeInterval is how often relays that rest are looked at.
+const probeInterval = 250 * time.Millisecond
 
 // Serve keeps sessions open between mails, and opens one with a relay that was
 // away as soon as it has rested, until ctx ends; then it closes them. It
@@ -205,7 +205,7 @@ func (s *Sender) Serve(ctx context.Context) error {
 	for _, p := range s.pools {
 		p.reopen()
 	}
-	look := time.NewTicker(revivePause)
+	look := time.NewTicker(probeInterval)
 	defer look.Stop()
 	for {
 		select {
@@ -214,7 +214,7 @@ func (s *Sender) Serve(ctx context.Context) error {
 			return nil
 		case <-look.C:
 			for _, p := range s.pools {
-				p.revive(ctx)
+				p.probe(ctx)
 			}
 		}
 	}

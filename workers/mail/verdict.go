@@ -54,15 +54,15 @@ func (r Reply) String() string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
 // ParseReply reads a reply from its code and text; the lines of the text are
 // separated by \n.
 func ParseReply(code int, text string) Reply {
-	reply := Reply{Code: code, Text: clean(text)}
+	reply := Reply{Code: code, Text: oneLine(text)}
 	enhanced, _, _ := strings.Cut(reply.Text, " ")
-	if isEnhanced(enhanced) && int(enhanced[0]-'0') == code/100 {
+	if isEnhancedCode(enhanced) && int(enhanced[0]-'0') == code/100 {
 		reply.Enhanced = enhanced
 	}
 	return reply
 }
 
-func isEnhanced(s string) bool {
+func isEnhancedCode(s string) bool {
 	parts := strings.Split(s, ".")
 	if len(parts) != 3 || len(parts[0]) != 1 {
 		return false
@@ -75,20 +75,20 @@ func isEnhanced(s string) bool {
 	return true
 }
 
-// maxText is the longest reply that is kept: RFC 5321, 4.5.3.1.5, allows 512
+// maxReplyLength is the longest reply that is kept: RFC 5321, 4.5.3.1.5, allows 512
 // octets a line with the code and the line end.
-const maxText = 500
+const maxReplyLength = 500
 
-// clean makes foreign words fit for logs and headers: one line, no control
+// oneLine makes foreign words fit for logs and headers: one line, no control
 // characters, valid UTF-8, not endless.
-func clean(text string) string {
+func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
 	}, text)
-	return strings.ToValidUTF8(text[:min(len(text), maxText)], "?")
+	return strings.ToValidUTF8(text[:min(len(text), maxReplyLength)], "?")
 }
 
 // Verdict is what an attempt came to, and why.
@@ -101,7 +101,7 @@ type Verdict struct {
 	Err error
 }
 
-// Judge turns the end of an attempt into its verdict: a pure function of the
+// Classify turns the end of an attempt into its verdict: a pure function of the
 // stage, of the reply and, where there was no reply, of the error. The rules
 // are those of RFC 5321, 4.2.1 and 4.2.4, with RFC 4954, 6, for what concerns
 // authentication and RFC 3463 for the enhanced codes:
@@ -116,14 +116,14 @@ type Verdict struct {
 // 3.3). 503 means that client and relay disagree about the session, which is
 // not the mail's fault. A reply that the stage does not have, such as 250 to
 // DATA, is that of a relay that is not well.
-func Judge(stage Stage, reply Reply, err error) Verdict {
+func Classify(stage Stage, reply Reply, err error) Verdict {
 	if reply.Code == 0 {
-		return Verdict{Class: judgeSilence(stage, err), Stage: stage, Err: err}
+		return Verdict{Class: classifyFailure(stage, err), Stage: stage, Err: err}
 	}
-	return Verdict{Class: judgeReply(stage, reply), Stage: stage, Reply: reply}
+	return Verdict{Class: classifyReply(stage, reply), Stage: stage, Reply: reply}
 }
 
-func judgeReply(stage Stage, reply Reply) Class {
+func classifyReply(stage Stage, reply Reply) Class {
 	switch code := reply.Code; {
 	case code == 421 || code == 503:
 		return ClassRelay
@@ -146,22 +146,22 @@ func judgeReply(stage Stage, reply Reply) Class {
 	}
 }
 
-func judgeSilence(stage Stage, err error) Class {
+func classifyFailure(stage Stage, err error) Class {
 	switch {
 	case stage == StageDot:
 		return ClassUnknown
-	case stage == StageConnect && !isTransport(err):
+	case stage == StageConnect && !isNetworkError(err):
 		return ClassConfig
 	default:
 		return ClassRelay
 	}
 }
 
-// isTransport tells an unreachable or broken relay from one that could be
+// isNetworkError tells an unreachable or broken relay from one that could be
 // reached and with which no session can be had: a certificate that is not
 // trusted, STARTTLS or AUTH that is not offered. The latter are many and not
 // all typed, so the former are named.
-func isTransport(err error) bool {
+func isNetworkError(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
 	if errors.As(err, &certificate) || errors.As(err, &record) || errors.Is(err, ErrNoPassword) {
@@ -177,12 +177,12 @@ func isTransport(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// judgeError judges an error of go-mail's client, in which a reply may stand.
-func judgeError(stage Stage, err error) Verdict {
+// classifyClientError judges an error of go-mail's client, in which a reply may stand.
+func classifyClientError(stage Stage, err error) Verdict {
 	if refused, ok := errors.AsType[*textproto.Error](err); ok {
-		return Judge(stage, ParseReply(refused.Code, refused.Msg), nil)
+		return Classify(stage, ParseReply(refused.Code, refused.Msg), nil)
 	}
-	return Judge(stage, Reply{}, err)
+	return Classify(stage, Reply{}, err)
 }
 
 // beforeBody reports whether nothing of the mail was sent yet.

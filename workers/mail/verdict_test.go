@@ -67,7 +67,7 @@ func TestVerdictFollowsFromStageAndReply(t *testing.T) {
 	}
 	for _, c := range cases {
 		for stage := range strings.FieldsSeq(c.stages) {
-			if got := mail.Judge(mail.Stage(stage), mail.ParseReply(c.code, c.text), nil).Class; got != c.want {
+			if got := mail.Classify(mail.Stage(stage), mail.ParseReply(c.code, c.text), nil).Class; got != c.want {
 				t.Errorf("%d %s at %s: got %s, want %s", c.code, c.text, stage, got, c.want)
 			}
 		}
@@ -103,7 +103,7 @@ func TestVerdictWithoutReplyFollowsFromStageAndError(t *testing.T) {
 	}
 	for _, c := range cases {
 		for stage := range strings.FieldsSeq(c.stages) {
-			if got := mail.Judge(mail.Stage(stage), mail.Reply{}, c.err).Class; got != c.want {
+			if got := mail.Classify(mail.Stage(stage), mail.Reply{}, c.err).Class; got != c.want {
 				t.Errorf("%v at %s: got %s, want %s", c.err, stage, got, c.want)
 			}
 		}
@@ -128,8 +128,8 @@ func TestFateFollowsFromClass(t *testing.T) {
 		{mail.ClassConfig, 10 * time.Minute, "free true", 10 * time.Minute},
 	}
 	for _, c := range cases {
-		failed := &mail.Error{Verdict: mail.Verdict{Class: c.class, Stage: mail.StageRcpt, Err: io.EOF}, After: c.after}
-		got := mail.Fate(fmt.Errorf("wrapped: %w", failed))
+		failed := &mail.Error{Verdict: mail.Verdict{Class: c.class, Stage: mail.StageRcpt, Err: io.EOF}, RetryAfter: c.after}
+		got := mail.JobError(fmt.Errorf("wrapped: %w", failed))
 		if fateOf(got) != c.want {
 			t.Errorf("%s: got %q, want %q", c.class, fateOf(got), c.want)
 		}
@@ -137,10 +137,10 @@ func TestFateFollowsFromClass(t *testing.T) {
 			t.Errorf("%s: got a wait of %s, want %s", c.class, retry.After, c.wait)
 		}
 	}
-	if other := errors.New("something else"); !errors.Is(mail.Fate(other), other) || fateOf(mail.Fate(other)) != "attempt" {
-		t.Errorf("unknown error: got %v, want it back", mail.Fate(other))
+	if other := errors.New("something else"); !errors.Is(mail.JobError(other), other) || fateOf(mail.JobError(other)) != "attempt" {
+		t.Errorf("unknown error: got %v, want it back", mail.JobError(other))
 	}
-	if mail.Fate(nil) != nil {
+	if mail.JobError(nil) != nil {
 		t.Error("no error: got one")
 	}
 }

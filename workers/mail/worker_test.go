@@ -30,7 +30,7 @@ type ledger struct {
 
 var errAway = errors.New("ledger is away")
 
-func (l *ledger) Sent(_ context.Context, id string) (job.Delivery, bool, error) {
+func (l *ledger) Delivery(_ context.Context, id string) (job.Delivery, bool, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.readFails > 0 {
@@ -45,14 +45,14 @@ func (l *ledger) Begin(ctx context.Context, id string, at time.Time) (job.Delive
 	l.mu.Lock()
 	known := l.sent[id]
 	l.mu.Unlock()
-	if known.Done || known.Withdrawn || known.HeldFor(at) > 0 {
+	if known.Final() || known.HeldFor(at) > 0 {
 		return known, nil
 	}
-	begun := job.Delivery{V: job.Version, ID: id, At: at, Trying: true}
-	return begun, l.Mark(ctx, begun)
+	begun := job.Delivery{V: job.Version, ID: id, At: at, State: job.DeliverySending}
+	return begun, l.Record(ctx, begun)
 }
 
-func (l *ledger) Mark(ctx context.Context, sent job.Delivery) error {
+func (l *ledger) Record(ctx context.Context, sent job.Delivery) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.writes++
@@ -88,9 +88,9 @@ func counting(n *int) carrier {
 
 var now = stored.Add(time.Hour)
 
-func newWorker(t *testing.T, via mail.Transport, l mail.Ledger) *mail.Worker {
+func newWorker(t *testing.T, via mail.Transport, l mail.Deliveries) *mail.Worker {
 	t.Helper()
-	w, err := mail.NewWorker(mail.WorkerConfig{Transport: via, Ledger: l, Now: func() time.Time { return now }})
+	w, err := mail.NewWorker(mail.WorkerConfig{Transport: via, Deliveries: l, Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,20 +108,20 @@ func TestDeliveredMailIsRecordedAndNotSentAgain(t *testing.T) {
 		}
 	}
 	want := []job.Delivery{
-		{V: 1, ID: "m1", At: now, Trying: true},
-		{V: 1, ID: "m1", Done: true, At: now, Relay: "relay:25", Reply: "250 ok"},
+		{V: 1, ID: "m1", At: now, State: job.DeliverySending},
+		{V: 1, ID: "m1", State: job.DeliverySent, At: now, Relay: "relay:25", Reply: "250 ok"},
 	}
 	if diff := cmp.Diff(want, l.written); diff != "" || sent != 1 {
 		t.Errorf("got sent %d times, want once; ledger (-want +got):\n%s", sent, diff)
 	}
-	if diff := cmp.Diff(map[mail.Class]uint64{mail.ClassDelivered: 1}, w.Outcomes()); diff != "" {
+	if diff := cmp.Diff(map[mail.Class]uint64{mail.ClassDelivered: 1}, w.Attempts()); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 }
 
 func TestMailThatWasBegunIsSentAgain(t *testing.T) {
 	t.Parallel()
-	l := ledger{sent: map[string]job.Delivery{"m1": {V: 1, ID: "m1", At: stored}}}
+	l := ledger{sent: map[string]job.Delivery{"m1": {V: 1, ID: "m1", State: job.DeliveryDeferred, At: stored}}}
 	var sent int
 	if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
 		t.Errorf("got %v, sent %d times, want once", err, sent)
@@ -136,11 +136,11 @@ func TestMailInSomebodyElsesHandIsLeftToThem(t *testing.T) {
 		known job.Delivery
 		sent  int
 	}{
-		"begun a moment ago":            {job.Delivery{Trying: true, At: now.Add(-5 * time.Second)}, 0},
-		"by a clock that is a bit fast": {job.Delivery{Trying: true, At: now.Add(5 * time.Second)}, 0},
-		"by a clock that is wrong":      {job.Delivery{Trying: true, At: now.Add(time.Hour)}, 1},
-		"begun long ago":                {job.Delivery{Trying: true, At: now.Add(-job.AttemptLease)}, 1},
-		"ended, and nobody knows how":   {job.Delivery{Trying: true, At: now.Add(-time.Second), Reply: "lost"}, 1},
+		"begun a moment ago":            {job.Delivery{State: job.DeliverySending, At: now.Add(-5 * time.Second)}, 0},
+		"by a clock that is a bit fast": {job.Delivery{State: job.DeliverySending, At: now.Add(5 * time.Second)}, 0},
+		"by a clock that is wrong":      {job.Delivery{State: job.DeliverySending, At: now.Add(time.Hour)}, 1},
+		"begun long ago":                {job.Delivery{State: job.DeliverySending, At: now.Add(-job.AttemptLease)}, 1},
+		"ended, and nobody knows how":   {job.Delivery{State: job.DeliverySending, At: now.Add(-time.Second), Reply: "lost"}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -159,7 +159,7 @@ func TestMailInSomebodyElsesHandIsLeftToThem(t *testing.T) {
 
 func TestMailThatIsNoLongerWantedIsNotSent(t *testing.T) {
 	t.Parallel()
-	done := map[string]job.Delivery{"m1": {V: 1, ID: "m1", Done: true, At: stored}}
+	done := map[string]job.Delivery{"m1": {V: 1, ID: "m1", State: job.DeliverySent, At: stored}}
 	cases := []struct {
 		name     string
 		notAfter time.Time
@@ -226,8 +226,8 @@ func TestDeliveredMailIsDoneEvenIfItCannotBeRecorded(t *testing.T) {
 				if took := time.Since(began); took < c.least || took > c.most {
 					t.Errorf("took %s, want %s to %s", took, c.least, c.most)
 				}
-				if l.sent["m1"].Done != c.recorded {
-					t.Errorf("got recorded %t, want %t", l.sent["m1"].Done, c.recorded)
+				if (l.sent["m1"].State == job.DeliverySent) != c.recorded {
+					t.Errorf("got state %q, want recorded %t", l.sent["m1"].State, c.recorded)
 				}
 			})
 		})
@@ -248,8 +248,8 @@ func TestMailTakenAtTheContextsEndIsRecordedStill(t *testing.T) {
 				return mail.Receipt{}, nil
 			}), &l)
 			began := time.Now()
-			if err := w.Handle(ctx, order("m1"), stored); err != nil || l.sent["m1"].Done != c.recorded {
-				t.Errorf("%d failures: got %v, recorded %t, want done and %t", c.fails, err, l.sent["m1"].Done, c.recorded)
+			if err := w.Handle(ctx, order("m1"), stored); err != nil || (l.sent["m1"].State == job.DeliverySent) != c.recorded {
+				t.Errorf("%d failures: got %v, state %q, want done and recorded %t", c.fails, err, l.sent["m1"].State, c.recorded)
 			}
 			if took := time.Since(began); took > 600*time.Millisecond {
 				t.Errorf("%d failures: took %s after the end, want at most 0.5 s", c.fails, took)
@@ -276,10 +276,10 @@ func TestOutcomesAreCountedByClassAndBecomeTheFate(t *testing.T) {
 		t.Errorf("got %q, want %q", got, fates)
 	}
 	want := map[mail.Class]uint64{mail.ClassTemporary: 1, mail.ClassRelay: 1, mail.ClassConfig: 1, mail.ClassPermanent: 1, mail.ClassUnknown: 2}
-	if diff := cmp.Diff(want, w.Outcomes()); diff != "" {
+	if diff := cmp.Diff(want, w.Attempts()); diff != "" {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
-	if l.sent["m1"].Done {
+	if l.sent["m1"].State == job.DeliverySent {
 		t.Error("got a failed mail recorded as sent")
 	}
 }

@@ -15,14 +15,14 @@ const maxTales = 16
 // the first time, needs no history.
 const maxAge = 24 * time.Hour
 
-// Take brings an account up to a state of its monitor: it takes in the events
+// receive brings an account up to a state of its monitor: it takes in the events
 // that it does not know, and ends what the state no longer has open, since a
 // reader may have missed events. A state that is older than what the account
 // knows changes nothing. It reports whether the account changed, and whether
 // there is something that may have to be told.
 //
 // begins says which conditions this address hears of, when they begin.
-func Take(account job.NotificationLog, state *job.State, begins func(*job.Incident) bool, now time.Time) (job.NotificationLog, bool) {
+func receive(account job.NotificationLog, state *job.State, begins func(*job.Incident) bool, now time.Time) (job.NotificationLog, bool) {
 	if state.Sequence <= account.Sequence {
 		return account, false
 	}
@@ -35,7 +35,7 @@ func Take(account job.NotificationLog, state *job.State, begins func(*job.Incide
 		if event.Sequence <= before {
 			continue
 		}
-		if event.Kind.Begins() {
+		if event.Kind == job.EventBegan {
 			if begins(&event.Incident) {
 				account.Incidents = append(account.Incidents, job.Notified{Incident: event.Incident, ReceivedAt: now})
 			}
@@ -86,39 +86,21 @@ func reconcile(tales []job.Notified, state *job.State, now time.Time) {
 		if tale.Incident.Condition == job.ConditionDown && state.Health == job.Up {
 			at = state.Since
 		}
-		tale.Resolution = &job.Resolution{Kind: endOf(tale.Incident.Condition), At: at, ReceivedAt: now}
+		tale.Resolution = &job.Resolution{Kind: job.EventEnded, At: at, ReceivedAt: now}
 	}
 }
 
-// endOf is the event that ends a condition.
-func endOf(condition job.Condition) job.EventKind {
-	switch condition {
-	case job.ConditionDown:
-		return job.EventUp
-	case job.ConditionDegraded:
-		return job.EventWell
-	case job.ConditionFlapping:
-		return job.EventSettled
-	case job.ConditionNoData:
-		return job.EventSeen
-	case job.ConditionCertificate:
-		return job.EventCertificate
-	default:
-		return job.EventUp
-	}
-}
-
-// HasNews tells whether something in an account is yet to be told, or decided
+// Outstanding tells whether something in an account is yet to be told, or decided
 // about.
-func HasNews(account job.NotificationLog) bool {
+func Outstanding(account job.NotificationLog) bool {
 	return slices.ContainsFunc(account.Incidents, func(t job.Notified) bool {
 		return t.ResolvedBy == "" && (t.NotifiedBy == "" || t.Resolution != nil)
 	})
 }
 
-// Settle does to an account what a letter tells: what is told is marked with
+// apply does to an account what a letter tells: what is told is marked with
 // the letter's id, what is dropped goes. Doing it twice is doing it once.
-func Settle(account job.NotificationLog, letter job.Notification) (job.NotificationLog, bool) {
+func apply(account job.NotificationLog, letter job.Notification) (job.NotificationLog, bool) {
 	changed := false
 	account.Incidents = slices.Clone(account.Incidents)
 	for _, telling := range letter.Updates {
@@ -149,16 +131,16 @@ func settle(account *job.NotificationLog, telling job.Update, letter *job.Notifi
 	return changed
 }
 
-// Forget takes out of an account what a letter has told to its end, once it is
+// forget takes out of an account what a letter has told to its end, once it is
 // known to have left.
-func Forget(account job.NotificationLog, letter string) (job.NotificationLog, bool) {
+func forget(account job.NotificationLog, letter string) (job.NotificationLog, bool) {
 	before := len(account.Incidents)
 	account.Incidents = slices.DeleteFunc(slices.Clone(account.Incidents), func(t job.Notified) bool { return t.ResolvedBy == letter })
 	return account, len(account.Incidents) != before
 }
 
-// Withdraw undoes in an account what a letter has told that never left.
-func Withdraw(account job.NotificationLog, letter string) (job.NotificationLog, bool) {
+// withdraw undoes in an account what a letter has told that never left.
+func withdraw(account job.NotificationLog, letter string) (job.NotificationLog, bool) {
 	changed := false
 	account.Incidents = slices.Clone(account.Incidents)
 	for i := range account.Incidents {

@@ -11,17 +11,17 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Book knows who is behind the names of recipients, how their mails are grouped
+// Directory knows who is behind the names of recipients, how their mails are grouped
 // and in which zone they live. It is safe for concurrent use; its zero value is
 // empty.
-type Book struct {
+type Directory struct {
 	mu         sync.RWMutex
 	recipients map[string]job.Recipient
 	settings   job.Settings
 }
 
 // Set takes in a recipient or its change.
-func (b *Book) Set(r job.Recipient) {
+func (b *Directory) Set(r job.Recipient) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.recipients == nil {
@@ -32,21 +32,21 @@ func (b *Book) Set(r job.Recipient) {
 }
 
 // Remove takes in the removal of a recipient.
-func (b *Book) Remove(name string) {
+func (b *Directory) Remove(name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.recipients, name)
 }
 
 // SetSettings takes in the installation's settings.
-func (b *Book) SetSettings(s job.Settings) {
+func (b *Directory) SetSettings(s job.Settings) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.settings = s
 }
 
 // Operators are the names of those who hear of the installation itself.
-func (b *Book) Operators() []string {
+func (b *Directory) Operators() []string {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	return slices.Clone(b.settings.Operators)
@@ -55,10 +55,10 @@ func (b *Book) Operators() []string {
 // Addressee is an address, and the recipient that leads to it.
 type Addressee struct{ Address, Recipient string }
 
-// Readers returns the addresses behind names, each once however many names
+// Addressees returns the addresses behind names, each once however many names
 // lead to it and however it is written, in a fixed order. Names that lead
 // nowhere are returned too.
-func (b *Book) Readers(names []string) (readers []Addressee, unknown []string) {
+func (b *Directory) Addressees(names []string) (readers []Addressee, unknown []string) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	seen := map[string]bool{}
@@ -80,23 +80,23 @@ func (b *Book) Readers(names []string) (readers []Addressee, unknown []string) {
 	return readers, unknown
 }
 
-// Resolve returns the addresses of [Book.Readers].
-func (b *Book) Resolve(names []string) (addresses, unknown []string) {
-	readers, unknown := b.Readers(names)
+// Addresses returns the addresses of [.Readers].
+func (b *Directory) Addresses(names []string) (addresses, unknown []string) {
+	readers, unknown := b.Addressees(names)
 	for _, r := range readers {
 		addresses = append(addresses, r.Address)
 	}
 	return addresses, unknown
 }
 
-// Reads tells whether an address is behind one of the names.
-func (b *Book) Reads(address string, names []string) bool {
-	readers, _ := b.Readers(names)
+// Reaches tells whether an address is behind one of the names.
+func (b *Directory) Reaches(address string, names []string) bool {
+	readers, _ := b.Addressees(names)
 	return slices.ContainsFunc(readers, func(r Addressee) bool { return AddressKey(r.Address) == AddressKey(address) })
 }
 
 // Grouping is how the mails of a recipient are grouped.
-func (b *Book) Grouping(recipient string) job.Grouping {
+func (b *Directory) Grouping(recipient string) job.Grouping {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if own := b.recipients[recipient].Grouping; own != nil {
@@ -108,8 +108,8 @@ func (b *Book) Grouping(recipient string) job.Grouping {
 	return job.DefaultGrouping()
 }
 
-// Zone is where a recipient lives; UTC when that is not known.
-func (b *Book) Zone(recipient string) *time.Location {
+// TimeZone is where a recipient lives; UTC when that is not known.
+func (b *Directory) TimeZone(recipient string) *time.Location {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	zone, err := time.LoadLocation(b.recipients[recipient].TimeZone)

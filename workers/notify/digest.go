@@ -40,9 +40,9 @@ func Collect(d job.Digest, n job.Notice, now time.Time) (job.Digest, bool) {
 	return d, true
 }
 
-// Told takes out of a digest what was mailed. What has come meanwhile stays,
+// Mailed takes out of a digest what was mailed. What has come meanwhile stays,
 // and is due at its own time.
-func Told(d, mailed job.Digest) job.Digest {
+func Mailed(d, mailed job.Digest) job.Digest {
 	d.Sent, d.Due = mailed.Due, time.Time{}
 	d.More -= mailed.More
 	d.Pending = slices.DeleteFunc(slices.Clone(d.Pending), func(n job.Notice) bool {
@@ -199,8 +199,8 @@ func remedy(kind job.NoticeKind) string {
 	}
 }
 
-// DeadNotice is the notice of a dead letter, which the subject identifies.
-func DeadNotice(subject, stage, what string, reason job.Reason, err, worker string, died time.Time) job.Notice {
+// DeadLetterNotice is the notice of a dead letter, which the subject identifies.
+func DeadLetterNotice(subject, stage, what string, reason job.Reason, err, worker string, died time.Time) job.Notice {
 	return job.Notice{
 		V: job.Version, ID: job.DeriveID("dead", subject), Kind: job.NoticeDead, At: died.UTC(), Source: worker,
 		Summary: fmt.Sprintf("stage %s gave up on %s (%s): %s", stage, what, reason, err),

@@ -28,7 +28,7 @@ func TestNoticesOfTheSameMinutesAreToldTogether(t *testing.T) {
 	if want := began.Add(10 * time.Second); !first.Due.Equal(want) || len(first.Pending) != 3 {
 		t.Fatalf("got %d due at %s, want 3 at %s: soon, but not one by one", len(first.Pending), first.Due, want)
 	}
-	told := notify.Told(first, first)
+	told := notify.Mailed(first, first)
 	if !told.Due.IsZero() || len(told.Pending) != 0 {
 		t.Fatalf("got %+v, want nothing left", told)
 	}
@@ -48,7 +48,7 @@ func TestNoticeThatComesTwiceIsCountedOnceAlsoAfterItWasTold(t *testing.T) {
 	if _, changed := notify.Collect(d, notice(1), began); changed {
 		t.Error("got a change by a notice that is there")
 	}
-	if _, changed := notify.Collect(notify.Told(d, d), notice(1), began); changed {
+	if _, changed := notify.Collect(notify.Mailed(d, d), notice(1), began); changed {
 		t.Error("got a change by a notice that was told")
 	}
 }
@@ -56,7 +56,7 @@ func TestNoticeThatComesTwiceIsCountedOnceAlsoAfterItWasTold(t *testing.T) {
 func TestWhatComesWhileADigestIsMailedIsNotLost(t *testing.T) {
 	t.Parallel()
 	mailed := collectAll(job.Digest{}, 0, 25, began) // 20 in full, 5 counted
-	after := notify.Told(collectAll(mailed, 25, 27, began.Add(time.Second)), mailed)
+	after := notify.Mailed(collectAll(mailed, 25, 27, began.Add(time.Second)), mailed)
 	if after.More != 2 || len(after.Pending) != 0 || !after.Due.Equal(mailed.Due.Add(5*time.Minute)) {
 		t.Errorf("got %d pending, %d more, due %s, want the two that came meanwhile, five minutes later", len(after.Pending), after.More, after.Due)
 	}

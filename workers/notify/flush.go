@@ -46,21 +46,21 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 		return err
 	}
 	if mailing.Sent != nil {
-		decision.Wake = earlier(decision.Wake, mailing.Sent.At.Add(fresh))
+		decision.Next = earlier(decision.Next, mailing.Sent.At.Add(fresh))
 	}
-	mailing.NextFlush = Ceil(decision.Wake)
+	mailing.NextFlush = CeilSecond(decision.Next)
 	if len(decision.Lines) == 0 {
-		if err := n.drop(ctx, accounts, decision.Drops); err != nil {
+		if err := n.drop(ctx, accounts, decision.Suppressed); err != nil {
 			return err
 		}
 	} else {
-		decision.Tells = append(decision.Tells, decision.Drops...) // together, so that a mail lists what is gone then
-		letter, err := n.config.Words.Letter(&decision, &mailing, n.book.Grouping(mailing.Recipient), n.book.Zone(mailing.Recipient), n.config.Now())
+		decision.Updates = append(decision.Updates, decision.Suppressed...) // together, so that a mail lists what is gone then
+		letter, err := n.config.Renderer.Render(&decision, &mailing, n.directory.Grouping(mailing.Recipient), n.directory.TimeZone(mailing.Recipient), n.config.Now())
 		if err != nil {
 			return err
 		}
 		mailing.Pending, mailing.LastNotified = &letter, letter.At
-		mailing.NextFlush = Ceil(earlier(mailing.NextFlush, letter.At.Add(fresh)))
+		mailing.NextFlush = CeilSecond(earlier(mailing.NextFlush, letter.At.Add(fresh)))
 		mailing.Sequence++
 	}
 	if !mailing.NextFlush.IsZero() { // before the mailing is written, as wake does
@@ -95,7 +95,7 @@ func (n *Notifier) handOver(ctx context.Context, key string, mailing *job.Notifi
 	}
 	accounts = slices.DeleteFunc(accounts, func(a account) bool { return len(tells[a.Monitor]) == 0 })
 	if err := n.ledger.changeAll(ctx, accounts, func(a job.NotificationLog) (job.NotificationLog, bool) {
-		return Settle(a, job.Notification{ID: letter.ID, At: letter.At, Updates: tells[a.Monitor]})
+		return apply(a, job.Notification{ID: letter.ID, At: letter.At, Updates: tells[a.Monitor]})
 	}); err != nil {
 		return 0, err
 	}
@@ -113,11 +113,11 @@ func (n *Notifier) decide(ctx context.Context, key string, mailing *job.Notifica
 	parent := n.parent(ctx, mailing.Address)
 	plan := func(others []job.NotificationLog) Decision {
 		situation := Input{
-			Now: n.config.Now(), Mailing: *mailing, Others: others, Grouping: n.book.Grouping(mailing.Recipient), Parent: parent,
-			Quiet: func(incident *job.Incident) Mute { return n.quiet.Hold(incident, n.config.Now()) },
+			Now: n.config.Now(), Group: *mailing, Others: others, Grouping: n.directory.Grouping(mailing.Recipient), Parent: parent,
+			Mute: func(incident *job.Incident) Mute { return n.mutes.Active(incident, n.config.Now()) },
 		}
 		for i := range accounts {
-			situation.Accounts = append(situation.Accounts, accounts[i].NotificationLog)
+			situation.Logs = append(situation.Logs, accounts[i].NotificationLog)
 		}
 		return Plan(situation)
 	}
@@ -137,7 +137,7 @@ func (n *Notifier) decide(ctx context.Context, key string, mailing *job.Notifica
 	if mailing.Sent == nil {
 		return plan(others), nil
 	}
-	sent, err := n.config.Sent.Withdraw(ctx, mailing.Sent.ID, n.config.Now().UTC())
+	sent, err := n.config.Deliveries.Withdraw(ctx, mailing.Sent.ID, n.config.Now().UTC())
 	if err != nil {
 		return Decision{}, err
 	}
@@ -152,12 +152,11 @@ func (n *Notifier) settleSent(ctx context.Context, mailing *job.NotificationGrou
 	if mailing.Sent == nil {
 		return nil
 	}
-	sent, _, err := n.config.Sent.Sent(ctx, mailing.Sent.ID)
+	sent, _, err := n.config.Deliveries.Delivery(ctx, mailing.Sent.ID)
 	if err != nil {
 		return err
 	}
-	sent.Done = sent.Done || n.config.Now().Sub(mailing.Sent.At) > certain
-	if !sent.Done && !sent.Withdrawn {
+	if !sent.Final() && n.config.Now().Sub(mailing.Sent.At) <= certain {
 		return nil
 	}
 	return n.close(ctx, mailing, accounts, sent)
@@ -169,10 +168,10 @@ func (n *Notifier) close(ctx context.Context, mailing *job.NotificationGroup, ac
 	letter := mailing.Sent.ID
 	mailing.Sent = nil
 	return n.ledger.changeAll(ctx, accounts, func(a job.NotificationLog) (job.NotificationLog, bool) {
-		if sent.Withdrawn {
-			return Withdraw(a, letter)
+		if sent.State == job.DeliveryWithdrawn {
+			return withdraw(a, letter)
 		}
-		return Forget(a, letter)
+		return forget(a, letter)
 	})
 }
 
@@ -186,6 +185,6 @@ func (n *Notifier) drop(ctx context.Context, accounts []account, drops []job.Upd
 		by[t.Monitor] = append(by[t.Monitor], t)
 	}
 	return n.ledger.changeAll(ctx, accounts, func(a job.NotificationLog) (job.NotificationLog, bool) {
-		return Settle(a, job.Notification{Updates: by[a.Monitor]})
+		return apply(a, job.Notification{Updates: by[a.Monitor]})
 	})
 }

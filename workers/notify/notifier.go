@@ -2,7 +2,7 @@
 // which words.
 //
 // What happened is taken into accounts, one for each address and monitor:
-// what the address was told, and what it is owed ([Take]). A mailing, one for
+// what the address was told, and what it is owed ([]). A mailing, one for
 // each address and group, decides when the next mail goes and what it tells
 // ([Plan]). Both are pure functions of values that stand in a store which
 // processes share; [Notifier] carries them out, so that whoever comes after a
@@ -49,11 +49,11 @@ type Outbox interface {
 	Enqueue(ctx context.Context, m job.Mail, operators bool) error
 }
 
-// SentLedger knows what became of mails.
-type SentLedger interface {
-	// Sent tells what is known of a mail, and whether anything is.
-	Sent(ctx context.Context, id string) (job.Delivery, bool, error)
-	// Withdraw takes a mail back, unless it has left or may have, and tells what
+// Deliveries knows what became of mails.
+type Deliveries interface {
+	// Delivery tells what is known of a mail, and whether anything is.
+	Delivery(ctx context.Context, id string) (job.Delivery, bool, error)
+	// withdraw takes a mail back, unless it has left or may have, and tells what
 	// is known of it now.
 	Withdraw(ctx context.Context, id string, at time.Time) (job.Delivery, error)
 }
@@ -74,11 +74,11 @@ const (
 // Config says what a notifier works with. All but Parent, Now and Logger must
 // be set.
 type Config struct {
-	Store  Store
-	Outbox Outbox
-	Sent   SentLedger
-	Timers Timers
-	Words  *Words
+	Store      Store
+	Outbox     Outbox
+	Deliveries Deliveries
+	Timers     Timers
+	Renderer      *Renderer
 	// Parent returns, for one decision about the mails to an address, what says
 	// whether something that a monitor depends on is down. Nil knows no
 	// dependencies.
@@ -94,8 +94,8 @@ type Config struct {
 type Notifier struct {
 	config Config
 	ledger *ledger
-	book   Book
-	quiet  Quiet
+	directory   Directory
+	mutes  Mutes
 
 	mu    sync.Mutex
 	taken map[string]int // by monitor, the sequence of the last state that was taken in
@@ -104,7 +104,7 @@ type Notifier struct {
 // New makes a notifier that knows no recipients. The error says what of the
 // configuration is missing.
 func New(config Config) (*Notifier, error) {
-	if config.Store == nil || config.Outbox == nil || config.Sent == nil || config.Timers == nil || config.Words == nil {
+	if config.Store == nil || config.Outbox == nil || config.Deliveries == nil || config.Timers == nil || config.Renderer == nil {
 		return nil, errors.New("make notifier: found no store, outbox, sent ledger, timers or words, expected all of them")
 	}
 	if config.Now == nil {
@@ -116,12 +116,12 @@ func New(config Config) (*Notifier, error) {
 	return &Notifier{config: config, ledger: &ledger{store: config.Store}, taken: map[string]int{}}, nil
 }
 
-// Book are the recipients; whoever learns of a change tells it.
-func (n *Notifier) Book() *Book { return &n.book }
+// Directory are the recipients; whoever learns of a change tells it.
+func (n *Notifier) Directory() *Directory { return &n.directory }
 
-// Quiet are the silences and maintenance windows; whoever learns of a change
+// Mutes are the silences and maintenance windows; whoever learns of a change
 // tells it.
-func (n *Notifier) Quiet() *Quiet { return &n.quiet }
+func (n *Notifier) Mutes() *Mutes { return &n.mutes }
 
 func (n *Notifier) parent(ctx context.Context, address string) func(*job.Notified) Mute {
 	if n.config.Parent == nil {

@@ -116,7 +116,7 @@ func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
 	t.Parallel()
 	silence := job.Silence{ID: "s", Match: job.Match{Monitors: []string{"web*"}}, Starts: began, Ends: began.Add(2 * time.Hour)}
 	w, m, other := newWorld(t), monitor("website"), monitor("other")
-	w.notifier.Quiet().Set(silence)
+	w.notifier.Mutes().SetSilence(silence)
 	w.result(m, job.Down)
 	w.result(other, job.Down)
 	w.pass(time.Hour)
@@ -125,7 +125,7 @@ func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
 	w.expect(ops, "[DOWN] other: connect refused", "[DOWN] website: connect refused")
 
 	w = newWorld(t) // all of it under the silence: nobody is told
-	w.notifier.Quiet().Set(silence)
+	w.notifier.Mutes().SetSilence(silence)
 	w.result(m, job.Down)
 	w.pass(time.Hour)
 	w.result(m, job.Up)
@@ -138,7 +138,7 @@ func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
 	w = newWorld(t) // announced before: the end is owed, and told when the silence ends
 	w.result(m, job.Down)
 	w.pass(time.Minute)
-	w.notifier.Quiet().Set(silence)
+	w.notifier.Mutes().SetSilence(silence)
 	w.result(m, job.Up)
 	w.pass(time.Hour)
 	w.expect(ops, "[DOWN] website: connect refused")
@@ -146,11 +146,11 @@ func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
 	w.expect(ops, "[DOWN] website: connect refused", "[UP] website: was down 1 min")
 
 	w = newWorld(t) // one that is expired lets go at the next look
-	w.notifier.Quiet().Set(silence)
+	w.notifier.Mutes().SetSilence(silence)
 	w.result(m, job.Down)
 	w.pass(10 * time.Minute)
 	silence.Ends = w.now
-	w.notifier.Quiet().Set(silence)
+	w.notifier.Mutes().SetSilence(silence)
 	w.do(func() error { return w.notifier.SweepIn(t.Context(), 0) })
 	w.pass(time.Minute)
 	w.expect(ops, "[DOWN] website: connect refused")
@@ -159,7 +159,7 @@ func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
 func TestMaintenanceEndsAndWhatIsStillDownIsTold(t *testing.T) {
 	t.Parallel()
 	w, m := newWorld(t), monitor("db1")
-	if err := w.notifier.Quiet().SetWindows([]job.Maintenance{{Name: "lunch", Match: job.Match{Groups: []string{"db"}}, Cron: "0 12 * * *", Until: "13:30"}}); err != nil {
+	if err := w.notifier.Mutes().SetWindows([]job.Maintenance{{Name: "lunch", Match: job.Match{Groups: []string{"db"}}, Cron: "0 12 * * *", Until: "13:30"}}); err != nil {
 		t.Fatal(err)
 	}
 	w.result(m, job.Down)
@@ -241,16 +241,16 @@ func TestFlappingIsToldInsteadOfEachChange(t *testing.T) {
 		w.result(m, job.Up)
 		w.pass(30 * time.Second)
 	}
-	w.expect(ops, "[DOWN] website: connect refused", "[FLAPPING] website: goes up and down; now down: connect refused", "[SETTLED] website: up, no longer flapping, after 14 min")
+	w.expect(ops, "[DOWN] website: connect refused", "[FLAPPING] website: goes up and down; now down: connect refused", "[STABLE] website: up, no longer flapping, after 14 min")
 	w.check()
 }
 
-func TestBlindIsToldToOperatorsAlone(t *testing.T) {
+func TestNoDataGoesToOperatorsOnly(t *testing.T) {
 	t.Parallel()
 	w, m := newWorld(t), monitor("website")
 	m.Notify = []string{"owner"}
 	w.recipient("owner", "owner@example.org")
-	w.notifier.Book().SetSettings(job.Settings{Operators: []string{"oncall"}})
+	w.notifier.Directory().SetSettings(job.Settings{Operators: []string{"oncall"}})
 	w.result(m, job.Up)
 	for range 6 {
 		w.pass(time.Minute)
@@ -259,7 +259,7 @@ func TestBlindIsToldToOperatorsAlone(t *testing.T) {
 	w.pass(10 * time.Minute)
 	w.result(m, job.Up)
 	w.pass(10 * time.Minute)
-	w.expect(ops, "[BLIND] website: not watched: no worker takes its checks", "[SEEN] website: was not watched for 15 min")
+	w.expect(ops, "[NO DATA] website: no worker takes its checks", "[DATA AGAIN] website: had no data for 15 min")
 	w.expect("owner@example.org")
 }
 
@@ -292,7 +292,7 @@ func TestRestartTellsNothing(t *testing.T) {
 	w.recipient("oncall", ops)
 	for name := range w.states {
 		state := w.states[name]
-		w.do(func() error { return w.notifier.Take(t.Context(), &state) })
+		w.do(func() error { return w.notifier.Receive(t.Context(), &state) })
 	}
 	w.do(func() error { return w.notifier.Sweep(t.Context()) })
 	w.pass(time.Hour)
@@ -321,7 +321,7 @@ func TestWhoWasToldHearsTheEndWhateverTheFileSaysByThen(t *testing.T) {
 	w, m := newWorld(t), monitor("website")
 	w.result(m, job.Down)
 	w.pass(time.Hour)
-	w.notifier.Book().Remove("oncall")
+	w.notifier.Directory().Remove("oncall")
 	m.Notify = nil
 	w.result(m, job.Up)
 	w.pass(time.Hour)
@@ -377,7 +377,7 @@ func story(w *world, seed uint64, days int) {
 		}
 		if random.IntN(900) == 0 {
 			id := strconv.Itoa(random.IntN(3))
-			w.notifier.Quiet().Set(job.Silence{ID: id, Match: job.Match{Monitors: []string{"[a-c]"}}, Starts: w.now, Ends: w.now.Add(time.Duration(random.IntN(300)) * time.Minute)})
+			w.notifier.Mutes().SetSilence(job.Silence{ID: id, Match: job.Match{Monitors: []string{"[a-c]"}}, Starts: w.now, Ends: w.now.Add(time.Duration(random.IntN(300)) * time.Minute)})
 		}
 		w.pass(time.Minute)
 	}
@@ -427,20 +427,20 @@ func TestMoreThanAMessageHoldsIsTwoMails(t *testing.T) {
 	s := notify.Input{Now: began.Add(time.Hour)}
 	for i := range 50_000 {
 		name := fmt.Sprintf("host%d", i)
-		s.Accounts = append(s.Accounts, job.NotificationLog{Monitor: name, Incidents: []job.Notified{{
+		s.Logs = append(s.Logs, job.NotificationLog{Monitor: name, Incidents: []job.Notified{{
 			ReceivedAt: began, Incident: job.Incident{ID: name, Monitor: name, Condition: job.ConditionDown, Began: began},
 		}}})
 	}
 	d := notify.Plan(s)
-	if len(d.Lines) != len(d.Tells) || len(d.Lines) >= 50_000 || d.Wake.IsZero() {
-		t.Errorf("got %d lines and %d tells, want a part, and a time for the rest", len(d.Lines), len(d.Tells))
+	if len(d.Lines) != len(d.Updates) || len(d.Lines) >= 50_000 || d.Next.IsZero() {
+		t.Errorf("got %d lines and %d tells, want a part, and a time for the rest", len(d.Lines), len(d.Updates))
 	}
-	body, err := job.Encode(job.Notification{Updates: d.Tells})
+	body, err := job.Encode(job.Notification{Updates: d.Updates})
 	if err != nil || len(body) > 4<<20 {
 		t.Errorf("got a letter of %d bytes, %v, want it to fit into a message", len(body), err)
 	}
 	for i := range d.Lines {
-		if d.Lines[i].Incident.ID != d.Tells[i].Incident {
+		if d.Lines[i].Incident.ID != d.Updates[i].Incident {
 			t.Fatal("got lines and tells of different monitors")
 		}
 	}

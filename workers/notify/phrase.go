@@ -8,90 +8,96 @@ import (
 	"vedette/pipeline/job"
 )
 
-// label is what stands in the brackets of a subject.
-func label(kind job.EventKind) string {
-	return strings.ToUpper(string(kind))
-}
-
 // brief tells a line in a few words, without its monitor: what a subject says,
 // and a list. now is when the mail is made.
 func brief(l *Line, now time.Time) string {
 	incident := l.Incident
-	switch l.Kind {
-	case job.EventDown, job.EventDegraded:
+	switch t := l.tag(); t {
+	case tagDown, tagDegraded:
 		return among(causeOf(&incident.ProbeResult), incident)
-	case job.EventUp:
+	case tagUp:
 		return "was down " + l.lasted()
-	case job.EventRemoved:
-		return "no longer watched, was " + string(incident.Condition) + " " + l.lasted()
-	case job.EventWell:
+	case tagRemoved:
+		return "monitor removed, " + l.was()
+	case tagOK:
 		return "was degraded " + l.lasted()
-	case job.EventFlapping:
+	case tagFlapping:
 		return "goes up and down; now " + healthNow(&incident.ProbeResult)
-	case job.EventSettled:
+	case tagStable:
 		text := "no longer flapping, after " + l.lasted()
-		if l.Ended != nil && l.Ended.ProbeResult != nil {
-			text = healthNow(l.Ended.ProbeResult) + ", " + text
+		if l.Resolution != nil && l.Resolution.ProbeResult != nil {
+			text = healthNow(l.Resolution.ProbeResult) + ", " + text
 		}
 		return text
-	case job.EventBlind:
-		return "not watched" + from(incident) + ": " + reasonOf(incident.Reason)
-	case job.EventSeen:
-		return "was not watched" + from(incident) + " for " + l.lasted()
-	case job.EventCertificate:
+	case tagNoData:
+		text := reasonOf(incident.Reason, incident.Detail)
+		if incident.OfOneLocation() {
+			text += " (location " + incident.Location + ")"
+		}
+		return text
+	case tagDataAgain:
+		return "had no data" + from(incident) + " for " + l.lasted()
+	case tagCertificate:
 		return expiry(incident.ProbeResult.CertificateExpires, now)
 	default:
-		return string(l.Kind)
+		return string(t)
 	}
 }
 
 // headline is the sentence with which the mail of one line begins.
 func headline(l *Line, now time.Time) string {
 	name := l.Incident.Monitor
-	switch l.Kind {
-	case job.EventDown:
+	switch t := l.tag(); t {
+	case tagDown:
 		text := name + " is down: " + brief(l, now) + "."
-		if l.Under != "" {
-			text += " It depends on " + l.Under + ", which is down."
+		if l.Parent != "" {
+			text += " It depends on " + l.Parent + ", which is down."
 		}
 		return text
-	case job.EventDegraded:
+	case tagDegraded:
 		return name + " is degraded: " + brief(l, now) + "."
-	case job.EventUp:
-		if l.Whole {
+	case tagUp:
+		if l.Unannounced {
 			return name + " was down for " + l.lasted() + ", and is up again."
 		}
 		return name + " is up again, after " + l.lasted() + "."
-	case job.EventRemoved:
-		return fmt.Sprintf("%s is no longer watched. It was %s for %s when its monitor was removed; no further mail about it will come.",
-			name, l.Incident.Condition, l.lasted())
-	case job.EventWell:
-		return name + " is well again, after " + l.lasted() + "."
-	case job.EventFlapping:
-		return name + " is flapping: it goes up and down. Single changes are not mailed until it settles."
-	case job.EventSettled:
-		return name + " has settled: " + brief(l, now) + "."
-	case job.EventBlind:
-		where := from(l.Incident)
-		if where != "" {
-			return name + " is not watched" + where + ": " + reasonOf(l.Incident.Reason) + ". That location has no vote until it is."
+	case tagRemoved:
+		return "The monitor " + name + " was removed. " + strings.ToUpper(l.was()[:1]) + l.was()[1:] + ". There will be no more mails about it."
+	case tagOK:
+		return name + " is no longer degraded, after " + l.lasted() + "."
+	case tagFlapping:
+		return name + " is flapping: it goes up and down. Vedette sends no mail about single changes until it is stable."
+	case tagStable:
+		return name + " is stable: " + brief(l, now) + "."
+	case tagNoData:
+		text := "Vedette has no data about " + name + from(l.Incident) + ": " + reasonOf(l.Incident.Reason, l.Incident.Detail) + "."
+		if l.Incident.OfOneLocation() {
+			return text + " This location has no vote until it has data again."
 		}
-		return name + " is not watched: " + reasonOf(l.Incident.Reason) + ". Nobody knows whether it is up."
-	case job.EventSeen:
-		return name + " is watched" + from(l.Incident) + " again. It was not for " + l.lasted() + " (" + reasonOf(l.Incident.Reason) + ")."
-	case job.EventCertificate:
+		return text + " It is not known whether " + name + " is up."
+	case tagDataAgain:
+		return "Vedette has data about " + name + from(l.Incident) + " again. It had none for " + l.lasted() + " (" + reasonOf(l.Incident.Reason, l.Incident.Detail) + ")."
+	case tagCertificate:
 		return "The certificate of " + name + " " + brief(l, now) + "."
 	default:
-		return name + " changed: " + string(l.Kind) + "."
+		return name + " changed: " + string(t) + "."
 	}
+}
+
+// was is what the incident was, and for how long.
+func (l *Line) was() string {
+	if l.Incident.Condition == job.ConditionNoData {
+		return "it had no data" + from(l.Incident) + " for " + l.lasted()
+	}
+	return "it was " + string(l.Incident.Condition) + " for " + l.lasted()
 }
 
 // lasted is how long the incident lasted.
 func (l *Line) lasted() string {
-	if l.Ended == nil {
+	if l.Resolution == nil {
 		return ""
 	}
-	return Lasted(l.Ended.At.Sub(l.Incident.Began))
+	return HumanDuration(l.Resolution.At.Sub(l.Incident.Began))
 }
 
 func causeOf(outcome *job.ProbeResult) string {
@@ -108,41 +114,45 @@ func healthNow(outcome *job.ProbeResult) string {
 	return "down: " + causeOf(outcome)
 }
 
-// reasonOf puts a reason for a miss into words.
-func reasonOf(reason string) string {
-	word, detail, more := strings.Cut(reason, ": ")
-	var text string
-	switch job.MissReason(word) {
-	case job.MissLate:
-		text = "no process scheduled its checks"
-	case job.MissOverlap:
-		text = "its check does not end"
-	case job.MissExpired:
-		text = "its checks wait too long for a worker"
-	case job.MissShed:
-		text = "workers have no room for its checks"
-	case job.MissRefused:
-		text = "the pipeline refuses its checks"
-	case job.MissNoWorker:
-		text = "no worker takes its checks"
-	case job.MissBrokerDown:
-		text = "the NATS server was away"
-	case job.MissNewer:
-		text = "it is of a newer version than the process that schedules it"
-	case job.MissPaused:
-		text = "it is paused"
-	default:
-		return plain(reason)
-	}
-	if more {
-		text += " (" + plain(detail) + ")"
+// reasonOf puts the reason for a miss into words.
+func reasonOf(reason job.MissReason, detail string) string {
+	text := missText(reason)
+	if detail = plain(detail); detail != "" {
+		text += " (" + detail + ")"
 	}
 	return text
 }
 
+func missText(reason job.MissReason) string {
+	switch reason {
+	case job.MissLate:
+		return "no process scheduled its checks"
+	case job.MissOverlap:
+		return "its check does not end"
+	case job.MissExpired:
+		return "its checks wait too long for a worker"
+	case job.MissShed:
+		return "workers have no room for its checks"
+	case job.MissRefused:
+		return "the pipeline refuses its checks"
+	case job.MissNoWorker:
+		return "no worker takes its checks"
+	case job.MissBrokerDown:
+		return "the NATS server was away"
+	case job.MissNewer:
+		return "its definition is for a newer version than the scheduler's"
+	case job.MissPaused:
+		return "it is paused"
+	case job.MissCheckFailed:
+		return "its checks fail in the worker"
+	default:
+		return plain(string(reason))
+	}
+}
+
 func expiry(at, now time.Time) string {
 	if left := at.Sub(now); left > 0 {
-		return "ends in " + Lasted(left)
+		return "ends in " + HumanDuration(left)
 	}
 	return "has ended"
 }
@@ -157,24 +167,24 @@ func subjectOf(lines []Line, reminder bool, now time.Time) string {
 	if len(kinds) > 1 {
 		parts := make([]string, len(kinds))
 		for i, k := range kinds {
-			parts[i] = fmt.Sprintf("%s ×%d", label(k.kind), k.n)
+			parts[i] = fmt.Sprintf("%s ×%d", k.tag, k.n)
 		}
 		return subject(strings.Join(parts, ", "), names(lines, all), "")
 	}
-	tag := label(first.Kind)
+	tag := string(first.tag())
 	if all > 1 {
 		tag += fmt.Sprintf(" ×%d", all)
 	}
-	behind := len(first.Behind)
+	behind := len(first.Dependents)
 	switch {
 	case len(lines) == 1 && behind > 0:
 		return subject(tag, first.Incident.Monitor, fmt.Sprintf("%s, and %d behind it", brief(first, now), behind))
-	case len(lines) == 1 && first.Under != "" && first.Kind == job.EventDown:
-		return subject(tag, first.Incident.Monitor, brief(first, now)+", behind "+first.Under)
+	case len(lines) == 1 && first.Parent != "" && first.tag() == tagDown:
+		return subject(tag, first.Incident.Monitor, brief(first, now)+", behind "+first.Parent)
 	case len(lines) == 1:
 		return subject(tag, first.Incident.Monitor, brief(first, now))
-	case first.Under != "" && allUnder(lines, first.Under):
-		return subject(tag, "behind "+first.Under, "")
+	case first.Parent != "" && allUnder(lines, first.Parent):
+		return subject(tag, "behind "+first.Parent, "")
 	default:
 		return subject(tag, names(lines, all), "")
 	}
@@ -182,32 +192,32 @@ func subjectOf(lines []Line, reminder bool, now time.Time) string {
 
 func subjectOfReminder(lines []Line, now time.Time) string {
 	first := &lines[0]
-	tag := "STILL " + label(first.Kind)
+	tag := "STILL " + string(first.tag())
 	if len(lines) == 1 {
-		return subject(tag, first.Incident.Monitor, "for "+Lasted(now.Sub(first.Incident.Began)))
+		return subject(tag, first.Incident.Monitor, "for "+HumanDuration(now.Sub(first.Incident.Began)))
 	}
 	return subject(fmt.Sprintf("%s ×%d", tag, len(lines)), names(lines, len(lines)), "")
 }
 
 type kindCount struct {
-	kind job.EventKind
-	n    int
+	tag tag
+	n   int
 }
 
 // count counts what lines tell, with what is behind them, in their order.
 func count(lines []Line) (all int, kinds []kindCount) {
 	for i := range lines {
-		n := 1 + len(lines[i].Behind)
+		n := 1 + len(lines[i].Dependents)
 		all += n
 		known := false
 		for j := range kinds {
-			if kinds[j].kind == lines[i].Kind {
+			if kinds[j].tag == lines[i].tag() {
 				kinds[j].n += n
 				known = true
 			}
 		}
 		if !known {
-			kinds = append(kinds, kindCount{lines[i].Kind, n})
+			kinds = append(kinds, kindCount{lines[i].tag(), n})
 		}
 	}
 	return all, kinds
@@ -215,7 +225,7 @@ func count(lines []Line) (all int, kinds []kindCount) {
 
 func allUnder(lines []Line, parent string) bool {
 	for i := range lines {
-		if lines[i].Under != parent {
+		if lines[i].Parent != parent {
 			return false
 		}
 	}
@@ -238,15 +248,26 @@ func names(lines []Line, all int) string {
 	}
 }
 
-// Brief tells an event in a few words, without its monitor.
-func Brief(e *job.Event) string {
-	l := Line{Kind: e.Kind, Incident: &e.Incident}
-	if !e.Kind.Begins() {
-		l.Ended = &job.Resolution{Kind: e.Kind, At: e.At, ProbeResult: e.ProbeResult}
-	}
+// Summary tells an event in a few words, without its monitor.
+func Summary(e *job.Event) string {
+	l := lineOf(e)
 	text := brief(&l, e.At)
-	if e.Kind == job.EventDown && e.Incident.ProbeResult.Class != "" {
+	if l.tag() == tagDown && e.Incident.ProbeResult.Class != "" {
 		text = string(e.Incident.ProbeResult.Class) + ": " + text
 	}
 	return text
+}
+
+// Tag names an event as a mail's subject does: "DOWN", "NO DATA".
+func Tag(e *job.Event) string {
+	l := lineOf(e)
+	return string(l.tag())
+}
+
+func lineOf(e *job.Event) Line {
+	l := Line{Incident: &e.Incident}
+	if e.Kind != job.EventBegan {
+		l.Resolution = &job.Resolution{Kind: e.Kind, At: e.At, ProbeResult: e.ProbeResult}
+	}
+	return l
 }

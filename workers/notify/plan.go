@@ -19,7 +19,7 @@ const (
 	MuteParent MuteKind = "parent"
 	// MutePending: whether a monitor that this one depends on is down shows
 	// soon.
-	MutePending MuteKind = "undecided"
+	MutePending MuteKind = "pending"
 	// MuteFlapping: single changes of a flapping monitor are not told.
 	MuteFlapping MuteKind = "flapping"
 )
@@ -31,42 +31,40 @@ type Mute struct {
 	By string `json:"by,omitempty"`
 	// Until is when to look again; zero when somebody will say so.
 	Until time.Time `json:"until,omitzero"`
-	// Told says that the address is told of the monitor that this one depends
+	// Mailed says that the address is told of the monitor that this one depends
 	// on, so that this one can be listed there.
-	Told bool `json:"-"`
+	Notified bool `json:"-"`
 }
 
-// quiet tells whether nothing of the monitor is to be mailed.
-func (h Mute) quiet() bool { return h.Kind == MuteSilence || h.Kind == MuteMaintenance }
+// wanted tells whether nothing of the monitor is to be mailed.
+func (h Mute) wanted() bool { return h.Kind == MuteSilence || h.Kind == MuteMaintenance }
 
 // Input is what a decision about one mailing rests on.
 type Input struct {
 	Now      time.Time
-	Mailing  job.NotificationGroup
-	Accounts []job.NotificationLog
+	Group  job.NotificationGroup
+	Logs []job.NotificationLog
 	// Others are accounts of the address in other mailings: what is down behind
 	// a monitor is listed there, whatever group it is of.
 	Others   []job.NotificationLog
 	Grouping job.Grouping
-	// Quiet says whether people want no mail of a monitor, Parent whether what
+	// Mutes says whether people want no mail of a monitor, Parent whether what
 	// it depends on is down. Nil holds nothing.
-	Quiet  func(*job.Incident) Mute
+	Mute  func(*job.Incident) Mute
 	Parent func(*job.Notified) Mute
 }
 
 // Line is one thing that a mail tells, of one monitor.
 type Line struct {
-	// Kind is the event that is told.
-	Kind     job.EventKind
 	Incident *job.Incident
-	// Ended is set for the end of an incident. Whole says that its beginning was
+	// Resolution is set for the end of an incident. Whole says that its beginning was
 	// not told before.
-	Ended *job.Resolution
-	Whole bool
-	// Under is the monitor that this one depends on and that is down.
-	Under string
-	// Behind are the lines of monitors that depend on this one.
-	Behind []Line
+	Resolution *job.Resolution
+	Unannounced bool
+	// Parent is the monitor that this one depends on and that is down.
+	Parent string
+	// Dependents are the lines of monitors that depend on this one.
+	Dependents []Line
 
 	telling job.Update // what telling it changes
 }
@@ -78,11 +76,11 @@ type Decision struct {
 	// for the mail.
 	Lines, Still []Line
 	Reminder     bool
-	// Tells are what the mail changes in the accounts, Drops what is never told.
-	Tells, Drops []job.Update
-	// Wake is when to look again, zero when only news are a reason. Due is when
+	// Updates are what the mail changes in the accounts, Drops what is never told.
+	Updates, Suppressed []job.Update
+	// Next is when to look again, zero when only news are a reason. Due is when
 	// what there is now is told.
-	Wake, Due time.Time
+	Next, Due time.Time
 }
 
 // maxTells bounds what one mail tells, since it has to fit into a message with
@@ -105,8 +103,8 @@ const maxTells = 20_000
 //     end.
 func Plan(s Input) Decision {
 	p := planner{Input: s, behind: map[string][]Line{}, recovered: map[string][]Line{}}
-	for i := range s.Accounts {
-		p.account(&s.Accounts[i])
+	for i := range s.Logs {
+		p.account(&s.Logs[i])
 	}
 	for i := range s.Others {
 		p.other(&s.Others[i])
@@ -138,7 +136,7 @@ func (p *planner) account(a *job.NotificationLog) {
 		case tale.Resolution != nil:
 			p.ending(tale, v)
 		default:
-			p.Still = append(p.Still, Line{Kind: beginOf(tale.Incident.Condition), Incident: &tale.Incident, Under: tale.Parent})
+			p.Still = append(p.Still, Line{Incident: &tale.Incident, Parent: tale.Parent})
 		}
 	}
 }
@@ -146,13 +144,13 @@ func (p *planner) account(a *job.NotificationLog) {
 // other lists a monitor of another mailing under what it depends on.
 func (p *planner) other(a *job.NotificationLog) {
 	v := p.view(a)
-	if v.parent.Kind != MuteParent || !v.parent.Told || v.quiet.quiet() {
+	if v.parent.Kind != MuteParent || !v.parent.Notified || v.quiet.wanted() {
 		return
 	}
 	for i := range a.Incidents {
 		tale := &a.Incidents[i]
 		if tale.NotifiedBy == "" && tale.Resolution == nil && tale.Incident.Condition == job.ConditionDown {
-			p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Kind: job.EventDown, Incident: &tale.Incident, Under: v.parent.By})
+			p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Incident: &tale.Incident, Parent: v.parent.By})
 		}
 	}
 }
@@ -180,16 +178,16 @@ func (p *planner) view(a *job.NotificationLog) accountView {
 		}
 		untold = untold || tale.NotifiedBy == ""
 	}
-	if len(a.Incidents) == 0 || p.Mailing.Operators {
+	if len(a.Incidents) == 0 || p.Group.Operators {
 		return v
 	}
 	latest := &a.Incidents[len(a.Incidents)-1]
-	if p.Quiet != nil {
-		v.quiet = p.Quiet(&latest.Incident)
+	if p.Mute != nil {
+		v.quiet = p.Mute(&latest.Incident)
 	}
-	if p.Parent != nil && untold && !v.quiet.quiet() && len(latest.Incident.DependsOn) > 0 {
+	if p.Parent != nil && untold && !v.quiet.wanted() && len(latest.Incident.DependsOn) > 0 {
 		v.parent = p.Parent(latest)
-		if v.parent.quiet() { // what it depends on is down, and nobody is to be mailed of that
+		if v.parent.wanted() { // what it depends on is down, and nobody is to be mailed of that
 			v.quiet = v.parent
 		}
 	}
@@ -201,17 +199,17 @@ func (p *planner) beginning(tale *job.Notified, v accountView) {
 	condition := incident.Condition
 	switch {
 	case v.flapping && (condition == job.ConditionDown || condition == job.ConditionDegraded):
-	case v.quiet.quiet():
+	case v.quiet.wanted():
 		p.wakeAt(v.quiet.Until)
 	case condition == job.ConditionCertificate || condition == job.ConditionNoData:
-		p.tell(Line{Kind: beginOf(condition), Incident: incident}, tale.ReceivedAt, job.Update{Firing: true, Resolved: condition == job.ConditionCertificate})
+		p.tell(Line{Incident: incident}, tale.ReceivedAt, job.Update{Firing: true, Resolved: condition == job.ConditionCertificate})
 	case v.parent.Kind == MutePending:
 		p.wakeAt(v.parent.Until)
-	case v.parent.Kind == MuteParent && v.parent.Told:
-		p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Kind: beginOf(condition), Incident: incident, Under: v.parent.By})
+	case v.parent.Kind == MuteParent && v.parent.Notified:
+		p.behind[v.parent.By] = append(p.behind[v.parent.By], Line{Incident: incident, Parent: v.parent.By})
 		p.wakeAt(v.parent.Until)
 	default:
-		p.tell(Line{Kind: beginOf(condition), Incident: incident, Under: v.parent.By}, tale.ReceivedAt, job.Update{Firing: true, Parent: v.parent.By})
+		p.tell(Line{Incident: incident, Parent: v.parent.By}, tale.ReceivedAt, job.Update{Firing: true, Parent: v.parent.By})
 	}
 }
 
@@ -222,14 +220,14 @@ func (p *planner) whole(tale *job.Notified, v accountView) {
 	switch {
 	case v.parent.Kind == MutePending && worth:
 		p.wakeAt(v.parent.Until)
-	case !worth, v.quiet.quiet(), v.parent.Kind == MuteParent, v.flapping, v.flapTold, tale.Resolution.Kind == job.EventRemoved:
-		if v.parent.Kind == MuteParent && v.parent.Told && tale.Resolution.Kind == job.EventUp {
-			p.recovered[v.parent.By] = append(p.recovered[v.parent.By], Line{Kind: job.EventUp, Incident: incident, Ended: tale.Resolution, Under: v.parent.By})
+	case !worth, v.quiet.wanted(), v.parent.Kind == MuteParent, v.flapping, v.flapTold, tale.Resolution.Kind == job.EventRemoved:
+		if line := (Line{Incident: incident, Resolution: tale.Resolution, Parent: v.parent.By}); v.parent.Kind == MuteParent && v.parent.Notified && line.tag() == tagUp {
+			p.recovered[v.parent.By] = append(p.recovered[v.parent.By], line)
 			return
 		}
 		p.drop(incident)
 	default:
-		p.tell(Line{Kind: tale.Resolution.Kind, Incident: incident, Ended: tale.Resolution, Whole: true}, tale.Resolution.ReceivedAt, job.Update{Firing: true, Resolved: true})
+		p.tell(Line{Incident: incident, Resolution: tale.Resolution, Unannounced: true}, tale.Resolution.ReceivedAt, job.Update{Firing: true, Resolved: true})
 	}
 }
 
@@ -237,17 +235,17 @@ func (p *planner) ending(tale *job.Notified, v accountView) {
 	incident := &tale.Incident
 	switch {
 	case v.flapping && incident.Condition == job.ConditionDown && tale.Resolution.Kind != job.EventRemoved:
-	case v.quiet.quiet():
+	case v.quiet.wanted():
 		p.wakeAt(v.quiet.Until)
 	case incident.Condition == job.ConditionDegraded && v.down: // it became worse, which is told as that
 		p.drop(incident)
 	default:
-		p.tell(Line{Kind: tale.Resolution.Kind, Incident: incident, Ended: tale.Resolution, Under: tale.Parent}, tale.Resolution.ReceivedAt, job.Update{Resolved: true})
+		p.tell(Line{Incident: incident, Resolution: tale.Resolution, Parent: tale.Parent}, tale.Resolution.ReceivedAt, job.Update{Resolved: true})
 	}
 }
 
 func (p *planner) drop(incident *job.Incident) {
-	p.Drops = append(p.Drops, job.Update{Monitor: incident.Monitor, Incident: incident.ID, Suppressed: true})
+	p.Suppressed = append(p.Suppressed, job.Update{Monitor: incident.Monitor, Incident: incident.ID, Suppressed: true})
 }
 
 func (p *planner) tell(line Line, noted time.Time, telling job.Update) {
@@ -261,7 +259,7 @@ func (p *planner) tell(line Line, noted time.Time, telling job.Update) {
 
 func (p *planner) wakeAt(at time.Time) {
 	if !at.IsZero() {
-		p.Wake = earlier(p.Wake, at)
+		p.Next = earlier(p.Next, at)
 	}
 }
 
@@ -271,7 +269,7 @@ func (p *planner) decide() Decision {
 	p.attach()
 	var waiting []Line
 	if len(d.Lines) > 0 {
-		d.Due = later(p.first.Add(p.Grouping.GroupWait.Std()), p.Mailing.LastNotified.Add(p.Grouping.GroupInterval.Std()))
+		d.Due = later(p.first.Add(p.Grouping.GroupWait.Std()), p.Group.LastNotified.Add(p.Grouping.GroupInterval.Std()))
 		if p.Now.Before(d.Due) {
 			p.wakeAt(d.Due)
 			waiting, d.Lines = d.Lines, nil
@@ -282,20 +280,20 @@ func (p *planner) decide() Decision {
 		p.wakeAt(p.Now.Add(max(time.Second, p.Grouping.GroupInterval.Std())))
 	}
 	for i := range d.Lines {
-		d.Tells = append(d.Tells, d.Lines[i].telling)
+		d.Updates = append(d.Updates, d.Lines[i].telling)
 	}
 	p.forget(waiting)
-	d.Drops = d.Drops[:min(len(d.Drops), maxTells)]
+	d.Suppressed = d.Suppressed[:min(len(d.Suppressed), maxTells)]
 	repeat := p.Grouping.RepeatInterval.Std()
 	lasting := slices.ContainsFunc(d.Still, func(l Line) bool { return p.remindable(l) })
 	switch {
 	case repeat <= 0:
 	case len(d.Lines) > 0:
-		if lasting || slices.ContainsFunc(d.Lines, func(l Line) bool { return l.Ended == nil && l.Kind != job.EventCertificate }) {
+		if lasting || slices.ContainsFunc(d.Lines, func(l Line) bool { return l.Resolution == nil && l.Incident.Condition != job.ConditionCertificate }) {
 			p.wakeAt(p.Now.Add(repeat))
 		}
-	case lasting && d.Due.IsZero() && !p.Mailing.LastNotified.IsZero():
-		again := p.Mailing.LastNotified.Add(repeat)
+	case lasting && d.Due.IsZero() && !p.Group.LastNotified.IsZero():
+		again := p.Group.LastNotified.Add(repeat)
 		if p.Now.Before(again) {
 			p.wakeAt(again)
 			break
@@ -312,7 +310,7 @@ func (p *planner) decide() Decision {
 // among the lines that wait: then it is listed there.
 func (p *planner) forget(waiting []Line) {
 	for parent, lines := range p.recovered {
-		if slices.ContainsFunc(waiting, func(l Line) bool { return l.Kind == job.EventUp && l.Incident.Monitor == parent }) {
+		if slices.ContainsFunc(waiting, func(l Line) bool { return l.tag() == tagUp && l.Incident.Monitor == parent }) {
 			continue
 		}
 		for i := range lines {
@@ -323,10 +321,10 @@ func (p *planner) forget(waiting []Line) {
 
 // remindable tells whether people are reminded of what lasts.
 func (p *planner) remindable(l Line) bool {
-	if l.Kind != job.EventDown && l.Kind != job.EventBlind {
+	if t := l.tag(); t != tagDown && t != tagNoData {
 		return false
 	}
-	return p.Quiet == nil || p.Mailing.Operators || !p.Quiet(l.Incident).quiet()
+	return p.Mute == nil || p.Group.Operators || !p.Mute(l.Incident).wanted()
 }
 
 // attach lists what is behind a monitor there, and puts first what has most
@@ -334,33 +332,21 @@ func (p *planner) remindable(l Line) bool {
 func (p *planner) attach() {
 	for _, lines := range [][]Line{p.Lines, p.Still} {
 		for i := range lines {
-			switch lines[i].Kind {
-			case job.EventDown:
-				lines[i].Behind = p.behind[lines[i].Incident.Monitor]
-			case job.EventUp:
-				lines[i].Behind = p.recovered[lines[i].Incident.Monitor]
-			default: // nothing depends on the rest
+			switch lines[i].tag() { //nolint:exhaustive // nothing depends on the rest
+			case tagDown:
+				lines[i].Dependents = p.behind[lines[i].Incident.Monitor]
+			case tagUp:
+				lines[i].Dependents = p.recovered[lines[i].Incident.Monitor]
 			}
 		}
 		slices.SortStableFunc(lines, func(a, b Line) int {
 			return cmp.Or(
-				cmp.Compare(len(b.Behind), len(a.Behind)), cmp.Compare(weight(a), weight(b)),
+				cmp.Compare(len(b.Dependents), len(a.Dependents)), cmp.Compare(a.tag().weight(), b.tag().weight()),
 				a.Incident.Began.Compare(b.Incident.Began), cmp.Compare(a.Incident.Monitor, b.Incident.Monitor),
 			)
 		})
 	}
 }
-
-// weight puts the worst first.
-func weight(l Line) int {
-	return slices.Index([]job.EventKind{
-		job.EventDown, job.EventBlind, job.EventFlapping, job.EventDegraded, job.EventCertificate,
-		job.EventSettled, job.EventRemoved, job.EventUp, job.EventWell, job.EventSeen,
-	}, l.Kind)
-}
-
-// beginOf is the event that begins a condition.
-func beginOf(condition job.Condition) job.EventKind { return job.EventKind(condition) }
 
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {
@@ -369,9 +355,9 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// Ceil is the first whole second not before a time: the server's timers know no
+// CeilSecond is the first whole second not before a time: the server's timers know no
 // parts of seconds, and one that fires too early finds nothing due.
-func Ceil(t time.Time) time.Time {
+func CeilSecond(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
 	}

@@ -8,17 +8,17 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Quiet knows of whom people want no mail at the moment: the silences and the
+// Mutes knows of whom people want no mail at the moment: the silences and the
 // maintenance windows. It is safe for concurrent use; its zero value knows
 // none.
-type Quiet struct {
+type Mutes struct {
 	mu       sync.RWMutex
 	silences map[string]job.Silence
 	windows  []Window
 }
 
-// Set takes in a silence or its change.
-func (q *Quiet) Set(s job.Silence) {
+// SetSilence takes in a silence or its change.
+func (q *Mutes) SetSilence(s job.Silence) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.silences == nil {
@@ -27,8 +27,8 @@ func (q *Quiet) Set(s job.Silence) {
 	q.silences[s.ID] = s
 }
 
-// Remove takes in the removal of a silence.
-func (q *Quiet) Remove(id string) {
+// RemoveSilence takes in the removal of a silence.
+func (q *Mutes) RemoveSilence(id string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	delete(q.silences, id)
@@ -36,7 +36,7 @@ func (q *Quiet) Remove(id string) {
 
 // SetWindows replaces the maintenance windows. One that cannot be read is left
 // out; the error is that of the first.
-func (q *Quiet) SetWindows(all []job.Maintenance) error {
+func (q *Mutes) SetWindows(all []job.Maintenance) error {
 	windows := make([]Window, 0, len(all))
 	var first error
 	for _, m := range all {
@@ -55,13 +55,13 @@ func (q *Quiet) SetWindows(all []job.Maintenance) error {
 
 // Mute says what keeps a monitor quiet at a time: of several, what lasts
 // longest.
-func (q *Quiet) Hold(incident *job.Incident, now time.Time) Mute {
+func (q *Mutes) Active(incident *job.Incident, now time.Time) Mute {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	var hold Mute
 	keep := func(kind MuteKind, by string, until time.Time) {
 		if hold.Kind == "" || until.After(hold.Until) {
-			hold = Mute{Kind: kind, By: by, Until: Ceil(until)}
+			hold = Mute{Kind: kind, By: by, Until: CeilSecond(until)}
 		}
 	}
 	for id, silence := range q.silences {
@@ -82,7 +82,7 @@ func (q *Quiet) Hold(incident *job.Incident, now time.Time) Mute {
 }
 
 // Silences returns those that are known, by id.
-func (q *Quiet) Silences() []job.Silence {
+func (q *Mutes) Silences() []job.Silence {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	all := make([]job.Silence, 0, len(q.silences))
@@ -93,8 +93,8 @@ func (q *Quiet) Silences() []job.Silence {
 	return all
 }
 
-// Open returns the maintenance windows that are open at a time.
-func (q *Quiet) Open(now time.Time) []Mute {
+// OpenWindows returns the maintenance windows that are open at a time.
+func (q *Mutes) OpenWindows(now time.Time) []Mute {
 	q.mu.RLock()
 	defer q.mu.RUnlock()
 	var open []Mute

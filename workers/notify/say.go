@@ -109,9 +109,9 @@ func quote(s string) string {
 	return s
 }
 
-// Lasted writes a duration for people, in its two largest units: "45 s",
+// HumanDuration writes a duration for people, in its two largest units: "45 s",
 // "12 min", "3 h 5 min", "2 d 4 h".
-func Lasted(d time.Duration) string {
+func HumanDuration(d time.Duration) string {
 	units := []struct {
 		name string
 		size time.Duration

@@ -36,5 +36,5 @@ func Standings(ctx context.Context, store Store, monitor string) ([]Standing, er
 	return standings, nil
 }
 
-// Reason puts a reason for a miss into words.
-func Reason(reason string) string { return reasonOf(reason) }
+// MissText puts a reason for a miss, and its detail, into words.
+func MissText(reason job.MissReason, detail string) string { return reasonOf(reason, detail) }

@@ -31,7 +31,7 @@ func (n *Notifier) Sweep(ctx context.Context) error {
 	}
 	news := map[string]bool{}
 	for i := range accounts {
-		if HasNews(accounts[i].NotificationLog) {
+		if Outstanding(accounts[i].NotificationLog) {
 			news[accounts[i].mailing] = true
 		}
 	}
@@ -41,7 +41,7 @@ func (n *Notifier) Sweep(ctx context.Context) error {
 		if !late && !news[key] && mailing.Pending == nil {
 			continue
 		}
-		if due := mailing.NextFlush.After(now) && now.Sub(mailing.LastNotified) < n.book.Grouping(mailing.Recipient).GroupInterval.Std(); due && mailing.Pending == nil {
+		if due := mailing.NextFlush.After(now) && now.Sub(mailing.LastNotified) < n.directory.Grouping(mailing.Recipient).GroupInterval.Std(); due && mailing.Pending == nil {
 			continue // its news wait for their time
 		}
 		if err := n.config.Timers.SetTimer(ctx, TimerFlush, timerID(key), now); err != nil {

@@ -25,9 +25,9 @@ func (n *Notifier) readersOf(ctx context.Context, incident *job.Incident) map[st
 	operators := incident.Condition == job.ConditionNoData
 	names := incident.Notify
 	if operators {
-		names = n.book.Operators()
+		names = n.directory.Operators()
 	}
-	found, unknown := n.book.Readers(names)
+	found, unknown := n.directory.Addressees(names)
 	for _, name := range unknown {
 		n.config.Logger.ErrorContext(ctx, "recipient is not defined; nobody is told in its place", "recipient", name, "monitor", incident.Monitor)
 	}
@@ -35,17 +35,17 @@ func (n *Notifier) readersOf(ctx context.Context, incident *job.Incident) map[st
 	for _, r := range found {
 		to := reader{Addressee: r, operators: operators}
 		if !operators {
-			to.group = GroupOf(n.book.Grouping(r.Recipient).GroupBy, incident)
+			to.group = GroupOf(n.directory.Grouping(r.Recipient).GroupBy, incident)
 		}
 		readers[mailingKey(r.Address, to.group, operators)] = to
 	}
 	return readers
 }
 
-// Take takes a state into the accounts of its monitor, and sees to it that the
+// receive takes a state into the accounts of its monitor, and sees to it that the
 // mailings with news are looked at. After an error it is to be done again;
 // doing it twice is doing it once.
-func (n *Notifier) Take(ctx context.Context, state *job.State) error {
+func (n *Notifier) Receive(ctx context.Context, state *job.State) error {
 	if n.knows(state) {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (n *Notifier) Take(ctx context.Context, state *job.State) error {
 	readers := map[string]reader{}
 	for i := range state.Events {
 		event := &state.Events[i]
-		if !event.Kind.Begins() {
+		if event.Kind != job.EventBegan {
 			continue
 		}
 		of := n.readersOf(ctx, &event.Incident)
@@ -77,11 +77,11 @@ func (n *Notifier) Take(ctx context.Context, state *job.State) error {
 		}
 		if err := n.ledger.change(ctx, a, func(before job.NotificationLog) (job.NotificationLog, bool) {
 			before.Monitor = state.Monitor
-			return Take(before, state, begins, n.config.Now())
+			return receive(before, state, begins, n.config.Now())
 		}); err != nil {
 			return fmt.Errorf("take in %s: %w", state.Monitor, err)
 		}
-		if !HasNews(a.NotificationLog) {
+		if !Outstanding(a.NotificationLog) {
 			continue
 		}
 		if err := n.wake(ctx, a.mailing, readers[a.mailing]); err != nil {
@@ -163,8 +163,8 @@ func (n *Notifier) wake(ctx context.Context, key string, r reader) error {
 // finds out by the conflict.
 func (n *Notifier) soonest(m *job.NotificationGroup) (at time.Time, write bool) {
 	now := n.config.Now().UTC()
-	grouping := n.book.Grouping(m.Recipient)
-	due := Ceil(later(now.Add(grouping.GroupWait.Std()), m.LastNotified.Add(grouping.GroupInterval.Std())))
+	grouping := n.directory.Grouping(m.Recipient)
+	due := CeilSecond(later(now.Add(grouping.GroupWait.Std()), m.LastNotified.Add(grouping.GroupInterval.Std())))
 	if grouping.GroupWait == 0 && now.Sub(m.LastNotified) >= grouping.GroupInterval.Std() {
 		due = now
 	}

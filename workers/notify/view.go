@@ -13,8 +13,8 @@ import (
 type View struct {
 	Subject  string
 	Headline string
-	// Kind is the event that is told first: down, up, ….
-	Kind job.EventKind
+	// Severity is that of the first line: critical, warning, ok or info.
+	Severity string
 	// Facts are those of the only monitor of the mail, and Recent its results
 	// before; both are empty when there are several.
 	Facts  []Fact
@@ -40,9 +40,9 @@ type Result struct {
 
 // Section is a list of monitors of which the same is told.
 type Section struct {
-	Title string
-	Kind  job.EventKind
-	Items []Item
+	Title    string
+	Severity string
+	Items    []Item
 	// More counts those that are not listed.
 	More int
 }
@@ -52,10 +52,10 @@ type Item struct {
 	Monitor, Text string
 	// When is "since" or "until" with a time; empty when that is not known.
 	When string
-	// Behind are names of monitors that depend on it and are down as well,
+	// Dependents are names of monitors that depend on it and are down as well,
 	// MoreBehind how many are not named.
-	Behind     []string
-	MoreBehind int
+	Dependents     []string
+	MoreDependents int
 }
 
 // newView puts a decision into words.
@@ -63,12 +63,12 @@ func newView(d *Decision, m *job.NotificationGroup, most int, zone *time.Locatio
 	lines, also := mainLines(d.Lines)
 	first := &lines[0]
 	v := View{
-		Subject: subjectOf(lines, d.Reminder, now), Kind: first.Kind, Group: m.Group, Thread: first.Incident.ID,
+		Subject: subjectOf(lines, d.Reminder, now), Severity: first.tag().severity(), Group: m.Group, Thread: first.Incident.ID,
 	}
-	if len(lines) == 1 && len(first.Behind) == 0 {
+	if len(lines) == 1 && len(first.Dependents) == 0 {
 		v.single(first, also, zone, now)
 		if d.Reminder {
-			v.Headline = fmt.Sprintf("%s is still down, for %s: %s.", first.Incident.Monitor, Lasted(now.Sub(first.Incident.Began)), causeOf(&first.Incident.ProbeResult))
+			v.Headline = fmt.Sprintf("%s is still down, for %s: %s.", first.Incident.Monitor, HumanDuration(now.Sub(first.Incident.Began)), causeOf(&first.Incident.ProbeResult))
 		}
 	} else {
 		v.many(lines, d.Reminder, most, zone, now)
@@ -103,18 +103,18 @@ func mainLines(lines []Line) (heads []Line, also map[string][]Line) {
 
 // present is higher the more a line says of what a monitor is now.
 func present(l *Line) int {
-	switch l.Kind {
-	case job.EventRemoved:
+	switch l.tag() {
+	case tagRemoved:
 		return 6
-	case job.EventFlapping:
+	case tagFlapping:
 		return 5
-	case job.EventDown:
+	case tagDown:
 		return 4
-	case job.EventSettled:
+	case tagStable:
 		return 3
-	case job.EventUp:
+	case tagUp:
 		return 2
-	case job.EventDegraded, job.EventWell, job.EventBlind, job.EventSeen, job.EventCertificate:
+	case tagDegraded, tagOK, tagNoData, tagDataAgain, tagCertificate:
 		return 1
 	default:
 		return 0
@@ -142,8 +142,8 @@ func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now 
 	v.Headline = headline(l, now)
 	v.Facts = facts(l, zone)
 	for _, other := range also[incident.Monitor] {
-		text := label(other.Kind) + ", " + brief(&other, now)
-		if other.Whole {
+		text := string(other.tag()) + ", " + brief(&other, now)
+		if other.Unannounced {
 			text += ", not told before"
 		}
 		v.Facts = append(v.Facts, Fact{"Also", text})
@@ -166,7 +166,7 @@ func (v *View) single(l *Line, also map[string][]Line, zone *time.Location, now 
 func commands(l *Line) []string {
 	incident := l.Incident
 	switch {
-	case l.Kind == job.EventRemoved:
+	case l.tag() == tagRemoved:
 		return nil
 	case incident.Condition == job.ConditionNoData:
 		return []string{"vedette ps --tree"}
@@ -197,26 +197,26 @@ func facts(l *Line, zone *time.Location) []Fact {
 		return list
 	}
 	add(sinceOf(incident.Condition), moment(incident.Began, zone))
-	if l.Ended != nil {
-		add("Until", moment(l.Ended.At, zone))
+	if l.Resolution != nil {
+		add("Until", moment(l.Resolution.At, zone))
 		add("Lasted", l.lasted())
 	} else if incident.Condition != job.ConditionFlapping {
 		add("Last good check", cmpOr(moment(incident.LastUp, zone), "not known"))
 	}
 	if incident.Condition == job.ConditionNoData {
-		add("Cause", reasonOf(incident.Reason))
+		add("Cause", reasonOf(incident.Reason, incident.Detail))
 		return list
 	}
 	add("Cause", kindOf(incident.ProbeResult.Class)+causeOf(&incident.ProbeResult))
 	if incident.Failures > 1 {
 		add("Failed", fmt.Sprintf("%d times", incident.Failures))
 	}
-	if l.Ended == nil {
+	if l.Resolution == nil {
 		add("Took", took(&incident.ProbeResult))
-	} else if l.Ended.ProbeResult != nil {
-		add("This check took", took(l.Ended.ProbeResult))
+	} else if l.Resolution.ProbeResult != nil {
+		add("This check took", took(l.Resolution.ProbeResult))
 	}
-	add("Behind", l.Under)
+	add("Behind", l.Parent)
 	return list
 }
 
@@ -229,7 +229,7 @@ func sinceOf(condition job.Condition) string {
 	case job.ConditionFlapping:
 		return "Flapping since"
 	case job.ConditionNoData:
-		return "Not watched since"
+		return "No data since"
 	case job.ConditionCertificate:
 		return "Noticed"
 	default:
@@ -241,9 +241,9 @@ func sinceOf(condition job.Condition) string {
 func (v *View) many(lines []Line, reminder bool, most int, zone *time.Location, now time.Time) {
 	all, kinds := count(lines)
 	v.Headline = fmt.Sprintf("News of %d monitors.", all)
-	if behind := len(lines[0].Behind); len(kinds) == 1 && len(lines) == 1 && behind > 0 {
+	if behind := len(lines[0].Dependents); len(kinds) == 1 && len(lines) == 1 && behind > 0 {
 		are := "are down as well"
-		if lines[0].Ended != nil {
+		if lines[0].Resolution != nil {
 			are = "are up again as well"
 		}
 		v.Headline = fmt.Sprintf("%s %d that depend on it %s.", headline(&lines[0], now), behind, are)
@@ -255,11 +255,11 @@ func (v *View) many(lines []Line, reminder bool, most int, zone *time.Location, 
 	for _, k := range kinds {
 		var own []Line
 		for i := range lines {
-			if lines[i].Kind == k.kind {
+			if lines[i].tag() == k.tag {
 				own = append(own, lines[i])
 			}
 		}
-		title := fmt.Sprintf("%s: %d", titleOf(k.kind), k.n)
+		title := fmt.Sprintf("%s: %d", titleOf(k.tag), k.n)
 		if reminder {
 			title = "Still " + title
 		}
@@ -267,39 +267,39 @@ func (v *View) many(lines []Line, reminder bool, most int, zone *time.Location, 
 	}
 }
 
-func titleOf(kind job.EventKind) string {
-	switch kind {
-	case job.EventDown:
+func titleOf(t tag) string {
+	switch t {
+	case tagDown:
 		return "Down"
-	case job.EventUp:
+	case tagUp:
 		return "Up again"
-	case job.EventRemoved:
-		return "No longer watched"
-	case job.EventDegraded:
+	case tagRemoved:
+		return "Removed"
+	case tagDegraded:
 		return "Degraded"
-	case job.EventWell:
-		return "Well again"
-	case job.EventFlapping:
+	case tagOK:
+		return "No longer degraded"
+	case tagFlapping:
 		return "Flapping"
-	case job.EventSettled:
-		return "Settled"
-	case job.EventBlind:
-		return "Not watched"
-	case job.EventSeen:
-		return "Watched again"
-	case job.EventCertificate:
-		return "Certificates that end"
+	case tagStable:
+		return "Stable again"
+	case tagNoData:
+		return "No data"
+	case tagDataAgain:
+		return "Data again"
+	case tagCertificate:
+		return "Certificates that expire soon"
 	default:
-		return string(kind)
+		return string(t)
 	}
 }
 
 func when(l *Line, zone *time.Location) string {
 	switch {
-	case l.Kind == job.EventCertificate:
+	case l.tag() == tagCertificate:
 		return "on " + moment(l.Incident.ProbeResult.CertificateExpires, zone)
-	case l.Ended != nil:
-		return "until " + moment(l.Ended.At, zone)
+	case l.Resolution != nil:
+		return "until " + moment(l.Resolution.At, zone)
 	default:
 		return "since " + moment(l.Incident.Began, zone)
 	}
@@ -309,20 +309,20 @@ func when(l *Line, zone *time.Location) string {
 const maxBehind = 20
 
 func section(title string, lines []Line, most int, zone *time.Location, now time.Time) Section {
-	s := Section{Title: title, Kind: lines[0].Kind}
+	s := Section{Title: title, Severity: lines[0].tag().severity()}
 	if most <= 0 {
 		most = job.DefaultGrouping().MaxListed
 	}
 	for i := range lines[:min(most, len(lines))] {
 		l := &lines[i]
 		item := Item{Monitor: l.Incident.Monitor, Text: brief(l, now), When: when(l, zone)}
-		if l.Under != "" {
-			item.Text += ", behind " + l.Under
+		if l.Parent != "" {
+			item.Text += ", behind " + l.Parent
 		}
-		for j := range l.Behind[:min(maxBehind, len(l.Behind))] {
-			item.Behind = append(item.Behind, l.Behind[j].Incident.Monitor)
+		for j := range l.Dependents[:min(maxBehind, len(l.Dependents))] {
+			item.Dependents = append(item.Dependents, l.Dependents[j].Incident.Monitor)
 		}
-		item.MoreBehind = len(l.Behind) - len(item.Behind)
+		item.MoreDependents = len(l.Dependents) - len(item.Dependents)
 		s.Items = append(s.Items, item)
 	}
 	s.More = len(lines) - len(s.Items)

@@ -40,7 +40,7 @@ func from(incident *job.Incident) string {
 // voteWords tells what a location finds.
 func voteWords(v job.Vote) string {
 	if v.Health == job.Unknown {
-		return "blind: " + reasonOf(v.Cause)
+		return "no data: " + reasonOf(v.Reason, v.Detail)
 	}
 	if cause := plain(v.Cause); cause != "" {
 		return string(v.Health) + ": " + cause

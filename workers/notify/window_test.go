@@ -103,30 +103,30 @@ func TestWindowsThatCannotBeAreRefused(t *testing.T) {
 			t.Errorf("%+v: got no error", m)
 		}
 	}
-	var quiet notify.Quiet
+	var quiet notify.Mutes
 	if err := quiet.SetWindows([]job.Maintenance{{Name: "bad"}, {Name: "good", Starts: began, Ends: began.Add(time.Hour)}}); err == nil {
 		t.Error("got no error for a window that cannot be")
 	}
-	if hold := quiet.Hold(&job.Incident{Monitor: "a"}, began); hold.Kind != notify.MuteMaintenance || hold.By != "good" {
+	if hold := quiet.Active(&job.Incident{Monitor: "a"}, began); hold.Kind != notify.MuteMaintenance || hold.By != "good" {
 		t.Errorf("got %+v, want the good one to count", hold)
 	}
 }
 
 func TestOfSeveralHoldsTheLongestCounts(t *testing.T) {
 	t.Parallel()
-	var quiet notify.Quiet
+	var quiet notify.Mutes
 	for i, hours := range []int{1, 3, 2} {
-		quiet.Set(job.Silence{ID: string(rune('a' + i)), Match: job.Match{Labels: map[string]string{"env": "p*"}}, Starts: began, Ends: began.Add(time.Duration(hours) * time.Hour)})
+		quiet.SetSilence(job.Silence{ID: string(rune('a' + i)), Match: job.Match{Labels: map[string]string{"env": "p*"}}, Starts: began, Ends: began.Add(time.Duration(hours) * time.Hour)})
 	}
 	incident := &job.Incident{Monitor: "x", Labels: map[string]string{"env": "prod"}}
-	if hold := quiet.Hold(incident, began); hold.By != "b" || !hold.Until.Equal(began.Add(3*time.Hour)) {
+	if hold := quiet.Active(incident, began); hold.By != "b" || !hold.Until.Equal(began.Add(3*time.Hour)) {
 		t.Errorf("got %+v, want the longest", hold)
 	}
-	quiet.Remove("b")
-	if hold := quiet.Hold(incident, began); hold.By != "c" {
+	quiet.RemoveSilence("b")
+	if hold := quiet.Active(incident, began); hold.By != "c" {
 		t.Errorf("got %+v, want the next", hold)
 	}
-	if hold := quiet.Hold(&job.Incident{Monitor: "x"}, began); hold.Kind != "" {
+	if hold := quiet.Active(&job.Incident{Monitor: "x"}, began); hold.Kind != "" {
 		t.Errorf("got %+v for a monitor without the label, want nothing", hold)
 	}
 	if got := len(quiet.Silences()); got != 2 {

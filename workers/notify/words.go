@@ -23,15 +23,15 @@ var htmlTemplate string
 // text/template and html/template make of a [View]. What is empty is built in.
 type Templates struct{ Text, HTML string }
 
-// Words writes mails. It is safe for concurrent use.
-type Words struct {
+// Renderer writes mails. It is safe for concurrent use.
+type Renderer struct {
 	text *text.Template
 	html *html.Template
 }
 
-// NewWords reads templates, and tries them on a mail of each kind. The error
+// NewRenderer reads templates, and tries them on a mail of each kind. The error
 // says which of them is wrong, and where.
-func NewWords(t Templates) (*Words, error) {
+func NewRenderer(t Templates) (*Renderer, error) {
 	if t.Text == "" {
 		t.Text = textTemplate
 	}
@@ -47,7 +47,7 @@ func NewWords(t Templates) (*Words, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read template: %w", err)
 	}
-	w := &Words{text: plain, html: rich}
+	w := &Renderer{text: plain, html: rich}
 	if err := w.try(); err != nil {
 		return nil, err
 	}
@@ -55,11 +55,11 @@ func NewWords(t Templates) (*Words, error) {
 }
 
 // try writes a mail of one monitor and one of several.
-func (w *Words) try() error {
+func (w *Renderer) try() error {
 	began := time.Unix(0, 0)
-	one := Line{Kind: job.EventDown, Incident: &job.Incident{Monitor: "website", Began: began, Recent: []job.Sample{{}}}}
-	two := Line{Kind: job.EventUp, Incident: &job.Incident{Monitor: "database"}, Ended: &job.Resolution{At: began}}
-	one.Behind = []Line{two}
+	one := Line{Incident: &job.Incident{Monitor: "website", Condition: job.ConditionDown, Began: began, Recent: []job.Sample{{}}}}
+	two := Line{Incident: &job.Incident{Monitor: "database", Condition: job.ConditionDown}, Resolution: &job.Resolution{At: began}}
+	one.Dependents = []Line{two}
 	for _, lines := range [][]Line{{one}, {two}, {one, two}} {
 		if _, _, err := w.write(newView(&Decision{Lines: lines, Still: []Line{two}}, &job.NotificationGroup{Group: []string{"group web"}}, 1, time.UTC, began)); err != nil {
 			return fmt.Errorf("try template: %w", err)
@@ -68,7 +68,7 @@ func (w *Words) try() error {
 	return nil
 }
 
-func (w *Words) write(v View) (plain, rich string, err error) {
+func (w *Renderer) write(v View) (plain, rich string, err error) {
 	var asText, asHTML bytes.Buffer
 	if err := w.text.Execute(&asText, v); err != nil {
 		return "", "", fmt.Errorf("write text: %w", err)
@@ -79,9 +79,9 @@ func (w *Words) write(v View) (plain, rich string, err error) {
 	return asText.String(), asHTML.String(), nil
 }
 
-// Letter writes the mail of a decision. Its id is that of the mailing and the
+// Render writes the mail of a decision. Its id is that of the mailing and the
 // number of the mail, so that whoever writes it again writes the same one.
-func (w *Words) Letter(d *Decision, m *job.NotificationGroup, group job.Grouping, zone *time.Location, now time.Time) (job.Notification, error) {
+func (w *Renderer) Render(d *Decision, m *job.NotificationGroup, group job.Grouping, zone *time.Location, now time.Time) (job.Notification, error) {
 	now = now.UTC().Truncate(time.Second)
 	v := newView(d, m, group.MaxListed, zone, now)
 	if v.Thread == "" {
@@ -92,7 +92,7 @@ func (w *Words) Letter(d *Decision, m *job.NotificationGroup, group job.Grouping
 		return job.Notification{}, err
 	}
 	id := job.DeriveID("letter", strings.ToLower(m.Address), strings.Join(m.Group, "\x00"), strconv.FormatBool(m.Operators), strconv.Itoa(m.Sequence+1))
-	return job.Notification{ID: id, At: now, Updates: d.Tells, Mail: &job.Mail{
+	return job.Notification{ID: id, At: now, Updates: d.Updates, Mail: &job.Mail{
 		V: job.Version, ID: id, To: m.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, List: "alerts", Date: now, NotAfter: stale(d, now),
 	}}, nil
 }
@@ -105,7 +105,7 @@ const fresh = 6 * time.Hour
 // an end, which is true for ever.
 func stale(d *Decision, now time.Time) time.Time {
 	for i := range d.Lines {
-		if d.Lines[i].Ended != nil {
+		if d.Lines[i].Resolution != nil {
 			return time.Time{}
 		}
 	}

@@ -34,9 +34,9 @@ func incident(condition job.Condition) *job.Incident {
 }
 
 func line(kind job.EventKind, condition job.Condition, after time.Duration) notify.Line {
-	l := notify.Line{Kind: kind, Incident: incident(condition)}
-	if !kind.Begins() {
-		l.Ended = &job.Resolution{Kind: kind, At: began.Add(after), ProbeResult: &job.ProbeResult{Health: job.Up, Latency: job.Duration(20 * time.Millisecond)}}
+	l := notify.Line{Incident: incident(condition)}
+	if kind != job.EventBegan {
+		l.Resolution = &job.Resolution{Kind: kind, At: began.Add(after), ProbeResult: &job.ProbeResult{Health: job.Up, Latency: job.Duration(20 * time.Millisecond)}}
 	}
 	return l
 }
@@ -50,56 +50,59 @@ func named(l notify.Line, name string) notify.Line {
 
 // decisions are what the golden mails tell, by their names.
 func decisions() map[string]notify.Decision {
-	down := line(job.EventDown, job.ConditionDown, 0)
-	blind := line(job.EventBlind, job.ConditionNoData, 0)
-	blind.Incident.Reason = "no_worker"
-	certificate := line(job.EventCertificate, job.ConditionCertificate, 0)
+	down := line(job.EventBegan, job.ConditionDown, 0)
+	noData := line(job.EventBegan, job.ConditionNoData, 0)
+	noData.Incident.Reason = job.MissNoWorker
+	certificate := line(job.EventBegan, job.ConditionCertificate, 0)
 	certificate.Incident.ProbeResult.CertificateExpires = began.Add(6*24*time.Hour + 5*time.Hour)
 	router := named(down, "router-1")
 	for i := range 60 {
-		router.Behind = append(router.Behind, named(down, fmt.Sprintf("host-%d", i)))
+		router.Dependents = append(router.Dependents, named(down, fmt.Sprintf("host-%d", i)))
 	}
 	var many []notify.Line
 	for i := range 12 {
 		many = append(many, named(down, fmt.Sprintf("web-%d", i)))
 	}
 	under := named(down, "host-1")
-	under.Under = "router-1"
-	whole := line(job.EventUp, job.ConditionDown, 12*time.Minute)
-	whole.Whole = true
-	voted := line(job.EventDown, job.ConditionDown, 0)
+	under.Parent = "router-1"
+	whole := line(job.EventEnded, job.ConditionDown, 12*time.Minute)
+	whole.Unannounced = true
+	failed := line(job.EventBegan, job.ConditionNoData, 0)
+	failed.Incident.Reason, failed.Incident.Detail = job.MissCheckFailed, "no reference target answered"
+	voted := line(job.EventBegan, job.ConditionDown, 0)
 	voted.Incident.Location, voted.Incident.Quorum = "fra,nyc,sin", 2
 	voted.Incident.Votes = []job.Vote{
 		{Location: "fra", Health: job.Down, Cause: "status 503 Service Unavailable"},
 		{Location: "nyc", Health: job.Down, Cause: "no answer within 10s"},
-		{Location: "sin", Health: job.Unknown, Cause: "no_worker"},
+		{Location: "sin", Health: job.Unknown, Reason: job.MissNoWorker},
 	}
 	voted.Incident.Recent[0].Location, voted.Incident.Recent[1].Location = "nyc", "fra"
-	blindOne := line(job.EventBlind, job.ConditionNoData, 0)
-	blindOne.Incident.Reason, blindOne.Incident.Location, blindOne.Incident.Quorum = "no_worker", "sin", 2
-	seenOne := line(job.EventSeen, job.ConditionNoData, time.Hour)
-	seenOne.Incident.Reason, seenOne.Incident.Location, seenOne.Incident.Quorum = "no_worker", "sin", 2
+	oneNoData := line(job.EventBegan, job.ConditionNoData, 0)
+	oneNoData.Incident.Reason, oneNoData.Incident.Location, oneNoData.Incident.Quorum = job.MissNoWorker, "sin", 2
+	oneDataAgain := line(job.EventEnded, job.ConditionNoData, time.Hour)
+	oneDataAgain.Incident.Reason, oneDataAgain.Incident.Location, oneDataAgain.Incident.Quorum = job.MissNoWorker, "sin", 2
 	single := func(l notify.Line) notify.Decision { return notify.Decision{Lines: []notify.Line{l}} }
 	return map[string]notify.Decision{
-		"down": single(down), "up": single(line(job.EventUp, job.ConditionDown, 12*time.Minute)), "was-down": single(whole),
+		"down": single(down), "up": single(line(job.EventEnded, job.ConditionDown, 12*time.Minute)), "was-down": single(whole),
 		"removed":  single(line(job.EventRemoved, job.ConditionDown, 3*time.Hour+5*time.Minute)),
-		"degraded": single(line(job.EventDegraded, job.ConditionDegraded, 0)), "well": single(line(job.EventWell, job.ConditionDegraded, time.Hour)),
-		"flapping": single(line(job.EventFlapping, job.ConditionFlapping, 0)), "settled": single(line(job.EventSettled, job.ConditionFlapping, time.Hour)),
-		"blind": single(blind), "certificate": single(certificate), "behind": single(under), "parent": single(router),
+		"degraded": single(line(job.EventBegan, job.ConditionDegraded, 0)), "degraded-ended": single(line(job.EventEnded, job.ConditionDegraded, time.Hour)),
+		"flapping": single(line(job.EventBegan, job.ConditionFlapping, 0)), "flapping-ended": single(line(job.EventEnded, job.ConditionFlapping, time.Hour)),
+		"no-data": single(noData), "certificate": single(certificate), "behind": single(under), "parent": single(router),
 		"digest": {
-			Lines: append(append([]notify.Line{router}, many...), named(line(job.EventUp, job.ConditionDown, time.Minute), "mail")),
+			Lines: append(append([]notify.Line{router}, many...), named(line(job.EventEnded, job.ConditionDown, time.Minute), "mail")),
 			Still: []notify.Line{named(down, "old")},
 		},
-		"votes":     single(voted),
-		"location":  {Lines: []notify.Line{blindOne, named(seenOne, "database")}},
-		"reminder":  {Lines: []notify.Line{down}, Reminder: true},
-		"down-anew": {Lines: []notify.Line{line(job.EventUp, job.ConditionDown, time.Minute), down}},
+		"check-failed": single(failed),
+		"votes":        single(voted),
+		"location":     {Lines: []notify.Line{oneNoData, named(oneDataAgain, "database")}},
+		"reminder":     {Lines: []notify.Line{down}, Reminder: true},
+		"down-anew":    {Lines: []notify.Line{line(job.EventEnded, job.ConditionDown, time.Minute), down}},
 	}
 }
 
 func write(t *testing.T, d notify.Decision) job.Notification {
 	t.Helper()
-	words, err := notify.NewWords(notify.Templates{})
+	words, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +110,7 @@ func write(t *testing.T, d notify.Decision) job.Notification {
 	if err != nil {
 		t.Fatal(err)
 	}
-	letter, err := words.Letter(&d, &job.NotificationGroup{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{MaxListed: 10}, zone, began.Add(4*time.Hour))
+	letter, err := words.Render(&d, &job.NotificationGroup{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{MaxListed: 10}, zone, began.Add(4*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +159,7 @@ func TestMailsOfOneIncidentThread(t *testing.T) {
 
 func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
 	t.Parallel()
-	l := line(job.EventDown, job.ConditionDown, 0)
+	l := line(job.EventBegan, job.ConditionDown, 0)
 	l.Incident.ProbeResult.Cause = "oops\u202e\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>" + strings.Repeat("x", 500)
 	l.Incident.Recent[0].Cause = l.Incident.ProbeResult.Cause
 	l.Incident.Group = l.Incident.ProbeResult.Cause
@@ -176,11 +179,11 @@ func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
 
 func TestTemplatesAreTriedBeforeTheyAreUsed(t *testing.T) {
 	t.Parallel()
-	if _, err := notify.NewWords(notify.Templates{Text: "{{.Headline}} {{range .Sections}}{{.Title}}{{end}}", HTML: "<b>{{.Headline}}</b>"}); err != nil {
+	if _, err := notify.NewRenderer(notify.Templates{Text: "{{.Headline}} {{range .Sections}}{{.Title}}{{end}}", HTML: "<b>{{.Headline}}</b>"}); err != nil {
 		t.Errorf("got %v, want templates that can be used", err)
 	}
 	for _, bad := range []notify.Templates{{Text: "{{.Headlin}}"}, {HTML: "{{range}}"}, {HTML: "{{range .Sections}}{{.Monitor}}{{end}}"}} {
-		if _, err := notify.NewWords(bad); err == nil || !strings.Contains(err.Error(), "template") {
+		if _, err := notify.NewRenderer(bad); err == nil || !strings.Contains(err.Error(), "template") {
 			t.Errorf("%+v: got %v, want an error that names the template", bad, err)
 		}
 	}
@@ -192,7 +195,7 @@ func TestDurationsForPeople(t *testing.T) {
 		"0 s": 0, "45 s": 45 * time.Second, "12 min": 12*time.Minute + 40*time.Second, "3 h 5 min": 3*time.Hour + 5*time.Minute,
 		"2 h": 2 * time.Hour, "2 d 4 h": 52 * time.Hour,
 	} {
-		if got := notify.Lasted(d); got != want {
+		if got := notify.HumanDuration(d); got != want {
 			t.Errorf("%s: got %q, want %q", d, got, want)
 		}
 	}

@@ -60,12 +60,12 @@ func newWorld(tb testing.TB) *world {
 
 // restart replaces the notifier by one that remembers nothing.
 func (w *world) restart() {
-	words, err := notify.NewWords(notify.Templates{})
+	words, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		w.tb.Fatal(err)
 	}
 	w.notifier, err = notify.New(notify.Config{
-		Store: w, Outbox: w, Sent: w, Timers: w, Words: words, Now: func() time.Time { return w.now }, Parent: w.parent,
+		Store: w, Outbox: w, Deliveries: w, Timers: w, Renderer: words, Now: func() time.Time { return w.now }, Parent: w.parent,
 	})
 	if err != nil {
 		w.tb.Fatal(err)
@@ -73,12 +73,12 @@ func (w *world) restart() {
 }
 
 func (w *world) recipient(name string, addresses ...string) {
-	w.notifier.Book().Set(job.Recipient{Name: name, Addresses: addresses})
+	w.notifier.Directory().Set(job.Recipient{Name: name, Addresses: addresses})
 }
 
 // grouping is that of everybody.
 func (w *world) grouping(g job.Grouping) {
-	w.notifier.Book().SetSettings(job.Settings{Grouping: &g, Operators: []string{"oncall"}})
+	w.notifier.Directory().SetSettings(job.Settings{Grouping: &g, Operators: []string{"oncall"}})
 }
 
 func seconds(n int) job.Duration { return job.Duration(time.Duration(n) * time.Second) }
@@ -179,7 +179,7 @@ func (w *world) Enqueue(_ context.Context, m job.Mail, _ bool) error {
 	return w.point()
 }
 
-func (w *world) Sent(_ context.Context, id string) (job.Delivery, bool, error) {
+func (w *world) Delivery(_ context.Context, id string) (job.Delivery, bool, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	sent, ok := w.sent[id]
@@ -192,8 +192,8 @@ func (w *world) Withdraw(_ context.Context, id string, at time.Time) (job.Delive
 	if err := w.point(); err != nil {
 		return job.Delivery{}, err
 	}
-	if sent := w.sent[id]; !sent.Done && !sent.Trying {
-		w.sent[id] = job.Delivery{ID: id, At: at, Withdrawn: true}
+	if sent := w.sent[id]; sent.State != job.DeliverySent && sent.State != job.DeliverySending {
+		w.sent[id] = job.Delivery{ID: id, At: at, State: job.DeliveryWithdrawn}
 	}
 	return w.sent[id], w.point()
 }
@@ -213,12 +213,12 @@ func (w *world) parent(_ context.Context, n *notify.Notifier, address string) fu
 	return func(tale *job.Notified) notify.Mute {
 		for _, name := range tale.Incident.DependsOn {
 			if down := w.states[name].Incident; down != nil {
-				return notify.Mute{Kind: notify.MuteParent, By: name, Told: n.Book().Reads(address, down.Notify)}
+				return notify.Mute{Kind: notify.MuteParent, By: name, Notified: n.Directory().Reaches(address, down.Notify)}
 			}
 			events := w.states[name].Events
 			for i := range events {
-				if e := &events[i]; e.Kind == job.EventUp && tale.Resolution != nil && e.At.After(tale.Incident.Began) && !tale.Resolution.At.Before(e.Incident.Began) {
-					return notify.Mute{Kind: notify.MuteParent, By: name, Told: n.Book().Reads(address, e.Incident.Notify)}
+				if e := &events[i]; e.Kind == job.EventEnded && e.Incident.Condition == job.ConditionDown && tale.Resolution != nil && e.At.After(tale.Incident.Began) && !tale.Resolution.At.Before(e.Incident.Began) {
+					return notify.Mute{Kind: notify.MuteParent, By: name, Notified: n.Directory().Reaches(address, e.Incident.Notify)}
 				}
 			}
 		}
@@ -246,7 +246,7 @@ func (w *world) judge(m *evaluate.Monitor, r job.Result) {
 	change := evaluate.Step(w.states[m.Name], r, *m)
 	w.states[m.Name] = change.State
 	if change.Write {
-		w.do(func() error { return w.notifier.Take(w.tb.Context(), &change.State) })
+		w.do(func() error { return w.notifier.Receive(w.tb.Context(), &change.State) })
 	}
 }
 
@@ -302,8 +302,8 @@ func (w *world) relay() {
 	}
 	for _, id := range w.order {
 		late := w.mails[id].NotAfter
-		if sent := w.sent[id]; !sent.Done && !sent.Withdrawn && (late.IsZero() || !w.now.After(late)) {
-			w.sent[id] = job.Delivery{ID: id, Done: true}
+		if sent := w.sent[id]; !sent.Final() && (late.IsZero() || !w.now.After(late)) {
+			w.sent[id] = job.Delivery{ID: id, State: job.DeliverySent}
 			w.delivered = append(w.delivered, id)
 		}
 	}
@@ -380,7 +380,7 @@ func (w *world) owes() []string {
 		if err != nil {
 			w.tb.Fatal(err)
 		}
-		if notify.HasNews(account) {
+		if notify.Outstanding(account) {
 			keys = append(keys, key+" "+strconv.Itoa(len(account.Incidents)))
 		}
 	}

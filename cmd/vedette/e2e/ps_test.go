@@ -1,0 +1,114 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/inboxtest"
+	"vedette/pipeline/job"
+)
+
+// everyPart is what a running process consists of, in its order.
+const everyPart = "alerts presence page board changes workers " +
+	"workers/operate workers/operate/operators workers/operate/parts workers/operate/parts/processes workers/operate/parts/roles workers/operate/parts/saturation workers/operate/parts/operate-notices " +
+	"workers/operate/parts/operate-letters workers/operate/parts/operate-digest workers/operate/parts/operate-rescue " +
+	"workers/mail workers/mail/post workers/mail/parts workers/mail/parts/mail-alert workers/mail/parts/mail-request workers/mail/parts/mail-operator workers/mail/parts/call-mail " +
+	"workers/notify workers/notify/recipients workers/notify/parts workers/notify/parts/notify workers/notify/parts/notify-flush workers/notify/parts/notify-sweep " +
+	"workers/evaluate workers/evaluate/mirror workers/evaluate/parts workers/evaluate/parts/evaluate workers/evaluate/parts/evaluate-recheck " +
+	"workers/check workers/check/results workers/check/parts workers/check/parts/check-default " +
+	"workers/check/parts/request-default workers/check/parts/call-check-default scheduler reload"
+
+func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), inboxtest.New(t)
+	file := "operators: day\n" + watching(x, box)
+	first := newInstance(t, file)
+	if output, code := first.vedette("ps"); code != cli.ExitFailed || !strings.Contains(output, "hint: ") {
+		t.Errorf("got %d %s, want that nothing runs, with a hint", code, output)
+	}
+	first.start()
+	first.ready()
+	url, _ := first.vedette("env")
+	second := newInstance(t, file)
+	second.start("--nats", strings.TrimSpace(strings.TrimPrefix(url, "export NATS_URL=")))
+	second.ready()
+
+	output, code := first.vedette("ps")
+	if code != 0 {
+		t.Fatalf("got %d %s, want 0", code, output)
+	}
+	for _, r := range []*running{first, second} {
+		var parts []string
+		for line := range strings.Lines(output) {
+			fields := strings.Fields(line)
+			if strings.HasSuffix(fields[0], fmt.Sprint("-", r.cmd.Process.Pid)) {
+				parts = append(parts, fields[2])
+				if fields[3] != "running" || fields[5] != "1" || fields[6] != "0" {
+					t.Errorf("got %q, want it running, for the first time", line)
+				}
+			}
+		}
+		if got := strings.Join(parts, " "); got != everyPart {
+			t.Errorf("got parts\n%s\nwant\n%s", got, everyPart)
+		}
+	}
+	output, code = first.vedette("ps", "--tree")
+	for _, part := range []string{
+		"├── workers", "one_for_one", "│   └── check ", "rest_for_one", "│       └── parts ", "dynamic", "│           ├── check-default ", "0/256", "└── reload",
+	} {
+		if code != 0 || !strings.Contains(output, part) {
+			t.Errorf("got %d %s, want %q in it", code, output, part)
+		}
+	}
+	output, _ = first.vedette("ps", "--json")
+	var all struct{ Processes []job.ProcessStatus }
+	if err := json.Unmarshal([]byte(output), &all); err != nil || len(all.Processes) != 2 {
+		t.Errorf("got %d processes, %v, want two", len(all.Processes), err)
+	}
+	if output, code := first.vedette("ps", "--tree", "--json"); code != cli.ExitInvalid {
+		t.Errorf("got %d %s, want a refusal of both at once", code, output)
+	}
+
+	// One that hangs holds its lease for a while, and is silent.
+	if err := second.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	output, code = first.vedette("ps", "--wait", "300ms")
+	if code != cli.ExitFailed || !strings.Contains(output, "silent") || !strings.Contains(output, "holds a lease and does not answer") {
+		t.Errorf("got %d %s, want a silent process", code, output)
+	}
+	second.kill()
+	eventually(t, "a mail about the process that is gone", func() bool {
+		return box.Holds("[VEDETTE] process gone: process ", " has been silent since ", fmt.Sprintf("pid %d on ", second.cmd.Process.Pid), "To see what runs:  vedette ps")
+	})
+	output, code = first.vedette("ps")
+	if code != 0 || strings.Contains(output, "silent") {
+		t.Errorf("got %d %s, want one process", code, output)
+	}
+	first.stop()
+	if box.Count("ops@example.org", "[DOWN]") > 0 {
+		t.Error("got a DOWN mail, want none: no monitor was down")
+	}
+}
+
+func TestProcessThatStopsAsItShouldIsNotMissed(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), inboxtest.New(t)
+	first := newInstance(t, watching(x, box))
+	first.start()
+	first.ready()
+	url, _ := first.vedette("env")
+	second := newInstance(t, watching(x, box))
+	second.start("--nats", strings.TrimSpace(strings.TrimPrefix(url, "export NATS_URL=")))
+	second.ready()
+	second.stop()
+	output, code := first.vedette("ps")
+	if code != 0 || strings.Contains(output, fmt.Sprint("-", second.cmd.Process.Pid)) {
+		t.Errorf("got %d %s, want no trace of the second process", code, output)
+	}
+	first.stop()
+}

@@ -1,0 +1,391 @@
+package e2e_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/job"
+	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/process"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
+	"vedette/producer"
+	"vedette/workers"
+)
+
+// roleServer is a server whose users are those that 'vedette roles' prints.
+// Each password is the name of the role.
+func roleServer(t *testing.T) (address string, names topology.Names) {
+	t.Helper()
+	names = topology.Names{Prefix: "vedette"}
+	for _, role := range rights.Roles() {
+		t.Setenv(rights.PasswordVariable(names, rights.User{Role: role}), string(role))
+	}
+	config, stderr, code := vedette(t, "roles")
+	if code != 0 {
+		t.Fatalf("vedette roles: got %d %s", code, stderr)
+	}
+	return pipelinetest.Server(t, config), names
+}
+
+func asRole(names topology.Names, address string, role rights.Role) string {
+	return "nats://" + rights.UserName(names, rights.User{Role: role}) + ":" + string(role) + "@" + address
+}
+
+// joinAs connects with a role's rights. A refusal of the server is a failure of
+// the test: what the role needs must work.
+func joinAs(t *testing.T, names topology.Names, address string, role rights.Role) *pipeline.Pipeline {
+	t.Helper()
+	log := refusals(t, string(role))
+	p, err := pipeline.Connect(t.Context(), pipeline.Config{URL: asRole(names, address, role), Process: string(role), Shards: 2, Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// background runs a service until the test ends.
+func background(t *testing.T, name string, serve func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("%s: got %v, want a clean end", name, err)
+		}
+	})
+}
+
+// mailbag takes mails.
+type mailbag struct{ mails chan job.Mail }
+
+func (b *mailbag) Handle(_ context.Context, m job.Mail, _ time.Time) error {
+	b.mails <- m
+	return nil
+}
+
+func (*mailbag) Available() bool                                      { return true }
+func (*mailbag) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
+
+func (*mailbag) Serve(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (*mailbag) Close() {}
+
+func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
+	address, names := roleServer(t)
+	operator := joinAs(t, names, address, rights.Admin)
+	if err := operator.Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	monitor := job.Monitor{
+		V: job.Version, Name: "site", Spec: tcp("site:1"), Interval: job.Duration(time.Second),
+		Policy: job.Policy{FailureThreshold: 1, SuccessThreshold: 1, Notify: []string{"ops"}},
+	}
+	_, err := producer.Apply(t.Context(), operator, producer.Definitions{
+		Monitors: []job.Monitor{monitor}, Recipients: []job.Recipient{{V: job.Version, Name: "ops", Addresses: []string{"ops@example.org"}}},
+		Settings: job.Settings{Operators: []string{"ops"}, Grouping: &job.Grouping{MaxListed: 10}},
+	}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bag := &mailbag{mails: make(chan job.Mail, 100)}
+	down := probeFunc(func(context.Context, job.Spec) job.ProbeResult {
+		return job.ProbeResult{Health: job.Down, Class: job.ClassConnect, Cause: "refused", Started: time.Now()}
+	})
+	for role, stages := range map[rights.Role][]string{
+		rights.Admin:       {workers.StageMaintain},
+		rights.CheckWorker: {workers.StageCheck},
+		rights.Evaluator:   {workers.StageEvaluate},
+		rights.Notifier:    {workers.StageNotify},
+		rights.MailWorker:  {workers.StageMail},
+	} {
+		p := joinAs(t, names, address, role)
+		background(t, string(role), process.NewPresence(p, "1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
+		w, err := workers.New(workers.Config{
+			Pipeline: p, Stages: stages, Prober: down, Grace: time.Second, Logger: refusals(t, string(role)),
+			NewMailer: func(workers.Deliveries) (workers.Mailer, error) { return bag, nil },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		background(t, string(role), w.Serve)
+	}
+	p := joinAs(t, names, address, rights.Scheduler)
+	background(t, "scheduler", process.NewPresence(p, "1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
+	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{Pipeline: p, Logger: refusals(t, "scheduler")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	background(t, "scheduler", scheduler.Serve)
+
+	waitForMail(t, bag, "[DOWN] site") // scheduler, check worker, evaluator and mail worker have done their work
+	publisherWorks(t, joinAs(t, names, address, rights.Publisher))
+	waitForMail(t, bag, "[VEDETTE]") // and the operator its own, about what the publisher got wrong
+	viewerSees(t, joinAs(t, names, address, rights.Viewer))
+	for _, args := range [][]string{{"explain", "site"}, {"status"}, {"silence", "list"}} {
+		stdout, stderr, code := vedette(t, append(args, "--nats", asRole(names, address, rights.Viewer))...)
+		if code > cli.ExitDown || stderr != "" {
+			t.Errorf("viewer: vedette %v: got %d %s %s, want an answer", args, code, stdout, stderr)
+		}
+	}
+}
+
+func waitForMail(t *testing.T, bag *mailbag, subject string) {
+	t.Helper()
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	for {
+		select {
+		case m := <-bag.mails:
+			if strings.HasPrefix(m.Subject, subject) {
+				return
+			}
+		case <-deadline.C:
+			t.Fatalf("got no mail %q for %s", subject, patience)
+		}
+	}
+}
+
+func publisherWorks(t *testing.T, p *pipeline.Pipeline) {
+	t.Helper()
+	if err := p.CheckInstalled(t.Context()); err != nil {
+		t.Errorf("publisher: %v", err)
+	}
+	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	ctx := within(t)
+	if answer, err := client.Check(ctx, job.Check{ID: "c1", Spec: tcp("site:1")}); err != nil || answer.Check == nil {
+		t.Errorf("publisher: got %+v, %v, want an answer to its check", answer, err)
+	}
+	if answer, err := client.Mail(ctx, job.Mail{ID: "m1", To: "you@example.org", Subject: "s", Text: "t"}); err != nil || answer.Mail == nil {
+		t.Errorf("publisher: got %+v, %v, want an answer to its mail", answer, err)
+	}
+	if _, err := client.EnqueueCheck(ctx, job.Check{ID: "c2", Spec: tcp("site:1")}); err != nil {
+		t.Errorf("publisher: %v", err)
+	}
+	if _, err := client.EnqueueMail(ctx, job.Mail{To: "you@example.org", Subject: "s", Text: "t"}); err != nil {
+		t.Errorf("publisher: %v", err)
+	}
+	eventually(t, "an outcome", func() bool {
+		_, err := client.Outcome(ctx, job.JobCheck, "c2")
+		return err == nil
+	})
+	if err := p.Publish(ctx, pipeline.Message{Subject: topology.AdhocSubject(job.DefaultLocation, "bad"), Body: []byte("{")}); err != nil {
+		t.Errorf("publisher: %v", err)
+	}
+}
+
+func viewerSees(t *testing.T, p *pipeline.Pipeline) {
+	t.Helper()
+	for _, name := range []topology.Bucket{topology.Monitors, topology.States} {
+		bucket, err := p.Bucket(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries, err := bucket.Load(within(t))
+		if err != nil || len(entries) == 0 {
+			t.Errorf("viewer: got %d keys of %s, %v, want some", len(entries), name, err)
+		}
+	}
+	answers, silent, err := process.Ask(within(t), p, patience/4)
+	if err != nil || len(answers) != 6 || len(silent) != 0 {
+		t.Errorf("viewer: got %v, silent %v, %v, want all six processes", answers, silent, err)
+	}
+	ctx, seen := context.WithCancel(within(t))
+	if err := inspect.Tail(ctx, p, topology.Result, time.Minute, func(pipeline.Delivery) { seen() }); err != nil {
+		t.Errorf("viewer: %v", err)
+	}
+	var letters []deadletter.Letter
+	err = deadletter.Each(within(t), p, deadletter.Filter{}, func(l deadletter.Letter) bool {
+		letters = append(letters, l)
+		return true
+	})
+	if err != nil || len(letters) != 1 {
+		t.Errorf("viewer: got %d dead letters, %v, want the one", len(letters), err)
+	}
+}
+
+// universe is what somebody could try, each allowed to the roles beside it; the
+// operator may all of it but what is another installation's.
+func universe() map[string][]rights.Role {
+	const create, next, info = "$JS.API.CONSUMER.CREATE.", "$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.STREAM.INFO."
+	publisher, scheduler, check := rights.Publisher, rights.Scheduler, rights.CheckWorker
+	evaluator, notifier, mail, viewer := rights.Evaluator, rights.Notifier, rights.MailWorker, rights.Viewer
+	return map[string][]rights.Role{
+		// jobs
+		"vedette.adhoc.default.x":      {publisher},
+		"vedette.call.check.default.x": {publisher, notifier},
+		"vedette.call.mail.x":          {publisher},
+		"vedette.mail.adhoc.x":         {publisher},
+		"vedette.mail.alert.x":         {notifier},
+		"vedette.mail.operator.x":      {notifier},
+		"vedette.check.default.x":      {scheduler, evaluator},
+		"vedette.result.0":             {scheduler, check},
+		"vedette.tick.clock.0":         {},
+		"vedette.tick.due.0":           {},
+		"vedette.timer.at.a.b":         {},
+		"vedette.timer.at.recheck.b":   {evaluator},
+		"vedette.timer.at.flush.b":     {notifier},
+		"vedette.dead.X.y.1":           {scheduler, check, evaluator, notifier, mail},
+		"vedette.notice.stuck_job":     {scheduler, check, evaluator, notifier, mail},
+		"vedette.reply.x.y":            {check, mail},
+		"vedette.ps":                   {viewer},
+		"vedette.ping.x.ok":            {publisher},
+		"vedette.ping.x.since":         {check},
+		"vedette.status.x.y":           {scheduler, check, evaluator, notifier, mail},
+		// keys
+		"$KV.VEDETTE_MONITOR.monitor.x":  {},
+		"$KV.VEDETTE_STATE.x":            {evaluator},
+		"$KV.VEDETTE_DELIVERY.x":         {notifier, mail},
+		"$KV.VEDETTE_NOTIFICATION.a.b.c": {notifier},
+		"$KV.VEDETTE_SILENCE.x":          {},
+		"$KV.VEDETTE_OUTCOME.check.x":    {check},
+		"$KV.VEDETTE_OUTCOME.mail.x":     {mail},
+		"$KV.VEDETTE_CURSOR.0":           {scheduler},
+		"$KV.VEDETTE_PROCESS.x":          {scheduler, check, evaluator, notifier, mail},
+		"$KV.VEDETTE_DIGEST.operators":   {},
+		// taking other people's jobs, and looking at them
+		next + "VEDETTE_CHECK.check-default":                            {check},
+		next + "VEDETTE_CHECK.check-fra":                                {},
+		next + "VEDETTE_MAIL.mail":                                      {mail},
+		next + "VEDETTE_RESULT.evaluate":                                {evaluator},
+		next + "VEDETTE_TICK.scheduler":                                 {scheduler},
+		"$JS.ACK.VEDETTE_MAIL.mail.1.1.1.1.1":                           {mail},
+		create + "VEDETTE_MAIL.thief":                                   {},
+		create + "VEDETTE_RESULT.thief":                                 {viewer},
+		create + "VEDETTE_RESULT.evaluate":                              {evaluator},
+		create + "KV_VEDETTE_STATE.notify.$KV.VEDETTE_STATE.>":          {},
+		"$JS.API.CONSUMER.DELETE.KV_VEDETTE_STATE.notify":               {},
+		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.alert.x":          {},
+		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.adhoc.x":          {publisher},
+		"$JS.API.DIRECT.GET.KV_VEDETTE_MONITOR.$KV.VEDETTE_MONITOR.x":   {scheduler, evaluator, notifier, viewer},
+		"$JS.API.DIRECT.GET.KV_VEDETTE_DELIVERY.$KV.VEDETTE_DELIVERY.x": {notifier, mail, viewer},
+		"$JS.API.DIRECT.GET.KV_VEDETTE_OUTCOME.$KV.VEDETTE_OUTCOME.a.x": {publisher, viewer},
+		// the installation
+		info + "VEDETTE_DEAD":                       {viewer},
+		"$JS.API.STREAM.UPDATE.VEDETTE_MAIL":        {},
+		"$JS.API.STREAM.DELETE.VEDETTE_MAIL":        {},
+		"$JS.API.STREAM.PURGE.VEDETTE_DEAD":         {},
+		"$JS.API.STREAM.MSG.DELETE.VEDETTE_DEAD":    {},
+		"$JS.API.STREAM.MSG.GET.VEDETTE_ADHOC":      {},
+		"$JS.API.CONSUMER.DELETE.VEDETTE_MAIL.mail": {},
+	}
+}
+
+// foreign is what no role may, the operator neither.
+func foreign() []string {
+	return []string{
+		"other.subject", "$JS.API.STREAM.DELETE.OTHER", "$JS.API.STREAM.CREATE.OTHER", "$KV.OTHER.key",
+		"$JS.API.CONSUMER.CREATE.OTHER.x", "$JS.ACK.OTHER.x.1.1.1.1.1", "_INBOX.vedette-operator2.x", "$SYS.REQ.SERVER.PING", "$SRV.PING.other",
+	}
+}
+
+func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
+	address, names := roleServer(t)
+	for _, role := range rights.Roles() {
+		refused := foreign()
+		for subject, allowed := range universe() {
+			if role != rights.Admin && !slices.Contains(allowed, role) {
+				refused = append(refused, subject)
+			}
+		}
+		for _, subject := range refused {
+			if !violates(t, asRole(names, address, role), func(c *nats.Conn) error { return c.Publish(subject, []byte("x")) }) {
+				t.Errorf("%s: may publish %s, want a refusal", role, subject)
+			}
+		}
+		for _, subject := range []string{">", "_INBOX.>", "$JS.EVENT.>", "vedette.reply.>", "vedette.mail.>", "vedette.status.>", "$KV.>", "$SRV.>"} {
+			if role == rights.Admin && strings.HasPrefix(subject, "vedette.") {
+				continue
+			}
+			if !violates(t, asRole(names, address, role), func(c *nats.Conn) error { _, err := c.SubscribeSync(subject); return err }) {
+				t.Errorf("%s: may subscribe %s, want a refusal", role, subject)
+			}
+		}
+	}
+}
+
+// violates tells whether the server refuses what somebody does.
+func violates(t *testing.T, url string, do func(*nats.Conn) error) bool {
+	t.Helper()
+	conn, err := nats.Connect(url, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := do(conn); err != nil {
+		t.Fatal(err)
+	}
+	if err := conn.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	return conn.LastError() != nil && strings.Contains(strings.ToLower(conn.LastError().Error()), "permissions violation")
+}
+
+// refusals is a log that fails the test when the server refuses something.
+func refusals(t *testing.T, who string) *slog.Logger {
+	t.Helper()
+	return slog.New(slog.NewTextHandler(writerFunc(func(line []byte) (int, error) {
+		if bytes.Contains(bytes.ToLower(line), []byte("permissions violation")) {
+			t.Errorf("%s: %s", who, line)
+		}
+		return len(line), nil
+	}), nil))
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+func TestCommandThatLacksARightSaysSo(t *testing.T) {
+	address, names := roleServer(t)
+	if err := joinAs(t, names, address, rights.Admin).Ensure(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	file := write(t, t.TempDir(), "monitors: [{name: x, tcp: '127.0.0.1:1'}]\n")
+	for name, c := range map[string]struct {
+		role  rights.Role
+		args  []string
+		lacks string
+	}{
+		"dead letters":   {rights.Publisher, []string{"dead", "list"}, "publish $JS.API.STREAM.INFO.VEDETTE_DEAD"},
+		"processes":      {rights.Publisher, []string{"ps"}, "publish $JS.API.STREAM.INFO.KV_VEDETTE_PROCESS"},
+		"an order":       {rights.Viewer, []string{"enqueue", "mail", "--to", "a@example.org", "--subject", "x", "--text", "x"}, "subscribe vedette.reply."},
+		"an answer":      {rights.Viewer, []string{"enqueue", "check", "127.0.0.1:1", "--wait", "30s"}, "subscribe vedette.reply."},
+		"a file":         {rights.Viewer, []string{"apply", file}, "publish $KV.VEDETTE_MONITOR"},
+		"a silence":      {rights.Viewer, []string{"silence", "add", "monitor=x", "--for", "1h"}, "publish $KV.VEDETTE_SILENCE."},
+		"a state":        {rights.MailWorker, []string{"status"}, "publish $JS.API.STREAM.INFO."},
+		"a whole run":    {rights.Scheduler, []string{"run", "--http", "127.0.0.1:0", file}, "publish $JS.API.STREAM."},
+		"streams to see": {rights.Notifier, []string{"explain", "x"}, "publish $JS.API.STREAM.INFO.VEDETTE_CHECK"},
+	} {
+		began := time.Now()
+		_, stderr, code := vedette(t, append(c.args, "--nats", asRole(names, address, c.role))...)
+		if code != cli.ExitFailed || !strings.Contains(stderr, c.lacks) || !strings.Contains(stderr, "hint: the user lacks a right") ||
+			strings.Contains(stderr, "deadline") {
+			t.Errorf("%s as %s: got %d %s, want 1 and that it lacks %q", name, c.role, code, stderr, c.lacks)
+		}
+		if took := time.Since(began); took > cli.FindTimeout {
+			t.Errorf("%s as %s: got word after %s, want it at once", name, c.role, took)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package cli
+
+import (
+	"io"
+	"time"
+
+	"vedette/producer"
+)
+
+// progressPause is for how long nothing is said: most files are read and applied
+// before anybody could read it.
+const progressPause = 2 * time.Second
+
+// seldom tells whether it is time to say something again.
+func seldom(now func() time.Time) func() bool {
+	said := now()
+	return func() bool {
+		at := now()
+		if at.Sub(said) < progressPause {
+			return false
+		}
+		said = at
+		return true
+	}
+}
+
+// Progress tells people how far the comparing and the writing of many definitions
+// are.
+func Progress(stderr io.Writer, now func() time.Time) producer.ApplyOptions {
+	due := seldom(now)
+	return producer.ApplyOptions{
+		Compared: func(definitions int) {
+			if due() {
+				Say(stderr, "compared %d definitions that are stored\n", definitions)
+			}
+		},
+		Progress: func(written, all int) {
+			if due() {
+				Say(stderr, "stored %d of %d definitions\n", written, all)
+			}
+		},
+	}
+}
+
+// reading reports how many monitors of a large file are read, and has the rest
+// read with less garbage.
+func reading(stderr io.Writer, path string, now func() time.Time) func(monitors int) {
+	due, lean := seldom(now), false
+	return func(monitors int) {
+		if !lean && monitors >= leanFrom {
+			lean = true
+			readLean()
+		}
+		if due() {
+			Say(stderr, "read %d monitors of %s\n", monitors, path)
+		}
+	}
+}

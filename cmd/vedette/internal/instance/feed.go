@@ -1,0 +1,127 @@
+package instance
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/pipeline"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
+	"vedette/workers"
+	"vedette/workers/notify"
+	"vedette/workers/statuspage"
+)
+
+// boardAge is from when on results are read for the board when it starts.
+const boardAge = 24 * time.Hour
+
+// Feed is where the page gets what it shows.
+type Feed struct {
+	Pipeline   *pipeline.Pipeline
+	Board      *statuspage.Board
+	Heartbeats *workers.Heartbeats
+	// results, when set, is given all results too.
+	Results func([]job.Result)
+}
+
+// Serve feeds the page's board until ctx ends.
+func (f *Feed) Serve(ctx context.Context) error {
+	monitors, err := f.Pipeline.Bucket(ctx, topology.Monitors)
+	if err != nil {
+		return err
+	}
+	states, err := f.Pipeline.Bucket(ctx, topology.States)
+	if err != nil {
+		return err
+	}
+	nothing := func() {}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return monitors.Watch(ctx, f.learnMonitor, nothing) })
+	group.Go(func() error { return states.Watch(ctx, f.learnState, nothing) })
+	group.Go(func() error { return inspect.Tail(ctx, f.Pipeline, topology.Result, boardAge, f.learnResults) })
+	return group.Wait()
+}
+
+func (f *Feed) learnMonitor(e pipeline.Entry) {
+	name, ok := topology.CutMonitorKey(e.Key)
+	if !ok {
+		return
+	}
+	monitor, err := job.DecodeKnown[job.Monitor](e.Value)
+	if e.Deleted || err != nil { // the scheduler says what is wrong with it
+		f.Board.Undefine(name)
+		f.Heartbeats.Undefine(name)
+		return
+	}
+	f.Board.Define(monitor)
+	f.Heartbeats.Define(monitor)
+}
+
+func (f *Feed) learnState(e pipeline.Entry) {
+	if state, err := job.DecodeKnown[job.State](e.Value); err == nil && !e.Deleted {
+		f.Board.State(state)
+	}
+}
+
+func (f *Feed) learnResults(d pipeline.Delivery) {
+	batch, err := job.DecodeKnown[job.Results](d.Body)
+	if err != nil {
+		return // the evaluator buries it
+	}
+	for i := range batch.Results {
+		f.Board.Result(batch.Results[i])
+	}
+	if f.Results != nil {
+		f.Results(batch.Results)
+	}
+}
+
+// printChanges prints a line for each change of a monitor, from now on.
+func (r *instanceRun) printChanges(ctx context.Context) error {
+	states, err := r.pipeline.Bucket(ctx, topology.States)
+	if err != nil {
+		return err
+	}
+	printed := map[string][]string{} // by monitor, the events that its state holds
+	loaded := false
+	return states.Watch(ctx, func(e pipeline.Entry) {
+		state, err := job.DecodeKnown[job.State](e.Value)
+		if err != nil || e.Deleted {
+			return
+		}
+		fresh := unseen(printed, state)
+		for i := range fresh {
+			if loaded {
+				cli.Say(r.stdout, "%s\n", changeLine(fresh[i]))
+			}
+		}
+	}, func() { loaded = true })
+}
+
+// unseen returns the events of a state that were not there before.
+func unseen(seen map[string][]string, state job.State) []job.Event {
+	known := map[string]bool{}
+	for _, id := range seen[state.Monitor] {
+		known[id] = true
+	}
+	var fresh []job.Event
+	ids := make([]string, len(state.Events))
+	for i, event := range state.Events {
+		ids[i] = event.ID
+		if !known[event.ID] {
+			fresh = append(fresh, event)
+		}
+	}
+	seen[state.Monitor] = ids
+	return fresh
+}
+
+// changeLine is a change for people who watch the terminal.
+func changeLine(e job.Event) string {
+	return fmt.Sprintf("%s %-7s %s: %s", e.At.Local().Format(time.DateTime), notify.Tag(&e), e.Incident.Monitor, notify.Summary(&e))
+}

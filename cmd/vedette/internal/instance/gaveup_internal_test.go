@@ -1,0 +1,118 @@
+package instance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/pipeline"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
+	"vedette/workers"
+	"vedette/workers/statuspage"
+)
+
+// giving is the file of the instance that gives up. Its mails go to the Maildir.
+const giving = `operators: day
+recipients: {day: ops@example.org}
+defaults: {interval: 1s, timeout: 900ms, failure_threshold: 1, notify: day}
+monitors:
+  - {name: website, http: %q}
+`
+
+func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
+	t.Parallel()
+	target := httptest.NewServer(http.NotFoundHandler())
+	defer target.Close()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "monitors.yaml")
+	if err := os.WriteFile(path, fmt.Appendf(nil, giving, target.URL), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	output, err := os.Create(filepath.Join(dir, "output"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer output.Close()
+	log, err := cli.Logger(output, "text", "warn")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := cli.LoadFile(path, output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := Options{Data: dir, HTTP: "127.0.0.1:0", Listen: "127.0.0.1:0", Replicas: 1}
+	p, stop, err := options.open(t.Context(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := install(t.Context(), p, file, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	r := &instanceRun{
+		options: options, path: path, file: file, pipeline: p, log: log, stdout: output, stderr: output,
+		board: statuspage.NewBoard(), alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
+	}
+	tree, err := r.tree(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- r.serveTree(t.Context(), tree) }()
+	failing := supervise.Child{Name: "failing", Service: supervise.ServiceFunc(func(context.Context) error { return errors.New("no more") })}
+	limit, look := time.After(time.Minute), time.Tick(20*time.Millisecond)
+	for tree.Add(failing) != nil {
+		select {
+		case <-limit:
+			t.Fatal("got no tree that serves within a minute, want one")
+		case <-look:
+		}
+	}
+	err = <-done
+	exit, ok := errors.AsType[*cli.ExitError](err)
+	if !ok || exit.Code != cli.ExitGaveUp {
+		t.Errorf("got %v, want exit code %d", err, cli.ExitGaveUp)
+	}
+	text, err := os.ReadFile(output.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	last := lines[len(lines)-1]
+	for _, part := range []string{"the process ends", "supervisor vedette gave up", "failing", "no more"} {
+		if !strings.Contains(last, part) {
+			t.Errorf("got last line %q, want %q in it", last, part)
+		}
+	}
+	var kinds []string
+	ctx, enough := context.WithTimeout(t.Context(), time.Minute)
+	defer enough()
+	err = inspect.Tail(ctx, p, topology.Notice, time.Hour, func(d pipeline.Delivery) {
+		notice, err := job.Decode[job.Notice](d.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		kinds = append(kinds, string(notice.Kind))
+		enough()
+	})
+	if err != nil || fmt.Sprint(kinds) != "[gave_up]" {
+		t.Errorf("got notices %v, %v, want that it gave up", kinds, err)
+	}
+}

@@ -1,0 +1,161 @@
+// Package instance runs what is in a process: a whole instance, or a worker for
+// one elsewhere.
+package instance
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/pipeline"
+	"vedette/pipeline/broker"
+	"vedette/pipeline/job"
+	"vedette/producer"
+	"vedette/producer/monitor"
+	"vedette/workers"
+	"vedette/workers/check"
+	"vedette/workers/statuspage"
+)
+
+// Run starts everything, and stops it in reverse: first the tree, then the
+// connection that it stands on, then the server.
+func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
+	hangups, unhook := hangups()
+	defer unhook()
+	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
+	if err != nil {
+		return cli.Invalid(err)
+	}
+	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.LocationProblem(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
+		return cli.Invalid(err)
+	}
+	secrets, err := cli.OpenSecrets(o.Secrets)
+	if err != nil {
+		return err
+	}
+	file, err := cli.LoadFile(path, stderr)
+	if err != nil {
+		return err
+	}
+	o = o.resolve(file.Server)
+	if err := o.checkListen(stderr); err != nil {
+		return cli.Invalid(err)
+	}
+	if err := cli.CanListen(ctx, o.HTTP); err != nil {
+		return err
+	}
+	installing, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	o.refused = refuse
+	p, stop, err := o.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stop()) }()
+	if err := install(installing, p, file, stderr); err != nil {
+		if cause := context.Cause(installing); errors.Is(cause, pipeline.ErrRefused) {
+			err = fmt.Errorf("install: %w", cause)
+		}
+		return err
+	}
+	r := &instanceRun{
+		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
+		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
+	}
+	r.warnOfSecrets(file)
+	file.Encoded = nil // they are stored; the memory is for those who work with them
+	cli.BeLean(r.monitors)
+	return r.serve(ctx)
+}
+
+// open starts the server inside, unless another one was named, and connects to
+// it. The function that it returns undoes both.
+func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
+	config := o.Config(o.NATS)
+	if err := config.Login.Validate(); o.NATS != "" && err != nil {
+		return nil, nil, cli.Invalid(err)
+	}
+	config.Replicas, config.Logger, config.Refused = o.Replicas, log, o.refused
+	stopServer := func() error { return nil }
+	if o.NATS == "" {
+		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Logger: log})
+		if err != nil {
+			return nil, nil, err
+		}
+		config.Login = pipeline.Login{} // which is for servers elsewhere
+		config.InProcess, config.User, config.Password = b, broker.User, b.Secret()
+		stopServer = b.Stop
+	}
+	limited, cancel := context.WithTimeout(ctx, cli.CommandTimeout)
+	defer cancel()
+	p, err := pipeline.Connect(limited, config)
+	if err != nil {
+		return nil, nil, errors.Join(err, stopServer())
+	}
+	return p, func() error { return errors.Join(p.Close(), stopServer()) }, nil
+}
+
+// install makes the streams and stores the file's definitions.
+func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File, stderr io.Writer) error {
+	if err := p.Ensure(ctx); err != nil {
+		return err
+	}
+	_, err := producer.ApplyWith(ctx, p, cli.Definitions(file), cli.Progress(stderr, time.Now))
+	return err
+}
+
+// instanceRun is a running instance.
+type instanceRun struct {
+	options        Options
+	path           string
+	file           *monitor.File // without its monitors, which are stored
+	monitors       int
+	pipeline       *pipeline.Pipeline
+	log            *slog.Logger
+	secrets        *check.SecretStore
+	stdout, stderr io.Writer
+	board          *statuspage.Board
+	alerts         *workers.NoticeSender
+	heartbeats     *workers.Heartbeats
+	hangups        <-chan os.Signal
+}
+
+// greet tells where things are.
+func (r *instanceRun) greet() error {
+	mail := "by SMTP, first " + firstRelay(r.file.Mail)
+	if len(r.file.Mail.Relays) == 0 {
+		mail = "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)
+	}
+	_, err := fmt.Fprintf(r.stdout, `vedette watches %s of %s
+  overview  http://%s/
+  nats      %s
+  mail      %s
+`, cli.Count(r.monitors, "monitor"), r.path, r.options.HTTP, r.server(), mail)
+	return err
+}
+
+func (r *instanceRun) server() string {
+	if r.options.NATS != "" {
+		return r.pipeline.URL()
+	}
+	if !cli.IsLocal(r.options.Listen) {
+		return r.options.Listen + ", for whoever has the secret of " + r.options.Data + ": see 'vedette env'"
+	}
+	return r.options.Listen + ", for this user only: see 'vedette env'"
+}
+
+func firstRelay(m monitor.Mail) string {
+	if len(m.Relays) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d", m.Relays[0].Host, m.Relays[0].Port)
+}
+
+func (r *instanceRun) maildir() string { return filepath.Join(r.options.Data, "mail") }

@@ -1,0 +1,85 @@
+package instance
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/pipeline/job"
+	"vedette/pipeline/process"
+	"vedette/pipeline/supervise"
+	"vedette/workers"
+	"vedette/workers/statuspage"
+)
+
+// workerTree is the tree of a process that works for an installation elsewhere:
+//
+//	vedette          one_for_one
+//	├── alerts       tells the operators what happens to the parts of this tree
+//	├── presence     keeps the process's lease, and answers 'vedette ps'
+//	├── health       /healthz and /readyz, if the process is to have them
+//	├── workers      the tree of workers/tree.go
+//	├── scheduler    if the process has that role
+//	└── reload       changes limits at SIGHUP, if there is a file
+//
+// It is that of [instanceRun.serve] without what looks at everything, for which
+// the user of a single role has no rights.
+func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, error) {
+	work, scheduler, err := r.work()
+	if err != nil {
+		return nil, err
+	}
+	var tree *supervise.Supervisor
+	presence := process.NewPresence(r.pipeline, cli.Version(), r.options.Stages, r.options.Location, func() []job.ChildStatus {
+		return work.Status(tree.Children(), scheduler.Pools()...)
+	})
+	children := []supervise.Child{
+		{Name: "alerts", Service: r.alerts},
+		{Name: "presence", Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(presence.Serve)), StartTimeout: supervise.NoLimit},
+	}
+	if r.options.HTTP != "" {
+		health, err := statuspage.NewHealth(statuspage.HealthConfig{
+			Listen: r.options.HTTP, Ready: func() []statuspage.Condition { return r.conditions(ctx, tree) }, Logger: r.log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		children = append(children, supervise.Child{Name: "health", Service: health})
+	}
+	children = append(children, supervise.Child{Name: "workers", Service: work})
+	if slices.Contains(r.options.Stages, workers.StageSchedule) {
+		children = append(children, supervise.Child{
+			Name: "scheduler", Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(scheduler.Serve)), StartTimeout: supervise.NoLimit,
+		})
+	}
+	if r.path != "" {
+		children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.relimit(ctx, work) })})
+	}
+	tree, err = supervise.New(supervise.Spec{
+		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.alerts.Hook, Logger: r.log,
+		Children: children,
+	})
+	return tree, err
+}
+
+// relimit reads the file again at each SIGHUP, for the limits, until ctx ends.
+func (r *instanceRun) relimit(ctx context.Context, work *workers.Workers) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.hangups:
+		}
+		file, err := cli.LoadFile(r.path, io.Discard)
+		if err != nil {
+			cli.Say(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
+			continue
+		}
+		if err := work.SetLimits(r.options.limits(file.Workers)); err != nil {
+			cli.Say(r.stderr, "warning: %v\n", err)
+		}
+		r.tellUnapplied(file)
+	}
+}

@@ -1,0 +1,30 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"vedette/cmd/vedette/internal/cli"
+)
+
+func validateCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate FILE",
+		Short: "Find the mistakes in a monitor file",
+		Long: `Reads a monitor file and shows every mistake in it: file, line, column, what
+was found and what was expected. Nothing is contacted and nothing changed.
+Exits with 0 when the file is good, with 2 when it is not.`,
+		Example: "  vedette validate monitors.yaml",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			file, err := cli.LoadFile(args[0], cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good: %s, %s\n", args[0],
+				cli.Count(file.Count(), "monitor"), cli.Count(len(file.Recipients), "recipient"))
+			return err
+		},
+	}
+}

@@ -1,0 +1,123 @@
+package supervise
+
+import "fmt"
+
+// Strategy selects the siblings that restart with a failed child.
+type Strategy int
+
+// The strategies, with OTP's names.
+const (
+	// OneForOne restarts only the failed child: the children are independent.
+	OneForOne Strategy = iota
+	// OneForAll stops all other children and restarts all: each needs all
+	// others.
+	OneForAll
+	// RestForOne stops the children that were started after the failed one, and
+	// restarts them with it: they depend on it.
+	RestForOne
+	// Dynamic children start and stop concurrently, and each restarts alone.
+	// [Supervisor.Add] and [Supervisor.Remove] change them, in any number; added
+	// children are forgotten when their supervisor ends. OTP calls it
+	// simple_one_for_one, and gives it no initial children.
+	Dynamic
+)
+
+// String returns the strategy as OTP writes it.
+func (s Strategy) String() string {
+	switch s {
+	case OneForOne:
+		return "one_for_one"
+	case OneForAll:
+		return "one_for_all"
+	case RestForOne:
+		return "rest_for_one"
+	case Dynamic:
+		return "dynamic"
+	default:
+		return fmt.Sprintf("strategy(%d)", int(s))
+	}
+}
+
+// dependent reports whether children depend on each other.
+func (s Strategy) dependent() bool { return s == OneForAll || s == RestForOne }
+
+// Restart selects the ends after which a child restarts.
+type Restart int
+
+// The kinds of child, with OTP's names.
+const (
+	// Permanent children always restart.
+	Permanent Restart = iota
+	// Transient children restart after failures.
+	Transient
+	// Temporary children never restart, not even with their group; they are
+	// forgotten when they end.
+	Temporary
+)
+
+// String returns the kind as OTP writes it.
+func (r Restart) String() string {
+	switch r {
+	case Permanent:
+		return "permanent"
+	case Transient:
+		return "transient"
+	case Temporary:
+		return "temporary"
+	default:
+		return fmt.Sprintf("restart(%d)", int(r))
+	}
+}
+
+// OnBreach is the policy for restarts that exceed the intensity.
+type OnBreach int
+
+// The policies for a breach.
+const (
+	// BreachEscalate stops all children and fails the supervisor, which is one
+	// failure for its parent.
+	BreachEscalate OnBreach = iota
+	// BreachPark leaves the child down and tries it again every ParkFor, so that
+	// one bad child never ends the tree, not even at its first start. A child
+	// that fails again before it was ready for the stable time is parked again
+	// at once. Each child has its own intensity.
+	BreachPark
+	// BreachStop is like BreachPark, but leaves the child down until a
+	// [Supervisor.Restart].
+	BreachStop
+)
+
+// OnStuck is the policy for a child that does not return within its shutdown
+// time. The child is reported in any case.
+type OnStuck int
+
+// The policies for stuck children. A supervisor that stops abandons stuck
+// children and returns a [StuckError], whatever the policy.
+const (
+	// StuckRefuse does not start the child again before it has returned, and
+	// then only on command. Children that depend on it wait.
+	StuckRefuse OnStuck = iota
+	// StuckReplace continues as if the child had returned. The old incarnation
+	// is fenced: see [Fenced].
+	StuckReplace
+	// StuckEscalate stops all children and fails the supervisor with a
+	// [StuckError].
+	StuckEscalate
+	// StuckExit calls the spec's Exit, which ends the process, so that the
+	// process manager starts a clean one.
+	StuckExit
+)
+
+// AutoShutdown selects whether a supervisor ends with its significant children.
+type AutoShutdown int
+
+// The kinds of automatic shutdown, with OTP's names.
+const (
+	// Never ends with its children.
+	Never AutoShutdown = iota
+	// AnySignificant ends when any significant child ended without being
+	// stopped.
+	AnySignificant
+	// AllSignificant ends when all significant children did.
+	AllSignificant
+)

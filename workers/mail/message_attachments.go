@@ -1,0 +1,101 @@
+package mail
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"mime"
+	"strings"
+
+	"vedette/pipeline/job"
+)
+
+// validateAttachments refuses what would not fit, or would be something else than
+// it says.
+func validateAttachments(all []job.Attachment) error {
+	if len(all) > job.MaxAttachments {
+		return fmt.Errorf("attachments: found %d, expected at most %d", len(all), job.MaxAttachments)
+	}
+	var problems []error
+	size := 0
+	for _, a := range all {
+		size += len(a.Content)
+		if a.Name == "" || strings.ContainsAny(a.Name, "/\\\r\n\x00") || len(a.Name) > maxFileName {
+			problems = append(problems, fmt.Errorf("attachments: found the name %q, expected that of a file, without a folder", a.Name))
+		}
+		if a.Type == "" {
+			continue
+		}
+		if kind, _, err := mime.ParseMediaType(a.Type); err != nil || strings.ContainsAny(a.Type, "\r\n\x00") || !isASCII(a.Type) || !strings.Contains(kind, "/") || strings.HasPrefix(kind, "multipart/") {
+			problems = append(problems, fmt.Errorf("attachments: %s: found the type %q, expected one such as text/csv", a.Name, a.Type))
+		}
+	}
+	if size > job.MaxAttached {
+		problems = append(problems, fmt.Errorf("attachments: found %d bytes, expected at most %d", size, job.MaxAttached))
+	}
+	return errors.Join(problems...)
+}
+
+// maxFileName is the longest name of a file that systems take.
+const maxFileName = 255
+
+// addAttachments makes one part of a rendered mail, and puts the attachments after it.
+// It is done here because go-mail takes one boundary for all levels, and one
+// that it chooses itself differs from time to time.
+func addAttachments(rendered []byte, m job.Mail) ([]byte, error) {
+	if len(m.Attachments) == 0 {
+		return rendered, nil
+	}
+	header, body, ok := bytes.Cut(rendered, []byte("\r\n\r\n"))
+	if !ok {
+		return nil, errors.New("render: found no end of the header")
+	}
+	own, content := splitHeader(string(header))
+	boundary := "mixed-" + job.DeriveID("mixed", m.ID, m.Text, m.HTML)
+	var b bytes.Buffer
+	b.WriteString(own + "Content-Type: multipart/mixed;\r\n boundary=" + boundary + "\r\n\r\n")
+	b.WriteString("--" + boundary + "\r\n" + content + "\r\n")
+	b.Write(bytes.TrimRight(body, "\r\n"))
+	for _, a := range m.Attachments {
+		b.WriteString("\r\n--" + boundary + "\r\n")
+		writeAttachment(&b, a)
+	}
+	b.WriteString("\r\n--" + boundary + "--\r\n")
+	return b.Bytes(), nil
+}
+
+// splitHeader takes the fields that describe the content out of a header, each
+// with its continuation lines.
+func splitHeader(header string) (own, content string) {
+	var to *string
+	for line := range strings.SplitSeq(header, "\r\n") {
+		continued := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t")
+		if !continued || to == nil {
+			to = &own
+			if strings.HasPrefix(strings.ToLower(line), "content-") {
+				to = &content
+			}
+		}
+		*to += line + "\r\n"
+	}
+	return own, content
+}
+
+// lineLength is that of base64 in a mail, RFC 2045, 6.8.
+const lineLength = 76
+
+func writeAttachment(b *bytes.Buffer, a job.Attachment) {
+	kind := a.Type
+	if kind == "" || strings.HasPrefix(strings.ToLower(kind), "message/") { // a message must not be base64: RFC 2046, 5.2.1
+		kind = "application/octet-stream"
+	}
+	b.WriteString("Content-Type: " + kind + "\r\nContent-Transfer-Encoding: base64\r\n")
+	b.WriteString("Content-Disposition: " + mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}) + "\r\n\r\n")
+	encoded := base64.StdEncoding.EncodeToString(a.Content)
+	for len(encoded) > lineLength {
+		b.WriteString(encoded[:lineLength] + "\r\n")
+		encoded = encoded[lineLength:]
+	}
+	b.WriteString(encoded)
+}

@@ -1,0 +1,70 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"strings"
+	"time"
+)
+
+// Inspection is what was found out about a relay.
+type Inspection struct {
+	Relay string `json:"relay"`
+	// TLS is the version of a connection with TLS, such as "TLS 1.3", and Cipher
+	// its cipher suite; Certificate is whose certificate it is, and Expires when
+	// that ends.
+	TLS         string    `json:"tls,omitempty"`
+	Cipher      string    `json:"cipher,omitempty"`
+	Certificate string    `json:"certificate,omitempty"`
+	Expires     time.Time `json:"expires,omitzero"`
+	// Login says that we have logged in.
+	Login bool `json:"login"`
+	// Extensions are what the relay offers, with their parameters.
+	Extensions []string `json:"extensions"`
+	// Took is how long all of it took.
+	Took time.Duration `json:"-"`
+}
+
+// Inspect opens a session with a relay as a mail would, through STARTTLS and
+// AUTH, and ends it. The error is an [*Error], whose class says whose fault it
+// is.
+func Inspect(ctx context.Context, relay Relay, hello string) (Inspection, error) {
+	config, err := Config{Relays: []Relay{relay}, Hello: hello, From: "nobody@vedette.invalid"}.withDefaults()
+	if err == nil {
+		err = config.validate()
+	}
+	if err != nil {
+		return Inspection{}, err
+	}
+	relay = config.Relays[0]
+	began := time.Now()
+	found := Inspection{Relay: relay.String(), Login: relay.Username != ""}
+	s, err := openSession(ctx, relay, config.Hello, timeouts{command: config.CommandTimeout, dot: config.DotTimeout})
+	if err != nil {
+		return found, &Error{Verdict: classifyClientError(StageConnect, err), Relay: relay.String()}
+	}
+	defer s.quit()
+	found.Took = time.Since(began)
+	for _, name := range extensions() {
+		if offered, parameters := s.client.Extension(name); offered {
+			found.Extensions = append(found.Extensions, strings.TrimSpace(name+" "+oneLine(parameters)))
+		}
+	}
+	if state, ok := s.client.TLSConnectionState(); ok {
+		found.secured(&state)
+	}
+	return found, nil
+}
+
+func (i *Inspection) secured(state *tls.ConnectionState) {
+	i.TLS, i.Cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
+	if len(state.PeerCertificates) > 0 {
+		leaf := state.PeerCertificates[0]
+		i.Certificate, i.Expires = oneLine(strings.Join(leaf.DNSNames, " ")), leaf.NotAfter
+	}
+}
+
+// extensions are those that say something of how mails are sent.
+func extensions() []string {
+	return []string{"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING", "AUTH", "STARTTLS"}
+}

@@ -1,0 +1,115 @@
+package mail
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/textproto"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+var (
+	// ErrNoAuth means that a relay with a username offers no way to log in
+	// that is known here.
+	ErrNoAuth = errors.New("relay offers no known AUTH mechanism")
+	// ErrCleartext means that the password was about to cross a connection
+	// without TLS, and was not sent.
+	ErrCleartext = errors.New("connection has no TLS: password not sent")
+	// ErrNoPassword means that the file with the password could not be read.
+	ErrNoPassword = errors.New("password cannot be read")
+)
+
+// authenticator picks a mechanism when the relay has said which it knows. It carries
+// one exchange and must not be shared. go-mail could pick too, but takes a
+// connection that came from a dial function for one without TLS.
+type authenticator struct {
+	smtp.Auth
+
+	relay Relay
+}
+
+// Start implements [smtp.Auth].
+func (l *authenticator) Start(server *smtp.ServerInfo) (string, []byte, error) {
+	if !server.TLS && !l.relay.AllowCleartext {
+		return "", nil, ErrCleartext
+	}
+	wanted := preferredMechanisms(server.TLS)
+	if l.relay.Auth != "" {
+		wanted = []string{l.relay.Auth}
+	}
+	for _, mechanism := range wanted {
+		if slices.Contains(server.Auth, mechanism) {
+			l.Auth = l.mechanism(mechanism)
+			return l.Auth.Start(server)
+		}
+	}
+	return "", nil, ErrNoAuth
+}
+
+// preferredMechanisms are those that are used, best first: without TLS those first that
+// do not show the password.
+func preferredMechanisms(encrypted bool) []string {
+	if encrypted {
+		return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5"}
+	}
+	return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"}
+}
+
+func (l *authenticator) mechanism(mechanism string) smtp.Auth {
+	r := l.relay
+	switch mechanism {
+	case "SCRAM-SHA-256":
+		return smtp.ScramSHA256Auth(r.Username, r.Password)
+	case "SCRAM-SHA-1":
+		return smtp.ScramSHA1Auth(r.Username, r.Password)
+	case "CRAM-MD5":
+		return smtp.CRAMMD5Auth(r.Username, r.Password)
+	case mechanismOAuth:
+		return smtp.XOAuth2Auth(r.Username, r.Password)
+	case "LOGIN":
+		return smtp.LoginAuth(r.Username, r.Password, r.Host, r.AllowCleartext)
+	default:
+		return smtp.PlainAuth("", r.Username, r.Password, r.Host, r.AllowCleartext)
+	}
+}
+
+// withPassword reads the password, if it is in a file.
+func (r Relay) withPassword() (Relay, error) {
+	if r.PasswordFile == "" {
+		return r, nil
+	}
+	data, err := os.ReadFile(r.PasswordFile)
+	if err != nil {
+		return r, fmt.Errorf("%w: %w", ErrNoPassword, err)
+	}
+	r.Password = strings.TrimRight(string(data), "\r\n")
+	if r.Password == "" || strings.ContainsAny(r.Password, "\r\n\x00") {
+		return r, fmt.Errorf("%w: %s: found no text or more than one line", ErrNoPassword, r.PasswordFile)
+	}
+	return r, nil
+}
+
+// redact removes the password from an error, for relays that repeat what they
+// were sent. Only a reply or a garbled line can hold it.
+func redact(err error, r Relay) error {
+	if r.Password == "" {
+		return err
+	}
+	encode := base64.StdEncoding.EncodeToString
+	secrets := strings.NewReplacer(
+		encode([]byte("\x00"+r.Username+"\x00"+r.Password)), "[redacted]",
+		encode([]byte(r.Password)), "[redacted]",
+		r.Password, "[redacted]")
+	text := err.Error()
+	if secrets.Replace(text) == text {
+		return err
+	}
+	if refused, ok := errors.AsType[*textproto.Error](err); ok {
+		return &textproto.Error{Code: refused.Code, Msg: secrets.Replace(refused.Msg)}
+	}
+	return textproto.ProtocolError(secrets.Replace(text))
+}

@@ -1,0 +1,79 @@
+package mail
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+
+	gomail "github.com/wneessen/go-mail"
+)
+
+// openSession dials, and goes through EHLO, STARTTLS and AUTH as the relay's
+// settings ask. The dial takes at most the time of one command, and so does all
+// that follows. The password is in no error.
+func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*session, error) {
+	r, err := r.withPassword()
+	if err != nil {
+		return nil, err
+	}
+	s := &session{timeouts: t}
+	stop := func() bool { return true }
+	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {
+		raw, err := (&net.Dialer{}).DialContext(dialCtx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		s.conn = raw
+		// go-mail obeys the context while it dials. Closing the connection is
+		// what ends the dialogue that follows.
+		stop = context.AfterFunc(ctx, s.abort)
+		return r.implicitTLS(dialCtx, raw)
+	}
+	client, err := gomail.NewClient(r.Host, r.options(hello, t, dial)...)
+	if err != nil {
+		return nil, fmt.Errorf("set up session: %w", redact(err, r))
+	}
+	s.client, err = client.DialToSMTPClientWithContext(ctx)
+	if interrupted := !stop(); interrupted && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		s.abort() // go-mail leaves the connection open when a step after the dial fails
+		return nil, redact(err, r)
+	}
+	return s, nil
+}
+
+// implicitTLS begins TLS at once where that is asked for.
+func (r Relay) implicitTLS(ctx context.Context, raw net.Conn) (net.Conn, error) {
+	if r.TLS != TLSImplicit {
+		return raw, nil
+	}
+	encrypted := tls.Client(raw, r.tlsConfig())
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return encrypted, nil
+}
+
+func (r Relay) tlsConfig() *tls.Config {
+	return &tls.Config{ServerName: r.Host, RootCAs: r.RootCAs, MinVersion: tls.VersionTLS12}
+}
+
+// options are a relay's settings as go-mail takes them. A client is made for
+// each dial: what it holds of a login is used up by it.
+func (r Relay) options(hello string, t timeouts, dial gomail.DialContextFunc) []gomail.Option {
+	policy := gomail.NoTLS
+	if r.TLS == TLSStartTLS {
+		policy = gomail.TLSMandatory
+	}
+	options := []gomail.Option{
+		gomail.WithPort(r.Port), gomail.WithHELO(hello), gomail.WithTimeout(t.command),
+		gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(r.tlsConfig()), gomail.WithDialContextFunc(dial),
+	}
+	if r.Username != "" {
+		options = append(options, gomail.WithSMTPAuthCustom(&authenticator{relay: r}))
+	}
+	return options
+}
