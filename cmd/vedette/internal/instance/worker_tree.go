@@ -10,7 +10,7 @@ import (
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
 	"vedette/workers"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // workerTree is the tree of a process that works for an installation elsewhere:
@@ -39,8 +39,8 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		{Name: "presence", Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(presence.Serve)), StartTimeout: supervise.NoLimit},
 	}
 	if r.options.HTTP != "" {
-		health, err := statuspage.NewHealth(statuspage.HealthConfig{
-			Listen: r.options.HTTP, Ready: func() []statuspage.Condition { return r.conditions(ctx, tree) }, Logger: r.log,
+		health, err := web.NewHealthServer(web.HealthServerConfig{
+			Listen: r.options.HTTP, Ready: func() []web.Condition { return r.conditions(ctx, tree) }, Logger: r.log,
 		})
 		if err != nil {
 			return nil, err

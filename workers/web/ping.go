@@ -1,4 +1,4 @@
-package statuspage
+package web
 
 import (
 	"context"
@@ -10,19 +10,19 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Pinger takes the pings of jobs.
-type Pinger interface {
-	// Ping stores what a job says, if its token is known, and tells whether it is.
+// PingStore stores pings from jobs.
+type PingStore interface {
+	// Ping stores a ping if its token is known, and reports whether it is.
 	Ping(ctx context.Context, token, kind string, ping job.Ping) (known bool, err error)
 }
 
-// maxPingBody is how much of what a job sends is read.
+// maxPingBody is the largest accepted body.
 const maxPingBody = 64 << 10
 
-// ping takes POST /ping/TOKEN, /ping/TOKEN/start, /ping/TOKEN/fail and
-// /ping/TOKEN/EXITCODE, with what the job printed as the body. A token that is
-// not known is answered as any path that is not there.
-func (p *Page) ping(w http.ResponseWriter, r *http.Request) {
+// servePing serves POST /ping/TOKEN, /ping/TOKEN/start, /ping/TOKEN/fail and
+// /ping/TOKEN/EXITCODE, with the job's output as the body. An unknown token gets
+// the same response as an unknown path.
+func (p *StatusPage) servePing(w http.ResponseWriter, r *http.Request) {
 	kind, ping, ok := readPing(r.PathValue("what"))
 	if !ok {
 		http.NotFound(w, r)
@@ -37,16 +37,16 @@ func (p *Page) ping(w http.ResponseWriter, r *http.Request) {
 	known, err := p.config.Pings.Ping(r.Context(), r.PathValue("token"), kind, ping)
 	switch {
 	case err != nil:
-		p.config.Logger.ErrorContext(r.Context(), "store ping", "error", err)
+		p.config.Logger.ErrorContext(r.Context(), "ping could not be stored", "error", err)
 		http.Error(w, "store ping: try again", http.StatusServiceUnavailable)
 	case !known:
 		http.NotFound(w, r)
 	default:
-		p.write(w, "text/plain", []byte("ok\n"))
+		writeResponse(w, p.config.Logger, "text/plain", []byte("ok\n"))
 	}
 }
 
-// readPing reads the last part of a ping's path.
+// readPing parses the last part of a ping's path.
 func readPing(what string) (kind string, ping job.Ping, ok bool) {
 	switch what {
 	case "":

@@ -10,7 +10,7 @@ import (
 	"vedette/pipeline/pipelinetest"
 )
 
-func newSentLedger(t *testing.T) *deliveryStore {
+func newDeliveryStore(t *testing.T) *deliveryStore {
 	t.Helper()
 	p := pipelinetest.New(t, pipeline.Config{})
 	bucket, err := p.Bucket(t.Context(), pipeline.Deliveries)
@@ -20,9 +20,9 @@ func newSentLedger(t *testing.T) *deliveryStore {
 	return &deliveryStore{bucket: bucket}
 }
 
-func TestMailIsEitherWithdrawnOrOnItsWay(t *testing.T) {
+func TestMailIsEitherSentOrWithdrawn(t *testing.T) {
 	t.Parallel()
-	l, at := newSentLedger(t), time.Now().UTC()
+	l, at := newDeliveryStore(t), time.Now().UTC()
 	for round := range 50 {
 		id := job.DeriveID("mail", string(rune('a'+round)))
 		var begun, withdrawn job.Delivery
@@ -41,19 +41,19 @@ func TestMailIsEitherWithdrawnOrOnItsWay(t *testing.T) {
 		})
 		group.Wait()
 		if begun.State != withdrawn.State || begun.State != job.DeliverySending && begun.State != job.DeliveryWithdrawn {
-			t.Fatalf("got %+v for who sends and %+v for who withdraws, want one of them first", begun, withdrawn)
+			t.Fatalf("got %+v from Begin and %+v from Withdraw, want the same state", begun, withdrawn)
 		}
 	}
 }
 
-func TestMailThatWasRefusedForNowCanBeWithdrawn(t *testing.T) {
+func TestDeferredMailCanBeWithdrawn(t *testing.T) {
 	t.Parallel()
-	l, at := newSentLedger(t), time.Now().UTC()
+	l, at := newDeliveryStore(t), time.Now().UTC()
 	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || sent.State != job.DeliverySending {
-		t.Fatalf("got %+v, %v, want it begun", sent, err)
+		t.Fatalf("got %+v, %v, want it sending", sent, err)
 	}
 	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || sent.State == job.DeliveryWithdrawn {
-		t.Fatalf("got %+v, %v, want it not withdrawn while it is on its way", sent, err)
+		t.Fatalf("got %+v, %v, want it still sending", sent, err)
 	}
 	if err := l.Record(t.Context(), job.Delivery{V: 1, ID: "m1", At: at, State: job.DeliveryDeferred}); err != nil {
 		t.Fatal(err)
@@ -62,19 +62,19 @@ func TestMailThatWasRefusedForNowCanBeWithdrawn(t *testing.T) {
 		t.Fatalf("got %+v, %v, want it withdrawn", sent, err)
 	}
 	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || sent.State == job.DeliverySending {
-		t.Fatalf("got %+v, %v, want it never sent", sent, err)
+		t.Fatalf("got %+v, %v, want it still withdrawn", sent, err)
 	}
 	if err := l.Record(t.Context(), job.Delivery{V: 1, ID: "m2", At: at, State: job.DeliverySent}); err != nil {
 		t.Fatal(err)
 	}
 	if sent, err := l.Withdraw(t.Context(), "m2", at); err != nil || sent.State != job.DeliverySent {
-		t.Errorf("got %+v, %v, want what was sent to stay so", sent, err)
+		t.Errorf("got %+v, %v, want it still sent", sent, err)
 	}
 }
 
-func TestWhoBeginsAMailSecondLeavesItToTheFirstForAWhile(t *testing.T) {
+func TestAttemptHoldsTheMailForItsLease(t *testing.T) {
 	t.Parallel()
-	l, at := newSentLedger(t), time.Now().UTC()
+	l, at := newDeliveryStore(t), time.Now().UTC()
 	for _, c := range []struct{ begin, want time.Time }{
 		{at, at},
 		{at.Add(time.Second), at},
@@ -82,14 +82,14 @@ func TestWhoBeginsAMailSecondLeavesItToTheFirstForAWhile(t *testing.T) {
 	} {
 		sent, err := l.Begin(t.Context(), "m1", c.begin)
 		if err != nil || sent.State != job.DeliverySending || !sent.At.Equal(c.want) {
-			t.Errorf("got %+v, %v for an attempt at %s, want that of %s", sent, err, c.begin, c.want)
+			t.Errorf("got %+v, %v for an attempt at %s, want the one begun at %s", sent, err, c.begin, c.want)
 		}
 	}
 }
 
-func TestOnlyWhatIsAllowedMayBeOrdered(t *testing.T) {
+func TestOnlyAllowedMailsMayBeEnqueued(t *testing.T) {
 	t.Parallel()
-	allow := Allow{From: []string{"*@example.org"}, Recipients: []string{"*@example.org", "boss@example.com"}}
+	allow := AllowedMails{From: []string{"*@example.org"}, Recipients: []string{"*@example.org", "boss@example.com"}}
 	for to, want := range map[string]bool{
 		"a@example.org": true, "Boss <BOSS@Example.com>": true, "b@example.com": false, "a@example.org.evil.test": false,
 	} {
@@ -102,10 +102,10 @@ func TestOnlyWhatIsAllowedMayBeOrdered(t *testing.T) {
 		"shown": {To: "a@example.org", ShownTo: []string{"b@example.com"}},
 	} {
 		if err := allow.check(m); err == nil {
-			t.Errorf("%s: got it allowed", name)
+			t.Errorf("%s: got no error, want it refused", name)
 		}
 	}
-	if err := (Allow{}).check(job.Mail{To: "anybody@example.test", From: "x@example.test"}); err != nil {
+	if err := (AllowedMails{}).check(job.Mail{To: "someone@example.test", From: "x@example.test"}); err != nil {
 		t.Errorf("got %v without a list, want all allowed", err)
 	}
 }
