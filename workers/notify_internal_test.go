@@ -44,8 +44,7 @@ func define(t *testing.T, p *pipeline.Pipeline, m job.Monitor) {
 func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks *atomic.Int64) (*family, *notify.Notifier) {
 	t.Helper()
 	common := &shared{p: p, log: slog.New(slog.DiscardHandler)}
-	a := &notifyStage{shared: common}
-	buckets, err := a.open(t.Context())
+	buckets, err := (&notifyStage{shared: common}).openBuckets(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,13 +53,13 @@ func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = replies.Close() })
-	words, err := notify.NewRenderer(notify.Templates{})
+	renderer, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
 		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]},
-		Timers: &timers{p: p}, Renderer: words,
+		Timers: &timers{p: p}, Renderer: renderer,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -157,22 +156,5 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	tale.Resolution = &job.Resolution{At: recovered}
 	if got := ask(); got.Kind != notify.MuteParent || got.By != "core" {
 		t.Errorf("got %+v, want what is over to have been because of the parent", got)
-	}
-}
-
-func TestRoleThatNobodyHasIsTold(t *testing.T) {
-	t.Parallel()
-	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
-	w := &stageWatch{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}, absent: map[string]time.Time{}}
-	put(t, p, topology.Processes, "p1", job.Process{V: 1, ID: "p1", Stages: []string{StageMaintain, StageMail, StageNotify, StageEvaluate, StageCheck}})
-	now := time.Now()
-	for _, after := range []time.Duration{0, stageGoneAfter / 2, stageGoneAfter, stageGoneAfter + time.Second} {
-		if err := w.look(t.Context(), now.Add(after)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	told := notices(t, p)
-	if len(told) != 1 || told[0].Kind != job.NoticeStageGone || told[0].Summary != "no process does the work of the role schedule" {
-		t.Errorf("got %+v, want one notice, of the scheduler alone", told)
 	}
 }

@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"vedette/pipeline"
@@ -15,22 +14,22 @@ import (
 )
 
 const (
-	// readResultsTimeout bounds the reading of results.
+	// readResultsTimeout bounds the time for reading results.
 	readResultsTimeout = 3 * time.Second
 	// leaseWait bounds the wait for processes that hold a lease.
 	leaseWait = 2 * time.Second
 )
 
-// TakeSnapshot looks at a running installation: its processes, their queues, the
-// results of the time given, states, dead letters and streams. Results that
-// cannot be read within seconds are left out, and the time is shortened to that
-// of those that were. The error says what could not be looked at.
+// TakeSnapshot reads the state of a running installation: processes, queues,
+// results within the given window, monitor states, dead letters and streams.
+// When the results cannot be read within seconds, the window in the snapshot is
+// shortened to the part that was read. The error says what could not be read.
 func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
 	s, err := snapshotChecks(ctx, p, window)
 	if err != nil {
 		return s, err
 	}
-	if s.Blind, err = noDataMonitors(ctx, p); err != nil {
+	if s.NoData, err = noDataMonitors(ctx, p); err != nil {
 		return s, err
 	}
 	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
@@ -43,9 +42,9 @@ func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duratio
 	return s, err
 }
 
-// snapshotChecks looks at what tells whether checks have room.
+// snapshotChecks reads the part that shows the capacity for checks.
 func snapshotChecks(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
-	s := doctor.Snapshot{At: time.Now(), Roles: append(Stages(), StageSchedule)}
+	s := doctor.Snapshot{At: time.Now(), Stages: append(Stages(), StageSchedule)}
 	var err error
 	if s.Processes, s.Silent, err = process.Ask(ctx, p, leaseWait); err != nil {
 		return s, err
@@ -73,7 +72,7 @@ func snapshotChecks(ctx context.Context, p *pipeline.Pipeline, window time.Durat
 	return s, err
 }
 
-// poolNames are the parts of a process that run jobs.
+// poolNames returns the names of a process's pools.
 func poolNames(children []job.ChildStatus) []string {
 	var names []string
 	for _, c := range children {
@@ -89,12 +88,12 @@ func readResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, 
 	limited, cancel := context.WithTimeout(ctx, readResultsTimeout)
 	defer cancel()
 	began := time.Now()
-	var count doctor.Count
+	var stats doctor.ResultStats
 	last := began
 	whole, err := inspect.ReadSince(limited, p, topology.Result, window, func(d pipeline.Delivery) {
 		last = d.Stored
-		if batch, err := job.Decode[job.Results](d.Body); err == nil { // the evaluator buries what is none
-			count.Add(batch.Results, d.Stored)
+		if batch, err := job.Decode[job.Results](d.Body); err == nil { // the evaluator handles invalid batches
+			stats.Add(batch.Results, d.Stored)
 		}
 	})
 	if err != nil {
@@ -105,11 +104,10 @@ func readResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, 
 		s.Window -= began.Sub(last)
 	}
 	s.Window = max(time.Second, min(s.Window, longestUptime(s.Processes, began)))
-	s.Locations, s.Clocks = count.Locations(), count.Clocks()
+	s.Locations, s.Clocks = stats.Locations(), stats.Clocks()
 	return nil
 }
 
-// longestUptime is how long any of the processes has lived.
 func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 	var longest time.Duration
 	for i := range processes {
@@ -118,15 +116,9 @@ func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 	return longest
 }
 
-// noDataReason is the reason without its details, and where the monitor is checked
-// if that is said.
-func noDataReason(incident *job.Incident) string {
-	return strings.TrimSuffix(string(incident.Reason)+doctor.At+incident.Location, doctor.At)
-}
-
-// noDataMonitors counts them by reason; one that is checked from several locations
-// counts for each that is blind.
-func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, error) {
+// noDataMonitors counts monitors without data by cause. A monitor with several
+// locations counts once for each affected location.
+func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[doctor.NoDataCause]int, error) {
 	states, err := p.Bucket(ctx, topology.States)
 	if err != nil {
 		return nil, err
@@ -135,7 +127,7 @@ func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, 
 	if err != nil {
 		return nil, err
 	}
-	blind := map[string]int{}
+	counts := map[doctor.NoDataCause]int{}
 	for _, e := range entries {
 		state, err := job.Decode[job.State](e.Value)
 		if err != nil {
@@ -143,9 +135,9 @@ func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, 
 		}
 		for _, incident := range state.Open() {
 			if incident.Condition == job.ConditionNoData {
-				blind[noDataReason(incident)]++
+				counts[doctor.NoDataCause{Reason: incident.Reason, Location: incident.Location}]++
 			}
 		}
 	}
-	return blind, nil
+	return counts, nil
 }

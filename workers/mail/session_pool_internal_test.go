@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestSessionsWaitForTheFirstOneForAWhile(t *testing.T) {
+func TestSessionsWaitForTheFirst(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name   string
@@ -37,11 +37,11 @@ func TestSessionsWaitForTheFirstOneForAWhile(t *testing.T) {
 	}
 }
 
-func TestSessionsDoNotWaitForAnother(t *testing.T) {
+func TestSessionsDoNotWaitWithoutNeed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*sessionPool){
 		"where one is open":     func(p *sessionPool) { p.openCount.Add(1) },
-		"while the relay rests": func(p *sessionPool) { p.breaker.openUntil = time.Now().Add(time.Minute) },
+		"while the breaker is open": func(p *sessionPool) { p.breaker.openUntil = time.Now().Add(time.Minute) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p := &sessionPool{firstSession: make(chan struct{}, 1)}

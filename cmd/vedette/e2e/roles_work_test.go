@@ -120,7 +120,7 @@ monitors:
   - {name: backup, heartbeat: {token: "0123456789abcdef0123456789abcdef", interval: 1h}}
 `, box.Relay(), site.url, site.url))
 	operator := rights.User{Role: rights.Admin}
-	g.start("operate", operator, "run", "--stages", "maintain") // installs, applies the file, and shows all
+	g.start("maintain", operator, "run", "--stages", "maintain") // installs, applies the file, and shows all
 	for role, user := range map[string]rights.User{
 		"schedule": {Role: rights.Scheduler}, "check": {Role: rights.CheckWorker}, "evaluate": {Role: rights.Evaluator},
 		"notify": {Role: rights.Notifier}, "mail": {Role: rights.MailWorker},
