@@ -9,7 +9,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// policyKeys are the keys that both a monitor and the section defaults have.
+// policyKeys are the keys that monitors and the section defaults share.
 func policyKeys() []Key {
 	limits := job.DefaultFlapping()
 	return []Key{
@@ -73,7 +73,7 @@ func monitorKeys() []Key {
 	return append(keys, below("monitors[]", append(own, policyKeys()...))...)
 }
 
-// probeKeys are the keys of the probes' structs, in their order.
+// probeKeys are the fields in the probes' structs.
 func probeKeys() []Key {
 	var keys []Key
 	texts := probeTexts()
@@ -86,7 +86,7 @@ func probeKeys() []Key {
 	return keys
 }
 
-// structKeys are the keys of a struct below a path.
+// structKeys are the fields in a struct.
 func structKeys(parent string, t reflect.Type, texts map[string]probeText) []Key {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -130,10 +130,10 @@ func typeOf(t reflect.Type) string {
 	}
 }
 
-// probeText is what a probe's struct does not say about a key.
+// probeText has what a struct field does not say about its key.
 type probeText struct{ meaning, example, standard, unit string }
 
-// probeTexts has the texts by path below a monitor, or by struct and key where
+// probeTexts returns the texts by path below a monitor, or by struct and key where
 // probes share a struct.
 func probeTexts() map[string]probeText {
 	texts := map[string]probeText{}
@@ -148,7 +148,7 @@ func probeTexts() map[string]probeText {
 	return texts
 }
 
-// probeTable has a key in each line: key, meaning, example, default and unit.
+// probeTable has one key per line: key, meaning, example, default, unit.
 const probeTable = `http|HTTP request; the text form is the URL|https://example.org/health
 http.url|URL with the scheme http or https|https://example.org/health
 http.method|Method of the request|HEAD|GET
