@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -28,7 +29,7 @@ type ledgerStore struct {
 
 // OpenLedger opens what addresses were told, for commands that look at it.
 func OpenLedger(ctx context.Context, p *pipeline.Pipeline) (notify.Store, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Notifications)
+	bucket, err := p.Bucket(ctx, topology.Notifications)
 	if err != nil {
 		return nil, err
 	}
