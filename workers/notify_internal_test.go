@@ -10,6 +10,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -17,7 +18,7 @@ import (
 var began = time.Now().UTC().Truncate(time.Second).Add(-time.Minute)
 
 // put stores a message under a key of a bucket.
-func put(t *testing.T, p *pipeline.Pipeline, name pipeline.BucketName, key string, value any) {
+func put(t *testing.T, p *pipeline.Pipeline, name topology.Bucket, key string, value any) {
 	t.Helper()
 	bucket, err := p.Bucket(t.Context(), name)
 	if err != nil {
@@ -35,7 +36,7 @@ func put(t *testing.T, p *pipeline.Pipeline, name pipeline.BucketName, key strin
 func define(t *testing.T, p *pipeline.Pipeline, m job.Monitor) {
 	t.Helper()
 	m.V, m.Spec, m.Interval = job.Version, job.Spec{TCP: &job.TCP{Address: m.Name + ":1"}}, job.Duration(time.Second)
-	put(t, p, pipeline.Monitors, pipeline.MonitorKey(m.Name), m)
+	put(t, p, topology.Monitors, topology.MonitorKey(m.Name), m)
 }
 
 // relatives is a family over a pipeline whose check workers find the health that
@@ -57,7 +58,7 @@ func relatives(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks 
 		t.Fatal(err)
 	}
 	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
+		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]},
 		Timers: &timers{p: p}, Renderer: renderer,
 	})
 	if err != nil {
@@ -126,7 +127,7 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	}
 
 	down := job.Incident{ID: "i", Condition: job.ConditionDown, Monitor: "core", Began: began, Notify: []string{"oncall"}}
-	put(t, p, pipeline.States, "core", job.State{V: 1, Monitor: "core", Health: job.Down, Incident: &down})
+	put(t, p, topology.States, "core", job.State{V: 1, Monitor: "core", Health: job.Down, Incident: &down})
 	before := checks.Load()
 	if got := ask(); got.Kind != notify.MuteParent || got.By != "core" || !got.Notified {
 		t.Errorf("got %+v, want the first cause, which the address hears of", got)
@@ -144,7 +145,7 @@ func TestParentIsAskedWhetherItIsDownNow(t *testing.T) {
 	n.Mutes().RemoveSilence("s")
 
 	recovered := time.Now().UTC().Truncate(time.Second)
-	put(t, p, pipeline.States, "core", job.State{V: 1, Monitor: "core", Health: job.Up, Events: []job.Event{{Kind: job.EventEnded, At: recovered, Incident: down}}})
+	put(t, p, topology.States, "core", job.State{V: 1, Monitor: "core", Health: job.Up, Events: []job.Event{{Kind: job.EventEnded, At: recovered, Incident: down}}})
 	define(t, p, job.Monitor{Name: "router"}) // which hides no cause any more
 	tale.Incident.DependsOn = []string{"core"}
 	tale.Incident.Period = job.Duration(time.Minute)

@@ -7,43 +7,9 @@ import (
 	"time"
 
 	"vedette/pipeline"
-	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
-
-// mailOutbox orders mails of the pipeline, all of one class.
-type mailOutbox struct {
-	p     *pipeline.Pipeline
-	class string
-}
-
-// Enqueue orders a mail. One that is already ordered, queued or being sent is
-// no error: its id says that it is the same.
-func (o *mailOutbox) Enqueue(ctx context.Context, m job.Mail) error {
-	body, err := job.Encode(m)
-	if err != nil {
-		return err
-	}
-	err = o.p.Publish(ctx, pipeline.Message{Subject: pipeline.MailSubject(o.class, m.ID), Body: body, ID: "mail-" + m.ID})
-	if errors.Is(err, pipeline.ErrOccupied) {
-		return nil
-	}
-	return err
-}
-
-// alertOutbox orders the notifier's mails.
-type alertOutbox struct {
-	p *pipeline.Pipeline
-}
-
-// Enqueue orders a mail to the recipients of a monitor, or to operators.
-func (o *alertOutbox) Enqueue(ctx context.Context, m job.Mail, operators bool) error {
-	to := mailOutbox{p: o.p, class: job.MailAlert}
-	if operators {
-		to.class = job.MailOperator
-	}
-	return to.Enqueue(ctx, m)
-}
 
 // timers are the server's, as the notifier sees them.
 type timers struct {
@@ -63,7 +29,7 @@ type ledgerStore struct {
 
 // OpenLedger opens what addresses were told, for commands that look at it.
 func OpenLedger(ctx context.Context, p *pipeline.Pipeline) (notify.Store, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Notifications)
+	bucket, err := p.Bucket(ctx, topology.Notifications)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -26,9 +27,9 @@ type family struct {
 	verdicts map[string]verdict
 }
 
-func newFamily(p *shared, buckets map[pipeline.BucketName]*pipeline.Bucket, replies *pipeline.Replies) *family {
+func newFamily(p *shared, buckets map[topology.Bucket]*pipeline.Bucket, replies *pipeline.Replies) *family {
 	return &family{
-		shared: p, states: buckets[pipeline.States], definitions: buckets[pipeline.Monitors], replies: replies,
+		shared: p, states: buckets[topology.States], definitions: buckets[topology.Monitors], replies: replies,
 		now: time.Now, verdicts: map[string]verdict{},
 	}
 }
@@ -127,7 +128,7 @@ func (p *parents) find(name string, depth int) parent {
 
 func (p *parents) look(name string, depth int) (parent, error) {
 	found := parent{name: name}
-	entry, err := p.family.definitions.Get(p.ctx, pipeline.MonitorKey(name))
+	entry, err := p.family.definitions.Get(p.ctx, topology.MonitorKey(name))
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return found, nil // it was removed, and is no excuse
 	}
@@ -248,7 +249,7 @@ func (f *family) call(ctx context.Context, m *job.Monitor, location string) (job
 	}
 	address, answer, end := f.replies.Await()
 	defer end()
-	if err := f.p.Publish(ctx, pipeline.Message{Subject: pipeline.CallCheckSubject(location, order.ID), Body: body, ID: order.ID, Reply: address}); err != nil {
+	if err := f.p.Publish(ctx, pipeline.Message{Subject: topology.CallCheckSubject(location, order.ID), Body: body, ID: order.ID, Reply: address}); err != nil {
 		return job.ProbeResult{}, err
 	}
 	select {

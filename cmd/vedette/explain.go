@@ -13,7 +13,9 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 	"vedette/workers/notify"
 )
@@ -78,11 +80,11 @@ const (
 )
 
 func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Time) (*explanation, error) {
-	definitions, err := p.Bucket(ctx, pipeline.Monitors)
+	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, err
 	}
-	entry, err := definitions.Get(ctx, pipeline.MonitorKey(name))
+	entry, err := definitions.Get(ctx, topology.MonitorKey(name))
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' shows those that there are"}
 	}
@@ -118,7 +120,7 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Ti
 }
 
 func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.State, error) {
-	states, err := p.Bucket(ctx, pipeline.States)
+	states, err := p.Bucket(ctx, topology.States)
 	if err != nil {
 		return job.State{}, err
 	}
@@ -135,7 +137,7 @@ func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.Stat
 // readPeople reads who is told, and who wants no mail.
 func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline.Bucket) (*notify.Directory, *notify.Mutes, error) {
 	book, quiet := &notify.Directory{}, &notify.Mutes{}
-	recipients, err := definitions.LoadMatching(ctx, pipeline.RecipientKey(">"))
+	recipients, err := definitions.LoadMatching(ctx, topology.RecipientKey(">"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -146,7 +148,7 @@ func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline
 		}
 		book.Set(recipient)
 	}
-	entry, err := definitions.Get(ctx, pipeline.SettingsKey)
+	entry, err := definitions.Get(ctx, topology.SettingsKey)
 	if err == nil {
 		settings, err := job.DecodeKnown[job.Settings](entry.Value)
 		if err != nil {
@@ -191,7 +193,7 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 	limited, cancel := context.WithTimeout(ctx, explainTime)
 	defer cancel()
 	since := max(minPast, explainResults*cmp.Or(x.Monitor.Interval.Std(), time.Hour))
-	_, err := p.ReadSince(limited, pipeline.Result, since, func(d pipeline.Delivery) {
+	_, err := inspect.ReadSince(limited, p, topology.Result, since, func(d pipeline.Delivery) {
 		batch, err := job.DecodeKnown[job.Results](d.Body)
 		if err != nil {
 			return // the evaluator buries it

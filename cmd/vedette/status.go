@@ -15,7 +15,9 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -69,7 +71,7 @@ type status struct {
 
 func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*status, error) {
 	s := &status{Troubles: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
-	definitions, err := p.Bucket(ctx, pipeline.Monitors)
+	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +79,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	if err != nil {
 		return nil, err
 	}
-	states, err := p.Bucket(ctx, pipeline.States)
+	states, err := p.Bucket(ctx, topology.States)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +104,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	slices.SortFunc(s.Troubles, func(a, b job.Incident) int {
 		return cmp.Or(cmp.Compare(rank(a.Condition), rank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
 	})
-	if s.DeadLetters, err = p.Count(ctx, pipeline.Dead); err != nil {
+	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return nil, err
 	}
 	if err := s.quiet(ctx, p, definitions, now); err != nil {
@@ -117,7 +119,7 @@ func rank(c job.Condition) int {
 
 // monitors counts the definitions, and returns their names.
 func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (map[string]bool, error) {
-	entries, err := definitions.LoadMatching(ctx, pipeline.MonitorKey(">"))
+	entries, err := definitions.LoadMatching(ctx, topology.MonitorKey(">"))
 	if err != nil {
 		return nil, err
 	}

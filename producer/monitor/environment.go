@@ -7,9 +7,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// expand replaces ${NAME} and $$. Any other dollar stands for itself, as
-// regular expressions need it. References to secrets stay: they are replaced
-// where the check is made.
+// expand replaces ${NAME} and $$. Any other dollar is kept, as regular expressions
+// need it. Secret references are kept: the check replaces them.
 func (r *reader) expand(v value, literal string) (string, bool) {
 	if !strings.Contains(literal, "$") {
 		return literal, true
@@ -28,8 +27,8 @@ func (r *reader) expand(v value, literal string) (string, bool) {
 	}
 }
 
-// expandDollar takes in what a dollar stands for, given what comes after it,
-// and returns the rest.
+// expandDollar adds what a dollar and the text after it stand for, and returns the
+// rest.
 func (r *reader) expandDollar(v value, after string, to *expansion) (string, bool) {
 	switch {
 	case strings.HasPrefix(after, "$"):
@@ -45,7 +44,7 @@ func (r *reader) expandDollar(v value, after string, to *expansion) (string, boo
 	}
 }
 
-// variable takes in the value of a variable of the environment.
+// variable adds the value of an environment variable.
 func (r *reader) variable(v value, text string, to *expansion) (string, bool) {
 	n := nameLength(text)
 	if n == 0 || !strings.HasPrefix(text[n:], "}") {
@@ -63,8 +62,7 @@ func (r *reader) variable(v value, text string, to *expansion) (string, bool) {
 	return text[n+1:], true
 }
 
-// reference takes in a reference to a secret, which only what a probe sends may
-// hold.
+// reference adds a secret reference, which is allowed only in what a probe sends.
 func (r *reader) reference(v value, text string, to *expansion) (string, bool) {
 	if !v.sent {
 		r.report(v, "a reference to a secret", "a text without one",
@@ -81,9 +79,9 @@ func (r *reader) reference(v value, text string, to *expansion) (string, bool) {
 	return rest, true
 }
 
-// expansion is a text whose dollars are replaced. In one that a probe sends,
-// expectedOf only looks like a reference, such as the value of a variable, must not
-// become one.
+// expansion is a text with its dollars replaced. In a text that a probe sends,
+// something that only looks like a reference, such as the value of a variable, must
+// not become one.
 type expansion struct {
 	sent bool
 	done strings.Builder
@@ -102,8 +100,8 @@ func (e *expansion) end() string {
 	return e.done.String() + job.EscapeReferences(e.text.String(), false)
 }
 
-// withoutReferences puts a word for each reference, so that the rest can be
-// looked at. They were found to be well formed.
+// withoutReferences replaces each reference by a word, so that the rest can be
+// validated. The references are well formed.
 func withoutReferences(text string) string {
 	plain, err := job.ExpandReferences(text, func(string) (string, error) { return "secret", nil })
 	if err != nil {

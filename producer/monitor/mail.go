@@ -7,32 +7,29 @@ import (
 	"time"
 )
 
-// Mail is the section mail: how mails leave the installation.
+// Mail is the section mail.
 type Mail struct {
-	// From is the sender, RFC 5322; it is set when there are relays.
+	// From is the sender, RFC 5322; it is set if there are relays.
 	From string
-	// Relays are tried in this order; without any, mails are not sent by SMTP.
+	// Relays are tried in this order. Without any, mails go to a Maildir.
 	Relays []Relay
-	// GiveUpAfter is how long a mail is tried; zero means that the file does not
-	// say.
+	// GiveUpAfter is how long a mail is tried; zero if the file does not set it.
 	GiveUpAfter time.Duration
-	// AllowFrom and AllowRecipients are patterns of addresses, such as
-	// *@example.org, of the mails that people and programs may order; empty
-	// means any.
+	// AllowFrom and AllowRecipients are address patterns for ad-hoc mails, such as
+	// *@example.org; empty means any.
 	AllowFrom, AllowRecipients []string
-	// RecipientPerMinute is how many mails one address gets a minute; zero means
-	// that the file does not say.
+	// RecipientPerMinute limits the mails to one address; zero if the file does not
+	// set it.
 	RecipientPerMinute int
-	// DKIM signs mails, unless it is nil.
+	// DKIM signs mails unless it is nil.
 	DKIM *DKIM
 }
 
-// DKIM is the key that signs mails of a domain. Its public half stands in the
-// DNS below the selector's name.
+// DKIM is a key that signs mails. Its public half is in the DNS under the selector.
 type DKIM struct {
-	// Domain is that of the sender by default.
+	// Domain is the domain in From by default.
 	Domain, Selector string
-	// Key is the text of the file that holds the private key.
+	// Key is the private key as PEM.
 	Key Secret
 }
 
@@ -74,7 +71,7 @@ func (r *reader) readMail(root mapping) Mail {
 	return mail
 }
 
-// addressPatterns reads patterns of addresses.
+// addressPatterns reads address patterns.
 func (r *reader) addressPatterns(m mapping, key string) []string {
 	const expected = "an address, or a pattern such as *@example.org"
 	v, ok := m.get(key)
@@ -99,8 +96,7 @@ func (r *reader) addressPatterns(m mapping, key string) []string {
 	return patterns
 }
 
-// maxGiveUp is the longest that mails may be tried: what was sent is remembered
-// for two days.
+// maxGiveUp limits give_up_after: deliveries are remembered for two days.
 const maxGiveUp = 24 * time.Hour
 
 func (r *reader) giveUpAfter(v value) time.Duration {
@@ -111,7 +107,7 @@ func (r *reader) giveUpAfter(v value) time.Duration {
 	return d
 }
 
-// readDKIM reads what signs mails; sender is who sends them.
+// readDKIM reads the key that signs mails from the sender.
 func (r *reader) readDKIM(v value, sender string) *DKIM {
 	m, ok := r.mapping(v, "a key such as {selector: v1, key_file: dkim.pem}", r.keys["mail.dkim"]...)
 	if !ok {
@@ -141,7 +137,7 @@ func (r *reader) readDKIM(v value, sender string) *DKIM {
 	return &d
 }
 
-// dnsName reads a name of the DNS, or a part of one.
+// dnsName reads a DNS name, or a label.
 func (r *reader) dnsName(v value, expected string) string {
 	name, ok := r.nonEmpty(v, expected)
 	if ok && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {

@@ -6,36 +6,36 @@ import (
 	"strings"
 )
 
-// TLS says how a connection to a relay is protected.
+// TLS is how the connection to a relay is protected.
 type TLS string
 
-// The ways to protect a connection: upgrading it before anything is said
-// (RFC 3207), from its first byte (RFC 8314), or not at all.
+// TLS by an upgrade before anything is sent (RFC 3207), from the first byte (RFC
+// 8314), or not at all.
 const (
 	TLSStart    TLS = "starttls"
 	TLSImplicit TLS = "implicit"
 	TLSNone     TLS = "none"
 )
 
-// Relay is a mail server that takes mails for others.
+// Relay is an SMTP server that forwards mails.
 type Relay struct {
 	Host string
-	// Port is 587, 465 or 25 by default, as TLS says.
+	// Port defaults to 587, 465 or 25, depending on TLS.
 	Port int
-	// TLS is TLSStart by default.
+	// TLS defaults to TLSStart.
 	TLS TLS
 	// Username and Password are both set or both empty.
 	Username string
 	Password Secret
-	// PasswordFile is where it was read from, if it stood in a file of its own:
-	// expectedOf is there then counts.
+	// PasswordFile is the file that Password came from, to be read again at each
+	// login.
 	PasswordFile string
-	// AllowCleartext says that the password may be sent without TLS.
+	// AllowCleartext allows the password without TLS.
 	AllowCleartext bool
-	// Auth is the mechanism to log in by; empty means the best that is offered.
+	// Auth is the login mechanism; empty means the strongest that the relay offers.
 	Auth string
-	// Sessions is how many sessions are open at once, PerMinute how many mails
-	// it gets a minute; zero means that the file does not say.
+	// Sessions limits open sessions, PerMinute the mails; zero if the file does not
+	// set it.
 	Sessions, PerMinute int
 }
 
@@ -69,14 +69,14 @@ func (r *reader) readRelay(v value) Relay {
 	return relay
 }
 
-// maxSessions is more than any relay takes of one client.
+// maxSessions is more than any relay accepts from one client.
 const maxSessions = 256
 
 func authMechanisms() []string {
 	return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2"}
 }
 
-// authMechanism reads a mechanism to log in by, in any case.
+// authMechanism reads a login mechanism, in upper or lower case.
 func (r *reader) authMechanism(m mapping) string {
 	v, ok := m.get("auth")
 	if !ok {
@@ -93,7 +93,7 @@ func (r *reader) authMechanism(m mapping) string {
 	return strings.ToUpper(text)
 }
 
-// hostName reads a name or an IP address, without a port.
+// hostName reads a host name or an IP address, without a port.
 func (r *reader) hostName(v value, expected string) string {
 	host, ok := r.nonEmpty(v, expected)
 	if !ok {
@@ -130,8 +130,8 @@ func (r *reader) tlsMode(m mapping) TLS {
 	return TLS(text)
 }
 
-// credentials reads who logs in to a relay. A password does not go over a
-// connection that anybody may read, unless the file says so in words.
+// credentials reads the login for a relay. A password needs TLS unless the file
+// allows clear text.
 func (r *reader) credentials(m mapping, relay *Relay) {
 	username, hasUsername := m.get("username")
 	if hasUsername {
@@ -144,12 +144,12 @@ func (r *reader) credentials(m mapping, relay *Relay) {
 	}
 	switch {
 	case hasUsername && !hasPassword:
-		r.report(username, "a username alone", "password or password_file beside it", "")
+		r.report(username, "a username alone", "password or password_file next to it", "")
 	case hasPassword && !hasUsername:
-		r.report(at, "a password alone", "username beside it", "")
+		r.report(at, "a password alone", "username next to it", "")
 	}
 	if hasPassword && relay.TLS == TLSNone && !relay.AllowCleartext {
 		r.report(at, "a password with tls none", "tls starttls or implicit",
-			"allow_cleartext: true sends it for anybody on the way to read")
+			"allow_cleartext: true sends it in clear text, readable on the way")
 	}
 }

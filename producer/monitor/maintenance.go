@@ -11,7 +11,7 @@ import (
 	"vedette/producer/schedule"
 )
 
-// readMaintenance reads the windows in which nobody is mailed.
+// readMaintenance reads the windows in which no mails are sent.
 func (r *reader) readMaintenance(root mapping) []job.Maintenance {
 	v, ok := section(root, "maintenance")
 	if !ok {
@@ -39,8 +39,8 @@ func (r *reader) readMaintenance(root mapping) []job.Maintenance {
 	return windows
 }
 
-// excerpt reads one window: once, when from is a date, and else each day, on
-// some days of the week or the month, or whenever a cron expression says.
+// readWindow reads a window: a single one if from is a date, and otherwise a daily,
+// weekly or monthly one, or one that begins when a cron expression matches.
 func (r *reader) readWindow(m mapping) job.Maintenance {
 	w := job.Maintenance{}
 	if v, ok := r.required(m, "name", aName); ok {
@@ -55,7 +55,7 @@ func (r *reader) readWindow(m mapping) job.Maintenance {
 	switch {
 	case repeats == "cron":
 		if hasFrom {
-			r.report(from, "from beside cron", "cron alone to say when it begins", "")
+			r.report(from, "from next to cron", "cron alone to say when it begins", "")
 		}
 		at, _ := m.get("cron")
 		w.Cron = r.windowCron(at)
@@ -77,14 +77,14 @@ const (
 	aMoment = "a time such as 23:00, or a date such as 2026-12-01 23:00"
 	aClock  = "a time such as 07:00"
 	aDate   = "a date such as 2026-12-01 23:00"
-	// dateLayout is how a date is written; the zone stands beside it.
+	// dateLayout has no zone: time_zone is a separate key.
 	dateLayout  = "2006-01-02 15:04"
 	clockLayout = "15:04"
-	// maxFor is the longest that a window may last that comes again.
+	// maxFor limits how long a recurring window may last.
 	maxFor = 7 * 24 * time.Hour
 )
 
-// exclusive returns which one of some fields is there, and reports a second.
+// exclusive returns which key is set, and reports a second one.
 func (r *reader) exclusive(m mapping, keys ...string) string {
 	found := ""
 	for _, key := range keys {
@@ -124,7 +124,7 @@ func (*reader) isDate(v value) bool {
 	return strings.Contains(text, "-")
 }
 
-// readOnce reads the dates of a window that comes once.
+// readOnce reads the dates for a single window.
 func (r *reader) readOnce(m mapping, from value, w *job.Maintenance, zone *time.Location) {
 	w.TimeZone = "" // the dates are in UTC from now on
 	starts, ok := r.date(from, zone)
@@ -184,7 +184,7 @@ func (r *reader) windowCron(v value) string {
 	return text
 }
 
-// windowEnd reads how a window ends that comes again.
+// windowEnd reads how a recurring window ends.
 func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
 	until, hasUntil := m.get("until")
 	length, hasFor := m.get("for")
@@ -206,7 +206,7 @@ func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
 	}
 }
 
-// days is the end of a cron expression for the days that are meant.
+// days returns the last three cron fields, for the days on which a window begins.
 func (r *reader) days(m mapping, repeats string) string {
 	v, ok := m.get(repeats)
 	if !ok {

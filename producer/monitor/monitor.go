@@ -42,7 +42,7 @@ func (c *collector) add(v value) {
 	}
 }
 
-// readAttributes reads what a monitor belongs to.
+// readAttributes reads group, labels, dependencies and paused.
 func (c *collector) readAttributes(m mapping, monitor *job.Monitor) {
 	if v, ok := m.get("group"); ok {
 		monitor.Group, _ = c.nonEmpty(v, "text")
@@ -54,7 +54,7 @@ func (c *collector) readAttributes(m mapping, monitor *job.Monitor) {
 	}
 }
 
-// readName reads the name of a monitor, which no other may have.
+// readName reads the name, which must be unique.
 func (c *collector) readName(m mapping) string {
 	v, ok := c.required(m, "name", aName)
 	if !ok {
@@ -72,13 +72,13 @@ func (c *collector) readName(m mapping) string {
 	return name
 }
 
-// readSchedule reads the schedule. It returns the interval, zero for cron.
+// readSchedule reads interval or cron. It returns the interval, zero for cron.
 func (c *collector) readSchedule(m mapping, monitor *job.Monitor) optionalDuration {
 	cron, hasCron := m.get("cron")
 	zone, hasZone := m.get("time_zone")
 	interval := c.intervalSetting(m)
 	if hasZone && !hasCron {
-		c.report(zone, "a time_zone without cron", "cron beside it", "an interval is the same in all zones")
+		c.report(zone, "a time_zone without cron", "cron next to it", "an interval is the same in all zones")
 	}
 	switch {
 	case hasCron && interval.set:
@@ -95,7 +95,7 @@ func (c *collector) readSchedule(m mapping, monitor *job.Monitor) optionalDurati
 	return interval
 }
 
-// readCron reads an expression and its zone.
+// readCron reads an expression and its time zone.
 func (c *collector) readCron(v, zoneAt value, hasZone bool, monitor *job.Monitor) {
 	const expected = "a cron expression such as '15 3 * * *'"
 	expression, ok := c.nonEmpty(v, expected)
@@ -121,8 +121,8 @@ func (c *collector) readCron(v, zoneAt value, hasZone bool, monitor *job.Monitor
 	}
 }
 
-// refused reports what the schedule finds wrong in a value, which may be one field
-// of it. For a value from the environment nothing is shown.
+// refused reports a mistake that the package schedule found in a value. For a value
+// from the environment nothing is shown.
 func (c *collector) refused(v value, err error, expected string) {
 	problem, ok := errors.AsType[schedule.Problem](err)
 	if !ok || !v.safe() {
@@ -136,7 +136,7 @@ func (c *collector) refused(v value, err error, expected string) {
 	c.report(v, found, problem.Expected, "")
 }
 
-// intervalSetting reads an interval. Its duration is zero when it cannot be used.
+// intervalSetting reads an interval. Its duration is zero if it is unusable.
 func (r *reader) intervalSetting(m mapping) optionalDuration {
 	v, ok := m.get("interval")
 	if !ok {
@@ -153,7 +153,7 @@ func (r *reader) intervalSetting(m mapping) optionalDuration {
 	return s
 }
 
-// timeoutSetting reads a timeout. Its duration is zero when it cannot be used.
+// timeoutSetting reads a timeout. Its duration is zero if it is unusable.
 func (r *reader) timeoutSetting(m mapping) optionalDuration {
 	v, ok := m.get("timeout")
 	if !ok {
@@ -164,15 +164,15 @@ func (r *reader) timeoutSetting(m mapping) optionalDuration {
 	return s
 }
 
-// timeoutFits refuses a timeout that reaches into the next slot.
+// timeoutFits reports a timeout that reaches into the next slot.
 func (r *reader) timeoutFits(timeout, interval optionalDuration) {
 	if timeout.duration > 0 && interval.duration > 0 && timeout.duration >= interval.duration {
 		r.report(timeout.value, timeout.written(), "less than the interval "+formatDuration(interval.duration), "")
 	}
 }
 
-// readTimeout is the timeout of a monitor. One that it does not set itself
-// yields to its interval.
+// readTimeout returns the timeout for a monitor. Only its own timeout is compared
+// with the interval; any other is lowered to fit.
 func (c *collector) readTimeout(m mapping, interval optionalDuration) time.Duration {
 	timeout := c.timeoutSetting(m)
 	switch {
@@ -186,7 +186,7 @@ func (c *collector) readTimeout(m mapping, interval optionalDuration) time.Durat
 	}
 }
 
-// recipientsOf reads the recipients of a monitor: its own, those of the routes, or the
+// recipientsOf reads a monitor's recipients: its own, those from the routes, or the
 // defaults.
 func (c *collector) recipientsOf(m mapping, monitor *job.Monitor) []string {
 	names, set := c.readNotify(m)

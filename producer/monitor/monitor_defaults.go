@@ -2,15 +2,14 @@ package monitor
 
 import "time"
 
-// optionalDuration is a duration that may have been left out.
+// optionalDuration is a duration that may be left out.
 type optionalDuration struct {
 	value
 	duration time.Duration
 	set      bool
 }
 
-// defaults are what monitors take when they do not say. Before the section is
-// read they are the package's.
+// defaults are the values for keys that monitors leave out.
 type defaults struct {
 	interval, timeout optionalDuration
 	failures, success int
@@ -32,7 +31,7 @@ func (r *reader) readDefaults(root mapping) defaults {
 	}
 	m, ok := r.mapping(v, "fields such as interval", r.keys["defaults"]...)
 	if !ok {
-		d.notifySet = true // whatever was meant, somebody was
+		d.notifySet = true // recipients were probably set
 		return d
 	}
 	if own := r.intervalSetting(m); own.duration > 0 {
@@ -52,7 +51,7 @@ func (r *reader) readDefaults(root mapping) defaults {
 	return d
 }
 
-// maxThreshold bounds how many results in a row are waited for.
+// maxThreshold limits how many results in a row a threshold may need.
 const maxThreshold = 100
 
 func (r *reader) threshold(m mapping, key string, otherwise int) int {

@@ -7,8 +7,8 @@ import (
 	"vedette/pipeline/compact"
 )
 
-// readDependencies reads what a monitor depends on. Whether those are there shows when
-// all monitors are read.
+// readDependencies reads the names in depends_on. They are resolved after all
+// monitors are read.
 func (c *collector) readDependencies(m mapping, name string) []string {
 	v, ok := m.get("depends_on")
 	if !ok {
@@ -36,14 +36,14 @@ func (c *collector) readDependencies(m mapping, name string) []string {
 	return names
 }
 
-// dependency is that one monitor depends on another, and where that is written.
+// dependency is a child's depends_on entry, and its place.
 type dependency struct {
 	child, parent string
 	at            value
 	source        *source
 }
 
-// dependency makes one that holds on to nothing else in a batch.
+// dependency returns a dependency that does not keep its batch in memory.
 func (c *collector) dependency(child, parent string, at value, kept *source) dependency {
 	if kept != c.source {
 		child, parent = strings.Clone(child), strings.Clone(parent)
@@ -52,8 +52,8 @@ func (c *collector) dependency(child, parent string, at value, kept *source) dep
 	return dependency{child: child, parent: parent, at: at, source: kept}
 }
 
-// checkDependencies reports dependencies on monitors that do not exist, and each
-// circle once, where it is closed.
+// checkDependencies reports dependencies on unknown monitors, and each circle once,
+// at the entry that closes it.
 func (c *collector) checkDependencies() {
 	var names []string // for hints
 	parents := map[string][]dependency{}
@@ -83,8 +83,8 @@ func (c *collector) sortedNames() []string {
 	return names
 }
 
-// cycles looks for circles, depth first: what is being visited when it is met
-// again is on one.
+// cycles finds circles, depth first: a monitor that is reached while it is being
+// visited is on one.
 type cycles struct {
 	*reader
 

@@ -9,16 +9,15 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Defaults of a monitor's judgement when neither it nor the section defaults
-// says more.
+// Defaults for policies that neither the monitor nor the section defaults sets.
 const (
-	// DefaultRetryInterval is when a check is made again that leaves the
-	// thresholds open; for shorter intervals the slot is soon enough.
+	// DefaultRetryInterval is the time to the next check while a threshold is open,
+	// unless the next slot comes sooner.
 	DefaultRetryInterval = 10 * time.Second
 	maxWindow            = 100
 )
 
-// policy is how a monitor is judged, as far as the file says it.
+// policy is how results are evaluated, as far as the file sets it.
 type policy struct {
 	window       int
 	retry        time.Duration
@@ -27,8 +26,7 @@ type policy struct {
 	certificates []job.Duration
 }
 
-// readPolicy reads how a monitor is judged, with what it does not say from
-// otherwise.
+// readPolicy reads a policy; keys that are left out come from otherwise.
 func (r *reader) readPolicy(m mapping, otherwise policy) policy {
 	p := otherwise
 	if v, ok := m.get("failure_window"); ok {
@@ -47,21 +45,21 @@ func (r *reader) readPolicy(m mapping, otherwise policy) policy {
 	return p
 }
 
-// apply gives a monitor its policy.
+// apply sets the policy in a monitor.
 func (p policy) apply(m *job.Monitor) {
 	m.FailureWindow, m.Flapping, m.CertificateAlerts = p.window, p.flapping, p.certificates
 	retry := p.retry
 	if !p.retrySet {
 		retry = DefaultRetryInterval
 	}
-	// A retry that would not come before the next slot is none. A heartbeat is
-	// not known better by looking again.
+	// A retry is useful only before the next slot. A heartbeat cannot be checked
+	// sooner: it waits for a ping.
 	if m.Heartbeat == nil && (m.Interval == 0 || retry < m.Interval.Std()) {
 		m.RetryInterval = job.Duration(retry)
 	}
 }
 
-// readFlapping reads when a monitor is flapping: percentages, or false for never.
+// readFlapping reads percentages, or false for never.
 func (r *reader) readFlapping(v value) *job.Flapping {
 	const expected = "false, or a mapping such as {enter: 30, leave: 20}"
 	if !v.isMapping() {
@@ -90,7 +88,7 @@ func (r *reader) readFlapping(v value) *job.Flapping {
 	return &limits
 }
 
-// certificateAlerts reads how long before its end a certificate is told of.
+// certificateAlerts reads at which remaining validity an alert is due.
 func (r *reader) certificateAlerts(v value) []job.Duration {
 	alerts := []job.Duration{}
 	items, ok := r.list(v, "a list of durations such as [21d, 7d, 1d]", true)
@@ -105,16 +103,16 @@ func (r *reader) certificateAlerts(v value) []job.Duration {
 	return alerts
 }
 
-// locationPolicy is where a monitor is checked, and how many of the locations must find
-// it down, as far as the file says it.
+// locationPolicy is where a monitor is checked and how many locations must find it
+// down, as far as the file sets it.
 type locationPolicy struct {
 	locations []string
 	quorum    int // zero for more than half
 }
 
-// locationPolicy reads where a monitor is checked, with what it does not say from
-// otherwise. A quorum belongs to the locations that it was written for: one that
-// names its own locations does not take that of the defaults.
+// readLocations reads locations and quorum; keys that are left out come from
+// otherwise. A quorum belongs to its locations: a monitor with its own locations
+// does not inherit the default quorum.
 func (r *reader) readLocations(m mapping, otherwise locationPolicy) locationPolicy {
 	p := otherwise
 	at, hasLocations := m.get("locations")
@@ -123,9 +121,9 @@ func (r *reader) readLocations(m mapping, otherwise locationPolicy) locationPoli
 	}
 	quorum, ok := m.get("quorum")
 	switch {
-	case !ok || hasLocations && p.locations == nil: // the mistake is told
+	case !ok || hasLocations && p.locations == nil: // the mistake is reported
 	case len(p.locations) < 2:
-		r.report(quorum, fmt.Sprintf("a quorum for %s", count(max(1, len(p.locations)))), "several locations beside it", "locations: [fra, nyc, sin]")
+		r.report(quorum, fmt.Sprintf("a quorum for %s", count(max(1, len(p.locations)))), "several locations next to it", "locations: [fra, nyc, sin]")
 	default:
 		p.quorum, _ = r.integer(quorum, 1, len(p.locations))
 	}
@@ -141,7 +139,7 @@ func count(locations int) string {
 
 const aLocation = "1 to 128 of A-Z a-z 0-9 _ and -"
 
-// locationNames reads names of locations; nil when one is wrong, or there is none.
+// locationNames reads location names; nil if there is none or one is invalid.
 func (r *reader) locationNames(v value) []string {
 	const expected = "a name of a location, or a list of them"
 	items, ok := r.list(v, expected, true)
@@ -171,8 +169,7 @@ func (r *reader) locationNames(v value) []string {
 	return names
 }
 
-// apply gives a monitor its locations. The one that it has anyway is not
-// written.
+// apply sets the locations in a monitor. The default location is not written.
 func (p locationPolicy) apply(m *job.Monitor) {
 	m.Quorum = p.quorum
 	if len(p.locations) != 1 || p.locations[0] != job.DefaultLocation {

@@ -10,10 +10,10 @@ import (
 	"strings"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/redact"
 )
 
-// readSpec reads what a monitor checks and expects. What a probe takes is read from
-// the fields of its struct: see fields.go.
+// readSpec reads the probe and the expectations.
 func (c *collector) readSpec(m mapping) job.Spec {
 	var spec job.Spec
 	probes := reflect.ValueOf(&spec).Elem()
@@ -42,7 +42,7 @@ func (c *collector) readSpec(m mapping) job.Spec {
 	return spec
 }
 
-// oneOfWords lists words as a sentence does.
+// oneOfWords joins words as in a sentence.
 func oneOfWords(words []string) string {
 	last := len(words) - 1
 	return strings.Join(words[:last], ", ") + " or " + words[last]
@@ -50,8 +50,7 @@ func oneOfWords(words []string) string {
 
 const aURL = "a URL such as https://example.org/health"
 
-// httpURL reads a URL of scheme http or https, in any case; without a scheme it is
-// http.
+// httpURL reads a URL with the scheme http or https, which defaults to http.
 func (c *collector) httpURL(v value) string {
 	text, ok := c.nonEmpty(v, aURL)
 	if !ok {
@@ -80,8 +79,8 @@ func goodHost(u *url.URL) bool {
 	return err == nil && port >= 1 && port <= maxPort
 }
 
-// httpMethod reads a method. RFC 9110, section 9.1, takes any token and tells
-// upper case from lower; a method in lower case is a slip.
+// httpMethod reads a method. Methods are case-sensitive (RFC 9110, section 9.1), so
+// one in lower case is reported as a slip.
 func (c *collector) httpMethod(v value) string {
 	const expected = "an HTTP method such as GET or HEAD"
 	method, ok := c.nonEmpty(v, expected)
@@ -100,7 +99,7 @@ func (c *collector) httpMethod(v value) string {
 	return method
 }
 
-// isToken reports whether s is a token of RFC 9110, section 5.6.2.
+// isToken reports whether s is a token (RFC 9110, section 5.6.2).
 func isToken(s string) bool {
 	for _, c := range []byte(s) {
 		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
@@ -111,8 +110,8 @@ func isToken(s string) bool {
 	return s != ""
 }
 
-// headers reads header names and values, which may hold secrets: no value is
-// ever shown.
+// headers reads header names and values. Values may hold secrets and are never
+// shown.
 func (c *collector) headers(v value) map[string]string {
 	m, ok := c.mapping(v, "header names with their values")
 	if !ok {
@@ -123,7 +122,7 @@ func (c *collector) headers(v value) map[string]string {
 	for _, f := range m.fields {
 		key, canonical := m.keyOf(f), textproto.CanonicalMIMEHeaderKey(f.key)
 		if line, twice := lines[canonical]; twice {
-			c.report(key, quote(f.key)+" again", fmt.Sprintf("the one of line %d alone", line), "case does not tell headers apart")
+			c.report(key, quote(f.key)+" again", fmt.Sprintf("the one of line %d alone", line), "header names ignore case")
 		}
 		lines[canonical] = f.line
 		if !isToken(f.key) {
@@ -140,7 +139,7 @@ func (c *collector) headers(v value) map[string]string {
 	return headers
 }
 
-// expressions reads the expressions of a field: one, or a list.
+// expressions reads one expression, or a list.
 func (c *collector) expressions(m mapping, field string) []string {
 	const expected = "an expression such as 'status == 200'"
 	v, ok := m.get(field)
@@ -159,7 +158,7 @@ func (c *collector) expressions(m mapping, field string) []string {
 	return expressions
 }
 
-// checkSpec asks those who make checks about a spec.
+// checkSpec reports what CheckSpec finds.
 func (c *collector) checkSpec(m mapping, spec job.Spec) {
 	if c.options.CheckSpec == nil {
 		return
@@ -169,8 +168,8 @@ func (c *collector) checkSpec(m mapping, spec job.Spec) {
 	}
 }
 
-// at finds the value that a path leads to, such as http.url or expect[1]; what
-// is not written there stands where its mapping does.
+// at returns the value at a path such as http.url or expect[1], or the mapping where
+// it is missing.
 func (c *collector) at(m mapping, path string) value {
 	v := m.value
 	for part := range strings.SplitSeq(path, ".") {
@@ -194,12 +193,12 @@ func (c *collector) at(m mapping, path string) value {
 	return v
 }
 
-// reportSpec reports a mistake in a spec. It may quote a value, so that for a value
-// from the environment it is not passed on.
+// reportSpec reports a mistake in a spec. The mistake may quote the value, so it is
+// withheld if the value comes from the environment.
 func (c *collector) reportSpec(at value, p job.Problem) {
 	if !at.safe() {
 		c.report(at, "a value that the check refuses", "one that it takes", "the value of the variable is not shown")
 		return
 	}
-	c.report(at, maskURL(p.Found), p.Expected, "")
+	c.report(at, redact.URLs(p.Found), p.Expected, "")
 }

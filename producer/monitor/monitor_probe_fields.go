@@ -9,8 +9,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// probeField is a field of a probe's struct, with its name in files and its tags
-// for files, see vedette/pipeline/job.
+// probeField is a field of a probe's struct: its key in the file, and its tags,
+// which vedette/pipeline/job describes.
 type probeField struct {
 	name  string
 	index []int
@@ -21,7 +21,7 @@ type probeField struct {
 
 func (f probeField) has(tag string) bool { return slices.Contains(f.tags, tag) }
 
-// limit is the greatest that a number in the field may be.
+// limit is the largest number that the field may have.
 func (f probeField) limit() int {
 	for _, tag := range f.tags {
 		if text, ok := strings.CutPrefix(tag, "max="); ok {
@@ -33,7 +33,7 @@ func (f probeField) limit() int {
 	return maxNumber
 }
 
-// probeFields returns the fields of a struct and of those embedded in it.
+// probeFields returns the fields of a struct, including embedded ones.
 func probeFields(t reflect.Type) []probeField {
 	var fields []probeField
 	for _, f := range reflect.VisibleFields(t) {
@@ -50,8 +50,7 @@ func probeFields(t reflect.Type) []probeField {
 	return fields
 }
 
-// fieldsOf returns what probeFields does, and remembers it: there may be a million
-// probes.
+// fieldsOf caches probeFields: there may be a million probes.
 func (c *collector) fieldsOf(t reflect.Type) []probeField {
 	known, ok := c.structs[t]
 	if !ok {
@@ -61,7 +60,7 @@ func (c *collector) fieldsOf(t reflect.Type) []probeField {
 	return known
 }
 
-// maxNumber bounds numbers of probes; what makes sense the probe knows.
+// maxNumber limits numbers; the probe knows the useful range.
 const maxNumber = 1 << 30
 
 // probeValue reads a value into a field.
@@ -85,7 +84,7 @@ func (c *collector) probeValue(v value, f probeField, into reflect.Value) {
 	}
 }
 
-// probeCompound reads what is made of other values.
+// probeCompound reads pointers, lists and structs.
 func (c *collector) probeCompound(v value, f probeField, into reflect.Value) {
 	switch into.Kind() {
 	case reflect.Pointer:
@@ -106,7 +105,7 @@ func (c *collector) probeCompound(v value, f probeField, into reflect.Value) {
 	}
 }
 
-// probeText reads text, as the field's tag has it.
+// probeText reads text with the syntax in the field's tag.
 func (c *collector) probeText(v value, f probeField) string {
 	switch {
 	case f.has("url"):
@@ -124,7 +123,7 @@ func (c *collector) probeText(v value, f probeField) string {
 	}
 }
 
-// probeMapping reads a mapping into a struct; text instead is its short form.
+// probeMapping reads a mapping into a struct; a text is the short form.
 func (c *collector) probeMapping(v value, into reflect.Value) {
 	fields := c.fieldsOf(into.Type())
 	names := make([]string, len(fields))
@@ -154,7 +153,7 @@ func (c *collector) probeMapping(v value, into reflect.Value) {
 	}
 }
 
-// expectedOf is expected of a field, in words.
+// expectedOf returns what is expected for a field.
 func expectedOf(f probeField) string {
 	switch {
 	case f.has("url"):

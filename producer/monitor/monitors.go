@@ -9,7 +9,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// collector collects the monitors of a text.
+// collector collects the monitors in a text.
 type collector struct {
 	*reader
 
@@ -17,20 +17,20 @@ type collector struct {
 	monitors   []job.Monitor
 	known      *compact.Map[uint32]     // place by name, with the definition if that is to be encoded
 	elsewhere  func(name string) uint32 // place in what was read before, zero for none
-	count      int                      // of items, good or bad
-	kinds      []string                 // of probes
+	count      int                      // items, with or without mistakes
+	kinds      []string                 // probe kinds
 	structs    map[reflect.Type][]probeField
 	depends    []dependency
 	unnotified unnotified
-	current    line // of a text that is read by lines
+	current    line // in a monitors_file
 }
 
-// unnotified is which monitors notify nothing because neither they nor the defaults
-// name recipients.
+// unnotified are the monitors that notify no one because neither they nor the
+// defaults set notify.
 type unnotified struct {
 	first  value
 	source *source
-	names  []string // of the first few
+	names  []string // the first few
 	count  int
 }
 
@@ -41,7 +41,7 @@ func newCollector(r *reader, d defaults) *collector {
 	}
 }
 
-// readMonitors reads the list of monitors and the files of further ones.
+// readMonitors reads the sections monitors and monitors_file.
 func (r *reader) readMonitors(root mapping, d defaults) *collector {
 	c := newCollector(r, d)
 	list, _ := root.get("monitors")
@@ -57,7 +57,7 @@ func (r *reader) readMonitors(root mapping, d defaults) *collector {
 	return c
 }
 
-// progressStep is after how many monitors of a list progress is reported.
+// progressStep is how many monitors are read between two progress reports.
 const progressStep = 1000
 
 func (c *collector) addList(v value) {
@@ -95,7 +95,7 @@ func (c *collector) keep(m mapping, monitor job.Monitor) {
 	*c.known.Value(c.known.Put(monitor.Name, body)) = place
 }
 
-// place is where the monitor with a name stands, zero if there is none.
+// place returns where the monitor with a name is, zero if there is none.
 func (c *collector) place(name string) uint32 {
 	if id, ok := c.known.Find(name); ok {
 		return *c.known.Value(id)
@@ -103,7 +103,7 @@ func (c *collector) place(name string) uint32 {
 	return c.elsewhere(name)
 }
 
-// merge adds what another collector has. Their names differ.
+// merge adds the monitors from a collector whose names are all new.
 func (c *collector) merge(part *collector) {
 	part.known.All(func(id compact.ID) bool {
 		*c.known.Value(c.known.Put(string(part.known.Name(id)), part.known.Text(id))) = *part.known.Value(id)
@@ -121,7 +121,7 @@ func (c *collector) merge(part *collector) {
 	c.unnotified.names = append(c.unnotified.names, part.unnotified.names[:min(len(part.unnotified.names), maxListed-len(c.unnotified.names))]...)
 }
 
-// sharesNames reports whether a name of the part is taken.
+// sharesNames reports whether part has a name that is taken.
 func (c *collector) sharesNames(part *collector) bool {
 	taken := false
 	part.known.All(func(id compact.ID) bool {
@@ -131,7 +131,7 @@ func (c *collector) sharesNames(part *collector) bool {
 	return taken
 }
 
-// addUnnotified records a monitor that notifies nothing, by omission.
+// addUnnotified records a monitor that notifies no one by omission.
 func (c *collector) addUnnotified(m mapping, name string) {
 	if c.unnotified.count == 0 {
 		c.unnotified.first, _ = m.get("notify")
@@ -143,7 +143,7 @@ func (c *collector) addUnnotified(m mapping, name string) {
 	c.unnotified.count++
 }
 
-// warnUnnotified warns once for all monitors that notify nothing by omission.
+// warnUnnotified adds one warning for all unnotified monitors.
 func (c *collector) warnUnnotified() {
 	n := c.unnotified.count
 	if n == 0 {
@@ -158,5 +158,5 @@ func (c *collector) warnUnnotified() {
 		names += fmt.Sprintf(" and %d more", n-len(c.unnotified.names))
 	}
 	c.warnings = append(c.warnings, c.unnotified.source.problem(c.unnotified.first, found, "names of recipients",
-		"nobody gets mail about "+names+"; notify: [] says that this is meant"))
+		"no one gets mail about "+names+"; notify: [] says that this is meant"))
 }

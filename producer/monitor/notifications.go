@@ -8,17 +8,16 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Notifications is the section notifications: how news are put into mails.
+// Notifications is the section notifications.
 type Notifications struct {
-	// Grouping is that of recipients who have none of their own; nil when the
-	// file does not say.
+	// Grouping is for recipients without their own; nil if the file sets none.
 	Grouping *job.Grouping
-	// TextTemplate and HTMLTemplate are texts of templates in place of the
-	// built-in ones; empty means those.
+	// TextTemplate and HTMLTemplate replace the built-in templates unless they are
+	// empty.
 	TextTemplate, HTMLTemplate string
 }
 
-// maxListed bounds how many monitors a mail may list.
+// maxListedMonitors limits max_listed.
 const maxListedMonitors = 1000
 
 func (r *reader) readNotifications(root mapping) Notifications {
@@ -43,8 +42,7 @@ func (r *reader) readNotifications(root mapping) Notifications {
 	return n
 }
 
-// templateFile reads a template from the file that a field names. Whether it is
-// one shows when it is used, before anything is mailed.
+// templateFile reads the template file that a key names.
 func (r *reader) templateFile(m mapping, key string) string {
 	v, ok := m.get(key)
 	if !ok {
@@ -63,7 +61,7 @@ func (r *reader) templateFile(m mapping, key string) string {
 	return text
 }
 
-// readGrouping reads how news are grouped, nil when none of the fields is there.
+// readGrouping reads a grouping; nil if no key is set.
 func (r *reader) readGrouping(m mapping, otherwise job.Grouping) *job.Grouping {
 	found := false
 	g := otherwise

@@ -29,8 +29,7 @@ func (r *reader) readRecipients(root mapping) []job.Recipient {
 	return recipients
 }
 
-// readRecipient reads a recipient: addresses, or a mapping that has them and says
-// more.
+// readRecipient reads addresses, or a mapping with addresses and other keys.
 func (r *reader) readRecipient(name string, v value) job.Recipient {
 	recipient := job.Recipient{V: job.Version, Name: name}
 	if !v.isMapping() {
@@ -53,7 +52,7 @@ func (r *reader) readRecipient(name string, v value) job.Recipient {
 	return recipient
 }
 
-// addresses reads the addresses of a recipient: one, or a list.
+// addresses reads one address, or a list.
 func (r *reader) addresses(v value) []string {
 	const expected = "an address such as ops@example.org"
 	items, ok := r.list(v, expected+", or a list of them", true)
@@ -72,7 +71,7 @@ func (r *reader) addresses(v value) []string {
 	return addresses
 }
 
-// address reads an address of RFC 5322, with or without a display name.
+// address reads an RFC 5322 address, with or without a display name.
 func (r *reader) address(v value, expected string) (string, bool) {
 	text, ok := r.nonEmpty(v, expected)
 	if !ok {
@@ -97,8 +96,8 @@ func (r *reader) checkName(at value, name string) bool {
 	return r.reject(at, aName)
 }
 
-// readNotify reads names of recipients: one, or a list. An empty list is a way to
-// say nobody.
+// readNotify reads one recipient name, or a list. An empty list means that no one is
+// notified.
 func (r *reader) readNotify(m mapping) (names []string, set bool) {
 	return r.recipientNames(m, "notify")
 }

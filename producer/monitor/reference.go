@@ -1,34 +1,34 @@
 package monitor
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 
 	"vedette/pipeline/job"
 )
 
-// Key describes a key of the monitor file, for the manual and for editors.
+// Key describes a key in the monitor file, for the manual and for editors.
 type Key struct {
-	// Path leads to the key, such as monitors[].http.url. A list has [] behind its
-	// name, and a word in capitals stands for a name of the user's choice.
+	// Path leads to the key, such as monitors[].http.url: [] follows the name of a
+	// list, and a word in capitals is a placeholder for a user-defined name.
 	Path string
-	// Type is one of the types below.
+	// Type is one of the constants below.
 	Type string
 	// Default is written as in the file, or described in parentheses. It is empty for
 	// required keys, and for keys that have no effect when they are left out.
 	Default string
-	// Unit is the unit of a number.
+	// Unit is the unit for a number.
 	Unit string
-	// Required reports whether the key must be set where its mapping is.
+	// Required reports whether the mapping must have the key.
 	Required bool
 	// Meaning is a sentence without its full stop.
 	Meaning string
-	// Example is a value as written in YAML; empty for a mapping, whose keys have
-	// examples, and for a list of mappings.
+	// Example is a value as written in YAML. It is empty for mappings, and for lists
+	// of mappings.
 	Example string
 }
 
-// Types of keys. A list may be written as its only item.
+// Types for [Key]. A list with one item may be written as that item.
 const (
 	TypeText     = "text"
 	TypeNumber   = "number"
@@ -38,8 +38,8 @@ const (
 	TypeMapping  = "mapping"
 )
 
-// Keys returns every key of the monitor file, in the order of the manual. The
-// reader accepts these keys and no others.
+// Keys returns all keys, in the order of the manual. The reader accepts these keys
+// and no others.
 func Keys() []Key {
 	keys := recipientKeys()
 	keys = append(keys, notificationKeys()...)
@@ -104,7 +104,7 @@ func groupingKeys() []Key {
 			Path: "repeat_interval", Type: TypeDuration, Default: formatDuration(standard.RepeatInterval.Std()),
 			Meaning: "Time to a reminder about monitors that are still down; 0s means none", Example: "4h",
 		},
-		{Path: "max_listed", Type: TypeNumber, Default: fmt.Sprint(standard.MaxListed), Unit: "monitors", Meaning: "How many monitors a mail lists", Example: "40"},
+		{Path: "max_listed", Type: TypeNumber, Default: strconv.Itoa(standard.MaxListed), Unit: "monitors", Meaning: "How many monitors a mail lists", Example: "40"},
 	}
 }
 

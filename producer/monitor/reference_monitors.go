@@ -3,26 +3,27 @@ package monitor
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
 	"vedette/pipeline/job"
 )
 
-// policyKeys are the keys that both a monitor and the section defaults have.
+// policyKeys are the keys that monitors and the section defaults share.
 func policyKeys() []Key {
 	limits := job.DefaultFlapping()
 	return []Key{
-		{Path: "failure_threshold", Type: TypeNumber, Default: fmt.Sprint(DefaultFailureThreshold), Unit: "results", Meaning: "Failures in a row that make a monitor down", Example: "2"},
+		{Path: "failure_threshold", Type: TypeNumber, Default: strconv.Itoa(DefaultFailureThreshold), Unit: "results", Meaning: "Failures in a row that make a monitor down", Example: "2"},
 		{Path: "failure_window", Type: TypeNumber, Unit: "results", Meaning: "Count failures among this many last results instead of in a row", Example: "5"},
-		{Path: "success_threshold", Type: TypeNumber, Default: fmt.Sprint(DefaultSuccessThreshold), Unit: "results", Meaning: "Successes in a row that make a monitor up", Example: "1"},
+		{Path: "success_threshold", Type: TypeNumber, Default: strconv.Itoa(DefaultSuccessThreshold), Unit: "results", Meaning: "Successes in a row that make a monitor up", Example: "1"},
 		{
 			Path: "retry_interval", Type: TypeDuration, Default: formatDuration(DefaultRetryInterval),
 			Meaning: "Time to the next check while a threshold is open; 0s waits for the next slot", Example: "10s",
 		},
 		{Path: "flapping", Type: TypeMapping, Default: fmt.Sprintf("{enter: %d, leave: %d}", limits.Enter, limits.Leave), Meaning: "When a monitor is flapping; false means never", Example: "false"},
-		{Path: "flapping.enter", Type: TypeNumber, Default: fmt.Sprint(limits.Enter), Unit: "percent", Meaning: "Changes among the last results from which on it is flapping", Example: "40"},
-		{Path: "flapping.leave", Type: TypeNumber, Default: fmt.Sprint(limits.Leave), Unit: "percent", Meaning: "Changes among the last results below which it is not", Example: "10"},
+		{Path: "flapping.enter", Type: TypeNumber, Default: strconv.Itoa(limits.Enter), Unit: "percent", Meaning: "Changes among the last results from which on it is flapping", Example: "40"},
+		{Path: "flapping.leave", Type: TypeNumber, Default: strconv.Itoa(limits.Leave), Unit: "percent", Meaning: "Changes among the last results below which it is not", Example: "10"},
 		{Path: "certificate_alerts", Type: TypeList, Default: certificateDefault(), Meaning: "Remaining validity at which a certificate is reported; [] means never", Example: "[21d, 7d, 1d]"},
 		{Path: "locations", Type: TypeList, Default: "[" + job.DefaultLocation + "]", Meaning: "Where the checks are made", Example: "[fra, nyc, sin]"},
 		{Path: "quorum", Type: TypeNumber, Default: "(more than half)", Unit: "locations", Meaning: "Locations that must find a monitor down", Example: "2"},
@@ -73,7 +74,7 @@ func monitorKeys() []Key {
 	return append(keys, below("monitors[]", append(own, policyKeys()...))...)
 }
 
-// probeKeys are the keys of the probes' structs, in their order.
+// probeKeys are the fields in the probes' structs.
 func probeKeys() []Key {
 	var keys []Key
 	texts := probeTexts()
@@ -86,7 +87,7 @@ func probeKeys() []Key {
 	return keys
 }
 
-// structKeys are the keys of a struct below a path.
+// structKeys are the fields in a struct.
 func structKeys(parent string, t reflect.Type, texts map[string]probeText) []Key {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
@@ -130,10 +131,10 @@ func typeOf(t reflect.Type) string {
 	}
 }
 
-// probeText is what a probe's struct does not say about a key.
+// probeText has what a struct field does not say about its key.
 type probeText struct{ meaning, example, standard, unit string }
 
-// probeTexts has the texts by path below a monitor, or by struct and key where
+// probeTexts returns the texts by path below a monitor, or by struct and key where
 // probes share a struct.
 func probeTexts() map[string]probeText {
 	texts := map[string]probeText{}
@@ -148,7 +149,7 @@ func probeTexts() map[string]probeText {
 	return texts
 }
 
-// probeTable has a key in each line: key, meaning, example, default and unit.
+// probeTable has one key per line: key, meaning, example, default, unit.
 const probeTable = `http|HTTP request; the text form is the URL|https://example.org/health
 http.url|URL with the scheme http or https|https://example.org/health
 http.method|Method of the request|HEAD|GET

@@ -14,8 +14,8 @@ import (
 	"vedette/producer/monitor"
 )
 
-// placed writes a value at a path, with others beside it.
-func placed(path, value string, beside ...string) string {
+// placed writes a value at a path, with others next to it.
+func placed(path, value string, siblings ...string) string {
 	path = strings.ReplaceAll(path, "NAME", "oncall")
 	parts := strings.Split(path, ".")
 	text := value
@@ -26,15 +26,15 @@ func placed(path, value string, beside ...string) string {
 		}
 		fields := []string{name + ": " + text}
 		if i == len(parts)-1 {
-			fields = append(fields, beside...)
+			fields = append(fields, siblings...)
 		}
 		text = "{" + strings.Join(fields, ", ") + "}"
 	}
 	return text
 }
 
-// beside is what a key needs beside it.
-func beside(path string) []string {
+// siblings are what a key needs next to it.
+func siblings(path string) []string {
 	switch path {
 	case "defaults.quorum", "monitors[].quorum":
 		return []string{"locations: [fra, nyc]"}
@@ -67,7 +67,7 @@ func TestReaderReadsEveryKeyOfTheReference(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, key := range monitor.Keys() {
-		_, err := monitor.Parse("test.yaml", []byte(placed(key.Path, "!wrong x", beside(key.Path)...)), options())
+		_, err := monitor.Parse("test.yaml", []byte(placed(key.Path, "!wrong x", siblings(key.Path)...)), options())
 		if p := problemAt(err, key.Path); p == nil || p.Found != "the tag !wrong" && p.Found != "a value that is not shown" {
 			t.Errorf("%s: got %v, want its value refused", key.Path, err)
 		}
@@ -123,6 +123,7 @@ func TestReferenceHasEveryFieldOfTheProbes(t *testing.T) {
 					}
 				}
 			}
+		default:
 		}
 	}
 	walk("", reflect.TypeFor[job.Spec]())
@@ -146,7 +147,7 @@ func TestExamplesOfTheReferenceAreAccepted(t *testing.T) {
 			}
 			continue
 		}
-		text := strings.TrimSuffix(placed(key.Path, example, beside(key.Path)...), "}")
+		text := strings.TrimSuffix(placed(key.Path, example, siblings(key.Path)...), "}")
 		if !strings.HasPrefix(key.Path, "recipients") {
 			text += ", recipients: {oncall: ops@example.org}"
 		}

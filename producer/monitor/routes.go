@@ -7,7 +7,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// route says who is told of monitors that do not say it themselves.
+// route sets the recipients for monitors without notify.
 type route struct {
 	match     job.Match
 	notify    []string
@@ -42,8 +42,8 @@ func (r *reader) readRoutes(root mapping) []route {
 	return routes
 }
 
-// routed returns who is told of a monitor by the routes: those of the first
-// that fits, and of the next ones for as long as each says to go on.
+// routed returns the recipients from the first route that matches, and from later
+// ones as long as each continues.
 func routed(routes []route, m *job.Monitor) (names []string, fits bool) {
 	for _, one := range routes {
 		if !one.match.Matches(m.Name, m.Group, m.Labels) {
@@ -64,7 +64,7 @@ func routed(routes []route, m *job.Monitor) (names []string, fits bool) {
 
 const aPattern = "a pattern such as web-*"
 
-// readMatch reads which monitors are meant.
+// readMatch reads which monitors match.
 func (r *reader) readMatch(m mapping) job.Match {
 	var match job.Match
 	v, ok := m.get("match")
@@ -120,7 +120,7 @@ func (r *reader) pattern(v value) string {
 	return text
 }
 
-// readLabels reads the labels of a monitor.
+// readLabels reads a monitor's labels.
 func (r *reader) readLabels(m mapping) map[string]string {
 	v, ok := m.get("labels")
 	if !ok {

@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/redact"
 )
 
-// maxFound bounds how much of a value is shown as found.
+// maxFound limits how much of a value is shown.
 const maxFound = 80
 
-// describe returns the value as it is written: nothing that came from the
-// environment, and no secret.
+// describe returns the value as written, with variables not replaced. It shows no
+// secret.
 func (v value) describe() string {
 	if v.null() {
 		return "nothing"
@@ -46,7 +47,7 @@ func (v value) describe() string {
 	}
 }
 
-// literal returns a text with its references not yet replaced.
+// literal returns a text before references are replaced.
 func (v value) literal() (string, bool) {
 	if v.node == nil || v.node.kind != kindText {
 		return "", false
@@ -54,7 +55,7 @@ func (v value) literal() (string, bool) {
 	return v.node.text, true
 }
 
-func quote(text string) string { return strconv.Quote(shorten(maskURL(text))) }
+func quote(text string) string { return strconv.Quote(shorten(redact.URLs(text))) }
 
 func shorten(text string) string {
 	if runes := []rune(text); len(runes) > maxFound {
@@ -63,8 +64,7 @@ func shorten(text string) string {
 	return text
 }
 
-// reject reports a value that is not what was expected. It returns false, which
-// is what its callers return.
+// reject reports an unexpected value. It returns false for its callers to return.
 func (r *reader) reject(v value, expected string) bool {
 	r.rejectWithHint(v, expected, "")
 	return false
@@ -76,7 +76,7 @@ func (r *reader) rejectWithHint(v value, expected, hint string) {
 	}
 }
 
-// text reads text, and replaces its references to the environment.
+// text reads a text and replaces its references to the environment.
 func (r *reader) text(v value, expected string) (string, bool) {
 	literal, ok := v.literal()
 	if !ok {
@@ -90,7 +90,7 @@ func (r *reader) text(v value, expected string) (string, bool) {
 	return r.expand(v, literal)
 }
 
-// nonEmpty is text that may not be empty.
+// nonEmpty reads a text that must not be empty.
 func (r *reader) nonEmpty(v value, expected string) (string, bool) {
 	text, ok := r.text(v, expected)
 	if ok && strings.TrimSpace(text) == "" {
@@ -99,8 +99,7 @@ func (r *reader) nonEmpty(v value, expected string) (string, bool) {
 	return text, ok
 }
 
-// unquoted reads what is written without quotes, as a type of node, or comes from
-// the environment.
+// unquoted reads a certain kind of scalar, or a text from the environment.
 func (r *reader) unquoted(v value, expected string, want kind) (string, bool) {
 	if literal, ok := v.literal(); ok && strings.Contains(literal, "${") {
 		return r.expand(v, literal)
@@ -116,7 +115,7 @@ func (r *reader) unquoted(v value, expected string, want kind) (string, bool) {
 	return v.node.text, true
 }
 
-// integer reads a whole number in decimal digits.
+// integer reads a decimal integer.
 func (r *reader) integer(v value, low, high int) (int, bool) {
 	expected := fmt.Sprintf("a whole number from %d to %d", low, high)
 	text, ok := r.unquoted(v, expected, kindInteger)
@@ -148,8 +147,8 @@ func (r *reader) boolean(v value) bool {
 
 const aDuration = "a duration such as 500ms, 30s or 1h30m"
 
-// duration reads a duration above zero, as Go writes it. A bare number has no
-// unit, and whoever wrote it may have meant any.
+// duration reads a duration above zero, as in Go. A number without a unit is a
+// mistake.
 func (r *reader) duration(v value) (time.Duration, bool) {
 	if v.node != nil && (v.node.kind == kindInteger || v.node.kind == kindFloat) {
 		written := v.node.text
@@ -182,10 +181,11 @@ func (r *reader) duration(v value) (time.Duration, bool) {
 	return d.Std(), true
 }
 
-// safe reports whether nothing in the value comes from the environment.
+// safe reports whether the value can be shown: nothing in it comes from the
+// environment.
 func (v value) safe() bool { return v.node == nil || !v.node.usesEnvironment() }
 
-// written is a value that needs no quotes, as it is written.
+// written returns a value as written, a text without quotes.
 func (v value) written() string {
 	if literal, ok := v.literal(); ok {
 		return shorten(literal)
@@ -193,7 +193,7 @@ func (v value) written() string {
 	return v.describe()
 }
 
-// formatDuration writes a duration the way people do: 60s and 1h30m, not 1m0s.
+// formatDuration formats a duration as 60s and 1h30m, not 1m0s.
 func formatDuration(d time.Duration) string {
 	if d%time.Second == 0 && d < 10*time.Minute {
 		return fmt.Sprintf("%ds", d/time.Second)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Defaults of the section server.
+// Defaults for the section server.
 const (
 	DefaultData  = "vedette-data"
 	DefaultHTTP  = "127.0.0.1:8080"
@@ -16,17 +16,17 @@ const (
 	DefaultGrace = 20 * time.Second
 )
 
-// Server is the section server: where the process listens and stores.
+// Server is the section server.
 type Server struct {
 	// Data is the data directory, relative to the working directory.
 	Data string
-	// HTTP is where the page, /healthz and /readyz are, NATS where the
-	// embedded server listens: host:port.
+	// HTTP is the host:port for the status page, /healthz and /readyz; NATS is the
+	// one for the embedded server.
 	HTTP, NATS string
 	// Grace is how long running jobs may finish when the process stops.
 	Grace time.Duration
-	// Replicas is how many copies of each stream a cluster keeps: 1, 3 or 5; zero
-	// when the file does not say.
+	// Replicas is how many copies of each stream a cluster keeps: 1, 3 or 5; zero if
+	// the file does not set it.
 	Replicas int
 }
 
@@ -62,8 +62,8 @@ func (r *reader) readServer(root mapping) Server {
 	return server
 }
 
-// replicas reads how many copies of a stream there are; an even number would
-// cost more than the odd one below it, and bear the loss of no more nodes.
+// replicas reads 1, 3 or 5: an even number tolerates no more lost nodes than the odd
+// one below it.
 func (r *reader) replicas(v value) int {
 	n, ok := r.integer(v, 1, 5)
 	if ok && n%2 == 0 {
@@ -75,8 +75,8 @@ func (r *reader) replicas(v value) int {
 
 const maxPort = 65535
 
-// hostPort reads a TCP address. Port 0, any free port, and no host, all
-// addresses, make sense where something listens; the lowest port tells.
+// hostPort reads a TCP address. With 0 as the lowest port, the address is for
+// listening: port 0 is any free port, and no host is all addresses.
 func (r *reader) hostPort(v value, lowest int) string {
 	expected := fmt.Sprintf("host:port with a port from %d to %d", lowest, maxPort)
 	text, ok := r.nonEmpty(v, expected)

@@ -4,20 +4,20 @@ import (
 	"net/netip"
 )
 
-// Workers is the section workers: how many jobs a process runs at once, and
-// expectedOf it may check. Zero means that the file does not say.
+// Workers is the section workers: how many jobs a process runs at once, and which
+// targets it may check. Zero means that the file does not set the limit.
 type Workers struct {
 	Checks, Adhoc, Calls, Evaluations, Mails int
-	// ChecksPerHost is how many checks of one host are made at once.
+	// ChecksPerHost limits concurrent checks for one host.
 	ChecksPerHost int
-	// AllowNetworks and DenyNetworks are networks and addresses that may be
+	// AllowNetworks and DenyNetworks are the networks and addresses that may be
 	// checked, and that may not.
 	AllowNetworks, DenyNetworks []string
-	// ReferenceTargets are up whenever the network of the worker is.
+	// ReferenceTargets are up whenever the worker's network is.
 	ReferenceTargets []string
 }
 
-// maxWorkers is the most that can run at once in a process.
+// maxWorkers limits concurrent jobs in a process.
 const maxWorkers = 1 << 16
 
 func (r *reader) readWorkers(root mapping) Workers {
@@ -51,7 +51,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 	return workers
 }
 
-// referenceTargets reads targets that are up whenever the network of the worker is.
+// referenceTargets reads targets that are up whenever the worker's network is.
 func (r *reader) referenceTargets(m mapping) []string {
 	const expected = "a target such as https://example.org or tcp://192.0.2.1:443"
 	v, ok := m.get("reference_targets")
@@ -77,7 +77,7 @@ func (r *reader) referenceTargets(m mapping) []string {
 	return targets
 }
 
-// networks reads a list of networks and addresses.
+// networks reads networks and addresses.
 func (r *reader) networks(m mapping, key string) []string {
 	const expected = "a network such as 10.0.0.0/8, or an address"
 	v, ok := m.get(key)

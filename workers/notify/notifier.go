@@ -78,7 +78,7 @@ type Config struct {
 	Outbox     Outbox
 	Deliveries Deliveries
 	Timers     Timers
-	Renderer      *Renderer
+	Renderer   *Renderer
 	// Parent returns, for one decision about the mails to an address, what says
 	// whether something that a monitor depends on is down. Nil knows no
 	// dependencies.
@@ -92,10 +92,10 @@ type Config struct {
 // Notifier turns transitions into mails. It is safe for concurrent use, and any
 // number of them may work on one store.
 type Notifier struct {
-	config Config
-	ledger *ledger
-	directory   Directory
-	mutes  Mutes
+	config    Config
+	ledger    *ledger
+	directory Directory
+	mutes     Mutes
 
 	mu    sync.Mutex
 	taken map[string]int // by monitor, the sequence of the last state that was taken in

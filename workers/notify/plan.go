@@ -41,16 +41,16 @@ func (h Mute) wanted() bool { return h.Kind == MuteSilence || h.Kind == MuteMain
 
 // Input is what a decision about one mailing rests on.
 type Input struct {
-	Now      time.Time
-	Group  job.NotificationGroup
-	Logs []job.NotificationLog
+	Now   time.Time
+	Group job.NotificationGroup
+	Logs  []job.NotificationLog
 	// Others are accounts of the address in other mailings: what is down behind
 	// a monitor is listed there, whatever group it is of.
 	Others   []job.NotificationLog
 	Grouping job.Grouping
 	// Mutes says whether people want no mail of a monitor, Parent whether what
 	// it depends on is down. Nil holds nothing.
-	Mute  func(*job.Incident) Mute
+	Mute   func(*job.Incident) Mute
 	Parent func(*job.Notified) Mute
 }
 
@@ -59,7 +59,7 @@ type Line struct {
 	Incident *job.Incident
 	// Resolution is set for the end of an incident. Whole says that its beginning was
 	// not told before.
-	Resolution *job.Resolution
+	Resolution  *job.Resolution
 	Unannounced bool
 	// Parent is the monitor that this one depends on and that is down.
 	Parent string

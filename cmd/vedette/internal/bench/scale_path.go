@@ -17,10 +17,11 @@ import (
 	"vedette/pipeline/broker"
 	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 	"vedette/producer"
 	"vedette/workers"
 	"vedette/workers/check"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // scaleRun is the measurement of one number of monitors.
@@ -125,12 +126,12 @@ func (r *scaleRun) watch(ctx context.Context) error {
 		return err
 	}
 	board := &instance.Feed{
-		Pipeline: r.pipeline, Board: statuspage.NewBoard(), Heartbeats: workers.NewHeartbeats(r.pipeline), Results: r.count.add,
+		Pipeline: r.pipeline, Monitors: web.NewMonitorTable(), Heartbeats: workers.NewHeartbeats(r.pipeline), Results: r.count.add,
 	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	group, running := errgroup.WithContext(running)
-	presence := r.pipeline.NewPresence(cli.Version(), instance.AllStages(), job.DefaultLocation, func() []job.ChildStatus { return nil })
+	presence := process.NewPresence(r.pipeline, cli.Version(), instance.AllStages(), job.DefaultLocation, func() []job.ChildStatus { return nil })
 	group.Go(func() error { return presence.Serve(running) }) // or misses would be blamed on workers that nobody sees
 	group.Go(func() error { return board.Serve(running) })
 	group.Go(func() error { return work.Serve(running) })

@@ -15,10 +15,12 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // giving is the file of the instance that gives up. Its mails go to the Maildir.
@@ -66,7 +68,7 @@ func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
 	}
 	r := &instanceRun{
 		options: options, path: path, file: file, pipeline: p, log: log, stdout: output, stderr: output,
-		board: statuspage.NewBoard(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
+		table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
 	}
 	tree, err := r.tree(t.Context())
 	if err != nil {
@@ -102,7 +104,7 @@ func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
 	var kinds []string
 	ctx, enough := context.WithTimeout(t.Context(), time.Minute)
 	defer enough()
-	err = p.Tail(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	err = inspect.Tail(ctx, p, topology.Notice, time.Hour, func(d pipeline.Delivery) {
 		notice, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

@@ -8,9 +8,10 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 	"vedette/pipeline/supervise"
 	"vedette/workers"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // workerTree is the tree of a process that works for an installation elsewhere:
@@ -31,7 +32,7 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		return nil, err
 	}
 	var tree *supervise.Supervisor
-	presence := r.pipeline.NewPresence(cli.Version(), r.options.Stages, r.options.Location, func() []job.ChildStatus {
+	presence := process.NewPresence(r.pipeline, cli.Version(), r.options.Stages, r.options.Location, func() []job.ChildStatus {
 		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	children := []supervise.Child{
@@ -39,8 +40,8 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		{Name: "presence", Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(presence.Serve)), StartTimeout: supervise.NoLimit},
 	}
 	if r.options.HTTP != "" {
-		health, err := statuspage.NewHealth(statuspage.HealthConfig{
-			Listen: r.options.HTTP, Ready: func() []statuspage.Condition { return r.conditions(ctx, tree) }, Logger: r.log,
+		health, err := web.NewHealthServer(web.HealthServerConfig{
+			Listen: r.options.HTTP, Ready: func() []web.Condition { return r.conditions(ctx, tree) }, Logger: r.log,
 		})
 		if err != nil {
 			return nil, err
