@@ -100,7 +100,7 @@ func TestServerIsKnownByItsCAOrItsPinnedCertificate(t *testing.T) {
 	t.Parallel()
 	own, other := newCertificates(t), newCertificates(t)
 	dir := t.TempDir()
-	b, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0", Clients: &broker.TLS{CertFile: own.cert, KeyFile: own.key}})
+	b, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0", ClientTLS: &broker.TLS{CertFile: own.cert, KeyFile: own.key}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestServerIsKnownByItsCAOrItsPinnedCertificate(t *testing.T) {
 func TestClientsMayHaveToShowACertificateToo(t *testing.T) {
 	t.Parallel()
 	own, other := newCertificates(t), newCertificates(t)
-	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", Clients: &broker.TLS{CertFile: own.cert, KeyFile: own.key, CAFile: own.ca}})
+	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", ClientTLS: &broker.TLS{CertFile: own.cert, KeyFile: own.key, CAFile: own.ca}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,7 +292,7 @@ func TestRenewedCertificateOfTheServerIsTakenUp(t *testing.T) {
 	t.Parallel()
 	own, other := newCertificates(t), newCertificates(t)
 	dir := t.TempDir()
-	b, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0", Clients: &broker.TLS{CertFile: own.cert, KeyFile: own.key}})
+	b, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0", ClientTLS: &broker.TLS{CertFile: own.cert, KeyFile: own.key}})
 	if err != nil {
 		t.Fatal(err)
 	}

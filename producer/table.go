@@ -29,11 +29,11 @@ type table struct {
 // shard is a part of the monitors. The text of an entry is what is left of its
 // check's form: the target, as a rule.
 type shard struct {
-	entries compact.Map[entry]
-	shapes  compact.Shapes
-	rings   map[time.Duration]ring
-	crons   map[compact.ID]*terms // of those without an interval, which are few
-	placed  map[string][]string   // the entries of monitors that have several locations, one for each
+	entries   compact.Map[entry]
+	templates compact.Templates
+	rings     map[time.Duration]ring
+	crons     map[compact.ID]*terms // of those without an interval, which are few
+	placed    map[string][]string   // the entries of monitors that have several locations, one for each
 }
 
 // ring holds the monitors of one interval, by the second of it in which they
@@ -46,7 +46,7 @@ type entry struct {
 	// before it were none.
 	since          uint32
 	terms          uint32 // which of the table's, unless it is among the crons
-	shape          uint32 // of the form
+	template       uint32 // of the form
 	slot, notAfter uint16 // of the form
 }
 
@@ -154,9 +154,9 @@ func (t *table) set(name string, all []definition) {
 
 func (t *table) put(s *shard, d *definition) {
 	t.forget(s, d.name)
-	rest, shape := s.shapes.Cut(d.form.Body, monitorOf(d.name), d.word)
+	rest, template := s.templates.Split(d.form.Body, monitorOf(d.name), d.word)
 	id := s.entries.Put(d.name, rest)
-	e := entry{since: uint32(max(0, d.since.Unix())), shape: shape, slot: d.form.SlotOffset, notAfter: d.form.NotAfterOffset} //nolint:gosec // see there
+	e := entry{since: uint32(max(0, d.since.Unix())), template: template, slot: d.form.SlotOffset, notAfter: d.form.NotAfterOffset} //nolint:gosec // see there
 	if d.terms.interval == 0 {
 		s.crons[id] = &d.terms
 	} else {
@@ -302,7 +302,7 @@ func (s *shard) form(id compact.ID) job.CheckTemplate {
 	const room = 128 // more than most take
 	e := s.entries.Value(id)
 	monitor, _, _ := bytes.Cut(s.entries.Name(id), []byte("/"))
-	text := s.shapes.Append(make([]byte, 0, room), monitor, s.entries.Text(id), e.shape)
+	text := s.templates.AppendText(make([]byte, 0, room), monitor, s.entries.Text(id), e.template)
 	return job.CheckTemplate{Body: text, SlotOffset: e.slot, NotAfterOffset: e.notAfter}
 }
 

@@ -8,27 +8,27 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"vedette/pipeline"
+	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
 )
 
-// shared is what the parts of all branches have in common.
+// shared is what all stages in a process have in common.
 type shared struct {
 	p      *pipeline.Pipeline
 	log    *slog.Logger
 	pools  *poolSet
-	base   pipeline.PoolConfig // what all pools of the process share
+	base   pipeline.PoolConfig // the settings common to all pools
 	events func(supervise.Event)
-	grace  time.Duration // how long a branch may take to stop
+	grace  time.Duration // how long a stage may take to stop
 }
 
-// maxRestartPause bounds the back-off of a part, so that work goes on within
+// maxRestartPause bounds the back-off of a child, so that work resumes within
 // seconds after the server is back.
 const maxRestartPause = 3 * time.Second
 
-// child is a supervised part of a branch. It takes its time to start while the
-// server is away, and it may run beside an earlier life of itself that got
-// stuck: any number of processes do the same work side by side, and what they
-// may not both do is settled by the server.
+// child describes a supervised service in a stage. Its start has no time limit,
+// since the server may be away. A stuck incarnation is replaced: any number of
+// processes do the same work in parallel, and the server resolves conflicts.
 func (s *shared) child(name string, serve func(context.Context) error) supervise.Child {
 	return supervise.Child{
 		Name: name, StartTimeout: supervise.NoLimit, Shutdown: s.grace, OnStuck: supervise.StuckReplace, Backoff: restartBackoff,
@@ -41,63 +41,30 @@ func restartBackoff() backoff.BackOff {
 		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMultiplier(2), backoff.WithMaxInterval(maxRestartPause), backoff.WithMaxElapsedTime(0))
 }
 
-// pool is the part that serves a pool. It is configured when it starts, from
-// what the parts before it have made.
-func (s *shared) pool(name string, configure func() pipeline.PoolConfig) supervise.Child {
-	return s.child(name, func(ctx context.Context) error {
-		config := configure()
-		config.Name = name
-		pool, err := s.pools.add(s.p, config)
-		if err != nil {
-			return err
-		}
-		defer s.pools.remove(pool)
-		return pool.Serve(ctx)
-	})
+// notify stores a notice to the operators; a failure is logged.
+func (s *shared) notify(ctx context.Context, notice job.Notice) {
+	if err := s.p.Notify(ctx, notice); err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "notice was not stored", "notice", notice.Summary, "error", err)
+	}
 }
 
-// branch makes the supervisor of a stage. First comes what the work stands on,
-// so that is restarted with it; the parts of the work, most of them pools, do
-// not need one another, and stop side by side.
-//
-//	<stage>            rest_for_one
-//	├── <foundation>…
-//	└── parts          dynamic
-//	    └── <part>…
-func (s *shared) branch(stage string, foundation, work []supervise.Child) (supervise.Child, error) {
-	side, err := supervise.New(supervise.Spec{
-		Name: stage + "/parts", Strategy: supervise.Dynamic, Shutdown: s.grace, Children: work, Events: s.events, Logger: s.log,
-	})
-	if err != nil {
-		return supervise.Child{}, err
-	}
-	whole, err := supervise.New(supervise.Spec{
-		Name: stage, Strategy: supervise.RestForOne, Events: s.events, Logger: s.log,
-		Children: append(foundation, supervise.Child{Name: "parts", Service: side, Backoff: restartBackoff}),
-	})
-	if err != nil {
-		return supervise.Child{}, err
-	}
-	return supervise.Child{Name: stage, Service: whole, Backoff: restartBackoff}, nil
-}
-
-// poll is a part that looks after something each period until ctx ends, but not
-// while the server was away within the time given. A look that fails is made
-// again at the next turn.
-func (s *shared) poll(ctx context.Context, period, away time.Duration, what string, look func(context.Context, time.Time) error) error {
+// poll calls check once per period until ctx ends, except while the server is
+// away or was away within the given time. An error is logged, and the next
+// period tries again.
+func (s *shared) poll(ctx context.Context, period, away time.Duration, subject string, check func(context.Context, time.Time) error) error {
 	supervise.Ready(ctx)
-	turn := time.NewTicker(period)
-	defer turn.Stop()
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
-		case now := <-turn.C:
+		case now := <-ticker.C:
 			if s.p.Away(away) {
 				continue
 			}
-			if err := look(ctx, now); err != nil && ctx.Err() == nil {
-				s.log.WarnContext(ctx, "look; the next turn tries again", "for", what, "error", err)
+			if err := check(ctx, now); err != nil && ctx.Err() == nil {
+				s.log.WarnContext(ctx, "periodic check failed; it is repeated", "subject", subject, "error", err)
 			}
 		}
 	}

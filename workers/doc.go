@@ -1,7 +1,7 @@
-// Package workers takes jobs out of the pipeline: it wires what the packages
-// below it can do (check, evaluate, notify, mail) to the streams, and says
-// what restarts what.
+// Package workers processes the jobs in the pipeline. It connects the packages
+// below it (check, evaluate, notify, mail) to the streams, and defines the
+// supervision tree.
 //
-// The packages below know no queue. Each is a set of functions of values
-// behind interfaces of its own, and can be read, tested and used alone.
+// Those packages know no queue. Each works on values, behind its own interfaces,
+// and can be read, tested and used alone.
 package workers

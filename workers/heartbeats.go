@@ -13,23 +13,23 @@ import (
 	"vedette/workers/check"
 )
 
-// Heartbeats takes the pings of jobs, and tells what was said. The last ping of
-// each kind is the last message of its subject, with the server's time, so that
-// no restart resets or misfires a deadline.
+// Heartbeats stores pings and reads them. The last ping for each kind is the last
+// message on its subject, with the server's time, so that deadlines survive a
+// restart.
 type Heartbeats struct {
 	p *pipeline.Pipeline
 
 	mu     sync.Mutex
-	tokens map[[sha256.Size]byte]string // the monitor; by the token's hash, so that looking it up tells nothing of it
+	tokens map[[sha256.Size]byte]string // the monitor, by the token's hash: a lookup's timing reveals nothing about the token
 	hashes map[string][sha256.Size]byte // by monitor
 }
 
-// NewHeartbeats makes heartbeats that know no tokens yet.
+// NewHeartbeats makes heartbeats without tokens.
 func NewHeartbeats(p *pipeline.Pipeline) *Heartbeats {
 	return &Heartbeats{p: p, tokens: map[[sha256.Size]byte]string{}, hashes: map[string][sha256.Size]byte{}}
 }
 
-// Define takes in a monitor's definition.
+// Define adds or replaces a monitor's token.
 func (h *Heartbeats) Define(m job.Monitor) {
 	h.Undefine(m.Name)
 	if m.Heartbeat == nil {
@@ -41,7 +41,7 @@ func (h *Heartbeats) Define(m job.Monitor) {
 	h.tokens[hash], h.hashes[m.Name] = m.Name, hash
 }
 
-// Undefine forgets a monitor.
+// Undefine removes a monitor's token.
 func (h *Heartbeats) Undefine(name string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -51,7 +51,7 @@ func (h *Heartbeats) Undefine(name string) {
 	delete(h.hashes, name)
 }
 
-// Ping stores what a job says, if its token is known, and tells whether it is.
+// Ping stores a ping if its token is known, and reports whether it is.
 func (h *Heartbeats) Ping(ctx context.Context, token, kind string, ping job.Ping) (known bool, err error) {
 	hash := sha256.Sum256([]byte(token))
 	h.mu.Lock()
@@ -72,16 +72,16 @@ func (h *Heartbeats) store(ctx context.Context, token, kind string, ping job.Pin
 	return h.p.Publish(ctx, pipeline.Message{Subject: pipeline.PingSubject(token, kind), Body: body})
 }
 
-// Beats returns what was said under a token. The first time that anybody asks,
-// it begins the silence.
+// Beats returns the last pings for a token. The first call stores when the
+// monitoring began, from which a missing first ping is measured.
 func (h *Heartbeats) Beats(ctx context.Context, token string) (check.Beats, error) {
 	var b check.Beats
-	var said, failed job.Ping
+	var succeeded, failed job.Ping
 	for _, kind := range []struct {
 		name string
 		at   *time.Time
 		ping *job.Ping
-	}{{job.PingOK, &b.OK, &said}, {job.PingFail, &b.Fail, &failed}, {job.PingStart, &b.Start, nil}, {job.PingSince, &b.Since, nil}} {
+	}{{job.PingOK, &b.OK, &succeeded}, {job.PingFail, &b.Fail, &failed}, {job.PingStart, &b.Start, nil}, {job.PingSince, &b.Since, nil}} {
 		body, stored, err := h.p.LastMessage(ctx, pipeline.Ping, pipeline.PingSubject(token, kind.name))
 		if errors.Is(err, pipeline.ErrNotFound) {
 			continue
@@ -91,7 +91,7 @@ func (h *Heartbeats) Beats(ctx context.Context, token string) (check.Beats, erro
 		}
 		*kind.at = stored
 		if kind.ping != nil && len(body) > 0 {
-			// What others publish may be anything: that they did is what counts.
+			// A ping in any format counts.
 			if ping, err := job.Decode[job.Ping](body); err == nil {
 				*kind.ping = ping
 			} else {
@@ -99,7 +99,7 @@ func (h *Heartbeats) Beats(ctx context.Context, token string) (check.Beats, erro
 			}
 		}
 	}
-	b.Last = said
+	b.Last = succeeded
 	if b.Fail.After(b.OK) {
 		b.Last = failed
 	}

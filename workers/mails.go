@@ -52,8 +52,6 @@ type mailStage struct {
 	newMailer   func(Deliveries) (Mailer, error)
 	giveUpAfter time.Duration
 	allow       Allow
-
-	post *post // what the part "post" makes, for the pools that start after it
 }
 
 const (
@@ -64,34 +62,43 @@ const (
 	giveUpAfter = 24 * time.Hour
 )
 
-// branch:
+// supervisor:
 //
 //	mail                   rest_for_one
 //	├── post               holds the open sessions with the relays
-//	└── parts              dynamic
+//	└── children           dynamic
 //	    ├── mail-alert
-//	    ├── mail-request   that people and programs ordered
+//	    ├── mail-adhoc
 //	    ├── mail-operator
-//	    └── call-mail      that somebody waits for
-func (m *mailStage) branch() (supervise.Child, error) {
-	var pools []supervise.Child
+//	    └── call-mail      calls
+func (m *mailStage) supervisor() (supervise.Child, error) {
+	st := stage[*post]{name: StageMail, foundation: "post", open: m.open}
 	for _, class := range job.MailClasses() {
-		pools = append(pools, m.pool(pipeline.ConsumerMails(class), func() pipeline.PoolConfig {
-			config := m.config(pipeline.Mail, "mail."+class+".>")
-			if class == job.MailOperator {
-				// These are tried also while no relay is known to be there: if none
-				// is, a copy is kept where people can find it.
-				config.Available, config.Handler = nil, m.post.operator
+		st.pools = append(st.pools, stagePool[*post]{pipeline.ConsumerMails(class), func(l Limits) int { return l.Mails }, func(p *post) pipeline.PoolConfig {
+			return m.config(p, pipeline.Mail, "mail."+class+".>")
+		}})
+		if class == job.MailOperator {
+			last := &st.pools[len(st.pools)-1]
+			last.limit, last.configure = func(Limits) int { return operatorMails }, func(p *post) pipeline.PoolConfig {
+				config := m.config(p, pipeline.Mail, "mail."+class+".>")
+				// These are tried also while no relay is available: then a copy is
+				// kept on this machine.
+				config.Available, config.Handler = nil, p.operator
+				return config
 			}
-			return config
-		}))
+		}
 	}
-	pools = append(pools, m.pool(pipeline.ConsumerMailCalls, func() pipeline.PoolConfig { return m.config(pipeline.Call, "call.mail.>") }))
-	return m.shared.branch(StageMail, []supervise.Child{m.child("post", m.open)}, pools)
+	st.pools = append(st.pools, stagePool[*post]{pipeline.ConsumerMailCalls, func(l Limits) int { return l.Mails }, func(p *post) pipeline.PoolConfig {
+		return m.config(p, pipeline.Call, "call.mail.>")
+	}})
+	return st.supervisor(m.shared)
 }
 
+// operatorMails are few: many notices are one mail.
+const operatorMails = 2
+
 // open makes what sends mails, and closes it when ctx ends.
-func (m *mailStage) open(ctx context.Context) error {
+func (m *mailStage) open(ctx context.Context, ready func(*post)) error {
 	sent, err := m.p.Bucket(ctx, pipeline.Deliveries)
 	if err != nil {
 		return err
@@ -106,19 +113,18 @@ func (m *mailStage) open(ctx context.Context) error {
 		return err
 	}
 	defer post.worker.Close()
-	m.post = post
-	supervise.Ready(ctx)
+	ready(post)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return post.worker.Serve(ctx) })
 	group.Go(func() error { m.watch(ctx, post.worker); return nil })
 	return group.Wait()
 }
 
-func (m *mailStage) config(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+func (m *mailStage) config(p *post, stream pipeline.Stream, filter string) pipeline.PoolConfig {
 	config := m.base
 	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
 	config.Timeout, config.Backoff, config.GiveUpAfter = mailTimeout, pipeline.MailBackoff(), m.giveUpAfter
-	config.OnDeadLetter, config.Handler, config.Available = m.post.buried, m.post.handle, m.post.worker.Available
+	config.OnDeadLetter, config.Handler, config.Available = p.buried, p.handle, p.worker.Available
 	return config
 }
 

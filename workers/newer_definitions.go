@@ -10,9 +10,9 @@ import (
 	"vedette/pipeline/job"
 )
 
-// newerDefinitions are the recipients, settings and silences of a newer version. While
-// there are any, this process tells nobody anything: it would tell too many, or
-// too few. A newer one does, and what happens waits for it.
+// newerDefinitions are the recipients, settings and silences that were written by
+// a newer version. While there are any, this process takes no notification jobs,
+// since it would send too many mails or too few; newer processes take them.
 type newerDefinitions struct {
 	*shared
 
@@ -21,32 +21,29 @@ type newerDefinitions struct {
 	keys  map[string]bool
 }
 
-// empty tells whether everything can be read.
-func (u *newerDefinitions) empty() bool { return u.count.Load() == 0 }
+// empty reports whether this process can read all definitions.
+func (d *newerDefinitions) empty() bool { return d.count.Load() == 0 }
 
-// set notes whether what stands under a key is of a newer version, and tells the
-// operators of the first such.
-func (u *newerDefinitions) set(ctx context.Context, key string, is bool) {
-	u.mu.Lock()
-	if u.keys == nil {
-		u.keys = map[string]bool{}
+// set records whether a key holds a newer version, and notifies the operators
+// about the first one.
+func (d *newerDefinitions) set(ctx context.Context, key string, newer bool) {
+	d.mu.Lock()
+	if d.keys == nil {
+		d.keys = map[string]bool{}
 	}
-	if is {
-		u.keys[key] = true
+	if newer {
+		d.keys[key] = true
 	} else {
-		delete(u.keys, key)
+		delete(d.keys, key)
 	}
-	first := is && u.count.Load() == 0
-	u.count.Store(int64(len(u.keys)))
-	u.mu.Unlock()
+	first := newer && d.count.Load() == 0
+	d.count.Store(int64(len(d.keys)))
+	d.mu.Unlock()
 	if !first {
 		return
 	}
-	notice := job.Notice{
-		Kind: job.NoticeNewer, ID: job.DeriveID("unread", u.p.Process(), time.Now().UTC().Truncate(time.Hour).Format(time.RFC3339)),
-		Summary: fmt.Sprintf("process %s leaves telling people to newer processes: %s is of a newer version", u.p.Process(), key),
-	}
-	if err := u.p.Notify(ctx, notice); err != nil {
-		u.log.WarnContext(ctx, "tell operators of a newer version", "error", err)
-	}
+	d.notify(ctx, job.Notice{
+		Kind: job.NoticeNewer, ID: job.DeriveID("newer_definitions", d.p.Process(), time.Now().UTC().Truncate(time.Hour).Format(time.RFC3339)),
+		Summary: fmt.Sprintf("process %s leaves notifications to newer processes: %s was written by a newer version", d.p.Process(), key),
+	})
 }

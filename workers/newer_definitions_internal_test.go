@@ -12,8 +12,8 @@ import (
 	"vedette/workers/notify"
 )
 
-// told are the kinds of notice that operators were given.
-func told(t *testing.T, p *pipeline.Pipeline) []job.NoticeKind {
+// noticeKinds returns the kinds of the stored notices.
+func noticeKinds(t *testing.T, p *pipeline.Pipeline) []job.NoticeKind {
 	t.Helper()
 	var kinds []job.NoticeKind
 	for _, n := range notices(t, p) {
@@ -22,66 +22,72 @@ func told(t *testing.T, p *pipeline.Pipeline) []job.NoticeKind {
 	return kinds
 }
 
-func TestWhoCannotReadWhomToTellLeavesTellingToNewerProcesses(t *testing.T) {
+func TestProcessThatCannotReadADefinitionLeavesNotificationsToNewerProcesses(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	common := &shared{p: p, log: slog.New(slog.DiscardHandler)}
-	buckets, err := (&notifyStage{shared: common}).open(t.Context())
+	s := &notifyStage{shared: common}
+	buckets, err := s.openBuckets(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	words, err := notify.NewRenderer(notify.Templates{})
+	renderer, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Renderer: words,
+	notifier, err := notify.New(notify.Config{
+		Store: &notificationStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Renderer: renderer,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &notifyStage{shared: common, notifier: n, newer: &newerDefinitions{shared: common}}
-	learn := func(key, body string) {
-		a.learn(t.Context(), n, pipeline.Entry{Key: key, Value: []byte(body), Deleted: body == ""}, false)
+	n := &notifyJobs{notifyStage: s, notifier: notifier, newer: &newerDefinitions{shared: common}}
+	define := func(key, body string) {
+		n.setDefinition(t.Context(), pipeline.Entry{Key: key, Value: []byte(body), Deleted: body == ""}, false)
 	}
 	silence := func(body string) {
-		a.learnSilence(t.Context(), n, pipeline.Entry{Key: "s1", Value: []byte(body), Deleted: body == ""}, false)
+		n.setSilence(t.Context(), pipeline.Entry{Key: "s1", Value: []byte(body), Deleted: body == ""}, false)
 	}
 	steps := []struct {
-		name string
-		do   func()
-		open bool
+		name      string
+		do        func()
+		available bool
 	}{
-		{"a recipient that can be read", func() { learn(pipeline.RecipientKey("ops"), `{"v":1,"name":"ops","addresses":["ops@example.org"]}`) }, true},
-		{"a mistake, which is no newer version", func() { learn(pipeline.RecipientKey("bad"), `{"v":1,"quantum":1}`) }, true},
-		{"one of a newer version", func() { learn(pipeline.RecipientKey("ops"), `{"v":99,"quantum":1}`) }, false},
-		{"settings of a newer version too", func() { learn(pipeline.SettingsKey, `{"v":99}`) }, false},
-		{"the recipient removed", func() { learn(pipeline.RecipientKey("ops"), "") }, false},
-		{"settings that can be read", func() { learn(pipeline.SettingsKey, `{"v":1}`) }, true},
-		{"a silence of a newer version", func() { silence(`{"v":99}`) }, false},
+		{"a readable recipient", func() { define(pipeline.RecipientKey("ops"), `{"v":1,"name":"ops","addresses":["ops@example.org"]}`) }, true},
+		{"an invalid recipient", func() { define(pipeline.RecipientKey("bad"), `{"v":1,"quantum":1}`) }, true},
+		{"a recipient from a newer version", func() { define(pipeline.RecipientKey("ops"), `{"v":99,"quantum":1}`) }, false},
+		{"settings from a newer version too", func() { define(pipeline.SettingsKey, `{"v":99}`) }, false},
+		{"the recipient removed", func() { define(pipeline.RecipientKey("ops"), "") }, false},
+		{"readable settings", func() { define(pipeline.SettingsKey, `{"v":1}`) }, true},
+		{"a silence from a newer version", func() { silence(`{"v":99}`) }, false},
 		{"the silence removed", func() { silence("") }, true},
 	}
 	for _, step := range steps {
 		step.do()
-		if got := a.takingPool().Available(); got != step.open {
-			t.Errorf("%s: got a pool that takes jobs %v, want %v", step.name, got, step.open)
+		if got := n.statePool().Available(); got != step.available {
+			t.Errorf("after %s: got available %v, want %v", step.name, got, step.available)
 		}
 	}
-	if kinds := told(t, p); len(kinds) != 1 || kinds[0] != job.NoticeNewer {
-		t.Errorf("got notices %v, want operators told of it once", kinds)
+	if kinds := noticeKinds(t, p); len(kinds) != 1 || kinds[0] != job.NoticeNewer {
+		t.Errorf("got notices %v, want one, for the newer version", kinds)
 	}
 }
 
-func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
-	t.Parallel()
-	p := pipelinetest.New(t, pipeline.Config{})
-	o := &maintainStage{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}}
+func newMaintainJobs(t *testing.T, p *pipeline.Pipeline) *maintainJobs {
+	t.Helper()
 	digests, err := p.Bucket(t.Context(), pipeline.Digests)
 	if err != nil {
 		t.Fatal(err)
 	}
-	letter := func(reason job.Reason, body string) pipeline.Delivery {
-		return pipeline.Delivery{Subject: "dead.REQUEST.request-default.1", Sequence: 1, Body: []byte(body), Stored: time.Now(), Header: map[string][]string{
+	return &maintainJobs{maintainStage: &maintainStage{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}}, digests: digests}
+}
+
+func TestParkedJobReturnsToItsQueueOnceItCanBeRead(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	m := newMaintainJobs(t, p)
+	dead := func(reason job.Reason, body string) pipeline.Delivery {
+		return pipeline.Delivery{Subject: "dead.ADHOC.adhoc-default.1", Sequence: 1, Body: []byte(body), Stored: time.Now(), Header: map[string][]string{
 			pipeline.HeaderReason: {string(reason)}, pipeline.HeaderSubject: {"adhoc.default.job"}, pipeline.HeaderStage: {StageCheck},
 		}}
 	}
@@ -90,48 +96,44 @@ func TestParkedJobComesBackByAProcessThatReadsIt(t *testing.T) {
 		body   string
 		parked bool
 	}{
-		"of a newer version":            {job.ReasonUnsupported, `{"v":99}`, true},
-		"of a version that is read now": {job.ReasonUnsupported, `{"v":1}`, false},
-		"dead for another reason":       {job.ReasonInvalid, `{"v":1}`, false},
+		"from a newer version":                {job.ReasonUnsupported, `{"v":99}`, true},
+		"from a version that is readable now": {job.ReasonUnsupported, `{"v":1}`, false},
+		"dead for another reason":             {job.ReasonInvalid, `{"v":1}`, false},
 	} {
-		err := o.letter(t.Context(), digests, letter(c.reason, c.body))
+		err := m.deadLetter(t.Context(), dead(c.reason, c.body))
 		if retry, ok := errors.AsType[*job.RetryError](err); ok != c.parked || ok && (!retry.Uncounted || retry.After != parkedPeriod) {
-			t.Errorf("%s: got %v, want it looked at again %v", name, err, c.parked)
+			t.Errorf("%s: got %v, want parked again %v", name, err, c.parked)
 		}
 	}
-	o.book.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
-	o.book.SetSettings(job.Settings{Operators: []string{"ops"}})
-	for _, again := range []bool{true, false} { // only the first time is it told
-		d := letter(job.ReasonUnsupported, `{"v":99}`)
-		d.Redelivered = again
-		_ = o.letter(t.Context(), digests, d)
-		_, err := digests.Get(t.Context(), digestKey)
-		if told := err == nil; told == again {
-			t.Errorf("given out again %v: got operators told %v (%v), want that the first time alone", again, told, err)
+	m.directory.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
+	m.directory.SetSettings(job.Settings{Operators: []string{"ops"}})
+	for _, redelivered := range []bool{true, false} {
+		d := dead(job.ReasonUnsupported, `{"v":99}`)
+		d.Redelivered = redelivered
+		_ = m.deadLetter(t.Context(), d)
+		_, err := m.digests.Get(t.Context(), digestKey)
+		if notified := err == nil; notified == redelivered {
+			t.Errorf("redelivered %v: got notified %v (%v), want a notice only at the first delivery", redelivered, notified, err)
 		}
 	}
 	if back, err := p.Count(t.Context(), pipeline.Adhoc); err != nil || back != 1 {
-		t.Errorf("got %d jobs back in the queue, %v, want the one that can be read", back, err)
+		t.Errorf("got %d jobs back in the queue, %v, want the readable one", back, err)
 	}
 }
 
-func TestDigestOfANewerVersionIsNotReplaced(t *testing.T) {
+func TestDigestFromANewerVersionIsNotReplaced(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	digests, err := p.Bucket(t.Context(), pipeline.Digests)
-	if err != nil {
+	m := newMaintainJobs(t, p)
+	if _, err := m.digests.Put(t.Context(), digestKey, []byte(`{"v":99}`)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := digests.Put(t.Context(), digestKey, []byte(`{"v":99}`)); err != nil {
-		t.Fatal(err)
-	}
-	o := &maintainStage{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}}
-	o.book.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
-	o.book.SetSettings(job.Settings{Operators: []string{"ops"}})
-	if err := o.collect(t.Context(), digests, job.Notice{ID: "n"}); !errors.Is(err, job.ErrNewer) {
+	m.directory.Set(job.Recipient{Name: "ops", Addresses: []string{"ops@example.org"}})
+	m.directory.SetSettings(job.Settings{Operators: []string{"ops"}})
+	if err := m.collect(t.Context(), job.Notice{ID: "n"}); !errors.Is(err, job.ErrNewer) {
 		t.Errorf("got %v, want it left to a newer process", err)
 	}
-	if found, err := digests.Get(t.Context(), digestKey); err != nil || string(found.Value) != `{"v":99}` {
-		t.Errorf("got %s, %v, want it as it was", found.Value, err)
+	if found, err := m.digests.Get(t.Context(), digestKey); err != nil || string(found.Value) != `{"v":99}` {
+		t.Errorf("got %s, %v, want it unchanged", found.Value, err)
 	}
 }

@@ -11,90 +11,89 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-// NoticeSender tells the operators what happens to the parts of a process that they
-// should know of: one that panics, one that is parked, one that is stuck.
-// Its Hook takes events, its Serve sends what comes of them.
+// NoticeSender notifies the operators when a child in a process's supervision
+// tree panics, is parked or is stuck. Hook takes events, and Serve sends the
+// notices.
 type NoticeSender struct {
 	p       *pipeline.Pipeline
 	log     *slog.Logger
 	waiting chan job.Notice
-	lost    atomic.Int64
+	dropped atomic.Int64
 }
 
 const (
-	// maxWaitingNotices bounds the alerts that wait for the server.
+	// maxWaitingNotices bounds the notices that wait for the server.
 	maxWaitingNotices = 256
-	// sendPause is between attempts to send one.
+	// sendPause is the time between two attempts to send a notice.
 	sendPause = time.Second
-	// flushTimeout is for the last ones of a process.
+	// flushTimeout is for the last notices before the process ends.
 	flushTimeout = 2 * time.Second
 )
 
-// NewNoticeSender makes alerts of a process.
+// NewNoticeSender makes a sender.
 func NewNoticeSender(p *pipeline.Pipeline, log *slog.Logger) *NoticeSender {
 	return &NoticeSender{p: p, log: log, waiting: make(chan job.Notice, maxWaitingNotices)}
 }
 
-// Hook is for [supervise.Spec].Events. It never waits: when the server has been
-// away for long, what is too much is in the log alone, which says so.
-func (a *NoticeSender) Hook(e supervise.Event) {
-	notice, ok := noticeOf(e, a.p.Process())
+// Hook is for [supervise.Spec].Events. It never blocks: when too many notices
+// wait for the server, it only logs further ones.
+func (n *NoticeSender) Hook(e supervise.Event) {
+	notice, ok := noticeOf(e, n.p.Process())
 	if !ok {
 		return
 	}
 	select {
-	case a.waiting <- notice:
+	case n.waiting <- notice:
 	default:
-		a.log.Error("too many alerts wait; this one is here alone", "alert", notice.Summary, "lost", a.lost.Add(1))
+		n.log.Error("notice was dropped: too many wait", "notice", notice.Summary, "dropped", n.dropped.Add(1))
 	}
 }
 
-// Serve sends alerts until ctx ends. Each is tried until it is stored; those
-// that still wait at the end have a moment.
-func (a *NoticeSender) Serve(ctx context.Context) error {
+// Serve sends notices until ctx ends, and tries each until it is stored. Those
+// that wait at the end have [flushTimeout].
+func (n *NoticeSender) Serve(ctx context.Context) error {
 	supervise.Ready(ctx)
 	for {
 		select {
 		case <-ctx.Done():
-			a.flush(ctx)
+			n.flush(ctx)
 			return nil
-		case notice := <-a.waiting:
-			if !a.send(ctx, notice) {
-				a.flush(ctx, notice)
+		case notice := <-n.waiting:
+			if !n.send(ctx, notice) {
+				n.flush(ctx, notice)
 				return nil
 			}
 		}
 	}
 }
 
-// flush sends what waits at the end, after the one that was under way.
-func (a *NoticeSender) flush(ctx context.Context, last ...job.Notice) {
+// flush sends the given notices, and then those that wait.
+func (n *NoticeSender) flush(ctx context.Context, first ...job.Notice) {
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
 	for {
-		for _, notice := range last {
-			if !a.send(limited, notice) {
+		for _, notice := range first {
+			if !n.send(limited, notice) {
 				return
 			}
 		}
 		select {
-		case notice := <-a.waiting:
-			last = []job.Notice{notice}
+		case notice := <-n.waiting:
+			first = []job.Notice{notice}
 		default:
 			return
 		}
 	}
 }
 
-// send tries until the notice is stored, and reports false when ctx ended
-// before that.
-func (a *NoticeSender) send(ctx context.Context, notice job.Notice) bool {
+// send tries until the notice is stored. It returns false when ctx ended first.
+func (n *NoticeSender) send(ctx context.Context, notice job.Notice) bool {
 	for {
-		err := a.p.Notify(ctx, notice)
+		err := n.p.Notify(ctx, notice)
 		if err == nil {
 			return true
 		}
-		a.log.WarnContext(ctx, "tell operators", "alert", notice.Summary, "error", err)
+		n.log.WarnContext(ctx, "notice was not stored; retrying", "notice", notice.Summary, "error", err)
 		select {
 		case <-ctx.Done():
 			return false
@@ -103,24 +102,23 @@ func (a *NoticeSender) send(ctx context.Context, notice job.Notice) bool {
 	}
 }
 
-// noticeOf is the notice of an event, if it is worth one.
+// noticeOf returns the notice for an event, if the operators should know it.
 func noticeOf(e supervise.Event, process string) (job.Notice, bool) {
-	part := "part " + e.Child + " of " + e.Supervisor
-	text := ""
+	child := "child " + e.Child + " of supervisor " + e.Supervisor
+	cause := ""
 	if e.Err != nil {
-		text = ": " + e.Err.Error()
+		cause = ": " + e.Err.Error()
 	}
 	n := job.Notice{V: job.Version, At: e.At.UTC(), Detail: e.Stack}
 	switch {
 	case e.Kind == supervise.EventFailed && (e.Class == supervise.ClassPanic || e.Class == supervise.ClassGoexit):
-		n = job.PanicNotice(part, process, e.Err.Error(), []byte(e.Stack), e.At)
-		return n, true
+		return job.PanicNotice(child, process, e.Err.Error(), []byte(e.Stack), e.At), true
 	case e.Kind == supervise.EventParked:
-		n.Kind, n.Summary = job.NoticeParked, part+" failed so often that it is left alone for "+e.Wait.String()+text
+		n.Kind, n.Summary = job.NoticeParked, child+" failed repeatedly and is paused for "+e.Wait.String()+cause
 	case e.Kind == supervise.EventGivenUp:
-		n.Kind, n.Summary = job.NoticeParked, part+" failed so often that it is not started again"+text
+		n.Kind, n.Summary = job.NoticeParked, child+" failed repeatedly and is not restarted"+cause
 	case e.Kind == supervise.EventStuck:
-		n.Kind, n.Summary = job.NoticeStuckChild, part+" did not stop when it was told to"+text
+		n.Kind, n.Summary = job.NoticeStuckChild, child+" did not stop in time"+cause
 	default:
 		return job.Notice{}, false
 	}

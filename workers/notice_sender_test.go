@@ -16,11 +16,10 @@ import (
 	"vedette/workers"
 )
 
-// patience is how long a test waits for what should come; it is only ever
-// spent by a test that fails.
+// patience is how long a test waits; only a failing test waits that long.
 const patience = 30 * time.Second
 
-// notices reads the notices that are stored, until there are as many.
+// notices waits for n stored notices.
 func notices(t *testing.T, p *pipeline.Pipeline, n int) []job.Notice {
 	t.Helper()
 	var found []job.Notice
@@ -42,30 +41,30 @@ func notices(t *testing.T, p *pipeline.Pipeline, n int) []job.Notice {
 	return found
 }
 
-func TestAlertsTellWhatOperatorsShouldKnow(t *testing.T) {
+func TestNoticeSenderReportsPanicsParkedAndStuckChildren(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
-	alerts := workers.NewNoticeSender(p, slog.New(slog.DiscardHandler))
+	sender := workers.NewNoticeSender(p, slog.New(slog.DiscardHandler))
 	boom := errors.New("boom")
 	at := time.Now()
 	for _, e := range []supervise.Event{
-		{Kind: supervise.EventStarted, Child: "quiet"},
-		{Kind: supervise.EventFailed, Child: "quiet", Class: supervise.ClassError, Err: boom}, // an error alone is for the log
-		{Kind: supervise.EventWaiting, Child: "quiet"},
+		{Kind: supervise.EventStarted, Child: "reload"},
+		{Kind: supervise.EventFailed, Child: "reload", Class: supervise.ClassError, Err: boom}, // errors are only logged
+		{Kind: supervise.EventWaiting, Child: "reload"},
 		{Kind: supervise.EventFailed, Child: "mail", Class: supervise.ClassPanic, Err: boom, Stack: "goroutine 7"},
 		{Kind: supervise.EventFailed, Child: "page", Class: supervise.ClassGoexit, Err: boom, Stack: "goroutine 8"},
 		{Kind: supervise.EventParked, Child: "mail", Wait: time.Minute, Err: boom},
 		{Kind: supervise.EventGivenUp, Child: "mail", Err: boom},
 		{Kind: supervise.EventStuck, Child: "check", Err: boom, Stack: "goroutine 9"},
-		{Kind: supervise.EventReturned, Child: "quiet"},
-		{Kind: supervise.EventStopped, Child: "quiet"},
+		{Kind: supervise.EventReturned, Child: "reload"},
+		{Kind: supervise.EventStopped, Child: "reload"},
 	} {
 		e.At, e.Supervisor = at, "workers"
-		alerts.Hook(e)
+		sender.Hook(e)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel() // what waits at the end is told all the same
-	if err := alerts.Serve(ctx); err != nil {
+	cancel() // waiting notices are sent before the end
+	if err := sender.Serve(ctx); err != nil {
 		t.Errorf("got %v, want nil", err)
 	}
 	want := []struct {
@@ -73,11 +72,11 @@ func TestAlertsTellWhatOperatorsShouldKnow(t *testing.T) {
 		summary string
 		detail  string
 	}{
-		{job.NoticePanic, "part mail of workers, at host-1: boom", "goroutine 7"},
-		{job.NoticePanic, "part page of workers, at host-1: boom", "goroutine 8"},
-		{job.NoticeParked, "part mail of workers failed so often that it is left alone for 1m0s: boom", ""},
-		{job.NoticeParked, "part mail of workers failed so often that it is not started again: boom", ""},
-		{job.NoticeStuckChild, "part check of workers did not stop when it was told to: boom", "goroutine 9"},
+		{job.NoticePanic, "child mail of supervisor workers, at host-1: boom", "goroutine 7"},
+		{job.NoticePanic, "child page of supervisor workers, at host-1: boom", "goroutine 8"},
+		{job.NoticeParked, "child mail of supervisor workers failed repeatedly and is paused for 1m0s: boom", ""},
+		{job.NoticeParked, "child mail of supervisor workers failed repeatedly and is not restarted: boom", ""},
+		{job.NoticeStuckChild, "child check of supervisor workers did not stop in time: boom", "goroutine 9"},
 	}
 	ids := map[string]bool{}
 	for i, n := range notices(t, p, len(want)) {
@@ -87,41 +86,41 @@ func TestAlertsTellWhatOperatorsShouldKnow(t *testing.T) {
 		ids[n.ID] = true
 	}
 	if len(ids) != len(want) {
-		t.Errorf("got ids %v, want one for each", ids)
+		t.Errorf("got ids %v, want different ids", ids)
 	}
 }
 
-func TestAlertsThatNobodySendsHoldUpNothing(t *testing.T) {
+func TestHookNeverBlocksAndLogsDroppedNotices(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	var log strings.Builder
-	alerts := workers.NewNoticeSender(p, slog.New(slog.NewTextHandler(&log, nil)))
+	sender := workers.NewNoticeSender(p, slog.New(slog.NewTextHandler(&log, nil)))
 	for range 300 {
-		alerts.Hook(supervise.Event{Kind: supervise.EventParked, Child: "mail", Supervisor: "workers"})
+		sender.Hook(supervise.Event{Kind: supervise.EventParked, Child: "mail", Supervisor: "workers"})
 	}
-	if got := strings.Count(log.String(), "too many alerts wait"); got != 300-256 {
-		t.Errorf("got %d alerts in the log alone, want %d", got, 300-256)
+	if got := strings.Count(log.String(), "notice was dropped"); got != 300-256 {
+		t.Errorf("got %d dropped notices, want %d", got, 300-256)
 	}
 }
 
-// flaky is a mailer that cannot be made at first.
+// flaky panics at the first attempt to make a mailer.
 type flaky struct{ tries atomic.Int64 }
 
 func (f *flaky) make(workers.Deliveries) (workers.Mailer, error) {
 	if f.tries.Add(1) == 1 {
-		panic("no mailer today")
+		panic("no mailer")
 	}
-	return nobody{}, nil
+	return idleMailer{}, nil
 }
 
-type nobody struct{}
+type idleMailer struct{}
 
-func (nobody) Handle(context.Context, job.Mail, time.Time) error    { return nil }
-func (nobody) Available() bool                                      { return true }
-func (nobody) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
-func (nobody) Close()                                               {}
+func (idleMailer) Handle(context.Context, job.Mail, time.Time) error    { return nil }
+func (idleMailer) Available() bool                                      { return true }
+func (idleMailer) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
+func (idleMailer) Close()                                               {}
 
-func (nobody) Serve(ctx context.Context) error {
+func (idleMailer) Serve(ctx context.Context) error {
 	<-ctx.Done()
 	return nil
 }
@@ -132,44 +131,44 @@ func (upProber) Check(context.Context, job.Spec) job.ProbeResult {
 	return job.ProbeResult{Health: job.Up}
 }
 
-func TestBranchThatPanicsIsRestartedToldAndTouchesNoOther(t *testing.T) {
+func TestStageThatPanicsIsRestartedReportedAndTouchesNoOther(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	alerts := workers.NewNoticeSender(p, slog.New(slog.DiscardHandler))
+	sender := workers.NewNoticeSender(p, slog.New(slog.DiscardHandler))
 	var mailer flaky
-	w, err := workers.New(workers.Config{Pipeline: p, Prober: upProber{}, NewMailer: mailer.make, Events: alerts.Hook, Grace: time.Second})
+	w, err := workers.New(workers.Config{Pipeline: p, Prober: upProber{}, NewMailer: mailer.make, Events: sender.Hook, Grace: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 2)
-	go func() { done <- alerts.Serve(ctx) }()
+	go func() { done <- sender.Serve(ctx) }()
 	go func() { done <- w.Serve(ctx) }()
 	notice := notices(t, p, 1)[0]
-	if notice.Kind != job.NoticePanic || !strings.Contains(notice.Summary, "part post of mail") || !strings.Contains(notice.Detail, "(*flaky).make") {
-		t.Errorf("got %+v, want the panic of the mail branch", notice)
+	if notice.Kind != job.NoticePanic || !strings.Contains(notice.Summary, "child post of supervisor mail") || !strings.Contains(notice.Detail, "(*flaky).make") {
+		t.Errorf("got %+v, want the panic in the stage mail", notice)
 	}
 	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
 	for !w.Ready() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("got %+v, want everything running", w.Children())
-		case <-look.C:
+			t.Fatalf("got %+v, want all children running", w.Children())
+		case <-ticker.C:
 		}
 	}
-	for _, branch := range w.Status(w.Children()) {
-		failed := branch.Name == workers.StageMail
-		if failed != (branch.Incarnation == 2) {
-			t.Errorf("got %+v, want the mail branch restarted, and no other", branch)
+	for _, stage := range w.Status(w.Children()) {
+		failed := stage.Name == workers.StageMail
+		if failed != (stage.Incarnation == 2) {
+			t.Errorf("got %+v, want only the stage mail restarted", stage)
 		}
 	}
 	cancel()
 	for range 2 {
 		if err := <-done; err != nil {
-			t.Errorf("got %v, want a clean end", err)
+			t.Errorf("got %v, want nil", err)
 		}
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"vedette/workers/notify"
 )
 
-// mailOutbox orders mails of the pipeline, all of one class.
+// mailOutbox enqueues mails in one class.
 type mailOutbox struct {
 	p     *pipeline.Pipeline
 	class string
 }
 
-// Enqueue orders a mail. One that is already ordered, queued or being sent is
-// no error: its id says that it is the same.
+// Enqueue enqueues a mail. A mail that is already queued or being sent is no
+// error: its id shows that it is the same.
 func (o *mailOutbox) Enqueue(ctx context.Context, m job.Mail) error {
 	body, err := job.Encode(m)
 	if err != nil {
@@ -31,12 +31,12 @@ func (o *mailOutbox) Enqueue(ctx context.Context, m job.Mail) error {
 	return err
 }
 
-// alertOutbox orders the notifier's mails.
+// alertOutbox enqueues the notifier's mails.
 type alertOutbox struct {
 	p *pipeline.Pipeline
 }
 
-// Enqueue orders a mail to the recipients of a monitor, or to operators.
+// Enqueue enqueues a mail to a monitor's recipients, or to operators.
 func (o *alertOutbox) Enqueue(ctx context.Context, m job.Mail, operators bool) error {
 	to := mailOutbox{p: o.p, class: job.MailAlert}
 	if operators {
@@ -45,33 +45,23 @@ func (o *alertOutbox) Enqueue(ctx context.Context, m job.Mail, operators bool) e
 	return to.Enqueue(ctx, m)
 }
 
-// timers are the server's, as the notifier sees them.
+// timers are server timers for the notifier.
 type timers struct {
 	p *pipeline.Pipeline
 }
 
 // SetTimer sets or moves a timer.
-func (t *timers) SetTimer(ctx context.Context, what, id string, at time.Time) error {
-	return t.p.SetTimer(ctx, what, id, at, nil)
+func (t *timers) SetTimer(ctx context.Context, kind, id string, at time.Time) error {
+	return t.p.SetTimer(ctx, kind, id, at, nil)
 }
 
-// ledgerStore is the bucket of what addresses were told, as the notifier sees
-// it.
-type ledgerStore struct {
+// notificationStore is the bucket with notification logs and groups.
+type notificationStore struct {
 	bucket *pipeline.Bucket
 }
 
-// OpenLedger opens what addresses were told, for commands that look at it.
-func OpenLedger(ctx context.Context, p *pipeline.Pipeline) (notify.Store, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Notifications)
-	if err != nil {
-		return nil, err
-	}
-	return &ledgerStore{bucket: bucket}, nil
-}
-
 // Load reads the keys that match a filter.
-func (s *ledgerStore) Load(ctx context.Context, filter string) ([]notify.Entry, error) {
+func (s *notificationStore) Load(ctx context.Context, filter string) ([]notify.Entry, error) {
 	found, err := s.bucket.LoadMatching(ctx, filter)
 	if err != nil {
 		return nil, err
@@ -83,8 +73,8 @@ func (s *ledgerStore) Load(ctx context.Context, filter string) ([]notify.Entry, 
 	return entries, nil
 }
 
-// Get reads a key; one that holds nothing has revision 0.
-func (s *ledgerStore) Get(ctx context.Context, key string) (notify.Entry, error) {
+// Get reads a key; a missing one has revision 0.
+func (s *notificationStore) Get(ctx context.Context, key string) (notify.Entry, error) {
 	e, err := s.bucket.Get(ctx, key)
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return notify.Entry{Key: key}, nil
@@ -93,7 +83,7 @@ func (s *ledgerStore) Get(ctx context.Context, key string) (notify.Entry, error)
 }
 
 // Swap writes a key if its revision is still the given one.
-func (s *ledgerStore) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+func (s *notificationStore) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	next, err := s.bucket.CompareAndSwap(ctx, key, value, revision)
 	if errors.Is(err, pipeline.ErrConflict) {
 		return 0, fmt.Errorf("%w: %w", notify.ErrConflict, err)

@@ -10,8 +10,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// outcomes tells what became of jobs that somebody ordered: whoever asks later
-// finds it in a bucket, and whoever waits gets it sent.
+// outcomes publishes what became of ad-hoc jobs and calls: a bucket keeps each
+// outcome for later questions, and a caller that waits gets it as a reply.
 type outcomes struct {
 	p      *pipeline.Pipeline
 	bucket *pipeline.Bucket
@@ -25,37 +25,37 @@ func newOutcomes(ctx context.Context, p *pipeline.Pipeline) (*outcomes, error) {
 	return &outcomes{p: p, bucket: bucket}, nil
 }
 
-// publish stores an answer, then sends it. The order matters: a caller may go
-// away at any moment, and must find what it was not told.
-func (a *outcomes) publish(ctx context.Context, d pipeline.Delivery, answer job.Outcome) error {
-	answer.V, answer.At, answer.Attempts = job.Version, time.Now().UTC(), d.Attempt
-	body, err := job.Encode(answer)
+// publish stores an outcome, then replies to the caller. A caller may disconnect
+// at any time, and must be able to read a missed reply in the bucket.
+func (o *outcomes) publish(ctx context.Context, d pipeline.Delivery, outcome job.Outcome) error {
+	outcome.V, outcome.At, outcome.Attempts = job.Version, time.Now().UTC(), d.Attempt
+	body, err := job.Encode(outcome)
 	if err != nil {
 		return err
 	}
-	if _, err := a.bucket.Put(ctx, job.OutcomeKey(answer.Kind, answer.ID), body); err != nil {
-		return fmt.Errorf("store answer: %w", err)
+	if _, err := o.bucket.Put(ctx, job.OutcomeKey(outcome.Kind, outcome.ID), body); err != nil {
+		return fmt.Errorf("store outcome: %w", err)
 	}
-	return a.p.Reply(ctx, d.Reply, body)
+	return o.p.Reply(ctx, d.Reply, body)
 }
 
-// onDeadLetter answers for jobs that became dead letters. A job whose subject holds
-// no id can have no answer; the letter tells of it.
-func (a *outcomes) onDeadLetter(order string) func(context.Context, pipeline.Delivery, pipeline.DeadLetter) error {
-	return func(ctx context.Context, d pipeline.Delivery, letter pipeline.DeadLetter) error {
+// onDeadLetter publishes the failure of jobs that became dead letters. A job
+// whose subject has no valid id can have no outcome, only its dead letter.
+func (o *outcomes) onDeadLetter(kind string) func(context.Context, pipeline.Delivery, pipeline.DeadLetter) error {
+	return func(ctx context.Context, d pipeline.Delivery, dead pipeline.DeadLetter) error {
 		id := jobID(d.Subject)
 		if !job.ValidName(id) {
 			return nil
 		}
-		d.Attempt = letter.Attempts
-		return a.publish(ctx, d, job.Outcome{Kind: order, ID: id, Failure: &job.Failure{Reason: letter.Reason, Error: letter.Error}})
+		d.Attempt = dead.Attempts
+		return o.publish(ctx, d, job.Outcome{Kind: kind, ID: id, Failure: &job.Failure{Reason: dead.Reason, Error: dead.Error}})
 	}
 }
 
-// jobID is the id of an order: what its subject holds after the tokens that
-// say what and where.
+// jobID returns the id in a subject, which follows the tokens for the kind and
+// the location or class.
 func jobID(subject string) string {
-	tokens := 2 // request.<location>.<id>, mail.<class>.<id>, call.mail.<id>
+	tokens := 2 // adhoc.<location>.<id>, mail.<class>.<id>, call.mail.<id>
 	if strings.HasPrefix(subject, "call.check.") {
 		tokens = 3 // call.check.<location>.<id>
 	}
@@ -66,15 +66,15 @@ func jobID(subject string) string {
 	return parts[tokens]
 }
 
-// readID makes sure that an order has one id: that of its subject, by which
-// the server keeps it apart from others. The error is the job's death.
+// readID returns a job's id, which is the one in its subject, by which the server
+// detects duplicates. The error makes the job a dead letter.
 func readID(inBody, subject string) (string, error) {
 	id := jobID(subject)
 	if inBody != "" && inBody != id {
-		return "", job.Dead(job.ReasonInvalid, fmt.Errorf("read order: found id %q in the body and %q in the subject, expected the same, or none in the body", inBody, id))
+		return "", job.Dead(job.ReasonInvalid, fmt.Errorf("read job: found id %q in the body and %q in the subject, expected the same, or none in the body", inBody, id))
 	}
 	if !job.ValidName(id) {
-		return "", job.Dead(job.ReasonInvalid, fmt.Errorf("read order: found id %q in the subject, expected letters, digits, _, - and single dots", id))
+		return "", job.Dead(job.ReasonInvalid, fmt.Errorf("read job: found id %q in the subject, expected letters, digits, _, - and single dots", id))
 	}
 	return id, nil
 }

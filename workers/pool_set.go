@@ -7,118 +7,53 @@ import (
 	"sync"
 
 	"vedette/pipeline"
-	"vedette/pipeline/job"
 )
 
-// Limits are how many jobs a process runs at once. What is zero keeps its
-// default.
-type Limits struct {
-	// Checks are scheduled checks, 256 by default; Requests those that somebody
-	// ordered, 64; Calls those that somebody waits for, 64.
-	Checks, Adhoc, Calls int
-	// Evaluations are batches of results, 4.
-	Evaluations int
-	// Mails are alerts, and as many again that people and programs ordered, and
-	// as many that somebody waits for, 8.
-	Mails int
-}
-
-func (l Limits) withDefaults() Limits {
-	for _, field := range []struct {
-		limit    *int
-		standard int
-	}{{&l.Checks, DefaultChecks}, {&l.Adhoc, 64}, {&l.Calls, 64}, {&l.Evaluations, 4}, {&l.Mails, 8}} {
-		if *field.limit == 0 {
-			*field.limit = field.standard
-		}
-	}
-	return l
-}
-
-// DefaultChecks is how many scheduled checks a process runs at once unless it is
-// told otherwise.
-const DefaultChecks = 256
-
-// MaxConcurrency is the most that any limit may be.
-const MaxConcurrency = 1 << 16
-
-func (l Limits) validate() error {
-	for _, field := range []struct {
-		name  string
-		limit int
-	}{{"checks", l.Checks}, {"requests", l.Adhoc}, {"calls", l.Calls}, {"evaluations", l.Evaluations}, {"mails", l.Mails}} {
-		if field.limit < 1 || field.limit > MaxConcurrency {
-			return fmt.Errorf("limit of %s: found %d, expected 1 to %d", field.name, field.limit, MaxConcurrency)
-		}
-	}
-	return nil
-}
-
-// of is the limit of a pool, known by the beginning of its name.
-func (l Limits) of(pool string) int {
-	switch {
-	case strings.HasPrefix(pool, pipeline.ConsumerChecks("")):
-		return l.Checks
-	case strings.HasPrefix(pool, pipeline.ConsumerAdhoc("")):
-		return l.Adhoc
-	case strings.HasPrefix(pool, pipeline.ConsumerCheckCalls("")):
-		return l.Calls
-	case pool == pipeline.ConsumerEvaluate:
-		return l.Evaluations
-	case pool == pipeline.ConsumerMails(job.MailOperator):
-		return operatorMails
-	case strings.HasPrefix(pool, pipeline.ConsumerMails("")), pool == pipeline.ConsumerMailCalls:
-		return l.Mails
-	default:
-		return fewAtOnce
-	}
-}
-
-// operatorMails are few: many notices are one mail.
-const operatorMails = 2
-
-// fewAtOnce is enough for stages whose jobs cost a few messages and wait for
-// nobody else.
-const fewAtOnce = 16
-
-// maxLimit is how far a pool's limit can be raised while it serves.
-func maxLimit(limit int) int { return max(4*limit, 1024) }
-
-// poolSet is the pools that serve at this moment, and their limits.
+// poolSet has the pools that serve at this moment, and their limits.
 type poolSet struct {
 	mu     sync.Mutex
 	limits Limits
-	pools  []*pipeline.Pool
+	pools  []limitedPool
 }
 
-// add makes a pool and adds it. Its limit is the present one.
-func (s *poolSet) add(p *pipeline.Pipeline, config pipeline.PoolConfig) (*pipeline.Pool, error) {
+// limitedPool is a pool, and the limit that applies to it.
+type limitedPool struct {
+	*pipeline.Pool
+
+	limit func(Limits) int
+}
+
+// add makes a pool with its present limit, and adds it.
+func (s *poolSet) add(p *pipeline.Pipeline, config pipeline.PoolConfig, limit func(Limits) int) (*pipeline.Pool, error) {
+	if limit == nil {
+		limit = func(Limits) int { return fewAtOnce }
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	config.Limit = s.limits.of(config.Name)
-	config.MaxLimit = maxLimit(config.Limit)
+	config.Limit = limit(s.limits)
+	config.MaxLimit = max(4*config.Limit, 1024) // how far the limit can be raised while the pool serves
 	pool, err := p.NewPool(config)
 	if err != nil {
 		return nil, err
 	}
-	s.pools = append(s.pools, pool)
+	s.pools = append(s.pools, limitedPool{Pool: pool, limit: limit})
 	return pool, nil
 }
 
 func (s *poolSet) remove(pool *pipeline.Pool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pools = slices.DeleteFunc(s.pools, func(p *pipeline.Pool) bool { return p == pool })
+	s.pools = slices.DeleteFunc(s.pools, func(p limitedPool) bool { return p.Pool == pool })
 }
 
-func (s *poolSet) all() []*pipeline.Pool {
+func (s *poolSet) all() []limitedPool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.pools)
 }
 
-// setLimits changes the limits of what serves, and of what will. The error
-// names the pools that cannot be raised so far while they serve.
+// setLimits changes the limits for the present pools and for later ones. The
+// error names the pools whose limit cannot be raised so far while they serve.
 func (s *poolSet) setLimits(limits Limits) error {
 	limits = limits.withDefaults()
 	if err := limits.validate(); err != nil {
@@ -127,17 +62,16 @@ func (s *poolSet) setLimits(limits Limits) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.limits = limits
-	var late []string
+	var refused []string
 	for _, pool := range s.pools {
-		status := pool.Status()
-		if limit := limits.of(status.Name); limit != status.Limit {
+		if limit := pool.limit(limits); limit != pool.Status().Limit {
 			if err := pool.SetLimit(limit); err != nil {
-				late = append(late, err.Error())
+				refused = append(refused, err.Error())
 			}
 		}
 	}
-	if len(late) > 0 {
-		return fmt.Errorf("%s; it takes effect at the next start", strings.Join(late, "; "))
+	if len(refused) > 0 {
+		return fmt.Errorf("%s; it takes effect at the next start", strings.Join(refused, "; "))
 	}
 	return nil
 }

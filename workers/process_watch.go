@@ -7,106 +7,90 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"vedette/pipeline"
 	"vedette/pipeline/job"
-	"vedette/pipeline/supervise"
 )
 
-// processWatch notices processes that have fallen silent: killed, hung, or cut
-// off. Whoever notices first tells the operators, and takes the lease away.
+// processWatch detects processes that have fallen silent: killed, hung, or cut
+// off. The first process to detect one notifies the operators and removes its
+// lease.
 //
-// It goes by what it sees of the leases itself, not by their times: clocks of
-// machines differ, and while the server is away nobody can renew anything.
+// It measures the time since it saw a lease renewed, and ignores the times in
+// leases: the clocks of machines differ, and without the server no lease can be
+// renewed.
 type processWatch struct {
 	*shared
 
-	mu    sync.Mutex
-	known map[string]lease
+	mu     sync.Mutex
+	leases map[string]lease
 }
 
-// lease is a lease, and when it was last seen to be renewed.
+// lease is a process's lease, and when its last renewal was seen.
 type lease struct {
 	entry pipeline.Entry
 	at    time.Time
 }
 
-// leasePollPeriod is how often the sightings are looked through.
-const leasePollPeriod = 2 * time.Second
+// leasePeriod is how often leases are checked.
+const leasePeriod = 2 * time.Second
 
-func (w *processWatch) serve(ctx context.Context) error {
-	leases, err := w.p.Bucket(ctx, pipeline.Processes)
+func (s *maintainStage) watchProcesses(ctx context.Context) error {
+	bucket, err := s.p.Bucket(ctx, pipeline.Processes)
 	if err != nil {
 		return err
 	}
-	w.forget()
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	watched := make(chan error, 1)
-	supervise.Ready(ctx)
-	go func() { watched <- leases.Watch(ctx, func(e pipeline.Entry) { w.see(e, time.Now()) }, func() {}) }()
-	look := time.NewTicker(leasePollPeriod)
-	defer look.Stop()
-	for {
-		select {
-		case err := <-watched:
-			return err
-		case now := <-look.C:
-			if w.p.Away(pipeline.LeaseTime) {
-				continue // nobody could have renewed a lease
-			}
-			if err := w.tell(ctx, leases, w.overdue(now)); err != nil {
-				w.log.WarnContext(ctx, "tell operators of a process that is gone", "error", err) // the next turn tries again
-			}
-		}
-	}
+	w := &processWatch{shared: s.shared, leases: map[string]lease{}}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return bucket.Watch(ctx, func(e pipeline.Entry) { w.observe(e, time.Now()) }, func() {}) })
+	group.Go(func() error {
+		return w.poll(ctx, leasePeriod, pipeline.LeaseTime, "silent processes", func(ctx context.Context, now time.Time) error {
+			return w.report(ctx, bucket, w.overdue(now))
+		})
+	})
+	return group.Wait()
 }
 
-func (w *processWatch) forget() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.known = map[string]lease{}
-}
-
-// see takes in that a lease was renewed, or taken away.
-func (w *processWatch) see(e pipeline.Entry, now time.Time) {
+// observe takes a renewed or removed lease.
+func (w *processWatch) observe(e pipeline.Entry, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if e.Deleted {
-		delete(w.known, e.Key)
+		delete(w.leases, e.Key)
 		return
 	}
-	w.known[e.Key] = lease{entry: e, at: now}
+	w.leases[e.Key] = lease{entry: e, at: now}
 }
 
-// overdue returns the leases that have not been renewed in their time.
+// overdue returns the leases that were not renewed in time.
 func (w *processWatch) overdue(now time.Time) []pipeline.Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var gone []pipeline.Entry
-	for _, s := range w.known {
-		if now.Sub(s.at) > pipeline.LeaseTime {
-			gone = append(gone, s.entry)
+	var silent []pipeline.Entry
+	for _, l := range w.leases {
+		if now.Sub(l.at) > pipeline.LeaseTime {
+			silent = append(silent, l.entry)
 		}
 	}
-	return gone
+	return silent
 }
 
-// tell tells the operators of processes that are gone, and takes their leases
-// away, in this order: what is told twice is told once.
-func (w *processWatch) tell(ctx context.Context, leases *pipeline.Bucket, gone []pipeline.Entry) error {
-	for _, lease := range gone {
+// report notifies the operators of silent processes, and then removes their
+// leases: a notice that is repeated after a failure has the same id.
+func (w *processWatch) report(ctx context.Context, bucket *pipeline.Bucket, silent []pipeline.Entry) error {
+	for _, lease := range silent {
 		if err := w.p.Notify(ctx, goneNotice(lease)); err != nil {
 			return err
 		}
-		if err := leases.Remove(ctx, lease.Key, lease.Revision); err != nil && !errors.Is(err, pipeline.ErrConflict) {
+		if err := bucket.Remove(ctx, lease.Key, lease.Revision); err != nil && !errors.Is(err, pipeline.ErrConflict) {
 			return err
 		}
 	}
 	return nil
 }
 
-// goneNotice is the notice of a process that holds a lease and does not renew
-// it.
+// goneNotice is the notice for a process whose lease expired.
 func goneNotice(lease pipeline.Entry) job.Notice {
 	n := job.Notice{
 		V: job.Version, ID: job.DeriveID("gone", lease.Key, lease.Written.UTC().Format(time.RFC3339Nano)), Kind: job.NoticeProcessGone,

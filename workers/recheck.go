@@ -15,16 +15,16 @@ import (
 	"vedette/workers/evaluate"
 )
 
-// rechecker orders checks out of turn, by timers of the server's: whoever lives
-// when one fires orders the check.
+// rechecker schedules checks between slots, with timers on the server: any
+// process that gets the timer enqueues the check.
 type rechecker struct {
 	p *pipeline.Pipeline
 }
 
 const recheckTimer = "recheck"
 
-// recheckJob is what such a timer holds. The spec is not in it: whoever takes it
-// knows the definition, which may hold secrets.
+// recheckJob is the timer's body. It has no spec: the spec may hold secrets, and
+// is taken from the monitor's definition.
 type recheckJob struct {
 	V        int      `json:"v"`
 	Monitor  string   `json:"monitor"`
@@ -32,8 +32,8 @@ type recheckJob struct {
 	Slot     job.Slot `json:"slot"`
 }
 
-// Recheck has a monitor checked at a location at a time soon to come. A second
-// one for the same takes the place of the first.
+// Recheck schedules a check for a monitor at a location. It replaces an earlier
+// recheck for the same monitor and location.
 func (r *rechecker) Recheck(ctx context.Context, monitor, location string, at time.Time) error {
 	body, err := job.Encode(recheckJob{V: job.Version, Monitor: monitor, Location: location, Slot: at.UTC().Truncate(time.Second)})
 	if err != nil {
@@ -42,30 +42,30 @@ func (r *rechecker) Recheck(ctx context.Context, monitor, location string, at ti
 	return r.p.SetTimer(ctx, recheckTimer, job.DeriveID("recheck", monitor, location), at, body)
 }
 
-// recheckPool takes the timers, and orders the checks.
-func (j *evaluateStage) recheckPool() pipeline.PoolConfig {
-	config, evaluator := j.base, j.evaluator
+// recheckPool takes the timers and enqueues the checks.
+func (e *evaluateJobs) recheckPool() pipeline.PoolConfig {
+	config := e.base
 	config.Stage, config.Stream, config.Filter, config.Backoff = StageEvaluate, pipeline.Timer, pipeline.TimerSubject(recheckTimer, "*"), retryBackoff()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
-		order, err := job.Decode[recheckJob](d.Body)
+		recheck, err := job.Decode[recheckJob](d.Body)
 		if err != nil {
 			return job.DeadFor(err)
 		}
-		if err := evaluator.Knows(order.Monitor); err != nil {
+		if err := e.evaluator.Knows(recheck.Monitor); err != nil {
 			return err
 		}
-		monitor, defined := evaluator.Defined(order.Monitor)
-		if !defined || monitor.Paused || time.Since(order.Slot) > monitor.Period || !slices.Contains(monitor.CheckLocations(), order.Location) {
-			return nil // its next slot comes anyway
+		monitor, defined := e.evaluator.Defined(recheck.Monitor)
+		if !defined || monitor.Paused || time.Since(recheck.Slot) > monitor.Period || !slices.Contains(monitor.CheckLocations(), recheck.Location) {
+			return nil // its next regular slot is enough
 		}
-		return j.order(ctx, &monitor, order.Location, order.Slot)
+		return e.enqueueCheck(ctx, &monitor, recheck.Location, recheck.Slot)
 	}
 	return config
 }
 
-// order orders the check of a monitor for a slot of its own. One that is queued
-// or running already will tell as much.
-func (j *evaluateStage) order(ctx context.Context, m *evaluate.Monitor, location string, slot job.Slot) error {
+// enqueueCheck enqueues a check with its own slot. A check that is already
+// queued or running gives the same result, so this is no error.
+func (e *evaluateJobs) enqueueCheck(ctx context.Context, m *evaluate.Monitor, location string, slot job.Slot) error {
 	body, err := job.Encode(job.Check{V: job.Version, Monitor: m.Name, Slot: slot, Location: location, NotAfter: slot.Add(m.Period), Spec: m.Spec})
 	if err != nil {
 		return err
@@ -74,19 +74,19 @@ func (j *evaluateStage) order(ctx context.Context, m *evaluate.Monitor, location
 	if m.MultiLocation() {
 		name = job.LocationName(m.Name, location)
 	}
-	err = j.p.Publish(ctx, pipeline.Message{Subject: pipeline.CheckSubject(location, m.Name), Body: body, ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
+	err = e.p.Publish(ctx, pipeline.Message{Subject: pipeline.CheckSubject(location, m.Name), Body: body, ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
 	if err != nil && !errors.Is(err, pipeline.ErrOccupied) {
-		return fmt.Errorf("order recheck: %w", err)
+		return fmt.Errorf("enqueue recheck: %w", err)
 	}
 	return nil
 }
 
-// defaultPeriod is the period of a schedule that cannot be read, whose monitor
-// is never checked.
+// defaultPeriod is the period for a schedule that cannot be read, so that its
+// monitor is never checked.
 const defaultPeriod = time.Minute
 
-// period is the time from slot to slot of a monitor, for cron the one between
-// its next two slots.
+// period returns the time between two slots of a monitor; for cron, between the
+// next two.
 func period(m job.Monitor) time.Duration {
 	if m.Cron == "" {
 		return cmp.Or(m.Interval.Std(), defaultPeriod)

@@ -17,30 +17,28 @@ type Publisher interface {
 	Publish(ctx context.Context, m pipeline.Message) error
 }
 
-// A batch is sent when it holds this many results, or when its first one has
-// waited this long. One message for each result doubled the cost of the whole
-// pipeline when that was measured; from some dozens on, more save nothing. They
-// cost memory instead: the server keeps thousands of buffers for messages to
-// deliver, and each grows to the largest that it ever held. With a hundred results
-// in a message that was 120 MB.
+// A batch is sent when it has batchSize results, or batchWait after its first
+// result. One message per result was measured to double the cost of the whole
+// pipeline; more than a few dozen results per message save nothing, but cost
+// memory: the server keeps thousands of delivery buffers, and each grows to the
+// largest message that it ever held. A hundred results per message cost 120 MB.
 const (
 	batchSize = 40
 	batchWait = 20 * time.Millisecond
-	// batchesInFlight is how many are on their way at once: where the server takes
-	// its time, one after the other would bound how many checks can be made.
+	// batchesInFlight is how many batches are sent in parallel, so that a slow
+	// server does not limit the number of checks.
 	batchesInFlight = 8
-	// resultRoom is how many bytes of a message a batch fills at most, well
-	// below what the pipeline takes.
-	resultRoom = pipeline.MaxMessage / 4
+	// batchBytes bounds the size of a batch, well below the pipeline's limit.
+	batchBytes = pipeline.MaxMessage / 4
 )
 
-// ErrBatcherStopped is returned by Submit when the batcher no longer serves:
-// the result was not stored, and its check is to be run again.
-var ErrBatcherStopped = errors.New("results are no longer taken")
+// ErrBatcherStopped is returned by Submit when the batcher no longer serves. The
+// result was not stored, and its check must be repeated.
+var ErrBatcherStopped = errors.New("result batcher has stopped")
 
-// ResultBatcher gathers results into batches, so that a check costs a part of a
-// message. Its Submit returns when the result is stored, so that whoever made
-// the check can acknowledge it.
+// ResultBatcher gathers results into batches, so that many checks share one
+// message. Submit returns when the result is stored, so that its check can be
+// acknowledged.
 type ResultBatcher struct {
 	to        Publisher
 	partition int
@@ -53,18 +51,17 @@ type submission struct {
 	done chan<- error
 }
 
-// NewResultBatcher makes a batcher for one partition of the results. It starts with
-// Serve.
+// NewResultBatcher makes a batcher for one partition of the results.
 func NewResultBatcher(to Publisher, partition int) *ResultBatcher {
 	return &ResultBatcher{to: to, partition: partition, queue: make(chan submission, batchSize), stopped: make(chan struct{})}
 }
 
-// Submit stores a result, together with others, and returns when it is stored.
-// The error says that it is not, or not known to be: ctx ended, the batcher
-// stopped ([ErrBatcherStopped]), or the pipeline refused.
+// Submit stores a result together with others, and returns when it is stored.
+// After an error the result is not stored, or not known to be: ctx ended, the
+// batcher stopped ([ErrBatcherStopped]), or the pipeline refused the batch.
 func (b *ResultBatcher) Submit(ctx context.Context, result job.Result) error {
 	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("submit result: %w", err) // a handler whose job was taken from it has no say any more
+		return fmt.Errorf("submit result: %w", err) // the job may already belong to another process
 	}
 	body, err := job.Encode(result)
 	if err != nil {
@@ -82,14 +79,14 @@ func (b *ResultBatcher) Submit(ctx context.Context, result job.Result) error {
 	case err := <-done:
 		return err
 	case <-b.stopped:
-		return lastWord(done)
+		return lastError(done)
 	case <-ctx.Done():
-		return fmt.Errorf("await storing of result: %w", ctx.Err())
+		return fmt.Errorf("await stored result: %w", ctx.Err())
 	}
 }
 
-// lastWord looks whether the result was stored just before the end.
-func lastWord(done <-chan error) error {
+// lastError returns the error for a result that was sent just before the end.
+func lastError(done <-chan error) error {
 	select {
 	case err := <-done:
 		return err
@@ -98,13 +95,13 @@ func lastWord(done <-chan error) error {
 	}
 }
 
-// Serve sends batches until ctx ends; what waits then is sent before it
-// returns. It serves once.
+// Serve sends batches until ctx ends, and then sends the results that wait. It
+// can be called once.
 func (b *ResultBatcher) Serve(ctx context.Context) error {
 	defer close(b.stopped)
 	var sending errgroup.Group
 	sending.SetLimit(batchesInFlight)
-	defer sending.Wait() //nolint:errcheck // each batch has told those who wait for it
+	defer sending.Wait() //nolint:errcheck // each submitter receives the error
 	for {
 		select {
 		case first := <-b.queue:
@@ -120,12 +117,12 @@ func (b *ResultBatcher) Serve(ctx context.Context) error {
 	}
 }
 
-// gather waits for more to go with the first result.
+// gather waits for further results to send with the first one.
 func (b *ResultBatcher) gather(ctx context.Context, first submission) []submission {
 	batch, size := []submission{first}, len(first.body)
 	wait := time.NewTimer(batchWait)
 	defer wait.Stop()
-	for len(batch) < batchSize && size < resultRoom {
+	for len(batch) < batchSize && size < batchBytes {
 		select {
 		case next := <-b.queue:
 			batch, size = append(batch, next), size+len(next.body)
@@ -149,12 +146,12 @@ func (b *ResultBatcher) flush(ctx context.Context) {
 	}
 }
 
-// sendTimeout bounds the storing of one batch while the server is away; its
-// checkStage are then run again.
+// sendTimeout bounds the time for storing a batch while the server is away; its
+// checks are then repeated.
 const sendTimeout = 10 * time.Second
 
-// send stores a batch and tells everybody who waits for it. A batch that was
-// begun is finished even while the process stops.
+// send stores a batch, and returns the error to all submitters. It finishes even
+// while the process stops.
 func (b *ResultBatcher) send(ctx context.Context, batch []submission) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
@@ -167,8 +164,8 @@ func (b *ResultBatcher) send(ctx context.Context, batch []submission) {
 	}
 }
 
-// encodeBatch makes a [job.Results] of results that are already encoded, so that each
-// is encoded once, by whoever submits it.
+// encodeBatch makes a [job.Results] from encoded results, so that each result is
+// encoded only once.
 func encodeBatch(batch []submission) []byte {
 	size := 32
 	for _, s := range batch {

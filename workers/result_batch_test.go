@@ -13,7 +13,7 @@ import (
 	"vedette/workers"
 )
 
-// outbox is a publisher that keeps what it is given, or refuses it.
+// outbox is a publisher that keeps the messages, or refuses them.
 type outbox struct {
 	mu       sync.Mutex
 	err      error
@@ -41,7 +41,7 @@ func submitAll(ctx context.Context, b *workers.ResultBatcher, n int) []error {
 	return errs
 }
 
-func TestResultsTravelTogetherAndEachSubmitReturnsWhenItsOwnIsStored(t *testing.T) {
+func TestResultsShareMessagesAndSubmitReturnsWhenTheResultIsStored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out outbox
@@ -68,15 +68,15 @@ func TestResultsTravelTogetherAndEachSubmitReturnsWhenItsOwnIsStored(t *testing.
 		}
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("got %v, want a clean end", err)
+			t.Errorf("got %v, want nil", err)
 		}
 		if err := b.Submit(t.Context(), job.Result{}); !errors.Is(err, workers.ErrBatcherStopped) {
-			t.Errorf("got %v after the end, want ErrBatcherStopped", err)
+			t.Errorf("got %v after Serve returned, want ErrBatcherStopped", err)
 		}
 	})
 }
 
-func TestRefusedBatchIsTheErrorOfEachOfItsResults(t *testing.T) {
+func TestRefusedBatchFailsAllItsResults(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		out := outbox{err: pipeline.ErrFull}
@@ -94,7 +94,7 @@ func TestRefusedBatchIsTheErrorOfEachOfItsResults(t *testing.T) {
 	})
 }
 
-// pairs is a publisher that stores a message only once another is on its way.
+// pairs is a publisher that stores two messages at a time.
 type pairs struct{ partner chan struct{} }
 
 func (p *pairs) Publish(ctx context.Context, _ pipeline.Message) error {
@@ -107,7 +107,7 @@ func (p *pairs) Publish(ctx context.Context, _ pipeline.Message) error {
 	return nil
 }
 
-func TestBatchesDoNotWaitForOneAnother(t *testing.T) {
+func TestBatchesAreSentInParallel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b := workers.NewResultBatcher(&pairs{partner: make(chan struct{})}, 0)
@@ -116,12 +116,12 @@ func TestBatchesDoNotWaitForOneAnother(t *testing.T) {
 		go func() { done <- b.Serve(ctx) }()
 		for i, err := range submitAll(t.Context(), b, 400) { // four batches
 			if err != nil {
-				t.Errorf("result %d: got %v, want it stored beside another batch", i, err)
+				t.Errorf("result %d: got %v, want it stored together with another batch", i, err)
 			}
 		}
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("got %v, want a clean end", err)
+			t.Errorf("got %v, want nil", err)
 		}
 	})
 }

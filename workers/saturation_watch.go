@@ -9,35 +9,34 @@ import (
 	"vedette/workers/doctor"
 )
 
-// saturationWatch notices that the checks of a location miss their slots for
-// lack of room, and tells the operators what 'vedette doctor' would advise.
+// saturationWatch detects that checks at a location miss their slots for lack of
+// capacity, and notifies the operators with the advice from 'vedette doctor'.
 //
-// Whether checks wait is cheap to see. Only when they do for a while, the
-// processes are asked and the results are read.
+// Waiting checks are cheap to see. Only when checks wait for a while does the
+// watch ask the processes and read the results.
 type saturationWatch struct {
 	*shared
 
-	waited map[string]int // by location, at how many more looks checks waited than not
+	waited map[string]int // by location, how many more times checks waited than not
 }
 
 const (
-	// saturationPeriod is how often is looked whether checks wait.
+	// saturationPeriod is how often waiting checks are counted.
 	saturationPeriod = 10 * time.Second
-	// saturationPolls is at how many looks they must: what comes together, as after
-	// a pause of the server, is soon done.
+	// saturationPolls is how many times checks must wait: a burst, such as after
+	// a server outage, is soon done.
 	saturationPolls = 3
-	// saturationWindow is how far back results are read then.
+	// saturationWindow is how far back results are then read.
 	saturationWindow = (saturationPolls - 1) * saturationPeriod
 )
 
-func (w *saturationWatch) serve(ctx context.Context) error {
-	w.waited = map[string]int{}
-	return w.poll(ctx, saturationPeriod, saturationPeriod, "checks without room", w.look)
+func (s *maintainStage) watchSaturation(ctx context.Context) error {
+	w := &saturationWatch{shared: s.shared, waited: map[string]int{}}
+	return w.poll(ctx, saturationPeriod, saturationPeriod, "capacity for checks", w.check)
 }
 
-// look counts at how many looks checks waited, and examines when they have for
-// long enough.
-func (w *saturationWatch) look(ctx context.Context, now time.Time) error {
+// check counts how often checks waited, and analyzes it after enough times.
+func (w *saturationWatch) check(ctx context.Context, now time.Time) error {
 	locations, err := w.p.CheckLocations(ctx)
 	if err != nil {
 		return err
@@ -48,7 +47,7 @@ func (w *saturationWatch) look(ctx context.Context, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if waiting == 0 { // which it may be for a moment, too, while slots are left out
+		if waiting == 0 { // possible for a moment, too, while missed slots are skipped
 			w.waited[location] = max(0, w.waited[location]-1)
 			continue
 		}
@@ -59,10 +58,10 @@ func (w *saturationWatch) look(ctx context.Context, now time.Time) error {
 		return nil
 	}
 	clear(w.waited)
-	return w.examine(ctx, now)
+	return w.analyze(ctx, now)
 }
 
-func (w *saturationWatch) examine(ctx context.Context, now time.Time) error {
+func (w *saturationWatch) analyze(ctx context.Context, now time.Time) error {
 	s, err := snapshotChecks(ctx, w.p, saturationWindow)
 	if err != nil {
 		return err
@@ -75,8 +74,7 @@ func (w *saturationWatch) examine(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// saturationNotice tells of a location without room, once an hour whoever
-// notices.
+// saturationNotice has the same id for a location for an hour, in all processes.
 func saturationNotice(f doctor.Finding, now time.Time) job.Notice {
 	return job.Notice{
 		V: job.Version, ID: job.DeriveID("saturated", f.Subject, now.UTC().Truncate(time.Hour).Format(time.RFC3339)),

@@ -15,7 +15,7 @@ import (
 	"vedette/workers/check"
 )
 
-// silentTarget accepts connections and never answers.
+// silentTarget accepts connections and never responds.
 func silentTarget(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts for it
@@ -26,8 +26,8 @@ func silentTarget(t *testing.T) string {
 	return "http://" + listener.Addr().String() + "/"
 }
 
-// oneSlot serves the checks of a location with a single slot, in this process
-// alone, and returns when it can be asked what it does.
+// oneSlot serves checks with a single slot, in this process only, and returns
+// when the process reports its status.
 func oneSlot(t *testing.T, p *pipeline.Pipeline) {
 	t.Helper()
 	checker, err := check.New(check.Config{})
@@ -51,76 +51,76 @@ func oneSlot(t *testing.T, p *pipeline.Pipeline) {
 			}
 		}
 	})
-	awaitThat(t, "a process that answers", func() bool {
-		answers, _, err := p.Ask(t.Context(), time.Second)
-		return err == nil && len(answers) == 1 && len(poolNames(answers[0].Children)) == 3
+	awaitThat(t, "a process that reports its status", func() bool {
+		found, _, err := p.Ask(t.Context(), time.Second)
+		return err == nil && len(found) == 1 && len(poolNames(found[0].Children)) == 3
 	})
 }
 
-func awaitThat(t *testing.T, what string, holds func() bool) {
+func awaitThat(t *testing.T, want string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
 	for !holds() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("got no change for a minute, want %s", what)
-		case <-look.C:
+			t.Fatalf("got no change for a minute, want %s", want)
+		case <-ticker.C:
 		}
 	}
 }
 
-func TestOperatorsAreToldOnceThatChecksHaveNoRoom(t *testing.T) {
+func TestLackOfCapacityForChecksIsReportedOnce(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
 	oneSlot(t, p)
 	w := &saturationWatch{shared: &shared{p: p, log: slog.New(slog.DiscardHandler)}, waited: map[string]int{}}
-	lookThrice := func(now time.Time) {
+	checkThrice := func(now time.Time) {
 		t.Helper()
 		for range saturationPolls {
-			if err := w.look(t.Context(), now); err != nil {
+			if err := w.check(t.Context(), now); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	now := time.Now()
-	lookThrice(now)
-	if told := notices(t, p); len(told) > 0 {
-		t.Fatalf("got %+v, want nothing while no check waits", told)
+	checkThrice(now)
+	if found := notices(t, p); len(found) > 0 {
+		t.Fatalf("got %+v, want nothing while no check waits", found)
 	}
 
 	// The first check holds the slot, the others wait behind it.
 	target := silentTarget(t)
 	for i := range 3 {
 		name := fmt.Sprintf("m%d", i)
-		order := job.Check{
+		check := job.Check{
 			V: 1, Monitor: name, Slot: now.UTC().Truncate(time.Second), Location: job.DefaultLocation,
 			Spec: job.Spec{HTTP: &job.HTTP{URL: target}, Timeout: job.Duration(time.Minute)},
 		}
-		publishJSON(t, p, pipeline.CheckSubject(job.DefaultLocation, name), order)
+		publishJSON(t, p, pipeline.CheckSubject(job.DefaultLocation, name), check)
 	}
-	awaitThat(t, "a check that runs and two that wait", func() bool {
+	awaitThat(t, "one running and two waiting checks", func() bool {
 		waiting, oldest, err := p.Waiting(t.Context(), pipeline.ConsumerChecks(job.DefaultLocation), time.Now())
 		return err == nil && waiting == 2 && oldest > 0
 	})
-	lookThrice(now)
-	if told := notices(t, p); len(told) > 0 {
-		t.Fatalf("got %+v, want nothing while no slot is missed", told)
+	checkThrice(now)
+	if found := notices(t, p); len(found) > 0 {
+		t.Fatalf("got %+v, want nothing while no slot is missed", found)
 	}
 
 	publishJSON(t, p, pipeline.ResultSubject(0), job.Results{V: 1, Results: []job.Result{{
 		Monitor: "m9", Slot: now.UTC().Truncate(time.Second), Location: job.DefaultLocation,
 		Miss: &job.Miss{Reason: job.MissExpired, Count: 1, Last: now.UTC().Truncate(time.Second)},
 	}}})
-	lookThrice(now)
-	lookThrice(now)
-	told := notices(t, p)
-	if len(told) != 1 || told[0].Kind != job.NoticeSaturated ||
-		!strings.Contains(told[0].Summary, "checks at location default: 1 of 1 slots busy, 2 waiting") ||
-		!strings.Contains(told[0].Detail, "(1 expired)\nraise workers.checks from 1 to ") {
-		t.Errorf("got %+v, want one notice with figures and advice", told)
+	checkThrice(now)
+	checkThrice(now)
+	found := notices(t, p)
+	if len(found) != 1 || found[0].Kind != job.NoticeSaturated ||
+		!strings.Contains(found[0].Summary, "checks at location default: 1 of 1 slots busy, 2 waiting") ||
+		!strings.Contains(found[0].Detail, "(1 expired)\nraise workers.checks from 1 to ") {
+		t.Errorf("got %+v, want one notice with figures and advice", found)
 	}
 }
 
@@ -135,18 +135,18 @@ func publishJSON(t *testing.T, p *pipeline.Pipeline, subject string, value any) 
 	}
 }
 
-// notices are those that were stored.
+// notices returns the stored notices.
 func notices(t *testing.T, p *pipeline.Pipeline) []job.Notice {
 	t.Helper()
-	var told []job.Notice
+	var found []job.Notice
 	if _, err := p.ReadSince(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
 		n, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)
 		}
-		told = append(told, n)
+		found = append(found, n)
 	}); err != nil {
 		t.Fatal(err)
 	}
-	return told
+	return found
 }

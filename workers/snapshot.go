@@ -12,16 +12,16 @@ import (
 )
 
 const (
-	// readResultsTimeout bounds the reading of results.
+	// readResultsTimeout bounds the time for reading results.
 	readResultsTimeout = 3 * time.Second
 	// leaseWait bounds the wait for processes that hold a lease.
 	leaseWait = 2 * time.Second
 )
 
-// TakeSnapshot looks at a running installation: its processes, their queues, the
-// results of the time given, states, dead letters and streams. Results that
-// cannot be read within seconds are left out, and the time is shortened to that
-// of those that were. The error says what could not be looked at.
+// TakeSnapshot reads the state of a running installation: processes, queues,
+// results within the given window, monitor states, dead letters and streams.
+// When the results cannot be read within seconds, the window in the snapshot is
+// shortened to the part that was read. The error says what could not be read.
 func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
 	s, err := snapshotChecks(ctx, p, window)
 	if err != nil {
@@ -40,7 +40,7 @@ func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duratio
 	return s, err
 }
 
-// snapshotChecks looks at what tells whether checks have room.
+// snapshotChecks reads the part that shows the capacity for checks.
 func snapshotChecks(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
 	s := doctor.Snapshot{At: time.Now(), Roles: append(Stages(), StageSchedule)}
 	var err error
@@ -65,7 +65,7 @@ func snapshotChecks(ctx context.Context, p *pipeline.Pipeline, window time.Durat
 	return s, err
 }
 
-// poolNames are the parts of a process that run jobs.
+// poolNames returns the names of a process's pools.
 func poolNames(children []job.ChildStatus) []string {
 	var names []string
 	for _, c := range children {
@@ -85,7 +85,7 @@ func readResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, 
 	last := began
 	whole, err := p.ReadSince(limited, pipeline.Result, window, func(d pipeline.Delivery) {
 		last = d.Stored
-		if batch, err := job.Decode[job.Results](d.Body); err == nil { // the evaluator buries what is none
+		if batch, err := job.Decode[job.Results](d.Body); err == nil { // the evaluator handles invalid batches
 			count.Add(batch.Results, d.Stored)
 		}
 	})
@@ -101,7 +101,6 @@ func readResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, 
 	return nil
 }
 
-// longestUptime is how long any of the processes has lived.
 func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 	var longest time.Duration
 	for i := range processes {
@@ -110,14 +109,14 @@ func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 	return longest
 }
 
-// noDataReason is the reason without its details, and where the monitor is checked
-// if that is said.
+// noDataReason returns the reason without details, and the location for a
+// monitor with several.
 func noDataReason(incident *job.Incident) string {
 	return strings.TrimSuffix(string(incident.Reason)+doctor.At+incident.Location, doctor.At)
 }
 
-// noDataMonitors counts them by reason; one that is checked from several locations
-// counts for each that is blind.
+// noDataMonitors counts monitors without data by reason, once for each location
+// without data.
 func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, error) {
 	states, err := p.Bucket(ctx, pipeline.States)
 	if err != nil {
@@ -127,7 +126,7 @@ func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, 
 	if err != nil {
 		return nil, err
 	}
-	blind := map[string]int{}
+	found := map[string]int{}
 	for _, e := range entries {
 		state, err := job.Decode[job.State](e.Value)
 		if err != nil {
@@ -135,9 +134,9 @@ func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, 
 		}
 		for _, incident := range state.Open() {
 			if incident.Condition == job.ConditionNoData {
-				blind[noDataReason(incident)]++
+				found[noDataReason(incident)]++
 			}
 		}
 	}
-	return blind, nil
+	return found, nil
 }

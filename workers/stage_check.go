@@ -16,22 +16,27 @@ type Prober interface {
 	Check(ctx context.Context, spec job.Spec) job.ProbeResult
 }
 
-// checkStage is the branch that runs checks: those of the schedule, those that
-// people and programs ordered, and those that somebody waits for, each from a
-// queue of its own so that no backlog delays the others.
+// checkStage runs checks: scheduled checks, ad-hoc checks, and calls, whose
+// callers wait for the outcome. Each kind has its own queue, so that no backlog
+// delays the others.
 type checkStage struct {
 	*shared
 
 	prober   Prober
 	location string
-
-	// What the part "results" makes, for the pools that start after it.
-	batcher *ResultBatcher
-	answers *outcomes
 }
 
-// maxCheckTime is the longest that a check may take, whatever its own timeout
-// says; the prober ends it long before.
+// checkJobs handles the jobs. Its batcher outlives the pools, whose last checks
+// still have results to store.
+type checkJobs struct {
+	*checkStage
+
+	batcher  *ResultBatcher
+	outcomes *outcomes
+}
+
+// maxCheckTime bounds a check, whatever its own timeout; the prober ends it long
+// before.
 const maxCheckTime = 10 * time.Minute
 
 // retryBackoff is for stages that fail only while the server is away.
@@ -39,125 +44,121 @@ func retryBackoff() pipeline.Backoff {
 	return pipeline.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
 }
 
-// branch:
+// supervisor:
 //
 //	check              rest_for_one
 //	├── results        gathers the results of scheduled checks into batches
-//	└── parts          dynamic
-//	    ├── check-…       of the schedule
-//	    ├── request-…     that somebody ordered
-//	    └── call-check-…  that somebody waits for
-func (c *checkStage) branch() (supervise.Child, error) {
-	return c.shared.branch(StageCheck,
-		[]supervise.Child{c.child("results", c.gather)},
-		[]supervise.Child{
-			c.pool(pipeline.ConsumerChecks(c.location), c.scheduledPool),
-			c.pool(pipeline.ConsumerAdhoc(c.location), func() pipeline.PoolConfig {
-				return c.orderedPool(pipeline.Adhoc, "adhoc."+c.location+".>")
-			}),
-			c.pool(pipeline.ConsumerCheckCalls(c.location), func() pipeline.PoolConfig {
-				return c.orderedPool(pipeline.Call, "call.check."+c.location+".>")
-			}),
-		})
+//	└── children       dynamic
+//	    ├── check-…       scheduled checks
+//	    ├── adhoc-…       ad-hoc checks
+//	    └── call-check-…  calls
+func (s *checkStage) supervisor() (supervise.Child, error) {
+	return stage[*checkJobs]{
+		name: StageCheck, foundation: "results", open: s.open,
+		pools: []stagePool[*checkJobs]{
+			{pipeline.ConsumerChecks(s.location), func(l Limits) int { return l.Checks }, (*checkJobs).scheduledPool},
+			{pipeline.ConsumerAdhoc(s.location), func(l Limits) int { return l.Adhoc }, func(j *checkJobs) pipeline.PoolConfig {
+				return j.adhocPool(pipeline.Adhoc, "adhoc."+s.location+".>")
+			}},
+			{pipeline.ConsumerCheckCalls(s.location), func(l Limits) int { return l.Calls }, func(j *checkJobs) pipeline.PoolConfig {
+				return j.adhocPool(pipeline.Call, "call.check."+s.location+".>")
+			}},
+		},
+	}.supervisor(s.shared)
 }
 
-// gather serves a batcher. It outlives the pools, whose last checks still have
-// results to store.
-func (c *checkStage) gather(ctx context.Context) error {
-	answers, err := newOutcomes(ctx, c.p)
+func (s *checkStage) open(ctx context.Context, ready func(*checkJobs)) error {
+	outcomes, err := newOutcomes(ctx, s.p)
 	if err != nil {
 		return err
 	}
-	c.answers, c.batcher = answers, NewResultBatcher(c.p, 0)
-	supervise.Ready(ctx)
-	return c.batcher.Serve(ctx)
+	jobs := &checkJobs{checkStage: s, batcher: NewResultBatcher(s.p, 0), outcomes: outcomes}
+	ready(jobs)
+	return jobs.batcher.Serve(ctx)
 }
 
-func (c *checkStage) scheduledPool() pipeline.PoolConfig {
-	config, batcher := c.base, c.batcher
+func (j *checkJobs) scheduledPool() pipeline.PoolConfig {
+	config := j.base
 	config.Stage, config.Stream = StageCheck, pipeline.Checks
-	config.Filter = "check." + c.location + ".>"
+	config.Filter = "check." + j.location + ".>"
 	config.Timeout, config.Backoff, config.MaxUnsettled = maxCheckTime, retryBackoff(), 1<<20
-	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.scheduled(ctx, batcher, d) }
+	config.Handler = j.scheduled
 	return config
 }
 
-func (c *checkStage) orderedPool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
-	config, answers := c.base, c.answers
+func (j *checkJobs) adhocPool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+	config := j.base
 	config.Stage, config.Stream, config.Filter = StageCheck, stream, filter
 	config.Timeout, config.Backoff = maxCheckTime, retryBackoff()
-	config.OnDeadLetter = answers.onDeadLetter(job.JobCheck)
-	config.Handler = func(ctx context.Context, d pipeline.Delivery) error { return c.ordered(ctx, answers, d) }
+	config.OnDeadLetter, config.Handler = j.outcomes.onDeadLetter(job.JobCheck), j.adhoc
 	return config
 }
 
-// scheduled makes the check of a slot, and returns when its result is stored.
-func (c *checkStage) scheduled(ctx context.Context, batcher *ResultBatcher, d pipeline.Delivery) error {
-	order, err := job.Decode[job.Check](d.Body)
+// scheduled makes the check for a slot, and returns when its result is stored.
+func (j *checkJobs) scheduled(ctx context.Context, d pipeline.Delivery) error {
+	check, err := job.Decode[job.Check](d.Body)
 	if err != nil {
 		return job.DeadFor(err)
 	}
-	if order.Monitor == "" || order.Slot.IsZero() {
+	if check.Monitor == "" || check.Slot.IsZero() {
 		return job.Dead(job.ReasonInvalid, errors.New("read check: found no monitor or no slot, expected both"))
 	}
-	result := job.Result{Monitor: order.Monitor, Slot: order.Slot, Worker: c.p.Process(), Location: c.location}
-	if expired(order.NotAfter, time.Now()) {
-		result.Miss = &job.Miss{Reason: job.MissExpired, Count: 1, Last: order.Slot}
-	} else if result.ProbeResult, err = c.probe(ctx, order.Spec); err != nil {
+	result := job.Result{Monitor: check.Monitor, Slot: check.Slot, Worker: j.p.Process(), Location: j.location}
+	if expired(check.NotAfter, time.Now()) {
+		result.Miss = &job.Miss{Reason: job.MissExpired, Count: 1, Last: check.Slot}
+	} else if result.ProbeResult, err = j.probe(ctx, check.Spec); err != nil {
 		return err
 	}
-	pipeline.Yield(ctx) // the slot is for checks, not for the wait until their results are stored
-	return batcher.Submit(ctx, result)
+	pipeline.Yield(ctx) // storing the result needs no slot
+	return j.batcher.Submit(ctx, result)
 }
 
 func expired(notAfter, now time.Time) bool { return !notAfter.IsZero() && now.After(notAfter) }
 
-// probe makes a check. The error says that it was interrupted, and is to be
-// made by somebody else.
-func (c *checkStage) probe(ctx context.Context, spec job.Spec) (*job.ProbeResult, error) {
-	outcome := c.prober.Check(ctx, spec)
-	if outcome.Stack != "" {
-		c.tellPanic(ctx, spec, outcome)
+// probe makes a check. The error means that the check was interrupted, and must
+// be repeated.
+func (j *checkJobs) probe(ctx context.Context, spec job.Spec) (*job.ProbeResult, error) {
+	result := j.prober.Check(ctx, spec)
+	if result.Stack != "" {
+		j.reportPanic(ctx, spec, result)
 	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("check %s: %w", spec.Target(), context.Cause(ctx))
 	}
-	return &outcome, nil
+	return &result, nil
 }
 
-// tellPanic tells the operators of a probe that panicked: it is ours that is
-// broken, and not the target.
-func (c *checkStage) tellPanic(ctx context.Context, spec job.Spec, outcome job.ProbeResult) {
+// reportPanic notifies the operators: a probe that panicked is our own defect,
+// not the target's.
+func (j *checkJobs) reportPanic(ctx context.Context, spec job.Spec, result job.ProbeResult) {
 	kind, _ := spec.Kind() // a probe has run, so there is one
-	notice := job.PanicNotice(kind+" probe", spec.Target(), outcome.Cause, []byte(outcome.Stack), time.Now())
-	c.log.ErrorContext(ctx, "probe panicked", "target", spec.Target(), "error", outcome.Cause, "stack", outcome.Stack)
-	if err := c.p.Notify(ctx, notice); err != nil {
-		c.log.WarnContext(ctx, "tell operators of panic", "error", err)
-	}
+	notice := job.PanicNotice(kind+" probe", spec.Target(), result.Cause, []byte(result.Stack), time.Now())
+	j.log.ErrorContext(ctx, "probe panicked", "target", spec.Target(), "error", result.Cause, "stack", result.Stack)
+	j.notify(ctx, notice)
 }
 
-// ordered makes a check that somebody ordered, and answers.
-func (c *checkStage) ordered(ctx context.Context, answers *outcomes, d pipeline.Delivery) error {
-	order, err := job.Decode[job.Check](d.Body)
+// adhoc makes an ad-hoc check, and publishes its outcome.
+func (j *checkJobs) adhoc(ctx context.Context, d pipeline.Delivery) error {
+	check, err := job.Decode[job.Check](d.Body)
 	if err != nil {
 		return job.DeadFor(err)
 	}
-	id, err := readID(order.ID, d.Subject)
+	id, err := readID(check.ID, d.Subject)
 	if err != nil {
 		return err
 	}
-	if _, err := order.Kind(); err != nil {
+	if _, err := check.Kind(); err != nil {
 		return job.Dead(job.ReasonInvalid, fmt.Errorf("read check: %w", err))
 	}
-	if names := order.SecretNames(); len(names) > 0 { // an order may come from anybody, and would send them anywhere
+	if names := check.SecretNames(); len(names) > 0 { // any client may enqueue a check, and could send secrets to any target
 		return job.Dead(job.ReasonForbidden, fmt.Errorf("read check: found a reference to secret %s, expected none: only monitors may use secrets", names[0]))
 	}
-	if expired(order.NotAfter, time.Now()) {
-		return job.Dead(job.ReasonExpired, fmt.Errorf("read check: not wanted after %s", order.NotAfter.Format(time.RFC3339)))
+	if expired(check.NotAfter, time.Now()) {
+		return job.Dead(job.ReasonExpired, fmt.Errorf("read check: found not_after %s, expected a later time", check.NotAfter.Format(time.RFC3339)))
 	}
-	result := job.Result{ID: id, Worker: c.p.Process(), Location: c.location}
-	if result.ProbeResult, err = c.probe(ctx, order.Spec); err != nil {
+	result := job.Result{ID: id, Worker: j.p.Process(), Location: j.location}
+	if result.ProbeResult, err = j.probe(ctx, check.Spec); err != nil {
 		return err
 	}
-	return answers.publish(ctx, d, job.Outcome{Kind: job.JobCheck, ID: id, Check: &result})
+	return j.outcomes.publish(ctx, d, job.Outcome{Kind: job.JobCheck, ID: id, Check: &result})
 }

@@ -13,67 +13,75 @@ import (
 	"vedette/workers/evaluate"
 )
 
-// evaluateStage is the branch that turns results into states: an evaluator, fed by the
-// definitions, the states and the results.
+// evaluateStage turns results into states.
 type evaluateStage struct {
 	*shared
-
-	evaluator *evaluate.Evaluator // what the part "mirror" makes, for the pool
 }
 
-// branch:
+// evaluateJobs handles the jobs with an evaluator, which knows all definitions
+// and states.
+type evaluateJobs struct {
+	*evaluateStage
+
+	evaluator *evaluate.Evaluator
+}
+
+// supervisor:
 //
 //	evaluate           rest_for_one
-//	├── mirror         knows all definitions and states
-//	└── parts          dynamic
-//	    ├── evaluate
-//	    └── evaluate-recheck  orders checks out of turn
-func (j *evaluateStage) branch() (supervise.Child, error) {
-	return j.shared.branch(StageEvaluate,
-		[]supervise.Child{j.child("mirror", j.mirror)},
-		[]supervise.Child{j.pool(pipeline.ConsumerEvaluate, j.config), j.pool(pipeline.ConsumerRecheck, j.recheckPool)})
+//	├── mirror         follows definitions and states
+//	└── children       dynamic
+//	    ├── evaluate          evaluates results
+//	    └── evaluate-recheck  enqueues checks between slots
+func (s *evaluateStage) supervisor() (supervise.Child, error) {
+	return stage[*evaluateJobs]{
+		name: StageEvaluate, foundation: "mirror", open: s.open,
+		pools: []stagePool[*evaluateJobs]{
+			{pipeline.ConsumerEvaluate, func(l Limits) int { return l.Evaluations }, (*evaluateJobs).resultPool},
+			{pipeline.ConsumerRecheck, nil, (*evaluateJobs).recheckPool},
+		},
+	}.supervisor(s.shared)
 }
 
-// mirror follows definitions and states until ctx ends. It starts anew with an
-// empty mirror, and is ready when it knows all that there are.
-func (j *evaluateStage) mirror(ctx context.Context) error {
-	states, err := j.p.Bucket(ctx, pipeline.States)
+// open begins with an empty mirror, which is ready when it has all definitions
+// and states.
+func (s *evaluateStage) open(ctx context.Context, ready func(*evaluateJobs)) error {
+	states, err := s.p.Bucket(ctx, pipeline.States)
 	if err != nil {
 		return err
 	}
-	monitors, err := j.p.Bucket(ctx, pipeline.Monitors)
+	monitors, err := s.p.Bucket(ctx, pipeline.Monitors)
 	if err != nil {
 		return err
 	}
-	evaluator, err := evaluate.New(evaluate.Config{Store: &stateStore{bucket: states}, Rechecker: &rechecker{p: j.p}, Logger: j.log})
+	evaluator, err := evaluate.New(evaluate.Config{Store: &stateStore{bucket: states}, Rechecker: &rechecker{p: s.p}, Logger: s.log})
 	if err != nil {
 		return err
 	}
-	whole := ctx // whose readiness it is
+	jobs := &evaluateJobs{evaluateStage: s, evaluator: evaluator}
 	group, ctx := errgroup.WithContext(ctx)
-	knowStates, knowMonitors := make(chan struct{}), make(chan struct{})
+	haveStates, haveMonitors := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
-		return states.Watch(ctx, func(e pipeline.Entry) { j.observe(ctx, evaluator, e) }, func() { close(knowStates) })
+		return states.Watch(ctx, func(e pipeline.Entry) { jobs.observe(ctx, e) }, func() { close(haveStates) })
 	})
 	group.Go(func() error {
-		return monitors.Watch(ctx, func(e pipeline.Entry) { j.define(ctx, evaluator, e) }, func() { close(knowMonitors) })
+		return monitors.Watch(ctx, func(e pipeline.Entry) { jobs.define(ctx, e) }, func() { close(haveMonitors) })
 	})
 	group.Go(func() error {
-		if !await(ctx, knowStates, knowMonitors) {
+		if !await(ctx, haveStates, haveMonitors) {
 			return nil
 		}
 		if err := evaluator.Reconcile(ctx); err != nil {
 			return err
 		}
-		j.evaluator = evaluator
-		supervise.Ready(whole)
+		ready(jobs)
 		return nil
 	})
 	return group.Wait()
 }
 
-func (j *evaluateStage) config() pipeline.PoolConfig {
-	config, evaluator := j.base, j.evaluator
+func (e *evaluateJobs) resultPool() pipeline.PoolConfig {
+	config := e.base
 	config.Stage, config.Stream, config.Backoff = StageEvaluate, pipeline.Result, retryBackoff()
 	config.MaxUnsettled = manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
@@ -81,17 +89,17 @@ func (j *evaluateStage) config() pipeline.PoolConfig {
 		if err != nil {
 			return job.DeadFor(err)
 		}
-		return evaluator.Handle(ctx, results)
+		return e.evaluator.Handle(ctx, results)
 	}
 	return config
 }
 
 // manyUnsettled is how many messages may wait for a newer process, in streams
-// that are bounded otherwise, without being in the way of the others.
+// that are bounded otherwise, without blocking other messages.
 const manyUnsettled = 1 << 20
 
-// await waits for all channels to be closed, and reports whether they were
-// before ctx ended.
+// await waits until all channels are closed. It returns false when ctx ended
+// first.
 func await(ctx context.Context, all ...<-chan struct{}) bool {
 	for _, one := range all {
 		select {
@@ -103,49 +111,49 @@ func await(ctx context.Context, all ...<-chan struct{}) bool {
 	return true
 }
 
-func (j *evaluateStage) observe(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
-	if e.Deleted {
-		return // we never delete a state; whoever did wants it forgotten at the next start
+func (e *evaluateJobs) observe(ctx context.Context, entry pipeline.Entry) {
+	if entry.Deleted {
+		return // states are deleted by hand only, which takes effect at the next start
 	}
-	state, err := job.Decode[job.State](e.Value)
+	state, err := job.Decode[job.State](entry.Value)
 	if errors.Is(err, job.ErrNewer) {
-		evaluator.ObserveNewer(e.Key)
+		e.evaluator.ObserveNewer(entry.Key)
 		return
 	}
 	if err != nil {
-		j.log.ErrorContext(ctx, "stored state cannot be read; its monitor begins anew", "monitor", e.Key, "error", err)
+		e.log.ErrorContext(ctx, "stored state cannot be read; its monitor starts without one", "monitor", entry.Key, "error", err)
 		return
 	}
-	if err := evaluator.Observe(ctx, state, e.Revision); err != nil {
-		j.log.WarnContext(ctx, "judge a result again; the next one makes good for it", "monitor", e.Key, "error", err)
+	if err := e.evaluator.Observe(ctx, state, entry.Revision); err != nil {
+		e.log.WarnContext(ctx, "result was not evaluated again; the next result corrects the state", "monitor", entry.Key, "error", err)
 	}
 }
 
-func (j *evaluateStage) define(ctx context.Context, evaluator *evaluate.Evaluator, e pipeline.Entry) {
-	name, ok := pipeline.CutMonitorKey(e.Key)
+func (e *evaluateJobs) define(ctx context.Context, entry pipeline.Entry) {
+	name, ok := pipeline.CutMonitorKey(entry.Key)
 	if !ok {
 		return
 	}
-	if e.Deleted {
-		if err := evaluator.Undefine(ctx, name); err != nil {
-			j.log.ErrorContext(ctx, "close the state of a removed monitor; the next start does", "monitor", name, "error", err)
+	if entry.Deleted {
+		if err := e.evaluator.Undefine(ctx, name); err != nil {
+			e.log.ErrorContext(ctx, "state of a removed monitor was not closed; the next start closes it", "monitor", name, "error", err)
 		}
 		return
 	}
-	monitor, err := job.Decode[job.Monitor](e.Value)
+	monitor, err := job.Decode[job.Monitor](entry.Value)
 	if errors.Is(err, job.ErrNewer) {
-		evaluator.DefineNewer(name)
+		e.evaluator.DefineNewer(name)
 	}
 	if err != nil {
-		j.log.ErrorContext(ctx, "stored definition cannot be read", "monitor", name, "error", err)
+		e.log.ErrorContext(ctx, "stored definition cannot be read", "monitor", name, "error", err)
 		return
 	}
-	if err := evaluator.Define(monitor, period(monitor)); err != nil {
-		j.log.ErrorContext(ctx, "stored definition cannot be used", "monitor", name, "error", err)
+	if err := e.evaluator.Define(monitor, period(monitor)); err != nil {
+		e.log.ErrorContext(ctx, "stored definition cannot be used", "monitor", name, "error", err)
 	}
 }
 
-// stateStore is the bucket of states as the evaluator sees it.
+// stateStore is the bucket for states as the evaluator uses it.
 type stateStore struct {
 	bucket *pipeline.Bucket
 }

@@ -13,75 +13,70 @@ import (
 	"vedette/workers/notify"
 )
 
-// notifyStage is the branch that turns transitions into mails: what happened is
-// taken into accounts, one for each address and monitor; and mailings, one for
-// each address and group, decide when the next mail goes and what it tells.
-// Both are in a bucket, and the times in timers of the server's, so that any
-// process can go on where another was.
+// notifyStage turns transitions into mails. Notification logs, one for each
+// address and monitor, record incidents; notification groups, one for each
+// address and group, decide when the next mail is sent and what it contains.
+// Both are in a bucket, and their times in server timers, so that any process
+// can continue where another stopped.
 type notifyStage struct {
 	*shared
 
-	words *notify.Renderer
-
-	notifier *notify.Notifier  // what the part "recipients" makes, for the pools
-	newer    *newerDefinitions // so is this
+	renderer *notify.Renderer
 }
 
-// branch:
+// notifyJobs handles the jobs with a notifier, which knows all recipients,
+// settings and silences.
+type notifyJobs struct {
+	*notifyStage
+
+	notifier *notify.Notifier
+	newer    *newerDefinitions
+}
+
+// supervisor:
 //
 //	notify             rest_for_one
-//	├── recipients     knows who is told, and who wants no mail
-//	└── parts          dynamic
-//	    ├── notify           takes in what happened
-//	    ├── notify-mailings  mails what is due
-//	    └── notify-sweep     looks for what a crash left behind
-func (a *notifyStage) branch() (supervise.Child, error) {
-	return a.shared.branch(StageNotify,
-		[]supervise.Child{a.child("recipients", a.follow)},
-		[]supervise.Child{
-			a.pool(pipeline.ConsumerNotify, a.takingPool),
-			a.pool(pipeline.ConsumerFlush, func() pipeline.PoolConfig {
-				n := a.notifier
-				return a.timerPool(notify.TimerFlush, func(ctx context.Context, d pipeline.Delivery) error {
-					return n.Due(ctx, strings.TrimPrefix(d.Subject, pipeline.TimerSubject(notify.TimerFlush, "")))
-				})
-			}),
-			a.pool(pipeline.ConsumerSweep, func() pipeline.PoolConfig {
-				n := a.notifier
-				return a.timerPool(notify.TimerSweep, func(ctx context.Context, _ pipeline.Delivery) error { return n.Sweep(ctx) })
-			}),
-		})
+//	├── recipients     follows recipients, settings and silences
+//	└── children       dynamic
+//	    ├── notify        records incidents
+//	    ├── notify-flush  mails the groups that are due
+//	    └── notify-sweep  repairs what a crash left behind
+func (s *notifyStage) supervisor() (supervise.Child, error) {
+	return stage[*notifyJobs]{
+		name: StageNotify, foundation: "recipients", open: s.open,
+		pools: []stagePool[*notifyJobs]{
+			{pipeline.ConsumerNotify, nil, (*notifyJobs).statePool},
+			{pipeline.ConsumerFlush, nil, func(n *notifyJobs) pipeline.PoolConfig { return n.timerPool(notify.TimerFlush, n.flush) }},
+			{pipeline.ConsumerSweep, nil, func(n *notifyJobs) pipeline.PoolConfig { return n.timerPool(notify.TimerSweep, n.sweep) }},
+		},
+	}.supervisor(s.shared)
 }
 
-// follow learns recipients, settings and silences until ctx ends. It is ready
-// when it knows those that there are.
-func (a *notifyStage) follow(ctx context.Context) error {
-	replies, err := a.p.Replies()
+func (s *notifyStage) open(ctx context.Context, ready func(*notifyJobs)) error {
+	replies, err := s.p.Replies()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = replies.Close() }() // it fails only when the connection is gone, and the subscription with it
-	buckets, err := a.open(ctx)
+	buckets, err := s.openBuckets(ctx)
 	if err != nil {
 		return err
 	}
-	family := newFamily(a.shared, buckets, replies)
-	n, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: a.p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
-		Timers: &timers{p: a.p}, Renderer: a.words, Parent: family.parents, Logger: a.log,
+	notifier, err := notify.New(notify.Config{
+		Store: &notificationStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: s.p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
+		Timers: &timers{p: s.p}, Renderer: s.renderer, Lookup: newCheckingLookup(s.shared, buckets, replies), Logger: s.log,
 	})
 	if err != nil {
 		return err
 	}
-	a.notifier, a.newer = n, &newerDefinitions{shared: a.shared}
-	return a.learnAll(ctx, n, buckets)
+	n := &notifyJobs{notifyStage: s, notifier: notifier, newer: &newerDefinitions{shared: s.shared}}
+	return n.follow(ctx, buckets, ready)
 }
 
-// open opens the buckets that a notifier works with.
-func (a *notifyStage) open(ctx context.Context) (map[pipeline.BucketName]*pipeline.Bucket, error) {
+func (s *notifyStage) openBuckets(ctx context.Context) (map[pipeline.BucketName]*pipeline.Bucket, error) {
 	buckets := map[pipeline.BucketName]*pipeline.Bucket{}
 	for _, name := range []pipeline.BucketName{pipeline.Notifications, pipeline.Deliveries, pipeline.States, pipeline.Monitors, pipeline.Silences} {
-		bucket, err := a.p.Bucket(ctx, name)
+		bucket, err := s.p.Bucket(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -90,36 +85,37 @@ func (a *notifyStage) open(ctx context.Context) (map[pipeline.BucketName]*pipeli
 	return buckets, nil
 }
 
-// learnAll follows what people say until ctx ends.
-func (a *notifyStage) learnAll(ctx context.Context, n *notify.Notifier, buckets map[pipeline.BucketName]*pipeline.Bucket) error {
-	whole := ctx // whose readiness it is
+// follow keeps recipients, settings and silences up to date until ctx ends. It
+// is ready when it has those that exist at the start.
+func (n *notifyJobs) follow(ctx context.Context, buckets map[pipeline.BucketName]*pipeline.Bucket, ready func(*notifyJobs)) error {
 	group, ctx := errgroup.WithContext(ctx)
-	knowDefinitions, knowSilences := make(chan struct{}), make(chan struct{})
+	haveDefinitions, haveSilences := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
 		live := false
-		return buckets[pipeline.Monitors].WatchMatching(ctx, pipeline.BesideMonitors(), func(e pipeline.Entry) { a.learn(ctx, n, e, live) }, func() { live = true; close(knowDefinitions) })
+		return buckets[pipeline.Monitors].WatchMatching(ctx, pipeline.BesideMonitors(),
+			func(e pipeline.Entry) { n.setDefinition(ctx, e, live) }, func() { live = true; close(haveDefinitions) })
 	})
 	group.Go(func() error {
 		live := false
-		return buckets[pipeline.Silences].Watch(ctx, func(e pipeline.Entry) { a.learnSilence(ctx, n, e, live) }, func() { live = true; close(knowSilences) })
+		return buckets[pipeline.Silences].Watch(ctx, func(e pipeline.Entry) { n.setSilence(ctx, e, live) }, func() { live = true; close(haveSilences) })
 	})
 	group.Go(func() error {
-		if !await(ctx, knowDefinitions, knowSilences) {
+		if !await(ctx, haveDefinitions, haveSilences) {
 			return nil
 		}
-		if err := n.SweepIn(ctx, notify.FirstSweep); err != nil {
+		if err := n.notifier.SweepIn(ctx, notify.FirstSweep); err != nil {
 			return err
 		}
-		supervise.Ready(whole)
+		ready(n)
 		return nil
 	})
 	return group.Wait()
 }
 
-func (a *notifyStage) takingPool() pipeline.PoolConfig {
-	config, n := a.base, a.notifier
+func (n *notifyJobs) statePool() pipeline.PoolConfig {
+	config := n.base
 	config.Stage, config.Stream, config.Backoff = StageNotify, pipeline.StateLog, retryBackoff()
-	config.Available, config.MaxUnsettled = a.newer.empty, manyUnsettled
+	config.Available, config.MaxUnsettled = n.newer.empty, manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
 			return nil
@@ -128,30 +124,38 @@ func (a *notifyStage) takingPool() pipeline.PoolConfig {
 		if err != nil {
 			return job.DeadFor(err)
 		}
-		return n.Receive(ctx, &state)
+		return n.notifier.Receive(ctx, &state)
 	}
 	return config
 }
 
-func (a *notifyStage) timerPool(what string, handle func(context.Context, pipeline.Delivery) error) pipeline.PoolConfig {
-	config := a.base
-	config.Stage, config.Stream, config.Filter, config.Backoff = StageNotify, pipeline.Timer, pipeline.TimerSubject(what, "*"), retryBackoff()
-	config.Available, config.Handler = a.newer.empty, handle
+func (n *notifyJobs) timerPool(timer string, handle func(context.Context, pipeline.Delivery) error) pipeline.PoolConfig {
+	config := n.base
+	config.Stage, config.Stream, config.Filter, config.Backoff = StageNotify, pipeline.Timer, pipeline.TimerSubject(timer, "*"), retryBackoff()
+	config.Available, config.Handler = n.newer.empty, handle
 	return config
 }
 
-// learn takes in a recipient or the settings. A maintenance window that is new,
-// or gone, may hold something back or let it go.
-func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
+func (n *notifyJobs) flush(ctx context.Context, d pipeline.Delivery) error {
+	return n.notifier.Flush(ctx, strings.TrimPrefix(d.Subject, pipeline.TimerSubject(notify.TimerFlush, "")))
+}
+
+func (n *notifyJobs) sweep(ctx context.Context, _ pipeline.Delivery) error {
+	return n.notifier.Sweep(ctx)
+}
+
+// setDefinition takes a recipient or the settings. Changed maintenance windows
+// may mute notifications or release them.
+func (n *notifyJobs) setDefinition(ctx context.Context, e pipeline.Entry, live bool) {
 	name, isRecipient := pipeline.CutRecipientKey(e.Key)
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
-		n.Directory().Remove(name)
+		n.notifier.Directory().Remove(name)
 	case isRecipient:
 		var recipient job.Recipient
 		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
-			n.Directory().Set(recipient)
+			n.notifier.Directory().Set(recipient)
 		}
 	case e.Key == pipeline.SettingsKey:
 		var settings job.Settings
@@ -159,43 +163,43 @@ func (a *notifyStage) learn(ctx context.Context, n *notify.Notifier, e pipeline.
 			settings, err = job.Decode[job.Settings](e.Value)
 		}
 		if err == nil {
-			n.Directory().SetSettings(settings)
-			err = n.Mutes().SetWindows(settings.Maintenance)
-			a.lookAgain(ctx, n, live)
+			n.notifier.Directory().SetSettings(settings)
+			err = n.notifier.Mutes().SetWindows(settings.Maintenance)
+			n.sweepSoon(ctx, live)
 		}
-	default: // of a newer version; monitors are looked up when they matter
+	default: // from a newer version; monitors are read when they are needed
 	}
-	a.newer.set(ctx, e.Key, errors.Is(err, job.ErrNewer))
+	n.newer.set(ctx, e.Key, errors.Is(err, job.ErrNewer))
 	if err != nil {
-		a.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)
+		n.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)
 	}
 }
 
-// learnSilence takes in a silence. One that is new, or ends earlier than it was
-// to, may let something go or hold it back.
-func (a *notifyStage) learnSilence(ctx context.Context, n *notify.Notifier, e pipeline.Entry, live bool) {
+// setSilence takes a silence. One that is new, or ends early, may mute
+// notifications or release them.
+func (n *notifyJobs) setSilence(ctx context.Context, e pipeline.Entry, live bool) {
 	if e.Deleted {
-		n.Mutes().RemoveSilence(e.Key)
-		a.newer.set(ctx, "silence "+e.Key, false)
+		n.notifier.Mutes().RemoveSilence(e.Key)
+		n.newer.set(ctx, "silence "+e.Key, false)
 	} else {
 		silence, err := job.Decode[job.Silence](e.Value)
-		a.newer.set(ctx, "silence "+e.Key, errors.Is(err, job.ErrNewer))
+		n.newer.set(ctx, "silence "+e.Key, errors.Is(err, job.ErrNewer))
 		if err != nil {
-			a.log.ErrorContext(ctx, "stored silence cannot be read", "silence", e.Key, "error", err)
+			n.log.ErrorContext(ctx, "stored silence cannot be read", "silence", e.Key, "error", err)
 			return
 		}
-		n.Mutes().SetSilence(silence)
+		n.notifier.Mutes().SetSilence(silence)
 	}
-	a.lookAgain(ctx, n, live)
+	n.sweepSoon(ctx, live)
 }
 
-// lookAgain has everything looked at that is held back, since what holds it has
-// changed; at the start that is done anyway.
-func (a *notifyStage) lookAgain(ctx context.Context, n *notify.Notifier, live bool) {
+// sweepSoon re-evaluates everything that is muted, since the reason has changed.
+// At the start there is a sweep anyway.
+func (n *notifyJobs) sweepSoon(ctx context.Context, live bool) {
 	if !live {
 		return
 	}
-	if err := n.SweepIn(ctx, 0); err != nil {
-		a.log.WarnContext(ctx, "look at what is held back; it will be within minutes", "error", err)
+	if err := n.notifier.SweepIn(ctx, 0); err != nil {
+		n.log.WarnContext(ctx, "sweep was not scheduled; the next one is due within minutes", "error", err)
 	}
 }

@@ -2,52 +2,48 @@ package workers
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 )
 
-// StageSchedule is the role of processes that turn ticks into checks. The other
-// roles are stages.
-const StageSchedule = "schedule"
-
-// stageWatch notices that no process lives which does a part of the work: then
-// jobs wait in their stream, or, without a scheduler, nothing is checked and
-// nobody notices, since it is the scheduler that records what was missed.
+// stageWatch detects a stage without a process: its jobs wait in their stream.
+// Without a scheduler nothing is checked, and no misses are recorded, since the
+// scheduler records them.
 type stageWatch struct {
 	*shared
 
-	absent map[string]time.Time // by role, since when nobody is seen
+	missing map[string]time.Time // by stage, since when it has no process
 }
 
 const (
-	// stagePollPeriod is how often the roles are looked through.
-	stagePollPeriod = 10 * time.Second
-	// stageGoneAfter is how long nobody may be seen: processes are replaced.
+	// stagePeriod is how often the stages are checked.
+	stagePeriod = 10 * time.Second
+	// stageGoneAfter is how long a stage may have no process, such as during an
+	// upgrade.
 	stageGoneAfter = pipeline.LeaseTime + 10*time.Second
 )
 
-func (w *stageWatch) serve(ctx context.Context) error {
-	w.absent = map[string]time.Time{}
-	return w.poll(ctx, stagePollPeriod, pipeline.LeaseTime, "processes of each role", w.look) // nobody renews a lease without a server
+func (s *maintainStage) watchStages(ctx context.Context) error {
+	w := &stageWatch{shared: s.shared, missing: map[string]time.Time{}}
+	return w.poll(ctx, stagePeriod, pipeline.LeaseTime, "processes for each stage", w.check) // leases cannot be renewed without the server
 }
 
-func (w *stageWatch) look(ctx context.Context, now time.Time) error {
-	for _, role := range append(Stages(), StageSchedule) {
-		serves, err := w.p.Serves(ctx, role, "")
+func (w *stageWatch) check(ctx context.Context, now time.Time) error {
+	for _, stage := range append(Stages(), StageSchedule) {
+		serves, err := w.p.Serves(ctx, stage, "")
 		if err != nil {
 			return err
 		}
-		since, known := w.absent[role]
+		since, known := w.missing[stage]
 		switch {
 		case serves:
-			delete(w.absent, role)
+			delete(w.missing, stage)
 		case !known:
-			w.absent[role] = now
+			w.missing[stage] = now
 		case now.Sub(since) >= stageGoneAfter:
-			if err := w.p.Notify(ctx, stageGoneNotice(role, now)); err != nil {
+			if err := w.p.Notify(ctx, stageGoneNotice(stage, now)); err != nil {
 				return err
 			}
 		}
@@ -55,10 +51,10 @@ func (w *stageWatch) look(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// stageGoneNotice tells of a role that nobody has, once an hour whoever notices.
-func stageGoneNotice(role string, now time.Time) job.Notice {
+// stageGoneNotice has the same id for an hour, in all processes.
+func stageGoneNotice(stage string, now time.Time) job.Notice {
 	return job.Notice{
-		V: job.Version, ID: job.DeriveID("role_gone", role, now.UTC().Truncate(time.Hour).Format(time.RFC3339)),
-		Kind: job.NoticeStageGone, At: now.UTC(), Summary: fmt.Sprintf("no process does the work of the role %s", role),
+		V: job.Version, ID: job.DeriveID("stage_gone", stage, now.UTC().Truncate(time.Hour).Format(time.RFC3339)),
+		Kind: job.NoticeStageGone, At: now.UTC(), Summary: "no process runs the stage " + stage,
 	}
 }

@@ -87,7 +87,7 @@ func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 		}
 		spec.Timeout, spec.Expect, spec.Warn, spec.Negate = job.Duration(o.timeout), o.expect, o.warn, o.negate
 		for _, p := range validator.Validate(spec) {
-			problems = append(problems, fmt.Errorf("check %s: %s", spec.Target(), p.Message))
+			problems = append(problems, fmt.Errorf("check %s: %w", spec.Target(), p))
 		}
 		specs[i] = spec
 	}

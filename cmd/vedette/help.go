@@ -14,7 +14,7 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 )
 
-// manual holds the topics of the manual, each a file that can be read alone.
+// manual holds the topics, each a file that can be read alone.
 //
 //go:embed help
 var manual embed.FS
@@ -27,7 +27,7 @@ func topicNames() []string {
 	}
 }
 
-// readTopic returns the text of a topic, with its reference if it has one.
+// readTopic returns a topic's text, followed by its reference if it has one.
 func readTopic(name string) (string, error) {
 	text, err := fs.ReadFile(manual, "help/"+name+".md")
 	if err != nil {
@@ -43,7 +43,7 @@ func readTopic(name string) (string, error) {
 	return string(text) + "\n## Vocabulary\n\n```text\n" + string(vocabulary) + "```\n", nil
 }
 
-// topicTitle returns the first line of a topic, without the mark of a heading.
+// topicTitle returns a topic's first line, without the heading's mark.
 func topicTitle(name string) string {
 	text, err := readTopic(name)
 	if err != nil {
@@ -89,7 +89,7 @@ func showTopic(name string, to io.Writer) error {
 	return err
 }
 
-// listTopics prints the help of the root command, and then the topics.
+// listTopics prints the root command's help, and then the topics.
 func listTopics(root *cobra.Command, to io.Writer) error {
 	if err := root.Help(); err != nil {
 		return err

@@ -1,6 +1,5 @@
-// Package broker runs nats-server inside the process: alone, as the embedded
-// default that is complete with JetStream on disk, a secret of its own and a
-// lock on its directory, or as one node of a cluster.
+// Package broker runs nats-server inside the process: alone, with JetStream on
+// disk, a generated secret and a lock on its directory, or as a cluster node.
 package broker
 
 import (
@@ -18,54 +17,53 @@ import (
 )
 
 // ErrPortTaken is returned by [Start] when another program listens on the
-// broker's address, for clients or for nodes.
-var ErrPortTaken = errors.New("address is taken")
+// address for clients or for nodes.
+var ErrPortTaken = errors.New("address is in use")
 
-// ErrLocked is returned by [Start] when another process uses the directory:
-// two servers over one store would destroy it.
+// ErrLocked is returned by [Start] when another process uses the directory. Two
+// servers with one store would destroy it.
 var ErrLocked = errors.New("data directory is in use by another process")
 
-// Config says where the broker keeps its data and listens.
+// Config configures a broker.
 type Config struct {
-	// Dir is the data directory; it is made when missing, for its owner only.
+	// Dir is the data directory. If missing, it is created for its owner only.
 	Dir string
-	// Listen is the host:port for other processes; loopback unless you know
-	// better. Port 0 takes a free one. Empty means that no socket is opened.
+	// Listen is the host:port for other processes, usually on loopback. Port 0
+	// chooses a free port. Without Listen, the broker opens no socket.
 	Listen string
-	// Name is the server's, another one for each node of a cluster. Defaults to
-	// "vedette".
+	// Name is the server name, unique in a cluster. Defaults to "vedette".
 	Name string
-	// Cluster makes the broker a node of a cluster; nil means that it is alone.
+	// Cluster makes the broker a cluster node; nil runs it alone.
 	Cluster *Cluster
-	// UsersFile is a NATS configuration file that holds users and nothing else;
-	// see [ErrUsers]. Empty means one user, [User], with the directory's secret.
-	// The nodes of a cluster need the same file.
+	// UsersFile is a NATS configuration file that contains only users; see
+	// [ErrUsers]. Without it there is one user, [User], with the directory's
+	// secret. All nodes in a cluster need the same file.
 	UsersFile string
-	// TLS protects the connections of clients and, in a cluster, of nodes; nil
-	// means clear text.
+	// TLS protects the connections from clients and, in a cluster, between nodes;
+	// nil means clear text.
 	TLS *TLS
-	// Clients does so for clients alone, who may have to show certificates; TLS
-	// has no say in them then.
-	Clients *TLS
+	// ClientTLS, when set, replaces TLS for clients, and can require client
+	// certificates.
+	ClientTLS *TLS
 	// MaxPayload is the largest message in bytes. Defaults to 8 MiB.
 	MaxPayload int32
-	// Logger gets the server's warnings and errors. Defaults to one that
-	// discards.
+	// Logger receives the server's warnings and errors. Defaults to discarding
+	// them.
 	Logger *slog.Logger
 }
 
-// Broker is a running server. Stop it on every path: an unclean stop may bring
-// back messages that were superseded.
+// Broker is a running server. Always call Stop: after an unclean stop,
+// superseded messages may reappear.
 type Broker struct {
-	server *server.Server
-	lock   *flock.Flock
-	secret string // empty with users from a file
-	dir    string
-	listen bool
-	shown  *renewed // to clients; nil for clear text
+	server      *server.Server
+	lock        *flock.Flock
+	secret      string // empty with a users file
+	dir         string
+	listen      bool
+	certificate *reloadingCertificate // for clients; nil for clear text
 }
 
-// User is the name under which clients log in; the secret is generated.
+// User is the user name for clients; the password is the generated secret.
 const User = "vedette"
 
 const (
@@ -74,7 +72,7 @@ const (
 	lockFile      = "lock"
 	defaultName   = "vedette"
 	secretBytes   = 24
-	tlsTimeout    = 10 // seconds that a client's handshake may take, over slow lines
+	tlsTimeout    = 10 // seconds for a client's handshake, also on slow links
 	maxPayload    = 8 << 20
 	ownerOnly     = 0o600
 	ownerOnlyDirs = 0o700
@@ -93,16 +91,16 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Start runs a server over the directory, and returns when it takes
-// connections; whether a node has joined its cluster, [Broker.Healthy] tells.
-// The error is [ErrLocked], [ErrPortTaken], [ErrUsers], or says what went wrong.
+// Start runs a server on the data directory, and returns when it accepts
+// connections; [Broker.Healthy] reports whether a node has joined its cluster.
+// Among the errors are [ErrLocked], [ErrPortTaken] and [ErrUsers].
 func Start(config Config) (*Broker, error) {
 	config = config.withDefaults()
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(config.Dir, ownerOnlyDirs); err != nil {
-		return nil, fmt.Errorf("make data directory: %w", err)
+		return nil, fmt.Errorf("create data directory: %w", err)
 	}
 	lock, err := lockDir(config.Dir)
 	if err != nil {
@@ -134,14 +132,14 @@ func (b *Broker) start(config Config) error {
 	}
 	b.server, err = server.NewServer(options)
 	if err != nil {
-		return fmt.Errorf("make nats-server: %w", err)
+		return fmt.Errorf("create nats-server: %w", err)
 	}
-	log := &logAdapter{log: config.Logger, fatal: make(chan string, 1)}
+	log := &logAdapter{logger: config.Logger, fatal: make(chan string, 1)}
 	b.server.SetLoggerV2(log, false, false, false)
 	b.server.Start()
 	err = b.awaitStart(log.fatal)
 	if err == nil {
-		err = b.leaveAddress()
+		err = b.writeAddress()
 	}
 	if err != nil {
 		b.server.Shutdown()
@@ -151,15 +149,15 @@ func (b *Broker) start(config Config) error {
 }
 
 const (
-	readyWait = 30 * time.Second
-	readyLook = 50 * time.Millisecond
+	readyTimeout = 30 * time.Second
+	readyPoll    = 50 * time.Millisecond
 )
 
-// awaitStart waits until the server takes connections, or says why it never
-// will.
+// awaitStart waits until the server accepts connections, or returns the reason
+// why it cannot start.
 func (b *Broker) awaitStart(fatal <-chan string) error {
-	for deadline := time.Now().Add(readyWait); time.Now().Before(deadline); {
-		if b.server.ReadyForConnections(readyLook) {
+	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); {
+		if b.server.ReadyForConnections(readyPoll) {
 			return nil
 		}
 		select {
@@ -168,12 +166,12 @@ func (b *Broker) awaitStart(fatal <-chan string) error {
 		default:
 		}
 	}
-	return fmt.Errorf("start nats-server: not ready after %s; its log says why", readyWait)
+	return fmt.Errorf("start nats-server: not ready after %s; see its log", readyTimeout)
 }
 
-// leaveAddress leaves the address for commands on this machine. Of users from
-// a file it knows no password.
-func (b *Broker) leaveAddress() error {
+// writeAddress writes the address for commands on this machine, except with a
+// users file, whose passwords are unknown.
+func (b *Broker) writeAddress() error {
 	path := filepath.Join(b.dir, urlFile)
 	if !b.listen {
 		return nil
@@ -184,7 +182,7 @@ func (b *Broker) leaveAddress() error {
 		}
 		return nil
 	}
-	if err := errors.Join(b.keepTelling(), writeFile(path, b.URL()+"\n")); err != nil {
+	if err := errors.Join(b.publishCertificate(), writeFile(path, b.URL()+"\n")); err != nil {
 		return fmt.Errorf("write address: %w", err)
 	}
 	return nil
@@ -193,11 +191,11 @@ func (b *Broker) leaveAddress() error {
 // InProcessConn opens a connection without a socket.
 func (b *Broker) InProcessConn() (net.Conn, error) { return b.server.InProcessConn() }
 
-// Secret is the password that goes with [User]; empty with users from a file.
+// Secret returns the password for [User]; it is empty with a users file.
 func (b *Broker) Secret() string { return b.secret }
 
-// URL is where other processes connect, credentials included unless users come
-// from a file. It is empty for a broker that does not listen.
+// URL returns the address for other processes, with credentials except with a
+// users file. It is empty for a broker that does not listen.
 func (b *Broker) URL() string {
 	if !b.listen {
 		return ""
@@ -206,7 +204,7 @@ func (b *Broker) URL() string {
 	if err != nil {
 		return ""
 	}
-	if ip := net.ParseIP(address.Hostname()); ip != nil && ip.IsUnspecified() { // all addresses: on this machine, that is
+	if ip := net.ParseIP(address.Hostname()); ip != nil && ip.IsUnspecified() { // listening on all addresses: use one on this machine
 		address.Host = net.JoinHostPort(loopback(ip), address.Port())
 	}
 	if b.secret != "" {
@@ -215,7 +213,7 @@ func (b *Broker) URL() string {
 	return address.String()
 }
 
-// loopback is that of the family of an address.
+// loopback returns the loopback address in the same family.
 func loopback(ip net.IP) string {
 	if ip.To4() != nil {
 		return "127.0.0.1"
@@ -223,9 +221,9 @@ func loopback(ip net.IP) string {
 	return "::1"
 }
 
-// Stop shuts the server down cleanly and gives the directory free. A node of a
-// cluster first gives what it leads to others, and its clients time to go
-// there, which takes a few seconds.
+// Stop shuts the server down cleanly and unlocks the directory. A cluster node
+// first hands its leaderships to other nodes and gives its clients time to
+// reconnect there, which takes a few seconds.
 func (b *Broker) Stop() error {
 	if b.server.JetStreamIsClustered() {
 		b.server.LameDuckShutdown()

@@ -24,7 +24,7 @@ func start(t *testing.T, config broker.Config) *broker.Broker {
 	return b
 }
 
-func TestDirectoryIsUsedByOneBrokerAtATime(t *testing.T) {
+func TestOnlyOneBrokerCanUseADirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	start(t, broker.Config{Dir: dir})
@@ -33,7 +33,7 @@ func TestDirectoryIsUsedByOneBrokerAtATime(t *testing.T) {
 	}
 }
 
-func TestTakenPortIsAnErrorThatShowsTheAddress(t *testing.T) {
+func TestPortInUseIsErrPortTaken(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -44,10 +44,10 @@ func TestTakenPortIsAnErrorThatShowsTheAddress(t *testing.T) {
 	if _, err := broker.Start(broker.Config{Dir: dir, Listen: listener.Addr().String()}); !errors.Is(err, broker.ErrPortTaken) {
 		t.Errorf("got %v, want ErrPortTaken", err)
 	}
-	start(t, broker.Config{Dir: dir}) // the failed start left the directory free
+	start(t, broker.Config{Dir: dir}) // the failed start unlocked the directory
 }
 
-func TestSecretIsKeptAndForItsOwnerOnly(t *testing.T) {
+func TestSecretPersistsAndOnlyItsOwnerCanReadIt(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	first, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0"})
@@ -63,7 +63,7 @@ func TestSecretIsKeptAndForItsOwnerOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	if second := start(t, broker.Config{Dir: dir}); second.Secret() != secret || len(secret) < 32 {
-		t.Errorf("got %q after a restart, want the same secret of 32 letters", second.Secret())
+		t.Errorf("got %q after a restart, want the same secret with 32 letters", second.Secret())
 	}
 	for _, name := range []string{"nats.secret", "nats.url"} {
 		info, err := os.Stat(filepath.Join(dir, name))

@@ -9,20 +9,19 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// Cluster says how a broker finds the other nodes.
+// Cluster configures a cluster node.
 type Cluster struct {
-	// Name is the same on each node. Defaults to "vedette".
+	// Name is the cluster name, the same on all nodes. Defaults to "vedette".
 	Name string
-	// Listen is the host:port for other nodes. Port 0 takes a free one.
+	// Listen is the host:port for other nodes. Port 0 chooses a free port.
 	Listen string
-	// Routes are the URLs of the nodes, nats://host:port; the node's own may be
-	// among them, so that all nodes can have the same list.
+	// Routes are the node URLs, nats://host:port. They may include the node's own,
+	// so that all nodes can have the same list.
 	Routes []string
 }
 
-// A node that falls silent, without closing its connections, is noticed after
-// two pings. The server's own 30 s would let clients of others talk to it for
-// that long.
+// A silent node with open connections is detected after two pings. During the
+// server's default of 30 s, other nodes would still forward messages to it.
 const (
 	routePing     = 2 * time.Second
 	maxRoutePings = 2
@@ -37,13 +36,13 @@ func (c Config) validate() error {
 		problems = append(problems, errors.New("listen address: found none, expected host:port"))
 	}
 	if len(c.Cluster.Routes) == 0 {
-		problems = append(problems, errors.New("routes: found none, expected those of the other nodes"))
+		problems = append(problems, errors.New("routes: found none, expected the URLs of the other nodes"))
 	}
 	if c.UsersFile == "" {
 		problems = append(problems, fmt.Errorf("users: found none: %w", ErrUsers))
 	}
 	if c.TLS != nil && c.TLS.CAFile == "" {
-		problems = append(problems, errors.New("tls: found no CA, by which nodes know each other"))
+		problems = append(problems, errors.New("tls: found no CA, expected one for the certificates of the nodes"))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("check cluster: %w", err)
@@ -51,20 +50,20 @@ func (c Config) validate() error {
 	return nil
 }
 
-// join makes a server a node.
-func (c *Cluster) join(options *server.Options, config Config) error {
+// apply configures a server as a node.
+func (c *Cluster) apply(options *server.Options, config Config) error {
 	name := c.Name
 	if name == "" {
 		name = defaultName
 	}
-	host, port, err := freeAddress(c.Listen)
+	host, port, err := checkAddress(c.Listen)
 	if err != nil {
 		return err
 	}
 	options.Cluster = server.ClusterOpts{
 		Name: name, Host: host, Port: port, PingInterval: routePing, MaxPingsOut: maxRoutePings,
-		// Clients keep to the addresses that they were given. Those that nodes know
-		// of each other may be of a network of their own, or in no certificate.
+		// Clients use only their configured addresses. The addresses between nodes
+		// may belong to a separate network, or be missing from the certificate.
 		NoAdvertise: true,
 	}
 	for _, route := range c.Routes {

@@ -11,7 +11,7 @@ import (
 	"vedette/pipeline/broker"
 )
 
-// write makes a file of the test's, and returns its path.
+// write writes a temporary file and returns its path.
 func write(t *testing.T, content string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "users.conf")
@@ -26,7 +26,7 @@ secret = "s3cret"
 authorization { users = [ { user: ann, password: $secret } ] }
 `
 
-func TestUsersOfAFileReplaceTheSecret(t *testing.T) {
+func TestUsersFileReplacesTheSecret(t *testing.T) {
 	t.Parallel()
 	b := start(t, broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0", UsersFile: write(t, someUsers)})
 	if b.Secret() != "" || strings.Contains(b.URL(), "@") {
@@ -34,17 +34,17 @@ func TestUsersOfAFileReplaceTheSecret(t *testing.T) {
 	}
 	address := strings.TrimPrefix(b.URL(), "nats://")
 	if got := login(t, address, "ann", "s3cret"); got != "+OK" {
-		t.Errorf("got %q for the user of the file, want +OK", got)
+		t.Errorf("got %q for the user in the file, want +OK", got)
 	}
 	if got := login(t, address, "ann", "wrong"); !strings.Contains(got, "Authorization Violation") {
 		t.Errorf("got %q for a wrong password, want a violation", got)
 	}
 	if got := login(t, address, "", ""); !strings.Contains(got, "Authorization Violation") {
-		t.Errorf("got %q for nobody, want a violation", got)
+		t.Errorf("got %q without a login, want a violation", got)
 	}
 }
 
-// login says hello in NATS's protocol, and returns the answer.
+// login logs in with the NATS protocol, and returns the response.
 func login(t *testing.T, address, user, password string) string {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -55,25 +55,25 @@ func login(t *testing.T, address, user, password string) string {
 	if _, err := conn.Write([]byte(`CONNECT {"verbose":true,"user":"` + user + `","pass":"` + password + "\"}\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	said := make([]byte, 4096)
+	buffer := make([]byte, 4096)
 	for text := ""; ; {
-		n, err := conn.Read(said)
-		text += string(said[:n])
-		lines := strings.Split(text, "\r\n") // the first is the server's hello
+		n, err := conn.Read(buffer)
+		text += string(buffer[:n])
+		lines := strings.Split(text, "\r\n") // the first is the server's INFO
 		if len(lines) > 2 || err != nil {
 			return lines[min(1, len(lines)-1)]
 		}
 	}
 }
 
-func TestUsersFileMayHoldUsersAlone(t *testing.T) {
+func TestUsersFileMayContainOnlyUsers(t *testing.T) {
 	t.Parallel()
 	for name, content := range map[string]string{
-		"nobody":                     "authorization {}",
-		"empty":                      "",
-		"a listener":                 someUsers + "port: 4223",
-		"a user for those who don't": someUsers + "no_auth_user: ann",
-		"a variable nobody uses":     someUsers + "other = 1",
+		"no user":                "authorization {}",
+		"empty":                  "",
+		"a listener":             someUsers + "port: 4223",
+		"access without a login": someUsers + "no_auth_user: ann",
+		"an unused variable":     someUsers + "other = 1",
 	} {
 		_, err := broker.Start(broker.Config{Dir: t.TempDir(), UsersFile: write(t, content)})
 		if !errors.Is(err, broker.ErrUsers) {
@@ -82,24 +82,24 @@ func TestUsersFileMayHoldUsersAlone(t *testing.T) {
 	}
 	_, err := broker.Start(broker.Config{Dir: t.TempDir(), UsersFile: "missing.conf"})
 	if !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("got %v for a file that is not there, want that", err)
+		t.Errorf("got %v for a missing file, want os.ErrNotExist", err)
 	}
 }
 
-func TestClusterIsRefusedWithAllItsProblems(t *testing.T) {
+func TestClusterErrorListsEveryProblem(t *testing.T) {
 	t.Parallel()
 	_, err := broker.Start(broker.Config{Dir: t.TempDir(), Cluster: &broker.Cluster{Listen: "127.0.0.1:0"}, TLS: &broker.TLS{}})
 	if err == nil {
-		t.Fatal("got no error, want a refusal")
+		t.Fatal("got no error, want one")
 	}
 	for _, part := range []string{"listen address", "routes", "users", "no CA"} {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("got %q, want a word about %s", err, part)
+			t.Errorf("got %q, want it to mention %s", err, part)
 		}
 	}
 }
 
-func TestTakenPortForNodesIsAnErrorThatShowsTheAddress(t *testing.T) {
+func TestClusterPortInUseIsErrPortTakenWithTheAddress(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,9 +123,9 @@ func TestNodeWithoutItsClusterIsNotHealthy(t *testing.T) {
 		Cluster: &broker.Cluster{Listen: "127.0.0.1:0", Routes: []string{"nats://127.0.0.1:1"}},
 	})
 	if err := b.Healthy(); err == nil {
-		t.Error("got a healthy node, want one that has not met its cluster")
+		t.Error("got a healthy node, want an error before it has joined its cluster")
 	}
 	if err := start(t, broker.Config{Dir: t.TempDir()}).Healthy(); err != nil {
-		t.Errorf("got %v for a server alone, want nil", err)
+		t.Errorf("got %v for a single server, want nil", err)
 	}
 }

@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// syncInterval is how much a power cut may take from a single node. Four
-	// times a second costs nothing that could be measured.
+	// syncInterval limits the loss by a power cut on a single node. Four syncs a
+	// second have no measurable cost.
 	syncInterval = 250 * time.Millisecond
-	// A node that stops gives its clients lameDuckGrace to hear of it, and then
-	// closes one connection after the other within lameDuckTime, so that they do
-	// not all come to the next node at once.
+	// A node that stops announces it, waits for lameDuckGrace, and then closes its
+	// connections one by one during lameDuckTime, so that the clients do not all
+	// reconnect to the next node at once.
 	lameDuckGrace = 100 * time.Millisecond
 	lameDuckTime  = 2 * time.Second
-	// A node that is away is dialled every second, by several routes; one word of
-	// that a minute is enough.
-	minuteOfTries = 60
+	// A missing node is dialled every second, over several routes; the log reports
+	// that once a minute.
+	reconnectReportInterval = 60
 )
 
 func (b *Broker) options(config Config) (*server.Options, error) {
@@ -32,19 +32,19 @@ func (b *Broker) options(config Config) (*server.Options, error) {
 		ServerName: config.Name, JetStream: true, StoreDir: filepath.Join(config.Dir, "jetstream"),
 		SyncInterval: syncInterval, MaxPayload: config.MaxPayload, NoSigs: true, DontListen: !b.listen,
 		LameDuckGracePeriod: lameDuckGrace, LameDuckDuration: lameDuckTime,
-		ReconnectErrorReports: minuteOfTries,
-		// Without a limit of its own JetStream takes what it guesses is there;
-		// the streams' own bounds are what counts.
+		ReconnectErrorReports: reconnectReportInterval,
+		// By default, JetStream estimates limits from the machine. The limits set on
+		// each stream apply instead.
 		JetStreamMaxStore: 1 << 50, JetStreamMaxMemory: 1 << 40,
 	}
-	if err := b.admit(options, config); err != nil {
+	if err := b.setUsers(options, config); err != nil {
 		return nil, err
 	}
 	if !b.listen {
 		return options, nil
 	}
 	var err error
-	if options.Host, options.Port, err = freeAddress(config.Listen); err != nil {
+	if options.Host, options.Port, err = checkAddress(config.Listen); err != nil {
 		return nil, err
 	}
 	if err := b.protectClients(options, config); err != nil {
@@ -53,11 +53,11 @@ func (b *Broker) options(config Config) (*server.Options, error) {
 	if config.Cluster == nil {
 		return options, nil
 	}
-	return options, config.Cluster.join(options, config)
+	return options, config.Cluster.apply(options, config)
 }
 
-// admit says who may log in.
-func (b *Broker) admit(options *server.Options, config Config) error {
+// setUsers configures the users that may log in.
+func (b *Broker) setUsers(options *server.Options, config Config) error {
 	if config.UsersFile != "" {
 		return readUsers(config.UsersFile, options)
 	}
@@ -66,8 +66,8 @@ func (b *Broker) admit(options *server.Options, config Config) error {
 		return err
 	}
 	b.secret = secret
-	// The server compares hashes as it compares plain words, but warns of the
-	// latter. The secret is random, so the cheapest hash is as good as any.
+	// The server warns about plain passwords, so it gets a hash. The secret is
+	// random, so the cheapest hash is sufficient.
 	hash, err := bcrypt.GenerateFromPassword([]byte(secret), bcrypt.MinCost)
 	if err != nil {
 		return fmt.Errorf("hash secret: %w", err)
@@ -76,9 +76,9 @@ func (b *Broker) admit(options *server.Options, config Config) error {
 	return nil
 }
 
-// freeAddress finds out whether an address can be had, because the server would
-// only log that it cannot; port 0 becomes a free one.
-func freeAddress(address string) (host string, port int, err error) {
+// checkAddress reports whether an address is free, since the server would only
+// log that it is not. It replaces port 0 by a free port.
+func checkAddress(address string) (host string, port int, err error) {
 	host, _, err = net.SplitHostPort(address)
 	if err != nil {
 		return "", 0, fmt.Errorf("read listen address: found %q, expected host:port", address)
@@ -99,7 +99,7 @@ func freeAddress(address string) (host string, port int, err error) {
 	}
 	port, err = strconv.Atoi(found)
 	if host == "" {
-		host = "0.0.0.0" // the server takes an empty host for its default, which is the same
+		host = "0.0.0.0" // the server replaces an empty host by its default, which is the same
 	}
 	return host, port, err
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// loadSecret reads the directory's secret, or makes it at the first start.
+// loadSecret reads the directory's secret, or generates it at the first start.
 func loadSecret(path string) (string, error) {
 	found, err := os.ReadFile(path) //nolint:gosec // the operator names the data directory
 	if err == nil {
@@ -21,7 +21,7 @@ func loadSecret(path string) (string, error) {
 		return "", fmt.Errorf("read secret: %w", err)
 	}
 	random := make([]byte, secretBytes)
-	_, _ = rand.Read(random) // never fails, says its documentation
+	_, _ = rand.Read(random) // never fails, according to its documentation
 	secret := base64.RawURLEncoding.EncodeToString(random)
 	if err := writeFile(path, secret+"\n"); err != nil {
 		return "", fmt.Errorf("write secret: %w", err)
@@ -29,7 +29,7 @@ func loadSecret(path string) (string, error) {
 	return secret, nil
 }
 
-// writeFile replaces a file in one step, readable by its owner only.
+// writeFile replaces a file atomically. Only its owner can read it.
 func writeFile(path, content string) error {
 	if err := os.WriteFile(path+".new", []byte(content), ownerOnly); err != nil {
 		return err
@@ -37,12 +37,12 @@ func writeFile(path, content string) error {
 	return os.Rename(path+".new", path)
 }
 
-// ErrNotRunning is returned by [FindURL] for a directory whose broker never ran.
+// ErrNotRunning is returned by [FindURL] for a directory without an address.
 var ErrNotRunning = errors.New("no instance has run with this data directory")
 
-// FindURL tells where the broker of a data directory listens, credentials
-// included, so that commands find a running instance by themselves. The error
-// is [ErrNotRunning], or why the address could not be read.
+// FindURL returns the address, with credentials, where the broker in a data
+// directory listens. Commands use it to find a running instance. Among the
+// errors is [ErrNotRunning].
 func FindURL(dir string) (string, error) {
 	found, err := os.ReadFile(filepath.Join(dir, urlFile)) //nolint:gosec // the operator names the data directory
 	if errors.Is(err, fs.ErrNotExist) {

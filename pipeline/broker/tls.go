@@ -11,62 +11,64 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// TLS names the files that protect connections, all in PEM. A certificate that is
-// renewed, with its key, counts from the next connection on; a CA from the next
+// TLS names the PEM files that protect connections. A renewed certificate, with
+// its key, applies from the next connection on, a changed CA from the next
 // start.
 type TLS struct {
-	// CertFile and KeyFile are what the server shows; to other nodes too, so that
-	// in a cluster the certificate must be good for servers and for clients.
+	// CertFile and KeyFile are the server's certificate and key. Nodes also present
+	// the certificate to each other, so in a cluster it must be valid for servers
+	// and for clients.
 	CertFile, KeyFile string
-	// CAFile has signed the certificates that others must show: in [Config.TLS]
-	// nodes, so it should sign nothing else, and in [Config.Clients] clients,
-	// besides logging in.
+	// CAFile is the CA for required certificates. In [Config.TLS] nodes must
+	// present one, so this CA should sign nothing else; in [Config.ClientTLS]
+	// clients must, in addition to their login.
 	CAFile string
 }
 
-// protectClients has clients use TLS.
+// protectClients configures TLS for clients.
 func (b *Broker) protectClients(options *server.Options, config Config) error {
 	files, ca := config.TLS, ""
-	if config.Clients != nil {
-		files, ca = config.Clients, config.Clients.CAFile
+	if config.ClientTLS != nil {
+		files, ca = config.ClientTLS, config.ClientTLS.CAFile
 	}
 	if files == nil {
 		return nil
 	}
-	shown, err := newRenewed(files.CertFile, files.KeyFile, config.Logger)
+	certificate, err := newReloadingCertificate(files.CertFile, files.KeyFile, config.Logger)
 	if err != nil {
 		return err
 	}
-	protected, err := shown.config(ca)
+	protected, err := certificate.tlsConfig(ca)
 	if err != nil {
 		return err
 	}
-	b.shown = shown
+	b.certificate = certificate
 	options.TLSConfig, options.TLS, options.TLSVerify, options.TLSTimeout = protected, true, ca != "", tlsTimeout
 	return nil
 }
 
-// protectRoutes has nodes use TLS, each side with a certificate of the CA.
-func (t *TLS) protectRoutes(options *server.Options, log *slog.Logger) error {
+// protectRoutes configures TLS between nodes, with a certificate on both sides.
+func (t *TLS) protectRoutes(options *server.Options, logger *slog.Logger) error {
 	if t == nil {
 		return nil
 	}
-	shown, err := newRenewed(t.CertFile, t.KeyFile, log)
+	certificate, err := newReloadingCertificate(t.CertFile, t.KeyFile, logger)
 	if err != nil {
 		return err
 	}
-	config, err := shown.config(t.CAFile)
+	config, err := certificate.tlsConfig(t.CAFile)
 	if err != nil {
 		return err
 	}
-	config.RootCAs = config.ClientCAs // a node is a client of the others too
+	config.RootCAs = config.ClientCAs // a node is also a client of the others
 	config.MinVersion = tls.VersionTLS13
 	options.Cluster.TLSConfig = config
 	return nil
 }
 
-// config shows the certificate, and asks for one of a CA if there is one.
-func (r *renewed) config(caFile string) (*tls.Config, error) {
+// tlsConfig returns a configuration with the certificate that requires client
+// certificates if there is a CA.
+func (r *reloadingCertificate) tlsConfig(caFile string) (*tls.Config, error) {
 	config := &tls.Config{
 		MinVersion:           tls.VersionTLS12,
 		GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.current(), nil },
@@ -75,7 +77,7 @@ func (r *renewed) config(caFile string) (*tls.Config, error) {
 	if caFile == "" {
 		return config, nil
 	}
-	authorities, err := os.ReadFile(caFile) //nolint:gosec // the operator names it
+	authorities, err := os.ReadFile(caFile) //nolint:gosec // the operator configures it
 	if err != nil {
 		return nil, fmt.Errorf("read CA of the NATS server: %w", err)
 	}

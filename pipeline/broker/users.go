@@ -11,14 +11,13 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// ErrUsers is returned by [Start] when the file with the users holds none, or
-// something else beside, or when the nodes of a cluster have no such file. It
-// is a configuration of nats-server in which nothing but the blocks
-// authorization, accounts and system_account may stand, variables that these
-// use, and includes.
-var ErrUsers = errors.New("expected a NATS configuration file with users, and nothing else")
+// ErrUsers is returned by [Start] when the users file contains no users or other
+// settings, or when a cluster node has no users file. The file is a nats-server
+// configuration that may contain only the blocks authorization, accounts and
+// system_account, variables used in them, and includes.
+var ErrUsers = errors.New("expected a NATS configuration file that contains only users")
 
-// readUsers takes the users of a file.
+// readUsers reads the users from a file.
 func readUsers(path string, options *server.Options) error {
 	if err := checkUsers(path); err != nil {
 		return err
@@ -36,8 +35,8 @@ func readUsers(path string, options *server.Options) error {
 	return nil
 }
 
-// checkUsers finds what a file holds that would have no effect here. Above all
-// it may not open the server to users who do not log in.
+// checkUsers rejects settings that would have no effect here. In particular, a
+// file must not seem to configure access without a login.
 func checkUsers(path string) error {
 	found, err := conf.ParseFileWithChecks(path)
 	if err != nil {

@@ -2,71 +2,70 @@ package compact
 
 import "encoding/binary"
 
-// arena holds bytes. What was put is never changed, so that whoever has got it
-// may keep it; what is dropped stays until all is copied.
+// arena stores bytes. Stored bytes never change, so callers of get may keep them;
+// dropped ones remain until the rest is copied to another arena.
 type arena struct {
-	pieces  [][]byte
+	chunks  [][]byte
 	used    int
 	dropped int
 }
 
-// place is where a name and its text stand: the number of a piece, and how many
-// units into it. The zero place is nowhere. At four bytes of place, and with the
-// lengths before the name, an entry takes twelve bytes less than when both were
-// numbers of their own.
-type place uint32
+// position locates a name and its text: the number of a chunk, and the offset in
+// it in units. Zero is no position. With four bytes here, and the lengths stored
+// before the name, an entry takes twelve bytes less than with separate fields.
+type position uint32
 
-// Pieces grow from the least to the most, so that few texts take little; what is
-// longer has a piece of its own. Texts begin at whole units.
+// Chunks grow from minChunk to maxChunk, so that a few texts take little memory;
+// a longer text gets its own chunk. Texts begin at whole units.
 const (
-	unit       = 4
-	unitBits   = 16
-	leastPiece = 1 << 10
-	mostPiece  = unit << unitBits
-	mostPieces = 1 << (32 - unitBits) // 16 GB, and memory ends before
+	unit      = 4
+	unitBits  = 16
+	minChunk  = 1 << 10
+	maxChunk  = unit << unitBits
+	maxChunks = 1 << (32 - unitBits) // 16 GB
 )
 
 // put appends a name and a text.
-func (a *arena) put(name string, text []byte) place {
+func (a *arena) put(name string, text []byte) position {
 	room := 2*binary.MaxVarintLen64 + len(name) + len(text)
-	last := len(a.pieces) - 1
-	if last < 0 || cap(a.pieces[last])-len(a.pieces[last]) < room {
-		a.pieces = append(a.pieces, make([]byte, unit, unit+max(room, min(mostPiece-unit, max(leastPiece, a.used/4)))))
+	last := len(a.chunks) - 1
+	if last < 0 || cap(a.chunks[last])-len(a.chunks[last]) < room {
+		a.chunks = append(a.chunks, make([]byte, unit, unit+max(room, min(maxChunk-unit, max(minChunk, a.used/4)))))
 		last++
-		if last == mostPieces {
+		if last == maxChunks {
 			panic("compact: too many texts")
 		}
 	}
-	piece := a.pieces[last]
-	at := place(last<<unitBits | len(piece)/unit) //nolint:gosec // see above
-	piece = binary.AppendUvarint(piece, uint64(len(name)))
-	piece = binary.AppendUvarint(piece, uint64(len(text)))
-	piece = append(append(piece, name...), text...)
-	end := min((len(piece)+unit-1)/unit*unit, cap(piece))
-	a.used += end - len(a.pieces[last])
-	a.pieces[last] = piece[:end]
+	chunk := a.chunks[last]
+	at := position(last<<unitBits | len(chunk)/unit) //nolint:gosec // see above
+	chunk = binary.AppendUvarint(chunk, uint64(len(name)))
+	chunk = binary.AppendUvarint(chunk, uint64(len(text)))
+	chunk = append(append(chunk, name...), text...)
+	end := min((len(chunk)+unit-1)/unit*unit, cap(chunk))
+	a.used += end - len(a.chunks[last])
+	a.chunks[last] = chunk[:end]
 	return at
 }
 
-// get returns what stands at a place.
-func (a *arena) get(at place) (name, text []byte) {
+// get returns the name and the text at a position.
+func (a *arena) get(at position) (name, text []byte) {
 	if at == 0 {
 		return nil, nil
 	}
-	rest := a.pieces[at>>unitBits][int(at&(1<<unitBits-1))*unit:]
-	long, n := binary.Uvarint(rest)
+	rest := a.chunks[at>>unitBits][int(at&(1<<unitBits-1))*unit:]
+	nameLen, n := binary.Uvarint(rest)
 	rest = rest[n:]
-	size, n := binary.Uvarint(rest)
+	textLen, n := binary.Uvarint(rest)
 	rest = rest[n:]
-	end := long + size
-	return rest[:long:long], rest[long:end:end]
+	end := nameLen + textLen
+	return rest[:nameLen:nameLen], rest[nameLen:end:end]
 }
 
-// drop notes that what stands at a place is no longer needed.
-func (a *arena) drop(at place) {
+// drop counts the entry at a position as unused.
+func (a *arena) drop(at position) {
 	name, text := a.get(at)
 	a.dropped += len(name) + len(text)
 }
 
-// wasteful tells whether it is time to copy what is needed.
-func (a *arena) wasteful() bool { return a.dropped > mostPiece && a.dropped > a.used/2 }
+// wasteful reports whether to copy the entries in use to another arena.
+func (a *arena) wasteful() bool { return a.dropped > maxChunk && a.dropped > a.used/2 }

@@ -2,18 +2,19 @@ package compact
 
 import "math/bits"
 
-// index finds IDs by the hash of their names: a table of slots, of which each ID
-// has the first one that was free from where its hash leads. At most four fifths
-// are taken, and it grows by half, so that an ID takes six to ten bytes.
+// index finds IDs by the hash of their names. It is a hash table with linear
+// probing: each ID has the first free slot from its hash on. At most four fifths
+// of the slots are in use, and the table grows by half, so that an ID takes six
+// to ten bytes.
 type index struct {
-	ids   []ID    // by slot; zero in a free one
-	tags  []uint8 // of their hashes, so that other names are seldom looked at
+	ids   []ID    // by slot; zero if free
+	tags  []uint8 // hash bits, so that other names are rarely compared
 	count int
 }
 
-const leastSlots = 8
+const minSlots = 8
 
-// home is the slot that a hash leads to.
+// home is the first slot for a hash.
 func (x *index) home(hash uint64) int {
 	slot, _ := bits.Mul64(hash, uint64(len(x.ids)))
 	return int(slot) //nolint:gosec // less than the length
@@ -26,7 +27,8 @@ func (x *index) next(slot int) int {
 	return 0
 }
 
-// find returns the ID with a hash that is the one, and its slot; or no ID.
+// find returns the ID with a hash for which is returns true, and its slot; or no
+// ID.
 func (x *index) find(hash uint64, is func(ID) bool) (ID, int) {
 	if len(x.ids) == 0 {
 		return 0, 0
@@ -40,7 +42,8 @@ func (x *index) find(hash uint64, is func(ID) bool) (ID, int) {
 	}
 }
 
-// add takes in an ID that is not there. hashOf tells the hashes of all others.
+// add inserts an ID that is not in the index. hashOf returns the hash for any ID
+// in it.
 func (x *index) add(id ID, hash uint64, hashOf func(ID) uint64) {
 	if x.count >= len(x.ids)/5*4 {
 		x.grow(hashOf)
@@ -59,7 +62,7 @@ func (x *index) insert(id ID, hash uint64) {
 
 func (x *index) grow(hashOf func(ID) uint64) {
 	before := x.ids
-	slots := max(leastSlots, len(before)+len(before)/2)
+	slots := max(minSlots, len(before)+len(before)/2)
 	x.ids, x.tags = make([]ID, slots), make([]uint8, slots)
 	for _, id := range before {
 		if id != 0 {
@@ -68,8 +71,8 @@ func (x *index) grow(hashOf func(ID) uint64) {
 	}
 }
 
-// remove takes out an ID that is there. Those behind it that would have had its
-// slot move up, so that no search ends too early.
+// remove removes an ID that is in the index. IDs behind it that could use its slot
+// move up, so that no search ends too early.
 func (x *index) remove(id ID, hash uint64, hashOf func(ID) uint64) {
 	_, hole := x.find(hash, func(other ID) bool { return other == id })
 	x.count--
@@ -82,8 +85,8 @@ func (x *index) remove(id ID, hash uint64, hashOf func(ID) uint64) {
 	x.ids[hole] = 0
 }
 
-// between tells whether home lies behind the hole, and not behind the slot, on a
-// table that is a circle.
+// between reports whether home lies after hole and not after slot, in the
+// circular table.
 func between(hole, home, slot int) bool {
 	if hole <= slot {
 		return hole < home && home <= slot

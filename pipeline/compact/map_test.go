@@ -12,8 +12,8 @@ import (
 
 type value struct{ a, b int64 }
 
-// held is all that a map holds.
-func held(m *compact.Map[value]) map[string]string {
+// contents returns all entries in a map.
+func contents(m *compact.Map[value]) map[string]string {
 	all := map[string]string{}
 	m.All(func(id compact.ID) bool {
 		all[string(m.Name(id))] = fmt.Sprintf("%s %v", m.Text(id), *m.Value(id))
@@ -22,7 +22,7 @@ func held(m *compact.Map[value]) map[string]string {
 	return all
 }
 
-func TestMapHoldsWhatAPlainMapWould(t *testing.T) {
+func TestMapMatchesAGoMap(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	var m compact.Map[value]
@@ -47,26 +47,26 @@ func TestMapHoldsWhatAPlainMapWould(t *testing.T) {
 		*m.Value(id), values[name] = v, v
 		want[name] = fmt.Sprintf("%s %v", text, v)
 	}
-	if got := held(&m); !maps.Equal(got, want) || m.Len() != len(want) {
-		t.Errorf("got %d entries, and %d counted, want %d as put", len(got), m.Len(), len(want))
+	if got := contents(&m); !maps.Equal(got, want) || m.Len() != len(want) {
+		t.Errorf("got %d entries and length %d, want the %d entries put", len(got), m.Len(), len(want))
 	}
 	for name := range want {
 		if id, ok := m.Find(name); !ok || string(m.Name(id)) != name {
-			t.Errorf("got %v for %s, want its place", ok, name)
+			t.Errorf("got %v for %s, want its ID", ok, name)
 		}
 		m.Delete(name)
 	}
-	if _, ok := m.Find("m1"); ok || m.Len() != 0 || len(held(&m)) != 0 {
+	if _, ok := m.Find("m1"); ok || m.Len() != 0 || len(contents(&m)) != 0 {
 		t.Errorf("got %d entries left, want none", m.Len())
 	}
 }
 
-func TestWhatWasReadStaysAsItWas(t *testing.T) {
+func TestNamesAndTextsNeverChange(t *testing.T) {
 	t.Parallel()
 	var m compact.Map[value]
 	id := m.Put("a", []byte("first"))
 	name, text := m.Name(id), m.Text(id)
-	for i := range 100_000 { // enough to have all copied, many times
+	for i := range 100_000 { // enough to copy the arena many times
 		m.Put("a", fmt.Appendf(nil, "other %d", i))
 		m.Put("b", fmt.Appendf(nil, "other %d", i))
 	}
@@ -76,17 +76,17 @@ func TestWhatWasReadStaysAsItWas(t *testing.T) {
 	}
 }
 
-func TestMapOfNothingHasNothing(t *testing.T) {
+func TestEmptyMap(t *testing.T) {
 	t.Parallel()
 	var m compact.Map[value]
-	if _, ok := m.Find("a"); ok || m.Delete("a") || m.Len() != 0 || len(held(&m)) != 0 {
-		t.Error("got something of an empty map, want nothing")
+	if _, ok := m.Find("a"); ok || m.Delete("a") || m.Len() != 0 || len(contents(&m)) != 0 {
+		t.Error("got an entry in an empty map, want none")
 	}
 	id := m.Put("", nil)
 	if len(m.Name(id)) != 0 || len(m.Text(id)) != 0 || m.Len() != 1 {
 		t.Error("got no entry under the empty name, want one")
 	}
 	if long := strings.Repeat("x", 1<<20); string(m.Text(m.Put("long", []byte(long)))) != long {
-		t.Error("got another text than the long one that was put")
+		t.Error("got another text than the long one put")
 	}
 }

@@ -1,7 +1,7 @@
 package job
 
 import (
-	"fmt"
+	"strconv"
 	"time"
 )
 
@@ -23,7 +23,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 func (d *Duration) UnmarshalText(text []byte) error {
 	parsed, err := time.ParseDuration(string(text))
 	if err != nil {
-		return fmt.Errorf("found %q, expected a duration such as 500ms, 30s or 1h30m", text)
+		return Problem{Found: strconv.Quote(string(text)), Expected: "a duration such as 500ms, 30s or 1h30m"}
 	}
 	*d = Duration(parsed)
 	return nil

@@ -1,7 +1,6 @@
 package job
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -54,8 +53,8 @@ func ExpandReferences(text string, value func(name string) (string, error)) (str
 }
 
 // CutReference cuts a reference from the start of a text and returns its name and
-// the rest. begins reports whether there is one; the error describes a malformed
-// reference as "found …, expected …".
+// the rest. begins reports whether there is one; the error for a
+// malformed reference is a [Problem].
 func CutReference(text string) (name, rest string, begins bool, err error) {
 	after, begins := strings.CutPrefix(text, ReferenceStart)
 	if !begins {
@@ -73,13 +72,13 @@ func cutName(text string) (name, rest string, err error) {
 	end := strings.IndexFunc(text, func(c rune) bool { return c > 0x7f || !ValidName(string(c)) && c != '.' })
 	switch {
 	case end < 0:
-		return "", "", fmt.Errorf("found a reference to a secret without its }, expected %s", referenceForm)
+		return "", "", Problem{Found: "a reference to a secret without its }", Expected: referenceForm}
 	case text[end] != '}':
-		return "", "", fmt.Errorf("found a reference to a secret whose name holds another character, expected %s", referenceForm)
+		return "", "", Problem{Found: "a reference to a secret whose name holds another character", Expected: referenceForm}
 	case end == 0:
-		return "", "", fmt.Errorf("found a reference to a secret without a name, expected %s", referenceForm)
+		return "", "", Problem{Found: "a reference to a secret without a name", Expected: referenceForm}
 	case !ValidName(text[:end]):
-		return "", "", fmt.Errorf("found a reference to a secret whose name has dots in a row or at an end, or is too long, expected %s", referenceForm)
+		return "", "", Problem{Found: "a reference to a secret whose name has dots in a row or at an end, or is too long", Expected: referenceForm}
 	default:
 		return text[:end], text[end+1:], nil
 	}

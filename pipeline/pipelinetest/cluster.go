@@ -17,11 +17,11 @@ import (
 	"vedette/pipeline/broker"
 )
 
-// clusterUsers is what the nodes of a test's cluster know.
+// clusterUsers is the users file for the nodes.
 const clusterUsers = "authorization { user: test, password: test }\n"
 
-// Cluster is three brokers in the process, which form a cluster over loopback.
-// Its methods are for the goroutine of the test.
+// Cluster is three brokers in the test process that form a cluster over loopback.
+// Its methods must be called from the test's goroutine.
 type Cluster struct {
 	tb    testing.TB
 	users string
@@ -30,15 +30,15 @@ type Cluster struct {
 
 type node struct {
 	dir            string
-	listen, routes string // addresses, the same after each start
+	listen, routes string // fixed addresses
 	broker         *broker.Broker
 }
 
-// Nodes is how many a [Cluster] has.
+// Nodes is the number of nodes in a [Cluster].
 const Nodes = 3
 
-// NewCluster starts a cluster, which ends with the test, and waits until it is
-// one.
+// NewCluster starts a cluster that ends with the test, and waits until it is
+// healthy.
 func NewCluster(tb testing.TB) *Cluster {
 	tb.Helper()
 	c := &Cluster{tb: tb, users: filepath.Join(tb.TempDir(), "users.conf")}
@@ -56,8 +56,8 @@ func NewCluster(tb testing.TB) *Cluster {
 	return c
 }
 
-// freeAddress is one that stays free while a node is away: its port is below
-// those that systems give to outgoing connections.
+// freeAddress returns an address that stays free while its node is down: the port
+// is below the range for outgoing connections.
 func freeAddress(tb testing.TB) string {
 	tb.Helper()
 	for range 100 {
@@ -77,8 +77,8 @@ const (
 	highestPort = 32_000
 )
 
-// stopAll stops what runs, all at once: the last ones would wait in vain for
-// others to lead.
+// stopAll stops all running nodes concurrently. One by one, the last would wait
+// in vain to hand over its leaderships.
 func (c *Cluster) stopAll() {
 	var group sync.WaitGroup
 	for _, n := range c.nodes {
@@ -89,10 +89,10 @@ func (c *Cluster) stopAll() {
 	group.Wait()
 }
 
-// Name is that of the node i, counted from 0.
+// Name returns the name for node i, counted from 0.
 func (*Cluster) Name(i int) string { return fmt.Sprintf("node-%d", i+1) }
 
-// URL names all nodes, for clients.
+// URL returns the addresses of all nodes, for clients.
 func (c *Cluster) URL() string {
 	var urls []string
 	for _, n := range c.nodes {
@@ -101,7 +101,7 @@ func (c *Cluster) URL() string {
 	return strings.Join(urls, ",")
 }
 
-// Start starts the node i over what it has stored.
+// Start starts node i with its stored data.
 func (c *Cluster) Start(i int) {
 	c.tb.Helper()
 	cluster := broker.Cluster{Listen: c.nodes[i].routes}
@@ -118,7 +118,7 @@ func (c *Cluster) Start(i int) {
 	c.nodes[i].broker = b
 }
 
-// Stop stops the node i cleanly.
+// Stop stops node i cleanly.
 func (c *Cluster) Stop(i int) {
 	c.tb.Helper()
 	b := c.nodes[i].broker
@@ -128,7 +128,7 @@ func (c *Cluster) Stop(i int) {
 	}
 }
 
-// Wipe takes away what the node i, which must be stopped, has stored.
+// Wipe deletes the data of node i, which must be stopped.
 func (c *Cluster) Wipe(i int) {
 	c.tb.Helper()
 	if err := os.RemoveAll(c.nodes[i].dir); err != nil {
@@ -137,32 +137,31 @@ func (c *Cluster) Wipe(i int) {
 }
 
 const (
-	healthyWait = 60 * time.Second
-	healthyLook = 20 * time.Millisecond
+	healthyTimeout = 60 * time.Second
+	healthyPoll    = 20 * time.Millisecond
 )
 
-// AwaitHealthy returns when every node that runs does its work, with all that
-// it holds up to date.
+// AwaitHealthy waits until every running node is healthy.
 func (c *Cluster) AwaitHealthy() {
 	c.tb.Helper()
-	deadline, look := time.NewTimer(healthyWait), time.NewTicker(healthyLook)
+	deadline, poll := time.NewTimer(healthyTimeout), time.NewTicker(healthyPoll)
 	defer deadline.Stop()
-	defer look.Stop()
+	defer poll.Stop()
 	for {
-		sick := c.sick()
-		if sick == nil {
+		problem := c.unhealthy()
+		if problem == nil {
 			return
 		}
 		select {
-		case <-look.C:
+		case <-poll.C:
 		case <-deadline.C:
-			c.tb.Fatalf("got a cluster that is not well after %s: %v", healthyWait, sick)
+			c.tb.Fatalf("got an unhealthy cluster after %s: %v", healthyTimeout, problem)
 		}
 	}
 }
 
-// sick is what is wrong with the first node that is not well.
-func (c *Cluster) sick() error {
+// unhealthy returns the error from the first unhealthy node, or nil.
+func (c *Cluster) unhealthy() error {
 	for i, n := range c.nodes {
 		if n.broker == nil {
 			continue
@@ -174,7 +173,7 @@ func (c *Cluster) sick() error {
 	return nil
 }
 
-// Connect opens a connection to the cluster, as a process would. It ends with
+// Connect opens a connection to the cluster, like a separate process. It ends with
 // the test.
 func (c *Cluster) Connect(config pipeline.Config) *pipeline.Pipeline {
 	c.tb.Helper()

@@ -1,5 +1,5 @@
-// Package pipelinetest gives a test a pipeline of its own: a real nats-server
-// in the process, over a directory of the test's.
+// Package pipelinetest provides a pipeline for a test: a real nats-server in the
+// test process, with a temporary data directory.
 package pipelinetest
 
 import (
@@ -10,15 +10,15 @@ import (
 	"vedette/pipeline/broker"
 )
 
-// New starts a broker without a socket, installs the streams and returns a
-// connection. Everything ends with the test. Four shards keep it quiet; the
-// config's zero fields keep their defaults otherwise.
+// New starts a broker without a socket, creates the streams and returns a
+// connection. All of it ends with the test. Shards defaults to 4, to keep the
+// test small; other zero fields keep their defaults.
 func New(tb testing.TB, config pipeline.Config) *pipeline.Pipeline {
 	tb.Helper()
 	b := Broker(tb)
 	p := Connect(tb, b, config)
 	if err := p.Ensure(tb.Context()); err != nil {
-		tb.Fatalf("install streams: %v", err)
+		tb.Fatalf("create streams: %v", err)
 	}
 	return p
 }
@@ -38,8 +38,8 @@ func Broker(tb testing.TB) *broker.Broker {
 	return b
 }
 
-// Connect opens another connection to a test's broker, as another process
-// would. It ends with the test.
+// Connect opens another connection to a test's broker, like a separate process. It
+// ends with the test.
 func Connect(tb testing.TB, b *broker.Broker, config pipeline.Config) *pipeline.Pipeline {
 	tb.Helper()
 	config.InProcess, config.User, config.Password = b, broker.User, b.Secret()

@@ -9,9 +9,9 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// Server runs a nats-server that is not ours, with a configuration of the
-// test's, on a port of its own, and returns its host and port. JetStream is on.
-// It ends with the test.
+// Server runs an external nats-server with JetStream and the given additional
+// configuration on a free port, and returns its host and port. It ends with the
+// test.
 func Server(tb testing.TB, config string) string {
 	tb.Helper()
 	dir := tb.TempDir()
@@ -22,12 +22,12 @@ func Server(tb testing.TB, config string) string {
 	}
 	options, err := server.ProcessConfigFile(path)
 	if err != nil {
-		tb.Fatalf("read configuration of nats-server: %v\n%s", err, config)
+		tb.Fatalf("read nats-server configuration: %v\n%s", err, config)
 	}
 	options.NoSigs, options.NoLog = true, true
 	s, err := server.NewServer(options)
 	if err != nil {
-		tb.Fatalf("make nats-server: %v", err)
+		tb.Fatalf("create nats-server: %v", err)
 	}
 	s.Start()
 	tb.Cleanup(func() {

@@ -1,6 +1,5 @@
-// Package yardstick does what a benchmark of the pipeline is measured against:
-// the same work with nothing but the client library, as its documentation
-// shows it.
+// Package yardstick is the reference for pipeline benchmarks: the same work with
+// only the client library, used as in its documentation.
 package yardstick
 
 import (
@@ -18,16 +17,16 @@ import (
 
 const (
 	stream  = "YARDSTICK"
-	pending = 4096 // publishes in flight, as the pipeline has
+	pending = 4096 // publishes in flight, as in the pipeline
 )
 
-// Jobs publishes n messages of the given body to a work queue of its own,
-// asynchronously, each on a subject of its own, and takes them out again with
-// the library's own consumer, which fetches ahead, acknowledging each. It
-// returns when all are acknowledged, and removes the queue.
+// Jobs creates a work queue, publishes n messages with the given body
+// asynchronously, each to a separate subject, and consumes and acknowledges them
+// with the library's prefetching consumer. It returns when all are acknowledged,
+// and deletes the queue.
 //
-// The queue is like the pipeline's, on disk and with one message a subject, so
-// that the difference is the pipeline's own.
+// Like the pipeline's queues, this one is on disk with one message per subject, so
+// that the difference measures the pipeline's overhead.
 func Jobs(ctx context.Context, server pipeline.InProcess, user, password string, n int, body []byte) (err error) {
 	conn, err := nats.Connect("", nats.InProcessServer(server), nats.UserInfo(user, password))
 	if err != nil {
@@ -43,7 +42,7 @@ func Jobs(ctx context.Context, server pipeline.InProcess, user, password string,
 		MaxMsgsPerSubject: 1, Discard: jetstream.DiscardNew, DiscardNewPerSubject: true,
 	})
 	if err != nil {
-		return fmt.Errorf("make stream: %w", err)
+		return fmt.Errorf("create stream: %w", err)
 	}
 	defer func() { err = errors.Join(err, js.DeleteStream(context.WithoutCancel(ctx), stream)) }()
 	acknowledged, stop, err := acknowledge(ctx, queue, n)
@@ -62,19 +61,19 @@ func Jobs(ctx context.Context, server pipeline.InProcess, user, password string,
 	}
 }
 
-// acknowledge takes messages until there were n.
+// acknowledge consumes n messages.
 func acknowledge(ctx context.Context, queue jetstream.Stream, n int) (done <-chan struct{}, stop func(), err error) {
 	consumer, err := queue.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
 		Durable: "yardstick", AckPolicy: jetstream.AckExplicitPolicy, MaxAckPending: n,
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("make consumer: %w", err)
+		return nil, nil, fmt.Errorf("create consumer: %w", err)
 	}
 	all := make(chan struct{})
 	var seen atomic.Int64
 	consuming, err := consumer.Consume(func(m jetstream.Msg) {
 		if err := m.Ack(); err != nil {
-			return // the message comes again, and is counted then
+			return // the message is delivered again, and counted then
 		}
 		if seen.Add(1) == int64(n) {
 			close(all)

@@ -10,12 +10,12 @@ import (
 	"vedette/pipeline/yardstick"
 )
 
-func TestJobsAreAllAcknowledgedAndTheQueueIsGoneAfterwards(t *testing.T) {
+func TestJobsAcknowledgesAllAndDeletesTheQueue(t *testing.T) {
 	t.Parallel()
 	b := pipelinetest.Broker(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for range 2 { // the second would find what the first left behind
+	for range 2 { // the second would find messages left by the first
 		if err := yardstick.Jobs(ctx, b, broker.User, b.Secret(), 1000, []byte("x")); err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"errors"
 	"strings"
 
 	"vedette/pipeline/job"
@@ -72,8 +73,8 @@ func (r *reader) reference(v value, text string, to *expansion) (string, bool) {
 	}
 	name, rest, _, err := job.CutReference(text)
 	if err != nil {
-		found, expected, _ := cutLast(strings.TrimPrefix(err.Error(), "found "), ", expected ")
-		r.report(v, found, expected, "write $$ for a dollar")
+		problem, _ := errors.AsType[job.Problem](err)
+		r.report(v, problem.Found, problem.Expected, "write $$ for a dollar")
 		return "", false
 	}
 	to.refer(name)

@@ -174,14 +174,14 @@ type Server struct {
 // Workers is the section workers: how many jobs a process runs at once, and
 // what it may check. Zero means that the file does not say.
 type Workers struct {
-	Checks, Requests, Calls, Evaluations, Mails int
+	Checks, Adhoc, Calls, Evaluations, Mails int
 	// ChecksPerHost is how many checks of one host are made at once.
 	ChecksPerHost int
 	// AllowNetworks and DenyNetworks are networks and addresses that may be
 	// checked, and that may not.
 	AllowNetworks, DenyNetworks []string
-	// Canaries are targets that are there whenever the network is.
-	Canaries []string
+	// ReferenceTargets are up whenever the network of the worker is.
+	ReferenceTargets []string
 }
 
 // Options say what reading a file may use. The zero value reads environment
@@ -201,7 +201,7 @@ type Options struct {
 	// CheckSpec finds mistakes in what a spec says that is otherwise good, such
 	// as an expression that does not compile. Nil checks nothing. It may be called
 	// by several goroutines at once, as may LookupEnv.
-	CheckSpec func(spec job.Spec) []SpecProblem
+	CheckSpec func(spec job.Spec) []job.Problem
 	// CheckTarget finds a mistake in a target in its short form, such as a URL.
 	// Nil checks nothing.
 	CheckTarget func(target string) error
@@ -211,13 +211,6 @@ type Options struct {
 	// CheckDKIMKey finds a mistake in the text of a private key. Nil checks
 	// nothing.
 	CheckDKIMKey func(text string) error
-}
-
-// SpecProblem is a mistake in a spec. Path leads to it, in the words of the
-// file: "expect[1]", "http.url", "tcp.dialogue[2].expect".
-type SpecProblem struct {
-	Path    string
-	Message string
 }
 
 func (o Options) withDefaults() Options {

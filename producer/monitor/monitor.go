@@ -1,8 +1,8 @@
 package monitor
 
 import (
+	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"vedette/pipeline/job"
@@ -127,27 +127,19 @@ func (c *collector) cron(v, zoneAt value, hasZone bool, monitor *job.Monitor) {
 	}
 }
 
-// refused reports what the schedule says of a value: it knows best which part
-// of it is wrong. Of a value from the environment nothing is shown.
+// refused reports what the schedule finds wrong in a value, which may be one field
+// of it. For a value from the environment nothing is shown.
 func (c *collector) refused(v value, err error, expected string) {
-	what, wanted, ok := cutLast(err.Error(), ", expected ")
-	label, found, known := cutLast(what, "found ")
-	if !ok || !known || !v.safe() {
+	problem, ok := errors.AsType[schedule.Problem](err)
+	if !ok || !v.safe() {
 		c.wrong(v, expected)
 		return
 	}
-	if _, part, nested := cutLast(strings.TrimSuffix(label, ": "), `": `); nested {
-		found += " as the " + part
+	found := problem.Found
+	if problem.Field != "" {
+		found += " as the " + problem.Field
 	}
-	c.report(v, found, wanted, "")
-}
-
-func cutLast(text, separator string) (before, after string, found bool) {
-	i := strings.LastIndex(text, separator)
-	if i < 0 {
-		return text, "", false
-	}
-	return text[:i], text[i+len(separator):], true
+	c.report(v, found, problem.Expected, "")
 }
 
 // interval reads an interval. Its duration is zero when it cannot be used.

@@ -37,14 +37,14 @@ func options() monitor.Options {
 	return monitor.Options{
 		LookupEnv: func(name string) (string, bool) { v, ok := variables[name]; return v, ok },
 		Open:      func(path string) (io.ReadCloser, error) { return files.Open(path) },
-		CheckSpec: func(spec job.Spec) (problems []monitor.SpecProblem) {
+		CheckSpec: func(spec job.Spec) (problems []job.Problem) {
 			for i, e := range spec.Expect {
 				if strings.Contains(e, "bad") {
-					problems = append(problems, monitor.SpecProblem{Path: fmt.Sprintf("expect[%d]", i), Message: "syntax error at " + e})
+					problems = append(problems, job.Problem{Path: fmt.Sprintf("expect[%d]", i), Found: fmt.Sprintf("%q (syntax error at %s)", e, e), Expected: "an expression that can be evaluated"})
 				}
 			}
 			if spec.HTTP != nil && strings.Contains(spec.HTTP.URL, "bad") {
-				problems = append(problems, monitor.SpecProblem{Path: "http", Message: "found a bad URL, expected a good one"})
+				problems = append(problems, job.Problem{Path: "http", Found: "a bad URL", Expected: "a good one"})
 			}
 			return problems
 		},
@@ -299,7 +299,7 @@ func TestOnlyGoodSpecsAreCheckedFurther(t *testing.T) {
 	t.Parallel()
 	var asked []string
 	o := options()
-	o.CheckSpec = func(spec job.Spec) []monitor.SpecProblem {
+	o.CheckSpec = func(spec job.Spec) []job.Problem {
 		asked = append(asked, spec.Target())
 		return nil
 	}

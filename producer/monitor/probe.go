@@ -165,7 +165,7 @@ func (c *collector) checkSpec(m mapping, spec job.Spec) {
 		return
 	}
 	for _, problem := range c.options.CheckSpec(spec) {
-		c.reportSpec(c.at(m, problem.Path), problem.Message)
+		c.reportSpec(c.at(m, problem.Path), problem)
 	}
 }
 
@@ -194,18 +194,12 @@ func (c *collector) at(m mapping, path string) value {
 	return v
 }
 
-// reportSpec splits a message of the form "found …, expected …", and takes
-// any other for what was found. A message may quote a value, so one about a
-// value from the environment is not passed on.
-func (c *collector) reportSpec(at value, message string) {
+// reportSpec reports a mistake in a spec. It may quote a value, so that for a value
+// from the environment it is not passed on.
+func (c *collector) reportSpec(at value, p job.Problem) {
 	if !at.safe() {
 		c.report(at, "a value that the check refuses", "one that it takes", "the value of the variable is not shown")
 		return
 	}
-	found, expected, ok := cutLast(strings.TrimPrefix(message, "found "), ", expected ")
-	if ok {
-		c.report(at, found, expected, "")
-		return
-	}
-	c.report(at, at.describe()+" ("+message+")", "an expression that can be evaluated", "")
+	c.report(at, maskURL(p.Found), p.Expected, "")
 }

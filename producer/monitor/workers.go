@@ -11,7 +11,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 	if !ok {
 		return workers
 	}
-	m, ok := r.mapping(v, "fields such as checks", "checks", "requests", "calls", "evaluations", "mails", "checks_per_host", "allow_networks", "deny_networks", "canaries")
+	m, ok := r.mapping(v, "fields such as checks", "checks", "adhoc", "calls", "evaluations", "mails", "checks_per_host", "allow_networks", "deny_networks", "reference_targets")
 	if !ok {
 		return workers
 	}
@@ -20,7 +20,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 		limit *int
 	}{
 		{"checks", &workers.Checks},
-		{"requests", &workers.Requests},
+		{"adhoc", &workers.Adhoc},
 		{"calls", &workers.Calls},
 		{"evaluations", &workers.Evaluations},
 		{"mails", &workers.Mails},
@@ -32,14 +32,14 @@ func (r *reader) readWorkers(root mapping) Workers {
 	}
 	workers.AllowNetworks = r.networks(m, "allow_networks")
 	workers.DenyNetworks = r.networks(m, "deny_networks")
-	workers.Canaries = r.canaries(m)
+	workers.ReferenceTargets = r.referenceTargets(m)
 	return workers
 }
 
-// canaries reads targets that are there whenever the network is.
-func (r *reader) canaries(m mapping) []string {
+// referenceTargets reads targets that are up whenever the network of the worker is.
+func (r *reader) referenceTargets(m mapping) []string {
 	const expected = "a target such as https://example.org or tcp://192.0.2.1:443"
-	v, ok := m.get("canaries")
+	v, ok := m.get("reference_targets")
 	if !ok {
 		return nil
 	}
@@ -47,7 +47,7 @@ func (r *reader) canaries(m mapping) []string {
 	if !ok {
 		return nil
 	}
-	var canaries []string
+	var targets []string
 	for _, item := range items {
 		text, ok := r.filled(item, expected)
 		if !ok {
@@ -57,9 +57,9 @@ func (r *reader) canaries(m mapping) []string {
 			r.wrong(item, expected)
 			continue
 		}
-		canaries = append(canaries, text)
+		targets = append(targets, text)
 	}
-	return canaries
+	return targets
 }
 
 // networks reads a list of networks and addresses.

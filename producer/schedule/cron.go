@@ -58,11 +58,12 @@ func macro(expression string) string {
 func parseCron(expression, zone string) (*cron, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil || zone == "Local" {
-		return nil, fmt.Errorf("read time zone: found %q, expected an IANA name such as Europe/Berlin", zone)
+		return nil, fmt.Errorf("read time zone: %w", Problem{Found: strconv.Quote(zone), Expected: "an IANA name such as Europe/Berlin"})
 	}
 	parts := strings.Fields(macro(strings.TrimSpace(expression)))
 	if len(parts) != len(fields()) {
-		return nil, fmt.Errorf("read cron expression %q: found %d fields, expected 5: minute hour day month weekday", expression, len(parts))
+		return nil, fmt.Errorf("read cron expression %q: %w", expression,
+			Problem{Found: fmt.Sprintf("%d fields", len(parts)), Expected: "5: minute hour day month weekday"})
 	}
 	c := &cron{expression: expression, zone: location}
 	sets := [5]*uint64{&c.minutes, &c.hours, &c.days, &c.months, &c.weekdays}
@@ -100,7 +101,7 @@ func (f field) item(text string) (low, high, step int, err error) {
 	step = 1
 	if stepped {
 		if step, err = strconv.Atoi(steps); err != nil || step < 1 || step > f.top {
-			return 0, 0, 0, fmt.Errorf("%s: found step %q, expected a number from 1 to %d", f.name, steps, f.top)
+			return 0, 0, 0, f.problem("step "+strconv.Quote(steps), fmt.Sprintf("a number from 1 to %d", f.top))
 		}
 	}
 	first, last, ranged := strings.Cut(span, "-")
@@ -113,7 +114,7 @@ func (f field) item(text string) (low, high, step int, err error) {
 			high, err = f.value(last)
 		}
 		if err == nil && low > high {
-			err = fmt.Errorf("%s: found range %q, expected its lower end first", f.name, span)
+			err = f.problem("range "+strconv.Quote(span), "its lower end first")
 		}
 		return low, high, step, err
 	default:
@@ -134,9 +135,13 @@ func (f field) value(text string) (int, error) {
 	}
 	value, err := strconv.Atoi(text)
 	if err != nil || value < f.low || value > f.top {
-		return 0, fmt.Errorf("%s: found %q, expected %d to %d", f.name, text, f.low, f.top)
+		return 0, f.problem(strconv.Quote(text), fmt.Sprintf("%d to %d", f.low, f.top))
 	}
 	return value, nil
+}
+
+func (f field) problem(found, expected string) error {
+	return Problem{Field: f.name, Found: found, Expected: expected}
 }
 
 // searchYears bounds the search for the next slot: 29 February may be eight

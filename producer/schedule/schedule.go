@@ -21,13 +21,29 @@ type Schedule struct {
 // MaxInterval is the longest interval of [Every].
 const MaxInterval = 366 * 24 * time.Hour
 
+// Problem is a mistake in an interval, a cron expression or a time zone.
+type Problem struct {
+	// Field is the field of the cron expression, such as hour; empty for the whole.
+	Field           string
+	Found, Expected string
+}
+
+// Error returns "found …, expected …", after the field.
+func (p Problem) Error() string {
+	text := "found " + p.Found + ", expected " + p.Expected
+	if p.Field != "" {
+		return p.Field + ": " + text
+	}
+	return text
+}
+
 // Every returns the slots at k × interval + phase since the Unix epoch. The
 // phase is hashed from the name, so that the checks of many monitors spread
 // over the interval instead of beginning together. The interval is whole
 // seconds, from one second to [MaxInterval]; the error shows what was found.
 func Every(interval time.Duration, name string) (Schedule, error) {
 	if interval < time.Second || interval%time.Second != 0 || interval > MaxInterval {
-		return Schedule{}, fmt.Errorf("read interval: found %s, expected whole seconds from 1s to %s", interval, MaxInterval)
+		return Schedule{}, fmt.Errorf("read interval: %w", Problem{Found: interval.String(), Expected: fmt.Sprintf("whole seconds from 1s to %s", MaxInterval)})
 	}
 	seconds := int64(interval / time.Second)
 	return Schedule{interval: seconds, phase: phase(name, seconds)}, nil
@@ -67,7 +83,7 @@ func Cron(expression, zone string) (Schedule, error) {
 	}
 	s := Schedule{cron: c}
 	if s.Next(time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)).IsZero() { // a leap year is within reach
-		return Schedule{}, fmt.Errorf("read cron expression %q: found days that never come, expected at least one", expression)
+		return Schedule{}, fmt.Errorf("read cron expression %q: %w", expression, Problem{Found: "days that never come", Expected: "at least one"})
 	}
 	return s, nil
 }

@@ -1,6 +1,6 @@
-// Command catcher is a relay that keeps mails instead of sending them: SMTP on
-// port 1025, and all of them as text at http://…:8025/. It prints each too. It
-// is for trying an installation where no other catcher can be had.
+// Command catcher is a mail relay for trials that keeps mails instead of sending
+// them. It takes SMTP on port 1025, prints each mail, and shows all at port 8025
+// over HTTP.
 package main
 
 import (
@@ -15,13 +15,13 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// box keeps the mails.
-type box struct {
+// mailbox keeps the mails.
+type mailbox struct {
 	mu    sync.Mutex
 	mails []string
 }
 
-func (b *box) add(mail string) {
+func (b *mailbox) add(mail string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.mails = append(b.mails, mail)
@@ -29,7 +29,7 @@ func (b *box) add(mail string) {
 }
 
 // ServeHTTP shows the mails, oldest first.
-func (b *box) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+func (b *mailbox) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
@@ -38,9 +38,9 @@ func (b *box) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-// session takes mails of a client.
+// session receives mails from one client.
 type session struct {
-	box *box
+	box *mailbox
 	to  []string
 }
 
@@ -66,7 +66,7 @@ func main() {
 	if len(os.Args) > 1 {
 		listen = os.Args[1]
 	}
-	kept := &box{}
+	kept := &mailbox{}
 	relay := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &session{box: kept}, nil }))
 	relay.Addr, relay.Domain, relay.ReadTimeout, relay.WriteTimeout = listen+":1025", "catcher", time.Minute, time.Minute
 	page := &http.Server{Addr: listen + ":8025", Handler: kept, ReadHeaderTimeout: time.Minute}

@@ -225,7 +225,7 @@ func (c *Checker) refuse(kind string, spec job.Spec) error {
 		known.validate(spec, &p)
 	}
 	if len(p.found) > 0 {
-		return fmt.Errorf("the spec is wrong: %s", p.found[0].Message)
+		return fmt.Errorf("the spec is wrong: %s", p.found[0])
 	}
 	return nil
 }

@@ -530,8 +530,11 @@ func TestValidateFindsEverything(t *testing.T) {
 		HTTP:   &job.HTTP{URL: "ftp://x", Method: "get", Headers: map[string]string{"a b": "x", "c": "d\r\n"}, MaxRedirects: &many},
 		Expect: []string{"status == 200", `status == "200"`, "statsu == 200", "1 + 1", "status =="}, Timeout: -1,
 	}
-	got := fmt.Sprintf("%v", v.Validate(bad))
-	for _, want := range []string{"scheme", "method", "a b", "line break", "max_redirects 1000", "timeout", "{expect[1] found no matching overload", "{expect[2] undeclared reference", "{expect[3] found an expression of type int", "{expect[4] Syntax error"} {
+	got := ""
+	for _, p := range v.Validate(bad) {
+		got += fmt.Sprintf("{%s %v}", p.Path, p)
+	}
+	for _, want := range []string{"scheme", "method", "a b", "line break", "max_redirects 1000", "timeout", `{expect[1] found "status == \"200\"" (found no matching overload`, `{expect[2] found "statsu == 200" (undeclared reference`, "{expect[3] found an expression of type int", `{expect[4] found "status ==" (Syntax error`} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %s, want %q in it", got, want)
 		}

@@ -163,9 +163,9 @@ func (b *briefConn) Close() error {
 // validateNetwork finds mistakes in how a probe gets to its target.
 func validateNetwork(n job.Network, p *problems) {
 	if n.IPFamily != "" && n.IPFamily != "4" && n.IPFamily != "6" {
-		p.add("ip_family", "found ip_family %q, expected 4 or 6", n.IPFamily)
+		p.add("ip_family", fmt.Sprintf("ip_family %q", n.IPFamily), "4 or 6")
 	}
 	if _, err := netip.ParseAddrPort(n.Resolver); err != nil && n.Resolver != "" {
-		p.add("resolver", "found resolver %q, expected an address and a port such as 192.0.2.53:53", n.Resolver)
+		p.add("resolver", fmt.Sprintf("resolver %q", n.Resolver), "an address and a port such as 192.0.2.53:53")
 	}
 }

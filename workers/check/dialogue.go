@@ -128,7 +128,7 @@ func fill(text string, captured map[string]string) ([]byte, error) {
 			filled.WriteByte('%') // one that begins nothing
 			text = after
 		case !closed || !known:
-			return nil, fmt.Errorf("found %q, expected a group that an earlier step captures", "%{"+name+"}")
+			return nil, job.Problem{Found: fmt.Sprintf("%q", "%{"+name+"}"), Expected: "a group that an earlier step captures"}
 		default:
 			filled.WriteString(value)
 			text = rest
@@ -148,10 +148,10 @@ func (c captures) learn(step job.Step) error {
 		}
 	}
 	if set != 1 {
-		return fmt.Errorf("found %d of send, send_hex, expect, expect_hex and starttls, expected one of them", set)
+		return job.Problem{Found: fmt.Sprintf("%d of send, send_hex, expect, expect_hex and starttls", set), Expected: "one of them"}
 	}
 	if _, err := hex.DecodeString(step.SendHex + step.ExpectHex); err != nil {
-		return fmt.Errorf("found %q, expected bytes such as 0d0a", step.SendHex+step.ExpectHex)
+		return job.Problem{Found: fmt.Sprintf("%q", step.SendHex+step.ExpectHex), Expected: "bytes such as 0d0a"}
 	}
 	if _, err := fill(step.Send, c); err != nil {
 		return err
@@ -161,7 +161,7 @@ func (c captures) learn(step job.Step) error {
 	}
 	expression, err := regexp.Compile(step.Expect)
 	if err != nil {
-		return fmt.Errorf("found %q (%w), expected an expression of RE2", step.Expect, err)
+		return job.Problem{Found: fmt.Sprintf("%q (%v)", step.Expect, err), Expected: "an expression of RE2"}
 	}
 	for i, name := range expression.SubexpNames() {
 		c[strconv.Itoa(i)] = ""

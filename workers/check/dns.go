@@ -214,16 +214,16 @@ func serverOf(d *job.DNS) (string, error) {
 func validateDNS(spec job.Spec, p *problems) {
 	d := spec.DNS
 	if _, ok := dns.IsDomainName(d.Name); !ok || d.Name == "" {
-		p.add("name", "found name %q, expected a domain name", d.Name)
+		p.add("name", fmt.Sprintf("name %q", d.Name), "a domain name")
 	}
 	if d.Type != "" && dns.StringToType[strings.ToUpper(d.Type)] == 0 {
-		p.add("type", "found type %q, expected a record type such as A, AAAA or MX", d.Type)
+		p.add("type", fmt.Sprintf("type %q", d.Type), "a record type such as A, AAAA or MX")
 	}
 	if _, ok := dns.StringToClass[strings.ToUpper(d.Class)]; !ok && d.Class != "" {
-		p.add("class", "found class %q, expected IN, CH or HS", d.Class)
+		p.add("class", fmt.Sprintf("class %q", d.Class), "IN, CH or HS")
 	}
 	if !slices.Contains([]string{"", protocolUDP, protocolTCP, protocolTLS}, d.Protocol) {
-		p.add("protocol", "found protocol %q, expected udp, tcp or tls", d.Protocol)
+		p.add("protocol", fmt.Sprintf("protocol %q", d.Protocol), "udp, tcp or tls")
 	}
 	if server, err := serverOf(d); d.Server != "" && err == nil {
 		p.check("server", checkAddress(server))

@@ -111,7 +111,7 @@ func compile(env *cel.Env, expression string) (*program, error) {
 		return nil, errors.New(firstIssue(issues))
 	}
 	if out := checked.OutputType(); !out.IsExactType(cel.BoolType) && !out.IsExactType(cel.DynType) {
-		return nil, fmt.Errorf("found an expression of type %s, expected one that is true or false", out)
+		return nil, job.Problem{Found: fmt.Sprintf("an expression of type %s", out), Expected: "one that is true or false"}
 	}
 	compiled, err := makeProgram(env, checked)
 	if err != nil {

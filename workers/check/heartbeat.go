@@ -90,12 +90,12 @@ const minToken = 16
 func validateHeartbeat(spec job.Spec, p *problems) {
 	h := spec.Heartbeat
 	if len(h.Token) < minToken || !job.ValidName(h.Token) || strings.Contains(h.Token, ".") {
-		p.add("token", "found a token that will not do, expected %d or more letters, digits, _ and -", minToken)
+		p.add("token", "a token that will not do", fmt.Sprintf("%d or more letters, digits, _ and -", minToken))
 	}
 	if h.Interval <= 0 {
-		p.add("interval", "found interval %s, expected more than 0s", h.Interval)
+		p.add("interval", fmt.Sprintf("interval %s", h.Interval), "more than 0s")
 	}
 	if h.Grace < 0 {
-		p.add("grace", "found grace %s, expected none below 0s", h.Grace)
+		p.add("grace", fmt.Sprintf("grace %s", h.Grace), "none below 0s")
 	}
 }

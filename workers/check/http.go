@@ -285,14 +285,14 @@ func parseURLOf(raw, plain, secure string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	if err != nil {
 		// The parser's own words would repeat the URL, and a password in it.
-		return nil, fmt.Errorf("read URL: %s", innermost(err))
+		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "a URL that cannot be read (" + innermost(err) + ")", Expected: "one such as " + plain + "://example.org"})
 	}
 	target.Scheme = strings.ToLower(target.Scheme)
 	if target.Scheme != plain && target.Scheme != secure {
-		return nil, fmt.Errorf("read URL: found scheme %q, expected %s or %s", target.Scheme, plain, secure)
+		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: fmt.Sprintf("scheme %q", target.Scheme), Expected: plain + " or " + secure})
 	}
 	if target.Hostname() == "" {
-		return nil, errors.New("read URL: found no host")
+		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "no host", Expected: "one"})
 	}
 	return target, nil
 }

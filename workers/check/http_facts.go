@@ -42,29 +42,29 @@ func validateHTTP(spec job.Spec, p *problems) {
 	_, err := parseURL(h.URL)
 	p.check("url", err)
 	if strings.ContainsFunc(h.Method, func(r rune) bool { return r < 'A' || r > 'Z' }) {
-		p.add("method", "found method %q, expected capital letters such as GET", h.Method)
+		p.add("method", fmt.Sprintf("method %q", h.Method), "capital letters such as GET")
 	}
 	if h.MaxRedirects != nil && (*h.MaxRedirects < 0 || *h.MaxRedirects > 100) {
-		p.add("max_redirects", "found max_redirects %d, expected 0 to 100", *h.MaxRedirects)
+		p.add("max_redirects", fmt.Sprintf("max_redirects %d", *h.MaxRedirects), "0 to 100")
 	}
 	if h.HTTPVersion != "" && h.HTTPVersion != "1.1" && h.HTTPVersion != "2" {
-		p.add("http_version", "found http_version %q, expected 1.1 or 2", h.HTTPVersion)
+		p.add("http_version", fmt.Sprintf("http_version %q", h.HTTPVersion), "1.1 or 2")
 	}
 	if h.Compression != "" && h.Compression != "gzip" {
-		p.add("compression", "found compression %q, expected gzip", h.Compression)
+		p.add("compression", fmt.Sprintf("compression %q", h.Compression), "gzip")
 	}
 	if h.BodyLimit < 0 {
-		p.add("body_limit", "found body_limit %d, expected a number of bytes", h.BodyLimit)
+		p.add("body_limit", fmt.Sprintf("body_limit %d", h.BodyLimit), "a number of bytes")
 	}
 	if h.Body != "" && h.BodyFile != "" {
-		p.add("body_file", "found body and body_file, expected one of them")
+		p.add("body_file", "body and body_file", "one of them")
 	}
 	if h.BasicAuth != nil && h.BearerToken != "" {
-		p.add("bearer_token", "found basic_auth and bearer_token, expected one of them")
+		p.add("bearer_token", "basic_auth and bearer_token", "one of them")
 	}
 	if h.Proxy != "" {
 		if proxy, err := url.Parse(h.Proxy); err != nil || proxy.Scheme != "http" && proxy.Scheme != "https" || proxy.Host == "" {
-			p.add("proxy", "found a proxy that is no URL of an HTTP proxy, expected one such as http://proxy.example.org:3128")
+			p.add("proxy", "a proxy that is no URL of an HTTP proxy", "one such as http://proxy.example.org:3128")
 		}
 	}
 	validateHeaders(h.Headers, "headers", p)
@@ -75,10 +75,10 @@ func validateHTTP(spec job.Spec, p *problems) {
 func validateHeaders(headers map[string]string, field string, p *problems) {
 	for name, value := range headers {
 		if name == "" || strings.ContainsAny(name, " :\r\n\t") || http.CanonicalHeaderKey(name) == "" {
-			p.add(field, "found header name %q, expected letters, digits and -", name)
+			p.add(field, fmt.Sprintf("header name %q", name), "letters, digits and -")
 		}
 		if strings.ContainsAny(value, "\r\n") && !isBinary(field, name) {
-			p.add(field, "found a line break in the value of header %s, expected none", fmt.Sprintf("%q", name))
+			p.add(field, fmt.Sprintf("a line break in the value of header %q", name), "none")
 		}
 	}
 }

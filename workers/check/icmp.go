@@ -105,16 +105,16 @@ func or[T comparable](value, standard T) T {
 func validateICMP(spec job.Spec, p *problems) {
 	i := spec.ICMP
 	if i.Host == "" {
-		p.add("host", "found no host, expected a name or an address")
+		p.add("host", "no host", "a name or an address")
 	}
 	if i.Count < 0 || i.Count > maxEchoes {
-		p.add("count", "found count %d, expected 1 to %d", i.Count, maxEchoes)
+		p.add("count", fmt.Sprintf("count %d", i.Count), fmt.Sprintf("1 to %d", maxEchoes))
 	}
 	if i.Size != 0 && (i.Size < minEchoSize || i.Size > maxEchoSize) {
-		p.add("size", "found size %d, expected %d to %d", i.Size, minEchoSize, maxEchoSize)
+		p.add("size", fmt.Sprintf("size %d", i.Size), fmt.Sprintf("%d to %d", minEchoSize, maxEchoSize))
 	}
 	if i.Pause < 0 {
-		p.add("pause", "found pause %s, expected none below 0s", i.Pause)
+		p.add("pause", fmt.Sprintf("pause %s", i.Pause), "none below 0s")
 	}
 	validateNetwork(i.Network, p)
 }

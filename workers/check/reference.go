@@ -126,10 +126,10 @@ func checkSent(s job.SentText) error {
 		return err
 	}
 	if s.Context == job.ContextDialogue && percentBefore(s.Text) {
-		return errors.New("found a percent sign directly before a reference to a secret, expected %%, which is one")
+		return job.Problem{Found: "a percent sign directly before a reference to a secret", Expected: "%%, which is one"}
 	}
 	if s.Context == job.ContextURL && job.HasReference(hostPart(s.Text)) {
-		return errors.New("found a reference to a secret in the host of a URL, expected one behind it, or before the @")
+		return job.Problem{Found: "a reference to a secret in the host of a URL", Expected: "one behind it, or before the @"}
 	}
 	return nil
 }

@@ -345,7 +345,7 @@ func TestValidateFindsWhatIsWrongWithReferences(t *testing.T) {
 	}, Expect: []string{`body == "${secret:A}"`}}
 	found := map[string]string{}
 	for _, p := range v.Validate(spec) {
-		found[p.Path] = p.Message
+		found[p.Path] = p.Error()
 	}
 	for path, want := range map[string]string{"http.url": "in the host of a URL", "http.headers.X-A": "without a name", "expect[0]": "expected an expression without one"} {
 		if !strings.Contains(found[path], want) {

@@ -67,7 +67,7 @@ func problemOf(s string, spec job.Spec) error {
 	var p problems
 	validatePlainly(kinds()[name], spec, &p)
 	if len(p.found) > 0 {
-		return fmt.Errorf("read target: found %q: %s", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0].Message)
+		return fmt.Errorf("read target: found %q: %s", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0])
 	}
 	return nil
 }
@@ -76,10 +76,10 @@ func problemOf(s string, spec job.Spec) error {
 func checkAddress(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" {
-		return fmt.Errorf("found address %q, expected host:port", address)
+		return job.Problem{Found: fmt.Sprintf("address %q", address), Expected: "host:port"}
 	}
 	if number, err := strconv.Atoi(port); err != nil || number < 1 || number > 65535 {
-		return fmt.Errorf("found port %q, expected 1 to 65535", port)
+		return job.Problem{Found: fmt.Sprintf("port %q", port), Expected: "1 to 65535"}
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ func validateTCP(spec job.Spec, p *problems) {
 	for i, step := range spec.TCP.Dialogue {
 		p.check(fmt.Sprintf("dialogue[%d]", i), known.learn(step))
 		if step.StartTLS && spec.TCP.TLS == nil {
-			p.add(fmt.Sprintf("dialogue[%d]", i), "found a step starttls without tls, expected tls: {} beside the dialogue")
+			p.add(fmt.Sprintf("dialogue[%d]", i), "a step starttls without tls", "tls: {} beside the dialogue")
 		}
 	}
 }

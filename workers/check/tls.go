@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -178,7 +177,7 @@ func (f Facts) addCertificate(state *tls.ConnectionState, now time.Time) {
 	}
 }
 
-var errOneOfTwo = errors.New("found cert_file or key_file alone, expected both or none")
+var errOneOfTwo = job.Problem{Found: "cert_file or key_file alone", Expected: "both or none"}
 
 // validateOwnTLS finds mistakes in the TLS options that are one parameter of a
 // probe.
@@ -193,7 +192,7 @@ func validateOwnTLS(o *job.TLSOptions, p *problems) {
 
 func validateTLSOptions(o *job.TLSOptions, p *problems) {
 	if _, ok := tlsVersions()[o.MinVersion]; !ok && o.MinVersion != "" {
-		p.add("min_version", "found min_version %q, expected 1.0, 1.1, 1.2 or 1.3", o.MinVersion)
+		p.add("min_version", fmt.Sprintf("min_version %q", o.MinVersion), "1.0, 1.1, 1.2 or 1.3")
 	}
 	if (o.CertFile == "") != (o.KeyFile == "") {
 		p.check("cert_file", errOneOfTwo)

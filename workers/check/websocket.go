@@ -61,7 +61,7 @@ func validateWebSocket(spec job.Spec, p *problems) {
 	_, err := parseURLOf(w.URL, "ws", "wss")
 	p.check("url", err)
 	if _, err := regexp.Compile(w.Expect); err != nil {
-		p.add("expect", "found %q (%v), expected an expression of RE2", w.Expect, err)
+		p.add("expect", fmt.Sprintf("%q (%v)", w.Expect, err), "an expression of RE2")
 	}
 	validateHeaders(w.Headers, "headers", p)
 	validateNetwork(w.Network, p)

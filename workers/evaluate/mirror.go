@@ -12,17 +12,17 @@ import (
 // stripe is a part of what an evaluator knows. Of a monitor that was never
 // anything but up there is no state, only the last good slot. Its definition is
 // looked at only when something is wrong, so it stays encoded, and what it has in
-// common with others is kept once, as its shape: the text of an entry is its
+// common with others is kept once, as its template: the text of an entry is its
 // target. Some 80 bytes in all are what a monitor costs, and none of them is the
 // garbage collector's affair.
 type stripe struct {
-	mu       sync.Mutex
-	monitors compact.Map[mirror]
-	shapes   compact.Shapes
-	states   map[string]*job.State // but those that tell nothing, which are read when one matters
-	known    map[rhythm]uint32     // where in rhythms they are
-	rhythms  []rhythm              // the first stands for none
-	places   compact.Map[int64]    // last good slots of monitors with several locations, by monitor and location
+	mu        sync.Mutex
+	monitors  compact.Map[mirror]
+	templates compact.Templates
+	states    map[string]*job.State // but those that tell nothing, which are read when one matters
+	known     map[rhythm]uint32     // where in rhythms they are
+	rhythms   []rhythm              // the first stands for none
+	places    compact.Map[int64]    // last good slots of monitors with several locations, by monitor and location
 }
 
 // mirror is what good results need of a monitor.
@@ -30,7 +30,7 @@ type mirror struct {
 	lastGood int64  // seconds; zero when none is known, or it votes. That of a state may be older.
 	revision uint64 // of the state that is stored; zero when none is
 	rhythm   uint32 // which of the stripe's; zero while the monitor is not defined
-	shape    uint32 // of its definition
+	template uint32 // of its definition
 }
 
 // rhythm is what many monitors have in common.
@@ -81,9 +81,9 @@ func (s *stripe) make(name string) known {
 
 // define gives a monitor its definition, encoded.
 func (s *stripe) define(m *job.Monitor, own rhythm, encoded []byte) {
-	rest, shape := s.shapes.Cut(encoded, m.Name, m.Target())
+	rest, template := s.templates.Split(encoded, m.Name, m.Target())
 	k := s.at(s.monitors.Put(m.Name, rest), m.Name)
-	k.shape, k.rhythm = shape, s.shared(own)
+	k.template, k.rhythm = template, s.shared(own)
 }
 
 // shared is where among the rhythms one is.
@@ -111,7 +111,7 @@ func (k known) forget() {
 
 // monitor is the whole definition.
 func (k known) monitor() Monitor {
-	m, err := job.Decode[job.Monitor](k.s.shapes.Append(nil, []byte(k.name), k.s.monitors.Text(k.id), k.shape))
+	m, err := job.Decode[job.Monitor](k.s.templates.AppendText(nil, []byte(k.name), k.s.monitors.Text(k.id), k.template))
 	if err != nil {
 		m = job.Monitor{Name: k.name} // what we have encoded can be decoded
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestRestGrowsToItsLimit(t *testing.T) {
+func TestBreakerOpenTimeGrowsToLimit(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		class    Class
@@ -28,13 +28,13 @@ func TestRestGrowsToItsLimit(t *testing.T) {
 	}
 }
 
-func TestProcessesThatWereRefusedTogetherLookOneAfterTheOther(t *testing.T) {
+func TestBreakerOpenTimeHasJitter(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for chance, want := range map[float64]time.Duration{0: time.Second, 0.5: 1125 * time.Millisecond, 1: 1250 * time.Millisecond} {
 		r := breaker{random: func() float64 { return chance }}
 		if wait, _ := r.failure(now, now, Verdict{Class: ClassRelay}); wait != want {
-			t.Errorf("chance %.1f: got a rest of %s, want %s", chance, wait, want)
+			t.Errorf("chance %.1f: got an open time of %s, want %s", chance, wait, want)
 		}
 	}
 	waits := map[time.Duration]bool{}
@@ -42,16 +42,16 @@ func TestProcessesThatWereRefusedTogetherLookOneAfterTheOther(t *testing.T) {
 		var r breaker
 		wait, _ := r.failure(now, now, Verdict{Class: ClassConfig})
 		if wait < time.Minute || wait > 75*time.Second {
-			t.Errorf("got a rest of %s, want a minute and at most a quarter more", wait)
+			t.Errorf("got an open time of %s, want a minute and at most a quarter more", wait)
 		}
 		waits[wait] = true
 	}
 	if len(waits) < 2 {
-		t.Errorf("got %v for 20 processes, want them apart", waits)
+		t.Errorf("got %v for 20 processes, want different ones", waits)
 	}
 }
 
-func TestRestingRelayIsTriedByOneAtATime(t *testing.T) {
+func TestHalfOpenBreakerAllowsOneTrial(t *testing.T) {
 	t.Parallel()
 	r := breaker{random: func() float64 { return 0 }}
 	start := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -68,7 +68,7 @@ func TestRestingRelayIsTriedByOneAtATime(t *testing.T) {
 	admitted(0, true)
 	for i := range 3 {
 		if wait, first := r.failure(at(0), at(0.1), away); first != (i == 0) || wait != time.Second {
-			t.Errorf("failure %d: got %s, first %t, want one rest of 1 s for the three", i, wait, first)
+			t.Errorf("failure %d: got %s, first %t, want the three counted as one failure, open for 1 s", i, wait, first)
 		}
 	}
 	admitted(1, false)

@@ -20,7 +20,7 @@ import (
 	"vedette/workers/mail"
 )
 
-// dkimKey makes a key and reads it back from PEM, as a file holds it.
+// dkimKey generates a key and parses it from PEM, as from a file.
 func dkimKey(t *testing.T, key any) *mail.DKIM {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(key)
@@ -52,7 +52,7 @@ func newEd25519(t *testing.T) *mail.DKIM {
 	return dkimKey(t, key)
 }
 
-// verified tells what a verifier finds that has the key's record.
+// verified returns what a verifier with the key's DNS record finds.
 func verified(t *testing.T, d *mail.DKIM, message []byte) []*dkim.Verification {
 	t.Helper()
 	name, text, err := d.Record()
@@ -71,7 +71,7 @@ func verified(t *testing.T, d *mail.DKIM, message []byte) []*dkim.Verification {
 	return found
 }
 
-func TestSignedMailIsVerifiedAndTheSameEachTime(t *testing.T) {
+func TestSignatureVerifiesAndIsDeterministic(t *testing.T) {
 	t.Parallel()
 	full := order("full")
 	full.CC, full.ReplyTo, full.List = []string{"Jürgen <j@example.org>"}, "help@example.com", "alerts"
@@ -104,7 +104,7 @@ func TestSignedMailIsVerifiedAndTheSameEachTime(t *testing.T) {
 	}
 }
 
-func TestSignatureHoldsForNothingElse(t *testing.T) {
+func TestSignatureDetectsChanges(t *testing.T) {
 	t.Parallel()
 	d := newEd25519(t)
 	message, err := mail.Build(order("m1"), mail.Defaults{From: defaults.From, Stored: stored, DKIM: d})
@@ -129,7 +129,7 @@ func TestSignatureHoldsForNothingElse(t *testing.T) {
 	}
 }
 
-func TestOnlyMailsOfTheDomainAreSignedAndOnce(t *testing.T) {
+func TestOnlyMailsFromDomainAreSignedOnce(t *testing.T) {
 	t.Parallel()
 	d := newEd25519(t)
 	for from, want := range map[string]int{
@@ -152,7 +152,7 @@ func TestOnlyMailsOfTheDomainAreSignedAndOnce(t *testing.T) {
 	}
 }
 
-func TestKeysThatCannotSignAreRefused(t *testing.T) {
+func TestUnusableDKIMKeysAreRefused(t *testing.T) {
 	t.Parallel()
 	small := &pem.Block{Type: "RSA PRIVATE KEY", Bytes: smallRSA(t)}
 	curve, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -176,7 +176,7 @@ func TestKeysThatCannotSignAreRefused(t *testing.T) {
 	}
 }
 
-// smallRSA makes a key that the standard library makes no more.
+// smallRSA generates a key that the standard library refuses to generate.
 func smallRSA(t *testing.T) []byte {
 	t.Helper()
 	one, e := big.NewInt(1), big.NewInt(65537)

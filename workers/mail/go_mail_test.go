@@ -15,11 +15,10 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// The tests of this file show that the dangers in the table of defects_test.go
-// are real: this is what go-mail does by itself. One that fails after an update
-// is good news, and goes.
+// The tests in this file show the defects of go-mail that smtp_regression_test.go
+// lists. When a test fails after an update, the defect is gone; remove the test.
 
-// ofGoMail opens a session as go-mail does.
+// ofGoMail opens a session with go-mail alone.
 func ofGoMail(t *testing.T, r *relay, options ...gomail.Option) (*gomail.Client, *smtp.Client, error) {
 	t.Helper()
 	all := []gomail.Option{gomail.WithPort(r.port), gomail.WithTLSPolicy(gomail.NoTLS), gomail.WithHELO("worker.test"), gomail.WithTimeout(20 * time.Second)}
@@ -34,7 +33,7 @@ func ofGoMail(t *testing.T, r *relay, options ...gomail.Option) (*gomail.Client,
 	return client, session, err
 }
 
-func letterOfGoMail(t *testing.T, to ...string) *gomail.Msg {
+func goMailMessage(t *testing.T, to ...string) *gomail.Msg {
 	t.Helper()
 	m := gomail.NewMsg()
 	if err := errors.Join(m.From("vedette@example.com"), m.To(to...)); err != nil {
@@ -45,7 +44,7 @@ func letterOfGoMail(t *testing.T, to ...string) *gomail.Msg {
 	return m
 }
 
-func TestGoMailSendsInWaysThatAreNotOurs(t *testing.T) {
+func TestGoMailSendDefects(t *testing.T) {
 	t.Parallel()
 	const ops, dev = "ops@example.org", "dev@example.org"
 	cut := func(m *gomail.Msg) {
@@ -55,7 +54,7 @@ func TestGoMailSendsInWaysThatAreNotOurs(t *testing.T) {
 		script script
 		to     []string
 		change func(*gomail.Msg)
-		// shows tells whether the defect showed.
+		// shows reports whether the defect showed.
 		shows func(err error, r *relay) bool
 	}{
 		"1: a lost connection is not temporary, and hides its cause": {
@@ -93,7 +92,7 @@ func TestGoMailSendsInWaysThatAreNotOurs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := letterOfGoMail(t, c.to...)
+			m := goMailMessage(t, c.to...)
 			if c.change != nil {
 				c.change(m)
 			}
@@ -106,7 +105,7 @@ func TestGoMailSendsInWaysThatAreNotOurs(t *testing.T) {
 	}
 }
 
-func TestGoMailLeavesConnectionsAndBelievesInThem(t *testing.T) {
+func TestGoMailConnectionDefects(t *testing.T) {
 	t.Parallel()
 	var conn net.Conn
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -133,9 +132,9 @@ func TestGoMailLeavesConnectionsAndBelievesInThem(t *testing.T) {
 	}
 }
 
-func TestGoMailWritesWhatIsNotMeant(t *testing.T) {
+func TestGoMailMessageDefects(t *testing.T) {
 	t.Parallel()
-	m := letterOfGoMail(t, "ops@example.org")
+	m := goMailMessage(t, "ops@example.org")
 	m.SetBoundary("chosen")
 	m.AddAlternativeString(gomail.TypeTextHTML, "<p>It is down.</p>\n")
 	m.AttachFile("/nowhere/report.csv")

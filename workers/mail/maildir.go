@@ -15,37 +15,37 @@ import (
 	"vedette/pipeline/job"
 )
 
-// MaildirConfig says where a [Maildir] is.
+// MaildirConfig configures a [Maildir].
 type MaildirConfig struct {
-	// Dir is the directory; it is made when it is missing.
+	// Dir is the directory, which is created if it is missing.
 	Dir string
-	// From is who sends mails that do not say so: one address, RFC 5322.
+	// From is the sender of mails without one: one address, RFC 5322.
 	From string
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
 
 // Maildir stores mails in a directory instead of sending them, for an
-// installation without a relay: one file a mail, in the form that Dovecot,
-// mutt and others read (tmp, new, cur). Only the owner can read them. It is
-// safe for concurrent use, by several processes too.
+// installation without a relay: one file for each mail, in the format that
+// Dovecot, mutt and others read (tmp, new, cur). Only the owner can read them.
+// A Maildir is safe for concurrent use, also by several processes.
 //
-// The format asks for a file name that nobody else makes, of the time, the
-// process and the host. Here the name is made of the mail, since a mail that
-// comes again must not become a second file; so a directory belongs to one
-// installation, whose ids are unique.
+// The format asks for file names that are unique across time, process and host.
+// Here the name is derived from the mail, so that a second attempt does not
+// store a second file. A directory must therefore belong to one installation,
+// whose ids are unique.
 type Maildir struct {
 	dir, from string
 	log       *slog.Logger
 }
 
-// NewMaildir makes the directories that are missing.
+// NewMaildir creates missing directories.
 func NewMaildir(config MaildirConfig) (*Maildir, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
 	if config.Dir == "" {
-		return nil, errors.New("set up maildir: dir: found none")
+		return nil, errors.New("set up maildir: dir: found none, expected a directory")
 	}
 	if _, err := parseAddress("from", config.From); err != nil {
 		return nil, fmt.Errorf("set up maildir: %w", err)
@@ -56,14 +56,14 @@ func NewMaildir(config MaildirConfig) (*Maildir, error) {
 		}
 	}
 	if err := removeAbandoned(filepath.Join(config.Dir, "tmp"), time.Now()); err != nil {
-		config.Logger.Warn("sweep maildir", "dir", config.Dir, "error", err) // it harms no mail
+		config.Logger.Warn("abandoned files in maildir could not be removed", "dir", config.Dir, "error", err)
 	}
 	return &Maildir{dir: config.Dir, from: config.From, log: config.Logger}, nil
 }
 
-// Send stores a mail. It is there, whole and on the disk, when Send returns;
-// one whose id is there already, read or unread, is not stored again. What
-// cannot be stored is no fault of the mail: the error is of class relay.
+// Send stores a mail. When Send returns, the mail is complete and on the disk.
+// A mail whose id is present, read or unread, is not stored again. Failures are
+// not the mail's fault: the error has class relay.
 func (d *Maildir) Send(ctx context.Context, m job.Mail, stored time.Time) (Receipt, error) {
 	message, err := Build(m, Defaults{From: d.from, Stored: stored})
 	if err != nil {
@@ -77,11 +77,11 @@ func (d *Maildir) Send(ctx context.Context, m job.Mail, stored time.Time) (Recei
 		return Receipt{}, d.failed(err)
 	}
 	if found != "" {
-		// Whoever stored it may have died before it was sure to stay.
+		// The process that stored it may have died before it synced the folder.
 		if err := syncFolder(filepath.Join(d.dir, filepath.Dir(found))); err != nil {
 			return Receipt{}, d.failed(err)
 		}
-		d.log.DebugContext(ctx, "mail is in the maildir already", "id", m.ID, "file", found)
+		d.log.DebugContext(ctx, "mail was already in the maildir", "id", m.ID, "file", found)
 		return d.receipt(found), nil
 	}
 	name := fileName(m.ID, message.Date)
@@ -101,15 +101,15 @@ func (d *Maildir) failed(err error) *Error {
 
 const fileSuffix = ".vedette"
 
-// fileName is unique among mails and the same for each attempt at one: seconds,
-// by which readers sort, and the id.
+// fileName is unique among mails and the same for each attempt: the date in
+// seconds, by which readers sort, and the id.
 func fileName(id string, date time.Time) string {
 	return strconv.FormatInt(date.Unix(), 10) + "." + id + fileSuffix
 }
 
-// hasID reports whether a file is the mail with the id. A reader appends ":2,"
-// and flags to the name when it moves a file to cur, or "!2," or ";2," where
-// names must not hold colons; some add what they know of the file, as ",S=1234".
+// hasID reports whether a file is the mail with the id. A reader that moves a
+// file to cur appends ":2," and flags to the name, or "!2," or ";2," where file
+// names must not contain colons; some insert attributes such as ",S=1234".
 func hasID(name, id string) bool {
 	if end := strings.IndexAny(name, ":;!,"); end >= 0 {
 		name = name[:end]
@@ -118,7 +118,7 @@ func hasID(name, id string) bool {
 	return rest == id+fileSuffix
 }
 
-// find returns the file of a mail, or nothing.
+// find returns the path of a mail's file, or "".
 func (d *Maildir) find(id string) (string, error) {
 	for _, folder := range []string{"new", "cur"} {
 		names, err := folderNames(filepath.Join(d.dir, folder))
@@ -134,16 +134,16 @@ func (d *Maildir) find(id string) (string, error) {
 	return "", nil
 }
 
-// fileContent is what the last one on the way puts before a mail: the envelope,
-// which is known nowhere else (RFC 5321, 4.4, and what qmail and Postfix do).
-// Lines end as files' lines do.
+// fileContent returns the mail after the envelope, which the last server
+// records in the header (RFC 5321, 4.4, and what qmail and Postfix do). Lines
+// end with LF, as in files.
 func fileContent(m Message) []byte {
 	whole := "Return-Path: <" + m.From + ">\nDelivered-To: " + m.To + "\n"
 	return append([]byte(whole), bytes.ReplaceAll(m.Bytes, []byte("\r\n"), []byte("\n"))...)
 }
 
-// writeFile writes a file in tmp and moves it to new, so that no reader ever sees
-// half a mail.
+// writeFile writes a file in tmp and moves it to new, so that readers see
+// complete mails only.
 func (d *Maildir) writeFile(name string, content []byte) (err error) {
 	file, err := os.CreateTemp(filepath.Join(d.dir, "tmp"), name+".*") // mode 0600
 	if err != nil {
@@ -151,7 +151,7 @@ func (d *Maildir) writeFile(name string, content []byte) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(file.Name()) // it is not there if it was moved
+			_ = os.Remove(file.Name()) // fails if it was moved
 		}
 	}()
 	_, err = file.Write(content)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// createFolder makes a folder for its owner only, unless it is there, and sees to
-// it that it outlives a power cut as the mails in it do.
+// createFolder creates a missing folder for the owner only and syncs its
+// parent.
 func createFolder(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return nil
@@ -21,9 +21,9 @@ func createFolder(path string) error {
 	return syncFolder(filepath.Dir(path))
 }
 
-// syncFolder makes sure that the names in a folder outlive a power cut.
+// syncFolder makes the names in a folder survive a power failure.
 func syncFolder(path string) error {
-	folder, err := os.Open(path) //nolint:gosec // the operator's own directory
+	folder, err := os.Open(path) //nolint:gosec // set by the operator
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func syncFolder(path string) error {
 }
 
 func folderNames(path string) ([]string, error) {
-	folder, err := os.Open(path) //nolint:gosec // the operator's own directory
+	folder, err := os.Open(path) //nolint:gosec // set by the operator
 	if err != nil {
 		return nil, err
 	}
@@ -39,12 +39,12 @@ func folderNames(path string) ([]string, error) {
 	return names, errors.Join(err, folder.Close())
 }
 
-// abandonedAfter is the age at which the format's readers, too, take a file in tmp
-// for one that nobody will finish.
+// abandonedAfter is the age at which a file in tmp counts as abandoned, for
+// readers of the format too.
 const abandonedAfter = 36 * time.Hour
 
-// removeAbandoned removes what deliveries that were killed have left in tmp. What others
-// deliver there is theirs.
+// removeAbandoned removes files that killed processes have left in tmp. It
+// leaves other programs' files alone.
 func removeAbandoned(tmp string, now time.Time) error {
 	names, err := folderNames(tmp)
 	if err != nil {
@@ -60,7 +60,7 @@ func removeAbandoned(tmp string, now time.Time) error {
 		if err == nil && info.Mode().IsRegular() && now.Sub(info.ModTime()) > abandonedAfter {
 			err = os.Remove(path)
 		}
-		if !errors.Is(err, fs.ErrNotExist) { // somebody else sweeps too
+		if !errors.Is(err, fs.ErrNotExist) { // another process may have removed it
 			problems = append(problems, err)
 		}
 	}

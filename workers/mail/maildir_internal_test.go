@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The file is whole and on the disk by then, but nobody may read it.
-func TestFileThatCannotBeMovedToNewIsRemoved(t *testing.T) {
+// The file is complete and on the disk by then, but readers must not see it.
+func TestMaildirRemovesFileThatCannotBeMoved(t *testing.T) {
 	t.Parallel()
 	d := &Maildir{dir: t.TempDir()}
 	tmp := filepath.Join(d.dir, "tmp")

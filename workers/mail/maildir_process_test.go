@@ -17,10 +17,9 @@ import (
 	"vedette/workers/mail"
 )
 
-// The test binary is a process that delivers, too: started with beDeliverer it
-// stores the mails whose ids are its arguments in the maildir that is named,
-// when its input ends. With fullAt no file can grow beyond so many bytes, as on
-// a disk that is full.
+// With beDeliverer in its environment, the test binary delivers the mails whose
+// ids are its arguments into the named maildir once its input ends. fullAt bounds
+// the size of files, as on a full disk.
 const (
 	beDeliverer = "VEDETTE_TEST_MAILDIR"
 	fullAt      = "VEDETTE_TEST_FULL_AT"
@@ -50,7 +49,7 @@ func deliver(dir string, ids []string) int {
 	return 0
 }
 
-// deliverer is such a process. Its output is what went wrong.
+// deliverer is such a process. Its output is an error.
 func deliverer(t *testing.T, dir string, ids ...string) (process *exec.Cmd, output *bytes.Buffer) {
 	t.Helper()
 	program, err := os.Executable()
@@ -63,7 +62,7 @@ func deliverer(t *testing.T, dir string, ids ...string) (process *exec.Cmd, outp
 	return process, output
 }
 
-func TestMaildirTakesMailsOfManyProcesses(t *testing.T) {
+func TestMaildirWithManyProcesses(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "mails")
 	ready, start, err := os.Pipe()
@@ -90,7 +89,7 @@ func TestMaildirTakesMailsOfManyProcesses(t *testing.T) {
 			}
 		})
 	}
-	_ = start.Close() // now all begin at once
+	_ = start.Close() // all start together
 	for _, ended := range wait {
 		ended()
 	}
@@ -115,7 +114,7 @@ func TestMaildirTakesMailsOfManyProcesses(t *testing.T) {
 	}
 }
 
-func TestMaildirOnAFullDiskNamesTheFileAndLeavesNone(t *testing.T) {
+func TestMaildirOnFullDiskLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	_, dir := newMaildir(t)
 	process, output := deliverer(t, dir, "m1")

@@ -12,8 +12,8 @@ import (
 	"vedette/workers/mail"
 )
 
-// Whom a mail shows need not be whom it is for.
-func TestMaildirFileBeginsWithTheEnvelope(t *testing.T) {
+// The addresses in the header may differ from the envelope recipient.
+func TestMaildirFileStartsWithEnvelope(t *testing.T) {
 	t.Parallel()
 	d, dir := newMaildir(t)
 	m := full()
@@ -32,7 +32,7 @@ func TestMaildirFileBeginsWithTheEnvelope(t *testing.T) {
 	}
 }
 
-func TestMaildirSweepsWhatDeliveriesLeft(t *testing.T) {
+func TestMaildirRemovesAbandonedFiles(t *testing.T) {
 	t.Parallel()
 	d, dir := newMaildir(t)
 	if _, err := d.Send(t.Context(), order("m1"), stored); err != nil {
@@ -40,9 +40,9 @@ func TestMaildirSweepsWhatDeliveriesLeft(t *testing.T) {
 	}
 	for name, age := range map[string]time.Duration{
 		"tmp/1.m1.vedette.123": 37 * time.Hour, // its process was killed
-		"tmp/1.m2.vedette.123": 35 * time.Hour, // its process may be slow
-		"tmp/1.M3P4.other":     37 * time.Hour, // is not ours
-		files(t, dir)[0]:       37 * time.Hour, // is a mail
+		"tmp/1.m2.vedette.123": 35 * time.Hour, // its process may only be slow
+		"tmp/1.M3P4.other":     37 * time.Hour, // from another program
+		files(t, dir)[0]:       37 * time.Hour, // a mail
 	} {
 		path := filepath.Join(dir, name)
 		file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
@@ -63,7 +63,7 @@ func TestMaildirSweepsWhatDeliveriesLeft(t *testing.T) {
 	}
 }
 
-func TestMaildirThatCannotBeWrittenNamesThePath(t *testing.T) {
+func TestMaildirWriteErrorNamesPath(t *testing.T) {
 	t.Parallel()
 	replace := func(path string) error {
 		if err := os.Remove(path); err != nil {
@@ -94,7 +94,7 @@ func TestMaildirThatCannotBeWrittenNamesThePath(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := d.Send(t.Context(), order("m1"), stored)
-			if err == nil || !strings.Contains(err.Error(), path) || fateOf(mail.JobError(err)) != "free true" {
+			if err == nil || !strings.Contains(err.Error(), path) || resultOf(mail.JobError(err)) != "free true" {
 				t.Errorf("got %v, want the job back for %s", err, path)
 			}
 			if got, _ := filepath.Glob(filepath.Join(dir, "*", "*.vedette*")); len(got) != 0 {
@@ -104,7 +104,7 @@ func TestMaildirThatCannotBeWrittenNamesThePath(t *testing.T) {
 	}
 }
 
-func TestMaildirThatCannotBeMadeNamesThePath(t *testing.T) {
+func TestMaildirCreateErrorNamesPath(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

@@ -27,7 +27,7 @@ func newMaildir(t *testing.T) (*mail.Maildir, string) {
 	return d, dir
 }
 
-// files lists what is in a maildir, as folder/name.
+// files lists the files in a maildir as folder/name.
 func files(t *testing.T, dir string) []string {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*", "*"))
@@ -45,7 +45,7 @@ func files(t *testing.T, dir string) []string {
 	return names
 }
 
-func TestMaildirHoldsTheMailForItsOwnerOnly(t *testing.T) {
+func TestMaildirFilesAreReadableByOwnerOnly(t *testing.T) {
 	t.Parallel()
 	d, dir := newMaildir(t)
 	receipt, err := d.Send(t.Context(), order("m1"), stored)
@@ -79,7 +79,7 @@ func TestMaildirHoldsTheMailForItsOwnerOnly(t *testing.T) {
 	}
 }
 
-func TestMaildirHoldsARedeliveredMailOnce(t *testing.T) {
+func TestMaildirStoresRedeliveredMailOnce(t *testing.T) {
 	t.Parallel()
 	cases := []struct{ name, as string }{
 		{"unread", "new/1772366407.m1.vedette"},
@@ -110,7 +110,7 @@ func TestMaildirHoldsARedeliveredMailOnce(t *testing.T) {
 	}
 }
 
-func TestMaildirTellsSimilarIDsApart(t *testing.T) {
+func TestMaildirDistinguishesSimilarIDs(t *testing.T) {
 	t.Parallel()
 	d, dir := newMaildir(t)
 	ids := []string{"m1", "m1.vedette", "x.m1", "m", "1", "M1"}
@@ -124,13 +124,13 @@ func TestMaildirTellsSimilarIDsApart(t *testing.T) {
 	}
 }
 
-func TestMaildirTakesManyMailsAtOnce(t *testing.T) {
+func TestMaildirIsSafeForConcurrentUse(t *testing.T) {
 	t.Parallel()
 	d, dir := newMaildir(t)
 	var group sync.WaitGroup
 	for n := range 30 {
 		group.Go(func() {
-			if _, err := d.Send(t.Context(), order(fmt.Sprintf("m%d", n/2)), stored); err != nil { // each twice at once
+			if _, err := d.Send(t.Context(), order(fmt.Sprintf("m%d", n/2)), stored); err != nil { // each twice
 				t.Error(err)
 			}
 		})
@@ -141,29 +141,29 @@ func TestMaildirTakesManyMailsAtOnce(t *testing.T) {
 	}
 }
 
-func TestMaildirThatCannotBeWrittenIsNoFaultOfTheMail(t *testing.T) {
+func TestMaildirWriteErrorCountsNoAttempt(t *testing.T) {
 	t.Parallel()
 	d, dir := newMaildir(t)
 	if err := os.RemoveAll(filepath.Join(dir, "tmp")); err != nil {
 		t.Fatal(err)
 	}
 	_, err := d.Send(t.Context(), order("m1"), stored)
-	if !errors.Is(err, os.ErrNotExist) || fateOf(mail.JobError(err)) != "free true" {
+	if !errors.Is(err, os.ErrNotExist) || resultOf(mail.JobError(err)) != "free true" {
 		t.Errorf("got %v, want the job back", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := d.Send(ctx, order("m1"), stored); !errors.Is(err, context.Canceled) || fateOf(mail.JobError(err)) != "free true" {
+	if _, err := d.Send(ctx, order("m1"), stored); !errors.Is(err, context.Canceled) || resultOf(mail.JobError(err)) != "free true" {
 		t.Errorf("got %v, want the job back at the end", err)
 	}
 	bad := order("m1")
 	bad.To = "nobody"
-	if _, err := d.Send(t.Context(), bad, stored); fateOf(mail.JobError(err)) != "dead invalid" {
+	if _, err := d.Send(t.Context(), bad, stored); resultOf(mail.JobError(err)) != "dead invalid" {
 		t.Errorf("got %v, want an invalid mail refused", err)
 	}
 }
 
-func TestMaildirNeedsAPlaceAndASender(t *testing.T) {
+func TestMaildirNeedsDirAndFrom(t *testing.T) {
 	t.Parallel()
 	for says, config := range map[string]mail.MaildirConfig{
 		"dir":  {From: "a@example.org"},

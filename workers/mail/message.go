@@ -14,51 +14,51 @@ import (
 	"vedette/pipeline/job"
 )
 
-// ErrInvalid is wrapped by every error of [Build]: the mail can never be sent
-// as it is, by no relay and at no time.
+// ErrInvalid is wrapped by each error from [Build]: no relay will ever accept
+// the mail as it is.
 var ErrInvalid = errors.New("mail is invalid")
 
-// Defaults are what a job may leave to its environment.
+// Defaults complete a job.
 type Defaults struct {
-	// From is the installation's sender: one address, RFC 5322, with or
-	// without a display name.
+	// From is the installation's sender: one address, RFC 5322, with or without
+	// a display name.
 	From string
 	// Stored is when the job was stored, which is the same at each attempt. It
-	// dates a mail without a date, and signatures.
+	// is the date of signatures, and of mails without a date.
 	Stored time.Time
-	// DKIM signs mails of its domain; nil signs none.
+	// DKIM signs mails from its domain; nil signs none.
 	DKIM *DKIM
 }
 
-// Message is a mail that is ready to be sent.
+// Message is a rendered mail.
 type Message struct {
-	// From and To are the addresses of the envelope, as they stand between the
-	// angle brackets of MAIL and RCPT (RFC 5321, 4.1.2).
+	// From and To are the envelope addresses, as in the angle brackets of MAIL
+	// and RCPT (RFC 5321, 4.1.2).
 	From, To string
-	// ID is the Message-ID without its angle brackets.
+	// ID is the Message-ID without angle brackets.
 	ID string
 	// Date is the mail's date, in UTC.
 	Date time.Time
-	// Bytes are the header and the body with CRLF line ends and no line over
-	// 998 octets, not yet dot-stuffed.
+	// Bytes are header and body with CRLF line ends and lines of at most 998
+	// octets, not yet dot-stuffed.
 	Bytes []byte
 }
 
-// UTF8 reports whether the mail needs SMTPUTF8 (RFC 6531): it does when an
-// address is not ASCII, of the envelope or shown in the header. A name or
-// subject that is not ASCII is encoded, and needs nothing.
+// UTF8 reports whether the mail needs SMTPUTF8 (RFC 6531): an address in the
+// envelope or the header is not ASCII. Names and subjects are encoded and do
+// not need it.
 func (m Message) UTF8() bool {
 	header, _, _ := bytes.Cut(m.Bytes, []byte("\r\n\r\n"))
 	return !isASCII(m.From) || !isASCII(m.To) || !isASCII(string(header))
 }
 
-// Build renders a mail. The result is a function of its arguments, byte for
-// byte; the error wraps [ErrInvalid] and names the field.
+// Build renders a mail. The bytes depend on the arguments alone. The error
+// wraps [ErrInvalid] and names the field.
 //
-// The mail says that a program wrote it (Auto-Submitted, RFC 3834, and
+// The header marks the mail as automatic (Auto-Submitted, RFC 3834, and
 // X-Auto-Response-Suppress for Exchange), so that no absence notice answers.
-// Mails of one thread refer to the same Message-ID, that of a mail which never
-// was: so they are grouped whichever of them arrives first (RFC 5322, 3.6.4).
+// Mails in one thread refer to the same Message-ID, which belongs to no mail,
+// so that they are grouped whichever arrives first (RFC 5322, 3.6.4).
 func Build(m job.Mail, defaults Defaults) (Message, error) {
 	message, err := build(m, defaults)
 	if err != nil {
@@ -100,12 +100,12 @@ func build(m job.Mail, defaults Defaults) (Message, error) {
 	return Message{From: envelope(from), To: envelope(to), ID: m.ID + "@" + domain, Date: m.Date.UTC(), Bytes: rendered}, nil
 }
 
-// validateFields refuses what must not get into a header: a line end there would
-// begin a header of the writer's choice.
+// validateFields refuses line ends in header fields: they would start another
+// field.
 func validateFields(m job.Mail) error {
 	for _, field := range []struct{ name, value string }{{"from", m.From}, {"to", m.To}, {"subject", m.Subject}} {
 		if strings.ContainsAny(field.value, "\r\n\x00") {
-			return fmt.Errorf("%s: found a line end or a zero in %q, expected one line", field.name, field.value)
+			return fmt.Errorf("%s: found a line end or a NUL in %q, expected one line", field.name, field.value)
 		}
 	}
 	if !job.ValidName(m.ID) {
@@ -115,7 +115,7 @@ func validateFields(m job.Mail) error {
 		return fmt.Errorf("thread: found %q, expected letters, digits, _, - and single dots", m.Thread)
 	}
 	if m.Date.IsZero() {
-		return errors.New("date: found none, and no time at which the job was stored")
+		return errors.New("date: found none, and no stored time")
 	}
 	return errors.Join(validateList(m), validateHeaders(m.Headers), validateAttachments(m.Attachments))
 }
@@ -129,45 +129,15 @@ func validateList(m job.Mail) error {
 	}
 	for name := range m.Headers {
 		if strings.EqualFold(name, "List-Id") {
-			return errors.New("list: found the header List-Id too, expected one of them")
+			return errors.New("list: found the header List-Id too, expected only one")
 		}
 	}
 	return nil
 }
 
-func parseAddress(field, value string) (*netmail.Address, error) {
-	address, err := netmail.ParseAddress(value)
-	if err != nil {
-		return nil, fmt.Errorf("%s: found %q, expected one address such as ops@example.org: %w", field, value, err)
-	}
-	// A quoted local part may hold anything, once unquoted: also what ends a
-	// command or the brackets around the address.
-	if strings.ContainsAny(address.Address, "\r\n\x00<>") {
-		return nil, fmt.Errorf("%s: found %q, expected an address without line ends and angle brackets", field, value)
-	}
-	return address, nil
-}
-
-// envelope writes an address without its name, its local part quoted where
-// that is needed.
-func envelope(address *netmail.Address) string {
-	bare := netmail.Address{Address: address.Address}
-	return strings.TrimSuffix(strings.TrimPrefix(bare.String(), "<"), ">")
-}
-
-// idDomain is the right side of Message-IDs: the sender's domain. A Message-ID
-// must be ASCII unless the whole way takes UTF-8; the reserved name (RFC 2606)
-// stands in for a domain that is not.
-func idDomain(from *netmail.Address) string {
-	domain := from.Address[strings.LastIndexByte(from.Address, '@')+1:]
-	if !isASCII(domain) {
-		return "vedette.invalid"
-	}
-	return domain
-}
-
-// render has go-mail write the mail. Only what it writes in a fixed order is
-// used: no preformatted headers, and one multipart level with one boundary.
+// render writes the mail with go-mail, using only what go-mail writes in a
+// fixed order: no preformatted headers, and one multipart level with one
+// boundary.
 func render(m job.Mail, from, to *netmail.Address, others shownAddresses, domain string) ([]byte, error) {
 	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(boundary(m)))
 	message.FromMailAddress(from)
@@ -186,7 +156,7 @@ func render(m job.Mail, from, to *netmail.Address, others shownAddresses, domain
 	}
 	message.SetGenHeader("Auto-Submitted", "auto-generated")
 	message.SetGenHeader("X-Auto-Response-Suppress", "All")
-	for name, value := range m.Headers { // written in the order of their names
+	for name, value := range m.Headers { // go-mail sorts them by name
 		message.SetGenHeader(gomail.Header(textproto.CanonicalMIMEHeaderKey(name)), value)
 	}
 	setBody(message, m)
@@ -201,8 +171,8 @@ func render(m job.Mail, from, to *netmail.Address, others shownAddresses, domain
 	return whole, validateLines(whole)
 }
 
-// setBody puts the plain text first and the HTML last, as the better form of
-// the same (RFC 2046, 5.1.4).
+// setBody puts the HTML after the plain text, as the preferred alternative (RFC
+// 2046, 5.1.4).
 func setBody(message *gomail.Msg, m job.Mail) {
 	if m.Text == "" && m.HTML != "" {
 		message.SetBodyString(gomail.TypeTextHTML, m.HTML)
@@ -214,15 +184,15 @@ func setBody(message *gomail.Msg, m job.Mail) {
 	}
 }
 
-// boundary is a function of the content, so that the mail is the same each
-// time and no content can hold its own boundary.
+// boundary derives the boundary from the content, so that it is the same at
+// each attempt and cannot occur in the content.
 func boundary(m job.Mail) string { return "part-" + job.DeriveID("boundary", m.ID, m.Text, m.HTML) }
 
-// maxLine is the longest line that a relay must take, RFC 5322, 2.1.1.
+// maxLine is the longest line that each relay must accept, RFC 5322, 2.1.1.
 const maxLine = 998
 
-// validateLines refuses lines that some relay on the way would cut. Bodies are
-// encoded in short lines; a header can be long if it has no blank.
+// validateLines refuses lines that a relay on the way may cut. Bodies are
+// encoded in short lines, but a header without blanks cannot be folded.
 func validateLines(rendered []byte) error {
 	for line := range bytes.SplitSeq(rendered, []byte("\r\n")) {
 		if len(line) > maxLine {
@@ -230,8 +200,4 @@ func validateLines(rendered []byte) error {
 		}
 	}
 	return nil
-}
-
-func isASCII(s string) bool {
-	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0
 }

@@ -11,8 +11,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// validateAttachments refuses what would not fit, or would be something else than
-// it says.
+// validateAttachments refuses attachments that are too large or have an invalid
+// name or type.
 func validateAttachments(all []job.Attachment) error {
 	if len(all) > job.MaxAttachments {
 		return fmt.Errorf("attachments: found %d, expected at most %d", len(all), job.MaxAttachments)
@@ -22,13 +22,13 @@ func validateAttachments(all []job.Attachment) error {
 	for _, a := range all {
 		size += len(a.Content)
 		if a.Name == "" || strings.ContainsAny(a.Name, "/\\\r\n\x00") || len(a.Name) > maxFileName {
-			problems = append(problems, fmt.Errorf("attachments: found the name %q, expected that of a file, without a folder", a.Name))
+			problems = append(problems, fmt.Errorf("attachments: found the name %q, expected a file name without a folder", a.Name))
 		}
 		if a.Type == "" {
 			continue
 		}
 		if kind, _, err := mime.ParseMediaType(a.Type); err != nil || strings.ContainsAny(a.Type, "\r\n\x00") || !isASCII(a.Type) || !strings.Contains(kind, "/") || strings.HasPrefix(kind, "multipart/") {
-			problems = append(problems, fmt.Errorf("attachments: %s: found the type %q, expected one such as text/csv", a.Name, a.Type))
+			problems = append(problems, fmt.Errorf("attachments: %s: found the type %q, expected a media type such as text/csv", a.Name, a.Type))
 		}
 	}
 	if size > job.MaxAttached {
@@ -37,12 +37,12 @@ func validateAttachments(all []job.Attachment) error {
 	return errors.Join(problems...)
 }
 
-// maxFileName is the longest name of a file that systems take.
+// maxFileName is the longest file name that file systems allow.
 const maxFileName = 255
 
-// addAttachments makes one part of a rendered mail, and puts the attachments after it.
-// It is done here because go-mail takes one boundary for all levels, and one
-// that it chooses itself differs from time to time.
+// addAttachments turns a rendered mail into the first part of a multipart mail
+// and adds the attachments. go-mail cannot be used for it: it has one boundary
+// for all levels, and the ones it generates are random.
 func addAttachments(rendered []byte, m job.Mail) ([]byte, error) {
 	if len(m.Attachments) == 0 {
 		return rendered, nil
@@ -65,8 +65,8 @@ func addAttachments(rendered []byte, m job.Mail) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// splitHeader takes the fields that describe the content out of a header, each
-// with its continuation lines.
+// splitHeader separates the fields that describe the content, with their
+// continuation lines, from the other fields.
 func splitHeader(header string) (own, content string) {
 	var to *string
 	for line := range strings.SplitSeq(header, "\r\n") {
@@ -82,12 +82,12 @@ func splitHeader(header string) (own, content string) {
 	return own, content
 }
 
-// lineLength is that of base64 in a mail, RFC 2045, 6.8.
+// lineLength is the length of base64 lines, RFC 2045, 6.8.
 const lineLength = 76
 
 func writeAttachment(b *bytes.Buffer, a job.Attachment) {
 	kind := a.Type
-	if kind == "" || strings.HasPrefix(strings.ToLower(kind), "message/") { // a message must not be base64: RFC 2046, 5.2.1
+	if kind == "" || strings.HasPrefix(strings.ToLower(kind), "message/") { // RFC 2046, 5.2.1: a message must not be base64
 		kind = "application/octet-stream"
 	}
 	b.WriteString("Content-Type: " + kind + "\r\nContent-Transfer-Encoding: base64\r\n")

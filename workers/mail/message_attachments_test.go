@@ -18,7 +18,7 @@ import (
 	"vedette/workers/mail"
 )
 
-// full is a mail with all that a job may say.
+// full is a mail with all fields of a job.
 func full() job.Mail {
 	m := order("m1")
 	m.ShownTo = []string{"Ops <ops@example.org>", "dev@example.org"}
@@ -32,7 +32,7 @@ func full() job.Mail {
 	return m
 }
 
-func TestMailForEverybodyReadsBackAsItWasMeant(t *testing.T) {
+func TestMailWithAllFieldsParses(t *testing.T) {
 	t.Parallel()
 	built := build(t, full())
 	if built.To != "ops@example.org" {
@@ -81,7 +81,7 @@ func TestMailForEverybodyReadsBackAsItWasMeant(t *testing.T) {
 	}
 }
 
-// describe tells what a part is, and checks that it can be read.
+// describe returns the type and the content of a part.
 func describe(t *testing.T, part *multipart.Part) string {
 	t.Helper()
 	kind, params, err := mime.ParseMediaType(part.Header.Get("Content-Type"))
@@ -114,7 +114,7 @@ func describe(t *testing.T, part *multipart.Part) string {
 	return fmt.Sprintf("%s %q %d bytes", kind, disposition["filename"], len(content))
 }
 
-func TestMailInAMailIsAFile(t *testing.T) {
+func TestAttachedMessageIsEncodedAsFile(t *testing.T) {
 	t.Parallel()
 	m := order("m1")
 	m.Attachments = []job.Attachment{{Name: "x.eml", Type: "Message/RFC822", Content: []byte("Subject: x\r\n\r\ny\r\n")}}
@@ -124,7 +124,7 @@ func TestMailInAMailIsAFile(t *testing.T) {
 	}
 }
 
-func TestMailOfOnePartTakesAttachmentsToo(t *testing.T) {
+func TestSinglePartMailHasAttachments(t *testing.T) {
 	t.Parallel()
 	m := full()
 	m.HTML = ""
@@ -143,7 +143,7 @@ func TestMailOfOnePartTakesAttachmentsToo(t *testing.T) {
 	}
 }
 
-func TestWhatWouldBeAnotherMailIsRefused(t *testing.T) {
+func TestInvalidFieldsAreRefused(t *testing.T) {
 	t.Parallel()
 	for field, change := range map[string]func(*job.Mail){
 		"cc: ":                            func(m *job.Mail) { m.CC = []string{"a@example.org\r\nBcc: b@example.org"} },

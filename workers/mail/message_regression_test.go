@@ -16,7 +16,7 @@ import (
 	"vedette/workers/mail"
 )
 
-func TestOrderOfTheHeaderIsAlwaysTheSame(t *testing.T) {
+func TestHeaderOrderIsStable(t *testing.T) {
 	t.Parallel()
 	m := full()
 	for n := range 20 {
@@ -30,8 +30,8 @@ func TestOrderOfTheHeaderIsAlwaysTheSame(t *testing.T) {
 	}
 }
 
-// A name that is there twice would have a value by chance.
-func TestHeadersOfOneNameAreRefused(t *testing.T) {
+// Which value of a duplicate header counts would depend on the map's order.
+func TestDuplicateHeadersAreRefused(t *testing.T) {
 	t.Parallel()
 	m := order("m1")
 	m.Headers = map[string]string{"X-Ticket": "1", "x-ticket": "2"}
@@ -40,8 +40,8 @@ func TestHeadersOfOneNameAreRefused(t *testing.T) {
 	}
 }
 
-// An encoded word can hide a line end from who looks for one.
-func TestLineEndInAnEncodedNameAddsNoHeader(t *testing.T) {
+// An encoded word can hide a line end.
+func TestEncodedLineEndInNameAddsNoHeader(t *testing.T) {
 	t.Parallel()
 	const hidden = "=?utf-8?q?Ops=0D=0ABcc=3A_x=40example.org?= <ops@example.org>"
 	m := order("m1")
@@ -62,8 +62,8 @@ func TestLineEndInAnEncodedNameAddsNoHeader(t *testing.T) {
 	}
 }
 
-// A line of blanks alone is the end of the header for some who read it.
-func TestRunOfBlanksMakesNoLineOfBlanks(t *testing.T) {
+// Some readers take a line with only blanks for the end of the header.
+func TestLongBlankRunMakesNoBlankHeaderLine(t *testing.T) {
 	t.Parallel()
 	blanks := strings.Repeat(" ", 300)
 	for name, value := range map[string]string{"within": "a" + blanks + "b", "at the end": "a" + blanks, "alone": blanks, "tabs": "a" + strings.Repeat("\t ", 150) + "b"} {
@@ -84,7 +84,7 @@ func TestRunOfBlanksMakesNoLineOfBlanks(t *testing.T) {
 	}
 }
 
-// boundaries are those of a mail, outermost first.
+// boundaries returns a mail's boundaries, outermost first.
 func boundaries(t *testing.T, m job.Mail) []string {
 	t.Helper()
 	var found []string
@@ -96,7 +96,7 @@ func boundaries(t *testing.T, m job.Mail) []string {
 	return found
 }
 
-func TestBoundaryIsOfItsLevelAndOfItsMail(t *testing.T) {
+func TestBoundariesDifferByLevelAndMail(t *testing.T) {
 	t.Parallel()
 	first := boundaries(t, full())
 	if len(first) != 2 || strings.HasPrefix(first[0], first[1]) || strings.HasPrefix(first[1], first[0]) {
@@ -116,8 +116,8 @@ func TestBoundaryIsOfItsLevelAndOfItsMail(t *testing.T) {
 	}
 }
 
-// Addresses that are only shown are in the header, which is UTF-8 by them.
-func TestAddressThatIsShownNeedsTheExtensionToo(t *testing.T) {
+// A shown address that is not ASCII makes the header UTF-8.
+func TestNonASCIIShownAddressNeedsSMTPUTF8(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*job.Mail){
 		"shown_to": func(m *job.Mail) { m.ShownTo = []string{"größe@example.org"} },
@@ -129,7 +129,7 @@ func TestAddressThatIsShownNeedsTheExtensionToo(t *testing.T) {
 			m := order("m1")
 			change(&m)
 			_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}}).Send(t.Context(), m, stored)
-			if got := fateOf(mail.JobError(err)); got != want {
+			if got := resultOf(mail.JobError(err)); got != want {
 				t.Errorf("%s, %s: got %q of %v, want %q", name, ehlo, got, err, want)
 			}
 			if asked := strings.HasSuffix(relay.lines()[1], " SMTPUTF8"); asked != (want == "done") {
@@ -139,7 +139,7 @@ func TestAddressThatIsShownNeedsTheExtensionToo(t *testing.T) {
 	}
 }
 
-// No extension is asked for that would let octets over 127 pass.
+// The mail must not need an extension for octets above 127.
 func TestMailWithASCIIAddressesIsASCII(t *testing.T) {
 	t.Parallel()
 	m := full()

@@ -38,7 +38,7 @@ func build(t *testing.T, m job.Mail) mail.Message {
 	return message
 }
 
-func TestTheSameJobGivesTheSameBytesEachTime(t *testing.T) {
+func TestBuildIsDeterministic(t *testing.T) {
 	t.Parallel()
 	want := build(t, order("m1"))
 	for range 50 {
@@ -56,7 +56,7 @@ func TestTheSameJobGivesTheSameBytesEachTime(t *testing.T) {
 	}
 }
 
-func TestBuiltMailReadsBackAsItWasMeant(t *testing.T) {
+func TestBuiltMailParses(t *testing.T) {
 	t.Parallel()
 	message := build(t, order("m1"))
 	parsed, err := netmail.ReadMessage(bytes.NewReader(message.Bytes))
@@ -116,7 +116,7 @@ func readParts(t *testing.T, message *netmail.Message) (parts []string) {
 	}
 }
 
-func TestMailWithOneBodyHasNoParts(t *testing.T) {
+func TestSingleBodyIsNotMultipart(t *testing.T) {
 	t.Parallel()
 	for kind, m := range map[string]job.Mail{
 		"text/plain": {ID: "m1", To: "ops@example.org", Subject: "s", Text: "größer\n"},
@@ -139,7 +139,7 @@ func TestMailWithOneBodyHasNoParts(t *testing.T) {
 	}
 }
 
-func TestAddressesAreWrittenForTheEnvelope(t *testing.T) {
+func TestEnvelopeAddresses(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		to, want string
@@ -160,7 +160,7 @@ func TestAddressesAreWrittenForTheEnvelope(t *testing.T) {
 	}
 }
 
-func TestMailThatCannotBeSentIsRefusedBeforeAnyCommand(t *testing.T) {
+func TestBuildRefusesInvalidMail(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		spoil func(*job.Mail)
@@ -189,8 +189,8 @@ func TestMailThatCannotBeSentIsRefusedBeforeAnyCommand(t *testing.T) {
 		if !errors.Is(err, mail.ErrInvalid) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: got %v, want ErrInvalid that says %q", name, err, c.says)
 		}
-		if got := fateOf(mail.JobError(err)); got != "dead invalid" {
-			t.Errorf("%s: got fate %q, want a dead letter: invalid", name, got)
+		if got := resultOf(mail.JobError(err)); got != "dead invalid" {
+			t.Errorf("%s: got result %q, want a dead letter: invalid", name, got)
 		}
 	}
 	if _, err := mail.Build(order("m1"), mail.Defaults{From: defaults.From}); !errors.Is(err, mail.ErrInvalid) {
@@ -198,7 +198,7 @@ func TestMailThatCannotBeSentIsRefusedBeforeAnyCommand(t *testing.T) {
 	}
 }
 
-// FuzzBuild looks for orders that get a line of their own into the header.
+// FuzzBuild searches for jobs that can add a line to the header.
 func FuzzBuild(f *testing.F) {
 	f.Add("m1", "ops@example.org", "", "subject", "text", "<p>html</p>", "t1")
 	f.Add("m1", "Größe <ops@example.org>", "a@b.example", "=?utf-8?q?=0D=0AX:y?=", "a\r.\r\nb", "", "")
@@ -225,7 +225,7 @@ func FuzzBuild(f *testing.F) {
 		}
 		parsed, err := netmail.ReadMessage(bytes.NewReader(message.Bytes))
 		if err != nil {
-			t.Fatalf("read back: %v\n%q", err, message.Bytes)
+			t.Fatalf("parse: %v\n%q", err, message.Bytes)
 		}
 		for name, values := range parsed.Header {
 			if !allowed[name] || len(values) != 1 {

@@ -14,7 +14,7 @@ import (
 	"vedette/workers/mail"
 )
 
-// arrived fails the test unless each of so many mails arrived once.
+// arrived fails the test unless n mails arrived, each once.
 func (p *postfix) arrived(t *testing.T, mails int) {
 	t.Helper()
 	times := map[string]int{}
@@ -31,7 +31,7 @@ func (p *postfix) arrived(t *testing.T, mails int) {
 	}
 }
 
-func TestManyMailsShareAFewSessionsWithPostfix(t *testing.T) {
+func TestPostfixManyMailsShareFewSessions(t *testing.T) {
 	t.Parallel()
 	p := startPostfix(t)
 	const mails, sessions = 200, 6
@@ -52,8 +52,8 @@ func TestManyMailsShareAFewSessionsWithPostfix(t *testing.T) {
 	}
 }
 
-// office is who sends mails: workers of some processes that share a queue. A
-// mail that was not sent comes back to it when its fate says.
+// office is several processes whose workers share a queue. A mail that was not
+// sent returns to the queue after the delay in its error.
 type office struct {
 	queue  chan job.Mail
 	unsent atomic.Int64
@@ -71,8 +71,7 @@ func newOffice(mails int) *office {
 	return o
 }
 
-// work sends mails until ctx ends, and begins with none while its process knows
-// of no relay.
+// work sends mails until ctx ends, except while no relay is available.
 func (o *office) work(ctx context.Context, s *mail.Sender) {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
@@ -109,7 +108,7 @@ func (o *office) send(ctx context.Context, s *mail.Sender, m job.Mail) {
 	time.AfterFunc(after, func() { o.queue <- m })
 }
 
-// blameless fails the test if a refusal is held against a mail.
+// blameless fails the test if a refusal counts as an attempt.
 func (o *office) blameless(t *testing.T) {
 	t.Helper()
 	o.mu.Lock()
@@ -119,14 +118,14 @@ func (o *office) blameless(t *testing.T) {
 	}
 	for _, err := range o.refused {
 		failed, ok := errors.AsType[*mail.Error](err)
-		if !ok || failed.Class != mail.ClassRelay || failed.Stage != mail.StageConnect || fateOf(mail.JobError(err)) != "free true" ||
+		if !ok || failed.Class != mail.ClassRelay || failed.Stage != mail.StageConnect || resultOf(mail.JobError(err)) != "free true" ||
 			!strings.Contains(err.Error(), "421 4.7.0 postfix.example.test Error: too many connections") {
-			t.Errorf("got %v, fate %q, want no fault of the mail, and the relay's words", err, fateOf(mail.JobError(err)))
+			t.Errorf("got %v, result %q, want no fault of the mail, and the relay's words", err, resultOf(mail.JobError(err)))
 		}
 	}
 }
 
-func TestPostfixWithALimitOfSessionsGetsAllMailsOfManySenders(t *testing.T) {
+func TestPostfixSessionLimitDelaysNoSender(t *testing.T) {
 	t.Parallel()
 	const mails, senders = 64, 32
 	for _, processes := range []int{1, 4} {
@@ -149,9 +148,9 @@ func TestPostfixWithALimitOfSessionsGetsAllMailsOfManySenders(t *testing.T) {
 			p.eventually(t, "all mails sent", func() bool { return o.unsent.Load() == 0 })
 			p.arrived(t, mails)
 			o.blameless(t)
-			// One of several may find all sessions taken by others.
+			// Other processes may use all sessions.
 			if got := told.String(); got != "" && processes == 1 {
-				t.Errorf("got told %s, want a relay in use", got)
+				t.Errorf("logged %s, want a relay in use", got)
 			}
 		})
 	}

@@ -17,21 +17,21 @@ import (
 // opened is a delivered mail as a strict reader sees it.
 type opened struct {
 	header netmail.Header
-	// own is what lies below the fields that Postfix put on top.
+	// own is the mail without the fields that Postfix has added.
 	own string
-	// leaves are the parts that have no parts, in their order.
+	// leaves are the parts without parts, in order.
 	leaves []leaf
 }
 
-// leaf is a part of a mail with its content, decoded.
+// leaf is a part with its decoded content.
 type leaf struct {
-	// Path are the types of the parts around it and its own.
+	// Path has the types of the enclosing parts and its own.
 	Path, Charset, Filename string
 	Content                 string
 }
 
-// openMail reads a mail from a Maildir, and fails the test for anything that
-// RFC 5322 and RFC 2045 to 2049 do not allow.
+// openMail parses a mail from a Maildir and fails the test for all that RFC 5322
+// and RFC 2045 to 2049 forbid.
 func openMail(t *testing.T, raw string) opened {
 	t.Helper()
 	for i, line := range strings.Split(raw, "\n") {
@@ -55,7 +55,7 @@ func openMail(t *testing.T, raw string) opened {
 	return opened{header: message.Header, own: belowPostfix(raw), leaves: leaves}
 }
 
-// openPart reads what a header describes.
+// openPart parses the content that a header describes.
 func openPart(field func(string) string, body io.Reader, around string) ([]leaf, error) {
 	kind, params, err := mime.ParseMediaType(field("Content-Type"))
 	if err != nil {
@@ -80,8 +80,7 @@ func openPart(field func(string) string, body io.Reader, around string) ([]leaf,
 	return []leaf{one}, nil
 }
 
-// openParts reads parts up to the closing boundary, which must be there: its
-// absence is another error than the end.
+// openParts parses parts up to the closing boundary, which must be present.
 func openParts(reader *multipart.Reader, path string) ([]leaf, error) {
 	var all []leaf
 	for {
@@ -100,7 +99,7 @@ func openParts(reader *multipart.Reader, path string) ([]leaf, error) {
 	}
 }
 
-// decode undoes a transfer encoding. None but these keep all bytes on every way.
+// decode decodes a transfer encoding. Only these keep all bytes on each path.
 func decode(encoding string, body io.Reader) (string, error) {
 	switch encoding {
 	case "quoted-printable":
@@ -122,7 +121,7 @@ func decode(encoding string, body io.Reader) (string, error) {
 	}
 }
 
-// belowPostfix cuts off the fields that Postfix puts on top of a mail.
+// belowPostfix removes the fields that Postfix has added.
 func belowPostfix(raw string) string {
 	below, inField := 0, false
 	for line := range strings.Lines(raw) {

@@ -20,7 +20,7 @@ import (
 	"vedette/workers/mail"
 )
 
-// postfix is a real Postfix that takes the mails of one test.
+// postfix is a real Postfix for one test.
 type postfix struct {
 	dir     string
 	port    int
@@ -29,7 +29,7 @@ type postfix struct {
 
 const postfixScript = "../../testdata/postfix.sh"
 
-// startPostfix starts one, with the options of the script, until the test ends.
+// startPostfix starts Postfix, with options for the script, until the test ends.
 func startPostfix(t *testing.T, options ...string) *postfix {
 	t.Helper()
 	needPostfix(t)
@@ -37,7 +37,7 @@ func startPostfix(t *testing.T, options ...string) *postfix {
 	command := exec.Command(postfixScript, append([]string{"run", p.dir, strconv.Itoa(p.port)}, options...)...)
 	var said strings.Builder
 	command.Stderr = &said
-	input, err := command.StdinPipe() // its end, also that of this process, ends Postfix
+	input, err := command.StdinPipe() // when it ends, as with this process, Postfix stops
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,8 +64,8 @@ func startPostfix(t *testing.T, options ...string) *postfix {
 	return p
 }
 
-// needPostfix skips a test that cannot have one, for which the only reasons are
-// these. Where VEDETTE_POSTFIX is "required" there is none.
+// needPostfix skips a test where Postfix cannot run. It fails the test instead
+// where VEDETTE_POSTFIX is "required".
 func needPostfix(t *testing.T) {
 	t.Helper()
 	output, err := exec.Command(postfixScript, "check").CombinedOutput()
@@ -79,7 +79,7 @@ func needPostfix(t *testing.T) {
 	}
 }
 
-// openDir is a temporary directory that the unprivileged processes can reach.
+// openDir is a temporary directory that unprivileged processes can access.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -89,8 +89,8 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
-// freePort is one below those that systems hand out, which some connection
-// could get before Postfix does.
+// freePort returns a port below the ephemeral range, so that no connection takes
+// it before Postfix does.
 func freePort(t *testing.T) int {
 	t.Helper()
 	for range 100 {
@@ -105,13 +105,13 @@ func freePort(t *testing.T) int {
 	return 0
 }
 
-// relay are the settings that it accepts.
+// relay returns the settings for it.
 func (p *postfix) relay() mail.Relay {
 	return mail.Relay{Host: "localhost", Port: p.port, RootCAs: p.trusted, Username: "vedette@example.test", Password: "s3cret"}
 }
 
-// mails returns the mails that have arrived, as they lie in the Maildir, once
-// nothing is queued any more: what Postfix has said to have taken is then there.
+// mails returns the delivered mails from the Maildir once the queues are empty:
+// by then each accepted mail is there.
 func (p *postfix) mails(t *testing.T) []string {
 	t.Helper()
 	p.eventually(t, "an empty queue", func() bool { return p.queued(t) == 0 })
@@ -130,8 +130,8 @@ func (p *postfix) mails(t *testing.T) []string {
 	return mails
 }
 
-// queued counts the mails that have not left. The queues are in the order in
-// which mails go through them, so that none slips by.
+// queued counts the queued mails. It reads the queues in the order in which mails
+// pass through them, so that it misses none.
 func (p *postfix) queued(t *testing.T) int {
 	t.Helper()
 	found := 0
@@ -141,7 +141,7 @@ func (p *postfix) queued(t *testing.T) int {
 				found++
 			}
 			if errors.Is(err, fs.ErrNotExist) {
-				err = nil // it has just left
+				err = nil // it was delivered meanwhile
 			}
 			return err
 		})
@@ -152,7 +152,7 @@ func (p *postfix) queued(t *testing.T) int {
 	return found
 }
 
-// log returns the lines of its log that hold some words.
+// log returns the log lines that contain a text.
 func (p *postfix) log(t *testing.T, words string) []string {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join(p.dir, "log"))
@@ -168,8 +168,8 @@ func (p *postfix) log(t *testing.T, words string) []string {
 	return lines
 }
 
-// sessions returns the sessions of its mails, once all have ended, each as the
-// line in which Postfix counts its commands. The log lags, but keeps the order.
+// sessions returns the ended sessions, each as the log line in which Postfix counts
+// its commands. The log lags, but keeps the order.
 func (p *postfix) sessions(t *testing.T) []string {
 	t.Helper()
 	mails := len(p.mails(t))
@@ -180,7 +180,7 @@ func (p *postfix) sessions(t *testing.T) []string {
 	return p.log(t, " disconnect from ")
 }
 
-// eventually waits until something is so.
+// eventually waits for a condition.
 func (p *postfix) eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	look := time.NewTicker(10 * time.Millisecond)

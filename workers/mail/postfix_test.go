@@ -15,7 +15,7 @@ import (
 	"vedette/workers/mail"
 )
 
-// to is a short mail to somebody of the domain that Postfix serves.
+// to is a short mail to an address in Postfix's domain.
 func to(who, id string) job.Mail {
 	m := order(id)
 	m.To = who + "@example.test"
@@ -29,7 +29,7 @@ func large(id string) job.Mail {
 	return m
 }
 
-// difficult is a mail of whatever gets hurt on the way by careless programs.
+// difficult is a mail full of what careless programs damage.
 func difficult() job.Mail {
 	every := make([]byte, 1<<16)
 	for i := range every {
@@ -49,7 +49,7 @@ func difficult() job.Mail {
 	}
 }
 
-func TestPostfixDeliversMailsAsTheyWereMeant(t *testing.T) {
+func TestPostfixDeliversMails(t *testing.T) {
 	t.Parallel()
 	p := startPostfix(t)
 	s := newSender(t, mail.Config{Relays: []mail.Relay{p.relay()}})
@@ -97,7 +97,7 @@ func TestPostfixDeliversMailsAsTheyWereMeant(t *testing.T) {
 	}
 }
 
-func TestPostfixGetsTheSameBytesAtEachAttempt(t *testing.T) {
+func TestPostfixGetsSameBytesAtEachAttempt(t *testing.T) {
 	t.Parallel()
 	p := startPostfix(t)
 	m := difficult()
@@ -107,7 +107,7 @@ func TestPostfixGetsTheSameBytesAtEachAttempt(t *testing.T) {
 	}
 	want := strings.ReplaceAll(string(built.Bytes), "\r\n", "\n")
 	const attempts = 3
-	for range attempts { // by a worker each, as after a crash
+	for range attempts { // each by another worker, as after a crash
 		if _, err := newSender(t, mail.Config{Relays: []mail.Relay{p.relay()}}).Send(t.Context(), m, stored); err != nil {
 			t.Fatal(err)
 		}
@@ -123,15 +123,15 @@ func TestPostfixGetsTheSameBytesAtEachAttempt(t *testing.T) {
 	}
 }
 
-// answer is one of Postfix's answers, and what must come of it.
+// answer is a reply from Postfix with the expected result.
 type answer struct {
 	name string
-	// change is made to the settings, or to the mail.
-	change      func(*mail.Relay)
-	mail        job.Mail
-	class       mail.Class
-	stage       mail.Stage
-	fate, words string
+	// change changes the settings or the mail.
+	change        func(*mail.Relay)
+	mail          job.Mail
+	class         mail.Class
+	stage         mail.Stage
+	result, words string
 }
 
 func answers() []answer {
@@ -149,12 +149,12 @@ func answers() []answer {
 		{"a mechanism it does not offer", func(r *mail.Relay) { r.Auth = "SCRAM-SHA-256" }, good, mail.ClassConfig, mail.StageConnect, free, mail.ErrNoAuth.Error()},
 		{"no TLS", func(r *mail.Relay) { r.TLS, r.Username, r.Password = mail.TLSNone, "", "" }, good, mail.ClassConfig, mail.StageMail, free, "530 5.7.0 Must issue a STARTTLS command first"},
 		{"TLS at once", func(r *mail.Relay) { r.TLS = mail.TLSImplicit }, good, mail.ClassConfig, mail.StageConnect, free, "first record does not look like a TLS handshake"},
-		{"certificate of nobody we trust", func(r *mail.Relay) { r.RootCAs = x509.NewCertPool() }, good, mail.ClassConfig, mail.StageConnect, free, "certificate signed by unknown authority"},
+		{"untrusted certificate", func(r *mail.Relay) { r.RootCAs = x509.NewCertPool() }, good, mail.ClassConfig, mail.StageConnect, free, "certificate signed by unknown authority"},
 		{"certificate for another name", func(r *mail.Relay) { r.Host = "127.0.0.1" }, good, mail.ClassConfig, mail.StageConnect, free, "cannot validate certificate for 127.0.0.1"},
 	}
 }
 
-func TestWhatPostfixAnswersDecidesTheFate(t *testing.T) {
+func TestPostfixRepliesDecideJobResult(t *testing.T) {
 	t.Parallel()
 	p := startPostfix(t, "size=50000")
 	for _, c := range answers() {
@@ -165,15 +165,15 @@ func TestWhatPostfixAnswersDecidesTheFate(t *testing.T) {
 		s := newSender(t, mail.Config{Relays: []mail.Relay{relay}})
 		_, err := s.Send(t.Context(), c.mail, stored)
 		failed, ok := errors.AsType[*mail.Error](err)
-		if !ok || failed.Class != c.class || failed.Stage != c.stage || fateOf(mail.JobError(err)) != c.fate {
-			t.Errorf("%s: got %v, fate %q, want %s at %s, fate %q", c.name, err, fateOf(mail.JobError(err)), c.class, c.stage, c.fate)
+		if !ok || failed.Class != c.class || failed.Stage != c.stage || resultOf(mail.JobError(err)) != c.result {
+			t.Errorf("%s: got %v, result %q, want %s at %s, result %q", c.name, err, resultOf(mail.JobError(err)), c.class, c.stage, c.result)
 			continue
 		}
 		if !strings.Contains(err.Error(), c.words) || strings.Contains(err.Error(), relay.Password) && relay.Password != "" {
 			t.Errorf("%s: got %q, want %q in it and no password", c.name, err, c.words)
 		}
 		if c.class == mail.ClassConfig {
-			continue // then the relay rests
+			continue // the circuit breaker is open
 		}
 		if _, err := s.Send(t.Context(), to("ops", "m2"), stored); err != nil {
 			t.Errorf("%s: got %v for the next mail, want it to arrive", c.name, err)
@@ -189,9 +189,9 @@ func TestWhatPostfixAnswersDecidesTheFate(t *testing.T) {
 	}
 }
 
-// Postfix hangs up on who makes twenty mistakes in a session, and a mail that
-// it refuses is two or three of them: RCPT and DATA have come with it.
-func TestMailAmongManyRefusedOnesArrivesThroughPostfix(t *testing.T) {
+// Postfix closes a session after twenty errors, and counts two or three for a
+// refused mail, because RCPT and DATA were pipelined.
+func TestPostfixDeliversMailAmongRefusedOnes(t *testing.T) {
 	t.Parallel()
 	p := startPostfix(t, "size=50000")
 	s := newSender(t, mail.Config{Relays: []mail.Relay{p.relay()}, Sessions: 1})
@@ -203,7 +203,7 @@ func TestMailAmongManyRefusedOnesArrivesThroughPostfix(t *testing.T) {
 				m, words = large("refused"), "MAIL: 552 5.3.4"
 			}
 			_, err := s.Send(t.Context(), m, stored)
-			if fateOf(mail.JobError(err)) != "dead permanent" || !strings.Contains(err.Error(), words) {
+			if resultOf(mail.JobError(err)) != "dead permanent" || !strings.Contains(err.Error(), words) {
 				t.Errorf("mail %d of round %d: got %v, want %s and no other try", n, round, err, words)
 			}
 		}
@@ -218,7 +218,7 @@ func TestMailAmongManyRefusedOnesArrivesThroughPostfix(t *testing.T) {
 	}
 }
 
-func TestGreylistedMailArrivesOnceItIsTriedAgain(t *testing.T) {
+func TestPostfixDeliversGreylistedMailOnRetry(t *testing.T) {
 	t.Parallel()
 	p := startPostfix(t, "grey=2")
 	s := newSender(t, mail.Config{Relays: []mail.Relay{p.relay()}})
@@ -231,7 +231,7 @@ func TestGreylistedMailArrivesOnceItIsTriedAgain(t *testing.T) {
 			break
 		}
 		failed, ok := errors.AsType[*mail.Error](err)
-		if !ok || failed.Class != mail.ClassTemporary || failed.Reply.Enhanced != "4.2.0" || fateOf(mail.JobError(err)) != "attempt" ||
+		if !ok || failed.Class != mail.ClassTemporary || failed.Reply.Enhanced != "4.2.0" || resultOf(mail.JobError(err)) != "attempt" ||
 			!strings.Contains(err.Error(), "RCPT: 450 4.2.0 <grey@example.test>: Recipient address rejected: greylisted, come back in 2 seconds") {
 			t.Fatalf("got %v, want an attempt that says for how long", err)
 		}
@@ -245,7 +245,7 @@ func TestGreylistedMailArrivesOnceItIsTriedAgain(t *testing.T) {
 	}
 }
 
-func TestAddressThatIsNotASCIIArrivesThroughPostfix(t *testing.T) {
+func TestPostfixDeliversToNonASCIIAddress(t *testing.T) {
 	t.Parallel()
 	p := startPostfix(t)
 	found, err := mail.Inspect(t.Context(), p.relay(), "worker.test")
@@ -254,8 +254,8 @@ func TestAddressThatIsNotASCIIArrivesThroughPostfix(t *testing.T) {
 	}
 	s := newSender(t, mail.Config{Relays: []mail.Relay{p.relay()}})
 	_, err = s.Send(t.Context(), to("größe", "m1"), stored)
-	if !slices.Contains(found.Extensions, "SMTPUTF8") { // a Postfix that was built without
-		if fateOf(mail.JobError(err)) != "dead permanent" {
+	if !slices.Contains(found.Extensions, "SMTPUTF8") { // Postfix was built without it
+		if resultOf(mail.JobError(err)) != "dead permanent" {
 			t.Errorf("got %v, want it refused for good", err)
 		}
 		return

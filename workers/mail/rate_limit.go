@@ -8,67 +8,68 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// rateLimit keeps the mails of a relay below what it is said to take, and half of
-// that after it has said that it was too much, for as long as it says so. Its
-// nil value lets everything through.
+// rateLimit keeps the mails to a relay below its configured rate. When the relay
+// replies that it gets too many, the rate is halved, and doubled again step by
+// step later. A nil rateLimit has no limit.
 type rateLimit struct {
 	limiter *rate.Limiter
-	full   rate.Limit
+	full    rate.Limit
 
-	mu     sync.Mutex
-	changed time.Time // when it was last
+	mu      sync.Mutex
+	changed time.Time // when the rate was last changed
 }
 
-// restoreAfter is how long after it was halved a pace is doubled, up to the whole.
+// restoreAfter is how long a reduced rate holds before it is doubled.
 const restoreAfter = time.Minute
 
-// newRateLimit allows so many mails a minute, evenly; none for zero.
+// newRateLimit returns nil for zero.
 func newRateLimit(perMinute int) *rateLimit {
 	if perMinute <= 0 {
 		return nil
 	}
-	whole := rate.Limit(float64(perMinute) / time.Minute.Seconds())
-	// A burst of a second's worth lets several sessions begin at once.
-	return &rateLimit{limiter: rate.NewLimiter(whole, max(1, int(whole))), full: whole}
+	full := rate.Limit(float64(perMinute) / time.Minute.Seconds())
+	// A burst worth one second lets several sessions start together.
+	return &rateLimit{limiter: rate.NewLimiter(full, max(1, int(full))), full: full}
 }
 
-// wait waits for a mail's turn. The error says that ctx ended, or would before.
-func (p *rateLimit) wait(ctx context.Context) error {
-	if p == nil {
+// wait blocks until the next mail may be sent. It returns an error when ctx ends
+// or would end first.
+func (r *rateLimit) wait(ctx context.Context) error {
+	if r == nil {
 		return nil
 	}
-	p.restore(time.Now())
-	return p.limiter.Wait(ctx)
+	r.restore(time.Now())
+	return r.limiter.Wait(ctx)
 }
 
-// restore doubles a pace that was halved long enough ago.
-func (p *rateLimit) restore(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.limiter.Limit() >= p.full || now.Sub(p.changed) < restoreAfter {
+// restore doubles a rate that was reduced long enough ago.
+func (r *rateLimit) restore(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.limiter.Limit() >= r.full || now.Sub(r.changed) < restoreAfter {
 		return
 	}
-	p.changed = now
-	p.limiter.SetLimit(min(p.full, 2*p.limiter.Limit()))
+	r.changed = now
+	r.limiter.SetLimit(min(r.full, 2*r.limiter.Limit()))
 }
 
-// halve halves the pace, once for all that was refused at the same time.
-func (p *rateLimit) halve(now time.Time) {
-	if p == nil {
+// halve halves the rate, once for all mails refused within a second.
+func (r *rateLimit) halve(now time.Time) {
+	if r == nil {
 		return
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if now.Sub(p.changed) < time.Second {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now.Sub(r.changed) < time.Second {
 		return
 	}
-	p.changed = now
-	p.limiter.SetLimit(max(rate.Every(time.Minute), p.limiter.Limit()/2))
+	r.changed = now
+	r.limiter.SetLimit(max(rate.Every(time.Minute), r.limiter.Limit()/2))
 }
 
-// throttled tells whether a relay has said that it gets too much of us: too
-// many mails or connections in a time (4.7.0, 4.7.28 and 4.2.1 of large
-// providers, 4.4.5 and 4.3.2 of RFC 3463), or 421 in a session.
+// throttled reports whether a relay has replied that it gets too many mails or
+// connections: with one of the enhanced codes that large providers and RFC 3463
+// have for it, or with 421 within a session.
 func throttled(v Verdict) bool {
 	switch {
 	case v.Class != ClassTemporary && v.Class != ClassRelay || v.Reply.Code == 0:

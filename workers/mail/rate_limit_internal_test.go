@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestPaceIsKeptHalvedAndRegained(t *testing.T) {
+func TestRateLimitIsHalvedAndRestored(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newRateLimit(600) // ten a second
@@ -27,7 +27,7 @@ func TestPaceIsKeptHalvedAndRegained(t *testing.T) {
 			t.Errorf("got %d mails in a minute, want about 600", got)
 		}
 		for range 5 {
-			p.halve(time.Now()) // five sessions are told at once
+			p.halve(time.Now()) // five sessions are throttled together
 		}
 		if got := inAMinute(); got < 290 || got > 315 {
 			t.Errorf("got %d mails in the minute after, want about 300", got)
@@ -39,7 +39,7 @@ func TestPaceIsKeptHalvedAndRegained(t *testing.T) {
 	})
 }
 
-func TestPaceWaitsNoLongerThanItsMail(t *testing.T) {
+func TestRateLimitWaitEndsWithContext(t *testing.T) {
 	t.Parallel()
 	p := newRateLimit(1)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -57,7 +57,7 @@ func TestPaceWaitsNoLongerThanItsMail(t *testing.T) {
 	}
 }
 
-func TestThrottlingIsTold(t *testing.T) {
+func TestThrottledReplies(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]bool{
 		"4.7.28 unusual rate of mail": true, "4.7.0 too many": true, "4.2.1 receiving mail too quickly": true,

@@ -14,17 +14,18 @@ import (
 	"vedette/pipeline/job"
 )
 
-// recipientQuota bounds how many mails one address gets, so that a program gone wild
-// fills nobody's mailbox and costs us no reputation with a relay. A minute's worth
-// may come at once. Its nil value lets everything through.
+// recipientQuota bounds the mails per minute to each address, so that a runaway
+// program neither floods a mailbox nor damages our reputation with a relay. The
+// mails of a minute may come as one burst. A nil recipientQuota has no bound.
 type recipientQuota struct {
 	perMinute int
 
-	mu        sync.Mutex // guards the rest
+	mu       sync.Mutex // guards limiters and swept
 	limiters map[string]*rate.Limiter
-	swept     time.Time
+	swept    time.Time
 }
 
+// newRecipientQuota returns nil for zero.
 func newRecipientQuota(perMinute int) *recipientQuota {
 	if perMinute <= 0 {
 		return nil
@@ -32,9 +33,9 @@ func newRecipientQuota(perMinute int) *recipientQuota {
 	return &recipientQuota{perMinute: perMinute, limiters: make(map[string]*rate.Limiter)}
 }
 
-// take takes one of the mails that an address may get. Beyond them the error
-// gives the job back, without an attempt, for half a minute to one and a half:
-// delayFromID by the mails' ids, so that they do not all come again at once.
+// take counts a mail. When the quota is used up, the error returns the job to
+// the queue for 30 to 90 s without counting an attempt. The delay depends on the
+// mail's id, so that the waiting mails do not return together.
 func (q *recipientQuota) take(m job.Mail, now time.Time) error {
 	if q == nil {
 		return nil
@@ -51,10 +52,10 @@ func (q *recipientQuota) take(m job.Mail, now time.Time) error {
 	if limiter.AllowN(now, 1) {
 		return nil
 	}
-	return job.Interrupted(fmt.Errorf("send mail %s: its recipient gets at most %d a minute", m.ID, q.perMinute), time.Minute/2+delayFromID(m.ID, time.Minute))
+	return job.Interrupted(fmt.Errorf("send mail %s: recipient has reached its limit of %d mails a minute", m.ID, q.perMinute), time.Minute/2+delayFromID(m.ID, time.Minute))
 }
 
-// removeAbandoned forgets addresses that may get all their mails again.
+// sweep removes limiters that are full again.
 func (q *recipientQuota) sweep(now time.Time) {
 	if now.Sub(q.swept) < time.Minute {
 		return
@@ -67,8 +68,8 @@ func (q *recipientQuota) sweep(now time.Time) {
 	}
 }
 
-// quotaKey is what an address is counted under. A local part could tell cases
-// apart, and does so nowhere (RFC 5321, 2.4).
+// quotaKey is the bare address in lower case. A local part may be case-sensitive
+// (RFC 5321, 2.4), but no provider makes use of that.
 func quotaKey(to string) string {
 	if address, err := netmail.ParseAddress(to); err == nil {
 		to = address.Address
@@ -76,9 +77,9 @@ func quotaKey(to string) string {
 	return strings.ToLower(to)
 }
 
-// delayFromID is a function of the id, at most d.
+// delayFromID maps an id to a delay from 0 to d.
 func delayFromID(id string, d time.Duration) time.Duration {
 	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(id)) // a hash takes everything
+	_, _ = hash.Write([]byte(id)) // never fails
 	return time.Duration(float64(d) * float64(hash.Sum32()) / math.MaxUint32)
 }

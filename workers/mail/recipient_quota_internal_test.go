@@ -9,10 +9,10 @@ import (
 	"vedette/pipeline/job"
 )
 
-func TestRecipientGetsAsManyMailsAMinuteAsAllowed(t *testing.T) {
+func TestRecipientQuotaBoundsMailsPerMinute(t *testing.T) {
 	t.Parallel()
 	q, now := newRecipientQuota(30), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	waiting := make(map[string]time.Time) // when each comes again
+	waiting := make(map[string]time.Time) // when each returns
 	for i := range 300 {
 		waiting[fmt.Sprintf("m%d", i)] = now
 	}
@@ -49,7 +49,7 @@ func TestRecipientGetsAsManyMailsAMinuteAsAllowed(t *testing.T) {
 	}
 }
 
-func TestQuotaIsEachAddresssOwnAndForgotten(t *testing.T) {
+func TestRecipientQuotaIsPerAddress(t *testing.T) {
 	t.Parallel()
 	q, now := newRecipientQuota(1), time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for _, c := range []struct {

@@ -11,52 +11,50 @@ import (
 	"strings"
 )
 
-// How a connection to a relay is encrypted.
+// TLS modes.
 const (
-	TLSStartTLS = "starttls" // begins in clear text; a relay that does not offer STARTTLS is not used
+	TLSStartTLS = "starttls" // starts in clear text; a relay without STARTTLS is refused
 	TLSImplicit = "implicit" // encrypted from the first byte (RFC 8314, 3.3)
 	TLSNone     = "none"     // never encrypted
 )
 
-// Relay is an SMTP server that takes our mails.
+// Relay is an SMTP server that accepts our mails.
 type Relay struct {
-	// Host is the name or the address. A certificate must be for it.
+	// Host is the name or address, for which a certificate must be valid.
 	Host string
 	// Port defaults to 587 with STARTTLS, 465 with implicit TLS and 25 without.
 	Port int
-	// TLS is one of starttls, implicit and none; it defaults to starttls. No
-	// mode falls back to another. TLS 1.2 is the oldest that is spoken.
+	// TLS is starttls, implicit or none; it defaults to starttls. No mode falls
+	// back to another. TLS 1.2 is the oldest version in use.
 	TLS string
-	// Username and Password log in, if set, by the best mechanism that the
+	// Username and Password, if set, log in with the best mechanism that the
 	// relay offers.
 	Username string
-	Password string `json:"-"` // in no log and no error
-	// PasswordFile holds the password, alone in the file, in place of Password. It
-	// is read at each login: tokens live for an hour.
+	Password string `json:"-"` // never in a log or an error
+	// PasswordFile is a file with nothing but the password, in place of
+	// Password. It is read at each login, because tokens expire.
 	PasswordFile string
-	// RootCAs are who may sign the relay's certificate; nil means whom the
-	// system trusts.
+	// RootCAs may sign the relay's certificate; nil means the system's roots.
 	RootCAs *x509.CertPool
-	// AllowCleartext lets the password cross a connection without TLS.
+	// AllowCleartext permits sending the password without TLS.
 	AllowCleartext bool
-	// Auth is the only mechanism that is used to log in, such as PLAIN or
-	// XOAUTH2, whose token is the password; empty means the best that is offered,
-	// which is never XOAUTH2.
+	// Auth is the only mechanism used to log in, such as PLAIN or XOAUTH2,
+	// whose token is the password. Empty means the best one that is offered,
+	// never XOAUTH2.
 	Auth string
-	// Sessions is how many sessions are open at once; zero means
-	// [Config].Sessions. PerMinute is how many mails it gets a minute; zero means
-	// any number.
+	// Sessions is the maximum number of sessions; zero means [Config].Sessions.
+	// PerMinute is the maximum number of mails a minute; zero means no limit.
 	Sessions, PerMinute int
 }
 
-// AuthMechanisms are those that are known, best first.
+// AuthMechanisms returns the supported mechanisms, best first.
 func AuthMechanisms() []string {
 	return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5", mechanismOAuth}
 }
 
 const mechanismOAuth = "XOAUTH2"
 
-// String returns host and port, so that no log shows the password.
+// String returns host:port, so that no log shows the password.
 func (r Relay) String() string { return net.JoinHostPort(r.Host, strconv.Itoa(r.Port)) }
 
 // GoString returns the same as String.
@@ -95,7 +93,7 @@ func (r Relay) validate() error {
 		problems = append(problems, fmt.Errorf("tls: found %q, expected starttls, implicit or none", r.TLS))
 	}
 	if r.Password != "" && r.PasswordFile != "" {
-		problems = append(problems, errors.New("password and password file: found both"))
+		problems = append(problems, errors.New("password and password file: found both, expected one"))
 	}
 	if (r.Username == "") != (r.Password == "" && r.PasswordFile == "") {
 		problems = append(problems, errors.New("username and password: found one without the other"))
@@ -104,16 +102,16 @@ func (r Relay) validate() error {
 		problems = append(problems, fmt.Errorf("auth: found %q, expected one of %s", r.Auth, strings.Join(AuthMechanisms(), ", ")))
 	}
 	if r.Sessions < 0 || r.PerMinute < 0 {
-		problems = append(problems, errors.New("sessions and mails per minute: found a negative one"))
+		problems = append(problems, errors.New("sessions and mails per minute: found a negative value"))
 	}
 	if r.Username != "" && r.TLS == TLSNone && !r.AllowCleartext {
-		problems = append(problems, errors.New("tls: found none with a password, expected starttls, implicit or leave to send it in clear text"))
+		problems = append(problems, errors.New("tls: found none with a password, expected starttls, implicit or permission to send it in clear text"))
 	}
 	return errors.Join(problems...)
 }
 
-// validHost keeps out what would become another command in EHLO, and a path:
-// go-mail takes a host that begins with unix:// for a socket.
+// validHost excludes what would start another SMTP command, and paths: go-mail
+// treats a host that begins with unix:// as a socket.
 func validHost(host string) bool {
 	return host != "" && !strings.ContainsAny(host, "/ \t\r\n\x00")
 }

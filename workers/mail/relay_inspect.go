@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// Inspection is what was found out about a relay.
+// Inspection describes a relay.
 type Inspection struct {
 	Relay string `json:"relay"`
-	// TLS is the version of a connection with TLS, such as "TLS 1.3", and Cipher
-	// its cipher suite; Certificate is whose certificate it is, and Expires when
-	// that ends.
+	// TLS is the protocol version, such as "TLS 1.3", and Cipher the cipher
+	// suite. Certificate has the names in the relay's certificate, and Expires
+	// is when it expires.
 	TLS         string    `json:"tls,omitempty"`
 	Cipher      string    `json:"cipher,omitempty"`
 	Certificate string    `json:"certificate,omitempty"`
 	Expires     time.Time `json:"expires,omitzero"`
-	// Login says that we have logged in.
+	// Login is true if the login succeeded.
 	Login bool `json:"login"`
-	// Extensions are what the relay offers, with their parameters.
+	// Extensions are the SMTP extensions that the relay offers, with
+	// parameters.
 	Extensions []string `json:"extensions"`
-	// Took is how long all of it took.
+	// Took is the duration of the connection up to the login.
 	Took time.Duration `json:"-"`
 }
 
-// Inspect opens a session with a relay as a mail would, through STARTTLS and
-// AUTH, and ends it. The error is an [*Error], whose class says whose fault it
-// is.
+// Inspect opens a session with a relay as for a mail, with STARTTLS and AUTH,
+// and ends it. The error is an [*Error] whose class shows where the fault is.
 func Inspect(ctx context.Context, relay Relay, hello string) (Inspection, error) {
-	config, err := Config{Relays: []Relay{relay}, Hello: hello, From: "nobody@vedette.invalid"}.withDefaults()
+	config, err := Config{Relays: []Relay{relay}, Hello: hello, From: "inspect@vedette.invalid"}.withDefaults()
 	if err == nil {
 		err = config.validate()
 	}
@@ -51,12 +51,12 @@ func Inspect(ctx context.Context, relay Relay, hello string) (Inspection, error)
 		}
 	}
 	if state, ok := s.client.TLSConnectionState(); ok {
-		found.secured(&state)
+		found.setTLS(&state)
 	}
 	return found, nil
 }
 
-func (i *Inspection) secured(state *tls.ConnectionState) {
+func (i *Inspection) setTLS(state *tls.ConnectionState) {
 	i.TLS, i.Cipher = tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite)
 	if len(state.PeerCertificates) > 0 {
 		leaf := state.PeerCertificates[0]
@@ -64,7 +64,7 @@ func (i *Inspection) secured(state *tls.ConnectionState) {
 	}
 }
 
-// extensions are those that say something of how mails are sent.
+// extensions are the ones that matter for sending mails.
 func extensions() []string {
 	return []string{"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "CHUNKING", "AUTH", "STARTTLS"}
 }

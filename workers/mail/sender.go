@@ -13,34 +13,35 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Config says how mails are sent.
+// Config configures a [Sender].
 type Config struct {
-	// Relays are tried in their order: the next one when one is away or will
-	// not talk to us, never when one has refused a mail or may have taken it.
+	// Relays are tried in order. The next one is tried when a relay is
+	// unreachable or refuses us, never when it has refused the mail or may have
+	// accepted it.
 	Relays []Relay
-	// From is who sends mails that do not say so: one address, RFC 5322.
+	// From is the sender of mails without one: one address, RFC 5322.
 	From string
-	// DKIM signs the mails of its domain, if it is set.
+	// DKIM, if set, signs mails from its domain.
 	DKIM *DKIM
-	// Hello is the name by which we greet. Defaults to the host's name.
+	// Hello is the name in EHLO. Defaults to the host name.
 	Hello string
-	// Sessions is how many sessions each relay has at most. Defaults to 4: a
-	// Postfix takes no more mail from more than 8 to 16.
+	// Sessions is the maximum number of sessions with each relay. Defaults to
+	// 4. Postfix gains nothing from more than 8 to 16.
 	Sessions int
-	// PerSession is how many mails a session carries before it ends. Defaults
-	// to 100, the limit of many relays.
+	// PerSession is the maximum number of mails in a session. Defaults to 100,
+	// the limit that many relays have.
 	PerSession int
-	// Idle is how long a session is kept without a mail. Defaults to 30 s,
-	// well below the 5 min of RFC 5321, 4.5.3.2.7: idle sessions count against
-	// a relay's limits for everybody.
+	// Idle is how long a session stays open without a mail. Defaults to 30 s,
+	// well below the 5 min in RFC 5321, 4.5.3.2.7, because idle sessions count
+	// against the relay's limits.
 	Idle time.Duration
-	// CommandTimeout is how long a relay may take to answer a command, to take
-	// 64 KiB of a body, and to open a session. Defaults to 30 s. RFC 5321,
-	// 4.5.3.2, allows 2 to 5 min; but what is lost by less is one attempt.
+	// CommandTimeout bounds the reply to a command, the transfer of 64 KiB of
+	// content, and opening a session. Defaults to 30 s. RFC 5321, 4.5.3.2,
+	// allows 2 to 5 min, but a shorter time costs no more than an attempt.
 	CommandTimeout time.Duration
-	// DotTimeout is how long a relay may take to answer the final dot. Defaults
-	// to 5 min. RFC 5321, 4.5.3.2.6, asks for 10, since a mail that is given up
-	// here may arrive twice; but a job must end some time.
+	// DotTimeout bounds the reply to the final dot. Defaults to 5 min. RFC
+	// 5321, 4.5.3.2.6, asks for 10 min, since a mail that is given up here may
+	// arrive twice; but a job must end.
 	DotTimeout time.Duration
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
@@ -59,7 +60,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Hello == "" {
 		name, err := os.Hostname()
 		if err != nil {
-			return c, fmt.Errorf("find a name for hello: %w", err)
+			return c, fmt.Errorf("get host name for hello: %w", err)
 		}
 		c.Hello = name
 	}
@@ -92,7 +93,7 @@ func (c Config) withDefaults() (Config, error) {
 func (c Config) validate() error {
 	var problems []error
 	if len(c.Relays) == 0 {
-		problems = append(problems, errors.New("relays: found none"))
+		problems = append(problems, errors.New("relays: found none, expected at least one"))
 	}
 	for i, relay := range c.Relays {
 		if err := relay.validate(); err != nil {
@@ -106,24 +107,24 @@ func (c Config) validate() error {
 		problems = append(problems, c.DKIM.validate())
 	}
 	if !validHost(c.Hello) {
-		problems = append(problems, fmt.Errorf("hello: found %q, expected a host's name", c.Hello))
+		problems = append(problems, fmt.Errorf("hello: found %q, expected a host name", c.Hello))
 	}
 	if c.Sessions < 0 || c.PerSession < 0 || c.Idle < 0 || c.CommandTimeout < 0 || c.DotTimeout < 0 {
-		problems = append(problems, errors.New("limits: found a negative one"))
+		problems = append(problems, errors.New("limits: found a negative value"))
 	}
 	return errors.Join(problems...)
 }
 
-// Receipt is a relay's word that it has taken a mail.
+// Receipt confirms that a relay has accepted a mail.
 type Receipt struct {
-	// Relay is host and port, or a Maildir.
+	// Relay is the relay as host:port, or a Maildir.
 	Relay string
-	// Reply is what it said, on one line: "250 2.0.0 queued as 4bX".
+	// Reply is its reply on one line, such as "250 2.0.0 queued as 4bX".
 	Reply string
 }
 
 // Sender sends mails through relays. It is safe for concurrent use: each mail
-// has a session to itself, and no lock is held while it is sent.
+// has its own session, and no lock is held while a mail is sent.
 type Sender struct {
 	from  string
 	dkim  *DKIM
@@ -131,8 +132,8 @@ type Sender struct {
 	pools []*sessionPool
 }
 
-// New returns a Sender. It opens no connection: sessions are opened when mails
-// need them. The error names every setting that is wrong.
+// New returns a Sender. It opens no connection; sessions are opened on demand.
+// The error names every wrong setting.
 func New(config Config) (*Sender, error) {
 	config, err := config.withDefaults()
 	if err == nil {
@@ -156,13 +157,13 @@ func New(config Config) (*Sender, error) {
 	return s, nil
 }
 
-// Send makes one attempt to send a mail that was stored at the given time. It
-// waits for a free session, and returns soon after ctx ends: at once before
-// the final dot, within 1.5 s after it.
+// Send makes one attempt to send a mail whose job was stored at the given time.
+// It waits for a free session. When ctx ends, Send returns at once before the
+// final dot, and within 1.5 s after it.
 //
 // The error wraps [ErrInvalid] for a mail that cannot be built, and is an
-// [*Error] otherwise. [] says what to do about either. When no relay could
-// be used, it is the one that can be tried again first.
+// [*Error] otherwise; see [JobError]. If no relay could be used, the error is
+// from the one that can be tried again first.
 func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receipt, error) {
 	message, err := Build(m, Defaults{From: s.from, Stored: stored, DKIM: s.dkim})
 	if err != nil {
@@ -178,7 +179,7 @@ func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receip
 		if v.Class != ClassRelay && v.Class != ClassConfig {
 			return Receipt{}, failed
 		}
-		s.log.DebugContext(ctx, "relay not used", "id", m.ID, "relay", p.relay, "error", failed)
+		s.log.DebugContext(ctx, "relay could not be used", "id", m.ID, "relay", p.relay, "error", failed)
 		if soonest == nil || failed.RetryAfter < soonest.RetryAfter {
 			soonest = failed
 		}
@@ -189,30 +190,30 @@ func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receip
 	return Receipt{}, soonest
 }
 
-// Available tells whether any relay can be used, as far as is known. While none can,
-// it is of no use to begin with a mail.
+// Available reports whether the circuit breaker of any relay is closed.
+// Otherwise it is pointless to start a mail.
 func (s *Sender) Available() bool {
 	return slices.ContainsFunc(s.pools, func(p *sessionPool) bool { return p.breaker.closed() })
 }
 
-// probeInterval is how often relays that rest are looked at.
+// probeInterval is how often open circuit breakers are checked.
 const probeInterval = 250 * time.Millisecond
 
-// Serve keeps sessions open between mails, and opens one with a relay that was
-// away as soon as it has rested, until ctx ends; then it closes them. It
-// returns nil, and may be called again after it has returned.
+// Serve keeps sessions open between mails and probes relays whose circuit
+// breaker is half-open. When ctx ends, Serve closes the sessions and returns
+// nil. It may be called again afterwards.
 func (s *Sender) Serve(ctx context.Context) error {
 	for _, p := range s.pools {
-		p.reopen()
+		p.start()
 	}
-	look := time.NewTicker(probeInterval)
-	defer look.Stop()
+	ticker := time.NewTicker(probeInterval)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			s.Close()
 			return nil
-		case <-look.C:
+		case <-ticker.C:
 			for _, p := range s.pools {
 				p.probe(ctx)
 			}
@@ -220,13 +221,13 @@ func (s *Sender) Serve(ctx context.Context) error {
 	}
 }
 
-// Close ends the idle sessions, which takes 2 s at most, and waits for that.
-// Mails that are being sent are not disturbed; their sessions, and those of
-// mails that are sent later, end after one mail.
+// Close ends the idle sessions and waits for that, at most 2 s. Mails that are
+// being sent are not disturbed. Their sessions, and those opened later, end
+// after one mail.
 func (s *Sender) Close() {
 	var group sync.WaitGroup
 	for _, p := range s.pools {
-		group.Go(p.close)
+		group.Go(p.stop)
 	}
 	group.Wait()
 }

@@ -9,7 +9,7 @@ import (
 	"vedette/workers/mail"
 )
 
-func TestSettingsThatCannotWorkAreNamed(t *testing.T) {
+func TestErrorNamesWrongSettings(t *testing.T) {
 	t.Parallel()
 	good := mail.Relay{Host: "relay.example.org"}
 	cases := []struct {
@@ -43,7 +43,7 @@ func TestSettingsThatCannotWorkAreNamed(t *testing.T) {
 }
 
 func BenchmarkSend(b *testing.B) {
-	h := openHouse(b, &house{}, nil, false)
+	h := startServer(b, &smtpServer{}, nil, false)
 	s := newSender(b, mail.Config{Relays: []mail.Relay{h.plain()}, Sessions: 8, PerSession: 1 << 30})
 	m := job.Mail{ID: "m1", To: "ops@example.org", Subject: "[DOWN] website", Text: strings.Repeat("It is down.\n", 80), HTML: strings.Repeat("<p>It is down.</p>\n", 60)}
 	b.SetParallelism(4)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-func TestSessionsWaitForTheFirstOneForAWhile(t *testing.T) {
+func TestSessionsWaitForTheFirst(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name   string
@@ -37,7 +37,7 @@ func TestSessionsWaitForTheFirstOneForAWhile(t *testing.T) {
 	}
 }
 
-func TestSessionsDoNotWaitForAnother(t *testing.T) {
+func TestSessionsDoNotWaitWithoutNeed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*sessionPool){
 		"where one is open":     func(p *sessionPool) { p.openCount.Add(1) },

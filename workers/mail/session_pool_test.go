@@ -11,7 +11,7 @@ import (
 	"vedette/workers/mail"
 )
 
-// warnings is a log of what operators should know, safe for concurrent use.
+// warnings collects warnings, safe for concurrent use.
 type warnings struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -33,12 +33,12 @@ func (w *warnings) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
-// A relay refuses sessions beyond its limit at once, and those that it takes
-// must go through TLS and a login first: yet nobody is told that it is away.
-func TestRelayWithALimitIsNotAwayWhileTheFirstSessionIsOpened(t *testing.T) {
+// The relay refuses sessions beyond its limit at once, before any other session
+// has passed TLS and login. The log must not call the relay unreachable.
+func TestSessionLimitIsNoFailureWhileFirstSessionOpens(t *testing.T) {
 	t.Parallel()
 	certificate, trusted := certify(t)
-	h := openHouse(t, &house{limit: 2}, certificate, false)
+	h := startServer(t, &smtpServer{limit: 2}, certificate, false)
 	relay := mail.Relay{Host: h.host, Port: h.port, RootCAs: trusted, Username: "me", Password: "s3cret"}
 	var told warnings
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay}, Sessions: 32, Logger: told.logger()})
@@ -46,7 +46,7 @@ func TestRelayWithALimitIsNotAwayWhileTheFirstSessionIsOpened(t *testing.T) {
 	for n := range 32 {
 		group.Go(func() {
 			_, err := s.Send(t.Context(), order(fmt.Sprintf("m%d", n)), stored)
-			if got := fateOf(mail.JobError(err)); got != "done" && got != "free true" || err != nil && strings.Contains(err.Error(), "rests") {
+			if got := resultOf(mail.JobError(err)); got != "done" && got != "free true" || err != nil && strings.Contains(err.Error(), "rests") {
 				t.Errorf("got %v, want the mail sent, or given back by a relay that has a limit", err)
 			}
 		})

@@ -13,19 +13,19 @@ import (
 )
 
 var (
-	// ErrNoAuth means that a relay with a username offers no way to log in
-	// that is known here.
-	ErrNoAuth = errors.New("relay offers no known AUTH mechanism")
-	// ErrCleartext means that the password was about to cross a connection
-	// without TLS, and was not sent.
+	// ErrNoAuth means that a relay with a username offers no supported AUTH
+	// mechanism.
+	ErrNoAuth = errors.New("relay offers no supported AUTH mechanism")
+	// ErrCleartext means that the connection has no TLS, so that the password
+	// was not sent.
 	ErrCleartext = errors.New("connection has no TLS: password not sent")
-	// ErrNoPassword means that the file with the password could not be read.
+	// ErrNoPassword means that the password file could not be read.
 	ErrNoPassword = errors.New("password cannot be read")
 )
 
-// authenticator picks a mechanism when the relay has said which it knows. It carries
-// one exchange and must not be shared. go-mail could pick too, but takes a
-// connection that came from a dial function for one without TLS.
+// authenticator picks a mechanism once the relay has listed its own. It serves
+// one login and must not be shared. go-mail can pick too, but takes a
+// connection from a dial function for one without TLS.
 type authenticator struct {
 	smtp.Auth
 
@@ -50,8 +50,8 @@ func (l *authenticator) Start(server *smtp.ServerInfo) (string, []byte, error) {
 	return "", nil, ErrNoAuth
 }
 
-// preferredMechanisms are those that are used, best first: without TLS those first that
-// do not show the password.
+// preferredMechanisms returns the mechanisms to choose from, best first.
+// Without TLS the ones that hide the password come first.
 func preferredMechanisms(encrypted bool) []string {
 	if encrypted {
 		return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN", "CRAM-MD5"}
@@ -77,7 +77,7 @@ func (l *authenticator) mechanism(mechanism string) smtp.Auth {
 	}
 }
 
-// withPassword reads the password, if it is in a file.
+// withPassword reads the password file, if there is one.
 func (r Relay) withPassword() (Relay, error) {
 	if r.PasswordFile == "" {
 		return r, nil
@@ -88,13 +88,13 @@ func (r Relay) withPassword() (Relay, error) {
 	}
 	r.Password = strings.TrimRight(string(data), "\r\n")
 	if r.Password == "" || strings.ContainsAny(r.Password, "\r\n\x00") {
-		return r, fmt.Errorf("%w: %s: found no text or more than one line", ErrNoPassword, r.PasswordFile)
+		return r, fmt.Errorf("%w: %s: found an empty file or several lines, expected one line", ErrNoPassword, r.PasswordFile)
 	}
 	return r, nil
 }
 
 // redact removes the password from an error, for relays that repeat what they
-// were sent. Only a reply or a garbled line can hold it.
+// received. Only a reply or a malformed line can contain it.
 func redact(err error, r Relay) error {
 	if r.Password == "" {
 		return err

@@ -9,9 +9,9 @@ import (
 	gomail "github.com/wneessen/go-mail"
 )
 
-// openSession dials, and goes through EHLO, STARTTLS and AUTH as the relay's
-// settings ask. The dial takes at most the time of one command, and so does all
-// that follows. The password is in no error.
+// openSession dials and goes through EHLO, STARTTLS and AUTH as the relay's
+// settings require. The dial may take as long as one command, and so may all
+// that follows. No error contains the password.
 func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*session, error) {
 	r, err := r.withPassword()
 	if err != nil {
@@ -25,8 +25,8 @@ func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*sessi
 			return nil, err
 		}
 		s.conn = raw
-		// go-mail obeys the context while it dials. Closing the connection is
-		// what ends the dialogue that follows.
+		// go-mail obeys the context only while it dials. Afterwards closing the
+		// connection ends the dialogue.
 		stop = context.AfterFunc(ctx, s.abort)
 		return r.implicitTLS(dialCtx, raw)
 	}
@@ -45,7 +45,7 @@ func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*sessi
 	return s, nil
 }
 
-// implicitTLS begins TLS at once where that is asked for.
+// implicitTLS starts TLS at once if the relay's settings ask for it.
 func (r Relay) implicitTLS(ctx context.Context, raw net.Conn) (net.Conn, error) {
 	if r.TLS != TLSImplicit {
 		return raw, nil
@@ -61,8 +61,8 @@ func (r Relay) tlsConfig() *tls.Config {
 	return &tls.Config{ServerName: r.Host, RootCAs: r.RootCAs, MinVersion: tls.VersionTLS12}
 }
 
-// options are a relay's settings as go-mail takes them. A client is made for
-// each dial: what it holds of a login is used up by it.
+// options returns the relay's settings for go-mail. Each dial needs its own
+// client, because a client cannot log in twice.
 func (r Relay) options(hello string, t timeouts, dial gomail.DialContextFunc) []gomail.Option {
 	policy := gomail.NoTLS
 	if r.TLS == TLSStartTLS {

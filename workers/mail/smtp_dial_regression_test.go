@@ -15,9 +15,9 @@ import (
 	"vedette/workers/mail"
 )
 
-// It runs alone and without the garbage collector, which closes what was
-// forgotten.
-func TestSessionThatWasNotOpenedLeavesNoConnection(t *testing.T) {
+// It runs alone and without the garbage collector, which would close forgotten
+// connections.
+func TestFailedSessionLeavesNoConnection(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	certificate, _ := certify(t)
 	for _, c := range rows() {
@@ -43,7 +43,7 @@ func TestSessionThatWasNotOpenedLeavesNoConnection(t *testing.T) {
 	}
 }
 
-func TestSilenceInTheHandshakeEndsWithTheContext(t *testing.T) {
+func TestContextEndsSilentHandshake(t *testing.T) {
 	t.Parallel()
 	for mode, s := range map[string]script{
 		mail.TLSStartTLS: {"EHLO": offersTLS, "STARTTLS": "220 go" + thenSilence},
@@ -69,11 +69,11 @@ func TestSilenceInTheHandshakeEndsWithTheContext(t *testing.T) {
 	}
 }
 
-func TestCertificateOfAnotherHostIsRefused(t *testing.T) {
+func TestCertificateForOtherHostIsRefused(t *testing.T) {
 	t.Parallel()
 	certificate, trusted := certify(t) // for 127.0.0.1
 	for _, mode := range []string{mail.TLSStartTLS, mail.TLSImplicit} {
-		h := openHouse(t, &house{}, certificate, mode == mail.TLSImplicit)
+		h := startServer(t, &smtpServer{}, certificate, mode == mail.TLSImplicit)
 		relay := mail.Relay{Host: "localhost", Port: h.port, TLS: mode, RootCAs: trusted}
 		_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay}}).Send(t.Context(), order("m1"), stored)
 		failed, ok := errors.AsType[*mail.Error](err)
@@ -83,17 +83,17 @@ func TestCertificateOfAnotherHostIsRefused(t *testing.T) {
 	}
 }
 
-// With the race detector this shows that sessions have nothing in common.
-func TestManySessionsWithTLSAndLoginAtOnce(t *testing.T) {
+// With the race detector this shows that sessions share no state.
+func TestConcurrentSessionsWithTLSAndLogin(t *testing.T) {
 	t.Parallel()
 	var inside sync.WaitGroup
 	inside.Add(8)
-	h := &house{hold: func() {
+	h := &smtpServer{hold: func() {
 		inside.Done()
-		inside.Wait() // until all mails are under way at once
+		inside.Wait() // until all mails are under way
 	}}
 	certificate, trusted := certify(t)
-	openHouse(t, h, certificate, false)
+	startServer(t, h, certificate, false)
 	relay := mail.Relay{Host: h.host, Port: h.port, RootCAs: trusted, Username: "me", Password: "s3cret"}
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay}, Sessions: 8})
 	var group sync.WaitGroup
@@ -107,7 +107,7 @@ func TestManySessionsWithTLSAndLoginAtOnce(t *testing.T) {
 	group.Wait()
 	for n := range 8 {
 		id := fmt.Sprintf("Message-ID: <m%d@", n)
-		if !slices.ContainsFunc(h.letters(), func(l letter) bool { return strings.Contains(l.body, id) }) {
+		if !slices.ContainsFunc(h.mails(), func(l received) bool { return strings.Contains(l.body, id) }) {
 			t.Errorf("got no mail with %s", id)
 		}
 	}

@@ -6,17 +6,16 @@ import (
 	"strings"
 )
 
-// command is a command of a mail transaction, and the reply that lets it go on:
-// any of 2xx, or 354 for DATA.
+// command is a command in a mail transaction.
 type command struct {
 	stage Stage
 	line  string
 }
 
-// envelope are the commands before the body. Extensions are asked for only
-// where they are needed: SMTPUTF8 (RFC 6531) for an address that is not ASCII,
-// 8BITMIME (RFC 6152) never, since bodies are encoded. SIZE (RFC 1870) is told
-// wherever it is offered: a mail that is too large is refused before it is sent.
+// envelope returns the commands before the body. SMTPUTF8 (RFC 6531) is
+// requested only for an address that is not ASCII, and 8BITMIME (RFC 6152)
+// never, since bodies are encoded. SIZE (RFC 1870) is declared where the relay
+// offers it, so that a mail that is too large is refused before it is sent.
 func (s *session) envelope(m Message) []command {
 	from := "MAIL FROM:<" + m.From + ">"
 	if offered, _ := s.client.Extension("SIZE"); offered {
@@ -28,13 +27,13 @@ func (s *session) envelope(m Message) []command {
 	return []command{{StageMail, from}, {StageRcpt, "RCPT TO:<" + m.To + ">"}, {StageData, "DATA"}}
 }
 
-// sendEnvelope speaks the envelope. It returns the writer of the body, or nil and why
-// there is none.
+// sendEnvelope sends the envelope. It returns the writer for the body, or nil
+// and the refusal.
 //
-// Where the relay takes it (PIPELINING, RFC 2920) all commands go out at once,
-// which makes two round trips of a mail instead of four: over 50 ms that is
-// twice the mails of a session. The replies are the same, and so is the verdict:
-// that of the first refusal.
+// If the relay offers PIPELINING (RFC 2920), all commands are sent at once: a
+// mail then takes two round trips instead of four, which doubles a session's
+// throughput over a link with 50 ms. The verdict is the same: the first refusal
+// decides.
 func (s *session) sendEnvelope(m Message) (body io.WriteCloser, refused Verdict) {
 	if offered, _ := s.client.Extension("SMTPUTF8"); m.UTF8() && !offered {
 		return nil, Classify(StageMail, ParseReply(553, "5.6.7 address is not ASCII and the relay does not offer SMTPUTF8"), nil) // RFC 6531, 3.5
@@ -54,7 +53,7 @@ func (s *session) sendEnvelope(m Message) (body io.WriteCloser, refused Verdict)
 	return s.client.Text.DotWriter(), Verdict{}
 }
 
-// pipelined says all commands, then hears all replies.
+// pipelined sends all commands, then receives all replies.
 func (s *session) pipelined(commands []command) (body io.WriteCloser, refused Verdict) {
 	if err := s.send(commands...); err != nil {
 		return nil, classifyClientError(StageMail, err)
@@ -62,7 +61,7 @@ func (s *session) pipelined(commands []command) (body io.WriteCloser, refused Ve
 	for i, c := range commands {
 		v, ok := s.receive(c)
 		switch {
-		case v.Reply.Code == 0 && !ok: // there is nothing more to hear
+		case v.Reply.Code == 0 && !ok: // no more replies follow
 			if refused.Class == "" {
 				refused = v
 			}
@@ -70,8 +69,8 @@ func (s *session) pipelined(commands []command) (body io.WriteCloser, refused Ve
 		case !ok && refused.Class == "":
 			refused = v
 		case ok && i == len(commands)-1 && refused.Class != "":
-			// It refused the sender or the recipient and yet waits for a body
-			// (RFC 2920, 3.1): it gets an empty one, for nobody.
+			// The relay has refused the sender or the recipient, but waits for a
+			// body (RFC 2920, 3.1). An empty one ends the transaction.
 			return nil, s.sendEmptyBody(refused)
 		}
 	}
@@ -81,8 +80,8 @@ func (s *session) pipelined(commands []command) (body io.WriteCloser, refused Ve
 	return s.client.Text.DotWriter(), Verdict{}
 }
 
-// sendEmptyBody ends a body that must not be sent. The verdict stays that of the
-// refusal, unless the session ends with it.
+// sendEmptyBody ends a transaction without content. The verdict remains the
+// refusal, unless the session ends too.
 func (s *session) sendEmptyBody(refused Verdict) Verdict {
 	if err := s.send(command{StageDot, "."}); err != nil {
 		return classifyClientError(StageData, err)
@@ -95,7 +94,7 @@ func (s *session) sendEmptyBody(refused Verdict) Verdict {
 	return refused
 }
 
-// send sends commands in one write.
+// send writes commands to the connection at once.
 func (s *session) send(commands ...command) error {
 	s.setDeadline(s.timeouts.command)
 	var lines strings.Builder
@@ -108,10 +107,11 @@ func (s *session) send(commands ...command) error {
 	return s.client.Text.W.Flush()
 }
 
-// goAhead is the reply to DATA that lets the body come.
+// goAhead is the reply to DATA before the content.
 const goAhead = 354
 
-// receive reads the reply to a command, and tells whether it lets the mail go on.
+// receive reads the reply to a command and reports whether the transaction may
+// go on: with 354 after DATA, with any 2xx otherwise.
 func (s *session) receive(c command) (Verdict, bool) {
 	s.setDeadline(s.timeouts.command)
 	code, text, err := s.client.Text.ReadResponse(0)

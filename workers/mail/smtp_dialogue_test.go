@@ -13,17 +13,17 @@ import (
 	"vedette/workers/mail"
 )
 
-// row is a way in which a relay can behave, and what must come of it.
+// row is a behaviour of a relay with the expected result.
 type row struct {
 	name   string
 	script script
-	// change is made to the relay's settings.
+	// change changes the relay's settings.
 	change           func(*mail.Relay)
 	impatient, large bool
 	stage            mail.Stage
 	class            mail.Class
-	fate             string
-	// reset tells whether RSET must be heard, kept whether the session lives on.
+	result           string
+	// reset is true if RSET must be sent, kept if the session must stay open.
 	reset, kept bool
 }
 
@@ -34,63 +34,63 @@ func rows() []row {
 	login := func(r *mail.Relay) { r.Username, r.Password, r.AllowCleartext = "me", "s3cret", true }
 	starttls := func(r *mail.Relay) { r.TLS = mail.TLSStartTLS }
 	return []row{
-		{name: "takes it", stage: mail.StageDot, class: mail.ClassDelivered, fate: "done", kept: true},
-		{name: "takes it with several lines", script: script{".": "250-2.0.0 queued\r\n250 as 1"}, class: mail.ClassDelivered, fate: "done", kept: true},
-		{name: "greylists MAIL", script: script{"MAIL": "450 4.2.0 later"}, stage: mail.StageMail, class: mail.ClassTemporary, fate: "attempt", reset: true, kept: true},
-		{name: "refuses MAIL", script: script{"MAIL": "550 5.7.1 not you"}, stage: mail.StageMail, class: mail.ClassPermanent, fate: "dead permanent", reset: true, kept: true},
-		{name: "greylists RCPT", script: script{"RCPT": "450 4.2.0 later"}, stage: mail.StageRcpt, class: mail.ClassTemporary, fate: "attempt", reset: true, kept: true},
-		{name: "refuses RCPT", script: script{"RCPT": "550 5.1.1 no such user"}, stage: mail.StageRcpt, class: mail.ClassPermanent, fate: "dead permanent", reset: true, kept: true},
-		{name: "has a full mailbox", script: script{"RCPT": "552 5.2.2 full"}, stage: mail.StageRcpt, class: mail.ClassTemporary, fate: "attempt", reset: true, kept: true},
-		{name: "postpones DATA", script: script{"DATA": "451 4.3.0 later"}, stage: mail.StageData, class: mail.ClassTemporary, fate: "attempt", reset: true, kept: true},
-		{name: "refuses DATA", script: script{"DATA": "554 5.5.0 no"}, stage: mail.StageData, class: mail.ClassPermanent, fate: "dead permanent", reset: true, kept: true},
-		{name: "answers DATA with 250", script: script{"DATA": "250 ok"}, stage: mail.StageData, class: mail.ClassRelay, fate: free},
-		{name: "postpones the dot", script: script{".": "452 4.3.1 disk full"}, stage: mail.StageDot, class: mail.ClassTemporary, fate: "attempt", kept: true},
-		{name: "refuses the dot", script: script{".": "554 5.7.1 spam"}, stage: mail.StageDot, class: mail.ClassPermanent, fate: "dead permanent", kept: true},
-		{name: "refuses RCPT and then RSET", script: script{"RCPT": "550 5.1.1 no", "RSET": "500 what?"}, stage: mail.StageRcpt, class: mail.ClassPermanent, fate: "dead permanent", reset: true},
-		{name: "refuses RCPT and hangs up at RSET", script: script{"RCPT": "550 5.1.1 no", "RSET": hangUp}, stage: mail.StageRcpt, class: mail.ClassPermanent, fate: "dead permanent", reset: true},
+		{name: "takes it", stage: mail.StageDot, class: mail.ClassDelivered, result: "done", kept: true},
+		{name: "takes it with several lines", script: script{".": "250-2.0.0 queued\r\n250 as 1"}, class: mail.ClassDelivered, result: "done", kept: true},
+		{name: "greylists MAIL", script: script{"MAIL": "450 4.2.0 later"}, stage: mail.StageMail, class: mail.ClassTemporary, result: "attempt", reset: true, kept: true},
+		{name: "refuses MAIL", script: script{"MAIL": "550 5.7.1 not you"}, stage: mail.StageMail, class: mail.ClassPermanent, result: "dead permanent", reset: true, kept: true},
+		{name: "greylists RCPT", script: script{"RCPT": "450 4.2.0 later"}, stage: mail.StageRcpt, class: mail.ClassTemporary, result: "attempt", reset: true, kept: true},
+		{name: "refuses RCPT", script: script{"RCPT": "550 5.1.1 no such user"}, stage: mail.StageRcpt, class: mail.ClassPermanent, result: "dead permanent", reset: true, kept: true},
+		{name: "has a full mailbox", script: script{"RCPT": "552 5.2.2 full"}, stage: mail.StageRcpt, class: mail.ClassTemporary, result: "attempt", reset: true, kept: true},
+		{name: "postpones DATA", script: script{"DATA": "451 4.3.0 later"}, stage: mail.StageData, class: mail.ClassTemporary, result: "attempt", reset: true, kept: true},
+		{name: "refuses DATA", script: script{"DATA": "554 5.5.0 no"}, stage: mail.StageData, class: mail.ClassPermanent, result: "dead permanent", reset: true, kept: true},
+		{name: "answers DATA with 250", script: script{"DATA": "250 ok"}, stage: mail.StageData, class: mail.ClassRelay, result: free},
+		{name: "postpones the dot", script: script{".": "452 4.3.1 disk full"}, stage: mail.StageDot, class: mail.ClassTemporary, result: "attempt", kept: true},
+		{name: "refuses the dot", script: script{".": "554 5.7.1 spam"}, stage: mail.StageDot, class: mail.ClassPermanent, result: "dead permanent", kept: true},
+		{name: "refuses RCPT and then RSET", script: script{"RCPT": "550 5.1.1 no", "RSET": "500 what?"}, stage: mail.StageRcpt, class: mail.ClassPermanent, result: "dead permanent", reset: true},
+		{name: "refuses RCPT and hangs up at RSET", script: script{"RCPT": "550 5.1.1 no", "RSET": hangUp}, stage: mail.StageRcpt, class: mail.ClassPermanent, result: "dead permanent", reset: true},
 
-		{name: "goes away at MAIL", script: script{"MAIL": "421 4.3.2 closing"}, stage: mail.StageMail, class: mail.ClassRelay, fate: free},
-		{name: "goes away at RCPT", script: script{"RCPT": "421 4.3.2 closing"}, stage: mail.StageRcpt, class: mail.ClassRelay, fate: free},
-		{name: "goes away at the dot", script: script{".": "421 4.3.2 closing"}, stage: mail.StageDot, class: mail.ClassRelay, fate: free},
-		{name: "has lost count", script: script{"RCPT": "503 5.5.1 MAIL first"}, stage: mail.StageRcpt, class: mail.ClassRelay, fate: free},
-		{name: "wants a login after all", script: script{"MAIL": "530 5.7.0 authenticate"}, stage: mail.StageMail, class: mail.ClassConfig, fate: free},
+		{name: "goes away at MAIL", script: script{"MAIL": "421 4.3.2 closing"}, stage: mail.StageMail, class: mail.ClassRelay, result: free},
+		{name: "goes away at RCPT", script: script{"RCPT": "421 4.3.2 closing"}, stage: mail.StageRcpt, class: mail.ClassRelay, result: free},
+		{name: "goes away at the dot", script: script{".": "421 4.3.2 closing"}, stage: mail.StageDot, class: mail.ClassRelay, result: free},
+		{name: "has lost count", script: script{"RCPT": "503 5.5.1 MAIL first"}, stage: mail.StageRcpt, class: mail.ClassRelay, result: free},
+		{name: "wants a login after all", script: script{"MAIL": "530 5.7.0 authenticate"}, stage: mail.StageMail, class: mail.ClassConfig, result: free},
 
-		{name: "is silent at first", script: script{"greeting": silence}, impatient: true, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "is silent at EHLO", script: script{"EHLO": silence}, impatient: true, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "is silent at MAIL", script: script{"MAIL": silence}, impatient: true, stage: mail.StageMail, class: mail.ClassRelay, fate: free},
-		{name: "is silent at DATA", script: script{"DATA": silence}, impatient: true, stage: mail.StageData, class: mail.ClassRelay, fate: free},
-		{name: "is silent after the dot", script: script{".": silence}, impatient: true, stage: mail.StageDot, class: mail.ClassUnknown, fate: "attempt"},
-		{name: "greets with garbage", script: script{"greeting": "hello"}, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "answers MAIL with garbage", script: script{"MAIL": "\x00\xff?"}, stage: mail.StageMail, class: mail.ClassRelay, fate: free},
-		{name: "answers the dot with garbage", script: script{".": "\x00\xff?"}, stage: mail.StageDot, class: mail.ClassUnknown, fate: "attempt"},
-		{name: "knows neither EHLO nor HELO", script: script{"EHLO": "502 5.5.1 what?", "HELO": "502 5.5.1 what?"}, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
-		{name: "hangs up at EHLO", script: script{"EHLO": hangUp}, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "hangs up at first", script: script{"greeting": hangUp}, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "hangs up at RCPT", script: script{"RCPT": hangUp}, stage: mail.StageRcpt, class: mail.ClassRelay, fate: free},
-		{name: "hangs up in the body", script: script{"DATA": readABit}, large: true, stage: mail.StageBody, class: mail.ClassRelay, fate: free},
-		{name: "hangs up after the dot", script: script{".": hangUp}, stage: mail.StageDot, class: mail.ClassUnknown, fate: "attempt"},
+		{name: "is silent at first", script: script{"greeting": silence}, impatient: true, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "is silent at EHLO", script: script{"EHLO": silence}, impatient: true, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "is silent at MAIL", script: script{"MAIL": silence}, impatient: true, stage: mail.StageMail, class: mail.ClassRelay, result: free},
+		{name: "is silent at DATA", script: script{"DATA": silence}, impatient: true, stage: mail.StageData, class: mail.ClassRelay, result: free},
+		{name: "is silent after the dot", script: script{".": silence}, impatient: true, stage: mail.StageDot, class: mail.ClassUnknown, result: "attempt"},
+		{name: "greets with garbage", script: script{"greeting": "hello"}, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "answers MAIL with garbage", script: script{"MAIL": "\x00\xff?"}, stage: mail.StageMail, class: mail.ClassRelay, result: free},
+		{name: "answers the dot with garbage", script: script{".": "\x00\xff?"}, stage: mail.StageDot, class: mail.ClassUnknown, result: "attempt"},
+		{name: "knows neither EHLO nor HELO", script: script{"EHLO": "502 5.5.1 what?", "HELO": "502 5.5.1 what?"}, stage: mail.StageConnect, class: mail.ClassConfig, result: free},
+		{name: "hangs up at EHLO", script: script{"EHLO": hangUp}, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "hangs up at first", script: script{"greeting": hangUp}, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "hangs up at RCPT", script: script{"RCPT": hangUp}, stage: mail.StageRcpt, class: mail.ClassRelay, result: free},
+		{name: "hangs up in the body", script: script{"DATA": readABit}, large: true, stage: mail.StageBody, class: mail.ClassRelay, result: free},
+		{name: "hangs up after the dot", script: script{".": hangUp}, stage: mail.StageDot, class: mail.ClassUnknown, result: "attempt"},
 
-		{name: "is full at first", script: script{"greeting": "421 4.3.2 too many"}, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "is busy at first", script: script{"greeting": "450 4.3.2 busy"}, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "blocks us", script: script{"greeting": "554 5.7.1 blocked"}, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
-		{name: "refuses the password", script: script{"EHLO": "250-relay.test\r\n250 AUTH PLAIN", "AUTH": "535 5.7.8 wrong"}, change: login, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
-		{name: "cannot check the password now", script: script{"EHLO": "250-relay.test\r\n250 AUTH PLAIN", "AUTH": "454 4.7.0 later"}, change: login, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "offers no AUTH", change: login, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
-		{name: "offers unknown AUTH only", script: script{"EHLO": "250-relay.test\r\n250 AUTH GSSAPI"}, change: login, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
-		{name: "has STARTTLS stripped", change: starttls, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
-		{name: "refuses STARTTLS for now", script: script{"EHLO": offersTLS, "STARTTLS": "454 4.7.0 later"}, change: starttls, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "refuses STARTTLS", script: script{"EHLO": offersTLS, "STARTTLS": "501 5.5.4 no"}, change: starttls, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
-		{name: "hangs up at STARTTLS", script: script{"EHLO": offersTLS, "STARTTLS": hangUp}, change: starttls, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
+		{name: "is full at first", script: script{"greeting": "421 4.3.2 too many"}, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "is busy at first", script: script{"greeting": "450 4.3.2 busy"}, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "blocks us", script: script{"greeting": "554 5.7.1 blocked"}, stage: mail.StageConnect, class: mail.ClassConfig, result: free},
+		{name: "refuses the password", script: script{"EHLO": "250-relay.test\r\n250 AUTH PLAIN", "AUTH": "535 5.7.8 wrong"}, change: login, stage: mail.StageConnect, class: mail.ClassConfig, result: free},
+		{name: "cannot check the password now", script: script{"EHLO": "250-relay.test\r\n250 AUTH PLAIN", "AUTH": "454 4.7.0 later"}, change: login, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "offers no AUTH", change: login, stage: mail.StageConnect, class: mail.ClassConfig, result: free},
+		{name: "offers unknown AUTH only", script: script{"EHLO": "250-relay.test\r\n250 AUTH GSSAPI"}, change: login, stage: mail.StageConnect, class: mail.ClassConfig, result: free},
+		{name: "has STARTTLS stripped", change: starttls, stage: mail.StageConnect, class: mail.ClassConfig, result: free},
+		{name: "refuses STARTTLS for now", script: script{"EHLO": offersTLS, "STARTTLS": "454 4.7.0 later"}, change: starttls, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "refuses STARTTLS", script: script{"EHLO": offersTLS, "STARTTLS": "501 5.5.4 no"}, change: starttls, stage: mail.StageConnect, class: mail.ClassConfig, result: free},
+		{name: "hangs up at STARTTLS", script: script{"EHLO": offersTLS, "STARTTLS": hangUp}, change: starttls, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
 		{name: "has an untrusted certificate", script: script{"EHLO": offersTLS, "STARTTLS": "220 go"}, change: func(r *mail.Relay) {
 			r.TLS, r.RootCAs = mail.TLSStartTLS, x509.NewCertPool()
-		}, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
-		{name: "is silent in the handshake", script: script{"greeting": silence}, impatient: true, change: func(r *mail.Relay) { r.TLS = mail.TLSImplicit }, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "is silent after STARTTLS", script: script{"EHLO": offersTLS, "STARTTLS": "220 go" + thenSilence}, impatient: true, change: starttls, stage: mail.StageConnect, class: mail.ClassRelay, fate: free},
-		{name: "speaks no TLS where it should", change: func(r *mail.Relay) { r.TLS = mail.TLSImplicit }, stage: mail.StageConnect, class: mail.ClassConfig, fate: free},
+		}, stage: mail.StageConnect, class: mail.ClassConfig, result: free},
+		{name: "is silent in the handshake", script: script{"greeting": silence}, impatient: true, change: func(r *mail.Relay) { r.TLS = mail.TLSImplicit }, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "is silent after STARTTLS", script: script{"EHLO": offersTLS, "STARTTLS": "220 go" + thenSilence}, impatient: true, change: starttls, stage: mail.StageConnect, class: mail.ClassRelay, result: free},
+		{name: "speaks no TLS where it should", change: func(r *mail.Relay) { r.TLS = mail.TLSImplicit }, stage: mail.StageConnect, class: mail.ClassConfig, result: free},
 	}
 }
 
-// pipelined are the same relays, that take all commands at once.
+// pipelined returns the same relays with PIPELINING.
 func pipelined(all []row) []row {
 	var more []row
 	for _, c := range all {
@@ -105,7 +105,7 @@ func pipelined(all []row) []row {
 	return more
 }
 
-func TestWhatTheRelaySaysDecidesTheFate(t *testing.T) {
+func TestRelayRepliesDecideJobResult(t *testing.T) {
 	t.Parallel()
 	certificate, _ := certify(t)
 	for _, c := range append(rows(), pipelined(rows())...) {
@@ -130,7 +130,7 @@ func TestWhatTheRelaySaysDecidesTheFate(t *testing.T) {
 			if got := slices.Contains(relay.commands(), "RSET"); got != c.reset {
 				t.Errorf("got RSET %t, want %t; heard %q", got, c.reset, relay.commands())
 			}
-			s.Close() // a kept session takes leave, and any other is closed already
+			s.Close() // sends QUIT in a kept session; any other is closed already
 			if got := slices.Contains(relay.commands(), "QUIT"); got != c.kept && c.stage != mail.StageConnect {
 				t.Errorf("got session kept %t, want %t; heard %q", got, c.kept, relay.commands())
 			}
@@ -142,8 +142,8 @@ func TestWhatTheRelaySaysDecidesTheFate(t *testing.T) {
 	}
 }
 
-// beImpatient makes the time of a stage short, and that of those before it long
-// enough for a machine that is busy.
+// beImpatient makes the timeout of a stage short, and those before it long enough
+// for a busy machine.
 func beImpatient(config *mail.Config, stage mail.Stage) {
 	switch stage {
 	case mail.StageDot:
@@ -151,14 +151,14 @@ func beImpatient(config *mail.Config, stage mail.Stage) {
 	case mail.StageConnect:
 		config.CommandTimeout = 300 * time.Millisecond
 	default:
-		config.CommandTimeout = 2 * time.Second // which the dial has too
+		config.CommandTimeout = 2 * time.Second // also for the dial
 	}
 }
 
 func check(t *testing.T, c row, err error) {
 	t.Helper()
-	if got := fateOf(mail.JobError(err)); got != c.fate {
-		t.Errorf("got fate %q of %v, want %q", got, err, c.fate)
+	if got := resultOf(mail.JobError(err)); got != c.result {
+		t.Errorf("got result %q of %v, want %q", got, err, c.result)
 	}
 	if c.class == mail.ClassDelivered {
 		return
@@ -173,7 +173,7 @@ func check(t *testing.T, c row, err error) {
 	}
 }
 
-func TestRelayThatIsNotThereIsNoFaultOfTheMail(t *testing.T) {
+func TestUnreachableRelayCountsNoAttempt(t *testing.T) {
 	t.Parallel()
 	gone := serveScripts(t, nil, script{"greeting": hangUp})
 	for name, relay := range map[string]mail.Relay{
@@ -187,7 +187,7 @@ func TestRelayThatIsNotThereIsNoFaultOfTheMail(t *testing.T) {
 	}
 }
 
-func TestEndOfTheContextEndsTheDialogueBeforeTheDot(t *testing.T) {
+func TestContextEndsDialogueBeforeDot(t *testing.T) {
 	t.Parallel()
 	for _, verb := range []string{"greeting", "EHLO", "MAIL", "RCPT", "DATA"} {
 		t.Run("silent at "+verb, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestEndOfTheContextEndsTheDialogueBeforeTheDot(t *testing.T) {
 	}
 }
 
-func TestRelayMayStillAnswerTheDotAfterTheContextsEnd(t *testing.T) {
+func TestRelayMayAnswerDotAfterContextEnd(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{".": silence})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
@@ -227,7 +227,7 @@ func TestRelayMayStillAnswerTheDotAfterTheContextsEnd(t *testing.T) {
 	}
 }
 
-func TestPasswordThatTheRelayRepeatsIsNotShown(t *testing.T) {
+func TestRepeatedPasswordIsRedacted(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n250 AUTH PLAIN", "AUTH": "535 5.7.8 s3cret and AG1lAHMzY3JldA== are wrong"})
 	settings := relay.plain()
@@ -238,10 +238,10 @@ func TestPasswordThatTheRelayRepeatsIsNotShown(t *testing.T) {
 	}
 }
 
-func TestAddressThatIsNotASCIINeedsTheExtension(t *testing.T) {
+func TestNonASCIIAddressNeedsSMTPUTF8(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
-		ehlo, to, mail, fate string
+		ehlo, to, mail, result string
 	}{
 		{"250 SMTPUTF8", "ops@example.org", "MAIL FROM:<vedette@example.com>", "done"},
 		{"250 SMTPUTF8", "größe@example.org", "MAIL FROM:<vedette@example.com> SMTPUTF8", "done"},
@@ -252,8 +252,8 @@ func TestAddressThatIsNotASCIINeedsTheExtension(t *testing.T) {
 		m := order("m1")
 		m.To = c.to
 		_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}}).Send(t.Context(), m, stored)
-		if got := fateOf(mail.JobError(err)); got != c.fate {
-			t.Errorf("%s to %s: got %q, want %q", c.ehlo, c.to, got, c.fate)
+		if got := resultOf(mail.JobError(err)); got != c.result {
+			t.Errorf("%s to %s: got %q, want %q", c.ehlo, c.to, got, c.result)
 		}
 		if c.mail != "" && !slices.Contains(relay.lines(), c.mail) {
 			t.Errorf("%s to %s: got %q, want %q", c.ehlo, c.to, relay.lines(), c.mail)
@@ -261,13 +261,13 @@ func TestAddressThatIsNotASCIINeedsTheExtension(t *testing.T) {
 	}
 }
 
-// A relay that refuses the recipient and waits for a body all the same gets an
-// empty one, and the next mail of the session is not touched by it.
-func TestPipelinedRefusalLeavesTheSessionInOrder(t *testing.T) {
+// A relay that refuses the recipient but waits for a body gets an empty one. The
+// next mail in the session is not affected.
+func TestSessionSurvivesPipelinedRefusal(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n250 PIPELINING", "RCPT 1": "550 5.1.1 no such user"})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
-	if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.JobError(err)) != "dead permanent" {
+	if _, err := s.Send(t.Context(), order("m1"), stored); resultOf(mail.JobError(err)) != "dead permanent" {
 		t.Fatalf("got %v, want it refused for good", err)
 	}
 	mustSend(t, s, "m2")
@@ -280,11 +280,11 @@ func TestPipelinedRefusalLeavesTheSessionInOrder(t *testing.T) {
 	}
 }
 
-func TestSizeIsToldBeforeTheBody(t *testing.T) {
+func TestSizeIsDeclaredBeforeBody(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n250-PIPELINING\r\n250 SIZE 1000", "MAIL": "552 5.3.4 too large"})
 	_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}}).Send(t.Context(), order("m1"), stored)
-	if fateOf(mail.JobError(err)) != "dead permanent" || !strings.Contains(strings.Join(relay.lines(), "\n"), " SIZE=") {
+	if resultOf(mail.JobError(err)) != "dead permanent" || !strings.Contains(strings.Join(relay.lines(), "\n"), " SIZE=") {
 		t.Errorf("got %v after %q, want the size told and the mail refused", err, relay.lines())
 	}
 }

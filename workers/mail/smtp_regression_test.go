@@ -11,47 +11,46 @@ import (
 	"vedette/workers/mail"
 )
 
-// go-mail builds our mails and opens our sessions. In how it sends, and in what
-// it builds if it is asked in the wrong way, eleven defects are known; the tests
-// of gomail_test.go show most of them. This is how each would show in a mail, and
-// which tests see to it that it is not ours:
+// go-mail builds our mails and opens our sessions. Eleven defects are known in how
+// it sends, and in what it builds when used carelessly; go_mail_test.go shows most
+// of them. This list has their effects and the tests that exclude them here:
 //
-//  1. A connection that is lost counts as a refusal for good, and buries the mail.
-//     TestWhatTheRelaySaysDecidesTheFate, TestVerdictWithoutReplyFollowsFromStageAndError,
-//     TestRelayThatIsNotThereIsNoFaultOfTheMail.
-//  2. Something fails after the relay has taken the mail, and it is sent twice.
-//     TestNothingAfterTheAcceptanceMakesAMailFail, TestAnswerToTheDotCountsAfterTheContextsEnd,
-//     TestDeliveredMailIsDoneEvenIfItCannotBeRecorded.
-//  3. DATA is refused, and so is the next mail of the session, for no reason of its own.
-//     TestRefusalAtAnyStageLeavesTheSessionToTheNextMail, TestWhatTheRelaySaysDecidesTheFate.
-//  4. A mail that breaks off while it is written arrives in half.
-//     TestMailThatCannotBeBuiltReachesNoRelay, TestBodyThatIsCutShortIsNeverEnded.
+//  1. A lost connection counts as a permanent refusal.
+//     TestRelayRepliesDecideJobResult, TestClassifyErrors,
+//     TestUnreachableRelayCountsNoAttempt.
+//  2. A failure after the relay has accepted the mail makes it arrive twice.
+//     TestFailureAfterAcceptanceIsIgnored, TestReplyToDotCountsAfterContextEnd,
+//     TestDeliveredMailIsDoneWithoutRecord.
+//  3. After DATA is refused, the next mail in the session is refused too.
+//     TestSessionSurvivesRefusalAtEachStage, TestRelayRepliesDecideJobResult.
+//  4. A mail whose transfer is interrupted arrives truncated.
+//     TestInvalidMailReachesNoRelay, TestInterruptedBodyGetsNoFinalDot.
 //  5. One of several recipients is refused: none gets the mail, and a later reply
-//     hides the one that decided.
-//     TestJobThatShowsManyNamesHasOneRecipient, TestFirstRefusalDecides.
-//  6. A mail goes out without an attachment, and nobody is told.
-//     TestMailForEverybodyReadsBackAsItWasMeant, TestWhatWouldBeAnotherMailIsRefused.
-//  7. One deadline runs for the whole exchange, also while the session is idle, and
-//     the context's end is noticed only by the dial.
-//     TestEachStepHasATimeOfItsOwn, TestIdleSessionOutlivesTheTimesOfItsMails,
-//     TestEndOfTheContextEndsTheDialogueBeforeTheDot, TestSilenceInTheHandshakeEndsWithTheContext.
-//  8. A session that could not be opened leaves its connection behind.
-//     TestSessionThatWasNotOpenedLeavesNoConnection.
-//  9. SMTPUTF8 is asked for in vain, and a relay further on refuses a mail in ASCII.
-//     TestAddressThatIsNotASCIINeedsTheExtension, TestAddressThatIsShownNeedsTheExtensionToo,
+//     hides the deciding one.
+//     TestMailHasOneEnvelopeRecipient, TestFirstRefusalDecides.
+//  6. A mail is sent without its attachment, without an error.
+//     TestMailWithAllFieldsParses, TestInvalidFieldsAreRefused.
+//  7. One deadline covers the whole exchange, even while the session is idle, and
+//     only the dial notices the context's end.
+//     TestEachStepHasItsOwnTimeout, TestIdleSessionOutlivesMailDeadlines,
+//     TestContextEndsDialogueBeforeDot, TestContextEndsSilentHandshake.
+//  8. A session that could not be opened leaks its connection.
+//     TestFailedSessionLeavesNoConnection.
+//  9. SMTPUTF8 is requested without need, so that a later relay refuses the mail.
+//     TestNonASCIIAddressNeedsSMTPUTF8, TestNonASCIIShownAddressNeedsSMTPUTF8,
 //     TestMailWithASCIIAddressesIsASCII.
-//  10. Goroutines that share a client wait for each other or race, a session counts as
-//     alive after the relay has left, and certificates of other hosts are taken.
-//     TestManySessionsWithTLSAndLoginAtOnce, TestManyMailsAtOnceUseNoMoreSessionsThanAllowed,
-//     TestKeptSessionThatTheRelayHasEndedIsDialledAgainForFree, TestCertificateOfAnotherHostIsRefused.
-//  11. Headers come in a random order, values and names can begin other headers, and
-//     all levels have one boundary.
-//     TestOrderOfTheHeaderIsAlwaysTheSame, TestHeadersOfOneNameAreRefused,
-//     TestWhatWouldBeAnotherMailIsRefused, TestLineEndInAnEncodedNameAddsNoHeader,
-//     TestRunOfBlanksMakesNoLineOfBlanks, TestBoundaryIsOfItsLevelAndOfItsMail, FuzzBuild.
+//  10. Goroutines that share a client block each other or race, a closed session
+//     counts as open, and certificates for other hosts are accepted.
+//     TestConcurrentSessionsWithTLSAndLogin, TestConcurrentMailsStayBelowSessionLimit,
+//     TestStaleSessionIsReplacedWithinAttempt, TestCertificateForOtherHostIsRefused.
+//  11. The header order is random, values and names can add headers, and all levels
+//     share one boundary.
+//     TestHeaderOrderIsStable, TestDuplicateHeadersAreRefused,
+//     TestInvalidFieldsAreRefused, TestEncodedLineEndInNameAddsNoHeader,
+//     TestLongBlankRunMakesNoBlankHeaderLine, TestBoundariesDifferByLevelAndMail, FuzzBuild.
 
-// A mail that the relay has taken is sent, whatever the session comes to.
-func TestNothingAfterTheAcceptanceMakesAMailFail(t *testing.T) {
+// An accepted mail is sent, whatever happens to the session afterwards.
+func TestFailureAfterAcceptanceIsIgnored(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]script{
 		"the relay closes the connection": {".": "250 2.0.0 queued" + thenHangUp},
@@ -63,7 +62,7 @@ func TestNothingAfterTheAcceptanceMakesAMailFail(t *testing.T) {
 			relay := serveScripts(t, nil, s)
 			sender := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
 			mustSend(t, sender, "m1")
-			mustSend(t, sender, "m2") // which has to notice that the session is gone
+			mustSend(t, sender, "m2") // must notice that the session is closed
 			sender.Close()
 			if got := relay.received(); len(got) != 2 || !strings.Contains(got[0], "<m1@") || !strings.Contains(got[1], "<m2@") {
 				t.Errorf("got %q, want each mail once", got)
@@ -72,17 +71,17 @@ func TestNothingAfterTheAcceptanceMakesAMailFail(t *testing.T) {
 	}
 }
 
-func TestAnswerToTheDotCountsAfterTheContextsEnd(t *testing.T) {
+func TestReplyToDotCountsAfterContextEnd(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	h := openHouse(t, &house{hold: cancel}, nil, false)
+	h := startServer(t, &smtpServer{hold: cancel}, nil, false)
 	s := newSender(t, mail.Config{Relays: []mail.Relay{h.plain()}})
-	if _, err := s.Send(ctx, order("m1"), stored); err != nil || len(h.letters()) != 1 {
-		t.Errorf("got %v and %d mails, want one that counts as sent", err, len(h.letters()))
+	if _, err := s.Send(ctx, order("m1"), stored); err != nil || len(h.mails()) != 1 {
+		t.Errorf("got %v and %d mails, want one that counts as sent", err, len(h.mails()))
 	}
 }
 
-func TestRefusalAtAnyStageLeavesTheSessionToTheNextMail(t *testing.T) {
+func TestSessionSurvivesRefusalAtEachStage(t *testing.T) {
 	t.Parallel()
 	for _, ehlo := range []string{"250 HELP", "250 PIPELINING"} {
 		for _, verb := range []string{"MAIL", "RCPT", "DATA", "."} {
@@ -90,7 +89,7 @@ func TestRefusalAtAnyStageLeavesTheSessionToTheNextMail(t *testing.T) {
 				t.Parallel()
 				relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n" + ehlo, verb + " 1": "554 5.7.1 not this one"})
 				s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
-				if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.JobError(err)) != "dead permanent" {
+				if _, err := s.Send(t.Context(), order("m1"), stored); resultOf(mail.JobError(err)) != "dead permanent" {
 					t.Fatalf("got %v, want it refused for good", err)
 				}
 				mustSend(t, s, "m2")
@@ -102,12 +101,12 @@ func TestRefusalAtAnyStageLeavesTheSessionToTheNextMail(t *testing.T) {
 	}
 }
 
-func TestMailThatCannotBeBuiltReachesNoRelay(t *testing.T) {
+func TestInvalidMailReachesNoRelay(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
 	m := order("m1")
-	m.Subject = strings.Repeat("x", 1200) // what is wrong with it shows when it is written
+	m.Subject = strings.Repeat("x", 1200) // the error shows when it is rendered
 	if _, err := s.Send(t.Context(), m, stored); !errors.Is(err, mail.ErrInvalid) {
 		t.Errorf("got %v, want it invalid", err)
 	}
@@ -116,9 +115,9 @@ func TestMailThatCannotBeBuiltReachesNoRelay(t *testing.T) {
 	}
 }
 
-// A relay takes what it has when the dot comes; so no dot may follow a body that
-// was cut short.
-func TestBodyThatIsCutShortIsNeverEnded(t *testing.T) {
+// The relay accepts what it has when the dot arrives, so no dot may follow an
+// incomplete body.
+func TestInterruptedBodyGetsNoFinalDot(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"DATA": stall})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
@@ -142,7 +141,7 @@ func TestBodyThatIsCutShortIsNeverEnded(t *testing.T) {
 	}
 }
 
-func TestJobThatShowsManyNamesHasOneRecipient(t *testing.T) {
+func TestMailHasOneEnvelopeRecipient(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
@@ -155,7 +154,7 @@ func TestJobThatShowsManyNamesHasOneRecipient(t *testing.T) {
 	}
 }
 
-// What is refused after the first refusal is refused because of it.
+// Refusals after the first one are its consequence.
 func TestFirstRefusalDecides(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{

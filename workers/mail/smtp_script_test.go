@@ -20,22 +20,22 @@ import (
 	"vedette/workers/mail"
 )
 
-// The actions that a script may name in place of a reply.
+// Actions that a script may contain in place of a reply.
 const (
-	silence  = "!silence"    // say nothing until the client goes
+	silence  = "!silence"    // send nothing until the client closes
 	hangUp   = "!hang up"    // close the connection
 	readABit = "!read a bit" // accept DATA, read a little, close the connection
 
-	// After a reply: close the connection, or say nothing more.
+	// After a reply: close the connection, or send nothing more.
 	thenHangUp  = " !then hang up"
 	thenSilence = " !then silence"
-	// stall reads the beginning of a body, and the rest only after resume.
+	// stall reads the start of a body, and the rest after resume.
 	stall = "354 go ahead, I will be slow"
 )
 
-// script is a relay that says what a test wants it to say. A command that it
-// does not name gets the reply of a relay that takes everything in its order: a
-// mail that begins within another gets 503.
+// script maps commands to a relay's replies. Any other command gets the reply of a
+// relay that accepts all mails but checks the order: a transaction within another
+// gets 503.
 type script map[string]string
 
 // "MAIL 2" names the second MAIL of a connection.
@@ -66,20 +66,20 @@ func (s script) reply(verb string, nth int) string {
 type relay struct {
 	host string
 	port int
-	// resume lets relays that stall go on.
+	// resume lets stalled relays continue.
 	resume  func()
 	resumed chan struct{}
 
 	mu          sync.Mutex
-	news        sync.Cond // something was heard
+	news        sync.Cond // signals a change of the following fields
 	connections int       // since the start
-	open        int       // that the client has not closed
+	open        int       // not closed by the client
 	heard       []string  // command lines of all connections
 	bodies      []string
 }
 
-// serveScripts starts a relay; the n-th connection follows the n-th script,
-// those after the last follow the last.
+// serveScripts starts a relay; the n-th connection follows the n-th script, later
+// ones the last script.
 func serveScripts(t *testing.T, certificate *tls.Certificate, scripts ...script) *relay {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -138,7 +138,7 @@ func (r *relay) note(line string) {
 	r.news.Broadcast()
 }
 
-// await waits until something is so, which is asked with the lock held.
+// await waits for a condition, which is checked with the lock held.
 func (r *relay) await(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	late := false
@@ -159,7 +159,7 @@ func (r *relay) await(t *testing.T, what string, so func() bool) {
 	}
 }
 
-// awaitCommand waits until a command was heard.
+// awaitCommand waits for a command.
 func (r *relay) awaitCommand(t *testing.T, verb string) {
 	t.Helper()
 	r.await(t, verb, func() bool {
@@ -173,7 +173,7 @@ func (r *relay) awaitEnd(t *testing.T) {
 	r.await(t, "all connections closed", func() bool { return r.open == 0 })
 }
 
-// commands returns the verbs that were heard so far.
+// commands returns the verbs received so far.
 func (r *relay) commands() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -203,7 +203,7 @@ func (r *relay) count() int {
 	return r.connections
 }
 
-// talk follows a script until the client or the script has enough.
+// talk follows a script until the client or the script ends the connection.
 func (r *relay) talk(conn net.Conn, certificate *tls.Certificate, s script) {
 	reader := bufio.NewReader(conn)
 	times := map[string]int{}
@@ -272,7 +272,7 @@ func (r *relay) readBody(reader *bufio.Reader) bool {
 	return true
 }
 
-// act replies, and reports whether the dialogue goes on.
+// act replies and reports whether the dialogue continues.
 func act(conn net.Conn, reader *bufio.Reader, reply string) bool {
 	switch reply {
 	case silence:
@@ -299,7 +299,7 @@ func act(conn net.Conn, reader *bufio.Reader, reply string) bool {
 	return err == nil
 }
 
-// certify makes a certificate for 127.0.0.1, and the pool that trusts it.
+// certify creates a certificate for 127.0.0.1 and a pool that trusts it.
 func certify(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -324,7 +324,7 @@ func certify(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
 }
 
-// newSender returns a sender that is closed before the relay is.
+// newSender returns a sender that is closed before the relay.
 func newSender(tb testing.TB, config mail.Config) *mail.Sender {
 	tb.Helper()
 	config.From, config.Hello = "vedette@example.com", "worker.test"

@@ -13,25 +13,25 @@ import (
 	"vedette/workers/mail"
 )
 
-// house is a real SMTP server that takes every mail.
-type house struct {
+// smtpServer is a real SMTP server that accepts all mails.
+type smtpServer struct {
 	host string
 	port int
-	// hold is called for each mail before it is accepted.
+	// hold is called before each mail is accepted.
 	hold func()
-	// limit is how many sessions it takes at once; zero means any number.
+	// limit is the maximum number of sessions; zero means no limit.
 	limit int
 
 	mu       sync.Mutex
 	sessions int // since the start
 	open     int
-	most     int // open at once
-	got      []letter
+	most     int // maximum of open
+	got      []received
 }
 
-type letter struct{ from, to, body string }
+type received struct{ from, to, body string }
 
-func (h *house) NewSession(*smtp.Conn) (smtp.Session, error) {
+func (h *smtpServer) NewSession(*smtp.Conn) (smtp.Session, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.limit > 0 && h.open >= h.limit {
@@ -40,23 +40,23 @@ func (h *house) NewSession(*smtp.Conn) (smtp.Session, error) {
 	h.sessions++
 	h.open++
 	h.most = max(h.most, h.open)
-	return &visit{house: h}, nil
+	return &serverSession{server: h}, nil
 }
 
-func (h *house) letters() []letter {
+func (h *smtpServer) mails() []received {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.got
 }
 
-type visit struct {
-	house  *house
-	letter letter
+type serverSession struct {
+	server *smtpServer
+	mail   received
 }
 
-func (*visit) AuthMechanisms() []string { return []string{sasl.Plain, sasl.Login} }
+func (*serverSession) AuthMechanisms() []string { return []string{sasl.Plain, sasl.Login} }
 
-func (*visit) Auth(string) (sasl.Server, error) {
+func (*serverSession) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, username, password string) error {
 		if username != "me" || password != "s3cret" {
 			return smtp.ErrAuthFailed
@@ -65,37 +65,37 @@ func (*visit) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
-func (v *visit) Mail(from string, _ *smtp.MailOptions) error {
-	v.letter = letter{from: from}
+func (v *serverSession) Mail(from string, _ *smtp.MailOptions) error {
+	v.mail = received{from: from}
 	return nil
 }
 
-func (v *visit) Rcpt(to string, _ *smtp.RcptOptions) error {
-	v.letter.to = to
+func (v *serverSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+	v.mail.to = to
 	return nil
 }
 
-func (v *visit) Data(r io.Reader) error {
+func (v *serverSession) Data(r io.Reader) error {
 	body, err := io.ReadAll(r)
 	if err != nil {
 		return err
 	}
-	if v.house.hold != nil {
-		v.house.hold()
+	if v.server.hold != nil {
+		v.server.hold()
 	}
-	v.house.mu.Lock()
-	defer v.house.mu.Unlock()
-	v.letter.body = string(body)
-	v.house.got = append(v.house.got, v.letter)
+	v.server.mu.Lock()
+	defer v.server.mu.Unlock()
+	v.mail.body = string(body)
+	v.server.got = append(v.server.got, v.mail)
 	return nil
 }
 
-func (*visit) Reset() {}
+func (*serverSession) Reset() {}
 
-func (v *visit) Logout() error {
-	v.house.mu.Lock()
-	defer v.house.mu.Unlock()
-	v.house.open--
+func (v *serverSession) Logout() error {
+	v.server.mu.Lock()
+	defer v.server.mu.Unlock()
+	v.server.open--
 	return nil
 }
 
@@ -104,9 +104,9 @@ type noLog struct{}
 func (noLog) Printf(string, ...any) {}
 func (noLog) Println(...any)        {}
 
-// openHouse starts a real server; with a certificate it offers STARTTLS, and
-// with implicit it speaks TLS from the first byte.
-func openHouse(tb testing.TB, h *house, certificate *tls.Certificate, implicit bool) *house {
+// startServer starts a server. With a certificate it offers STARTTLS; with implicit
+// it uses TLS from the first byte.
+func startServer(tb testing.TB, h *smtpServer, certificate *tls.Certificate, implicit bool) *smtpServer {
 	tb.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -114,7 +114,7 @@ func openHouse(tb testing.TB, h *house, certificate *tls.Certificate, implicit b
 	}
 	h.host, h.port = "127.0.0.1", listener.Addr().(*net.TCPAddr).Port
 	server := smtp.NewServer(h)
-	server.Domain, server.ErrorLog = "house.test", noLog{}
+	server.Domain, server.ErrorLog = "server.test", noLog{}
 	if certificate != nil {
 		server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{*certificate}}
 	}
@@ -124,13 +124,13 @@ func openHouse(tb testing.TB, h *house, certificate *tls.Certificate, implicit b
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	tb.Cleanup(func() {
-		_ = listener.Close() // a server that does not serve yet does not know of it
+		_ = listener.Close() // in case the server does not serve yet
 		_ = server.Close()
 		<-served
 	})
 	return h
 }
 
-func (h *house) plain() mail.Relay {
+func (h *smtpServer) plain() mail.Relay {
 	return mail.Relay{Host: h.host, Port: h.port, TLS: mail.TLSNone}
 }

@@ -10,43 +10,44 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// session is one SMTP connection, logged in, that carries one mail after the
-// other. It belongs to one goroutine at a time.
+// session is one SMTP connection, logged in, that carries one mail after
+// another. It belongs to one goroutine at a time.
 //
-// go-mail dials, begins TLS and logs in; the dialogue of the mails is ours. Its
-// own way of sending reports what fails after the acceptance as a failure, and
-// leaves a transaction open when DATA is refused.
+// go-mail dials, starts TLS and logs in; this package conducts the mail
+// transactions. go-mail's own way of sending reports failures after the
+// acceptance as failures of the mail, and leaves the transaction open when DATA
+// is refused.
 type session struct {
 	client *smtp.Client
-	// conn lies under TLS. Closing it ends a command that waits, which the
-	// client's own Close cannot: it waits for the command.
-	conn    net.Conn
+	// conn is the connection below TLS. Closing it ends a pending command; the
+	// client's own Close would wait for the command.
+	conn     net.Conn
 	timeouts timeouts
 	// mails counts the mails.
 	mails int
-	// expiry ends a session that was idle too long. The pool's lock guards it.
+	// expiry ends an idle session. It is guarded by the pool's lock.
 	expiry *time.Timer
 }
 
-// timeouts are the limits of a session.
+// timeouts bound the steps of a session.
 type timeouts struct {
 	command, dot time.Duration
 }
 
 const (
-	// cleanupTimeout is what RSET and QUIT may take: nothing depends on them.
+	// cleanupTimeout bounds RSET and QUIT, on which no mail depends.
 	cleanupTimeout = 2 * time.Second
-	// dotGrace is how long a relay may still answer the final dot after the
-	// context's end: a moment spent here may save a duplicate. A pool calls a
-	// job stuck that goes on for more than half its grace (2.5 s).
+	// dotGrace is how long the relay may still answer the final dot after ctx
+	// has ended, which may prevent a duplicate. It must stay below half the
+	// grace (2.5 s) after which a pool reports a job as stuck.
 	dotGrace = 1500 * time.Millisecond
-	// chunkSize is how much of a body is written under one deadline.
+	// chunkSize is how much content is written under one deadline.
 	chunkSize = 64 << 10
 )
 
-// deliver carries one mail, and says whether the session can carry another.
-// Until the final dot is sent, the end of ctx closes the connection; after it
-// the relay has lastWords to answer.
+// deliver sends one mail and reports whether the session can carry another.
+// When ctx ends before the final dot, the connection is closed; afterwards the
+// relay has dotGrace to answer.
 func (s *session) deliver(ctx context.Context, m Message) (v Verdict, keep bool) {
 	stop := context.AfterFunc(ctx, s.abort)
 	defer stop()
@@ -65,8 +66,8 @@ func (s *session) deliver(ctx context.Context, m Message) (v Verdict, keep bool)
 	return s.endBody(ctx, body)
 }
 
-// sendBody sends the content up to the final dot, and makes sure that it has left
-// us: then a failure here says that the relay cannot have taken the mail.
+// sendBody sends the content without the final dot and flushes it: if that
+// fails, the relay cannot have accepted the mail.
 func (s *session) sendBody(body io.Writer, content []byte) (Verdict, bool) {
 	for part := range slices.Chunk(content, chunkSize) {
 		s.setDeadline(s.timeouts.command)
@@ -80,18 +81,18 @@ func (s *session) sendBody(body io.Writer, content []byte) (Verdict, bool) {
 	return Verdict{}, true
 }
 
-// bodyRefused ends a session whose relay would not read on. If it said why, such as
-// 552 for too large a mail, that decides.
+// bodyRefused ends a session whose relay has stopped reading. A reply that
+// explains it decides, such as 552 for a mail that is too large.
 func (s *session) bodyRefused(err error) Verdict {
 	defer s.abort()
 	s.setDeadline(cleanupTimeout)
-	if code, text, _ := s.client.Text.ReadResponse(0); code != 0 { // the error that counts is the one we have
+	if code, text, _ := s.client.Text.ReadResponse(0); code != 0 { // the write error matters more than this one
 		return Classify(StageBody, ParseReply(code, text), nil)
 	}
 	return Classify(StageBody, Reply{}, err)
 }
 
-// endBody sends the final dot and hears the relay's answer.
+// endBody sends the final dot and reads the reply.
 func (s *session) endBody(ctx context.Context, body io.Closer) (v Verdict, keep bool) {
 	s.setDeadline(s.timeouts.dot)
 	stop := context.AfterFunc(ctx, func() { s.setDeadline(dotGrace) })
@@ -105,7 +106,8 @@ func (s *session) endBody(ctx context.Context, body io.Closer) (v Verdict, keep 
 	return v, stop() && v.keepsSession()
 }
 
-// interrupted names the end of the context as what broke, where it was that.
+// interrupted replaces the error in a verdict by the cause of the context's
+// end, if the context has ended.
 func interrupted(ctx context.Context, v Verdict) Verdict {
 	if ctx.Err() != nil && v.Reply.Code == 0 {
 		v.Err = context.Cause(ctx)
@@ -113,32 +115,30 @@ func interrupted(ctx context.Context, v Verdict) Verdict {
 	return v
 }
 
-// reset ends a transaction that was refused, lest the next mail gets the 503
-// that this one deserves.
+// reset ends a refused transaction. Otherwise the next mail would get 503.
 func (s *session) reset() bool {
 	s.setDeadline(cleanupTimeout)
 	return s.client.Reset() == nil
 }
 
-// quit takes leave and closes the connection.
+// quit sends QUIT, waits for the reply and closes the connection.
 func (s *session) quit() {
 	s.setDeadline(cleanupTimeout)
-	_ = s.client.Quit() // nothing depends on it
+	_ = s.client.Quit() // no mail depends on it
 	s.abort()
 }
 
-// quitAsync says that we go, and does not wait for the reply.
+// quitAsync sends QUIT without waiting for the reply.
 func (s *session) quitAsync() {
 	s.setDeadline(cleanupTimeout)
-	_ = s.client.Text.PrintfLine("QUIT") // nothing depends on it
+	_ = s.client.Text.PrintfLine("QUIT") // no mail depends on it
 	s.abort()
 }
 
-// setDeadline gives what comes next its time. An error means that the connection is
-// gone, which what comes next will find out.
+// setDeadline bounds the next step. If the connection is gone, that step fails.
 func (s *session) setDeadline(d time.Duration) { _ = s.conn.SetDeadline(time.Now().Add(d)) }
 
-// abort closes the connection without a word.
+// abort closes the connection without QUIT.
 func (s *session) abort() {
 	if s.conn != nil {
 		_ = s.conn.Close() // it is lost either way

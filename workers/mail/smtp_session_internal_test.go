@@ -13,8 +13,8 @@ import (
 	"github.com/wneessen/go-mail/smtp"
 )
 
-// slowRelay is a relay at the other end of a pipe that takes its time for what
-// delays names: a command, the body, or the dot.
+// slowRelay is a relay at the other end of a pipe that delays its replies to the
+// commands, the body or the dot in delays.
 func slowRelay(conn net.Conn, delays map[string]time.Duration) {
 	reader := bufio.NewReader(conn)
 	say := func(reply string) { fmt.Fprintf(conn, "%s\r\n", reply) }
@@ -60,7 +60,7 @@ func pipeSession(t *testing.T, delays map[string]time.Duration, limits timeouts)
 	return &session{client: client, conn: ours, timeouts: limits}
 }
 
-func TestEachStepHasATimeOfItsOwn(t *testing.T) {
+func TestEachStepHasItsOwnTimeout(t *testing.T) {
 	t.Parallel()
 	type delays = map[string]time.Duration
 	limits := timeouts{command: 30 * time.Second, dot: 5 * time.Minute}
@@ -99,8 +99,8 @@ func TestEachStepHasATimeOfItsOwn(t *testing.T) {
 	}
 }
 
-// An idle session ends when the pool says so, not by a deadline of its last mail.
-func TestIdleSessionOutlivesTheTimesOfItsMails(t *testing.T) {
+// The pool ends an idle session, not a deadline from its last mail.
+func TestIdleSessionOutlivesMailDeadlines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := pipeSession(t, nil, timeouts{command: time.Second, dot: time.Second})

@@ -25,7 +25,7 @@ func mustSend(t *testing.T, s *mail.Sender, id string) mail.Receipt {
 	return receipt
 }
 
-func TestMailArrivesAsItWasBuiltInEachMode(t *testing.T) {
+func TestMailArrivesUnchangedInEachTLSMode(t *testing.T) {
 	t.Parallel()
 	certificate, trusted := certify(t)
 	for _, mode := range []string{mail.TLSStartTLS, mail.TLSImplicit, mail.TLSNone} {
@@ -35,7 +35,7 @@ func TestMailArrivesAsItWasBuiltInEachMode(t *testing.T) {
 			if mode == mail.TLSNone {
 				offered = nil
 			}
-			h := openHouse(t, &house{}, offered, mode == mail.TLSImplicit)
+			h := startServer(t, &smtpServer{}, offered, mode == mail.TLSImplicit)
 			relay := mail.Relay{Host: h.host, Port: h.port, TLS: mode, RootCAs: trusted}
 			if mode != mail.TLSNone {
 				relay.Username, relay.Password = "me", "s3cret"
@@ -44,20 +44,20 @@ func TestMailArrivesAsItWasBuiltInEachMode(t *testing.T) {
 			if receipt.Relay != fmt.Sprintf("127.0.0.1:%d", h.port) || !strings.HasPrefix(receipt.Reply, "250 2.0.0 OK") {
 				t.Errorf("got receipt %+v", receipt)
 			}
-			want := letter{"vedette@example.com", "ops@example.org", string(build(t, order("m1")).Bytes)}
+			want := received{"vedette@example.com", "ops@example.org", string(build(t, order("m1")).Bytes)}
 			// The default sender has a name in build, and none in newSender.
 			want.body = strings.Replace(want.body, `"Vedette" <vedette@example.com>`, "<vedette@example.com>", 1)
-			if got := h.letters(); len(got) != 1 || got[0] != want {
+			if got := h.mails(); len(got) != 1 || got[0] != want {
 				t.Errorf("got %+v, want %+v once", got, want)
 			}
 		})
 	}
 }
 
-func TestWrongPasswordIsRefusedByARealServer(t *testing.T) {
+func TestWrongPasswordIsConfigError(t *testing.T) {
 	t.Parallel()
 	certificate, trusted := certify(t)
-	h := openHouse(t, &house{}, certificate, false)
+	h := startServer(t, &smtpServer{}, certificate, false)
 	relay := mail.Relay{Host: h.host, Port: h.port, RootCAs: trusted, Username: "me", Password: "wr0ng"}
 	_, err := newSender(t, mail.Config{Relays: []mail.Relay{relay}}).Send(t.Context(), order("m1"), stored)
 	failed, ok := errors.AsType[*mail.Error](err)
@@ -68,23 +68,23 @@ func TestWrongPasswordIsRefusedByARealServer(t *testing.T) {
 
 func TestManyMailsShareOneSession(t *testing.T) {
 	t.Parallel()
-	h := openHouse(t, &house{}, nil, false)
+	h := startServer(t, &smtpServer{}, nil, false)
 	s := newSender(t, mail.Config{Relays: []mail.Relay{h.plain()}, PerSession: 10})
 	for n := range 25 {
 		mustSend(t, s, fmt.Sprintf("m%d", n))
 	}
 	s.Close()
-	if len(h.letters()) != 25 || h.sessions != 3 {
-		t.Errorf("got %d mails on %d sessions, want 25 on 3 of 10 each", len(h.letters()), h.sessions)
+	if len(h.mails()) != 25 || h.sessions != 3 {
+		t.Errorf("got %d mails on %d sessions, want 25 on 3 of 10 each", len(h.mails()), h.sessions)
 	}
 }
 
-func TestMailAfterARefusedOneSucceedsOnTheSameSession(t *testing.T) {
+func TestMailAfterRefusedOneUsesSameSession(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"RCPT": "550 5.1.1 no such user"})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
 	for range 3 {
-		if _, err := s.Send(t.Context(), order("m1"), stored); fateOf(mail.JobError(err)) != "dead permanent" {
+		if _, err := s.Send(t.Context(), order("m1"), stored); resultOf(mail.JobError(err)) != "dead permanent" {
 			t.Fatalf("got %v, want it refused for good", err)
 		}
 	}
@@ -93,7 +93,7 @@ func TestMailAfterARefusedOneSucceedsOnTheSameSession(t *testing.T) {
 	}
 }
 
-func TestManyMailsAtOnceUseNoMoreSessionsThanAllowed(t *testing.T) {
+func TestConcurrentMailsStayBelowSessionLimit(t *testing.T) {
 	t.Parallel()
 	var inside sync.WaitGroup
 	inside.Add(4)
@@ -101,13 +101,13 @@ func TestManyMailsAtOnceUseNoMoreSessionsThanAllowed(t *testing.T) {
 	for n := range 20 {
 		turn <- n
 	}
-	h := &house{hold: func() {
+	h := &smtpServer{hold: func() {
 		if n := <-turn; n < 4 {
 			inside.Done()
 		}
-		inside.Wait() // until four mails are under way at once
+		inside.Wait() // until four mails are under way
 	}}
-	openHouse(t, h, nil, false)
+	startServer(t, h, nil, false)
 	s := newSender(t, mail.Config{Relays: []mail.Relay{h.plain()}})
 	var group sync.WaitGroup
 	for n := range 20 {
@@ -119,19 +119,19 @@ func TestManyMailsAtOnceUseNoMoreSessionsThanAllowed(t *testing.T) {
 	}
 	group.Wait()
 	s.Close()
-	if len(h.letters()) != 20 || h.most != 4 || h.sessions != 4 {
-		t.Errorf("got %d mails on %d sessions, %d at once, want 20 on 4", len(h.letters()), h.sessions, h.most)
+	if len(h.mails()) != 20 || h.most != 4 || h.sessions != 4 {
+		t.Errorf("got %d mails on %d sessions, %d at once, want 20 on 4", len(h.mails()), h.sessions, h.most)
 	}
 }
 
-func TestKeptSessionThatTheRelayHasEndedIsDialledAgainForFree(t *testing.T) {
+func TestStaleSessionIsReplacedWithinAttempt(t *testing.T) {
 	t.Parallel()
 	for name, second := range map[string]string{
 		"without a word": hangUp, "with 421": "421 4.4.2 idle too long", "with 503": "503 5.5.1 who are you?",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			// The first connection takes one mail and ends at the second.
+			// The first connection carries one mail and closes at the second.
 			relay := serveScripts(t, nil, script{"MAIL 2": second}, script{})
 			s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
 			mustSend(t, s, "m1")
@@ -144,18 +144,18 @@ func TestKeptSessionThatTheRelayHasEndedIsDialledAgainForFree(t *testing.T) {
 	}
 }
 
-func TestKeptSessionIsDialledAgainOnceOnly(t *testing.T) {
+func TestStaleSessionIsReplacedOnce(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"MAIL 2": hangUp}, script{"MAIL": hangUp}, script{})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
 	mustSend(t, s, "m1")
 	_, err := s.Send(t.Context(), order("m2"), stored)
-	if got := fateOf(mail.JobError(err)); got != "free true" || relay.count() != 2 {
+	if got := resultOf(mail.JobError(err)); got != "free true" || relay.count() != 2 {
 		t.Errorf("got %q after %d connections, want the job back after 2", got, relay.count())
 	}
 }
 
-func TestMailWhoseBodyWasSentIsNotSentAgainInTheSameAttempt(t *testing.T) {
+func TestMailIsNotRepeatedAfterBodyWasSent(t *testing.T) {
 	t.Parallel()
 	for reply, class := range map[string]mail.Class{hangUp: mail.ClassUnknown, "421 4.3.2 closing": mail.ClassRelay} {
 		t.Run(string(class), func(t *testing.T) {
@@ -174,7 +174,7 @@ func TestMailWhoseBodyWasSentIsNotSentAgainInTheSameAttempt(t *testing.T) {
 	}
 }
 
-func TestMailThatMayHaveArrivedIsNotGivenToTheNextRelay(t *testing.T) {
+func TestUnknownOutcomeTriesNoOtherRelay(t *testing.T) {
 	t.Parallel()
 	lossy, spare := serveScripts(t, nil, script{".": hangUp}), serveScripts(t, nil, script{})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{lossy.plain(), spare.plain()}})
@@ -184,7 +184,7 @@ func TestMailThatMayHaveArrivedIsNotGivenToTheNextRelay(t *testing.T) {
 	}
 }
 
-func TestNextRelayIsUsedWhenOneIsOfNoUse(t *testing.T) {
+func TestNextRelayIsUsedWhenOneFails(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name  string
@@ -210,7 +210,7 @@ func TestNextRelayIsUsedWhenOneIsOfNoUse(t *testing.T) {
 	}
 }
 
-func TestRelayThatIsOfNoUseRestsBeforeItIsDialledAgain(t *testing.T) {
+func TestFailedRelayIsNotDialledWhileBreakerIsOpen(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		greeting string
@@ -231,7 +231,7 @@ func TestRelayThatIsOfNoUseRestsBeforeItIsDialledAgain(t *testing.T) {
 	}
 }
 
-func TestMailWaitsForABusySessionAsLongAsItsContext(t *testing.T) {
+func TestWaitForSessionEndsWithContext(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{".": silence})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}, Sessions: 1})
@@ -252,7 +252,7 @@ func TestMailWaitsForABusySessionAsLongAsItsContext(t *testing.T) {
 	}
 }
 
-func TestIdleSessionTakesLeave(t *testing.T) {
+func TestIdleSessionSendsQuit(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}, Idle: 20 * time.Millisecond})
@@ -264,7 +264,7 @@ func TestIdleSessionTakesLeave(t *testing.T) {
 	}
 }
 
-func TestServeEndsTheSessionsAndMayBeCalledAgain(t *testing.T) {
+func TestServeEndsSessionsAndCanBeRepeated(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
@@ -278,7 +278,7 @@ func TestServeEndsTheSessionsAndMayBeCalledAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		relay.awaitEnd(t)
-		mustSend(t, s, "m2") // after the end a mail still goes out, on a session of its own
+		mustSend(t, s, "m2") // afterwards a mail is still sent, in its own session
 		relay.awaitEnd(t)
 		if got := len(relay.received()); got != 2*(round+1) {
 			t.Errorf("got %d mails, want %d", got, 2*(round+1))
@@ -286,8 +286,9 @@ func TestServeEndsTheSessionsAndMayBeCalledAgain(t *testing.T) {
 	}
 }
 
-// Who cannot send begins with no mail, and notices by itself when it can.
-func TestRelayThatComesBackIsNoticedWithoutAMail(t *testing.T) {
+// A sender without an available relay starts no mail, and notices on its own when
+// the relay is back.
+func TestRecoveredRelayIsNoticedWithoutMail(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"greeting": hangUp}, script{"greeting": hangUp}, script{})
 	s := newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}})
@@ -300,7 +301,7 @@ func TestRelayThatComesBackIsNoticedWithoutAMail(t *testing.T) {
 	if _, err := s.Send(t.Context(), order("m1"), stored); err == nil || s.Available() {
 		t.Errorf("got %v and open %v, want a relay that is known to be away", err, s.Available())
 	}
-	relay.awaitCommand(t, "EHLO") // of a session that no mail has asked for
+	relay.awaitCommand(t, "EHLO") // in a session opened without a mail
 	deadline := time.Now().Add(20 * time.Second)
 	for !s.Available() && time.Now().Before(deadline) {
 		<-time.After(5 * time.Millisecond)
@@ -315,9 +316,9 @@ func TestRelayThatComesBackIsNoticedWithoutAMail(t *testing.T) {
 	}
 }
 
-// A relay that takes two sessions of us serves twenty mails at once all the
-// same, and is never taken for one that is away.
-func TestRelayWithALimitOfSessionsIsNotAway(t *testing.T) {
+// A relay with a limit of two sessions delivers twenty concurrent mails and never
+// counts as unreachable.
+func TestSessionLimitIsNoFailure(t *testing.T) {
 	t.Parallel()
 	var inside sync.WaitGroup
 	inside.Add(2)
@@ -325,13 +326,13 @@ func TestRelayWithALimitOfSessionsIsNotAway(t *testing.T) {
 	for n := range 20 {
 		turn <- n
 	}
-	h := &house{limit: 2, hold: func() {
+	h := &smtpServer{limit: 2, hold: func() {
 		if n := <-turn; n < 2 {
 			inside.Done()
 		}
 		inside.Wait()
 	}}
-	openHouse(t, h, nil, false)
+	startServer(t, h, nil, false)
 	s := newSender(t, mail.Config{Relays: []mail.Relay{h.plain()}, Sessions: 8})
 	var group sync.WaitGroup
 	for n := range 20 {
@@ -348,17 +349,17 @@ func TestRelayWithALimitOfSessionsIsNotAway(t *testing.T) {
 				if !s.Available() {
 					t.Error("got a relay of no use, want one with a limit")
 				}
-				<-time.After(20 * time.Millisecond) // its job comes again
+				<-time.After(20 * time.Millisecond) // the job is delivered again
 			}
 		})
 	}
 	group.Wait()
-	if len(h.letters()) != 20 {
-		t.Errorf("got %d mails, want 20", len(h.letters()))
+	if len(h.mails()) != 20 {
+		t.Errorf("got %d mails, want 20", len(h.mails()))
 	}
 }
 
-func TestTokenIsUsedAsItsMechanismWants(t *testing.T) {
+func TestOAuthTokenMechanisms(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{"EHLO": "250-relay.test\r\n250 AUTH PLAIN XOAUTH2", "AUTH": "235 2.7.0 welcome"})
 	settings := relay.plain()

@@ -4,118 +4,61 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/textproto"
-	"strings"
 )
 
-// Class says what an attempt came to. The set is closed.
+// Class is the result of an attempt. The set is closed.
 type Class string
 
 // The classes.
 const (
-	ClassDelivered Class = "delivered" // the relay has taken the mail
-	ClassTemporary Class = "temporary" // refused for now; the attempt counts
-	ClassRelay     Class = "relay"     // the relay is not there or not well; nothing of this mail was tried
-	ClassConfig    Class = "config"    // the relay will not talk to us until somebody changes something
-	ClassPermanent Class = "permanent" // refused for good
-	ClassUnknown   Class = "unknown"   // lost after the final dot: delivered or not, nobody knows
+	ClassDelivered Class = "delivered" // the relay has accepted the mail
+	ClassTemporary Class = "temporary" // refused for now; counts as an attempt
+	ClassRelay     Class = "relay"     // the relay is unreachable or broken; this mail was not tried
+	ClassConfig    Class = "config"    // the relay refuses us until a setting is changed
+	ClassPermanent Class = "permanent" // refused permanently
+	ClassUnknown   Class = "unknown"   // connection lost after the final dot: it may have been delivered
 )
 
-// Stage is how far an attempt got.
+// Stage is the step of the SMTP dialogue in which an attempt ended.
 type Stage string
 
-// The stages, in their order.
+// The stages, in order.
 const (
-	StageConnect Stage = "connect" // name lookup to AUTH: all that comes before a mail
+	StageConnect Stage = "connect" // from the name lookup to AUTH
 	StageMail    Stage = "MAIL"
 	StageRcpt    Stage = "RCPT"
 	StageData    Stage = "DATA"
-	StageBody    Stage = "body" // the content, before the final dot
+	StageBody    Stage = "body" // the content up to the final dot
 	StageDot     Stage = "dot"  // the final dot and the reply to it
 )
 
-// Reply is what a relay said. The zero value means that it said nothing.
-type Reply struct {
-	// Code is the reply code, RFC 5321, 4.2.
-	Code int
-	// Enhanced is the status code of RFC 3463 at the start of the text, such
-	// as "5.1.1", if there is one whose class is that of Code.
-	Enhanced string
-	// Text is the relay's words on one line, cut after 500 bytes.
-	Text string
-}
-
-// String writes the reply as the relay did, on one line.
-func (r Reply) String() string { return fmt.Sprintf("%d %s", r.Code, r.Text) }
-
-// ParseReply reads a reply from its code and text; the lines of the text are
-// separated by \n.
-func ParseReply(code int, text string) Reply {
-	reply := Reply{Code: code, Text: oneLine(text)}
-	enhanced, _, _ := strings.Cut(reply.Text, " ")
-	if isEnhancedCode(enhanced) && int(enhanced[0]-'0') == code/100 {
-		reply.Enhanced = enhanced
-	}
-	return reply
-}
-
-func isEnhancedCode(s string) bool {
-	parts := strings.Split(s, ".")
-	if len(parts) != 3 || len(parts[0]) != 1 {
-		return false
-	}
-	for _, part := range parts {
-		if part == "" || len(part) > 3 || strings.Trim(part, "0123456789") != "" {
-			return false
-		}
-	}
-	return true
-}
-
-// maxReplyLength is the longest reply that is kept: RFC 5321, 4.5.3.1.5, allows 512
-// octets a line with the code and the line end.
-const maxReplyLength = 500
-
-// oneLine makes foreign words fit for logs and headers: one line, no control
-// characters, valid UTF-8, not endless.
-func oneLine(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, text)
-	return strings.ToValidUTF8(text[:min(len(text), maxReplyLength)], "?")
-}
-
-// Verdict is what an attempt came to, and why.
+// Verdict is the class of an attempt, with the reason.
 type Verdict struct {
 	Class Class
 	Stage Stage
-	// Reply is the relay's last word, if that decided.
+	// Reply is the relay's reply that decided, if any.
 	Reply Reply
-	// Err is what broke, if no reply decided.
+	// Err is the failure that decided, if no reply did.
 	Err error
 }
 
-// Classify turns the end of an attempt into its verdict: a pure function of the
-// stage, of the reply and, where there was no reply, of the error. The rules
-// are those of RFC 5321, 4.2.1 and 4.2.4, with RFC 4954, 6, for what concerns
-// authentication and RFC 3463 for the enhanced codes:
+// Classify derives the verdict for an attempt from its stage and the reply or,
+// without a reply, from the error. The rules follow RFC 5321, 4.2.1 and 4.2.4,
+// RFC 4954, 6, for authentication, and RFC 3463 for enhanced codes:
 //
 //	             2xx         4xx         421, 503   530 534 535 538   other 5xx   no reply
-//	connect      -           relay       relay      config            config      relay; config for TLS, and for what is not offered
+//	connect      -           relay       relay      config            config      relay; config for TLS and missing extensions
 //	MAIL…DATA    relay       temporary   relay      config            permanent   relay
 //	body         relay       temporary   relay      config            permanent   relay
 //	dot          delivered   temporary   relay      config            permanent   unknown
 //
-// 552 with 5.2.2 is temporary: a full mailbox is emptied some day (RFC 3463,
-// 3.3). 503 means that client and relay disagree about the session, which is
-// not the mail's fault. A reply that the stage does not have, such as 250 to
-// DATA, is that of a relay that is not well.
+// 552 with 5.2.2 is temporary, because a full mailbox is emptied some day (RFC
+// 3463, 3.3). 503 means that client and relay disagree about the session, which
+// does not concern the mail. A reply that does not exist in the stage, such as
+// 250 to DATA, means that the relay is broken.
 func Classify(stage Stage, reply Reply, err error) Verdict {
 	if reply.Code == 0 {
 		return Verdict{Class: classifyFailure(stage, err), Stage: stage, Err: err}
@@ -157,10 +100,10 @@ func classifyFailure(stage Stage, err error) Class {
 	}
 }
 
-// isNetworkError tells an unreachable or broken relay from one that could be
-// reached and with which no session can be had: a certificate that is not
-// trusted, STARTTLS or AUTH that is not offered. The latter are many and not
-// all typed, so the former are named.
+// isNetworkError distinguishes an unreachable or broken relay from a reachable
+// one that cannot be used: its certificate is not trusted, or it does not offer
+// STARTTLS or AUTH. The function lists errors from the first group, because not
+// all errors from the second have types.
 func isNetworkError(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
@@ -177,7 +120,8 @@ func isNetworkError(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
-// classifyClientError judges an error of go-mail's client, in which a reply may stand.
+// classifyClientError classifies an error from go-mail's client, which may hold a
+// reply.
 func classifyClientError(stage Stage, err error) Verdict {
 	if refused, ok := errors.AsType[*textproto.Error](err); ok {
 		return Classify(stage, ParseReply(refused.Code, refused.Msg), nil)
@@ -185,7 +129,7 @@ func classifyClientError(stage Stage, err error) Verdict {
 	return Classify(stage, Reply{}, err)
 }
 
-// beforeBody reports whether nothing of the mail was sent yet.
+// beforeBody reports whether the attempt ended before any content was sent.
 func (v Verdict) beforeBody() bool { return v.Stage != StageBody && v.Stage != StageDot }
 
 // keepsSession reports whether the session can carry another mail.

@@ -19,8 +19,8 @@ import (
 	"vedette/workers/mail"
 )
 
-// fateOf names a fate in a word or two.
-func fateOf(err error) string {
+// resultOf describes a job's result in a word or two.
+func resultOf(err error) string {
 	if err == nil {
 		return "done"
 	}
@@ -33,7 +33,7 @@ func fateOf(err error) string {
 	return "attempt"
 }
 
-func TestVerdictFollowsFromStageAndReply(t *testing.T) {
+func TestClassifyReplies(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		stages string
@@ -74,7 +74,7 @@ func TestVerdictFollowsFromStageAndReply(t *testing.T) {
 	}
 }
 
-func TestVerdictWithoutReplyFollowsFromStageAndError(t *testing.T) {
+func TestClassifyErrors(t *testing.T) {
 	t.Parallel()
 	refused := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
 	alert := &net.OpError{Op: "remote error", Err: errors.New("tls: bad certificate")}
@@ -110,7 +110,7 @@ func TestVerdictWithoutReplyFollowsFromStageAndError(t *testing.T) {
 	}
 }
 
-func TestFateFollowsFromClass(t *testing.T) {
+func TestJobErrorForEachClass(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		class mail.Class
@@ -130,14 +130,14 @@ func TestFateFollowsFromClass(t *testing.T) {
 	for _, c := range cases {
 		failed := &mail.Error{Verdict: mail.Verdict{Class: c.class, Stage: mail.StageRcpt, Err: io.EOF}, RetryAfter: c.after}
 		got := mail.JobError(fmt.Errorf("wrapped: %w", failed))
-		if fateOf(got) != c.want {
-			t.Errorf("%s: got %q, want %q", c.class, fateOf(got), c.want)
+		if resultOf(got) != c.want {
+			t.Errorf("%s: got %q, want %q", c.class, resultOf(got), c.want)
 		}
 		if retry, ok := errors.AsType[*job.RetryError](got); ok && retry.After != c.wait {
 			t.Errorf("%s: got a wait of %s, want %s", c.class, retry.After, c.wait)
 		}
 	}
-	if other := errors.New("something else"); !errors.Is(mail.JobError(other), other) || fateOf(mail.JobError(other)) != "attempt" {
+	if other := errors.New("something else"); !errors.Is(mail.JobError(other), other) || resultOf(mail.JobError(other)) != "attempt" {
 		t.Errorf("unknown error: got %v, want it back", mail.JobError(other))
 	}
 	if mail.JobError(nil) != nil {
@@ -145,7 +145,7 @@ func TestFateFollowsFromClass(t *testing.T) {
 	}
 }
 
-func TestReplyKeepsWordsOnOneLine(t *testing.T) {
+func TestReplyTextIsOneLine(t *testing.T) {
 	t.Parallel()
 	got := mail.ParseReply(550, "5.1.1 no such\nuser\x1b[31m here")
 	if got.Enhanced != "5.1.1" || got.String() != "550 5.1.1 no such user [31m here" {

@@ -12,31 +12,33 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Deliveries remembers what became of mails, for as long as one may come again.
+// Deliveries stores the delivery status of mails for as long as a job may be
+// delivered again.
 type Deliveries interface {
-	// Delivery returns what is known of a mail, and whether anything is.
+	// Delivery returns the status of a mail, and whether there is one.
 	Delivery(ctx context.Context, id string) (job.Delivery, bool, error)
-	// Begin marks that an attempt begins, unless the mail has left by then, was
-	// withdrawn, or is in somebody else's hand: see [job.Delivery.HeldFor]. It returns
-	// what is known of the mail now.
+	// Begin records the start of an attempt, unless the mail was sent or
+	// withdrawn, or another worker's attempt holds it: see
+	// [job.Delivery.HeldFor]. It returns the status that is stored afterwards.
 	Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error)
-	// Record replaces what is known of a mail.
+	// Record replaces the status of a mail.
 	Record(ctx context.Context, sent job.Delivery) error
 }
 
 // Transport carries mails: a [*Sender] or a [*Maildir].
 type Transport interface {
-	// Send makes one attempt. Its errors are those that [] knows. It must
+	// Send makes one attempt. Its errors are described at [JobError]. It must
 	// be safe for concurrent use.
 	Send(ctx context.Context, m job.Mail, stored time.Time) (Receipt, error)
 }
 
-// WorkerConfig says what a [Worker] works with.
+// WorkerConfig configures a [Worker].
 type WorkerConfig struct {
 	Transport  Transport
 	Deliveries Deliveries
-	// RecipientPerMinute is how many mails an address gets a minute from this
-	// worker; zero means any number. The others wait, which costs no attempt.
+	// RecipientPerMinute is the maximum number of mails a minute from this
+	// worker to an address; zero means no limit. Further mails wait, without
+	// counting an attempt.
 	RecipientPerMinute int
 	// Now defaults to time.Now.
 	Now func() time.Time
@@ -44,14 +46,14 @@ type WorkerConfig struct {
 	Logger *slog.Logger
 }
 
-// Worker does mail jobs. It is safe for concurrent use with different mails;
-// the queue sees to it that one mail is with one worker.
+// Worker handles mail jobs. It is safe for concurrent use with different mails;
+// the queue gives each mail to one worker.
 type Worker struct {
-	transport Transport
-	deliveries    Deliveries
-	quota     *recipientQuota
-	now       func() time.Time
-	log       *slog.Logger
+	transport  Transport
+	deliveries Deliveries
+	quota      *recipientQuota
+	now        func() time.Time
+	log        *slog.Logger
 
 	mu       sync.Mutex // guards outcomes
 	attempts map[Class]uint64
@@ -60,7 +62,7 @@ type Worker struct {
 // NewWorker returns a Worker. The error names what is missing.
 func NewWorker(config WorkerConfig) (*Worker, error) {
 	if config.Transport == nil || config.Deliveries == nil {
-		return nil, errors.New("set up mail worker: found no transport or no ledger")
+		return nil, errors.New("set up mail worker: found no transport or no deliveries")
 	}
 	if config.Now == nil {
 		config.Now = time.Now
@@ -74,14 +76,14 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 	}, nil
 }
 
-// Handle does one job: a mail that was stored at the given time. The returned
-// error is the job's fate, as package job defines it.
+// Handle handles one job, which was stored at the given time. The returned
+// error is the job's result, as package job defines it.
 //
-// First an intent is written, unless the mail has left or was withdrawn: it shows
-// that the ledger can be written, without which a mail that is sent could not be
-// known as sent; from then on nobody can withdraw the mail; and if this process
-// dies, whoever gets the mail next can tell that it may arrive twice. A ledger
-// that cannot be reached costs no attempt.
+// Before sending, the start of the attempt is recorded. That proves that the
+// store can be written, without which a sent mail could not be recorded as
+// sent. From then on the mail cannot be withdrawn, and if this process dies,
+// the next worker knows that the mail may arrive twice. A store that cannot be
+// reached counts no attempt.
 func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error {
 	if now := w.now(); !m.NotAfter.IsZero() && now.After(m.NotAfter) {
 		return w.expired(ctx, m)
@@ -90,16 +92,16 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 		return err
 	}
 	begun := w.now().UTC()
-	sent, err := w.deliveries.Begin(ctx, m.ID, begun)
+	found, err := w.deliveries.Begin(ctx, m.ID, begun)
 	if err != nil {
-		return job.Interrupted(fmt.Errorf("write ledger of mail %s: %w", m.ID, err), storeDelay)
+		return job.Interrupted(fmt.Errorf("record attempt at mail %s: %w", m.ID, err), storeDelay)
 	}
-	if sent.Final() {
-		w.log.DebugContext(ctx, "mail was sent before, or withdrawn", "id", m.ID, "relay", sent.Relay, "at", sent.At, "state", sent.State)
+	if found.Final() {
+		w.log.DebugContext(ctx, "mail needs no attempt", "id", m.ID, "state", found.State, "relay", found.Relay, "at", found.At)
 		return nil
 	}
-	if held := sent.HeldFor(begun); held > 0 && !sent.At.Equal(begun) {
-		return job.Interrupted(fmt.Errorf("send mail %s: somebody else began to at %s", m.ID, sent.At.Format(time.RFC3339)), held)
+	if held := found.HeldFor(begun); held > 0 && !found.At.Equal(begun) {
+		return job.Interrupted(fmt.Errorf("send mail %s: another worker's attempt began at %s", m.ID, found.At.Format(time.RFC3339)), held)
 	}
 	receipt, err := w.transport.Send(ctx, m, stored)
 	if err != nil {
@@ -109,19 +111,21 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 	return nil
 }
 
-// expired ends a mail that is no longer wanted, unless it has left before that.
+// expired ends a job whose mail is no longer wanted, unless it was sent in
+// time.
 func (w *Worker) expired(ctx context.Context, m job.Mail) error {
-	sent, _, err := w.deliveries.Delivery(ctx, m.ID)
+	found, _, err := w.deliveries.Delivery(ctx, m.ID)
 	if err != nil {
-		return job.Interrupted(fmt.Errorf("read ledger of mail %s: %w", m.ID, err), storeDelay)
+		return job.Interrupted(fmt.Errorf("read status of mail %s: %w", m.ID, err), storeDelay)
 	}
-	if sent.Final() {
+	if found.Final() {
 		return nil
 	}
-	return job.Dead(job.ReasonExpired, fmt.Errorf("send mail %s: wanted until %s", m.ID, m.NotAfter.UTC().Format(time.RFC3339)))
+	return job.Dead(job.ReasonExpired, fmt.Errorf("send mail %s: its not_after %s has passed", m.ID, m.NotAfter.UTC().Format(time.RFC3339)))
 }
 
-// storeDelay is how long a mail waits for a ledger that cannot be reached.
+// storeDelay is how long a mail waits when its status cannot be read or
+// written.
 const storeDelay = 5 * time.Second
 
 func (w *Worker) attemptFailed(ctx context.Context, m job.Mail, err error) error {
@@ -129,7 +133,7 @@ func (w *Worker) attemptFailed(ctx context.Context, m job.Mail, err error) error
 		w.count(failed.Class)
 		level := slog.LevelInfo
 		if failed.Class == ClassUnknown {
-			level = slog.LevelWarn // whoever reads the mail may get it twice
+			level = slog.LevelWarn // the recipient may get the mail twice
 		}
 		w.log.Log(ctx, level, "mail was not delivered", "id", m.ID, "class", failed.Class, "error", err)
 		w.recordFailure(ctx, m, failed)
@@ -137,9 +141,9 @@ func (w *Worker) attemptFailed(ctx context.Context, m job.Mail, err error) error
 	return JobError(err)
 }
 
-// recordFailure records that a mail has certainly not left, so that it can be
-// withdrawn while it waits, or that nobody knows, so that it cannot. Without the
-// record it cannot either.
+// recordFailure records that the last attempt failed, after which the mail can
+// be withdrawn, or that its outcome is unknown, after which it cannot. Without
+// a record it cannot either.
 func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error) {
 	ctx, cancel := withGrace(ctx, recordGrace)
 	defer cancel()
@@ -149,35 +153,36 @@ func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error) {
 	}
 	sent := job.Delivery{V: job.Version, ID: m.ID, State: state, At: w.now().UTC(), Relay: failed.Relay, Reply: oneLine(failed.Error())}
 	if err := w.deliveries.Record(ctx, sent); err != nil {
-		w.log.WarnContext(ctx, "write ledger of mail that was not delivered", "id", m.ID, "error", err)
+		w.log.WarnContext(ctx, "failed attempt could not be recorded", "id", m.ID, "error", err)
 	}
 }
 
-// recordSent records a mail that a relay has taken. Whatever happens here, the
-// job is done: to call it failed would send the mail again for certain, while
-// done without a record sends it again only if the acknowledgement is lost too.
+// recordSent records a mail that a relay has accepted. The job is done even if
+// that fails: as a failed job the mail would certainly be sent again, while a
+// job without a record is sent again only if its acknowledgement is lost too.
 func (w *Worker) recordSent(ctx context.Context, m job.Mail, receipt Receipt) {
 	w.count(ClassDelivered)
 	w.log.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
 	err := w.recordRetrying(ctx, job.Delivery{V: job.Version, ID: m.ID, State: job.DeliverySent, At: w.now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
 	if err != nil {
-		w.log.ErrorContext(ctx, "delivered mail is not in the ledger: it may be sent twice", "id", m.ID, "error", err)
+		w.log.ErrorContext(ctx, "delivered mail could not be recorded and may be sent twice", "id", m.ID, "error", err)
 	}
 }
 
 const (
-	// recordPause is the first pause between the tries to record a delivery;
-	// each is twice as long, and after recordMaxPause it is given up: six tries
-	// in 6 s.
+	// recordPause is the pause after the first failure to record a delivery. It
+	// doubles each time; once it exceeds recordMaxPause, the worker gives up:
+	// six tries in 6 s.
 	recordPause    = 200 * time.Millisecond
 	recordMaxPause = 4 * time.Second
-	// recordGrace is how long that may go on after the context's end. With
-	// dotGrace it stays below what a pool calls stuck.
+	// recordGrace is how long recording may go on after the context has ended.
+	// With dotGrace it stays below the time after which a pool reports a job as
+	// stuck.
 	recordGrace = 500 * time.Millisecond
 )
 
-// recordRetrying writes to the ledger, also for a moment after the end of ctx: a mail
-// that was taken in the last moment counts like any other.
+// recordRetrying records a delivery with retries, for recordGrace also after
+// ctx has ended: a mail that was accepted in the last moment must be recorded.
 func (w *Worker) recordRetrying(ctx context.Context, sent job.Delivery) error {
 	ctx, cancel := withGrace(ctx, recordGrace)
 	defer cancel()
@@ -216,8 +221,8 @@ func (w *Worker) count(class Class) {
 	w.attempts[class]++
 }
 
-// Attempts returns how many attempts came to which class since the start.
-// [ClassUnknown] is how many mails may have arrived twice.
+// Attempts returns the number of attempts since the start for each class. The
+// number for [ClassUnknown] is how many mails may have arrived twice.
 func (w *Worker) Attempts() map[Class]uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -17,68 +17,68 @@ import (
 	"vedette/workers/mail"
 )
 
-// ledger is a ledger in memory that can be away.
-type ledger struct {
+// memoryDeliveries is a store in memory that can fail.
+type memoryDeliveries struct {
 	mu      sync.Mutex
 	sent    map[string]job.Delivery
 	written []job.Delivery
-	// readFails and writeFails are how often each still fails; writeFrom is the
-	// write with which failing begins.
+	// readFails and writeFails are the numbers of failures to come; writes fail
+	// after the first writeFrom ones.
 	readFails, writeFails, writeFrom int
 	writes                           int
 }
 
-var errAway = errors.New("ledger is away")
+var errAway = errors.New("store is away")
 
-func (l *ledger) Delivery(_ context.Context, id string) (job.Delivery, bool, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.readFails > 0 {
-		l.readFails--
+func (m *memoryDeliveries) Delivery(_ context.Context, id string) (job.Delivery, bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.readFails > 0 {
+		m.readFails--
 		return job.Delivery{}, false, errAway
 	}
-	sent, ok := l.sent[id]
+	sent, ok := m.sent[id]
 	return sent, ok, nil
 }
 
-func (l *ledger) Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
-	l.mu.Lock()
-	known := l.sent[id]
-	l.mu.Unlock()
+func (m *memoryDeliveries) Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
+	m.mu.Lock()
+	known := m.sent[id]
+	m.mu.Unlock()
 	if known.Final() || known.HeldFor(at) > 0 {
 		return known, nil
 	}
 	begun := job.Delivery{V: job.Version, ID: id, At: at, State: job.DeliverySending}
-	return begun, l.Record(ctx, begun)
+	return begun, m.Record(ctx, begun)
 }
 
-func (l *ledger) Record(ctx context.Context, sent job.Delivery) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.writes++
-	if l.writes > l.writeFrom && l.writeFails > 0 {
-		l.writeFails--
+func (m *memoryDeliveries) Record(ctx context.Context, sent job.Delivery) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.writes++
+	if m.writes > m.writeFrom && m.writeFails > 0 {
+		m.writeFails--
 		return errAway
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if l.sent == nil {
-		l.sent = map[string]job.Delivery{}
+	if m.sent == nil {
+		m.sent = map[string]job.Delivery{}
 	}
-	l.sent[sent.ID] = sent
-	l.written = append(l.written, sent)
+	m.sent[sent.ID] = sent
+	m.written = append(m.written, sent)
 	return nil
 }
 
-// carrier is a transport that does what a test says.
+// carrier is a transport that calls a function.
 type carrier func(ctx context.Context, m job.Mail) (mail.Receipt, error)
 
 func (c carrier) Send(ctx context.Context, m job.Mail, _ time.Time) (mail.Receipt, error) {
 	return c(ctx, m)
 }
 
-// counting takes every mail, and counts.
+// counting accepts and counts all mails.
 func counting(n *int) carrier {
 	return func(context.Context, job.Mail) (mail.Receipt, error) {
 		*n++
@@ -99,7 +99,7 @@ func newWorker(t *testing.T, via mail.Transport, l mail.Deliveries) *mail.Worker
 
 func TestDeliveredMailIsRecordedAndNotSentAgain(t *testing.T) {
 	t.Parallel()
-	var l ledger
+	var l memoryDeliveries
 	var sent int
 	w := newWorker(t, counting(&sent), &l)
 	for range 2 {
@@ -112,39 +112,39 @@ func TestDeliveredMailIsRecordedAndNotSentAgain(t *testing.T) {
 		{V: 1, ID: "m1", State: job.DeliverySent, At: now, Relay: "relay:25", Reply: "250 ok"},
 	}
 	if diff := cmp.Diff(want, l.written); diff != "" || sent != 1 {
-		t.Errorf("got sent %d times, want once; ledger (-want +got):\n%s", sent, diff)
+		t.Errorf("got sent %d times, want once; deliveries (-want +got):\n%s", sent, diff)
 	}
 	if diff := cmp.Diff(map[mail.Class]uint64{mail.ClassDelivered: 1}, w.Attempts()); diff != "" {
-		t.Errorf("outcomes (-want +got):\n%s", diff)
+		t.Errorf("attempts (-want +got):\n%s", diff)
 	}
 }
 
-func TestMailThatWasBegunIsSentAgain(t *testing.T) {
+func TestDeferredMailIsSentAgain(t *testing.T) {
 	t.Parallel()
-	l := ledger{sent: map[string]job.Delivery{"m1": {V: 1, ID: "m1", State: job.DeliveryDeferred, At: stored}}}
+	l := memoryDeliveries{sent: map[string]job.Delivery{"m1": {V: 1, ID: "m1", State: job.DeliveryDeferred, At: stored}}}
 	var sent int
 	if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
 		t.Errorf("got %v, sent %d times, want once", err, sent)
 	}
 }
 
-// A cluster that chooses a leader gives a job to another worker while the first
-// cannot say yet that its mail has left.
-func TestMailInSomebodyElsesHandIsLeftToThem(t *testing.T) {
+// While a cluster elects a leader, a job may be delivered to another worker before
+// the first one could record that the mail was sent.
+func TestAttemptLeaseIsRespected(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		known job.Delivery
 		sent  int
 	}{
-		"begun a moment ago":            {job.Delivery{State: job.DeliverySending, At: now.Add(-5 * time.Second)}, 0},
-		"by a clock that is a bit fast": {job.Delivery{State: job.DeliverySending, At: now.Add(5 * time.Second)}, 0},
-		"by a clock that is wrong":      {job.Delivery{State: job.DeliverySending, At: now.Add(time.Hour)}, 1},
-		"begun long ago":                {job.Delivery{State: job.DeliverySending, At: now.Add(-job.AttemptLease)}, 1},
-		"ended, and nobody knows how":   {job.Delivery{State: job.DeliverySending, At: now.Add(-time.Second), Reply: "lost"}, 1},
+		"began a moment ago":         {job.Delivery{State: job.DeliverySending, At: now.Add(-5 * time.Second)}, 0},
+		"by a slightly fast clock":   {job.Delivery{State: job.DeliverySending, At: now.Add(5 * time.Second)}, 0},
+		"by a wrong clock":           {job.Delivery{State: job.DeliverySending, At: now.Add(time.Hour)}, 1},
+		"began long ago":             {job.Delivery{State: job.DeliverySending, At: now.Add(-job.AttemptLease)}, 1},
+		"ended with unknown outcome": {job.Delivery{State: job.DeliverySending, At: now.Add(-time.Second), Reply: "lost"}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, sent := ledger{sent: map[string]job.Delivery{"m1": c.known}}, 0
+			l, sent := memoryDeliveries{sent: map[string]job.Delivery{"m1": c.known}}, 0
 			err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored)
 			retry, waits := errors.AsType[*job.RetryError](err)
 			if sent != c.sent || waits != (c.sent == 0) {
@@ -157,14 +157,14 @@ func TestMailInSomebodyElsesHandIsLeftToThem(t *testing.T) {
 	}
 }
 
-func TestMailThatIsNoLongerWantedIsNotSent(t *testing.T) {
+func TestExpiredMailIsNotSent(t *testing.T) {
 	t.Parallel()
 	done := map[string]job.Delivery{"m1": {V: 1, ID: "m1", State: job.DeliverySent, At: stored}}
 	cases := []struct {
 		name     string
 		notAfter time.Time
 		known    map[string]job.Delivery
-		fate     string
+		result   string
 		sent     int
 	}{
 		{"wanted for ever", time.Time{}, nil, "done", 1},
@@ -177,32 +177,32 @@ func TestMailThatIsNoLongerWantedIsNotSent(t *testing.T) {
 		var sent int
 		m := order("m1")
 		m.NotAfter = c.notAfter
-		err := newWorker(t, counting(&sent), &ledger{sent: c.known}).Handle(t.Context(), m, stored)
-		if fateOf(err) != c.fate || sent != c.sent {
-			t.Errorf("%s: got %v, sent %d, want %q and %d", c.name, err, sent, c.fate, c.sent)
+		err := newWorker(t, counting(&sent), &memoryDeliveries{sent: c.known}).Handle(t.Context(), m, stored)
+		if resultOf(err) != c.result || sent != c.sent {
+			t.Errorf("%s: got %v, sent %d, want %q and %d", c.name, err, sent, c.result, c.sent)
 		}
 	}
 }
 
-func TestLedgerThatIsAwayCostsNoAttemptAndSendsNothing(t *testing.T) {
+func TestUnreachableStoreSendsNothing(t *testing.T) {
 	t.Parallel()
 	var sent int
-	w := newWorker(t, counting(&sent), &ledger{writeFails: 1})
-	if err := w.Handle(t.Context(), order("m1"), stored); fateOf(err) != "free true" || !errors.Is(err, errAway) || sent != 0 {
-		t.Errorf("got %v, sent %d, want the job back unsent", err, sent)
+	w := newWorker(t, counting(&sent), &memoryDeliveries{writeFails: 1})
+	if err := w.Handle(t.Context(), order("m1"), stored); resultOf(err) != "free true" || !errors.Is(err, errAway) || sent != 0 {
+		t.Errorf("got %v, sent %d, want the job returned, unsent", err, sent)
 	}
 	if err := w.Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
-		t.Errorf("back again: got %v, sent %d, want once", err, sent)
+		t.Errorf("store back: got %v, sent %d, want once", err, sent)
 	}
 	late := order("m2")
 	late.NotAfter = now.Add(-time.Second)
-	w = newWorker(t, counting(&sent), &ledger{readFails: 1})
-	if err := w.Handle(t.Context(), late, stored); fateOf(err) != "free true" || !errors.Is(err, errAway) {
-		t.Errorf("got %v of one that is late, want the job back: it may have been sent", err)
+	w = newWorker(t, counting(&sent), &memoryDeliveries{readFails: 1})
+	if err := w.Handle(t.Context(), late, stored); resultOf(err) != "free true" || !errors.Is(err, errAway) {
+		t.Errorf("expired: got %v, want the job returned, since the mail may have been sent", err)
 	}
 }
 
-func TestDeliveredMailIsDoneEvenIfItCannotBeRecorded(t *testing.T) {
+func TestDeliveredMailIsDoneWithoutRecord(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name        string
@@ -210,14 +210,14 @@ func TestDeliveredMailIsDoneEvenIfItCannotBeRecorded(t *testing.T) {
 		recorded    bool
 		least, most time.Duration
 	}{
-		{"ledger away for a moment", 3, true, time.Second, 2 * time.Second},
-		{"ledger away for good", 1 << 30, false, 5 * time.Second, 10 * time.Second},
+		{"store away for a moment", 3, true, time.Second, 2 * time.Second},
+		{"store away for good", 1 << 30, false, 5 * time.Second, 10 * time.Second},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				l := ledger{writeFrom: 1, writeFails: c.fails}
+				l := memoryDeliveries{writeFrom: 1, writeFails: c.fails}
 				var sent int
 				began := time.Now()
 				if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
@@ -234,14 +234,14 @@ func TestDeliveredMailIsDoneEvenIfItCannotBeRecorded(t *testing.T) {
 	}
 }
 
-func TestMailTakenAtTheContextsEndIsRecordedStill(t *testing.T) {
+func TestMailAcceptedAtContextEndIsRecorded(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		fails    int
 		recorded bool
 	}{{0, true}, {1, true}, {1 << 30, false}} {
 		synctest.Test(t, func(t *testing.T) {
-			l := ledger{writeFrom: 1, writeFails: c.fails}
+			l := memoryDeliveries{writeFrom: 1, writeFails: c.fails}
 			ctx, cancel := context.WithCancel(t.Context())
 			w := newWorker(t, carrier(func(context.Context, job.Mail) (mail.Receipt, error) {
 				cancel()
@@ -258,38 +258,38 @@ func TestMailTakenAtTheContextsEndIsRecordedStill(t *testing.T) {
 	}
 }
 
-func TestOutcomesAreCountedByClassAndBecomeTheFate(t *testing.T) {
+func TestAttemptsAreCountedByClass(t *testing.T) {
 	t.Parallel()
 	classes := []mail.Class{mail.ClassTemporary, mail.ClassRelay, mail.ClassConfig, mail.ClassPermanent, mail.ClassUnknown, mail.ClassUnknown}
-	fates := []string{"attempt", "free true", "free true", "dead permanent", "attempt", "attempt"}
+	results := []string{"attempt", "free true", "free true", "dead permanent", "attempt", "attempt"}
 	var next int
-	l := &ledger{}
+	l := &memoryDeliveries{}
 	w := newWorker(t, carrier(func(context.Context, job.Mail) (mail.Receipt, error) {
 		next++
 		return mail.Receipt{}, &mail.Error{Verdict: mail.Verdict{Class: classes[next-1], Stage: mail.StageDot, Err: io.EOF}}
 	}), l)
 	var got []string
 	for range classes {
-		got = append(got, fateOf(w.Handle(t.Context(), order("m1"), stored)))
+		got = append(got, resultOf(w.Handle(t.Context(), order("m1"), stored)))
 	}
-	if !slices.Equal(got, fates) {
-		t.Errorf("got %q, want %q", got, fates)
+	if !slices.Equal(got, results) {
+		t.Errorf("got %q, want %q", got, results)
 	}
 	want := map[mail.Class]uint64{mail.ClassTemporary: 1, mail.ClassRelay: 1, mail.ClassConfig: 1, mail.ClassPermanent: 1, mail.ClassUnknown: 2}
 	if diff := cmp.Diff(want, w.Attempts()); diff != "" {
-		t.Errorf("outcomes (-want +got):\n%s", diff)
+		t.Errorf("attempts (-want +got):\n%s", diff)
 	}
 	if l.sent["m1"].State == job.DeliverySent {
 		t.Error("got a failed mail recorded as sent")
 	}
 }
 
-func TestMailLostAfterTheDotIsSentAgainByteForByte(t *testing.T) {
+func TestMailWithUnknownOutcomeIsSentAgainUnchanged(t *testing.T) {
 	t.Parallel()
 	relay := serveScripts(t, nil, script{".": hangUp}, script{})
 	key := newRSA(t)
-	w := newWorker(t, newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}, DKIM: key}), &ledger{})
-	if err := w.Handle(t.Context(), order("m1"), stored); fateOf(err) != "attempt" {
+	w := newWorker(t, newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}, DKIM: key}), &memoryDeliveries{})
+	if err := w.Handle(t.Context(), order("m1"), stored); resultOf(err) != "attempt" {
 		t.Fatalf("got %v, want an attempt", err)
 	}
 	if err := w.Handle(t.Context(), order("m1"), stored); err != nil {
@@ -304,7 +304,7 @@ func TestMailLostAfterTheDotIsSentAgainByteForByte(t *testing.T) {
 	}
 }
 
-func TestWorkerNeedsATransportAndALedger(t *testing.T) {
+func TestWorkerNeedsTransportAndDeliveries(t *testing.T) {
 	t.Parallel()
 	if _, err := mail.NewWorker(mail.WorkerConfig{}); err == nil {
 		t.Error("got no error, want one")

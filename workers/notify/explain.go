@@ -89,20 +89,18 @@ func (e *Explainer) explain(ctx context.Context, log *storedLog) (Explanation, e
 	decision := Plan(e.input(&group, logs, e.parent(ctx, group.Address)))
 	for i := range logs {
 		if logs[i].Monitor == log.Monitor {
-			x.Incidents = logs[i].Incidents
+			known, _ := apply(logs[i], &job.Notification{Updates: decision.Suppressed})
+			x.Incidents = known.Incidents
 		}
 	}
-	decided := map[string]bool{}
-	for _, held := range decision.Held {
-		if held.Monitor == log.Monitor {
-			x.Held = append(x.Held, held)
-			decided[held.Incident] = true
+	held := map[string]bool{}
+	for _, h := range decision.Held {
+		if h.Monitor == log.Monitor {
+			x.Held = append(x.Held, h)
+			held[h.Incident] = true
 		}
 	}
-	for _, update := range decision.Suppressed {
-		decided[update.Incident] = true
-	}
-	if slices.ContainsFunc(x.Incidents, func(i job.Notified) bool { return outstanding(&i) && !decided[i.Incident.ID] }) {
+	if slices.ContainsFunc(x.Incidents, func(i job.Notified) bool { return outstanding(&i) && !held[i.Incident.ID] }) {
 		x.NextMail = decision.Due
 	}
 	return x, nil

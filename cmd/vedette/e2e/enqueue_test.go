@@ -195,7 +195,7 @@ func TestOrderThatCannotBeDoneIsAnsweredWithItsReason(t *testing.T) {
 		later, err = client.Outcome(t.Context(), job.JobCheck, "late")
 		return !errors.Is(err, producer.ErrPending)
 	})
-	if err != nil || later.Failure == nil || later.Failure.Reason != job.ReasonExpired || !strings.Contains(later.Failure.Error, "not wanted after") {
+	if err != nil || later.Failure == nil || later.Failure.Reason != job.ReasonExpired || !strings.Contains(later.Failure.Error, "found not_after") {
 		t.Errorf("got %+v, %v, want the same later", later, err)
 	}
 	// An order that would have a secret sent wherever who orders it likes.

@@ -143,7 +143,7 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	wanted := orderMails(t, r.natsURL(), stormSize)
 	eventually(t, "a process that knows that it cannot send", func() bool { output, _ := r.vedette("mail", "log"); return output != "" })
 	eventually(t, "the operators to be told of", func() bool { return strings.Contains(r.output.String(), "no relay can be used") })
-	eventually(t, "the mail to the operators in the Maildir", func() bool { return keptMail(t, r.dir, "[VEDETTE] relay: no relay can be used") })
+	eventually(t, "the mail to the operators in the Maildir", func() bool { return keptMail(t, r.dir, "[VEDETTE] relays down: no relay can be used") })
 	<-time.After(*relayAway)
 	box.Listen(t)
 	back := time.Now()
@@ -159,7 +159,7 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	t.Logf("%d mails %s after the relay was back", len(wanted), time.Since(back).Round(10*time.Millisecond))
 	output, _ := r.vedette("dead", "list")
 	checkAttempts(t, r.natsURL(), wanted)
-	eventually(t, "the mail to the operators by the relay too", func() bool { return box.Holds("[VEDETTE] relay: no relay can be used") })
+	eventually(t, "the mail to the operators by the relay too", func() bool { return box.Holds("[VEDETTE] relays down: no relay can be used") })
 	r.stop()
 	times, _ := box.Arrivals()
 	for id, n := range times {

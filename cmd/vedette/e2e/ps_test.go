@@ -14,13 +14,13 @@ import (
 
 // everyPart is what a running process consists of, in its order.
 const everyPart = "alerts presence page board changes workers " +
-	"workers/operate workers/operate/operators workers/operate/parts workers/operate/parts/processes workers/operate/parts/roles workers/operate/parts/saturation workers/operate/parts/operate-notices " +
-	"workers/operate/parts/operate-letters workers/operate/parts/operate-digest workers/operate/parts/operate-rescue " +
-	"workers/mail workers/mail/post workers/mail/parts workers/mail/parts/mail-alert workers/mail/parts/mail-request workers/mail/parts/mail-operator workers/mail/parts/call-mail " +
-	"workers/notify workers/notify/recipients workers/notify/parts workers/notify/parts/notify workers/notify/parts/notify-mailings workers/notify/parts/notify-sweep " +
-	"workers/evaluate workers/evaluate/mirror workers/evaluate/parts workers/evaluate/parts/evaluate workers/evaluate/parts/evaluate-recheck " +
-	"workers/check workers/check/results workers/check/parts workers/check/parts/check-default " +
-	"workers/check/parts/request-default workers/check/parts/call-check-default scheduler reload"
+	"workers/maintain workers/maintain/operators workers/maintain/children workers/maintain/children/processes workers/maintain/children/stages workers/maintain/children/saturation workers/maintain/children/maintain-notices " +
+	"workers/maintain/children/maintain-dead-letters workers/maintain/children/maintain-digest workers/maintain/children/maintain-rescue " +
+	"workers/mail workers/mail/post workers/mail/children workers/mail/children/mail-alert workers/mail/children/mail-adhoc workers/mail/children/mail-operator workers/mail/children/call-mail " +
+	"workers/notify workers/notify/recipients workers/notify/children workers/notify/children/notify workers/notify/children/notify-flush workers/notify/children/notify-sweep " +
+	"workers/evaluate workers/evaluate/mirror workers/evaluate/children workers/evaluate/children/evaluate workers/evaluate/children/evaluate-recheck " +
+	"workers/check workers/check/results workers/check/children workers/check/children/check-default " +
+	"workers/check/children/adhoc-default workers/check/children/call-check-default scheduler reload"
 
 func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	t.Parallel()
@@ -58,7 +58,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	}
 	output, code = first.vedette("ps", "--tree")
 	for _, part := range []string{
-		"├── workers", "one_for_one", "│   └── check ", "rest_for_one", "│       └── parts ", "dynamic", "│           ├── check-default ", "0/256", "└── reload",
+		"├── workers", "one_for_one", "│   └── check ", "rest_for_one", "│       └── children ", "dynamic", "│           ├── check-default ", "0/256", "└── reload",
 	} {
 		if code != 0 || !strings.Contains(output, part) {
 			t.Errorf("got %d %s, want %q in it", code, output, part)
@@ -83,7 +83,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	}
 	second.kill()
 	eventually(t, "a mail about the process that is gone", func() bool {
-		return box.Holds("[VEDETTE] process gone: process ", " has been silent since ", fmt.Sprintf("pid %d on ", second.cmd.Process.Pid), "To see what runs:  vedette ps")
+		return box.Holds("[VEDETTE] process gone: process ", " has been silent since ", fmt.Sprintf("pid %d on ", second.cmd.Process.Pid), "To see the processes:  vedette ps")
 	})
 	output, code = first.vedette("ps")
 	if code != 0 || strings.Contains(output, "silent") {

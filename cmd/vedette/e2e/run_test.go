@@ -106,12 +106,12 @@ func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 	}
 	eventually(t, "an up second monitor", func() bool { return r.health("second") == "up" })
 
-	r.write("workers: {requests: 7}\n" + more)
+	r.write("workers: {adhoc: 7}\n" + more)
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a changed limit", func() bool { return r.limit("adhoc-default") == 7 })
-	r.write("workers: {requests: 7000}\n" + more)
+	r.write("workers: {adhoc: 7000}\n" + more)
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}

@@ -253,7 +253,7 @@ func TestServerTellsHowItIs(t *testing.T) {
 func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
 	t.Parallel()
 	dir, address, health := t.TempDir(), lastingAddress(t), lastingAddress(t)
-	file := write(t, dir, "workers: {requests: 7}\n")
+	file := write(t, dir, "workers: {adhoc: 7}\n")
 	server := spawn(t, dir, "server", "--listen", lastingAddress(t), "--http", address)
 	eventually(t, "a ready server", func() bool { return answers("http://" + address + "/readyz") })
 	url := mustURL(t, dir)
@@ -267,7 +267,7 @@ func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
 		}
 	}
 	eventually(t, "a limit of 7", shows("7"))
-	write(t, dir, "workers: {requests: 9}\n")
+	write(t, dir, "workers: {adhoc: 9}\n")
 	if err := worker.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
@@ -324,8 +324,8 @@ func TestServerRefusesWhatCannotBe(t *testing.T) {
 		"a certificate without CA":    {append(node, "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"), cli.ExitInvalid, []string{"read --tls-ca"}},
 		"a certificate that is none":  {[]string{"--tls-cert", users, "--tls-key", users}, cli.ExitFailed, []string{"read certificate of the NATS server"}},
 		"no address":                  {[]string{"--listen", "4222"}, cli.ExitInvalid, []string{`read --listen: found "4222"`}},
-		"a taken port":                {[]string{"--listen", taken.Addr().String()}, cli.ExitFailed, []string{taken.Addr().String() + ": address is taken", "--listen"}},
-		"a taken port of nodes":       {append(node, taken.Addr().String()), cli.ExitFailed, []string{taken.Addr().String() + ": address is taken", "--cluster"}},
+		"a taken port":                {[]string{"--listen", taken.Addr().String()}, cli.ExitFailed, []string{taken.Addr().String() + ": address is in use", "--listen"}},
+		"a taken port of nodes":       {append(node, taken.Addr().String()), cli.ExitFailed, []string{taken.Addr().String() + ": address is in use", "--cluster"}},
 		"a taken port of the health":  {[]string{"--http", taken.Addr().String()}, cli.ExitFailed, []string{"address already in use"}},
 		"a file that is not of users": {[]string{"--users", write(t, t.TempDir(), "port: 1")}, cli.ExitFailed, []string{`found "port"`, "hint: 'vedette roles'"}},
 	} {

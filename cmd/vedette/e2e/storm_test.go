@@ -119,7 +119,10 @@ func TestThousandMonitorsAloneAreOneDigestForEachRecipient(t *testing.T) {
 	r.start()
 	r.ready()
 	eventually(t, "a down host", func() bool { return r.health(lastHost()) == "down" })
-	eventually(t, "the ledger looked through", func() bool { output, _ := r.vedette("explain", "host-3"); return strings.Contains(output, "told at") })
+	eventually(t, "the ledger looked through", func() bool {
+		output, _ := r.vedette("explain", "host-3")
+		return strings.Contains(output, "notified at")
+	})
 	<-time.After(18 * time.Second) // more than the first sweep and the wait of a group take: nothing must come
 	r.stop()
 	for _, address := range []string{"ops@example.org", "night@example.org"} {
@@ -173,12 +176,12 @@ func TestRelayThatRefusesForAWhileTellsWhatIsTrueThen(t *testing.T) {
 	x.setIll(true)
 	eventually(t, "a mail that waits", func() bool {
 		output, _ := r.vedette("explain", "website")
-		return strings.Contains(output, "told at")
+		return strings.Contains(output, "notified at")
 	})
 	x.setIll(false)
 	eventually(t, "another mail that tells of both", func() bool {
 		output, _ := r.vedette("explain", "website")
-		return strings.Contains(output, "told, and its end too")
+		return strings.Contains(output, "notified with its end")
 	})
 	box.Refuse(false)
 	eventually(t, "one mail for both", func() bool { return box.Count("night@example.org", "[UP]") == 1 })
@@ -416,7 +419,7 @@ func announcements(letters []inboxtest.Mail) (told map[string]int, texts map[str
 		for line := range strings.Lines(l.Text) {
 			if strings.HasPrefix(line, "Also:") && strings.Contains(line, "UP, was down") {
 				told[key+"up"]++
-				if strings.Contains(line, "not told before") {
+				if strings.Contains(line, "not notified before") {
 					told[key+"down"]++
 				}
 			}

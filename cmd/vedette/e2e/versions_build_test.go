@@ -30,8 +30,8 @@ func nextVersion() []edit {
 		edit{"pipeline/job/version.go", "Newest = 1", "Newest = 2"},
 		edit{"pipeline/job/spec.go", "type Spec struct {\n", "type Spec struct {\n" + field},
 		edit{"pipeline/job/mail.go", "type Mail struct {\n", "type Mail struct {\n" + field},
-		edit{"pipeline/job/result.go", "type Outcome struct {\n", "type Outcome struct {\n" + field},
-		edit{"workers/stage_check.go", "\treturn &outcome, nil\n", "\toutcome.Novelty = spec.Novelty\n\treturn &outcome, nil\n"},
+		edit{"pipeline/job/result.go", "type ProbeResult struct {\n", "type ProbeResult struct {\n" + field},
+		edit{"workers/stage_check.go", "\treturn &result, nil\n", "\tresult.Novelty = spec.Novelty\n\treturn &result, nil\n"},
 		edit{"pipeline/layout.go", "const layout = 1", "const layout = 2"},
 		edit{"pipeline/topology.go", "maxCalls         = 10_000", "maxCalls         = 20_000"},
 	)

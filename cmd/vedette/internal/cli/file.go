@@ -22,7 +22,7 @@ func LoadFile(path string, stderr io.Writer) (*monitor.File, error) {
 	}
 	file, err := monitor.Load(path, monitor.Options{
 		Encode: true, Progress: reading(stderr, path, time.Now),
-		CheckSpec: specProblems(validator), CheckTemplate: checkTemplate,
+		CheckSpec: validator.Validate, CheckTemplate: checkTemplate,
 		CheckDKIMKey: func(text string) error { _, err := mail.ParseDKIMKey([]byte(text)); return err },
 		CheckTarget: func(target string) error {
 			_, err := check.ParseTarget(target)
@@ -57,16 +57,4 @@ func checkTemplate(kind, text string) error {
 	}
 	_, err := notify.NewRenderer(templates)
 	return err
-}
-
-// specProblems lets the file's reader know of mistakes that only those can tell
-// who make the checks.
-func specProblems(validator *check.Validator) func(job.Spec) []monitor.SpecProblem {
-	return func(spec job.Spec) []monitor.SpecProblem {
-		var problems []monitor.SpecProblem
-		for _, p := range validator.Validate(spec) {
-			problems = append(problems, monitor.SpecProblem(p))
-		}
-		return problems
-	}
 }

@@ -62,12 +62,12 @@ func (r *instanceRun) reread(ctx context.Context, work *workers.Workers) {
 func (r *instanceRun) tellUnapplied(file *monitor.File) {
 	templates := file.Notifications.TextTemplate != r.file.Notifications.TextTemplate || file.Notifications.HTMLTemplate != r.file.Notifications.HTMLTemplate
 	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server || templates || !sameReach(file.Workers, r.file.Workers) {
-		cli.Say(r.stderr, "warning: the sections mail and server, templates, canaries, or what workers may check, have changed; they take effect when vedette is started again\n")
+		cli.Say(r.stderr, "warning: the sections mail and server, templates, reference targets, or what workers may check, have changed; they take effect when vedette is started again\n")
 	}
 }
 
-// sameReach tells whether two sections allow the same to be checked, by the same
-// canaries.
+// sameReach reports whether two sections allow the same targets to be checked, with
+// the same reference targets.
 func sameReach(a, b monitor.Workers) bool {
-	return a.ChecksPerHost == b.ChecksPerHost && slices.Equal(a.Canaries, b.Canaries) && slices.Equal(a.AllowNetworks, b.AllowNetworks) && slices.Equal(a.DenyNetworks, b.DenyNetworks)
+	return a.ChecksPerHost == b.ChecksPerHost && slices.Equal(a.ReferenceTargets, b.ReferenceTargets) && slices.Equal(a.AllowNetworks, b.AllowNetworks) && slices.Equal(a.DenyNetworks, b.DenyNetworks)
 }

@@ -85,7 +85,7 @@ func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline
 	config.Replicas, config.Logger, config.Refused = o.Replicas, log, o.refused
 	stopServer := func() error { return nil }
 	if o.NATS == "" {
-		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, Clients: o.clientTLS(), Logger: log})
+		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Logger: log})
 		if err != nil {
 			return nil, nil, err
 		}

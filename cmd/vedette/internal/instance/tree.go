@@ -144,7 +144,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	guard, err := check.NewGuard(checker, r.file.Workers.Canaries)
+	guard, err := check.NewGuard(checker, r.file.Workers.ReferenceTargets)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -154,7 +154,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	}
 	stages := slices.DeleteFunc(slices.Clone(r.options.Stages), func(role string) bool { return role == workers.StageSchedule })
 	work, err := workers.New(workers.Config{
-		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Words: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
+		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		Allow:    workers.Allow{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
 		Location: r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
 	})
@@ -170,7 +170,7 @@ func (o Options) limits(w monitor.Workers) workers.Limits {
 	if n := o.Concurrency; n > 0 {
 		return workers.Limits{Checks: n, Adhoc: n, Calls: n, Evaluations: n, Mails: n}
 	}
-	return workers.Limits{Checks: w.Checks, Adhoc: w.Requests, Calls: w.Calls, Evaluations: w.Evaluations, Mails: w.Mails}
+	return workers.Limits{Checks: w.Checks, Adhoc: w.Adhoc, Calls: w.Calls, Evaluations: w.Evaluations, Mails: w.Mails}
 }
 
 // conditions are what must hold for the instance to do its work.

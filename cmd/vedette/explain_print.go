@@ -1,0 +1,217 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"vedette/cmd/vedette/internal/cli"
+	"vedette/pipeline/job"
+	"vedette/workers/notify"
+)
+
+// print writes the explanation for people.
+func (x *explanation) print(to io.Writer, now time.Time) error {
+	m, s := &x.Monitor, &x.State
+	cli.Say(to, "%s is %s\n", m.Name, x.summary(now))
+	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	fact := func(name, value string) {
+		if value != "" {
+			cli.Say(table, "  %s\t%s\n", name, cli.Printable(value))
+		}
+	}
+	fact("target", m.Target())
+	fact("schedule", cmp.Or(m.Cron, "every "+m.Interval.String()))
+	fact("group", m.Group)
+	fact("locations", locationsText(m))
+	fact("depends on", strings.Join(m.DependsOn, ", "))
+	for _, incident := range s.Open() {
+		if incident.OfOneLocation() {
+			continue // shown with its location
+		}
+		fact("why "+conditionWords(incident.Condition), causeText(incident)+", since "+clock(incident.Began))
+	}
+	fact("pending", pendingText(s, m))
+	for i := range s.Locations {
+		own := &s.Locations[i]
+		fact("from "+own.Location, locationText(own, m))
+	}
+	if s.Certificate != nil {
+		fact("certificate", "expires "+clock(s.Certificate.Expires))
+	}
+	fact("last up", clock(s.LastUp))
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	x.printResults(to)
+	x.printNotified(to, now)
+	return nil
+}
+
+// summary is the monitor's present health and conditions.
+func (x *explanation) summary(now time.Time) string {
+	s := &x.State
+	words := []string{string(cmp.Or(s.Health, job.Up))}
+	checked := slices.ContainsFunc(x.Results, func(r job.Result) bool { return r.ProbeResult != nil })
+	if s.Health == "" && !checked {
+		words[0] = string(job.Pending)
+	}
+	for _, incident := range s.Open() {
+		if incident.Condition != job.ConditionDown && !incident.OfOneLocation() {
+			words = append(words, conditionWords(incident.Condition))
+		}
+	}
+	if x.Monitor.Paused {
+		words = append(words, "paused")
+	}
+	text := strings.Join(words, ", ")
+	if s.Incident != nil {
+		text += " for " + notify.HumanDuration(now.Sub(s.Incident.Began))
+	}
+	return text
+}
+
+func causeText(incident *job.Incident) string {
+	switch incident.Condition {
+	case job.ConditionNoData:
+		return notify.MissText(incident.Reason, incident.Detail)
+	case job.ConditionFlapping:
+		return "its results change too often"
+	case job.ConditionDown, job.ConditionDegraded, job.ConditionCertificate:
+		return cmp.Or(incident.ProbeResult.Cause, string(incident.ProbeResult.Class))
+	default:
+		return string(incident.Condition)
+	}
+}
+
+// locationsText is where a monitor is checked; empty for the default location.
+func locationsText(m *job.Monitor) string {
+	text := strings.Join(m.Locations, ", ")
+	if m.MultiLocation() {
+		text += fmt.Sprintf("; %d of %d make it down", m.RequiredVotes(), len(m.Locations))
+	}
+	return text
+}
+
+// locationText is what one of several locations finds.
+func locationText(own *job.State, m *job.Monitor) string {
+	var b strings.Builder
+	b.WriteString(string(cmp.Or(own.Health, job.Pending)))
+	for _, incident := range own.Open() {
+		if incident.Condition != job.ConditionDown {
+			fmt.Fprintf(&b, ", %s", conditionWords(incident.Condition))
+		}
+		fmt.Fprintf(&b, " since %s: %s", clock(incident.Began), causeText(incident))
+	}
+	if pending := pendingText(own, m); pending != "" {
+		fmt.Fprintf(&b, " (%s)", pending)
+	}
+	return b.String()
+}
+
+// pendingText is the change that consecutive results lead to.
+func pendingText(s *job.State, m *job.Monitor) string {
+	switch {
+	case s.Health == job.Down && s.Successes > 0:
+		return fmt.Sprintf("%d of %d successes to be up", s.Successes, m.SuccessThreshold)
+	case s.Health != job.Down && s.Failures > 0 && s.Window != "":
+		return fmt.Sprintf("%d of %d failures among %d to be down", strings.Count(s.Window, "d"), m.FailureThreshold, m.FailureWindow)
+	case s.Health != job.Down && s.Failures > 0:
+		return fmt.Sprintf("%d of %d failures to be down", s.Failures, m.FailureThreshold)
+	case s.MissedSlots > 0 && s.NoData == nil:
+		return cli.Count(s.MissedSlots, "slot") + " missed"
+	default:
+		return ""
+	}
+}
+
+func (x *explanation) printResults(to io.Writer) {
+	cli.Say(to, "\nlast results\n")
+	if len(x.Results) == 0 {
+		cli.Say(to, "  none\n")
+	}
+	for i := range x.Results {
+		r := &x.Results[i]
+		if x.Monitor.MultiLocation() {
+			cli.Say(to, "  %s", cmp.Or(r.Location, "everywhere"))
+		}
+		switch {
+		case r.Miss != nil:
+			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.MissText(r.Miss.Reason, r.Miss.Detail)))
+		case r.ProbeResult != nil:
+			cli.Say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
+		}
+	}
+}
+
+func (x *explanation) printNotified(to io.Writer, now time.Time) {
+	cli.Say(to, "\nrecipients: %s\n", cmp.Or(strings.Join(x.Recipients, ", "), "none"))
+	for i := range x.Mutes {
+		cli.Say(to, "  held back: %s\n", muteText(&x.Mutes[i]))
+	}
+	for i := range x.Notified {
+		n := &x.Notified[i]
+		cli.Say(to, "  %s\n", n.Address)
+		for j := range n.Incidents {
+			cli.Say(to, "    %s\n", notifiedText(&n.Incidents[j]))
+		}
+		for j := range n.Held {
+			cli.Say(to, "    held back: %s\n", muteText(&n.Held[j].Mute))
+		}
+		switch {
+		case n.NextMail.After(now):
+			cli.Say(to, "    the next mail is due at %s\n", clock(n.NextMail))
+		case !n.NextMail.IsZero():
+			cli.Say(to, "    the next mail is due now\n")
+		}
+	}
+}
+
+func muteText(mute *notify.Mute) string {
+	text := string(mute.Kind)
+	if mute.By != "" {
+		text += " " + mute.By
+	}
+	switch mute.Kind {
+	case notify.MuteParent:
+		text = mute.By + " is down, which it depends on"
+	case notify.MutePending:
+		text = "it depends on " + mute.By + ", which may be down too"
+	case notify.MuteFlapping:
+		text = "it is flapping; single changes are not notified"
+	case notify.MuteSilence, notify.MuteMaintenance:
+	}
+	if !mute.Until.IsZero() {
+		text += ", until " + clock(mute.Until)
+	}
+	return text
+}
+
+// notifiedText is what an address was notified about an incident.
+func notifiedText(known *job.Notified) string {
+	text := fmt.Sprintf("%s since %s: ", conditionWords(known.Incident.Condition), clock(known.Incident.Began))
+	switch {
+	case known.NotifiedBy == "" && known.Resolution == nil:
+		return text + "not notified yet"
+	case known.NotifiedBy == "":
+		return text + "ended, and not notified yet"
+	case known.Resolution == nil:
+		return text + "notified at " + clock(known.NotifiedAt) + ", in mail " + known.NotifiedBy
+	case known.ResolvedBy == "":
+		return text + "notified at " + clock(known.NotifiedAt) + "; its end at " + clock(known.Resolution.At) + " is not notified yet"
+	default:
+		return text + "notified with its end, in mail " + known.ResolvedBy
+	}
+}
+
+// clock is a time for people at a terminal; empty for none.
+func clock(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Local().Format(time.DateTime)
+}

@@ -1,0 +1,113 @@
+package workers
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/supervise"
+	"vedette/workers/notify"
+)
+
+// The stages, each with its own supervisor. A dead letter names its stage.
+const (
+	StageMaintain = "maintain"
+	StageMail     = "mail"
+	StageNotify   = "notify"
+	StageEvaluate = "evaluate"
+	StageCheck    = "check"
+)
+
+// StageSchedule turns ticks into checks. It runs outside this package, in
+// package producer.
+const StageSchedule = "schedule"
+
+// Stages returns the stages in this package, in the order in which they start.
+func Stages() []string {
+	return []string{StageMaintain, StageMail, StageNotify, StageEvaluate, StageCheck}
+}
+
+// Config says what a process works on.
+type Config struct {
+	Pipeline *pipeline.Pipeline
+	// Stages are the stages that the process runs. Defaults to all.
+	Stages []string
+	// Prober makes the checks. The stage check needs it.
+	Prober Prober
+	// NewMailer makes the mailer, given the store that has the delivery status
+	// for each mail. It is called at each start of the stage mail, which needs it.
+	NewMailer func(Deliveries) (Mailer, error)
+	// GiveUpAfter is how long a mail is tried. Defaults to 24h, which is also the
+	// maximum.
+	GiveUpAfter time.Duration
+	// Allow says which mails clients may enqueue. Defaults to all.
+	Allow Allow
+	// Renderer has the templates for mails, for the stage notify. Defaults to the
+	// built-in templates.
+	Renderer *notify.Renderer
+	// Location is where this process checks. Defaults to "default".
+	Location string
+	// Limits are how many jobs run at once.
+	Limits Limits
+	// AckWait is how long after a process died its jobs go to another process.
+	// Defaults to 5s.
+	AckWait time.Duration
+	// Grace is how long the whole tree may take to stop. Defaults to 20s.
+	Grace time.Duration
+	// Events, when set, receives the supervision events.
+	Events func(supervise.Event)
+	// Logger defaults to one that discards.
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Stages == nil {
+		c.Stages = Stages()
+	}
+	if c.Location == "" {
+		c.Location = job.DefaultLocation
+	}
+	if c.GiveUpAfter == 0 {
+		c.GiveUpAfter = giveUpAfter
+	}
+	if c.Grace == 0 {
+		c.Grace = 20 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Limits = c.Limits.withDefaults()
+	var err error
+	if c.Renderer == nil {
+		c.Renderer, err = notify.NewRenderer(notify.Templates{})
+	}
+	return c, err
+}
+
+func (c Config) validate() error {
+	var problems []error
+	for _, stage := range c.Stages {
+		if !slices.Contains(Stages(), stage) {
+			problems = append(problems, fmt.Errorf("stages: found %q, expected one of %s", stage, strings.Join(Stages(), ", ")))
+		}
+	}
+	if c.Pipeline == nil {
+		problems = append(problems, errors.New("pipeline: found none"))
+	}
+	if c.Prober == nil && slices.Contains(c.Stages, StageCheck) {
+		problems = append(problems, errors.New("prober: found none"))
+	}
+	if c.NewMailer == nil && slices.Contains(c.Stages, StageMail) {
+		problems = append(problems, errors.New("mailer: found none"))
+	}
+	problems = append(problems, c.Limits.validate())
+	if err := errors.Join(problems...); err != nil {
+		return fmt.Errorf("validate workers: %w", err)
+	}
+	return nil
+}

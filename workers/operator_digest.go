@@ -1,0 +1,108 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/workers/notify"
+)
+
+// The digest of pending notices is stored under one key, which any process
+// changes by compare-and-swap, and a server timer says when it is due. So there
+// is one mail however many processes report something, and no notice is lost
+// when a process dies.
+const (
+	digestKey   = "operators"
+	digestTimer = "digest"
+)
+
+// swapAttempts is how often a compare-and-swap is tried before the job is
+// retried: the processes that win each time do the same kind of work.
+const swapAttempts = 10
+
+// collect adds a notice to the digest. Without operators it does nothing; the
+// stream and the log have the notice.
+func (m *maintainJobs) collect(ctx context.Context, n job.Notice) error {
+	if len(m.addresses(ctx)) == 0 {
+		return nil
+	}
+	return m.updateDigest(ctx, func(before job.Digest) (job.Digest, bool) {
+		return notify.Collect(before, n, time.Now())
+	})
+}
+
+// updateDigest changes the digest. It sets the timer when that is new or may be
+// missing: a process may die between the two steps.
+func (m *maintainJobs) updateDigest(ctx context.Context, step func(job.Digest) (job.Digest, bool)) error {
+	for range swapAttempts {
+		before, revision, err := m.readDigest(ctx)
+		if err != nil {
+			return err
+		}
+		after, changed := step(before)
+		if changed {
+			body, err := job.Encode(after)
+			if err != nil {
+				return err
+			}
+			_, err = m.digests.CompareAndSwap(ctx, digestKey, body, revision)
+			if errors.Is(err, pipeline.ErrConflict) {
+				continue
+			}
+			if err != nil {
+				return fmt.Errorf("write digest: %w", err)
+			}
+		}
+		if after.Due.IsZero() || changed && after.Due.Equal(before.Due) {
+			return nil
+		}
+		return m.p.SetTimer(ctx, digestTimer, digestKey, after.Due, nil)
+	}
+	return fmt.Errorf("write digest: %w", pipeline.ErrConflict)
+}
+
+func (m *maintainJobs) readDigest(ctx context.Context) (job.Digest, uint64, error) {
+	found, err := m.digests.Get(ctx, digestKey)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return job.Digest{}, 0, nil
+	}
+	if err != nil {
+		return job.Digest{}, 0, fmt.Errorf("read digest: %w", err)
+	}
+	digest, err := job.Decode[job.Digest](found.Value)
+	if errors.Is(err, job.ErrNewer) {
+		return job.Digest{}, found.Revision, fmt.Errorf("read digest: %w", err)
+	}
+	if err != nil {
+		return job.Digest{}, found.Revision, nil //nolint:nilerr // the next write replaces a digest that cannot be read
+	}
+	return digest, found.Revision, nil
+}
+
+// sendDigest mails the digest to the operators, if it is due. Its mails have ids
+// derived from the due time, so that a repeated call sends no second mail.
+func (m *maintainJobs) sendDigest(ctx context.Context, _ pipeline.Delivery) error {
+	digest, _, err := m.readDigest(ctx)
+	if err != nil {
+		return err
+	}
+	if digest.Due.IsZero() || time.Now().Before(digest.Due) {
+		return nil // it was sent or postponed, and has another timer
+	}
+	outbox := mailOutbox{p: m.p, class: job.MailOperator}
+	for _, address := range m.addresses(ctx) {
+		if err := outbox.Enqueue(ctx, notify.DigestMail(digest, address)); err != nil {
+			return err
+		}
+	}
+	return m.updateDigest(ctx, func(now job.Digest) (job.Digest, bool) {
+		if !now.Due.Equal(digest.Due) {
+			return now, false // another process has sent it
+		}
+		return notify.Mailed(now, digest), true
+	})
+}

@@ -1,0 +1,104 @@
+package workers
+
+import (
+	"context"
+	"sync"
+
+	"vedette/pipeline"
+	"vedette/pipeline/supervise"
+)
+
+// stage describes the supervisor for one stage. The first child opens a
+// foundation: a value of type F, such as opened buckets or an evaluator. The
+// pools are built from that value, and restart when it is opened again. They do
+// not need each other, and stop in parallel.
+//
+//	<name>             rest_for_one
+//	├── <foundation>
+//	└── children       dynamic
+//	    └── <pool or watch>…
+type stage[F any] struct {
+	name       string
+	foundation string // the name of the first child
+	// open opens a foundation, hands it over by calling ready, and serves it
+	// until ctx ends.
+	open    func(ctx context.Context, ready func(F)) error
+	pools   []stagePool[F]
+	watches []supervise.Child // these need no foundation
+}
+
+// stagePool describes one pool in a stage.
+type stagePool[F any] struct {
+	name      string
+	limit     func(Limits) int // how many jobs run at once; nil: [fewAtOnce]
+	configure func(F) pipeline.PoolConfig
+}
+
+// supervisor builds the supervisor.
+func (st stage[F]) supervisor(s *shared) (supervise.Child, error) {
+	var current handover[F]
+	first := s.child(st.foundation, func(ctx context.Context) error {
+		hand := current.begin()
+		return st.open(ctx, func(foundation F) {
+			hand(foundation)
+			supervise.Ready(ctx)
+		})
+	})
+	rest := st.watches
+	for _, pool := range st.pools {
+		rest = append(rest, s.child(pool.name, func(ctx context.Context) error {
+			return s.servePool(ctx, pool.name, pool.limit, pool.configure(current.latest()))
+		}))
+	}
+	children, err := supervise.New(supervise.Spec{
+		Name: st.name + "/children", Strategy: supervise.Dynamic, Shutdown: s.grace, Children: rest, Events: s.events, Logger: s.log,
+	})
+	if err != nil {
+		return supervise.Child{}, err
+	}
+	whole, err := supervise.New(supervise.Spec{
+		Name: st.name, Strategy: supervise.RestForOne, Events: s.events, Logger: s.log,
+		Children: []supervise.Child{first, {Name: "children", Service: children, Backoff: restartBackoff}},
+	})
+	return supervise.Child{Name: st.name, Service: whole, Backoff: restartBackoff}, err
+}
+
+func (s *shared) servePool(ctx context.Context, name string, limit func(Limits) int, config pipeline.PoolConfig) error {
+	config.Name = name
+	pool, err := s.pools.add(s.p, config, limit)
+	if err != nil {
+		return err
+	}
+	defer s.pools.remove(pool)
+	return pool.Serve(ctx)
+}
+
+// handover passes a foundation from the child that opens it to the pools. A
+// stuck incarnation of that child may still run next to its replacement, and
+// what it hands over late is discarded.
+type handover[F any] struct {
+	mu          sync.Mutex
+	incarnation int
+	foundation  F
+}
+
+// begin starts an incarnation, and returns the function by which it hands over.
+func (h *handover[F]) begin() func(F) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.incarnation++
+	own := h.incarnation
+	return func(foundation F) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if own == h.incarnation {
+			h.foundation = foundation
+		}
+	}
+}
+
+func (h *handover[F]) latest() F {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.foundation
+}
