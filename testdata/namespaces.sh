@@ -1,20 +1,20 @@
 #!/usr/bin/env bash
-# A network of one's own, to cut nodes of a cluster off from the others.
+# A private network in which cluster nodes can be cut off from each other.
 #
-#   testdata/namespaces.sh check                       can there be one?
-#   testdata/namespaces.sh run VEDETTE [OPTION]...     'vedette soak cluster' in it
+#   testdata/namespaces.sh check                       is it possible here?
+#   testdata/namespaces.sh run VEDETTE [OPTION]...     run 'vedette soak cluster' in it
 #
-# It needs root and, on Debian, the package iproute2. Each process gets a network
-# namespace, and a cable (a pair of veth) to a bridge in another one; nothing is
-# connected to the machine's own network. All that is made is removed at the end,
-# also when it is interrupted, or when its input ends.
+# Needs root and, on Debian, the package iproute2. Each process gets a network
+# namespace and a veth pair to a bridge in another namespace; nothing is connected
+# to the machine's network. Everything is removed at the end, also after an
+# interrupt, or when standard input ends.
 #
 #   go build -o /tmp/vedette ./cmd/vedette
 #   sudo testdata/namespaces.sh run /tmp/vedette --for 30s </dev/tty
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 
-prefix="vedette$$-" # of the namespaces' names
+prefix="vedette$$-" # for the namespaces' names
 made=() pid='' watcher=''
 
 fail() {
@@ -29,14 +29,14 @@ remove() {
 	for name in ${made[@]+"${made[@]}"}; do ip netns delete "$name"; done
 }
 
-# host makes a namespace, and its address.
+# host creates a namespace.
 host() {
 	ip netns add "$prefix$1"
 	made+=("$prefix$1")
 	ip -n "$prefix$1" link set lo up
 }
 
-# cable connects a host to the bridge.
+# cable connects a host to the bridge, with an address.
 cable() {
 	ip -n "${prefix}hub" link add "$1" type veth peer name eth0 netns "$prefix$1"
 	ip -n "${prefix}hub" link set "$1" master bridge up

@@ -1,36 +1,34 @@
 #!/usr/bin/env bash
-# A Postfix of one's own on loopback: a real relay to try mails with.
+# A private Postfix on loopback: a real relay for trying mails.
 #
 #   testdata/postfix.sh check                         is everything installed?
-#   testdata/postfix.sh start DIR PORT [OPTION=N]...  in DIR, which is new or empty
+#   testdata/postfix.sh start DIR PORT [OPTION=N]...  DIR must be new or empty
 #   testdata/postfix.sh stop DIR                      the mails stay in DIR
 #   testdata/postfix.sh run DIR PORT [OPTION=N]...    start; stop when the input ends
 #
-# It needs root and, on Debian, the packages postfix, sasl2-bin and
-# libsasl2-modules. Everything is below DIR: the configuration and the mails of
-# the system's own Postfix are not touched, and no mail leaves the machine. The
-# unprivileged processes must be able to reach DIR: mktemp -d makes one that
-# they cannot.
+# Needs root and, on Debian, the packages postfix, sasl2-bin and libsasl2-modules.
+# Everything is below DIR: the system's Postfix is not touched, and no mail leaves
+# the machine. Unprivileged processes must have access to DIR, which they do not
+# have with mktemp -d.
 #
-# By hand, with the file for Vedette that it writes:
+# Manual use, with the file for Vedette that start writes:
 #
 #   sudo testdata/postfix.sh start /tmp/postfix 2587
-#   export SSL_CERT_FILE=/tmp/postfix/cert.pem    # whom Vedette shall trust
+#   export SSL_CERT_FILE=/tmp/postfix/cert.pem    # the certificate to trust
 #   go run ./cmd/vedette mail test /tmp/postfix/vedette.yaml --to you@example.test
-#   sudo sh -c 'cat /tmp/postfix/mail/new/*'      # and DIR/log says what went on
+#   sudo sh -c 'cat /tmp/postfix/mail/new/*'      # DIR/log has the log
 #   sudo testdata/postfix.sh stop /tmp/postfix
 #
-# It wants STARTTLS, with a certificate for localhost, and a login (PLAIN or
-# LOGIN) as vedette@example.test with the password s3cret. It takes every
-# address of example.test, also those that are not ASCII if it was built for
-# that, except for
+# Clients must use STARTTLS, with a certificate for localhost, and log in (PLAIN or
+# LOGIN) as vedette@example.test with the password s3cret. All addresses at
+# example.test are accepted, non-ASCII ones too if Postfix supports them, except
 #
-#   busy@     451 4.3.0                     nobody@   550 5.1.1
-#   full@     452 4.2.2                     closing@  421 4.3.2, and it hangs up
-#   grey...@  450 4.2.0 for some seconds after the first mail of a sender
+#   busy@     451 4.3.0                     unknown@  550 5.1.1
+#   full@     452 4.2.2                     closing@  421 4.3.2, and it disconnects
+#   grey...@  450 4.2.0 for some seconds after a sender's first mail
 #
-# Options: connections=N takes no more of them at once (50), size=N no larger
-# mails in bytes (10240000); grey=N is how many seconds (3).
+# Options: connections=N, the maximum number of connections (50); size=N, the
+# maximum mail size in bytes (10240000); grey=N, the seconds for grey addresses (3).
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 umask 022
@@ -42,7 +40,7 @@ fail() {
 	exit 1
 }
 
-# check names what is missing. The modules of SASL have no command to look for.
+# check names what is missing. SASL modules have no command to search for.
 check() {
 	local program
 	for program in postfix saslpasswd2 openssl; do
@@ -55,17 +53,17 @@ missing() {
 	fail "find $1: found none, try: apt-get install --no-install-recommends postfix sasl2-bin libsasl2-modules"
 }
 
-# prepare_dir sets dir. What Postfix reads as a list, or splits at blanks, has
-# no place in its name.
+# prepare_dir sets dir. Its name must not contain characters at which Postfix
+# splits lists.
 prepare_dir() {
 	dir=$(realpath -m -- "$1")
-	[[ $dir =~ ^/[A-Za-z0-9._/-]+$ ]] || fail "make $dir: found a name with other than letters, digits and ._-"
+	[[ $dir =~ ^/[A-Za-z0-9._/-]+$ ]] || fail "make $dir: found other characters than letters, digits and ._-"
 	mkdir -p -- "$dir"
-	[ -z "$(ls -A -- "$dir")" ] || fail "make $dir: found files in it, expected it new or empty"
+	[ -z "$(ls -A -- "$dir")" ] || fail "make $dir: found files in it, expected a new or empty directory"
 	local above=$dir
 	while [ "$above" != / ]; do
 		above=$(dirname -- "$above")
-		(($(stat -c 0%a -- "$above") & 1)) || fail "reach $dir: $above is closed to others, try chmod o+x or another DIR"
+		(($(stat -c 0%a -- "$above") & 1)) || fail "reach $dir: $above is not accessible to other users, try chmod o+x or another DIR"
 	done
 	chmod 755 -- "$dir"
 	mkdir -- "$dir"/{etc,etc/sasl,spool,data,mail,grey}
@@ -88,8 +86,8 @@ certify() {
 		fail "make certificate: openssl failed"
 }
 
-# add_user makes the one account. Debian's Postfix looks for smtpd.conf below its
-# configuration by itself, and others where cyrus_sasl_config_path points.
+# add_user creates the account. Debian's Postfix searches smtpd.conf below its
+# configuration, others below cyrus_sasl_config_path.
 add_user() {
 	saslpasswd2 -p -c -f "$dir/users" -u "$domain" "$user" <<<"$password"
 	chown postfix -- "$dir/users"
@@ -114,7 +112,7 @@ write_main() {
 		inet_interfaces = 127.0.0.1
 		inet_protocols = ipv4
 
-		# Whatever is not for us ends here.
+		# Mail for other domains is refused.
 		default_transport = error:5.4.4 no mail leaves this machine
 		relay_transport = error:5.4.4 no mail leaves this machine
 		disable_dns_lookups = yes
@@ -150,24 +148,24 @@ write_main() {
 		smtpd_client_event_limit_exceptions =
 		smtpd_error_sleep_time = 0
 	END
-	# Each process would wait for a second to see whether a new file changes.
+	# Postfix processes wait for a second before they read a new file.
 	touch -d '1 minute ago' -- "$dir/etc/main.cf"
 }
 
-# write_answers lists who does not get mail at once.
+# write_answers lists the addresses that are not accepted at once.
 write_answers() {
 	cat >"$dir/etc/answers" <<-'END'
 		/^busy@/     451 4.3.0 I am busy, come back later
 		/^full@/     452 4.2.2 the mailbox is full
-		/^nobody@/   550 5.1.1 nobody of that name is here
+		/^unknown@/  550 5.1.1 unknown user
 		/^closing@/  421 4.3.2 I am closing for today
 		/^grey/      greylist
 	END
 }
 
-# write_master lists the processes: those that a mail meets on its way into a
-# Maildir, and no smtp(8), which could carry one away. The copy of this
-# script answers for greylisting: the original may be where nobody may read.
+# write_master lists the processes that deliver mail to a Maildir; smtp(8) is
+# missing, so that no mail leaves. A copy of this script does the greylisting,
+# since the original may not be readable for other users.
 write_master() {
 	cp -- "$0" "$dir/etc/postfix.sh"
 	cat >"$dir/etc/master.cf" <<-END
@@ -189,7 +187,7 @@ write_master() {
 	END
 }
 
-# write_example is a file for Vedette with this relay.
+# write_example writes a file for Vedette with this relay.
 write_example() {
 	cat >"$dir/vedette.yaml" <<-END
 		mail:
@@ -202,15 +200,15 @@ write_example() {
 	END
 }
 
-# greylist answers the questions of smtpd(8), which are lines NAME=VALUE up to
-# an empty one. A sender and a recipient that met before have a file in DIR.
+# greylist handles requests from smtpd(8), which are lines NAME=VALUE up to an empty
+# line. DIR has a file for each pair of a sender and a recipient that was seen.
 greylist() { # DIR SECONDS
-	local line who='' known
+	local line pair='' known
 	while IFS= read -r line; do
 		case $line in
-		sender=* | recipient=*) who+=$line ;;
+		sender=* | recipient=*) pair+=$line ;;
 		'')
-			known=$1/$(sha256sum <<<"$who" | cut -c1-64) who=''
+			known=$1/$(sha256sum <<<"$pair" | cut -c1-64) pair=''
 			[ -e "$known" ] || date +%s >"$known"
 			if (($(date +%s) - $(<"$known") < $2)); then
 				echo "action=450 4.2.0 greylisted, come back in $2 seconds"
@@ -237,7 +235,7 @@ start() { # DIR PORT [OPTION=N]...
 	write_master
 	write_example
 	started=$dir
-	# It comes back when the port is open, or cannot be.
+	# This returns when the port is open, or cannot be opened.
 	if ! postfix -c "$dir/etc" start </dev/null >"$dir/start" 2>&1; then
 		started=''
 		fail "start postfix on 127.0.0.1:$port: $(cat -- "$dir/start" "$dir/log" 2>/dev/null)"
@@ -245,9 +243,9 @@ start() { # DIR PORT [OPTION=N]...
 	echo "postfix is ready on localhost:$port; see $dir"
 }
 
-# lives tells whether any process of a group does. kill -0 cannot tell: it counts
-# those that are dead and that nobody has waited for, as in many containers.
-lives() { # GROUP
+# running reports whether a process group has running processes. kill -0 would
+# count zombies too, which are common in containers.
+running() { # GROUP
 	local file line state group
 	for file in /proc/[0-9]*/stat; do
 		{ read -r line <"$file"; } 2>/dev/null || continue
@@ -257,22 +255,22 @@ lives() { # GROUP
 	return 1
 }
 
-# stop waits until none of the processes, which are one group, is left: until
-# then they may still write below DIR.
+# stop waits until the process group has ended: until then its processes may still
+# write below DIR.
 stop() { # DIR
 	local etc pid
 	etc=$(realpath -m -- "$1")/etc
 	[ -f "$etc/main.cf" ] || fail "stop postfix: found none in $1"
 	pid=$(tr -d ' ' <"$etc/../spool/pid/master.pid")
-	postfix -c "$etc" abort 2>/dev/null || fail "stop postfix: it does not run in $1"
+	postfix -c "$etc" abort 2>/dev/null || fail "stop postfix: it is not running in $1"
 	for ((i = 0; i < 100; i++)); do
-		lives "$pid" || return 0
+		running "$pid" || return 0
 		sleep 0.05
 	done
-	fail "stop postfix: process group $pid goes on after 5 s"
+	fail "stop postfix: process group $pid is still running after 5 s"
 }
 
-# run ends with whoever started it, however that ended.
+# run ends when its parent ends, in any way.
 run() { # DIR PORT [OPTION=N]...
 	trap '[ -z "${started-}" ] || stop "$started"' EXIT
 	trap 'exit 0' INT TERM HUP

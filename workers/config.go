@@ -45,8 +45,8 @@ type Config struct {
 	// GiveUpAfter is how long a mail is tried. Defaults to 24h, which is also the
 	// maximum.
 	GiveUpAfter time.Duration
-	// Allow says which mails clients may enqueue. Defaults to all.
-	Allow Allow
+	// AllowedMails says which mails clients may enqueue. Defaults to all.
+	AllowedMails AllowedMails
 	// Renderer has the templates for mails, for the stage notify. Defaults to the
 	// built-in templates.
 	Renderer *notify.Renderer
@@ -73,7 +73,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Location = job.DefaultLocation
 	}
 	if c.GiveUpAfter == 0 {
-		c.GiveUpAfter = giveUpAfter
+		c.GiveUpAfter = defaultGiveUpAfter
 	}
 	if c.Grace == 0 {
 		c.Grace = 20 * time.Second

@@ -145,7 +145,7 @@ func TestStageThatPanicsIsRestartedReportedAndTouchesNoOther(t *testing.T) {
 	go func() { done <- sender.Serve(ctx) }()
 	go func() { done <- w.Serve(ctx) }()
 	notice := notices(t, p, 1)[0]
-	if notice.Kind != job.NoticePanic || !strings.Contains(notice.Summary, "child post of supervisor mail") || !strings.Contains(notice.Detail, "(*flaky).make") {
+	if notice.Kind != job.NoticePanic || !strings.Contains(notice.Summary, "child mailer of supervisor mail") || !strings.Contains(notice.Detail, "(*flaky).make") {
 		t.Errorf("got %+v, want the panic in the stage mail", notice)
 	}
 	deadline := time.NewTimer(patience)

@@ -7,43 +7,8 @@ import (
 	"time"
 
 	"vedette/pipeline"
-	"vedette/pipeline/job"
 	"vedette/workers/notify"
 )
-
-// mailOutbox enqueues mails in one class.
-type mailOutbox struct {
-	p     *pipeline.Pipeline
-	class string
-}
-
-// Enqueue enqueues a mail. A mail that is already queued or being sent is no
-// error: its id shows that it is the same.
-func (o *mailOutbox) Enqueue(ctx context.Context, m job.Mail) error {
-	body, err := job.Encode(m)
-	if err != nil {
-		return err
-	}
-	err = o.p.Publish(ctx, pipeline.Message{Subject: pipeline.MailSubject(o.class, m.ID), Body: body, ID: "mail-" + m.ID})
-	if errors.Is(err, pipeline.ErrOccupied) {
-		return nil
-	}
-	return err
-}
-
-// alertOutbox enqueues the notifier's mails.
-type alertOutbox struct {
-	p *pipeline.Pipeline
-}
-
-// Enqueue enqueues a mail to a monitor's recipients, or to operators.
-func (o *alertOutbox) Enqueue(ctx context.Context, m job.Mail, operators bool) error {
-	to := mailOutbox{p: o.p, class: job.MailAlert}
-	if operators {
-		to.class = job.MailOperator
-	}
-	return to.Enqueue(ctx, m)
-}
 
 // timers are server timers for the notifier.
 type timers struct {

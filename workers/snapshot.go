@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"vedette/pipeline"
@@ -27,7 +26,7 @@ func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duratio
 	if err != nil {
 		return s, err
 	}
-	if s.Blind, err = noDataMonitors(ctx, p); err != nil {
+	if s.NoData, err = noDataMonitors(ctx, p); err != nil {
 		return s, err
 	}
 	if s.DeadLetters, err = p.Count(ctx, pipeline.Dead); err != nil {
@@ -42,7 +41,7 @@ func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duratio
 
 // snapshotChecks reads the part that shows the capacity for checks.
 func snapshotChecks(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
-	s := doctor.Snapshot{At: time.Now(), Roles: append(Stages(), StageSchedule)}
+	s := doctor.Snapshot{At: time.Now(), Stages: append(Stages(), StageSchedule)}
 	var err error
 	if s.Processes, s.Silent, err = p.Ask(ctx, leaseWait); err != nil {
 		return s, err
@@ -81,12 +80,12 @@ func readResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, 
 	limited, cancel := context.WithTimeout(ctx, readResultsTimeout)
 	defer cancel()
 	began := time.Now()
-	var count doctor.Count
+	var stats doctor.ResultStats
 	last := began
 	whole, err := p.ReadSince(limited, pipeline.Result, window, func(d pipeline.Delivery) {
 		last = d.Stored
 		if batch, err := job.Decode[job.Results](d.Body); err == nil { // the evaluator handles invalid batches
-			count.Add(batch.Results, d.Stored)
+			stats.Add(batch.Results, d.Stored)
 		}
 	})
 	if err != nil {
@@ -97,7 +96,7 @@ func readResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, 
 		s.Window -= began.Sub(last)
 	}
 	s.Window = max(time.Second, min(s.Window, longestUptime(s.Processes, began)))
-	s.Locations, s.Clocks = count.Locations(), count.Clocks()
+	s.Locations, s.Clocks = stats.Locations(), stats.Clocks()
 	return nil
 }
 
@@ -109,15 +108,9 @@ func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 	return longest
 }
 
-// noDataReason returns the reason without details, and the location for a
-// monitor with several.
-func noDataReason(incident *job.Incident) string {
-	return strings.TrimSuffix(string(incident.Reason)+doctor.At+incident.Location, doctor.At)
-}
-
-// noDataMonitors counts monitors without data by reason, once for each location
-// without data.
-func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, error) {
+// noDataMonitors counts monitors without data by cause. A monitor with several
+// locations counts once for each affected location.
+func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[doctor.NoDataCause]int, error) {
 	states, err := p.Bucket(ctx, pipeline.States)
 	if err != nil {
 		return nil, err
@@ -126,7 +119,7 @@ func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, 
 	if err != nil {
 		return nil, err
 	}
-	found := map[string]int{}
+	counts := map[doctor.NoDataCause]int{}
 	for _, e := range entries {
 		state, err := job.Decode[job.State](e.Value)
 		if err != nil {
@@ -134,9 +127,9 @@ func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[string]int, 
 		}
 		for _, incident := range state.Open() {
 			if incident.Condition == job.ConditionNoData {
-				found[noDataReason(incident)]++
+				counts[doctor.NoDataCause{Reason: incident.Reason, Location: incident.Location}]++
 			}
 		}
 	}
-	return found, nil
+	return counts, nil
 }

@@ -10,27 +10,27 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // Queues returns the status of each pool in this process and of its queue. When
 // a queue cannot be read, only the pool's status is set.
-func (w *Workers) Queues(ctx context.Context, now time.Time) []statuspage.Queue {
+func (w *Workers) Queues(ctx context.Context, now time.Time) []web.Queue {
 	pools := w.pools.all()
-	queues := make([]statuspage.Queue, len(pools))
+	queues := make([]web.Queue, len(pools))
 	var group sync.WaitGroup
 	for i, pool := range pools {
 		group.Go(func() {
 			running := pool.Status()
 			waiting, _ := pool.Queue(ctx, now) // fails while the server is away, which /readyz shows
-			queues[i] = statuspage.Queue{
+			queues[i] = web.Queue{
 				Name: running.Name, Running: running.Running, Limit: running.Limit, Done: running.Done, Failed: running.Failed,
 				Depth: waiting.Depth, Waiting: waiting.Waiting, OldestAge: job.Duration(waiting.OldestAge.Truncate(time.Second)),
 			}
 		})
 	}
 	group.Wait()
-	slices.SortFunc(queues, func(a, b statuspage.Queue) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(queues, func(a, b web.Queue) int { return cmp.Compare(a.Name, b.Name) })
 	return queues
 }
 

@@ -17,7 +17,7 @@ func envCommand() *cobra.Command {
 		Long: `Prints NATS_URL, with the secret, in a form that a shell takes in, so that any
 NATS client can order checks and mails.`,
 		Example: `  eval "$(vedette env)"
-  nats pub vedette.request.default.try1 '{"http": "https://example.org"}'
+  nats pub vedette.adhoc.default.try1 '{"http": "https://example.org"}'
   nats kv get VEDETTE_OUTCOME check.try1 --raw`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -14,7 +14,7 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline/broker"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // serverOptions are the flags of `vedette server`.
@@ -147,8 +147,8 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 		<-ctx.Done()
 		return b.Stop()
 	}
-	health, err := statuspage.NewHealth(statuspage.HealthConfig{
-		Listen: o.http, Ready: func() []statuspage.Condition { return serverConditions(ctx, b) }, More: b.Metrics(), Logger: log,
+	health, err := web.NewHealthServer(web.HealthServerConfig{
+		Listen: o.http, Ready: func() []web.Condition { return serverConditions(ctx, b) }, Fallback: b.Metrics(), Logger: log,
 	})
 	if err != nil {
 		return errors.Join(err, b.Stop())
@@ -168,16 +168,16 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 }
 
 // serverConditions are what must hold for a node to do its work.
-func serverConditions(ctx context.Context, b *broker.Broker) []statuspage.Condition {
+func serverConditions(ctx context.Context, b *broker.Broker) []web.Condition {
 	running := instance.Condition("running", ctx.Err() == nil, "it is stopping")
 	if !running.OK {
-		return []statuspage.Condition{running}
+		return []web.Condition{running}
 	}
-	state := statuspage.Condition{Name: "jetstream", OK: true}
+	state := web.Condition{Name: "jetstream", OK: true}
 	if err := b.Healthy(); err != nil {
 		state.OK, state.Detail = false, err.Error()
 	}
-	return []statuspage.Condition{running, state}
+	return []web.Condition{running, state}
 }
 
 // greeting tells where things are.

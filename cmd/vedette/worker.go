@@ -32,9 +32,9 @@ Of the file it reads what concerns itself, and nothing of what is watched:
 SIGHUP reads it again for how many jobs it does at once. The secrets that monitors
 refer to are here too, where they are needed: see --secrets.
 
-The roles are schedule, check, evaluate, notify, mail, and operate, which looks
+The roles are schedule, check, evaluate, notify, mail, and maintain, which looks
 after dead letters and tells the operators. On a server whose users are those of
-'vedette roles', each of them has one of its own; operate, or several of them in
+'vedette roles', each of them has one of its own; maintain, or several of them in
 one process, need the operator.
 
 A worker with a --location makes the checks of that location: those of monitors

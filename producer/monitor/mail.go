@@ -7,13 +7,38 @@ import (
 	"time"
 )
 
+// Mail is the section mail.
+type Mail struct {
+	// From is the sender, RFC 5322; it is set if there are relays.
+	From string
+	// Relays are tried in this order. Without any, mails go to a Maildir.
+	Relays []Relay
+	// GiveUpAfter is how long a mail is tried; zero if the file does not set it.
+	GiveUpAfter time.Duration
+	// AllowFrom and AllowRecipients are address patterns for ad-hoc mails, such as
+	// *@example.org; empty means any.
+	AllowFrom, AllowRecipients []string
+	// RecipientPerMinute limits the mails to one address; zero if the file does not
+	// set it.
+	RecipientPerMinute int
+	// DKIM signs mails unless it is nil.
+	DKIM *DKIM
+}
+
+// DKIM is a key that signs mails. Its public half is in the DNS under the selector.
+type DKIM struct {
+	// Domain is the domain in From by default.
+	Domain, Selector string
+	// Key is the private key as PEM.
+	Key Secret
+}
+
 func (r *reader) readMail(root mapping) Mail {
 	v, ok := section(root, "mail")
 	if !ok {
 		return Mail{}
 	}
-	m, ok := r.mapping(v, "fields such as from and relays", "from", "relays", "give_up_after", "allow_from", "allow_recipients",
-		"recipient_per_minute", "dkim")
+	m, ok := r.mapping(v, "fields such as from and relays", r.keys["mail"]...)
 	if !ok {
 		return Mail{}
 	}
@@ -21,7 +46,7 @@ func (r *reader) readMail(root mapping) Mail {
 	if list, ok := m.get("relays"); ok {
 		items, _ := r.list(list, "a list of relays", false)
 		for _, item := range items {
-			mail.Relays = append(mail.Relays, r.relay(item))
+			mail.Relays = append(mail.Relays, r.readRelay(item))
 		}
 	}
 	if v, ok := m.get("give_up_after"); ok {
@@ -41,12 +66,12 @@ func (r *reader) readMail(root mapping) Mail {
 		r.report(from, "no from", sender, "")
 	}
 	if v, ok := m.get("dkim"); ok {
-		mail.DKIM = r.dkim(v, mail.From)
+		mail.DKIM = r.readDKIM(v, mail.From)
 	}
 	return mail
 }
 
-// addressPatterns reads patterns of addresses.
+// addressPatterns reads address patterns.
 func (r *reader) addressPatterns(m mapping, key string) []string {
 	const expected = "an address, or a pattern such as *@example.org"
 	v, ok := m.get(key)
@@ -62,30 +87,29 @@ func (r *reader) addressPatterns(m mapping, key string) []string {
 	}
 	var patterns []string
 	for _, item := range items {
-		text, ok := r.filled(item, expected)
+		text, ok := r.nonEmpty(item, expected)
 		if _, err := path.Match(text, ""); ok && (err != nil || !strings.Contains(text, "@")) {
-			r.wrong(item, expected)
+			r.reject(item, expected)
 		}
 		patterns = append(patterns, text)
 	}
 	return patterns
 }
 
-// maxGiveUp is the longest that mails may be tried: what was sent is remembered
-// for two days.
+// maxGiveUp limits give_up_after: deliveries are remembered for two days.
 const maxGiveUp = 24 * time.Hour
 
 func (r *reader) giveUpAfter(v value) time.Duration {
 	d, ok := r.duration(v)
 	if ok && (d < time.Minute || d > maxGiveUp) {
-		r.report(v, v.written(), "a duration from 1m to "+show(maxGiveUp), "")
+		r.report(v, v.written(), "a duration from 1m to "+formatDuration(maxGiveUp), "")
 	}
 	return d
 }
 
-// dkim reads what signs mails; sender is who sends them.
-func (r *reader) dkim(v value, sender string) *DKIM {
-	m, ok := r.mapping(v, "a key such as {selector: v1, key_file: dkim.pem}", "domain", "selector", "key_file")
+// readDKIM reads the key that signs mails from the sender.
+func (r *reader) readDKIM(v value, sender string) *DKIM {
+	m, ok := r.mapping(v, "a key such as {selector: v1, key_file: dkim.pem}", r.keys["mail.dkim"]...)
 	if !ok {
 		return nil
 	}
@@ -102,7 +126,7 @@ func (r *reader) dkim(v value, sender string) *DKIM {
 	}
 	const aKey = "the path of a file that holds a private key, RSA or Ed25519, as PEM"
 	if v, ok := r.required(m, "key_file", aKey); ok {
-		text, read := r.contents(v, aKey)
+		text, read := r.fileText(v, aKey)
 		d.Key = Secret(text)
 		if read && r.options.CheckDKIMKey != nil {
 			if err := r.options.CheckDKIMKey(text); err != nil {
@@ -113,11 +137,11 @@ func (r *reader) dkim(v value, sender string) *DKIM {
 	return &d
 }
 
-// dnsName reads a name of the DNS, or a part of one.
+// dnsName reads a DNS name, or a label.
 func (r *reader) dnsName(v value, expected string) string {
-	name, ok := r.filled(v, expected)
+	name, ok := r.nonEmpty(v, expected)
 	if ok && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
-		r.wrong(v, expected)
+		r.reject(v, expected)
 	}
 	return name
 }

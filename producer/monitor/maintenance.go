@@ -11,7 +11,7 @@ import (
 	"vedette/producer/schedule"
 )
 
-// readMaintenance reads the windows in which nobody is mailed.
+// readMaintenance reads the windows in which no mails are sent.
 func (r *reader) readMaintenance(root mapping) []job.Maintenance {
 	v, ok := section(root, "maintenance")
 	if !ok {
@@ -25,11 +25,11 @@ func (r *reader) readMaintenance(root mapping) []job.Maintenance {
 	lines := map[string]int{}
 	for _, item := range items {
 		m, ok := r.mapping(item, "a window such as {name: backup, weekly: [sun], from: '01:00', until: '05:00'}",
-			"name", "match", "weekly", "monthly", "cron", "from", "until", "for", "time_zone")
+			r.keys["maintenance[]"]...)
 		if !ok {
 			continue
 		}
-		window := r.window(m)
+		window := r.readWindow(m)
 		if line, taken := lines[window.Name]; taken && window.Name != "" {
 			r.report(m.value, quote(window.Name)+" again", fmt.Sprintf("a name of its own, unlike the one in line %d", line), "")
 		}
@@ -39,23 +39,23 @@ func (r *reader) readMaintenance(root mapping) []job.Maintenance {
 	return windows
 }
 
-// window reads one window: once, when from is a date, and else each day, on
-// some days of the week or the month, or whenever a cron expression says.
-func (r *reader) window(m mapping) job.Maintenance {
+// readWindow reads a window: a single one if from is a date, and otherwise a daily,
+// weekly or monthly one, or one that begins when a cron expression matches.
+func (r *reader) readWindow(m mapping) job.Maintenance {
 	w := job.Maintenance{}
 	if v, ok := r.required(m, "name", aName); ok {
-		if text, ok := r.text(v, aName); ok && r.validName(v, text) {
+		if text, ok := r.text(v, aName); ok && r.checkName(v, text) {
 			w.Name = text
 		}
 	}
-	w.Match = r.match(m)
-	zone := r.zone(m, &w)
+	w.Match = r.readMatch(m)
+	zone := r.timeZone(m, &w)
 	repeats := r.exclusive(m, "weekly", "monthly", "cron")
 	from, hasFrom := m.get("from")
 	switch {
 	case repeats == "cron":
 		if hasFrom {
-			r.report(from, "from beside cron", "cron alone to say when it begins", "")
+			r.report(from, "from next to cron", "cron alone to say when it begins", "")
 		}
 		at, _ := m.get("cron")
 		w.Cron = r.windowCron(at)
@@ -63,7 +63,7 @@ func (r *reader) window(m mapping) job.Maintenance {
 	case !hasFrom:
 		r.report(from, "no from", aMoment, "")
 	case repeats == "" && r.isDate(from):
-		r.once(m, from, &w, zone)
+		r.readOnce(m, from, &w, zone)
 	default:
 		if at, ok := r.clock(from); ok {
 			w.Cron = fmt.Sprintf("%d %d %s", at.Minute(), at.Hour(), r.days(m, repeats))
@@ -77,14 +77,14 @@ const (
 	aMoment = "a time such as 23:00, or a date such as 2026-12-01 23:00"
 	aClock  = "a time such as 07:00"
 	aDate   = "a date such as 2026-12-01 23:00"
-	// dateLayout is how a date is written; the zone stands beside it.
+	// dateLayout has no zone: time_zone is a separate key.
 	dateLayout  = "2006-01-02 15:04"
 	clockLayout = "15:04"
-	// maxFor is the longest that a window may last that comes again.
+	// maxFor limits how long a recurring window may last.
 	maxFor = 7 * 24 * time.Hour
 )
 
-// exclusive returns which one of some fields is there, and reports a second.
+// exclusive returns which key is set, and reports a second one.
 func (r *reader) exclusive(m mapping, keys ...string) string {
 	found := ""
 	for _, key := range keys {
@@ -100,19 +100,19 @@ func (r *reader) exclusive(m mapping, keys ...string) string {
 	return found
 }
 
-func (r *reader) zone(m mapping, w *job.Maintenance) *time.Location {
+func (r *reader) timeZone(m mapping, w *job.Maintenance) *time.Location {
 	v, ok := m.get("time_zone")
 	if !ok {
 		return time.UTC
 	}
 	const expected = "an IANA name such as Europe/Berlin"
-	name, ok := r.filled(v, expected)
+	name, ok := r.nonEmpty(v, expected)
 	zone, err := time.LoadLocation(name)
 	switch {
 	case !ok:
 		return time.UTC
 	case err != nil || name == "Local":
-		r.wrong(v, expected)
+		r.reject(v, expected)
 		return time.UTC
 	}
 	w.TimeZone = name
@@ -124,8 +124,8 @@ func (*reader) isDate(v value) bool {
 	return strings.Contains(text, "-")
 }
 
-// once reads the dates of a window that comes once.
-func (r *reader) once(m mapping, from value, w *job.Maintenance, zone *time.Location) {
+// readOnce reads the dates for a single window.
+func (r *reader) readOnce(m mapping, from value, w *job.Maintenance, zone *time.Location) {
 	w.TimeZone = "" // the dates are in UTC from now on
 	starts, ok := r.date(from, zone)
 	until, hasUntil := m.get("until")
@@ -148,25 +148,25 @@ func (r *reader) once(m mapping, from value, w *job.Maintenance, zone *time.Loca
 }
 
 func (r *reader) date(v value, zone *time.Location) (time.Time, bool) {
-	text, ok := r.filled(v, aDate)
+	text, ok := r.nonEmpty(v, aDate)
 	if !ok {
 		return time.Time{}, false
 	}
 	at, err := time.ParseInLocation(dateLayout, strings.Replace(text, "T", " ", 1), zone)
 	if err != nil {
-		return time.Time{}, r.wrong(v, aDate)
+		return time.Time{}, r.reject(v, aDate)
 	}
 	return at.UTC(), true
 }
 
 func (r *reader) clock(v value) (time.Time, bool) {
-	text, ok := r.filled(v, aClock)
+	text, ok := r.nonEmpty(v, aClock)
 	if !ok {
 		return time.Time{}, false
 	}
 	at, err := time.Parse(clockLayout, text)
 	if err != nil {
-		return time.Time{}, r.wrong(v, aClock)
+		return time.Time{}, r.reject(v, aClock)
 	}
 	return at, true
 }
@@ -174,17 +174,17 @@ func (r *reader) clock(v value) (time.Time, bool) {
 // windowCron reads a cron expression.
 func (r *reader) windowCron(v value) string {
 	const expected = "a cron expression such as '0 23 * * 6'"
-	text, ok := r.filled(v, expected)
+	text, ok := r.nonEmpty(v, expected)
 	if !ok {
 		return ""
 	}
 	if _, err := schedule.Cron(text, ""); err != nil {
-		r.wrong(v, expected)
+		r.reject(v, expected)
 	}
 	return text
 }
 
-// windowEnd reads how a window ends that comes again.
+// windowEnd reads how a recurring window ends.
 func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
 	until, hasUntil := m.get("until")
 	length, hasFor := m.get("for")
@@ -200,13 +200,13 @@ func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
 	default:
 		d, ok := r.duration(length)
 		if ok && d > maxFor {
-			r.report(length, length.written(), "at most "+show(maxFor), "")
+			r.report(length, length.written(), "at most "+formatDuration(maxFor), "")
 		}
 		w.For = job.Duration(d)
 	}
 }
 
-// days is the end of a cron expression for the days that are meant.
+// days returns the last three cron fields, for the days on which a window begins.
 func (r *reader) days(m mapping, repeats string) string {
 	v, ok := m.get(repeats)
 	if !ok {
@@ -219,7 +219,7 @@ func (r *reader) days(m mapping, repeats string) string {
 	}
 	items, ok := r.list(v, expected, true)
 	if !ok || len(items) == 0 {
-		r.wrong(v, expected)
+		r.reject(v, expected)
 		return "* * *"
 	}
 	var days []string
@@ -239,12 +239,12 @@ func (r *reader) days(m mapping, repeats string) string {
 
 func (r *reader) weekday(v value) string {
 	names := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
-	text, ok := r.filled(v, oneOf(names))
+	text, ok := r.nonEmpty(v, oneOf(names))
 	if !ok {
 		return "*"
 	}
 	if !slices.Contains(names, strings.ToLower(text)) {
-		r.wrongHint(v, oneOf(names), didYouMean(text, names))
+		r.rejectWithHint(v, oneOf(names), didYouMean(text, names))
 		return "*"
 	}
 	return strings.ToLower(text)

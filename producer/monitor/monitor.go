@@ -9,37 +9,31 @@ import (
 	"vedette/producer/schedule"
 )
 
-func monitorKeys() []string {
-	keys := append([]string{"name"}, job.Kinds()...)
-	keys = append(keys, "group", "labels", "depends_on", "interval", "cron", "time_zone", "paused", "timeout", "expect", "warn", "negate")
-	return append(keys, policyKeys()...)
-}
-
 // add reads one monitor.
 func (c *collector) add(v value) {
 	m, ok := c.mapping(v, "a monitor such as {name: website, http: https://example.org}",
-		c.keys...)
+		c.keys["monitors[]"]...)
 	if !ok {
 		return
 	}
 	before := len(c.problems)
-	monitor := job.Monitor{V: job.Version, Name: c.name(m)}
-	c.belonging(m, &monitor)
-	monitor.Spec = c.spec(m)
-	interval := c.when(m, &monitor)
-	monitor.Timeout = job.Duration(c.ownTimeout(m, interval))
+	monitor := job.Monitor{V: job.Version, Name: c.readName(m)}
+	c.readAttributes(m, &monitor)
+	monitor.Spec = c.readSpec(m)
+	interval := c.readSchedule(m, &monitor)
+	monitor.Timeout = job.Duration(c.readTimeout(m, interval))
 	failures, successes := c.defaults.failures, c.defaults.success
 	if monitor.Heartbeat != nil { // its grace is what others have thresholds for
 		failures, successes = 1, 1
 	}
 	monitor.FailureThreshold = c.threshold(m, "failure_threshold", failures)
 	monitor.SuccessThreshold = c.threshold(m, "success_threshold", successes)
-	c.policy(m, c.defaults.policy).apply(&monitor)
-	c.places(m, c.defaults.places).apply(&monitor)
+	c.readPolicy(m, c.defaults.policy).apply(&monitor)
+	c.readLocations(m, c.defaults.locations).apply(&monitor)
 	if window, ok := m.get("failure_window"); ok && monitor.FailureWindow > 0 && monitor.FailureWindow <= monitor.FailureThreshold {
 		c.report(window, window.describe(), fmt.Sprintf("more than the failure_threshold, %d", monitor.FailureThreshold), "that many of so many results make it down")
 	}
-	monitor.Notify = c.who(m, &monitor)
+	monitor.Notify = c.recipientsOf(m, &monitor)
 	if len(c.problems) == before {
 		c.checkSpec(m, monitor.Spec)
 	}
@@ -48,26 +42,26 @@ func (c *collector) add(v value) {
 	}
 }
 
-// belonging reads what a monitor belongs to.
-func (c *collector) belonging(m mapping, monitor *job.Monitor) {
+// readAttributes reads group, labels, dependencies and paused.
+func (c *collector) readAttributes(m mapping, monitor *job.Monitor) {
 	if v, ok := m.get("group"); ok {
-		monitor.Group, _ = c.filled(v, "text")
+		monitor.Group, _ = c.nonEmpty(v, "text")
 	}
-	monitor.Labels = c.labels(m)
-	monitor.DependsOn = c.dependsOn(m, monitor.Name)
+	monitor.Labels = c.readLabels(m)
+	monitor.DependsOn = c.readDependencies(m, monitor.Name)
 	if v, ok := m.get("paused"); ok {
 		monitor.Paused = c.boolean(v)
 	}
 }
 
-// name reads the name of a monitor, which no other may have.
-func (c *collector) name(m mapping) string {
+// readName reads the name, which must be unique.
+func (c *collector) readName(m mapping) string {
 	v, ok := c.required(m, "name", aName)
 	if !ok {
 		return ""
 	}
 	name, ok := c.text(v, aName)
-	if !ok || !c.validName(v, name) {
+	if !ok || !c.checkName(v, name) {
 		return ""
 	}
 	if place := c.place(name); place > 0 {
@@ -78,33 +72,33 @@ func (c *collector) name(m mapping) string {
 	return name
 }
 
-// when reads the schedule. It returns the interval, zero for cron.
-func (c *collector) when(m mapping, monitor *job.Monitor) setting {
+// readSchedule reads interval or cron. It returns the interval, zero for cron.
+func (c *collector) readSchedule(m mapping, monitor *job.Monitor) optionalDuration {
 	cron, hasCron := m.get("cron")
 	zone, hasZone := m.get("time_zone")
-	interval := c.interval(m)
+	interval := c.intervalSetting(m)
 	if hasZone && !hasCron {
-		c.report(zone, "a time_zone without cron", "cron beside it", "an interval is the same in all zones")
+		c.report(zone, "a time_zone without cron", "cron next to it", "an interval is the same in all zones")
 	}
 	switch {
 	case hasCron && interval.set:
 		c.report(cron, "cron and interval", "one of them", "")
-		return setting{set: true}
+		return optionalDuration{set: true}
 	case hasCron:
-		c.cron(cron, zone, hasZone, monitor)
-		return setting{set: true}
+		c.readCron(cron, zone, hasZone, monitor)
+		return optionalDuration{set: true}
 	case interval.set:
 	default:
 		interval = c.defaults.interval
 	}
-	monitor.Interval = job.Duration(interval.d)
+	monitor.Interval = job.Duration(interval.duration)
 	return interval
 }
 
-// cron reads an expression and its zone.
-func (c *collector) cron(v, zoneAt value, hasZone bool, monitor *job.Monitor) {
+// readCron reads an expression and its time zone.
+func (c *collector) readCron(v, zoneAt value, hasZone bool, monitor *job.Monitor) {
 	const expected = "a cron expression such as '15 3 * * *'"
-	expression, ok := c.filled(v, expected)
+	expression, ok := c.nonEmpty(v, expected)
 	if ok {
 		if _, err := schedule.Cron(expression, ""); err != nil {
 			c.refused(v, err, expected)
@@ -116,7 +110,7 @@ func (c *collector) cron(v, zoneAt value, hasZone bool, monitor *job.Monitor) {
 		return
 	}
 	const aZone = "an IANA name such as Europe/Berlin"
-	if monitor.TimeZone, hasZone = c.filled(zoneAt, aZone); !hasZone {
+	if monitor.TimeZone, hasZone = c.nonEmpty(zoneAt, aZone); !hasZone {
 		return
 	}
 	if !ok {
@@ -127,12 +121,12 @@ func (c *collector) cron(v, zoneAt value, hasZone bool, monitor *job.Monitor) {
 	}
 }
 
-// refused reports what the schedule finds wrong in a value, which may be one field
-// of it. For a value from the environment nothing is shown.
+// refused reports a mistake that the package schedule found in a value. For a value
+// from the environment nothing is shown.
 func (c *collector) refused(v value, err error, expected string) {
 	problem, ok := errors.AsType[schedule.Problem](err)
 	if !ok || !v.safe() {
-		c.wrong(v, expected)
+		c.reject(v, expected)
 		return
 	}
 	found := problem.Found
@@ -142,60 +136,60 @@ func (c *collector) refused(v value, err error, expected string) {
 	c.report(v, found, problem.Expected, "")
 }
 
-// interval reads an interval. Its duration is zero when it cannot be used.
-func (r *reader) interval(m mapping) setting {
+// intervalSetting reads an interval. Its duration is zero if it is unusable.
+func (r *reader) intervalSetting(m mapping) optionalDuration {
 	v, ok := m.get("interval")
 	if !ok {
-		return setting{value: v}
+		return optionalDuration{value: v}
 	}
-	s := setting{value: v, set: true}
-	if s.d, ok = r.duration(v); !ok {
+	s := optionalDuration{value: v, set: true}
+	if s.duration, ok = r.duration(v); !ok {
 		return s
 	}
-	if _, err := schedule.Every(s.d, ""); err != nil {
-		r.report(v, v.written(), fmt.Sprintf("whole seconds from 1s to %s", show(schedule.MaxInterval)), "")
-		s.d = 0
+	if _, err := schedule.Every(s.duration, ""); err != nil {
+		r.report(v, v.written(), fmt.Sprintf("whole seconds from 1s to %s", formatDuration(schedule.MaxInterval)), "")
+		s.duration = 0
 	}
 	return s
 }
 
-// timeout reads a timeout. Its duration is zero when it cannot be used.
-func (r *reader) timeout(m mapping) setting {
+// timeoutSetting reads a timeout. Its duration is zero if it is unusable.
+func (r *reader) timeoutSetting(m mapping) optionalDuration {
 	v, ok := m.get("timeout")
 	if !ok {
-		return setting{value: v}
+		return optionalDuration{value: v}
 	}
-	s := setting{value: v, set: true}
-	s.d, _ = r.duration(v)
+	s := optionalDuration{value: v, set: true}
+	s.duration, _ = r.duration(v)
 	return s
 }
 
-// timeoutFits refuses a timeout that reaches into the next slot.
-func (r *reader) timeoutFits(timeout, interval setting) {
-	if timeout.d > 0 && interval.d > 0 && timeout.d >= interval.d {
-		r.report(timeout.value, timeout.written(), "less than the interval "+show(interval.d), "")
+// timeoutFits reports a timeout that reaches into the next slot.
+func (r *reader) timeoutFits(timeout, interval optionalDuration) {
+	if timeout.duration > 0 && interval.duration > 0 && timeout.duration >= interval.duration {
+		r.report(timeout.value, timeout.written(), "less than the interval "+formatDuration(interval.duration), "")
 	}
 }
 
-// ownTimeout is the timeout of a monitor. One that it does not set itself
-// yields to its interval.
-func (c *collector) ownTimeout(m mapping, interval setting) time.Duration {
-	timeout := c.timeout(m)
+// readTimeout returns the timeout for a monitor. Only its own timeout is compared
+// with the interval; any other is lowered to fit.
+func (c *collector) readTimeout(m mapping, interval optionalDuration) time.Duration {
+	timeout := c.timeoutSetting(m)
 	switch {
 	case timeout.set:
 		c.timeoutFits(timeout, interval)
-		return timeout.d
-	case interval.d > 0 && interval.d <= c.defaults.timeout.d:
-		return interval.d * 4 / 5
+		return timeout.duration
+	case interval.duration > 0 && interval.duration <= c.defaults.timeout.duration:
+		return interval.duration * 4 / 5
 	default:
-		return c.defaults.timeout.d
+		return c.defaults.timeout.duration
 	}
 }
 
-// who reads the recipients of a monitor: its own, those of the routes, or the
+// recipientsOf reads a monitor's recipients: its own, those from the routes, or the
 // defaults.
-func (c *collector) who(m mapping, monitor *job.Monitor) []string {
-	names, set := c.notify(m)
+func (c *collector) recipientsOf(m mapping, monitor *job.Monitor) []string {
+	names, set := c.readNotify(m)
 	routed, fits := routed(c.defaults.routes, monitor)
 	switch {
 	case set:
@@ -205,6 +199,6 @@ func (c *collector) who(m mapping, monitor *job.Monitor) []string {
 	case c.defaults.notifySet:
 		return c.defaults.notify
 	}
-	c.addSilent(m, monitor.Name)
+	c.addUnnotified(m, monitor.Name)
 	return nil
 }

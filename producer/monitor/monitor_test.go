@@ -313,7 +313,7 @@ func TestOnlyGoodSpecsAreCheckedFurther(t *testing.T) {
 	}
 }
 
-func TestManyMistakesAreKeptAndTheFirstHundredTold(t *testing.T) {
+func TestManyMistakesAreKeptAndTheFirstHundredShown(t *testing.T) {
 	t.Parallel()
 	_, err := monitor.Parse("test.yaml", []byte("monitors:\n"+strings.Repeat("  - {tcp: '127.0.0.1:1'}\n", 150)), options())
 	invalid, ok := errors.AsType[*monitor.InvalidError](err)
@@ -321,7 +321,7 @@ func TestManyMistakesAreKeptAndTheFirstHundredTold(t *testing.T) {
 		t.Fatalf("got %v, want 150 problems", err)
 	}
 	if text := err.Error(); strings.Count(text, "found no name") != 100 || !strings.HasSuffix(text, "… and 50 more mistakes") {
-		t.Errorf("got %d told and the end %q, want 100 and the number of the others", strings.Count(text, "found no name"), text[len(text)-40:])
+		t.Errorf("got %d shown and the end %q, want 100 and the number of the others", strings.Count(text, "found no name"), text[len(text)-40:])
 	}
 }
 

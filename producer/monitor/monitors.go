@@ -9,40 +9,39 @@ import (
 	"vedette/pipeline/job"
 )
 
-// collector collects the monitors of a text.
+// collector collects the monitors in a text.
 type collector struct {
 	*reader
 
-	defaults  defaults
-	monitors  []job.Monitor
-	known     *compact.Map[uint32]     // place by name, with the definition if that is to be encoded
-	elsewhere func(name string) uint32 // place in what was read before, zero for none
-	count     int                      // of items, good or bad
-	keys      []string                 // that a monitor may have
-	kinds     []string                 // of probes
-	structs   map[reflect.Type][]probeField
-	depends   []dependency
-	silent    silence
-	current   line // of a text that is read by lines
+	defaults   defaults
+	monitors   []job.Monitor
+	known      *compact.Map[uint32]     // place by name, with the definition if that is to be encoded
+	elsewhere  func(name string) uint32 // place in what was read before, zero for none
+	count      int                      // items, with or without mistakes
+	kinds      []string                 // probe kinds
+	structs    map[reflect.Type][]probeField
+	depends    []dependency
+	unnotified unnotified
+	current    line // in a monitors_file
 }
 
-// silence is which monitors notify nothing because neither they nor the defaults
-// name recipients.
-type silence struct {
+// unnotified are the monitors that notify no one because neither they nor the
+// defaults set notify.
+type unnotified struct {
 	first  value
 	source *source
-	names  []string // of the first few
+	names  []string // the first few
 	count  int
 }
 
 func newCollector(r *reader, d defaults) *collector {
 	return &collector{
 		reader: r, defaults: d, known: &compact.Map[uint32]{}, elsewhere: func(string) uint32 { return 0 },
-		keys: monitorKeys(), kinds: job.Kinds(), structs: map[reflect.Type][]probeField{},
+		kinds: job.Kinds(), structs: map[reflect.Type][]probeField{},
 	}
 }
 
-// readMonitors reads the list of monitors and the files of further ones.
+// readMonitors reads the sections monitors and monitors_file.
 func (r *reader) readMonitors(root mapping, d defaults) *collector {
 	c := newCollector(r, d)
 	list, _ := root.get("monitors")
@@ -54,11 +53,11 @@ func (r *reader) readMonitors(root mapping, d defaults) *collector {
 		r.warn(list, "no monitors", "at least one", "nothing is watched")
 	}
 	c.checkDependencies()
-	c.warnSilent()
+	c.warnUnnotified()
 	return c
 }
 
-// progressStep is after how many monitors of a list progress is reported.
+// progressStep is how many monitors are read between two progress reports.
 const progressStep = 1000
 
 func (c *collector) addList(v value) {
@@ -96,7 +95,7 @@ func (c *collector) keep(m mapping, monitor job.Monitor) {
 	*c.known.Value(c.known.Put(monitor.Name, body)) = place
 }
 
-// place is where the monitor with a name stands, zero if there is none.
+// place returns where the monitor with a name is, zero if there is none.
 func (c *collector) place(name string) uint32 {
 	if id, ok := c.known.Find(name); ok {
 		return *c.known.Value(id)
@@ -104,7 +103,7 @@ func (c *collector) place(name string) uint32 {
 	return c.elsewhere(name)
 }
 
-// merge adds what another collector has. Their names differ.
+// merge adds the monitors from a collector whose names are all new.
 func (c *collector) merge(part *collector) {
 	part.known.All(func(id compact.ID) bool {
 		*c.known.Value(c.known.Put(string(part.known.Name(id)), part.known.Text(id))) = *part.known.Value(id)
@@ -114,15 +113,15 @@ func (c *collector) merge(part *collector) {
 	c.monitors = append(c.monitors, part.monitors...)
 	c.depends = append(c.depends, part.depends...)
 	c.count += part.count
-	if c.silent.count == 0 {
-		c.silent = part.silent
+	if c.unnotified.count == 0 {
+		c.unnotified = part.unnotified
 		return
 	}
-	c.silent.count += part.silent.count
-	c.silent.names = append(c.silent.names, part.silent.names[:min(len(part.silent.names), maxListed-len(c.silent.names))]...)
+	c.unnotified.count += part.unnotified.count
+	c.unnotified.names = append(c.unnotified.names, part.unnotified.names[:min(len(part.unnotified.names), maxListed-len(c.unnotified.names))]...)
 }
 
-// sharesNames reports whether a name of the part is taken.
+// sharesNames reports whether part has a name that is taken.
 func (c *collector) sharesNames(part *collector) bool {
 	taken := false
 	part.known.All(func(id compact.ID) bool {
@@ -132,21 +131,21 @@ func (c *collector) sharesNames(part *collector) bool {
 	return taken
 }
 
-// addSilent records a monitor that notifies nothing, by omission.
-func (c *collector) addSilent(m mapping, name string) {
-	if c.silent.count == 0 {
-		c.silent.first, _ = m.get("notify")
-		c.silent.source = c.source
+// addUnnotified records a monitor that notifies no one by omission.
+func (c *collector) addUnnotified(m mapping, name string) {
+	if c.unnotified.count == 0 {
+		c.unnotified.first, _ = m.get("notify")
+		c.unnotified.source = c.source
 	}
-	if len(c.silent.names) < maxListed {
-		c.silent.names = append(c.silent.names, name)
+	if len(c.unnotified.names) < maxListed {
+		c.unnotified.names = append(c.unnotified.names, name)
 	}
-	c.silent.count++
+	c.unnotified.count++
 }
 
-// warnSilent warns once for all monitors that notify nothing by omission.
-func (c *collector) warnSilent() {
-	n := c.silent.count
+// warnUnnotified adds one warning for all unnotified monitors.
+func (c *collector) warnUnnotified() {
+	n := c.unnotified.count
 	if n == 0 {
 		return
 	}
@@ -154,10 +153,10 @@ func (c *collector) warnSilent() {
 	if n > 1 {
 		found = fmt.Sprintf("no notify in %d monitors, of which this is the first, or in defaults", n)
 	}
-	names := strings.Join(c.silent.names, ", ")
-	if n > len(c.silent.names) {
-		names += fmt.Sprintf(" and %d more", n-len(c.silent.names))
+	names := strings.Join(c.unnotified.names, ", ")
+	if n > len(c.unnotified.names) {
+		names += fmt.Sprintf(" and %d more", n-len(c.unnotified.names))
 	}
-	c.warnings = append(c.warnings, c.silent.source.problem(c.silent.first, found, "names of recipients",
-		"nobody gets mail about "+names+"; notify: [] says that this is meant"))
+	c.warnings = append(c.warnings, c.unnotified.source.problem(c.unnotified.first, found, "names of recipients",
+		"no one gets mail about "+names+"; notify: [] says that this is meant"))
 }

@@ -10,18 +10,18 @@ import (
 	"strings"
 )
 
-// A monitors_file has a monitor in each line, as a JSON object. The file is read
-// as a stream, and batches of its lines are read side by side, each as if it were
-// alone. The results are merged in order. A batch with a name that is taken is
-// read again, in its turn, to report the second monitor of that name.
+// A monitors_file is read as a stream, in batches of lines that are read
+// concurrently, each as if it were alone. Their results are merged in order. If a
+// batch has a name that is taken, it is read again at that point, to report the
+// duplicate.
 
-// line is a line of a monitors_file.
+// line is a line in a monitors_file.
 type line struct {
 	text   string
 	number int
 }
 
-// readFiles reads the monitors of monitors_file: one path, or a list.
+// readFiles reads the files in monitors_file: one path, or a list.
 func (c *collector) readFiles(root mapping) {
 	const expected = "the path of a file with a monitor as a JSON object in each line"
 	v, ok := section(root, "monitors_file")
@@ -34,7 +34,7 @@ func (c *collector) readFiles(root mapping) {
 	}
 	read := map[string]bool{}
 	for _, item := range items {
-		name, ok := c.filled(item, expected)
+		name, ok := c.nonEmpty(item, expected)
 		if !ok {
 			continue
 		}
@@ -49,8 +49,7 @@ func (c *collector) readFiles(root mapping) {
 	}
 }
 
-// inFolder is a path that starts from the folder of the monitor file, unless it is
-// absolute.
+// inFolder resolves a path against the monitor file's folder.
 func (r *reader) inFolder(path string) string {
 	if filepath.IsAbs(path) {
 		return path
@@ -58,7 +57,7 @@ func (r *reader) inFolder(path string) string {
 	return filepath.Join(filepath.Dir(r.source.name), path)
 }
 
-// result is what became of a batch.
+// result is a batch with its monitors.
 type result struct {
 	batch batch
 	part  *collector
@@ -92,11 +91,11 @@ func (c *collector) readFile(name string) (err error) {
 	return cutter.err
 }
 
-// readBatch reads the monitors of a batch. It changes nothing in c, so that many
-// can be read at once.
+// readBatch reads a batch's monitors. It may run concurrently, as it does not change
+// c.
 func (c *collector) readBatch(b batch, elsewhere func(name string) uint32) *collector {
 	part := newCollector(&reader{
-		source: b.source, options: c.options, inputs: c.inputs,
+		source: b.source, options: c.options, inputs: c.inputs, keys: c.keys,
 		standard: c.standard, recipients: c.recipients, names: c.names,
 	}, c.defaults)
 	if elsewhere != nil {
@@ -113,7 +112,7 @@ func (c *collector) readBatch(b batch, elsewhere func(name string) uint32) *coll
 	return part
 }
 
-// readLine reads a monitor. Blank lines and those that begin with # are skipped.
+// readLine reads a monitor. Blank lines and lines that begin with # are skipped.
 func (c *collector) readLine(l line) {
 	start := strings.TrimLeft(l.text, " \t\r")
 	if start == "" || start[0] == '#' {
@@ -129,8 +128,8 @@ func (c *collector) readLine(l line) {
 	c.add(value{node: n, line: n.line, column: n.column, index: -1})
 }
 
-// keptSource is the source to keep for a report after all monitors are read. A
-// batch would be too much to keep for a line in it.
+// keptSource returns the source for a report after all monitors are read. For a line
+// in a batch it keeps that line only.
 func (c *collector) keptSource() *source {
 	if c.current.number == 0 {
 		return c.source
@@ -138,13 +137,13 @@ func (c *collector) keptSource() *source {
 	return &source{name: c.source.name, text: strings.Clone(c.current.text), before: c.current.number - 1, masker: c.source.masker, byLine: true}
 }
 
-// batch is some lines of a file, and a mistake behind them.
+// batch is a sequence of lines, and a mistake after them.
 type batch struct {
 	source  *source
 	mistake *mistake
 }
 
-// Sizes in bytes: that of a batch, and the most that a line may have.
+// Sizes in bytes: the usual batch, and the longest line.
 const (
 	batchSize = 64 << 10
 	maxLine   = 4 << 20
@@ -153,7 +152,7 @@ const (
 // lineCutter cuts a file into batches.
 type lineCutter struct {
 	from   io.Reader
-	source source // of the batches, except for their text
+	source source // for each batch, without its text
 	batch  batch
 	rest   []byte // read, and not yet in a batch
 	lines  int
@@ -161,7 +160,7 @@ type lineCutter struct {
 	err    error
 }
 
-// next makes the next batch. It returns false at the end, or after an error.
+// next reads the next batch. It returns false at the end, or after an error.
 func (l *lineCutter) next() bool {
 	if l.ended {
 		return false
@@ -190,7 +189,7 @@ func (l *lineCutter) next() bool {
 	return true
 }
 
-// fill reads until there are size bytes.
+// fill reads until rest has size bytes.
 func (l *lineCutter) fill(size int) {
 	buffer := make([]byte, size)
 	n := copy(buffer, l.rest)
@@ -205,8 +204,8 @@ func (l *lineCutter) fill(size int) {
 	}
 }
 
-// inputs are the files with monitors. A place is a line, counted through all of
-// them, so that a number is enough to find it.
+// inputs are the files with monitors. A place counts lines through all files, so
+// that one number identifies file and line.
 type inputs struct {
 	names []string
 	ends  []int
@@ -218,7 +217,7 @@ func (i *inputs) add(name string, lines int) {
 	i.names, i.ends = append(i.names, name), append(i.ends, i.lines)
 }
 
-// describe names a place, without the file when that is the one being read.
+// describe returns a place as text, without the file if that is the one being read.
 func (i *inputs) describe(place uint32, from string) string {
 	before := 0
 	for n, end := range i.ends {

@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// jsonTree makes nodes from a line that is valid JSON. The standard library says
-// whether it is, but keeps neither the places of values nor repeated keys.
+// jsonTree builds nodes from valid JSON. The standard library validates the line,
+// but its decoder reports neither positions nor repeated keys.
 type jsonTree struct {
 	line
 
@@ -77,7 +77,7 @@ func (t *jsonTree) field(depth int) field {
 	return f
 }
 
-// skip passes over what stands before a value or a key, and returns its column.
+// skip advances to the next value or key, and returns its column.
 func (t *jsonTree) skip() int {
 	for strings.IndexByte(" \t\r,:", t.text[t.at]) >= 0 {
 		t.at++
@@ -87,8 +87,7 @@ func (t *jsonTree) skip() int {
 	return t.chars + 1
 }
 
-// more reports whether a list or an object goes on. At its end, it passes over
-// that.
+// more reports whether a list or an object continues. It advances past the end.
 func (t *jsonTree) more(end byte) bool {
 	t.skip()
 	if t.text[t.at] != end {
@@ -98,7 +97,7 @@ func (t *jsonTree) more(end byte) bool {
 	return false
 }
 
-// quoted passes over a text and returns it.
+// quoted advances past a text and returns it.
 func (t *jsonTree) quoted() string {
 	start := t.at
 	for t.at++; t.text[t.at] != '"'; t.at++ {
@@ -116,7 +115,7 @@ func (t *jsonTree) quoted() string {
 	return text
 }
 
-// literal passes over a number or a word.
+// literal advances past a number or a word.
 func (t *jsonTree) literal(n *node) {
 	rest := t.text[t.at:]
 	if end := strings.IndexAny(rest, " \t\r,]}"); end >= 0 {

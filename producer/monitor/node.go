@@ -17,7 +17,7 @@ const (
 	kindInteger
 	kindFloat
 	kindBoolean
-	kindInfinity // of either sign, or not a number
+	kindInfinity // or not a number
 	kindList
 	kindMapping
 	kindTag     // a YAML tag, which no field takes
@@ -25,21 +25,21 @@ const (
 	kindOther
 )
 
-// node is a value as it is written, whichever language it is written in. Nodes
-// are shared where YAML has aliases, and do not change after they are built.
+// node is a value as written, in YAML or JSON. Aliases share nodes, so nodes do not
+// change once they are built.
 type node struct {
 	kind          kind
-	quoted, block bool // text in quotes, and text in lines of its own
+	quoted, block bool // text in quotes, block scalar
 	line, column  int
-	text          string // of a scalar, references not yet replaced
+	text          string // a scalar, before references are replaced
 	items         []*node
 	fields        []field
-	flaws         []flaw // of a mapping
+	flaws         []flaw // in a mapping
 }
 
-// field is a key of a mapping with its value. Line and column are those of the
-// key, valueLine and valueColumn those of the value as written: an alias stands
-// elsewhere than the node that it leads to.
+// field is a key in a mapping, and its value. line and column locate the key,
+// valueLine and valueColumn the value as written: an alias stands elsewhere than its
+// node.
 type field struct {
 	key                    string
 	line, column           int
@@ -47,8 +47,8 @@ type field struct {
 	node                   *node
 }
 
-// flaw is a mistake in the keys of a mapping. It is reported when the mapping is
-// read, since only the reader knows the path to it.
+// flaw is a mistake in the keys. It is reported when the mapping is read, since the
+// reader knows the path.
 type flaw struct {
 	line, column    int
 	key             string
@@ -58,13 +58,13 @@ type flaw struct {
 // mappingBuilder adds fields to a mapping, each key once.
 type mappingBuilder struct {
 	node  *node
-	lines map[string]int // of the keys, once there are many
+	lines map[string]int // by key, once there are many
 }
 
-// manyFields is from how many fields on a map finds a key sooner than a loop.
+// manyFields is when a map finds keys faster than a loop.
 const manyFields = 16
 
-// add adds a field unless its key is taken. The line is that of the key's first
+// add adds a field unless its key is taken. It returns the line with the key's first
 // field.
 func (b *mappingBuilder) add(f field) (line int, added bool) {
 	if line, taken := b.line(f.key); taken {
@@ -82,8 +82,7 @@ func (b *mappingBuilder) add(f field) (line int, added bool) {
 	return f.line, true
 }
 
-// own adds a field that the mapping has itself. A second field for a key is a
-// flaw.
+// own adds a field from the mapping itself. A second field for a key is a flaw.
 func (b *mappingBuilder) own(f field) {
 	if first, added := b.add(f); !added {
 		b.node.addFlaws(flaw{f.line, f.column, f.key, fmt.Sprintf("a second %q", f.key), fmt.Sprintf("the one of line %d alone", first)})
@@ -103,8 +102,7 @@ func (b *mappingBuilder) line(key string) (int, bool) {
 	return 0, false
 }
 
-// addFlaws adds the flaws that are not known yet: a mapping that is merged many
-// times has each of its flaws once.
+// addFlaws adds new flaws: a mapping may be merged many times.
 func (n *node) addFlaws(flaws ...flaw) {
 	for _, f := range flaws {
 		if !slices.Contains(n.flaws, f) {
@@ -123,8 +121,8 @@ func (n *node) isScalar() bool {
 	}
 }
 
-// usesEnvironment reports whether the node, or one below it, holds a reference to
-// a variable.
+// usesEnvironment reports whether the node holds a reference to a variable, at any
+// depth.
 func (n *node) usesEnvironment() bool {
 	switch n.kind {
 	case kindText:

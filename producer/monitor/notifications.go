@@ -8,22 +8,16 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Notifications is the section notifications: how news are put into mails.
+// Notifications is the section notifications.
 type Notifications struct {
-	// Grouping is that of recipients who have none of their own; nil when the
-	// file does not say.
+	// Grouping is for recipients without their own; nil if the file sets none.
 	Grouping *job.Grouping
-	// TextTemplate and HTMLTemplate are texts of templates in place of the
-	// built-in ones; empty means those.
+	// TextTemplate and HTMLTemplate replace the built-in templates unless they are
+	// empty.
 	TextTemplate, HTMLTemplate string
 }
 
-// groupingKeys are the fields of a grouping.
-func groupingKeys() []string {
-	return []string{"group_by", "group_wait", "group_interval", "repeat_interval", "max_listed"}
-}
-
-// maxListed bounds how many monitors a mail may list.
+// maxListedMonitors limits max_listed.
 const maxListedMonitors = 1000
 
 func (r *reader) readNotifications(root mapping) Notifications {
@@ -32,31 +26,30 @@ func (r *reader) readNotifications(root mapping) Notifications {
 	if !ok {
 		return n
 	}
-	m, ok := r.mapping(v, "fields such as group_wait", append(groupingKeys(), "templates")...)
+	m, ok := r.mapping(v, "fields such as group_wait", r.keys["notifications"]...)
 	if !ok {
 		return n
 	}
-	n.Grouping = r.grouping(m, job.DefaultGrouping())
+	n.Grouping = r.readGrouping(m, job.DefaultGrouping())
 	templates, ok := m.get("templates")
 	if !ok {
 		return n
 	}
-	if files, ok := r.mapping(templates, "a mapping with text and html", "text", "html"); ok {
+	if files, ok := r.mapping(templates, "a mapping with text and html", r.keys["notifications.templates"]...); ok {
 		n.TextTemplate = r.templateFile(files, "text")
 		n.HTMLTemplate = r.templateFile(files, "html")
 	}
 	return n
 }
 
-// templateFile reads a template from the file that a field names. Whether it is
-// one shows when it is used, before anything is mailed.
+// templateFile reads the template file that a key names.
 func (r *reader) templateFile(m mapping, key string) string {
 	v, ok := m.get(key)
 	if !ok {
 		return ""
 	}
 	const expected = "the path of a file that holds a template"
-	text, ok := r.contents(v, expected)
+	text, ok := r.fileText(v, expected)
 	if !ok {
 		return ""
 	}
@@ -68,8 +61,8 @@ func (r *reader) templateFile(m mapping, key string) string {
 	return text
 }
 
-// grouping reads how news are grouped, nil when none of the fields is there.
-func (r *reader) grouping(m mapping, otherwise job.Grouping) *job.Grouping {
+// readGrouping reads a grouping; nil if no key is set.
+func (r *reader) readGrouping(m mapping, otherwise job.Grouping) *job.Grouping {
 	found := false
 	g := otherwise
 	if v, ok := m.get("group_by"); ok {
@@ -103,14 +96,14 @@ func (r *reader) groupBy(v value) []string {
 	}
 	var by []string
 	for _, item := range items {
-		text, ok := r.filled(item, oneOf(known))
+		text, ok := r.nonEmpty(item, oneOf(known))
 		label, isLabel := strings.CutPrefix(text, job.GroupByLabel)
 		switch {
 		case !ok:
 		case isLabel && job.ValidName(label), slices.Contains(known[:3], text):
 			by = append(by, text)
 		default:
-			r.wrongHint(item, oneOf(known), didYouMean(text, known))
+			r.rejectWithHint(item, oneOf(known), didYouMean(text, known))
 		}
 	}
 	return by

@@ -7,25 +7,24 @@ import (
 	"strings"
 )
 
-// Problem is one mistake in a monitor file, or one warning about it.
+// Problem is a mistake in a monitor file, or a warning about it.
 type Problem struct {
 	File string
-	// Line and Column begin at 1; columns count characters.
+	// Line and Column start at 1; columns count characters.
 	Line, Column int
-	// Field is the path to the field, such as monitors[1].timeout; empty when
-	// the mistake is not one field's.
+	// Field is the path to the field, such as monitors[1].timeout; empty if the
+	// mistake concerns no single field.
 	Field string
-	// Found is what stands there and Expected what should. Neither shows a
-	// secret or a value that came from the environment.
+	// Found and Expected show neither secrets nor values from the environment.
 	Found, Expected string
-	// Hint is a way out; empty when there is none to tell.
+	// Hint suggests a solution; it may be empty.
 	Hint string
-	// Source is the line as it is written in the file, secrets masked.
+	// Source is the line in the file, with secrets masked.
 	Source string
 }
 
-// String tells the mistake in a line, and shows the source line, a caret below
-// the column, and the hint in lines of their own.
+// String returns the mistake in a line, then the source line, a caret below the
+// column, and the hint.
 func (p Problem) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:%d:%d: ", p.File, p.Line, p.Column)
@@ -34,7 +33,7 @@ func (p Problem) String() string {
 	}
 	fmt.Fprintf(&b, "found %s, expected %s", p.Found, p.Expected)
 	if strings.TrimSpace(p.Source) != "" {
-		line, caret := window([]rune(p.Source), p.Column-1)
+		line, caret := excerpt([]rune(p.Source), p.Column-1)
 		fmt.Fprintf(&b, "\n  %s\n  %s^", line, caret)
 	}
 	if p.Hint != "" {
@@ -43,16 +42,16 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// maxWidth and lead are how much of a long source line is shown, and how much
-// of that before the column.
+// maxWidth limits the excerpt from a long source line, lead the part before the
+// column.
 const (
 	maxWidth = 160
 	lead     = 60
 )
 
-// window cuts a line around a column, and returns what has to stand before the
-// caret in the line below.
-func window(line []rune, column int) (shown, caret string) {
+// excerpt returns the part around a column, and the indentation for the caret below
+// it.
+func excerpt(line []rune, column int) (shown, caret string) {
 	column = max(0, min(column, len(line)))
 	if len(line) > maxWidth {
 		start := max(0, column-lead)
@@ -67,16 +66,15 @@ func window(line []rune, column int) (shown, caret string) {
 	return string(line), string(before)
 }
 
-// InvalidError is returned for a monitor file with mistakes: all of them, by
-// line.
+// InvalidError has all mistakes in a monitor file, by line.
 type InvalidError struct {
 	Problems []Problem
 }
 
-// maxShown bounds the text of an InvalidError, not its Problems.
+// maxShown limits the text from Error, not Problems.
 const maxShown = 100
 
-// Error tells the mistakes, the first hundred of them in full.
+// Error returns the first hundred mistakes.
 func (e *InvalidError) Error() string {
 	var b strings.Builder
 	for i, p := range e.Problems {
@@ -89,8 +87,8 @@ func (e *InvalidError) Error() string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// tidy sorts problems by place, in the order of the files. What an anchor brings
-// into many monitors is wrong in one place, and reported once.
+// tidy sorts problems by file, line and column, and removes repeated ones: an anchor
+// brings the same mistake into many monitors.
 func tidy(problems []Problem, files []string) []Problem {
 	order := make(map[string]int, len(files))
 	for i, file := range files {
@@ -111,4 +109,61 @@ func tidy(problems []Problem, files []string) []Problem {
 		seen[key] = true
 		return known
 	})
+}
+
+// didYouMean returns a hint with the most similar known word, or nothing.
+func didYouMean(word string, known []string) string {
+	best, least := "", len(word)/3+2
+	for _, candidate := range known {
+		if d := distance(strings.ToLower(word), strings.ToLower(candidate), least); d < least {
+			best, least = candidate, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// distance is the optimal string alignment distance: how many bytes to insert,
+// remove, replace or swap with their neighbour to turn a into b. It is at most
+// limit.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit {
+		return limit
+	}
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := range len(a) {
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+cost)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return min(last[len(b)], limit)
+}
+
+// maxListed limits how many names a message lists.
+const maxListed = 12
+
+// oneOf lists the allowed names.
+func oneOf(names []string) string {
+	switch {
+	case len(names) == 1:
+		return names[0]
+	case len(names) > maxListed:
+		return fmt.Sprintf("one of %s, … (%d in all)", strings.Join(names[:maxListed], ", "), len(names))
+	default:
+		return "one of " + strings.Join(names, ", ")
+	}
 }

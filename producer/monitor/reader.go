@@ -9,23 +9,24 @@ import (
 	"vedette/pipeline/job"
 )
 
-// reader reads one text, and goes on after each mistake.
+// reader reads one text and continues after each mistake.
 type reader struct {
 	source  *source
 	options Options
 	inputs  *inputs
+	keys    map[string][]string // that are known, by path
 
 	problems, warnings []Problem
 
-	standard   job.Grouping    // of recipients who have none of their own
+	standard   job.Grouping    // for recipients without a grouping
 	recipients map[string]bool // nil until they are read, and when they cannot be
-	names      []string        // of the recipients, in the order of the file
+	names      []string        // recipients, in file order
 }
 
 func newReader(name string, data []byte, options Options) *reader {
 	text := string(bytes.TrimPrefix(data, []byte("\ufeff")))
 	masker := newMasker()
-	r := &reader{source: &source{name: name, text: text, masker: &masker}, options: options, inputs: &inputs{}}
+	r := &reader{source: &source{name: name, text: text, masker: &masker}, options: options, inputs: &inputs{}, keys: keyNames()}
 	r.inputs.add(name, strings.Count(text, "\n")+1)
 	return r
 }
@@ -61,7 +62,7 @@ func (r *reader) file() *File {
 	return r.sections(root)
 }
 
-// readable reports whether the file is text that YAML can be looked for in.
+// readable reports whether the file is text in UTF-8.
 func (r *reader) readable() bool {
 	offset, found := strings.IndexAny(r.source.text, openBrace+closeBrace), "a Unicode noncharacter"
 	if !utf8.ValidString(r.source.text) {
@@ -75,7 +76,7 @@ func (r *reader) readable() bool {
 	return false
 }
 
-// firstInvalid returns where a text stops to be UTF-8.
+// firstInvalid returns the offset of the first invalid UTF-8 byte, or -1.
 func firstInvalid(text string) int {
 	for i, c := range text {
 		if _, size := utf8.DecodeRuneInString(text[i:]); c == utf8.RuneError && size == 1 {
@@ -85,8 +86,7 @@ func firstInvalid(text string) int {
 	return -1
 }
 
-// sections reads the sections of the file. Keys that begin with x- are not
-// sections: they hold anchors.
+// sections reads the sections. Top-level keys that begin with x- hold anchors.
 func (r *reader) sections(v value) *File {
 	file := &File{}
 	if v.isMapping() {
@@ -94,8 +94,7 @@ func (r *reader) sections(v value) *File {
 		root.fields = slices.DeleteFunc(slices.Clone(root.fields), func(f field) bool { return strings.HasPrefix(f.key, "x-") })
 		v.node = &root
 	}
-	root, ok := r.mapping(v, "sections such as monitors", "recipients", "operators", "routes", "notifications", "maintenance", "mail", "server", "workers",
-		"defaults", "monitors", "monitors_file")
+	root, ok := r.mapping(v, "sections such as monitors", r.keys[""]...)
 	if !ok {
 		return file
 	}
@@ -124,7 +123,7 @@ func (r *reader) reportMistake(m *mistake) {
 	r.report(value{line: m.line, column: m.column, index: -1}, m.found, m.expected, m.hint)
 }
 
-// section returns a section of the file, unless it is left out or empty.
+// section returns a section unless it is missing or empty.
 func section(root mapping, key string) (value, bool) {
 	v, ok := root.get(key)
 	return v, ok && (!v.null() || v.unbound())

@@ -21,23 +21,22 @@ func (r *reader) readRecipients(root mapping) []job.Recipient {
 	}
 	recipients := make([]job.Recipient, 0, len(m.fields))
 	for _, f := range m.fields {
-		r.validName(m.keyOf(f), f.key)
+		r.checkName(m.keyOf(f), f.key)
 		r.recipients[f.key] = true
 		r.names = append(r.names, f.key)
-		recipients = append(recipients, r.recipient(f.key, m.valueOf(f)))
+		recipients = append(recipients, r.readRecipient(f.key, m.valueOf(f)))
 	}
 	return recipients
 }
 
-// recipient reads a recipient: addresses, or a mapping that has them and says
-// more.
-func (r *reader) recipient(name string, v value) job.Recipient {
+// readRecipient reads addresses, or a mapping with addresses and other keys.
+func (r *reader) readRecipient(name string, v value) job.Recipient {
 	recipient := job.Recipient{V: job.Version, Name: name}
 	if !v.isMapping() {
 		recipient.Addresses = r.addresses(v)
 		return recipient
 	}
-	m, ok := r.mapping(v, "a mapping with addresses", append([]string{"addresses", "time_zone"}, groupingKeys()...)...)
+	m, ok := r.mapping(v, "a mapping with addresses", r.keys["recipients.NAME"]...)
 	if !ok {
 		return recipient
 	}
@@ -46,14 +45,14 @@ func (r *reader) recipient(name string, v value) job.Recipient {
 	}
 	if _, ok := m.get("time_zone"); ok {
 		var in job.Maintenance
-		r.zone(m, &in)
+		r.timeZone(m, &in)
 		recipient.TimeZone = in.TimeZone
 	}
-	recipient.Grouping = r.grouping(m, r.standard)
+	recipient.Grouping = r.readGrouping(m, r.standard)
 	return recipient
 }
 
-// addresses reads the addresses of a recipient: one, or a list.
+// addresses reads one address, or a list.
 func (r *reader) addresses(v value) []string {
 	const expected = "an address such as ops@example.org"
 	items, ok := r.list(v, expected+", or a list of them", true)
@@ -72,21 +71,21 @@ func (r *reader) addresses(v value) []string {
 	return addresses
 }
 
-// address reads an address of RFC 5322, with or without a display name.
+// address reads an RFC 5322 address, with or without a display name.
 func (r *reader) address(v value, expected string) (string, bool) {
-	text, ok := r.filled(v, expected)
+	text, ok := r.nonEmpty(v, expected)
 	if !ok {
 		return "", false
 	}
 	if _, err := mail.ParseAddress(text); err != nil || strings.ContainsAny(text, "\r\n") {
-		return "", r.wrong(v, expected)
+		return "", r.reject(v, expected)
 	}
 	return text, true
 }
 
 const aName = "1 to 128 of A-Z a-z 0-9 _ - and single dots between them"
 
-func (r *reader) validName(at value, name string) bool {
+func (r *reader) checkName(at value, name string) bool {
 	if job.ValidName(name) {
 		return true
 	}
@@ -94,12 +93,14 @@ func (r *reader) validName(at value, name string) bool {
 		r.report(at, quote(name), aName, "")
 		return false
 	}
-	return r.wrong(at, aName)
+	return r.reject(at, aName)
 }
 
-// notify reads names of recipients: one, or a list. An empty list is a way to
-// say nobody.
-func (r *reader) notify(m mapping) (names []string, set bool) { return r.recipientNames(m, "notify") }
+// readNotify reads one recipient name, or a list. An empty list means that no one is
+// notified.
+func (r *reader) readNotify(m mapping) (names []string, set bool) {
+	return r.recipientNames(m, "notify")
+}
 
 func (r *reader) recipientNames(m mapping, key string) (names []string, set bool) {
 	v, ok := m.get(key)

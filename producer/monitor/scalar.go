@@ -9,11 +9,11 @@ import (
 	"vedette/pipeline/job"
 )
 
-// maxFound bounds how much of a value is shown as found.
+// maxFound limits how much of a value is shown.
 const maxFound = 80
 
-// describe returns the value as it is written: nothing that came from the
-// environment, and no secret.
+// describe returns the value as written, with variables not replaced. It shows no
+// secret.
 func (v value) describe() string {
 	if v.null() {
 		return "nothing"
@@ -46,7 +46,7 @@ func (v value) describe() string {
 	}
 }
 
-// literal returns a text with its references not yet replaced.
+// literal returns a text before references are replaced.
 func (v value) literal() (string, bool) {
 	if v.node == nil || v.node.kind != kindText {
 		return "", false
@@ -63,20 +63,19 @@ func shorten(text string) string {
 	return text
 }
 
-// wrong reports a value that is not what was expected. It returns false, which
-// is what its callers return.
-func (r *reader) wrong(v value, expected string) bool {
-	r.wrongHint(v, expected, "")
+// reject reports an unexpected value. It returns false for its callers to return.
+func (r *reader) reject(v value, expected string) bool {
+	r.rejectWithHint(v, expected, "")
 	return false
 }
 
-func (r *reader) wrongHint(v value, expected, hint string) {
+func (r *reader) rejectWithHint(v value, expected, hint string) {
 	if !v.unbound() {
 		r.report(v, v.describe(), expected, hint)
 	}
 }
 
-// text reads text, and replaces its references to the environment.
+// text reads a text and replaces its references to the environment.
 func (r *reader) text(v value, expected string) (string, bool) {
 	literal, ok := v.literal()
 	if !ok {
@@ -84,24 +83,23 @@ func (r *reader) text(v value, expected string) (string, bool) {
 		if v.node != nil && v.node.isScalar() {
 			hint = "write it in quotes to make it text"
 		}
-		r.wrongHint(v, expected, hint)
+		r.rejectWithHint(v, expected, hint)
 		return "", false
 	}
 	return r.expand(v, literal)
 }
 
-// filled is text that may not be empty.
-func (r *reader) filled(v value, expected string) (string, bool) {
+// nonEmpty reads a text that must not be empty.
+func (r *reader) nonEmpty(v value, expected string) (string, bool) {
 	text, ok := r.text(v, expected)
 	if ok && strings.TrimSpace(text) == "" {
-		return "", r.wrong(v, expected)
+		return "", r.reject(v, expected)
 	}
 	return text, ok
 }
 
-// plain reads what is written without quotes, as a type of node, or comes from
-// the environment.
-func (r *reader) plain(v value, expected string, want kind) (string, bool) {
+// unquoted reads a certain kind of scalar, or a text from the environment.
+func (r *reader) unquoted(v value, expected string, want kind) (string, bool) {
 	if literal, ok := v.literal(); ok && strings.Contains(literal, "${") {
 		return r.expand(v, literal)
 	}
@@ -110,29 +108,29 @@ func (r *reader) plain(v value, expected string, want kind) (string, bool) {
 		if literal, ok := v.literal(); ok && v.node.quoted && literal != "" && strings.Trim(literal, "0123456789") == "" {
 			hint = "write it without quotes"
 		}
-		r.wrongHint(v, expected, hint)
+		r.rejectWithHint(v, expected, hint)
 		return "", false
 	}
 	return v.node.text, true
 }
 
-// integer reads a whole number in decimal digits.
+// integer reads a decimal integer.
 func (r *reader) integer(v value, low, high int) (int, bool) {
 	expected := fmt.Sprintf("a whole number from %d to %d", low, high)
-	text, ok := r.plain(v, expected, kindInteger)
+	text, ok := r.unquoted(v, expected, kindInteger)
 	if !ok {
 		return 0, false
 	}
 	number, err := strconv.Atoi(text)
 	if err != nil || number < low || number > high {
-		return 0, r.wrong(v, expected)
+		return 0, r.reject(v, expected)
 	}
 	return number, true
 }
 
 // boolean reads true or false.
 func (r *reader) boolean(v value) bool {
-	text, ok := r.plain(v, "true or false", kindBoolean)
+	text, ok := r.unquoted(v, "true or false", kindBoolean)
 	if !ok {
 		return false
 	}
@@ -142,14 +140,14 @@ func (r *reader) boolean(v value) bool {
 	case "false", "False", "FALSE":
 		return false
 	default:
-		return r.wrong(v, "true or false")
+		return r.reject(v, "true or false")
 	}
 }
 
 const aDuration = "a duration such as 500ms, 30s or 1h30m"
 
-// duration reads a duration above zero, as Go writes it. A bare number has no
-// unit, and whoever wrote it may have meant any.
+// duration reads a duration above zero, as in Go. A number without a unit is a
+// mistake.
 func (r *reader) duration(v value) (time.Duration, bool) {
 	if v.node != nil && (v.node.kind == kindInteger || v.node.kind == kindFloat) {
 		written := v.node.text
@@ -157,7 +155,7 @@ func (r *reader) duration(v value) (time.Duration, bool) {
 		return 0, false
 	}
 	if _, ok := v.literal(); !ok {
-		return 0, r.wrong(v, aDuration)
+		return 0, r.reject(v, aDuration)
 	}
 	text, ok := r.text(v, aDuration)
 	if !ok {
@@ -182,10 +180,11 @@ func (r *reader) duration(v value) (time.Duration, bool) {
 	return d.Std(), true
 }
 
-// safe reports whether nothing in the value comes from the environment.
+// safe reports whether the value can be shown: nothing in it comes from the
+// environment.
 func (v value) safe() bool { return v.node == nil || !v.node.usesEnvironment() }
 
-// written is a value that needs no quotes, as it is written.
+// written returns a value as written, a text without quotes.
 func (v value) written() string {
 	if literal, ok := v.literal(); ok {
 		return shorten(literal)
@@ -193,8 +192,8 @@ func (v value) written() string {
 	return v.describe()
 }
 
-// show writes a duration the way people do: 60s and 1h30m, not 1m0s.
-func show(d time.Duration) string {
+// formatDuration formats a duration as 60s and 1h30m, not 1m0s.
+func formatDuration(d time.Duration) string {
 	if d%time.Second == 0 && d < 10*time.Minute {
 		return fmt.Sprintf("%ds", d/time.Second)
 	}

@@ -1,12 +1,37 @@
 package monitor
 
 import (
+	"fmt"
+	"log/slog"
 	"strings"
 )
 
-// secret reads a secret that stands in the file, or in a file of its own. It
-// returns where it was set, and whether it was.
-func (r *reader) secret(m mapping, key string) (Secret, value, bool) {
+// Secret is a text that fmt, slog and encoders do not show. Convert it to string
+// where it is used.
+type Secret string
+
+const masked = "****"
+
+// String returns a mask, or nothing for an empty secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return masked
+}
+
+// GoString returns what String returns, in quotes.
+func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
+
+// MarshalText returns what String returns. It never fails.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// LogValue returns what String returns.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// readSecret reads a secret from the monitor file or from a separate file. It
+// returns its place, and whether it is set.
+func (r *reader) readSecret(m mapping, key string) (Secret, value, bool) {
 	direct, hasDirect := m.get(key)
 	file, hasFile := m.get(key + "_file")
 	direct.secret = true
@@ -20,7 +45,7 @@ func (r *reader) secret(m mapping, key string) (Secret, value, bool) {
 		r.report(file, key+" and "+key+"_file", "one of them", "")
 		return "", file, true
 	case hasDirect:
-		text, ok := r.filled(direct, "a "+key)
+		text, ok := r.nonEmpty(direct, "a "+key)
 		if ok {
 			r.oneLine(direct, text)
 		}
@@ -32,11 +57,10 @@ func (r *reader) secret(m mapping, key string) (Secret, value, bool) {
 	}
 }
 
-// secretFile reads a secret from a file. The newline that editors leave at its
-// end is no part of it.
+// secretFile reads a secret from a file, without the newline at its end.
 func (r *reader) secretFile(v value) string {
 	const expected = "the path of a file that holds the secret alone"
-	data, ok := r.contents(v, expected)
+	data, ok := r.fileText(v, expected)
 	if !ok {
 		return ""
 	}
@@ -49,17 +73,15 @@ func (r *reader) secretFile(v value) string {
 	return text
 }
 
-// beside is the path that a field names. Relative ones start from the folder of
-// the monitor file.
-func (r *reader) beside(v value) string {
+// filePath returns the path in a field.
+func (r *reader) filePath(v value) string {
 	name, _ := r.text(v, "a path")
 	return r.inFolder(name)
 }
 
-// contents reads the file that a field names. Relative paths start from the folder
-// of the monitor file.
-func (r *reader) contents(v value, expected string) (string, bool) {
-	name, ok := r.filled(v, expected)
+// fileText reads the file that a field names.
+func (r *reader) fileText(v value, expected string) (string, bool) {
+	name, ok := r.nonEmpty(v, expected)
 	if !ok {
 		return "", false
 	}
@@ -71,7 +93,7 @@ func (r *reader) contents(v value, expected string) (string, bool) {
 	return string(data), true
 }
 
-// oneLine refuses secrets that a protocol of lines would not carry.
+// oneLine reports a secret with a line break, which SMTP cannot carry.
 func (r *reader) oneLine(v value, secret string) {
 	if !strings.ContainsAny(secret, "\r\n\x00") {
 		return

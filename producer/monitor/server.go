@@ -5,7 +5,30 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 )
+
+// Defaults for the section server.
+const (
+	DefaultData  = "vedette-data"
+	DefaultHTTP  = "127.0.0.1:8080"
+	DefaultNATS  = "127.0.0.1:4222"
+	DefaultGrace = 20 * time.Second
+)
+
+// Server is the section server.
+type Server struct {
+	// Data is the data directory, relative to the working directory.
+	Data string
+	// HTTP is the host:port for the status page, /healthz and /readyz; NATS is the
+	// one for the embedded server.
+	HTTP, NATS string
+	// Grace is how long running jobs may finish when the process stops.
+	Grace time.Duration
+	// Replicas is how many copies of each stream a cluster keeps: 1, 3 or 5; zero if
+	// the file does not set it.
+	Replicas int
+}
 
 func (r *reader) readServer(root mapping) Server {
 	server := Server{Data: DefaultData, HTTP: DefaultHTTP, NATS: DefaultNATS, Grace: DefaultGrace}
@@ -13,12 +36,12 @@ func (r *reader) readServer(root mapping) Server {
 	if !ok {
 		return server
 	}
-	m, ok := r.mapping(v, "fields such as data", "data", "http", "nats", "grace", "replicas")
+	m, ok := r.mapping(v, "fields such as data", r.keys["server"]...)
 	if !ok {
 		return server
 	}
 	if v, ok := m.get("data"); ok {
-		if data, ok := r.filled(v, "the path of a directory"); ok {
+		if data, ok := r.nonEmpty(v, "the path of a directory"); ok {
 			server.Data = data
 		}
 	}
@@ -39,12 +62,12 @@ func (r *reader) readServer(root mapping) Server {
 	return server
 }
 
-// replicas reads how many copies of a stream there are; an even number would
-// cost more than the odd one below it, and bear the loss of no more nodes.
+// replicas reads 1, 3 or 5: an even number tolerates no more lost nodes than the odd
+// one below it.
 func (r *reader) replicas(v value) int {
 	n, ok := r.integer(v, 1, 5)
 	if ok && n%2 == 0 {
-		r.wrong(v, "1, 3 or 5")
+		r.reject(v, "1, 3 or 5")
 		return 0
 	}
 	return n
@@ -52,11 +75,11 @@ func (r *reader) replicas(v value) int {
 
 const maxPort = 65535
 
-// hostPort reads a TCP address. Port 0, any free port, and no host, all
-// addresses, make sense where something listens; the lowest port tells.
+// hostPort reads a TCP address. With 0 as the lowest port, the address is for
+// listening: port 0 is any free port, and no host is all addresses.
 func (r *reader) hostPort(v value, lowest int) string {
 	expected := fmt.Sprintf("host:port with a port from %d to %d", lowest, maxPort)
-	text, ok := r.filled(v, expected)
+	text, ok := r.nonEmpty(v, expected)
 	if !ok {
 		return ""
 	}
@@ -69,7 +92,7 @@ func (r *reader) hostPort(v value, lowest int) string {
 		if strings.Contains(text, "://") {
 			hint = "leave out what stands before the host"
 		}
-		r.wrongHint(v, expected, hint)
+		r.rejectWithHint(v, expected, hint)
 		return ""
 	default:
 		return text

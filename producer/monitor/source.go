@@ -1,21 +1,22 @@
 package monitor
 
 import (
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"vedette/pipeline/job"
 )
 
-// source is a text that is read, for showing its lines.
+// source is a text with its file and place, for showing its lines.
 type source struct {
-	name   string // of its file
+	name   string // the file
 	text   string
-	base   int     // lines of the files that were read before this one
-	before int     // lines of the file before the text
+	base   int     // lines in earlier files
+	before int     // lines before the text
 	byLine bool    // no secret goes on in the next line
-	starts []int   // of each line; made when a line is first asked for
-	masker *masker // shared by all sources of a file
+	starts []int   // line offsets, made when first needed
+	masker *masker // shared by all sources
 }
 
 func (s *source) problem(at value, found, expected, hint string) Problem {
@@ -26,7 +27,7 @@ func (s *source) problem(at value, found, expected, hint string) Problem {
 	}
 }
 
-// line returns a line, counted from 1, as it is written except for its secrets.
+// line returns a line, counted from 1, with its secrets masked.
 func (s *source) line(number int) string {
 	if s.starts == nil {
 		s.starts = []int{0}
@@ -43,7 +44,7 @@ func (s *source) line(number int) string {
 	return s.masker.mask(line)
 }
 
-// raw returns a line as it is written.
+// raw returns a line as written.
 func (s *source) raw(number int) string {
 	if number < 1 || number > len(s.starts) {
 		return ""
@@ -52,8 +53,8 @@ func (s *source) raw(number int) string {
 	return strings.TrimSuffix(line, "\r")
 }
 
-// continuesSecret reports whether a line may be part of a secret whose key
-// stands in a line above: the last one, or the last that is less indented.
+// continuesSecret reports whether a line may belong to a secret that begins above:
+// in the last line, or in the last one with less indentation.
 func (s *source) continuesSecret(number int, line string) bool {
 	for above := number - 1; above > max(0, number-maxSecretLines); above-- {
 		text := s.raw(above)
@@ -70,34 +71,31 @@ func (s *source) continuesSecret(number int, line string) bool {
 	return false
 }
 
-// maxSecretLines bounds how far above its last line a secret's key is looked
-// for, so that thousands of mistakes are still told in no time.
+// maxSecretLines limits the search for a key above, so that thousands of mistakes
+// are reported quickly.
 const maxSecretLines = 100
 
-// indentation is the column of what a line says, after the dashes of lists.
+// indentation is the column where the text begins, after list dashes.
 func indentation(line string) int {
 	return len(line) - len(strings.TrimLeft(line, " -\t"))
 }
 
-// place returns line and column of a byte.
+// place converts a byte offset to line and column.
 func place(text string, offset int) (line, column int) {
 	start := strings.LastIndexByte(text[:offset], '\n') + 1
 	return strings.Count(text[:offset], "\n") + 1, utf8.RuneCountInString(text[start:offset]) + 1
 }
 
-// Braces are not allowed in plain text between braces, so that
-//
-//	{password: ${PASSWORD}}
-//
-// would not be YAML. While YAML is read, the braces of a reference are stood
-// for by two noncharacters, which Unicode keeps for such use inside a program
-// (Unicode 17, section 23.7); as they are characters to YAML, columns stay.
+// YAML does not allow braces in unquoted text between braces, as in {password:
+// ${PASSWORD}}. While YAML is parsed, two noncharacters, which Unicode reserves for
+// use inside a program (Unicode 17, section 23.7), replace the braces in references.
+// Columns stay the same.
 const (
 	openBrace  = "\uFDD0"
 	closeBrace = "\uFDD1"
 )
 
-// protect puts noncharacters for the braces of all references.
+// protect replaces the braces in all references by noncharacters.
 func protect(text string) string {
 	if !strings.Contains(text, "${") {
 		return text
@@ -121,7 +119,7 @@ func protect(text string) string {
 	}
 }
 
-// restore puts back the braces that protect took.
+// restore undoes protect.
 func restore(text string) string {
 	if !strings.Contains(text, openBrace) {
 		return text
@@ -129,8 +127,8 @@ func restore(text string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(text, openBrace, "{"), closeBrace, "}")
 }
 
-// referenceLength is how many bytes at the start of text a reference is made of
-// before its closing brace: the name of a variable, or that of a secret.
+// referenceLength is the length of a reference (a variable or secret name) at the
+// start, up to its closing brace.
 func referenceLength(text string) int {
 	_, rest, secret, err := job.CutReference("${" + text)
 	if secret && err == nil {
@@ -139,8 +137,8 @@ func referenceLength(text string) int {
 	return nameLength(text)
 }
 
-// nameLength is how many bytes at the start of text are a variable's name: a
-// letter or _, then letters, digits and _ (POSIX.1-2024, section 3.216).
+// nameLength is the length of a variable name at the start (POSIX.1-2024, section
+// 3.216).
 func nameLength(text string) int {
 	for i, c := range []byte(text) {
 		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
@@ -149,4 +147,97 @@ func nameLength(text string) int {
 		}
 	}
 	return len(text)
+}
+
+// masker finds values after keys that hold a secret: quoted texts, closed or not, or
+// anything up to what could end the value. It works on single lines, since a file
+// with broken YAML has no keys.
+type masker struct{ inBlock, inFlow, open, any *regexp.Regexp }
+
+func newMasker() masker {
+	const (
+		key    = `(?i)([a-z0-9_-]*(?:password|passwd|secret|token|authorization|cookie|api[-_]?key)["']?\s*:\s*(?:&\S+\s+)?)`
+		quoted = `"(?:[^"\\]|\\.)*"?|'(?:[^']|'')*'?`
+	)
+	return masker{
+		inBlock: regexp.MustCompile(key + `(` + quoted + `|[^\s"'|>*&].*)`),
+		inFlow:  regexp.MustCompile(key + `(` + quoted + `|[^\s"'*&,}][^,}]*)`),
+		open:    regexp.MustCompile(key + `([|>][-+0-9]*)?\s*(?:#.*)?$`),
+		any:     regexp.MustCompile(key),
+	}
+}
+
+// opens reports whether a secret may continue in the lines below: deeper lines may
+// belong to any secret, others only to one that has not begun.
+func (m masker) opens(line string, deeper bool) bool {
+	if deeper {
+		return m.any.MatchString(line)
+	}
+	return m.open.MatchString(line)
+}
+
+// hide masks a whole line.
+func (masker) hide(line string) string {
+	text := strings.TrimLeft(line, " \t")
+	return line[:len(line)-len(text)] + strings.Repeat("*", utf8.RuneCountInString(text))
+}
+
+// mask masks the secrets in a line and keeps its width. References are not masked,
+// unless they are malformed: such a one may be a secret where its name should be.
+func (m masker) mask(line string) string {
+	pattern := m.inBlock
+	if strings.Contains(strings.ReplaceAll(line, "${", ""), "{") {
+		pattern = m.inFlow
+	}
+	var b strings.Builder
+	rest := 0
+	for _, at := range pattern.FindAllStringSubmatchIndex(line, -1) {
+		value := line[at[4]:at[5]]
+		b.WriteString(line[rest:at[4]])
+		if isReference(line, at[2]) || strings.Contains(value, "${") && wellFormed(value) {
+			b.WriteString(value)
+		} else {
+			b.WriteString(strings.Repeat("*", utf8.RuneCountInString(value)))
+		}
+		rest = at[5]
+	}
+	b.WriteString(line[rest:])
+	return maskURL(b.String())
+}
+
+// isReference reports whether the key secret begins a well-formed reference.
+func isReference(line string, key int) bool {
+	if !strings.HasSuffix(line[:key], "${") {
+		return false
+	}
+	_, _, begins, err := job.CutReference(line[key-len("${"):])
+	return begins && err == nil
+}
+
+func wellFormed(text string) bool {
+	_, err := job.ExpandReferences(text, func(string) (string, error) { return "", nil })
+	return err == nil
+}
+
+// maskURL masks passwords in URLs (RFC 3986, section 3.2.1) and keeps the width.
+func maskURL(text string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "://")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteString("://")
+		authority := after
+		if end := strings.IndexAny(after, "/?# \t\"'"); end >= 0 {
+			authority = after[:end]
+		}
+		text = after
+		at, colon := strings.LastIndexByte(authority, '@'), strings.IndexByte(authority, ':')
+		if colon >= 0 && colon < at && !strings.Contains(authority[colon:at], "${") {
+			b.WriteString(authority[:colon+1] + strings.Repeat("*", utf8.RuneCountInString(authority[colon+1:at])))
+			text = after[at:]
+		}
+	}
 }

@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// value is a node and the path of fields that leads to it.
+// value is a node and its path.
 type value struct {
 	node         *node // nil for a field that is left out
 	line, column int
@@ -16,7 +16,7 @@ type value struct {
 	sent         bool // by a probe, and so may refer to secrets
 }
 
-// fieldPath names the field. Only messages need it, so it is not kept.
+// fieldPath returns the path. Only messages need it.
 func (v value) fieldPath() string {
 	path := v.prefix
 	if v.key != "" {
@@ -51,14 +51,14 @@ func item(list value, i int, n *node) value {
 	return v
 }
 
-// list returns the items of a list. With alone, a single value counts as a list
-// with one item.
+// list returns a list's items. With alone, a single value counts as a list with one
+// item.
 func (r *reader) list(v value, expected string, alone bool) ([]value, bool) {
 	if v.node == nil || v.node.kind != kindList {
 		if alone && !v.null() && !v.isMapping() {
 			return []value{v}, true
 		}
-		return nil, r.wrong(v, expected)
+		return nil, r.reject(v, expected)
 	}
 	items := make([]value, len(v.node.items))
 	for i, n := range v.node.items {
@@ -74,11 +74,11 @@ type mapping struct {
 	fields []field
 }
 
-// mapping returns the fields of a mapping, and reports those that are not known.
-// Without any known keys, all are allowed.
+// mapping returns a mapping's fields, and reports unknown ones. Without known keys,
+// all are allowed.
 func (r *reader) mapping(v value, expected string, known ...string) (mapping, bool) {
 	if !v.isMapping() {
-		return mapping{}, r.wrong(v, expected)
+		return mapping{}, r.reject(v, expected)
 	}
 	m := mappingOf(v)
 	for _, f := range v.node.flaws {
@@ -100,12 +100,12 @@ func (r *reader) onlyKnown(m mapping, known []string) {
 	}
 }
 
-// keyOf is the key of a field, for reports about the key itself.
+// keyOf returns the key as a value, for reports about the key.
 func (m mapping) keyOf(f field) value {
 	return value{line: f.line, column: f.column, prefix: m.name, key: f.key, index: -1}
 }
 
-// get returns the value of a field.
+// get returns a field's value.
 func (m mapping) get(key string) (value, bool) {
 	for _, f := range m.fields {
 		if f.key == key {
@@ -119,7 +119,7 @@ func (m mapping) valueOf(f field) value {
 	return value{node: f.node, line: f.node.line, column: f.node.column, prefix: m.name, key: f.key, index: -1}
 }
 
-// required returns the value of a field that may not be left out.
+// required returns a field's value, and reports a missing field.
 func (r *reader) required(m mapping, key, expected string) (value, bool) {
 	v, ok := m.get(key)
 	if !ok {

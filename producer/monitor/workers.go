@@ -1,8 +1,23 @@
 package monitor
 
-import "net/netip"
+import (
+	"net/netip"
+)
 
-// maxWorkers is the most that can run at once in a process.
+// Workers is the section workers: how many jobs a process runs at once, and which
+// targets it may check. Zero means that the file does not set the limit.
+type Workers struct {
+	Checks, Adhoc, Calls, Evaluations, Mails int
+	// ChecksPerHost limits concurrent checks for one host.
+	ChecksPerHost int
+	// AllowNetworks and DenyNetworks are the networks and addresses that may be
+	// checked, and that may not.
+	AllowNetworks, DenyNetworks []string
+	// ReferenceTargets are up whenever the worker's network is.
+	ReferenceTargets []string
+}
+
+// maxWorkers limits concurrent jobs in a process.
 const maxWorkers = 1 << 16
 
 func (r *reader) readWorkers(root mapping) Workers {
@@ -11,7 +26,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 	if !ok {
 		return workers
 	}
-	m, ok := r.mapping(v, "fields such as checks", "checks", "adhoc", "calls", "evaluations", "mails", "checks_per_host", "allow_networks", "deny_networks", "reference_targets")
+	m, ok := r.mapping(v, "fields such as checks", r.keys["workers"]...)
 	if !ok {
 		return workers
 	}
@@ -36,7 +51,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 	return workers
 }
 
-// referenceTargets reads targets that are up whenever the network of the worker is.
+// referenceTargets reads targets that are up whenever the worker's network is.
 func (r *reader) referenceTargets(m mapping) []string {
 	const expected = "a target such as https://example.org or tcp://192.0.2.1:443"
 	v, ok := m.get("reference_targets")
@@ -49,12 +64,12 @@ func (r *reader) referenceTargets(m mapping) []string {
 	}
 	var targets []string
 	for _, item := range items {
-		text, ok := r.filled(item, expected)
+		text, ok := r.nonEmpty(item, expected)
 		if !ok {
 			continue
 		}
 		if r.options.CheckTarget != nil && r.options.CheckTarget(text) != nil {
-			r.wrong(item, expected)
+			r.reject(item, expected)
 			continue
 		}
 		targets = append(targets, text)
@@ -62,7 +77,7 @@ func (r *reader) referenceTargets(m mapping) []string {
 	return targets
 }
 
-// networks reads a list of networks and addresses.
+// networks reads networks and addresses.
 func (r *reader) networks(m mapping, key string) []string {
 	const expected = "a network such as 10.0.0.0/8, or an address"
 	v, ok := m.get(key)
@@ -75,13 +90,13 @@ func (r *reader) networks(m mapping, key string) []string {
 	}
 	var networks []string
 	for _, item := range items {
-		text, ok := r.filled(item, expected)
+		text, ok := r.nonEmpty(item, expected)
 		if !ok {
 			continue
 		}
 		_, notAddress := netip.ParseAddr(text)
 		if _, notNetwork := netip.ParsePrefix(text); notAddress != nil && notNetwork != nil {
-			r.wrong(item, expected)
+			r.reject(item, expected)
 			continue
 		}
 		networks = append(networks, text)

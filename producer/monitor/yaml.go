@@ -51,12 +51,13 @@ func parseYAML(text string) (result parsed) {
 	return onlyDocument(file)
 }
 
-// maxDepth is far above what the format needs, and far below what would hurt.
+// maxDepth is far above what the format needs, and far below what would exhaust the
+// stack.
 const maxDepth = 64
 
-// tooDeep returns the token at which brackets, or entries on one line, nest
-// deeper than maxDepth. Blocks need a line and more spaces for each level, so
-// they are bounded by columns.
+// tooDeep returns the token at which brackets, or entries in one line, are nested
+// deeper than maxDepth. Blocks need more indentation for each level, so their
+// columns are limited.
 func tooDeep(tokens token.Tokens) *token.Token {
 	brackets, entries, line := 0, 0, 0
 	for _, t := range tokens {
@@ -82,7 +83,7 @@ func tooDeep(tokens token.Tokens) *token.Token {
 
 const maxColumn = 1000
 
-// syntaxMistake takes the place and the reason out of the library's error.
+// syntaxMistake converts the library's error.
 func syntaxMistake(err error) *mistake {
 	m := &mistake{line: 1, column: 1, found: "broken YAML", expected: "valid YAML"}
 	if at, ok := errors.AsType[yaml.Error](err); ok {
@@ -97,7 +98,7 @@ func syntaxMistake(err error) *mistake {
 	return m
 }
 
-// onlyDocument is the one document of a file. Directives may stand before it.
+// onlyDocument returns the only document in a file. Directives may come before it.
 func onlyDocument(file *ast.File) parsed {
 	var found parsed
 	for _, document := range file.Docs {

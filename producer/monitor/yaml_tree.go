@@ -5,15 +5,14 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// yamlTree makes nodes from those of the YAML library. An alias becomes the node
-// that its anchor stood for at that place; an anchor counts only after its end, so
-// no node contains itself.
+// yamlTree builds nodes from the YAML library's. An alias becomes the node for the
+// last anchor before it. Anchors count from their end, so no node contains itself.
 type yamlTree struct {
 	anchors map[string]*node
 	unbound []*node // aliases without an anchor
 }
 
-// convert makes a node, in the order of the text.
+// convert builds a node, in document order.
 func (t *yamlTree) convert(from ast.Node) *node {
 	switch n := from.(type) {
 	case *ast.AnchorNode:
@@ -55,8 +54,8 @@ func (t *yamlTree) alias(n *ast.AliasNode) *node {
 	return missing
 }
 
-// mapping makes a mapping: its own fields first, then those of its merges, of
-// which earlier ones win (YAML's merge type).
+// mapping builds a mapping: its own fields, then merged ones, where the first wins
+// (YAML merge type).
 func (t *yamlTree) mapping(at ast.Node, n ast.MapNode) *node {
 	b := mappingBuilder{node: newNode(kindMapping, at)}
 	var merged []field
@@ -76,8 +75,8 @@ func (t *yamlTree) mapping(at ast.Node, n ast.MapNode) *node {
 	return b.node
 }
 
-// field makes one field. Keys are words: a key that YAML takes for a number or a
-// boolean is a word as well.
+// field builds one field. Keys are words, even if YAML reads them as numbers or
+// booleans.
 func (t *yamlTree) field(of *node, key, content ast.Node) (field, bool) {
 	if complicated, ok := key.(*ast.MappingKeyNode); ok {
 		key = complicated.Value
@@ -94,8 +93,7 @@ func (t *yamlTree) field(of *node, key, content ast.Node) (field, bool) {
 	}
 }
 
-// merge returns the fields that "<<" brings in: those of a mapping, or of the
-// mappings in a list.
+// merge returns the fields from "<<": a mapping, or a list with mappings.
 func (t *yamlTree) merge(into *node, from ast.Node) []field {
 	parts := []ast.Node{from}
 	if list, ok := from.(*ast.SequenceNode); ok {
@@ -128,8 +126,7 @@ func mergeOne(into, from *node, line, column int) []field {
 	return nil
 }
 
-// scalarNode makes a node of a single value; of nil, which is a value left out, a
-// null.
+// scalarNode builds a node for a single value; nil, a missing value, becomes null.
 func scalarNode(from ast.Node) *node {
 	if from == nil {
 		return &node{line: 1, column: 1}
@@ -168,8 +165,8 @@ func newNode(k kind, at ast.Node) *node {
 	return n
 }
 
-// position is where a node begins. The library's own answer for a mapping is its
-// first colon.
+// position returns where a node begins. For a mapping, the library returns its first
+// colon.
 func position(at ast.Node) (line, column int) {
 	switch n := at.(type) {
 	case nil:

@@ -8,19 +8,21 @@ import (
 	"time"
 )
 
-// cron is a parsed expression: a bit for each value that a field takes.
+// cron is a parsed expression: a bit for each allowed value, by field.
 type cron struct {
 	expression string
 	zone       *time.Location
 
 	minutes, hours, days, months, weekdays uint64
-	// anyDay and anyWeekday: the field is "*", and leaves the choice to the other.
+	// anyDay and anyWeekday report whether the field begins with "*", which leaves
+	// the choice to the other field.
 	anyDay, anyWeekday bool
-	// anyHour: the hour is "*" or "*/n", and slots follow real time.
+	// anyHour reports whether the hour is "*" or "*/n"; slots then follow elapsed
+	// time.
 	anyHour bool
 }
 
-// field describes one field of an expression.
+// field describes a field in an expression.
 type field struct {
 	name     string
 	low, top int
@@ -37,7 +39,7 @@ func fields() [5]field {
 	}
 }
 
-// macro returns the five fields that a name such as @daily stands for.
+// macro returns the five fields for a name such as @daily.
 func macro(expression string) string {
 	switch expression {
 	case "@hourly":
@@ -80,7 +82,7 @@ func parseCron(expression, zone string) (*cron, error) {
 	return c, nil
 }
 
-// parse reads a field: a list of values, ranges and steps.
+// parse reads a field: a list with values, ranges and steps.
 func (f field) parse(text string) (uint64, error) {
 	var set uint64
 	for item := range strings.SplitSeq(text, ",") {
@@ -95,7 +97,7 @@ func (f field) parse(text string) (uint64, error) {
 	return set, nil
 }
 
-// item reads one part of a list: "*", "5", "1-5", and each with "/2" behind.
+// item reads one list item: "*", "5", "1-5", each with an optional step "/2".
 func (f field) item(text string) (low, high, step int, err error) {
 	span, steps, stepped := strings.Cut(text, "/")
 	step = 1
@@ -144,11 +146,11 @@ func (f field) problem(found, expected string) error {
 	return Problem{Field: f.name, Found: found, Expected: expected}
 }
 
-// searchYears bounds the search for the next slot: 29 February may be eight
-// years away, around a century that has none.
+// searchYears limits the search for the next slot: around a century without one, 29
+// February may be eight years away.
 const searchYears = 9
 
-// next returns the first slot after t, or zero when there is none.
+// next returns the first slot after t, or zero if there is none.
 func (c *cron) next(t time.Time) time.Time {
 	if c.anyHour {
 		return c.nextReal(t)
@@ -167,8 +169,8 @@ func (c *cron) next(t time.Time) time.Time {
 	return time.Time{}
 }
 
-// onDay tells whether a date has slots. When both days are restricted either is
-// enough; this is Vixie cron's rule.
+// onDay reports whether a date has slots. If both days are restricted, either is
+// enough, as in Vixie cron.
 func (c *cron) onDay(date time.Time) bool {
 	if c.months&(1<<uint(date.Month())) == 0 {
 		return false
@@ -181,9 +183,8 @@ func (c *cron) onDay(date time.Time) bool {
 	return day || weekday
 }
 
-// onDate returns the first slot of a date that is after t, or zero. Instants
-// grow with the wall time, but for the hour that comes twice, whose first
-// coming is the one that counts.
+// onDate returns the first slot on a date after t, or zero. Instants increase with
+// local time, except in an hour that occurs twice, whose first occurrence counts.
 func (c *cron) onDate(date, t time.Time) time.Time {
 	y, m, d := date.Date()
 	for hours := c.hours; hours != 0; hours &= hours - 1 {
@@ -197,13 +198,11 @@ func (c *cron) onDate(date, t time.Time) time.Time {
 	return time.Time{}
 }
 
-// instant returns when a wall time (given as if it were UTC) comes for the
-// first time in the zone, or the first instant after the gap in which it would
-// have come.
+// instant returns when a local time (given in UTC) first occurs in the zone. For a
+// skipped time it is the first instant after the gap.
 func (c *cron) instant(wall time.Time) time.Time {
-	// Around any change of the clocks one of the two offsets, that of a day
-	// before and that of a day after, is the right one; the larger offset gives
-	// the earlier instant.
+	// Around a clock change, either the offset a day before or the one a day after
+	// is right. The larger offset gives the earlier instant.
 	_, before := wall.Add(-24 * time.Hour).In(c.zone).Zone()
 	_, after := wall.Add(24 * time.Hour).In(c.zone).Zone()
 	for _, offset := range []int{max(before, after), min(before, after)} {
@@ -212,8 +211,8 @@ func (c *cron) instant(wall time.Time) time.Time {
 			return instant
 		}
 	}
-	// Skipped: by the offset of afterwards it would have come just before the
-	// change, so the change is where the zone of that instant ends.
+	// Skipped: with the later offset the time falls just before the change, so the
+	// change is where that instant's zone ends.
 	_, change := wall.Add(-time.Duration(after) * time.Second).In(c.zone).ZoneBounds()
 	return change
 }
@@ -224,8 +223,8 @@ func sameWall(instant, wall time.Time) bool {
 	return y == wy && m == wm && d == wd && instant.Hour() == wall.Hour() && instant.Minute() == wall.Minute()
 }
 
-// nextReal goes forward in real time and looks at the wall clock at each
-// candidate, so that the hour that comes twice has its slots twice.
+// nextReal advances in elapsed time and compares the local time at each candidate,
+// so that an hour that occurs twice has its slots twice.
 func (c *cron) nextReal(t time.Time) time.Time {
 	limit := t.AddDate(searchYears, 0, 0)
 	for at := t.Truncate(time.Minute).Add(time.Minute); at.Before(limit); {
@@ -233,8 +232,8 @@ func (c *cron) nextReal(t time.Time) time.Time {
 		switch {
 		case !c.onDay(wall):
 			y, m, d := wall.Date()
-			// The next midnight by the calendar; at least a minute on, whatever
-			// the zone does at midnight.
+			// The next calendar midnight, and at least a minute ahead, in case the
+			// zone changes at midnight.
 			at = later(time.Date(y, m, d+1, 0, 0, 0, 0, c.zone), at.Add(time.Minute))
 		case c.hours&(1<<uint(wall.Hour())) == 0 || c.minutes>>uint(wall.Minute()) == 0:
 			at = at.Add(time.Duration(60-wall.Minute()) * time.Minute)

@@ -1,7 +1,6 @@
-// Package schedule says when a monitor is due: pure arithmetic on an absolute
-// grid, without a clock. The same definition has the same slots on every
-// machine and after every restart, so nothing drifts and nothing has to be
-// remembered but up to which second slots were handled.
+// Package schedule computes when a monitor is due, on an absolute time grid and
+// without a clock. A definition has the same slots on every machine and after every
+// restart, so nothing drifts, and the only state is the last handled second.
 package schedule
 
 import (
@@ -10,20 +9,20 @@ import (
 	"time"
 )
 
-// Schedule is the slots of one monitor: points in time, in UTC and whole
-// seconds. Make it with [Every] or [Cron]; the zero value has no slots.
+// Schedule has a monitor's slots: instants in UTC, in whole seconds. Create it with
+// [Every] or [Cron]; the zero value has no slots.
 type Schedule struct {
 	interval int64 // seconds; zero for cron
 	phase    int64
 	cron     *cron
 }
 
-// MaxInterval is the longest interval of [Every].
+// MaxInterval is the longest interval for [Every].
 const MaxInterval = 366 * 24 * time.Hour
 
 // Problem is a mistake in an interval, a cron expression or a time zone.
 type Problem struct {
-	// Field is the field of the cron expression, such as hour; empty for the whole.
+	// Field is the field in the cron expression, such as hour; empty for the whole.
 	Field           string
 	Found, Expected string
 }
@@ -37,10 +36,10 @@ func (p Problem) Error() string {
 	return text
 }
 
-// Every returns the slots at k × interval + phase since the Unix epoch. The
-// phase is hashed from the name, so that the checks of many monitors spread
-// over the interval instead of beginning together. The interval is whole
-// seconds, from one second to [MaxInterval]; the error shows what was found.
+// Every returns the slots at k × interval + phase since the Unix epoch. The phase is
+// a hash of the name, so that many monitors spread over the interval. The interval
+// is in whole seconds, from one second to [MaxInterval]. The error wraps a
+// [Problem].
 func Every(interval time.Duration, name string) (Schedule, error) {
 	if interval < time.Second || interval%time.Second != 0 || interval > MaxInterval {
 		return Schedule{}, fmt.Errorf("read interval: %w", Problem{Found: interval.String(), Expected: fmt.Sprintf("whole seconds from 1s to %s", MaxInterval)})
@@ -49,9 +48,9 @@ func Every(interval time.Duration, name string) (Schedule, error) {
 	return Schedule{interval: seconds, phase: phase(name, seconds)}, nil
 }
 
-// phase spreads names over an interval. FNV-1a alone is uneven in its low bits
-// for names that differ in their last letters, so its bits are mixed as the
-// finalizer of MurmurHash3 does (Appleby, public domain).
+// phase spreads names over an interval. The low bits of FNV-1a are uneven for names
+// with similar endings, so the finalizer of MurmurHash3 (Appleby, public domain)
+// mixes them.
 func phase(name string, seconds int64) int64 {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(name)) // never fails, says the hash.Hash contract
@@ -62,20 +61,18 @@ func phase(name string, seconds int64) int64 {
 	return int64(h % uint64(seconds)) //nolint:gosec // seconds is at least 1, and the rest below it
 }
 
-// Cron returns the slots of a five-field cron expression (minute, hour, day of
-// month, month, day of week) in an IANA time zone; an empty zone is UTC. The
-// error names the field, what was found and what was expected; an expression
-// that has no slot in five years is one too.
+// Cron returns the slots for a five-field cron expression (minute, hour, day of
+// month, month, day of week) in an IANA time zone, UTC if empty. The error wraps a
+// [Problem]; an expression without slots is an error too.
 //
-// Fields take numbers, ranges, lists, steps and the English names of months
-// and days in three letters; Sunday is 0 or 7. When both days are restricted,
-// either is enough, as in Vixie cron. @hourly, @daily, @weekly, @monthly and
-// @yearly are known.
+// Fields accept numbers, ranges, lists, steps and English names (JAN, MON) for
+// months and days; Sunday is 0 or 7. If both days are restricted, either is enough,
+// as in Vixie cron. @hourly, @daily, @weekly, @monthly and @yearly are accepted.
 //
-// Where clocks change: a slot at a wall time that is skipped comes at the
-// first instant after the gap, and one at a wall time that comes twice only at
-// its first coming. Slots of an expression whose hour is "*" or "*/n" follow
-// real time instead, so that "every ten minutes" stays just that.
+// When clocks change, a slot at a skipped local time occurs at the first instant
+// after the gap, and a slot at a repeated local time only once, the first time. If
+// the hour is "*" or "*/n", slots follow elapsed time instead, so that "every ten
+// minutes" means that.
 func Cron(expression, zone string) (Schedule, error) {
 	c, err := parseCron(expression, zone)
 	if err != nil {
@@ -88,7 +85,7 @@ func Cron(expression, zone string) (Schedule, error) {
 	return s, nil
 }
 
-// Next returns the first slot after t, or zero when there is none.
+// Next returns the first slot after t, or zero if there is none.
 func (s Schedule) Next(t time.Time) time.Time {
 	switch {
 	case s.cron != nil:
@@ -100,7 +97,7 @@ func (s Schedule) Next(t time.Time) time.Time {
 	}
 }
 
-// slotAt is the newest slot at or before a second.
+// slotAt returns the newest slot at or before a second.
 func (s Schedule) slotAt(second int64) int64 {
 	past := (second - s.phase) % s.interval
 	if past < 0 {
@@ -109,7 +106,7 @@ func (s Schedule) slotAt(second int64) int64 {
 	return second - past
 }
 
-// String describes the schedule for people.
+// String returns a description for users.
 func (s Schedule) String() string {
 	switch {
 	case s.cron != nil:
@@ -121,19 +118,19 @@ func (s Schedule) String() string {
 	}
 }
 
-// Window is a run of consecutive slots. Its Count is zero when there is none.
+// Window is a run of consecutive slots; Count is zero if there is none.
 type Window struct {
 	First, Last time.Time
 	Count       int
 }
 
-// MaxCronWindow bounds the slots that [Schedule.Window] counts one by one for
-// a cron schedule: ten weeks of a slot each minute.
+// MaxCronWindow limits how many cron slots [Schedule.Window] counts: one a minute
+// for ten weeks.
 const MaxCronWindow = 100_000
 
 // Window returns the slots after one time, up to and including another. For an
-// interval it takes no longer for a year than for a second. For cron, at most
-// the first [MaxCronWindow] slots are counted.
+// interval the cost does not depend on the distance. For cron it counts at most the
+// first [MaxCronWindow] slots.
 func (s Schedule) Window(after, upTo time.Time) Window {
 	switch {
 	case s.cron != nil:

@@ -1,6 +1,6 @@
 // Command catcher is a mail relay for trials that keeps mails instead of sending
-// them. It takes SMTP on port 1025, prints each mail, and shows all at port 8025
-// over HTTP.
+// them. It accepts SMTP on port 1025, prints each mail, and shows all mails over
+// HTTP on port 8025.
 package main
 
 import (

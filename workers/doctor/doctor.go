@@ -1,6 +1,6 @@
-// Package doctor finds what is wrong with a running installation, and says which
-// limit, flag or field to change to what. It is a function of a [Snapshot],
-// which others gather: neither a clock nor a connection is used here.
+// Package doctor finds problems in a running installation, and recommends the
+// limit, flag or field to change and its new value. It is a pure function of a
+// [Snapshot] and uses neither a clock nor a connection.
 package doctor
 
 import (
@@ -9,136 +9,134 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Kind says what a finding is about. The set is closed, so that programs can
-// choose among findings.
+// Kind is the kind of a finding. Programs can rely on the set of kinds.
 type Kind string
 
 // The kinds.
 const (
-	// Saturated: the checks of a location need more room than there is.
+	// Saturated: a location's checks need more slots than there are.
 	Saturated Kind = "saturated"
-	// Overlap: checks of some monitors last until their next slot.
+	// Overlap: checks last until the monitor's next slot.
 	Overlap Kind = "overlap"
-	// Backlog: jobs of another queue wait long.
+	// Backlog: jobs in another queue wait for long.
 	Backlog Kind = "backlog"
-	// RoleGone: no process does a part of the work.
-	RoleGone Kind = "role_gone"
+	// StageGone: no process runs a stage.
+	StageGone Kind = "stage_gone"
 	// Silent: a process holds a lease and does not answer.
 	Silent Kind = "silent"
-	// PartDown: a supervised part of a process does not do its work.
-	PartDown Kind = "part_down"
-	// DeadLetters: there are jobs that could not be done.
+	// ChildDown: a supervised child in a process is not running.
+	ChildDown Kind = "child_down"
+	// DeadLetters: some jobs failed for good.
 	DeadLetters Kind = "dead_letters"
-	// StreamFull: a stream nears a limit at which its publishers are refused.
+	// StreamFull: a stream is close to a limit at which publishers are refused.
 	StreamFull Kind = "stream_full"
-	// CopyBehind: a copy of a stream is away or behind.
-	CopyBehind Kind = "copy_behind"
-	// DiskFull: the disk of the data directory is nearly full.
+	// ReplicaBehind: a stream's replica is offline or behind.
+	ReplicaBehind Kind = "replica_behind"
+	// DiskFull: the disk with the data directory is nearly full.
 	DiskFull Kind = "disk_full"
-	// Blind: of some monitors nobody knows whether they are up.
-	Blind Kind = "blind"
-	// Clock: the clock of a worker is wrong.
+	// NoData: monitors have no results.
+	NoData Kind = "no_data"
+	// Clock: a worker's clock is wrong.
 	Clock Kind = "clock"
 )
 
-// At stands between a reason and a location.
-const At = " at "
-
-// Finding is something that is not as it should be.
+// Finding is a problem.
 type Finding struct {
 	Kind Kind `json:"kind"`
-	// Subject is what it is about, such as a location, a queue or a process.
+	// Subject names the location, queue, process or other thing with the problem.
 	Subject string `json:"subject"`
-	// Found is what was seen, with figures; Why is what comes of it; Advice says
-	// what to change, and to what value.
+	// Found describes the observation with figures, Why its consequences, and
+	// Advice the recommended change.
 	Found  string `json:"found"`
 	Why    string `json:"why"`
 	Advice string `json:"advice"`
 }
 
-// Snapshot is what was seen of an installation at one time. What could not be
-// looked at is empty, and nothing is found in it.
+// Snapshot describes an installation at one time. Unknown fields are empty, and
+// lead to no finding.
 type Snapshot struct {
 	At time.Time
-	// Roles are those that an installation needs, each in some process.
-	Roles []string
-	// Processes have said what they do; Silent hold a lease and have not.
+	// Stages must each run in at least one process.
+	Stages []string
+	// Processes have answered; Silent hold a lease and have not answered.
 	Processes []job.ProcessStatus
 	Silent    []job.Process
-	// Queues are those of the pools.
+	// Queues are the queues of all pools.
 	Queues []Queue
-	// Window is how long the results of Locations were gathered.
+	// Window is the period covered by Locations and Clocks.
 	Window    time.Duration
 	Locations []Location
-	// Clocks are those of the workers whose results were seen.
-	Clocks []WorkerClock
-	// Blind counts the blind monitors by why they are, which is a reason of a miss
-	// or what kept checks from being made, with [At] and a location behind it where
-	// monitors name one.
-	Blind map[string]int
-	// DeadLetters is how many nobody has dropped.
+	Clocks    []WorkerClock
+	// NoData counts monitors without results by cause.
+	NoData map[NoDataCause]int
+	// DeadLetters counts the stored dead letters.
 	DeadLetters uint64
 	Streams     []Stream
-	// Disk is that of the data directory, zero when that is elsewhere.
+	// Disk is the disk with the data directory, zero for a remote one.
 	Disk Disk
 }
 
-// Queue is what waits for a pool, in all processes.
+// NoDataCause is the reason for missing results, and the location if it concerns
+// only one.
+type NoDataCause struct {
+	Reason   job.MissReason
+	Location string
+}
+
+// Queue is the queue for a pool, across all processes.
 type Queue struct {
 	Name    string
 	Waiting uint64
-	// OldestAge is how long the first of them has waited; zero when nothing waits,
-	// or it is not known.
+	// OldestAge is the age of the oldest waiting job, zero if unknown.
 	OldestAge time.Duration
 }
 
-// Location is what became of the slots of a location.
+// Location is a summary of a location's slots.
 type Location struct {
 	Name string
-	// Checked slots have an outcome; their checks took Held all together.
+	// Checked counts slots with a result, whose checks took Held in total.
 	Checked int
 	Held    time.Duration
-	// Timeouts are those of them that ended at their deadline, after TimedOut all
-	// together.
+	// Timeouts counts those that reached their deadline, after TimedOut in total.
 	Timeouts int
 	TimedOut time.Duration
-	// Missed are the slots that have none, by reason.
+	// Missed counts slots without a result by reason.
 	Missed map[job.MissReason]int
-	// Overlaps counts the slots of monitors that were missed because the last
-	// check was still there.
+	// Overlaps counts, by monitor, slots missed because the previous check was
+	// still running.
 	Overlaps map[string]int
 }
 
-// WorkerClock is by how much the clock of a worker is ahead of the server's, or
-// behind it, at least; zero as far as one can see.
+// WorkerClock is the minimum by which a worker's clock is ahead of the server's
+// or behind it, as observed.
 type WorkerClock struct {
 	Worker        string
 	Ahead, Behind time.Duration
 }
 
-// Stream is how full a stream is, and how its copies fare. A limit of zero is
-// none.
+// Stream describes how full a stream is, and the state of its replicas. A zero
+// limit means unlimited.
 type Stream struct {
 	Name                string
 	Messages, Bytes     uint64
 	MaxMessages         uint64
 	MaxBytes            uint64
-	Behind, Unreachable []string // names of the servers that hold copies
+	Behind, Unreachable []string // names of servers that hold replicas
 }
 
-// Disk is that of a directory, in bytes.
+// Disk is the disk with a directory, in bytes.
 type Disk struct {
 	Path       string
 	Free, Size uint64
 }
 
-// Examine finds what is wrong, what concerns checks first.
+// Examine returns all problems, those with checks first.
 func Examine(s Snapshot) []Finding {
 	var all []Finding
-	for _, about := range []func(Snapshot) []Finding{
-		saturated, overlapping, blind, rolesGone, silent, partsDown, backlogs, deadLetters, streams, disk, clocks,
+	for _, examine := range []func(Snapshot) []Finding{
+		saturated, overlapping, noData, stagesGone, silentProcesses, childrenDown, backlogs, deadLetters, streams, diskSpace, clocks,
 	} {
-		all = append(all, about(s)...)
+		all = append(all, examine(s)...)
 	}
 	return all
 }

@@ -11,10 +11,10 @@ import (
 	"vedette/workers/doctor"
 )
 
-// at is when all snapshots were taken.
+// at is the time of all snapshots.
 func at() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
-// process is one with all roles, whose parts have run for an hour.
+// process returns a process whose children have run for an hour.
 func process(name string, pools ...job.ChildStatus) job.ProcessStatus {
 	return job.ProcessStatus{
 		Process:  job.Process{Name: name, Host: "h", PID: 7, Stages: []string{"check", "mail"}},
@@ -26,7 +26,7 @@ func pool(name string, running, limit int) job.ChildStatus {
 	return job.ChildStatus{Name: name, State: "running", Since: at().Add(-time.Hour), Jobs: &job.ChildJobs{Running: running, Limit: limit}}
 }
 
-// busy is a snapshot of one process with a location, of which the rest is told.
+// busy returns a snapshot with one process and one location.
 func busy(running, limit int, l doctor.Location) doctor.Snapshot {
 	l.Name = "default"
 	return doctor.Snapshot{
@@ -36,7 +36,7 @@ func busy(running, limit int, l doctor.Location) doctor.Snapshot {
 	}
 }
 
-func TestExamineFindsWhatIsWrongAndSaysWhatToChange(t *testing.T) {
+func TestExamine(t *testing.T) {
 	t.Parallel()
 	silent := doctor.Location{
 		Checked: 1560, Held: 1560 * 9800 * time.Millisecond, Timeouts: 1529, TimedOut: 1529 * 10 * time.Second,
@@ -46,110 +46,110 @@ func TestExamineFindsWhatIsWrongAndSaysWhatToChange(t *testing.T) {
 	two.Processes = append(two.Processes, process("p2", pool("check-default", 256, 256)))
 	for name, c := range map[string]struct {
 		snapshot doctor.Snapshot
-		want     []doctor.Finding // of which Why may be left out
+		want     []doctor.Finding // Why may be omitted
 	}{
-		"nothing":                             {doctor.Snapshot{}, nil},
-		"a busy location that misses nothing": {busy(10, 256, doctor.Location{Checked: 100, Held: time.Second}), nil},
-		"no room, by silent targets": {busy(256, 256, silent), []doctor.Finding{{
+		"nothing":                        {doctor.Snapshot{}, nil},
+		"a busy location without misses": {busy(10, 256, doctor.Location{Checked: 100, Held: time.Second}), nil},
+		"too few slots, due to silent targets": {busy(256, 256, silent), []doctor.Finding{{
 			Kind: doctor.Saturated, Subject: "location default",
-			Found:  "checks at location default: 256 of 256 slots busy, 812 waiting, oldest 14s; a check holds its slot for 9.8s, those of silent targets, 98 % of all, for 10s",
-			Why:    "1500 of 3060 slots of the last 1m0s were not checked (1000 expired, 500 overlap)",
-			Advice: "raise workers.checks from 256 to 632, or start 2 more of 'vedette worker'",
+			Found:  "checks at location default: 256 of 256 slots busy, 812 waiting, oldest 14s; a check holds its slot for 9.8s on average, the 98 % with silent targets for 10s",
+			Why:    "1500 of 3060 slots in the last 1m0s were not checked (1000 expired, 500 overlap)",
+			Advice: "raise workers.checks from 256 to 632, or start 2 more 'vedette worker'",
 		}}},
-		"no room in two processes": {two, []doctor.Finding{{
+		"too few slots in two processes": {two, []doctor.Finding{{
 			Kind: doctor.Saturated, Subject: "location default",
-			Found:  "checks at location default: 512 of 512 slots busy, 812 waiting, oldest 14s; a check holds its slot for 9.8s, those of silent targets, 98 % of all, for 10s",
+			Found:  "checks at location default: 512 of 512 slots busy, 812 waiting, oldest 14s; a check holds its slot for 9.8s on average, the 98 % with silent targets for 10s",
 			Advice: "raise workers.checks from 256 to 320 in each of the 2 processes, or start another 'vedette worker'",
 		}}},
-		"no room, and nothing has ended yet": {busy(4, 4, doctor.Location{Missed: map[job.MissReason]int{job.MissExpired: 3}}), []doctor.Finding{{
+		"too few slots, and no check has ended yet": {busy(4, 4, doctor.Location{Missed: map[job.MissReason]int{job.MissExpired: 3}}), []doctor.Finding{{
 			Kind: doctor.Saturated, Subject: "location default",
 			Found:  "checks at location default: 4 of 4 slots busy, 812 waiting, oldest 14s",
 			Advice: "raise workers.checks from 4 to 8, or start another 'vedette worker'",
 		}}},
-		"late, and no slot was missed yet": {busy(4, 4, doctor.Location{Checked: 120, Held: 240 * time.Second}), []doctor.Finding{{
+		"late, without missed slots": {busy(4, 4, doctor.Location{Checked: 120, Held: 240 * time.Second}), []doctor.Finding{{
 			Kind: doctor.Saturated, Subject: "location default",
-			Found:  "checks at location default: 4 of 4 slots busy, 812 waiting, oldest 14s; a check holds its slot for 2s",
-			Why:    "checks are late, and when there are more some will not be made",
+			Found:  "checks at location default: 4 of 4 slots busy, 812 waiting, oldest 14s; a check holds its slot for 2s on average",
+			Why:    "checks are late; more checks would be missed",
 			Advice: "raise workers.checks from 4 to 8, or start another 'vedette worker'",
 		}}},
-		"room, and too few processors": {busy(256, 256, doctor.Location{Checked: 6000, Held: 6 * time.Second, Missed: map[job.MissReason]int{job.MissShed: 6000}}), []doctor.Finding{{
+		"enough slots, and too few processors": {busy(256, 256, doctor.Location{Checked: 6000, Held: 6 * time.Second, Missed: map[job.MissReason]int{job.MissShed: 6000}}), []doctor.Finding{{
 			Kind: doctor.Saturated, Subject: "location default",
-			Found:  "checks at location default: 256 of 256 slots busy, 812 waiting, oldest 14s; a check holds its slot for 1ms",
-			Advice: "about 1 slots would do, so it is the processors that are too few: start another 'vedette worker' on another machine, or lengthen intervals",
+			Found:  "checks at location default: 256 of 256 slots busy, 812 waiting, oldest 14s; a check holds its slot for 1ms on average",
+			Advice: "about 1 slots would suffice, so the processors are the bottleneck: start another 'vedette worker' on another machine, or lengthen intervals",
 		}}},
 		"checks that take longer than their interval": {
 			busy(10, 256, doctor.Location{Checked: 9, Missed: map[job.MissReason]int{job.MissOverlap: 3}, Overlaps: map[string]int{"a": 1, "b": 2}}),
 			[]doctor.Finding{{
 				Kind: doctor.Overlap, Subject: "location default",
-				Found:  "3 slots of 2 monitors were missed in the last 1m0s because the last check had not ended: b, a",
-				Advice: "lower the timeout of these monitors, or lengthen their interval; where many check one host, raise workers.checks_per_host",
+				Found:  "3 slots for 2 monitors were missed in the last 1m0s because the previous check was still running: b, a",
+				Advice: "lower the timeout of these monitors, or lengthen their interval; if many check one host, raise workers.checks_per_host",
 			}},
 		},
-		"blind monitors": {doctor.Snapshot{Blind: map[string]int{"no_worker": 2, "no_worker at fra": 1, "check_failed": 1}}, []doctor.Finding{
-			{Kind: doctor.Blind, Subject: "check_failed", Found: "1 monitor is blind: check_failed", Advice: "'vedette explain MONITOR' shows why the checks fail"},
-			{Kind: doctor.Blind, Subject: "no_worker", Found: "2 monitors are blind: no_worker", Advice: "start a 'vedette worker'"},
-			{Kind: doctor.Blind, Subject: "no_worker at fra", Found: "1 monitor is blind: no_worker at fra", Advice: "start a 'vedette worker --location fra'"},
+		"monitors without data": {doctor.Snapshot{NoData: map[doctor.NoDataCause]int{{Reason: job.MissNoWorker}: 2, {Reason: job.MissNoWorker, Location: "fra"}: 1, {Reason: job.MissCheckFailed}: 1}}, []doctor.Finding{
+			{Kind: doctor.NoData, Subject: "check_failed", Found: "1 monitor has no data: check_failed", Advice: "'vedette explain MONITOR' shows why the checks fail"},
+			{Kind: doctor.NoData, Subject: "no_worker", Found: "2 monitors have no data: no_worker", Advice: "start a 'vedette worker'"},
+			{Kind: doctor.NoData, Subject: "no_worker at fra", Found: "1 monitor has no data: no_worker at fra", Advice: "start a 'vedette worker --location fra'"},
 		}},
-		"a role that nobody has": {doctor.Snapshot{Roles: []string{"check", "schedule", "notify"}, Processes: []job.ProcessStatus{process("p1")}}, []doctor.Finding{
-			{Kind: doctor.RoleGone, Subject: "schedule", Found: "no process that answers has the role schedule", Advice: "start 'vedette run --stages schedule FILE'"},
-			{Kind: doctor.RoleGone, Subject: "notify", Found: "no process that answers has the role notify", Advice: "start 'vedette worker --stages notify', which may need the FILE"},
+		"missing stages": {doctor.Snapshot{Stages: []string{"check", "schedule", "notify"}, Processes: []job.ProcessStatus{process("p1")}}, []doctor.Finding{
+			{Kind: doctor.StageGone, Subject: "schedule", Found: "no responding process runs the stage schedule", Advice: "start 'vedette run --stages schedule FILE'"},
+			{Kind: doctor.StageGone, Subject: "notify", Found: "no responding process runs the stage notify", Advice: "start 'vedette worker --stages notify', which may need the FILE"},
 		}},
-		"a process that hangs": {doctor.Snapshot{Silent: []job.Process{{Name: "p2", Host: "h", PID: 9}}}, []doctor.Finding{{
+		"a hanging process": {doctor.Snapshot{Silent: []job.Process{{Name: "p2", Host: "h", PID: 9}}}, []doctor.Finding{{
 			Kind: doctor.Silent, Subject: "p2", Found: "process p2, pid 9 on h, holds a lease and does not answer",
-			Advice: "look for pid 9 on h: if it lives, its log and SIGQUIT say where it stands; end it, and start it again",
+			Advice: "check pid 9 on h: if it exists, its log and SIGQUIT show where it hangs; end it, and start it again",
 		}}},
-		"a part that is parked, and one that has just begun to start": {
+		"a parked child, and one that has just begun to start": {
 			doctor.Snapshot{At: at(), Processes: []job.ProcessStatus{process("p1",
 				job.ChildStatus{Name: "mail", State: "parked", Since: at().Add(-20 * time.Second), Restarts: 6, LastFailure: &job.ChildFailure{Class: "panic", Error: "boom"}},
 				job.ChildStatus{Name: "notify", State: "starting", Since: at().Add(-time.Second)})}},
 			[]doctor.Finding{{
-				Kind: doctor.PartDown, Subject: "p1/mail", Found: "part mail of process p1 is parked since 20s, after 6 restarts: panic: boom",
-				Advice: "'vedette ps --tree' shows it with its last failure; start the process again if it does not recover",
+				Kind: doctor.ChildDown, Subject: "p1/mail", Found: "child mail in process p1 has been parked for 20s, after 6 restarts: panic: boom",
+				Advice: "'vedette ps --tree' shows its last failure; restart the process if the child does not recover",
 			}},
 		},
-		"mails that wait, of a process with room": {
+		"waiting mails, and free slots": {
 			doctor.Snapshot{Processes: []job.ProcessStatus{process("p1", pool("mail-alert", 0, 8))}, Queues: []doctor.Queue{{Name: "mail-alert", Waiting: 3, OldestAge: time.Minute}}},
 			[]doctor.Finding{{
 				Kind: doctor.Backlog, Subject: "mail-alert", Found: "queue mail-alert: 0 of 8 slots busy, 3 waiting, oldest 1m0s",
-				Advice: "its processes can reach no relay, or keep to per_minute or recipient_per_minute: 'vedette mail test FILE' tells, and their logs",
+				Advice: "no relay is reachable, or per_minute or recipient_per_minute delays the mails: see 'vedette mail test FILE' and the logs",
 			}},
 		},
-		"orders that wait for a slot": {
+		"ad-hoc checks waiting for a slot": {
 			doctor.Snapshot{Processes: []job.ProcessStatus{process("p1", pool("adhoc-fra", 64, 64))}, Queues: []doctor.Queue{{Name: "adhoc-fra", Waiting: 900, OldestAge: time.Minute}}},
 			[]doctor.Finding{{
-				Kind: doctor.Backlog, Subject: "adhoc-fra", Found: "queue request-fra: 64 of 64 slots busy, 900 waiting, oldest 1m0s",
-				Advice: "raise workers.requests from 64 to 128, or start another 'vedette worker --stages check'",
+				Kind: doctor.Backlog, Subject: "adhoc-fra", Found: "queue adhoc-fra: 64 of 64 slots busy, 900 waiting, oldest 1m0s",
+				Advice: "raise workers.adhoc from 64 to 128, or start another 'vedette worker --stages check'",
 			}},
 		},
-		"orders that have waited for a moment": {doctor.Snapshot{Queues: []doctor.Queue{{Name: "adhoc-fra", Waiting: 900, OldestAge: time.Second}}}, nil},
+		"ad-hoc checks that have waited for a moment": {doctor.Snapshot{Queues: []doctor.Queue{{Name: "adhoc-fra", Waiting: 900, OldestAge: time.Second}}}, nil},
 		"dead letters": {doctor.Snapshot{DeadLetters: 2}, []doctor.Finding{{
-			Kind: doctor.DeadLetters, Subject: "dead letters", Found: "2 jobs could not be done",
-			Advice: "'vedette dead list' tells what and why; then 'vedette dead replay', or 'vedette dead drop'",
+			Kind: doctor.DeadLetters, Subject: "dead letters", Found: "2 jobs failed for good",
+			Advice: "'vedette dead list' shows them with their causes; then use 'vedette dead replay' or 'vedette dead drop'",
 		}}},
 		"streams": {doctor.Snapshot{Streams: []doctor.Stream{
 			{Name: "V_MAIL", Messages: 79, MaxMessages: 100, Bytes: 1},
 			{Name: "V_DEAD", Messages: 1, MaxMessages: 100, Bytes: 90 << 20, MaxBytes: 100 << 20},
 			{Name: "V_CHECK", Messages: 1 << 20, Behind: []string{"n2"}, Unreachable: []string{"n3"}},
 		}}, []doctor.Finding{
-			{Kind: doctor.StreamFull, Subject: "V_DEAD", Found: "stream V_DEAD is full to 90 %: 1 messages, 90 MB", Advice: "'vedette dead drop --older-than 720h' makes room"},
+			{Kind: doctor.StreamFull, Subject: "V_DEAD", Found: "stream V_DEAD is 90 % full: 1 messages, 90 MB", Advice: "'vedette dead drop --older-than 720h' frees space"},
 			{
-				Kind: doctor.CopyBehind, Subject: "V_CHECK", Found: "the copies of stream V_CHECK on n3, n2 are away or behind",
-				Advice: "look for these nodes: '/readyz' of 'vedette server --http' tells when one is up to date; take no other node away before",
+				Kind: doctor.ReplicaBehind, Subject: "V_CHECK", Found: "replicas of stream V_CHECK are offline or behind on n3, n2",
+				Advice: "check these nodes: '/readyz' at 'vedette server --http' shows when a node is up to date; stop no other node before",
 			},
 		}},
-		"a disk that fills": {doctor.Snapshot{Disk: doctor.Disk{Path: "d", Free: 9 << 20, Size: 100 << 20}}, []doctor.Finding{{
-			Kind: doctor.DiskFull, Subject: "d", Found: "of the disk of d 9 % are free, 9 MB", Advice: "make room, or move the data directory: server.data in the file, or --data",
+		"a nearly full disk": {doctor.Snapshot{Disk: doctor.Disk{Path: "d", Free: 9 << 20, Size: 100 << 20}}, []doctor.Finding{{
+			Kind: doctor.DiskFull, Subject: "d", Found: "9 % are free on the disk with d: 9 MB", Advice: "free space, or move the data directory: server.data in the file, or --data",
 		}}},
-		"a disk with room": {doctor.Snapshot{Disk: doctor.Disk{Path: "d", Free: 10 << 20, Size: 100 << 20}}, nil},
-		"a clock that is wrong": {doctor.Snapshot{Clocks: []doctor.WorkerClock{{Worker: "w1", Ahead: time.Second}, {Worker: "w2", Behind: 30 * time.Second}}}, []doctor.Finding{{
-			Kind: doctor.Clock, Subject: "w2", Found: "the clock of worker w2 is 30s or more behind the server's",
-			Advice: "synchronise the clock of that machine, or the server's: chronyd or systemd-timesyncd",
+		"a disk with free space": {doctor.Snapshot{Disk: doctor.Disk{Path: "d", Free: 10 << 20, Size: 100 << 20}}, nil},
+		"a wrong clock": {doctor.Snapshot{Clocks: []doctor.WorkerClock{{Worker: "w1", Ahead: time.Second}, {Worker: "w2", Behind: 30 * time.Second}}}, []doctor.Finding{{
+			Kind: doctor.Clock, Subject: "w2", Found: "the clock of worker w2 is at least 30s behind the server's",
+			Advice: "synchronize the clock on that machine, or on the server, for example with chronyd or systemd-timesyncd",
 		}}},
 	} {
 		got := doctor.Examine(c.snapshot)
 		for i := range min(len(got), len(c.want)) {
 			if got[i].Why == "" {
-				t.Errorf("%s: got no reason why it matters", name)
+				t.Errorf("%s: got no consequence", name)
 			}
 			if c.want[i].Why == "" {
 				got[i].Why = ""
@@ -161,23 +161,23 @@ func TestExamineFindsWhatIsWrongAndSaysWhatToChange(t *testing.T) {
 	}
 }
 
-func TestOperatorsAreToldOfMissesOnly(t *testing.T) {
+func TestSaturationReportsOnlyMisses(t *testing.T) {
 	t.Parallel()
 	late := busy(4, 4, doctor.Location{Checked: 120, Held: 240 * time.Second})
 	if got := doctor.Saturation(late); len(got) > 0 {
-		t.Errorf("got %+v, want nothing of checks that are late and made", got)
+		t.Errorf("got %+v, want none for late checks", got)
 	}
 	missed := busy(4, 4, doctor.Location{Checked: 120, Held: 240 * time.Second, Missed: map[job.MissReason]int{job.MissShed: 1}})
 	if got := doctor.Saturation(missed); len(got) != 1 || !strings.Contains(got[0].Why, "1 of 121 slots") {
 		t.Errorf("got %+v, want the miss", got)
 	}
-	nobody := busy(0, 0, doctor.Location{Missed: map[job.MissReason]int{job.MissExpired: 1}})
-	if got := doctor.Saturation(nobody); len(got) > 0 {
-		t.Errorf("got %+v, want nothing where no worker is: that is another matter", got)
+	noWorker := busy(0, 0, doctor.Location{Missed: map[job.MissReason]int{job.MissExpired: 1}})
+	if got := doctor.Saturation(noWorker); len(got) > 0 {
+		t.Errorf("got %+v, want none without a worker", got)
 	}
 }
 
-func TestResultsTellOfLocationsAndClocks(t *testing.T) {
+func TestResultStats(t *testing.T) {
 	t.Parallel()
 	slot := at()
 	result := func(worker string, started time.Duration, class job.Class) job.Result {
@@ -185,22 +185,22 @@ func TestResultsTellOfLocationsAndClocks(t *testing.T) {
 			Health: job.Up, Class: class, Started: slot.Add(started), Latency: job.Duration(2 * time.Second),
 		}}
 	}
-	var c doctor.Count
-	c.Add([]job.Result{
+	var stats doctor.ResultStats
+	stats.Add([]job.Result{
 		result("good", time.Second, ""), result("ahead", 10*time.Second, job.ClassTimeout), result("behind", -5*time.Second, ""),
 		{Monitor: "m", Slot: slot, Location: "fra", Miss: &job.Miss{Reason: job.MissOverlap, Count: 2}},
 		{Monitor: "m", Slot: slot, Miss: &job.Miss{Reason: job.MissPaused, Count: 2}},
-		{ID: "ordered", Location: "fra", ProbeResult: &job.ProbeResult{}},
+		{ID: "adhoc", Location: "fra", ProbeResult: &job.ProbeResult{}},
 	}, slot.Add(4*time.Second))
 	want := []doctor.Location{{
 		Name: "fra", Checked: 3, Held: 6 * time.Second, Timeouts: 1, TimedOut: 2 * time.Second,
 		Missed: map[job.MissReason]int{job.MissOverlap: 2}, Overlaps: map[string]int{"m": 2},
 	}}
-	if diff := cmp.Diff(c.Locations(), want); diff != "" {
+	if diff := cmp.Diff(stats.Locations(), want); diff != "" {
 		t.Errorf("got, want:\n%s", diff)
 	}
 	clocks := []doctor.WorkerClock{{Worker: "ahead", Ahead: 8 * time.Second}, {Worker: "behind", Behind: 5 * time.Second}, {Worker: "good"}}
-	if diff := cmp.Diff(c.Clocks(), clocks); diff != "" {
+	if diff := cmp.Diff(stats.Clocks(), clocks); diff != "" {
 		t.Errorf("got, want:\n%s", diff)
 	}
 }

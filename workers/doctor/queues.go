@@ -6,50 +6,49 @@ import (
 	"time"
 )
 
-// patience is how long a job may wait before it is a finding.
-const patience = 30 * time.Second
+// maxQueueAge is how long a job may wait without a finding.
+const maxQueueAge = 30 * time.Second
 
-// backlogs finds queues whose jobs wait long, but for the scheduled checks.
+// backlogs finds queues whose jobs wait for long, except scheduled checks.
 func backlogs(s Snapshot) []Finding {
 	var found []Finding
 	for _, q := range s.Queues {
-		if strings.HasPrefix(q.Name, checkQueue("")) || q.Waiting == 0 || q.OldestAge < patience {
+		if strings.HasPrefix(q.Name, checkQueue("")) || q.Waiting == 0 || q.OldestAge < maxQueueAge {
 			continue
 		}
-		running, limit, processes := s.slots(q.Name)
+		running, limit, processes := s.poolSlots(q.Name)
 		found = append(found, Finding{
 			Kind: Backlog, Subject: q.Name,
-			Found:  fmt.Sprintf("queue %s: %d of %d slots busy, %d waiting, oldest %s", q.Name, running, limit, q.Waiting, round(q.OldestAge)),
-			Why:    "what waits there is late, and when its stream is full publishers are refused",
-			Advice: relief(q.Name, running, limit, processes),
+			Found:  fmt.Sprintf("queue %s: %d of %d slots busy, %d waiting, oldest %s", q.Name, running, limit, q.Waiting, rounded(q.OldestAge)),
+			Why:    "waiting jobs are late, and publishers are refused once the stream is full",
+			Advice: backlogAdvice(q.Name, running, limit, processes),
 		})
 	}
 	return found
 }
 
-// relief is what helps a queue.
-func relief(queue string, running, limit, processes int) string {
-	role, field := served(queue)
+func backlogAdvice(queue string, running, limit, processes int) string {
+	stage, field := stageFor(queue)
 	switch {
 	case processes == 0:
-		return startRole(role)
-	case running < limit && role == "mail": // it has room, and does not use it
-		return "its processes can reach no relay, or keep to per_minute or recipient_per_minute: 'vedette mail test FILE' tells, and their logs"
+		return startStage(stage)
+	case running < limit && stage == "mail":
+		return "no relay is reachable, or per_minute or recipient_per_minute delays the mails: see 'vedette mail test FILE' and the logs"
 	case running < limit:
-		return "its processes have room and do not use it: 'vedette ps --tree' tells whether that part runs"
+		return "there are free slots, but they are not used: 'vedette ps --tree' shows whether that child is running"
 	case field == "":
-		return fmt.Sprintf("start another 'vedette worker --stages %s'", role)
+		return fmt.Sprintf("start another 'vedette worker --stages %s'", stage)
 	default:
-		return fmt.Sprintf("raise workers.%s from %d to %d, or start another 'vedette worker --stages %s'", field, limit/processes, 2*limit/processes, role)
+		return fmt.Sprintf("raise workers.%s from %d to %d, or start another 'vedette worker --stages %s'", field, limit/processes, 2*limit/processes, stage)
 	}
 }
 
-// served is the role that serves a queue, and the field of the section workers
-// that bounds it; empty when none does.
-func served(queue string) (role, field string) {
+// stageFor returns the stage that serves a queue, and its limit in the section
+// workers, or "" if there is none.
+func stageFor(queue string) (stage, field string) {
 	switch {
 	case strings.HasPrefix(queue, "adhoc-"):
-		return "check", "requests"
+		return "check", "adhoc"
 	case strings.HasPrefix(queue, "call-check-"):
 		return "check", "calls"
 	case strings.HasPrefix(queue, "mail-"), queue == "call-mail":
@@ -59,8 +58,8 @@ func served(queue string) (role, field string) {
 	case queue == "scheduler":
 		return "schedule", ""
 	default:
-		role, _, _ = strings.Cut(queue, "-") // as in notify-mailings
-		return role, ""
+		stage, _, _ = strings.Cut(queue, "-") // as in notify-flush
+		return stage, ""
 	}
 }
 
@@ -70,8 +69,8 @@ func deadLetters(s Snapshot) []Finding {
 	}
 	return []Finding{{
 		Kind: DeadLetters, Subject: "dead letters",
-		Found:  fmt.Sprintf("%s could not be done", count(int(s.DeadLetters), "job")), //nolint:gosec // bounded by the stream
-		Why:    "nobody does them unless somebody replays them",
-		Advice: "'vedette dead list' tells what and why; then 'vedette dead replay', or 'vedette dead drop'",
+		Found:  plural(int(s.DeadLetters), "job") + " failed for good", //nolint:gosec // limited by the stream
+		Why:    "dead letters stay undone until they are replayed",
+		Advice: "'vedette dead list' shows them with their causes; then use 'vedette dead replay' or 'vedette dead drop'",
 	}}
 }

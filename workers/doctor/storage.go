@@ -7,32 +7,31 @@ import (
 )
 
 const (
-	// nearlyFull is the part of a stream's limit from which on it is a finding, in
-	// percent.
+	// nearlyFull is the percentage of a stream limit that is a finding.
 	nearlyFull = 80
-	// lowDisk is how much of a disk should be free, in percent.
+	// lowDisk is the percentage of a disk that should be free.
 	lowDisk = 10
 )
 
-// streams finds streams that are nearly full, and copies that are not what they
-// should be.
+// streams finds streams that are nearly full, and replicas that are offline or
+// behind.
 func streams(s Snapshot) []Finding {
 	var found []Finding
 	for _, stream := range s.Streams {
-		if part := max(percent(stream.Messages, stream.MaxMessages), percent(stream.Bytes, stream.MaxBytes)); part >= nearlyFull {
+		if used := max(percent(stream.Messages, stream.MaxMessages), percent(stream.Bytes, stream.MaxBytes)); used >= nearlyFull {
 			found = append(found, Finding{
 				Kind: StreamFull, Subject: stream.Name,
-				Found:  fmt.Sprintf("stream %s is full to %d %%: %d messages, %d MB", stream.Name, part, stream.Messages, stream.Bytes>>20),
-				Why:    "when it is full whoever publishes there is refused, or waits",
-				Advice: emptier(stream.Name),
+				Found:  fmt.Sprintf("stream %s is %d %% full: %d messages, %d MB", stream.Name, used, stream.Messages, stream.Bytes>>20),
+				Why:    "publishers to a full stream are refused, or wait",
+				Advice: streamAdvice(stream.Name),
 			})
 		}
-		if away := slices.Concat(stream.Unreachable, stream.Behind); len(away) > 0 {
+		if affected := slices.Concat(stream.Unreachable, stream.Behind); len(affected) > 0 {
 			found = append(found, Finding{
-				Kind: CopyBehind, Subject: stream.Name,
-				Found:  fmt.Sprintf("the copies of stream %s on %s are away or behind", stream.Name, strings.Join(away, ", ")),
-				Why:    "while one is, no other node may go",
-				Advice: "look for these nodes: '/readyz' of 'vedette server --http' tells when one is up to date; take no other node away before",
+				Kind: ReplicaBehind, Subject: stream.Name,
+				Found:  fmt.Sprintf("replicas of stream %s are offline or behind on %s", stream.Name, strings.Join(affected, ", ")),
+				Why:    "until they are up to date, no other node may stop",
+				Advice: "check these nodes: '/readyz' at 'vedette server --http' shows when a node is up to date; stop no other node before",
 			})
 		}
 	}
@@ -46,26 +45,26 @@ func percent(n, limit uint64) uint64 {
 	return 100 * n / limit
 }
 
-// emptier is what helps a stream that is nearly full.
-func emptier(stream string) string {
+// streamAdvice recommends how to empty a stream.
+func streamAdvice(stream string) string {
 	switch {
 	case strings.HasSuffix(stream, "_DEAD"):
-		return "'vedette dead drop --older-than 720h' makes room"
+		return "'vedette dead drop --older-than 720h' frees space"
 	case strings.HasSuffix(stream, "_MAIL"):
-		return "raise workers.mails, or start another 'vedette worker --stages mail FILE'; 'vedette mail test FILE' tells whether the relays take mails"
+		return "raise workers.mails, or start another 'vedette worker --stages mail FILE'; 'vedette mail test FILE' shows whether the relays accept mails"
 	default:
-		return "raise workers.requests or workers.calls, or start another 'vedette worker'; or order less"
+		return "raise workers.adhoc or workers.calls, start another 'vedette worker', or enqueue fewer jobs"
 	}
 }
 
-func disk(s Snapshot) []Finding {
+func diskSpace(s Snapshot) []Finding {
 	if s.Disk.Size == 0 || percent(s.Disk.Free, s.Disk.Size) >= lowDisk {
 		return nil
 	}
 	return []Finding{{
 		Kind: DiskFull, Subject: s.Disk.Path,
-		Found:  fmt.Sprintf("of the disk of %s %d %% are free, %d MB", s.Disk.Path, percent(s.Disk.Free, s.Disk.Size), s.Disk.Free>>20),
-		Why:    "when it is full nothing is stored, and so nothing is checked and nobody is told",
-		Advice: "make room, or move the data directory: server.data in the file, or --data",
+		Found:  fmt.Sprintf("%d %% are free on the disk with %s: %d MB", percent(s.Disk.Free, s.Disk.Size), s.Disk.Path, s.Disk.Free>>20),
+		Why:    "on a full disk nothing is stored, so checks and notifications stop",
+		Advice: "free space, or move the data directory: server.data in the file, or --data",
 	}}
 }

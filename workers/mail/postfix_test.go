@@ -140,7 +140,7 @@ func answers() []answer {
 	return []answer{
 		{"451", nil, to("busy", "m1"), mail.ClassTemporary, mail.StageRcpt, "attempt", "451 4.3.0 <busy@example.test>: Recipient address rejected: I am busy, come back later"},
 		{"452", nil, to("full", "m1"), mail.ClassTemporary, mail.StageRcpt, "attempt", "452 4.2.2 <full@example.test>: Recipient address rejected: the mailbox is full"},
-		{"550", nil, to("nobody", "m1"), mail.ClassPermanent, mail.StageRcpt, "dead permanent", "550 5.1.1 <nobody@example.test>: Recipient address rejected: nobody of that name is here"},
+		{"550", nil, to("unknown", "m1"), mail.ClassPermanent, mail.StageRcpt, "dead permanent", "550 5.1.1 <unknown@example.test>: Recipient address rejected: unknown user"},
 		{"421", nil, to("closing", "m1"), mail.ClassRelay, mail.StageRcpt, free, "421 4.3.2 <closing@example.test>: Recipient address rejected: I am closing for today"},
 		{"another domain", nil, order("m1"), mail.ClassPermanent, mail.StageRcpt, "dead permanent", "554 5.7.1 <ops@example.org>: Relay access denied"},
 		{"too large", nil, large("m1"), mail.ClassPermanent, mail.StageMail, "dead permanent", "552 5.3.4 Message size exceeds fixed limit"},

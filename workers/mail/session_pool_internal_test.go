@@ -41,7 +41,7 @@ func TestSessionsDoNotWaitWithoutNeed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*sessionPool){
 		"where one is open":     func(p *sessionPool) { p.openCount.Add(1) },
-		"while the relay rests": func(p *sessionPool) { p.breaker.openUntil = time.Now().Add(time.Minute) },
+		"while the breaker is open": func(p *sessionPool) { p.breaker.openUntil = time.Now().Add(time.Minute) },
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			p := &sessionPool{firstSession: make(chan struct{}, 1)}

@@ -45,7 +45,7 @@ func TestComposeFileDoesTheWork(t *testing.T) {
 	for _, name := range nodes {
 		c.healthy(name, c.up[name])
 	}
-	workers := map[string]string{"scheduler": "scheduler", "judge": "judge", "mail": "mail", "check": "check", "check-2": "check", "check-3": "check", "mail-2": "mail"}
+	workers := map[string]string{"scheduler": "scheduler", "evaluate": "evaluate", "mail": "mail", "check": "check", "check-2": "check", "check-3": "check", "mail-2": "mail"}
 	for name, service := range workers {
 		c.start(service, name)
 	}

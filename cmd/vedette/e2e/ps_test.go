@@ -13,10 +13,10 @@ import (
 )
 
 // everyPart is what a running process consists of, in its order.
-const everyPart = "alerts presence page board changes workers " +
+const everyPart = "notices presence status-page status-feed changes workers " +
 	"workers/maintain workers/maintain/operators workers/maintain/children workers/maintain/children/processes workers/maintain/children/stages workers/maintain/children/saturation workers/maintain/children/maintain-notices " +
 	"workers/maintain/children/maintain-dead-letters workers/maintain/children/maintain-digest workers/maintain/children/maintain-rescue " +
-	"workers/mail workers/mail/post workers/mail/children workers/mail/children/mail-alert workers/mail/children/mail-adhoc workers/mail/children/mail-operator workers/mail/children/call-mail " +
+	"workers/mail workers/mail/mailer workers/mail/children workers/mail/children/mail-alert workers/mail/children/mail-adhoc workers/mail/children/mail-operator workers/mail/children/call-mail " +
 	"workers/notify workers/notify/recipients workers/notify/children workers/notify/children/notify workers/notify/children/notify-flush workers/notify/children/notify-sweep " +
 	"workers/evaluate workers/evaluate/mirror workers/evaluate/children workers/evaluate/children/evaluate workers/evaluate/children/evaluate-recheck " +
 	"workers/check workers/check/results workers/check/children workers/check/children/check-default " +

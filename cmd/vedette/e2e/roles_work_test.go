@@ -119,7 +119,7 @@ monitors:
   - {name: backup, heartbeat: {token: "0123456789abcdef0123456789abcdef", interval: 1h}}
 `, box.Relay(), site.url, site.url))
 	operator := pipeline.User{Role: pipeline.RoleAdmin}
-	g.start("operate", operator, "run", "--stages", "maintain") // installs, applies the file, and shows all
+	g.start("maintain", operator, "run", "--stages", "maintain") // installs, applies the file, and shows all
 	for role, user := range map[string]pipeline.User{
 		"schedule": {Role: pipeline.RoleScheduler}, "check": {Role: pipeline.RoleCheckWorker}, "evaluate": {Role: pipeline.RoleEvaluator},
 		"notify": {Role: pipeline.RoleNotifier}, "mail": {Role: pipeline.RoleMailWorker},

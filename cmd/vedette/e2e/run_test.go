@@ -211,7 +211,7 @@ func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
 	r.ready()
 	output, _ := r.vedette("env")
 	client := natsClient(t, strings.TrimSpace(strings.TrimPrefix(output, "export NATS_URL=")))
-	client.publish("vedette.request.default.try1", `{"http": "`+x.url+`", "expect": ["status == 200"]}`)
+	client.publish("vedette.adhoc.default.try1", `{"http": "`+x.url+`", "expect": ["status == 200"]}`)
 	eventually(t, "an outcome under the id", func() bool {
 		return strings.Contains(client.read("VEDETTE_OUTCOME", "check.try1"), `"health":"up"`)
 	})

@@ -172,7 +172,7 @@ monitors:
 	}
 	strangersAreTold(t, dir, nodes)
 	early.says(t, "waiting for 'vedette run FILE'")
-	scheduler := spawn(t, dir, append(append([]string{"run", "--http", lastingAddress(t), "--stages", "schedule,operate,evaluate,notify"}, as(nodes, pipeline.RoleAdmin)...), file)...)
+	scheduler := spawn(t, dir, append(append([]string{"run", "--http", lastingAddress(t), "--stages", "schedule,maintain,evaluate,notify"}, as(nodes, pipeline.RoleAdmin)...), file)...)
 	mails := spawn(t, dir, append(append([]string{"worker", "--stages", "mail"}, as(nodes, pipeline.RoleMailWorker)...), file)...)
 	eventually(t, "a DOWN mail", func() bool { return box.Count("ops@example.org", "[DOWN]") == 1 })
 
@@ -263,7 +263,7 @@ func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
 	shows := func(limit string) func() bool {
 		return func() bool {
 			stdout, _, _ := vedette(t, "ps", "--tree", "--nats", url)
-			return regexp.MustCompile(`request-fra +running.* 0/` + limit + `\b`).MatchString(stdout)
+			return regexp.MustCompile(`adhoc-fra +running.* 0/` + limit + `\b`).MatchString(stdout)
 		}
 	}
 	eventually(t, "a limit of 7", shows("7"))

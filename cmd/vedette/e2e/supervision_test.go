@@ -11,7 +11,7 @@ import (
 	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline/job"
 	"vedette/workers/check"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 func nowhere() []string { return nil }
@@ -22,13 +22,13 @@ func brokenProbe(context.Context, job.Spec) (job.ProbeResult, check.Facts) {
 }
 
 // page is what the overview's JSON says of monitors.
-func (r *running) page() map[string]statuspage.Row {
+func (r *running) page() map[string]web.Row {
 	body, _ := r.get("/status.json")
-	var status struct{ Monitors []statuspage.Row }
+	var status struct{ Monitors []web.Row }
 	if err := json.Unmarshal([]byte(body), &status); err != nil {
 		return nil
 	}
-	rows := map[string]statuspage.Row{}
+	rows := map[string]web.Row{}
 	for _, m := range status.Monitors {
 		rows[m.Name] = m
 	}
@@ -65,8 +65,8 @@ monitors:
 		return rows["one"].Health == job.Up && rows["two"].Health == job.Up && rows["three"].Health == job.Up
 	})
 	for name, row := range r.page() {
-		if row.Missed > 0 {
-			t.Errorf("monitor %s: got %d missed slots, want none", name, row.Missed)
+		if row.MissedSlots > 0 {
+			t.Errorf("monitor %s: got %d missed slots, want none", name, row.MissedSlots)
 		}
 		if row.Health == job.Down {
 			t.Errorf("monitor %s: got down, want nothing down", name)

@@ -83,7 +83,7 @@ func goBack(t *testing.T, m *mixed) {
 	if said := m.says(m.versions.next, "apply", m.file); !strings.Contains(said, "novel") {
 		t.Errorf("got %s, want the novel monitor removed", said)
 	}
-	back := m.start(m.versions.present, "schedule,check,evaluate,notify,mail,operate")
+	back := m.start(m.versions.present, "schedule,check,evaluate,notify,mail,maintain")
 	back.says(t, "configured by a newer version of this program, and is left as it is")
 	if found, err := m.p.Count(within(t), pipeline.Dead); err != nil || found != 0 {
 		t.Errorf("got %d dead letters, %v, want none", found, err)

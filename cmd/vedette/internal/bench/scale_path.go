@@ -20,7 +20,7 @@ import (
 	"vedette/producer"
 	"vedette/workers"
 	"vedette/workers/check"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // scaleRun is the measurement of one number of monitors.
@@ -125,7 +125,7 @@ func (r *scaleRun) watch(ctx context.Context) error {
 		return err
 	}
 	board := &instance.Feed{
-		Pipeline: r.pipeline, Board: statuspage.NewBoard(), Heartbeats: workers.NewHeartbeats(r.pipeline), Results: r.count.add,
+		Pipeline: r.pipeline, Monitors: web.NewMonitorTable(), Heartbeats: workers.NewHeartbeats(r.pipeline), Results: r.count.add,
 	}
 	running, stop := context.WithCancel(ctx)
 	defer stop()

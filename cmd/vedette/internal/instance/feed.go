@@ -12,22 +12,22 @@ import (
 	"vedette/pipeline/job"
 	"vedette/workers"
 	"vedette/workers/notify"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
-// boardAge is from when on results are read for the board when it starts.
-const boardAge = 24 * time.Hour
+// resultAge is the age of the oldest results read at the start.
+const resultAge = 24 * time.Hour
 
-// Feed is where the page gets what it shows.
+// Feed supplies the status page with definitions, states and results.
 type Feed struct {
 	Pipeline   *pipeline.Pipeline
-	Board      *statuspage.Board
+	Monitors   *web.MonitorTable
 	Heartbeats *workers.Heartbeats
-	// results, when set, is given all results too.
+	// Results, when set, receives all results too.
 	Results func([]job.Result)
 }
 
-// Serve feeds the page's board until ctx ends.
+// Serve updates the monitor table until ctx ends.
 func (f *Feed) Serve(ctx context.Context) error {
 	monitors, err := f.Pipeline.Bucket(ctx, pipeline.Monitors)
 	if err != nil {
@@ -41,7 +41,7 @@ func (f *Feed) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return monitors.Watch(ctx, f.learnMonitor, nothing) })
 	group.Go(func() error { return states.Watch(ctx, f.learnState, nothing) })
-	group.Go(func() error { return f.Pipeline.Tail(ctx, pipeline.Result, boardAge, f.learnResults) })
+	group.Go(func() error { return f.Pipeline.Tail(ctx, pipeline.Result, resultAge, f.learnResults) })
 	return group.Wait()
 }
 
@@ -52,17 +52,17 @@ func (f *Feed) learnMonitor(e pipeline.Entry) {
 	}
 	monitor, err := job.DecodeKnown[job.Monitor](e.Value)
 	if e.Deleted || err != nil { // the scheduler says what is wrong with it
-		f.Board.Undefine(name)
+		f.Monitors.Undefine(name)
 		f.Heartbeats.Undefine(name)
 		return
 	}
-	f.Board.Define(monitor)
+	f.Monitors.Define(monitor)
 	f.Heartbeats.Define(monitor)
 }
 
 func (f *Feed) learnState(e pipeline.Entry) {
 	if state, err := job.DecodeKnown[job.State](e.Value); err == nil && !e.Deleted {
-		f.Board.State(state)
+		f.Monitors.SetState(state)
 	}
 }
 
@@ -72,7 +72,7 @@ func (f *Feed) learnResults(d pipeline.Delivery) {
 		return // the evaluator buries it
 	}
 	for i := range batch.Results {
-		f.Board.Result(batch.Results[i])
+		f.Monitors.AddResult(batch.Results[i])
 	}
 	if f.Results != nil {
 		f.Results(batch.Results)

@@ -18,7 +18,7 @@ import (
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
 	"vedette/workers"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // giving is the file of the instance that gives up. Its mails go to the Maildir.
@@ -66,7 +66,7 @@ func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
 	}
 	r := &instanceRun{
 		options: options, path: path, file: file, pipeline: p, log: log, stdout: output, stderr: output,
-		board: statuspage.NewBoard(), alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
+		table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
 	}
 	tree, err := r.tree(t.Context())
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // Run starts everything, and stops it in reverse: first the tree, then the
@@ -67,7 +67,7 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 	}
 	r := &instanceRun{
 		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
-		stdout: stdout, stderr: stderr, board: statuspage.NewBoard(), alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
+		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
 	r.warnOfSecrets(file)
 	file.Encoded = nil // they are stored; the memory is for those who work with them
@@ -121,8 +121,8 @@ type instanceRun struct {
 	log            *slog.Logger
 	secrets        *check.SecretStore
 	stdout, stderr io.Writer
-	board          *statuspage.Board
-	alerts         *workers.NoticeSender
+	table          *web.MonitorTable
+	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
 	hangups        <-chan os.Signal
 }

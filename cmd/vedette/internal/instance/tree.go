@@ -16,16 +16,16 @@ import (
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/notify"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // serve builds the process's tree and serves it:
 //
 //	vedette          one_for_one
-//	├── alerts       tells the operators what happens to the parts of this tree
+//	├── notices      notifies operators of events in this tree
 //	├── presence     keeps the process's lease, and answers 'vedette ps'
-//	├── page         the overview, /healthz and /readyz
-//	├── board        follows definitions, states and results for the page
+//	├── status-page  the status page, /healthz and /readyz
+//	├── status-feed  follows definitions, states and results for the status page
 //	├── changes      prints a line for each change
 //	├── workers      the tree of workers/tree.go
 //	├── scheduler    if the process has that role
@@ -33,7 +33,7 @@ import (
 //
 // They meet in streams and buckets only, so a crash of one is none of the
 // others'. They stop in reverse: first nothing new is scheduled, last go the
-// page, which tells of the stopping, and the alerts, which may have to tell of
+// page, which tells of the stopping, and the notices, which may have to report
 // a part that does not stop. Nothing here outlives the connection: it is closed
 // after the tree, and the server after the connection.
 //
@@ -69,10 +69,10 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return nil, err
 	}
 	var tree *supervise.Supervisor
-	page, err := statuspage.New(statuspage.Config{
-		Listen: r.options.HTTP, Board: r.board, Pings: r.heartbeats, Logger: r.log,
-		Ready:  func() []statuspage.Condition { return r.conditions(ctx, tree) },
-		Queues: func(ctx context.Context) []statuspage.Queue { return work.Queues(ctx, time.Now()) },
+	page, err := web.NewStatusPage(web.StatusPageConfig{
+		Listen: r.options.HTTP, Monitors: r.table, Pings: r.heartbeats, Logger: r.log,
+		Ready:  func() []web.Condition { return r.conditions(ctx, tree) },
+		Queues: func(ctx context.Context) []web.Queue { return work.Queues(ctx, time.Now()) },
 		DeadLetters: func(ctx context.Context) uint64 {
 			count, _ := r.pipeline.Count(ctx, pipeline.Dead) // the error is that the server is away, which /readyz tells
 			return count
@@ -92,10 +92,10 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return child
 	}
 	children := []supervise.Child{
-		{Name: "alerts", Service: r.alerts},
+		{Name: "notices", Service: r.notices},
 		waited(excused("presence", presence.Serve)),
-		{Name: "page", Service: page},
-		excused("board", (&Feed{Pipeline: r.pipeline, Board: r.board, Heartbeats: r.heartbeats}).Serve),
+		{Name: "status-page", Service: page},
+		excused("status-feed", (&Feed{Pipeline: r.pipeline, Monitors: r.table, Heartbeats: r.heartbeats}).Serve),
 		excused("changes", r.printChanges),
 		{Name: "workers", Service: work},
 	}
@@ -104,7 +104,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	}
 	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
 	tree, err = supervise.New(supervise.Spec{
-		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.alerts.Hook, Logger: r.log,
+		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
 		Children: children,
 	})
 	return tree, err
@@ -155,8 +155,8 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	stages := slices.DeleteFunc(slices.Clone(r.options.Stages), func(role string) bool { return role == workers.StageSchedule })
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
-		Allow:    workers.Allow{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
-		Location: r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.alerts.Hook, Logger: r.log,
+		AllowedMails: workers.AllowedMails{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
+		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.notices.Hook, Logger: r.log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -174,8 +174,8 @@ func (o Options) limits(w monitor.Workers) workers.Limits {
 }
 
 // conditions are what must hold for the instance to do its work.
-func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor) []statuspage.Condition {
-	return []statuspage.Condition{
+func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor) []web.Condition {
+	return []web.Condition{
 		Condition("running", ctx.Err() == nil, "it is stopping"),
 		Condition("nats", r.pipeline.Connected(), "not connected"),
 		Condition("parts", workers.AllRunning(tree.Children()), "not every part does its work: see 'vedette ps --tree'"),
@@ -183,8 +183,8 @@ func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor
 }
 
 // Condition is a condition that explains itself when it does not hold.
-func Condition(name string, ok bool, otherwise string) statuspage.Condition {
-	c := statuspage.Condition{Name: name, OK: ok}
+func Condition(name string, ok bool, otherwise string) web.Condition {
+	c := web.Condition{Name: name, OK: ok}
 	if !ok {
 		c.Detail = otherwise
 	}

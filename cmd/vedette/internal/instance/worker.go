@@ -65,7 +65,7 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 	defer func() { err = errors.Join(err, stop()) }()
 	r := &instanceRun{
 		options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets, stdout: stdout, stderr: stderr,
-		alerts: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
+		notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
 	if err := r.awaitInstallation(ctx); err != nil || ctx.Err() != nil {
 		return err

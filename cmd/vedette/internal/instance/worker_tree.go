@@ -10,13 +10,13 @@ import (
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
 	"vedette/workers"
-	"vedette/workers/statuspage"
+	"vedette/workers/web"
 )
 
 // workerTree is the tree of a process that works for an installation elsewhere:
 //
 //	vedette          one_for_one
-//	├── alerts       tells the operators what happens to the parts of this tree
+//	├── notices      notifies operators of events in this tree
 //	├── presence     keeps the process's lease, and answers 'vedette ps'
 //	├── health       /healthz and /readyz, if the process is to have them
 //	├── workers      the tree of workers/tree.go
@@ -35,12 +35,12 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	children := []supervise.Child{
-		{Name: "alerts", Service: r.alerts},
+		{Name: "notices", Service: r.notices},
 		{Name: "presence", Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(presence.Serve)), StartTimeout: supervise.NoLimit},
 	}
 	if r.options.HTTP != "" {
-		health, err := statuspage.NewHealth(statuspage.HealthConfig{
-			Listen: r.options.HTTP, Ready: func() []statuspage.Condition { return r.conditions(ctx, tree) }, Logger: r.log,
+		health, err := web.NewHealthServer(web.HealthServerConfig{
+			Listen: r.options.HTTP, Ready: func() []web.Condition { return r.conditions(ctx, tree) }, Logger: r.log,
 		})
 		if err != nil {
 			return nil, err
@@ -57,7 +57,7 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.relimit(ctx, work) })})
 	}
 	tree, err = supervise.New(supervise.Spec{
-		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.alerts.Hook, Logger: r.log,
+		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
 		Children: children,
 	})
 	return tree, err

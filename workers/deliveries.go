@@ -1,0 +1,96 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+)
+
+// deliveryStore keeps the delivery status of mails in a bucket. Sending and
+// withdrawing a mail exclude each other there, by compare-and-swap.
+type deliveryStore struct {
+	bucket *pipeline.Bucket
+}
+
+// Delivery returns the status of a mail, and whether there is one.
+func (d *deliveryStore) Delivery(ctx context.Context, id string) (job.Delivery, bool, error) {
+	found, revision, err := d.read(ctx, id)
+	return found, revision > 0, err
+}
+
+func (d *deliveryStore) read(ctx context.Context, id string) (job.Delivery, uint64, error) {
+	entry, err := d.bucket.Get(ctx, id)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return job.Delivery{}, 0, nil
+	}
+	if err != nil {
+		return job.Delivery{}, 0, err
+	}
+	found, err := job.Decode[job.Delivery](entry.Value)
+	return found, entry.Revision, err
+}
+
+// Record replaces the status of a mail.
+func (d *deliveryStore) Record(ctx context.Context, delivery job.Delivery) error {
+	body, err := job.Encode(delivery)
+	if err != nil {
+		return err
+	}
+	_, err = d.bucket.Put(ctx, delivery.ID, body)
+	return err
+}
+
+// Begin records the start of an attempt, unless the mail was sent or withdrawn,
+// or another worker's attempt holds it. Most mails have no status yet, so Begin
+// tries to create one before it reads, which saves two of five requests for
+// each mail.
+func (d *deliveryStore) Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
+	begun := job.Delivery{V: job.Version, ID: id, State: job.DeliverySending, At: at}
+	body, err := job.Encode(begun)
+	if err != nil {
+		return job.Delivery{}, err
+	}
+	if _, err := d.bucket.CompareAndSwap(ctx, id, body, 0); !errors.Is(err, pipeline.ErrConflict) {
+		return begun, err
+	}
+	return d.update(ctx, id, func(found job.Delivery) (job.Delivery, bool) {
+		return job.Delivery{State: job.DeliverySending, At: at}, !found.Final() && found.HeldFor(at) == 0
+	})
+}
+
+// Withdraw withdraws a mail, unless it was or may have been sent, and returns
+// the status that is stored afterwards.
+func (d *deliveryStore) Withdraw(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
+	return d.update(ctx, id, func(found job.Delivery) (job.Delivery, bool) {
+		return job.Delivery{State: job.DeliveryWithdrawn, At: at}, !found.Final() && found.State != job.DeliverySending
+	})
+}
+
+func (d *deliveryStore) update(ctx context.Context, id string, change func(job.Delivery) (job.Delivery, bool)) (job.Delivery, error) {
+	for range swapAttempts {
+		found, revision, err := d.read(ctx, id)
+		if err != nil {
+			return job.Delivery{}, err
+		}
+		next, write := change(found)
+		if !write {
+			return found, nil
+		}
+		next.V, next.ID = job.Version, id
+		body, err := job.Encode(next)
+		if err != nil {
+			return job.Delivery{}, err
+		}
+		if _, err = d.bucket.CompareAndSwap(ctx, id, body, revision); err == nil {
+			return next, nil
+		}
+		if !errors.Is(err, pipeline.ErrConflict) {
+			return job.Delivery{}, err
+		}
+	}
+	return job.Delivery{}, fmt.Errorf("update status of mail %s: %w", id, pipeline.ErrConflict)
+}

@@ -1,0 +1,129 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+)
+
+// mailJobs handles the mail jobs with an open mailer.
+type mailJobs struct {
+	*mailStage
+
+	mailer     Mailer
+	deliveries *deliveryStore
+	outcomes   *outcomes
+
+	mu     sync.Mutex // guards copied
+	copied []string   // ids of the latest mails whose copy was stored
+}
+
+// maxCopied bounds mailJobs.copied.
+const maxCopied = 1000
+
+func (j *mailJobs) pool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+	config := j.base
+	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
+	config.Timeout, config.Backoff, config.GiveUpAfter = mailTimeout, pipeline.MailBackoff(), j.giveUpAfter
+	config.OnDeadLetter, config.Handler, config.Available = j.onDeadLetter, j.handle, j.mailer.Available
+	return config
+}
+
+func (j *mailJobs) classPool(class string) pipeline.PoolConfig {
+	config := j.pool(pipeline.Mail, "mail."+class+".>")
+	if class == job.MailOperator {
+		// Tried even if no relay is available: then a copy is stored here.
+		config.Available, config.Handler = nil, j.handleOperatorMail
+	}
+	return config
+}
+
+func (j *mailJobs) handle(ctx context.Context, d pipeline.Delivery) error {
+	m, err := decodeMail(d)
+	if err != nil {
+		return err
+	}
+	if hasOutcome(d.Subject) {
+		if err := j.allowed.check(m); err != nil {
+			return err
+		}
+	}
+	err = j.mailer.Handle(ctx, m, d.Stored)
+	if age := time.Since(d.Stored); err != nil && age > j.giveUpAfter && ctx.Err() == nil {
+		// An unreachable relay counts no attempts, so attempts alone do not end.
+		return job.Dead(job.ReasonGivenUp, fmt.Errorf("gave up after %s: %w", age.Round(time.Second), err))
+	}
+	if err != nil || !hasOutcome(d.Subject) {
+		return err
+	}
+	found, _, err := j.deliveries.Delivery(ctx, m.ID)
+	if err != nil {
+		return err // the next attempt only publishes the outcome
+	}
+	found.V, found.ID = job.Version, m.ID
+	if found.State != job.DeliveryWithdrawn {
+		found.State = job.DeliverySent
+	}
+	return j.outcomes.publish(ctx, d, job.Outcome{Kind: job.JobMail, ID: m.ID, Mail: &found})
+}
+
+func decodeMail(d pipeline.Delivery) (job.Mail, error) {
+	m, err := job.Decode[job.Mail](d.Body)
+	if err != nil {
+		return m, job.DeadFor(err)
+	}
+	m.ID, err = readID(m.ID, d.Subject)
+	return m, err
+}
+
+// handleOperatorMail sends a mail to the operators. It may be about the very
+// relay that should carry it, so a copy is stored if it cannot be sent.
+func (j *mailJobs) handleOperatorMail(ctx context.Context, d pipeline.Delivery) error {
+	failed := j.handle(ctx, d)
+	if failed == nil || ctx.Err() != nil || errors.Is(failed, job.ErrNewer) {
+		return failed
+	}
+	m, err := decodeMail(d)
+	if err == nil {
+		err = j.storeCopy(ctx, m, d.Stored)
+	}
+	if err != nil {
+		j.log.ErrorContext(ctx, "copy of a mail to operators was not stored", "subject", d.Subject, "error", err)
+	}
+	return failed
+}
+
+// storeCopy stores a copy once: a copy that was read and removed must not
+// reappear with each attempt.
+func (j *mailJobs) storeCopy(ctx context.Context, m job.Mail, stored time.Time) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if slices.Contains(j.copied, m.ID) {
+		return nil
+	}
+	if err := j.mailer.StoreCopy(ctx, m, stored); err != nil {
+		return err
+	}
+	j.copied = append(j.copied[max(0, len(j.copied)-maxCopied):], m.ID)
+	return nil
+}
+
+func (j *mailJobs) onDeadLetter(ctx context.Context, d pipeline.Delivery, dead pipeline.DeadLetter) error {
+	if !hasOutcome(d.Subject) {
+		return nil
+	}
+	return j.outcomes.onDeadLetter(job.JobMail)(ctx, d, dead)
+}
+
+// hasOutcome reports whether a job gets an outcome: it was enqueued or called by
+// a client, not by the notifier.
+func hasOutcome(subject string) bool {
+	return strings.HasPrefix(subject, "mail."+job.MailAdhoc+".") || strings.HasPrefix(subject, "call.")
+}

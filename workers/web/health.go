@@ -1,0 +1,91 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+)
+
+// Condition is a condition for readiness.
+type Condition struct {
+	Name   string `json:"name"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail,omitempty"`
+}
+
+// healthEndpoints serves /healthz and /readyz.
+type healthEndpoints struct {
+	conditions func() []Condition // nil means always ready
+	logger     *slog.Logger
+}
+
+func (h *healthEndpoints) register(mux *http.ServeMux) {
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeResponse(w, h.logger, "text/plain", []byte("ok\n"))
+	})
+	mux.HandleFunc("GET /readyz", h.serveReady)
+}
+
+func (h *healthEndpoints) ready() (bool, []Condition) {
+	if h.conditions == nil {
+		return true, nil
+	}
+	conditions := h.conditions()
+	for _, c := range conditions {
+		if !c.OK {
+			return false, conditions
+		}
+	}
+	return true, conditions
+}
+
+func (h *healthEndpoints) serveReady(w http.ResponseWriter, _ *http.Request) {
+	ready, conditions := h.ready()
+	code := http.StatusOK
+	if !ready {
+		code = http.StatusServiceUnavailable
+	}
+	writeJSON(w, h.logger, code, map[string]any{"ready": ready, "conditions": conditions})
+}
+
+// HealthServerConfig configures a [HealthServer].
+type HealthServerConfig struct {
+	// Listen is the host:port for /healthz and /readyz.
+	Listen string
+	// Ready returns the conditions for readiness; nil means always ready.
+	Ready func() []Condition
+	// Fallback serves all other paths, if not nil.
+	Fallback http.Handler
+	// Logger defaults to discarding everything.
+	Logger *slog.Logger
+}
+
+// HealthServer serves /healthz and /readyz for a process without a status page.
+type HealthServer struct {
+	config HealthServerConfig
+	health healthEndpoints
+}
+
+// NewHealthServer returns a server that starts with Serve. The error describes
+// an invalid configuration.
+func NewHealthServer(config HealthServerConfig) (*HealthServer, error) {
+	if config.Listen == "" {
+		return nil, errors.New("create health server: found no address, expected one")
+	}
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &HealthServer{config: config, health: healthEndpoints{conditions: config.Ready, logger: config.Logger}}, nil
+}
+
+// Serve serves requests until ctx ends, and then completes the current ones. An
+// error means that it could not listen.
+func (h *HealthServer) Serve(ctx context.Context) error {
+	mux := http.NewServeMux()
+	h.health.register(mux)
+	if h.config.Fallback != nil {
+		mux.Handle("GET /", h.config.Fallback)
+	}
+	return serveHTTP(ctx, h.config.Listen, mux, h.config.Logger)
+}
