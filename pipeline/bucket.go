@@ -9,6 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
+
+	"vedette/pipeline/topology"
 )
 
 // ErrNotFound is returned for a key that holds nothing.
@@ -41,7 +43,7 @@ type Entry struct {
 
 // Bucket opens one of the buckets that [Pipeline.Ensure] made. While a cluster
 // has no leader for it, it insists: see [Pipeline.RetryUnavailable].
-func (p *Pipeline) Bucket(ctx context.Context, name BucketName) (*Bucket, error) {
+func (p *Pipeline) Bucket(ctx context.Context, name topology.Bucket) (*Bucket, error) {
 	var kv jetstream.KeyValue
 	what := "open bucket " + p.names.Bucket(name)
 	err := p.RetryUnavailable(ctx, what, limited(func(ctx context.Context) error {

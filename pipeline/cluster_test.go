@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // load is jobs that are published for as long as it takes, and what became of
@@ -56,7 +59,7 @@ func (l *load) publish(ctx context.Context, name string) {
 			return
 		}
 		id := name + strconv.Itoa(n)
-		err := l.p.Publish(ctx, pipeline.Message{Subject: pipeline.AdhocSubject("here", id), Body: []byte("{}"), ID: id})
+		err := l.p.Publish(ctx, pipeline.Message{Subject: topology.AdhocSubject("here", id), Body: []byte("{}"), ID: id})
 		l.mu.Lock()
 		switch {
 		case err == nil:
@@ -106,11 +109,11 @@ func (l *load) undone() int {
 }
 
 // leading is the node that leads a stream, once there is one.
-func leading(t *testing.T, p *pipeline.Pipeline, stream pipeline.Stream) int {
+func leading(t *testing.T, p *pipeline.Pipeline, stream topology.Stream) int {
 	t.Helper()
 	leader := -1
 	eventually(t, "a leader", func() bool {
-		name, err := p.Leader(t.Context(), stream)
+		name, err := inspect.Leader(t.Context(), p, stream)
 		if err != nil {
 			return false
 		}
@@ -133,7 +136,7 @@ func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 	}
 	jobs, stop := startLoad(t, p)
 	for _, name := range []string{"worker-1", "worker-2"} {
-		serve(t, cluster.Connect(pipeline.Config{Process: name}), pipeline.PoolConfig{AckWait: 2 * time.Second, Handler: jobs.work})
+		serve(t, cluster.Connect(pipeline.Config{Process: name}), pool.Config{AckWait: 2 * time.Second, Handler: jobs.work})
 	}
 	jobs.flows(t)
 	begin := func(what string, event func()) {
@@ -145,7 +148,7 @@ func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 		}
 	}
 
-	leader := leading(t, p, pipeline.Adhoc)
+	leader := leading(t, p, topology.Adhoc)
 	begin("the leader is stopped", func() { cluster.Stop(leader) })
 	begin("it is back with an empty disk", func() {
 		cluster.Wipe(leader)
@@ -193,7 +196,7 @@ func TestReplicasChangeWhileWorkFlowsAndStayForThoseWhoDoNotSay(t *testing.T) {
 	}
 	p := cluster.Connect(pipeline.Config{Process: "publisher", Replicas: 3})
 	jobs, stop := startLoad(t, p)
-	serve(t, p, pipeline.PoolConfig{AckWait: 2 * time.Second, Handler: jobs.work})
+	serve(t, p, pool.Config{AckWait: 2 * time.Second, Handler: jobs.work})
 	jobs.flows(t)
 	if err := p.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
@@ -201,17 +204,17 @@ func TestReplicasChangeWhileWorkFlowsAndStayForThoseWhoDoNotSay(t *testing.T) {
 	if err := cluster.Connect(pipeline.Config{}).Ensure(t.Context()); err != nil { // which must not undo it
 		t.Fatal(err)
 	}
-	for _, stream := range []pipeline.Stream{pipeline.Adhoc, pipeline.Tick, pipeline.StateLog} {
+	for _, stream := range []topology.Stream{topology.Adhoc, topology.Tick, topology.StateLog} {
 		eventually(t, "three replicas of "+string(stream)+", up to date", func() bool {
-			current, err := pipeline.CurrentReplicas(t.Context(), p, stream)
+			current, err := pipelinetest.CurrentReplicas(t.Context(), p, stream)
 			return err == nil && current == 3
 		})
 	}
 	eventually(t, "three replicas of the consumer", func() bool { // which the server makes half a minute later
-		current, err := pipeline.CurrentConsumers(t.Context(), p, pipeline.Adhoc, "test")
+		current, err := pipelinetest.CurrentConsumers(t.Context(), p, topology.Adhoc, "test")
 		return err == nil && current == 3
 	})
-	cluster.Stop(leading(t, p, pipeline.Adhoc)) // the one that had it alone, if it still leads
+	cluster.Stop(leading(t, p, topology.Adhoc)) // the one that had it alone, if it still leads
 	jobs.flows(t)
 	stop()
 	eventually(t, "every acknowledged job done", func() bool { return jobs.undone() == 0 })
@@ -235,7 +238,7 @@ func TestSwapsThatMeetOnReplicasAreConflicts(t *testing.T) {
 	if err := p.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	bucket, err := p.Bucket(t.Context(), pipeline.Deliveries)
+	bucket, err := p.Bucket(t.Context(), topology.Deliveries)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // ErrServerTooOld is returned by [Connect] when the server cannot schedule
@@ -80,15 +81,15 @@ type InProcess interface {
 // Pipeline is a connection to one installation. It is safe for concurrent use.
 // Close it when everything that was made of it has returned.
 type Pipeline struct {
-	conn    *nats.Conn
-	js      jetstream.JetStream
-	names   Names
-	config  Config
-	log     *slog.Logger
-	revived *broadcast
-	began   time.Time
-	changed atomic.Int64 // when the connection was last lost or regained, since began
-	lost    atomic.Int64 // when it was last lost
+	conn     *nats.Conn
+	js       jetstream.JetStream
+	names    topology.Names
+	config   Config
+	log      *slog.Logger
+	regained *broadcast
+	began    time.Time
+	changed  atomic.Int64 // when the connection was last lost or regained, since began
+	lost     atomic.Int64 // when it was last lost
 }
 
 // reconnectWait is short because a server that is away costs missed slots.
@@ -111,8 +112,8 @@ const (
 // [ErrUnknownUser], [ErrUntrusted], or says why the server was not reached.
 func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 	config = config.withDefaults()
-	names := Names{Prefix: config.Prefix}
-	if err := names.validate(); err != nil {
+	names := topology.Names{Prefix: config.Prefix}
+	if err := names.Validate(); err != nil {
 		return nil, err
 	}
 	if config.Inbox != "" && !validInbox(config.Inbox) {
@@ -122,7 +123,7 @@ func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pipeline{names: names, config: config, log: config.Logger, revived: newBroadcast(), began: time.Now()}
+	p := &Pipeline{names: names, config: config, log: config.Logger, regained: newBroadcast(), began: time.Now()}
 	conn, err := p.dial(ctx, login)
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats: %w", err)
@@ -228,7 +229,7 @@ func (p *Pipeline) options() []nats.Option {
 		nats.ReconnectHandler(func(*nats.Conn) {
 			p.changed.Store(int64(time.Since(p.began)))
 			p.log.Info("reconnected to nats")
-			p.revived.notify()
+			p.regained.notify()
 		}),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			p.changed.Store(int64(time.Since(p.began)))
@@ -276,6 +277,26 @@ func (p *Pipeline) Process() string { return p.config.Process }
 
 // Shards is the number of clocks of the installation.
 func (p *Pipeline) Shards() int { return p.config.Shards }
+
+// Names maps the installation's names to those on the server.
+func (p *Pipeline) Names() topology.Names { return p.names }
+
+// Inbox is the token that begins the addresses of answers to this program; it
+// may be empty.
+func (p *Pipeline) Inbox() string { return p.config.Inbox }
+
+// Logger is that of the connection.
+func (p *Pipeline) Logger() *slog.Logger { return p.log }
+
+// Conn is the connection to NATS, for packages below this one.
+func (p *Pipeline) Conn() *nats.Conn { return p.conn }
+
+// JetStream is the client of JetStream, for packages below this one.
+func (p *Pipeline) JetStream() jetstream.JetStream { return p.js }
+
+// Regained returns a channel that holds a token once the connection has been
+// lost and regained, and a function that stops this.
+func (p *Pipeline) Regained() (<-chan struct{}, func()) { return p.regained.listen() }
 
 // Connected reports whether the server can be reached at this moment.
 func (p *Pipeline) Connected() bool { return p.conn.IsConnected() }

@@ -8,8 +8,12 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
@@ -19,7 +23,7 @@ func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
 	put(t, p, "job")
 	var well atomic.Bool
 	seen := make(chan pipeline.Delivery, 10)
-	pool, _ := serve(t, p, pipeline.PoolConfig{Stage: "check", Backoff: pipeline.Backoff{Initial: time.Millisecond}, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	workers, _ := serve(t, p, pool.Config{Stage: "check", Backoff: pool.Backoff{Initial: time.Millisecond}, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		seen <- d
 		switch {
 		case well.Load():
@@ -33,7 +37,7 @@ func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
 	for range 3 {
 		receive(t, seen, "an attempt")
 	}
-	eventually(t, "a dead letter", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 1 })
+	eventually(t, "a dead letter", func() bool { return len(deadLetters(t, p, deadletter.Filter{})) == 1 })
 	letter, _ := deadLetter(t, p)
 	if letter.Stage != "check" || letter.Reason != job.ReasonPermanent || letter.Attempts != 3 || letter.Worker != "worker-1" ||
 		letter.Error != "permanent: no such user" || letter.FirstStoredAt.Before(ordered.Add(-time.Second)) || letter.DeadAt.Before(letter.FirstStoredAt) {
@@ -42,7 +46,7 @@ func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
 
 	well.Store(true)
 	for range 2 { // the second time there is nothing left to do
-		if err := p.Replay(t.Context(), letter); err != nil {
+		if err := deadletter.Replay(t.Context(), p, letter); err != nil {
 			t.Fatalf("replay: %v", err)
 		}
 	}
@@ -51,13 +55,13 @@ func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
 		t.Errorf("got %+v, want the job with its attempts before it and its first time", again)
 	}
 	eventually(t, "an empty queue", func() bool {
-		queue, err := pool.Queue(t.Context(), time.Now())
+		queue, err := workers.Queue(t.Context(), time.Now())
 		return err == nil && queue.Depth == 0
 	})
 	if len(seen) != 0 {
 		t.Errorf("got %d more runs, want one replay", len(seen))
 	}
-	if left := deadLetters(t, p, pipeline.DeadFilter{}); len(left) != 0 {
+	if left := deadLetters(t, p, deadletter.Filter{}); len(left) != 0 {
 		t.Errorf("got %d letters left, want none", len(left))
 	}
 }
@@ -69,31 +73,31 @@ func TestLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
 		put(t, p, id)
 	}
 	reasons := map[string]job.Reason{"adhoc.here.a": job.ReasonInvalid, "adhoc.here.b": job.ReasonExpired, "adhoc.here.c": job.ReasonInvalid}
-	serve(t, p, pipeline.PoolConfig{Stage: "check", Limit: 1, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, p, pool.Config{Stage: "check", Limit: 1, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		return job.Dead(reasons[d.Subject], errors.New("no"))
 	}})
-	eventually(t, "three letters", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 3 })
-	all := deadLetters(t, p, pipeline.DeadFilter{})
+	eventually(t, "three letters", func() bool { return len(deadLetters(t, p, deadletter.Filter{})) == 3 })
+	all := deadLetters(t, p, deadletter.Filter{})
 	cases := []struct {
 		name   string
-		filter pipeline.DeadFilter
+		filter deadletter.Filter
 		want   int
 	}{
-		{"reason", pipeline.DeadFilter{Reasons: []job.Reason{job.ReasonInvalid}}, 2},
-		{"two reasons", pipeline.DeadFilter{Reasons: []job.Reason{job.ReasonInvalid, job.ReasonExpired}}, 3},
-		{"stage", pipeline.DeadFilter{Stages: []string{"mail"}}, 0},
-		{"id", pipeline.DeadFilter{IDs: []uint64{all[1].ID}}, 1},
-		{"ids and reason", pipeline.DeadFilter{IDs: []uint64{all[0].ID, all[1].ID, all[2].ID}, Reasons: []job.Reason{job.ReasonExpired}}, 1},
-		{"unknown id", pipeline.DeadFilter{IDs: []uint64{99}}, 0},
-		{"before", pipeline.DeadFilter{Before: all[1].DeadAt}, 1},
-		{"after", pipeline.DeadFilter{After: all[1].DeadAt}, 1},
+		{"reason", deadletter.Filter{Reasons: []job.Reason{job.ReasonInvalid}}, 2},
+		{"two reasons", deadletter.Filter{Reasons: []job.Reason{job.ReasonInvalid, job.ReasonExpired}}, 3},
+		{"stage", deadletter.Filter{Stages: []string{"mail"}}, 0},
+		{"id", deadletter.Filter{IDs: []uint64{all[1].ID}}, 1},
+		{"ids and reason", deadletter.Filter{IDs: []uint64{all[0].ID, all[1].ID, all[2].ID}, Reasons: []job.Reason{job.ReasonExpired}}, 1},
+		{"unknown id", deadletter.Filter{IDs: []uint64{99}}, 0},
+		{"before", deadletter.Filter{Before: all[1].DeadAt}, 1},
+		{"after", deadletter.Filter{After: all[1].DeadAt}, 1},
 	}
 	for _, c := range cases {
 		if got := len(deadLetters(t, p, c.filter)); got != c.want {
 			t.Errorf("%s: got %d letters, want %d", c.name, got, c.want)
 		}
 	}
-	count, err := p.Count(t.Context(), pipeline.Dead)
+	count, err := inspect.Count(t.Context(), p, topology.Dead)
 	if err != nil || count != 3 {
 		t.Errorf("got %d, %v, want 3", count, err)
 	}
@@ -103,17 +107,17 @@ func TestDroppingALetterTwiceIsDroppingItOnce(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "job")
-	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		return job.Dead(job.ReasonInvalid, errors.New("no"))
 	}})
-	eventually(t, "a letter", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 1 })
+	eventually(t, "a letter", func() bool { return len(deadLetters(t, p, deadletter.Filter{})) == 1 })
 	letter, _ := deadLetter(t, p)
 	for range 2 {
-		if err := p.DropDead(t.Context(), letter.ID); err != nil {
+		if err := deadletter.Drop(t.Context(), p, letter.ID); err != nil {
 			t.Errorf("got %v, want nil", err)
 		}
 	}
-	if count, err := p.Count(t.Context(), pipeline.Dead); err != nil || count != 0 {
+	if count, err := inspect.Count(t.Context(), p, topology.Dead); err != nil || count != 0 {
 		t.Errorf("got %d letters, %v, want none", count, err)
 	}
 }
@@ -122,10 +126,10 @@ func TestReplayOfWhatLivesAgainDropsTheLetterAlone(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "job")
-	if err := p.Replay(t.Context(), pipeline.DeadLetter{ID: 1, Subject: "adhoc.here.job", Body: []byte("old")}); err != nil {
+	if err := deadletter.Replay(t.Context(), p, deadletter.Letter{ID: 1, Subject: "adhoc.here.job", Body: []byte("old")}); err != nil {
 		t.Errorf("got %v, want nil: the job was ordered anew", err)
 	}
-	if stored, err := p.Count(t.Context(), pipeline.Adhoc); err != nil || stored != 1 {
+	if stored, err := inspect.Count(t.Context(), p, topology.Adhoc); err != nil || stored != 1 {
 		t.Errorf("got %d jobs, %v, want the one that lives", stored, err)
 	}
 }
@@ -136,8 +140,8 @@ func TestLetterThatNamesNoJobIsNotReplayed(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	for _, subject := range []string{"", "job", "tick.clock.0", "timer.at.a.b", "dead.REQUEST.x.1", "notice.dead_letter", "$KV.OTHER.key", "$JS.API.STREAM.DELETE.VEDETTE_MAIL"} {
-		err := p.Replay(t.Context(), pipeline.DeadLetter{ID: 1, Subject: subject})
-		if !errors.Is(err, pipeline.ErrNotReplayable) {
+		err := deadletter.Replay(t.Context(), p, deadletter.Letter{ID: 1, Subject: subject})
+		if !errors.Is(err, deadletter.ErrNotReplayable) {
 			t.Errorf("%q: got %v, want ErrNotReplayable", subject, err)
 		}
 	}
@@ -146,7 +150,7 @@ func TestLetterThatNamesNoJobIsNotReplayed(t *testing.T) {
 func TestReplayOfAStatesLetterAnnouncesThePresentState(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	states, err := p.Bucket(t.Context(), pipeline.States)
+	states, err := p.Bucket(t.Context(), topology.States)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,8 +158,8 @@ func TestReplayOfAStatesLetterAnnouncesThePresentState(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"site", "removed"} {
-		letter := pipeline.DeadLetter{ID: 1, Stage: "notify", Subject: "$KV.VEDETTE_STATE." + key, Body: []byte("past")}
-		if err := p.Replay(t.Context(), letter); err != nil {
+		letter := deadletter.Letter{ID: 1, Stage: "notify", Subject: "$KV.VEDETTE_STATE." + key, Body: []byte("past")}
+		if err := deadletter.Replay(t.Context(), p, letter); err != nil {
 			t.Errorf("%s: got %v, want nil", key, err)
 		}
 	}
@@ -169,23 +173,23 @@ func TestPoolOverDeadLettersBuriesNothing(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "job")
-	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		return job.Dead(job.ReasonInvalid, errors.New("no"))
 	}})
-	seen := make(chan pipeline.DeadLetter, 10)
-	pool, err := p.NewPool(pipeline.PoolConfig{Name: "letters", Stream: pipeline.Dead, Handler: func(_ context.Context, d pipeline.Delivery) error {
-		seen <- pipeline.ReadDeadLetter(d)
+	seen := make(chan deadletter.Letter, 10)
+	workers, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "letters", Stream: topology.Dead}, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		seen <- deadletter.Read(d)
 		return job.Dead(job.ReasonInvalid, errors.New("not this either"))
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, pool)
+	run(t, workers)
 	if letter := receive(t, seen, "a letter"); letter.Reason != job.ReasonInvalid || letter.Subject != "adhoc.here.job" {
 		t.Errorf("got %+v, want the letter of the job", letter)
 	}
-	eventually(t, "a settled letter", func() bool { return pool.Status().Failed == 1 })
-	if count, err := p.Count(t.Context(), pipeline.Dead); err != nil || count != 1 {
+	eventually(t, "a settled letter", func() bool { return workers.Status().Failed == 1 })
+	if count, err := inspect.Count(t.Context(), p, topology.Dead); err != nil || count != 1 {
 		t.Errorf("got %d letters, %v, want no letter about a letter", count, err)
 	}
 }
@@ -194,12 +198,12 @@ func TestBuriedIsCalledUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "job")
-	told := make(chan pipeline.DeadLetter, 10)
+	told := make(chan deadletter.Letter, 10)
 	var calls atomic.Int64
-	pool, _ := serve(t, p, pipeline.PoolConfig{
+	workers, _ := serve(t, p, pool.Config{
 		AckWait: 300 * time.Millisecond,
 		Handler: func(context.Context, pipeline.Delivery) error { return job.Dead(job.ReasonInvalid, errors.New("no")) },
-		OnDeadLetter: func(_ context.Context, _ pipeline.Delivery, letter pipeline.DeadLetter) error {
+		OnDeadLetter: func(_ context.Context, _ pipeline.Delivery, letter deadletter.Letter) error {
 			if calls.Add(1) == 1 {
 				return errors.New("cannot be told at the moment")
 			}
@@ -211,10 +215,10 @@ func TestBuriedIsCalledUntilItSucceeds(t *testing.T) {
 		t.Errorf("got %+v, want the letter", letter)
 	}
 	eventually(t, "an empty queue", func() bool {
-		queue, err := pool.Queue(t.Context(), time.Now())
+		queue, err := workers.Queue(t.Context(), time.Now())
 		return err == nil && queue.Depth == 0
 	})
-	if count, err := p.Count(t.Context(), pipeline.Dead); err != nil || count != 1 {
+	if count, err := inspect.Count(t.Context(), p, topology.Dead); err != nil || count != 1 {
 		t.Errorf("got %d letters, %v, want 1 for the one job", count, err)
 	}
 }
@@ -225,8 +229,8 @@ func TestReplayInTheMomentOfBuryingLosesNothing(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	var well atomic.Bool
-	done, buried, leave := make(chan struct{}, 1), make(chan pipeline.DeadLetter, 1), make(chan struct{})
-	serve(t, p, pipeline.PoolConfig{
+	done, buried, leave := make(chan struct{}, 1), make(chan deadletter.Letter, 1), make(chan struct{})
+	serve(t, p, pool.Config{
 		Handler: func(context.Context, pipeline.Delivery) error {
 			if !well.Load() {
 				return job.Dead(job.ReasonPermanent, errors.New("ill"))
@@ -234,7 +238,7 @@ func TestReplayInTheMomentOfBuryingLosesNothing(t *testing.T) {
 			done <- struct{}{}
 			return nil
 		},
-		OnDeadLetter: func(_ context.Context, _ pipeline.Delivery, letter pipeline.DeadLetter) error {
+		OnDeadLetter: func(_ context.Context, _ pipeline.Delivery, letter deadletter.Letter) error {
 			buried <- letter
 			<-leave
 			return nil
@@ -249,11 +253,11 @@ func TestReplayInTheMomentOfBuryingLosesNothing(t *testing.T) {
 	well.Store(true)
 	impatient, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := p.Replay(impatient, letter); !errors.Is(err, context.DeadlineExceeded) || len(deadLetters(t, p, pipeline.DeadFilter{})) != 1 {
+	if err := deadletter.Replay(impatient, p, letter); !errors.Is(err, context.DeadlineExceeded) || len(deadLetters(t, p, deadletter.Filter{})) != 1 {
 		t.Errorf("got %v, want a replay that waits until the job has left its queue", err)
 	}
 	close(leave)
-	if err := p.Replay(t.Context(), letter); err != nil {
+	if err := deadletter.Replay(t.Context(), p, letter); err != nil {
 		t.Errorf("got %v, want the job replayed", err)
 	}
 	receive(t, done, "the replayed job")

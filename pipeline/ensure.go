@@ -7,8 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/topology"
 )
 
 // ErrTooFewNodes is returned by [Pipeline.Ensure] when the server, or its
@@ -24,57 +25,60 @@ var ErrTooFewNodes = errors.New("too few nodes for so many replicas")
 // chooses a leader, is given time: see [Pipeline.RetryUnavailable]. The error is [ErrTooFewNodes], or names the stream that the
 // server refuses to change; nothing is ever deleted to make it fit.
 func (p *Pipeline) Ensure(ctx context.Context) error {
-	top := topology(p.names, p.config.Replicas)
-	for _, config := range top.Streams {
-		if err := p.ensureStream(ctx, config); err != nil {
+	i := installer{Pipeline: p}
+	for _, config := range topology.Streams(p.names, p.config.Replicas) {
+		if err := i.ensureStream(ctx, config); err != nil {
 			return fmt.Errorf("ensure stream %s: %w", config.Name, err)
 		}
 	}
-	for _, config := range top.Buckets {
-		if err := p.ensureBucket(ctx, config); err != nil {
+	for _, config := range topology.Buckets(p.names, p.config.Replicas) {
+		if err := i.ensureBucket(ctx, config); err != nil {
 			return fmt.Errorf("ensure bucket %s: %w", config.Bucket, err)
 		}
 	}
-	return p.ensureClocks(ctx)
+	return i.ensureClocks(ctx)
 }
 
-func (p *Pipeline) ensureStream(ctx context.Context, config jetstream.StreamConfig) error {
-	return p.gathering(ctx, "ensure stream "+config.Name, func(ctx context.Context) error {
-		kept, err := p.keep(ctx, config.Name)
+// installer configures the streams, buckets and clocks of an installation.
+type installer struct{ *Pipeline }
+
+func (i installer) ensureStream(ctx context.Context, config jetstream.StreamConfig) error {
+	return i.gathering(ctx, "ensure stream "+config.Name, func(ctx context.Context) error {
+		kept, err := i.keep(ctx, config.Name)
 		if kept || err != nil {
 			return err
 		}
-		config.Metadata = madeBy(layout)
-		if config.Replicas, err = p.replicas(ctx, config.Name); err != nil {
+		config.Metadata = topology.Metadata()
+		if config.Replicas, err = i.replicas(ctx, config.Name); err != nil {
 			return err
 		}
-		_, err = p.js.CreateOrUpdateStream(ctx, config)
+		_, err = i.js.CreateOrUpdateStream(ctx, config)
 		return err
 	})
 }
 
-func (p *Pipeline) ensureBucket(ctx context.Context, config jetstream.KeyValueConfig) error {
-	return p.gathering(ctx, "ensure bucket "+config.Bucket, func(ctx context.Context) error {
-		kept, err := p.keep(ctx, "KV_"+config.Bucket)
+func (i installer) ensureBucket(ctx context.Context, config jetstream.KeyValueConfig) error {
+	return i.gathering(ctx, "ensure bucket "+config.Bucket, func(ctx context.Context) error {
+		kept, err := i.keep(ctx, "KV_"+config.Bucket)
 		if kept || err != nil {
 			return err
 		}
-		config.Metadata = madeBy(layout)
-		if config.Replicas, err = p.replicas(ctx, "KV_"+config.Bucket); err != nil {
+		config.Metadata = topology.Metadata()
+		if config.Replicas, err = i.replicas(ctx, "KV_"+config.Bucket); err != nil {
 			return err
 		}
-		_, err = p.js.CreateOrUpdateKeyValue(ctx, config)
+		_, err = i.js.CreateOrUpdateKeyValue(ctx, config)
 		return err
 	})
 }
 
 // replicas is how many a stream is to have. A process that was not told leaves
 // them alone, lest it undo what another one was told.
-func (p *Pipeline) replicas(ctx context.Context, stream string) (int, error) {
-	if p.config.Replicas != 0 {
-		return p.config.Replicas, nil
+func (i installer) replicas(ctx context.Context, stream string) (int, error) {
+	if i.config.Replicas != 0 {
+		return i.config.Replicas, nil
 	}
-	found, err := p.js.Stream(ctx, stream)
+	found, err := i.js.Stream(ctx, stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return 1, nil
 	}
@@ -95,14 +99,14 @@ const (
 
 // gathering changes something of the cluster, which may be coming together, or
 // be about to choose a leader.
-func (p *Pipeline) gathering(ctx context.Context, what string, change func(context.Context) error) error {
+func (i installer) gathering(ctx context.Context, what string, change func(context.Context) error) error {
 	began := time.Now()
 	passing := func(err error) bool {
 		return transient(err) || refused(err, noPeers) && time.Since(began) < gatherTime
 	}
-	err := p.retryUnavailable(ctx, what, passing, limited(change))
+	err := i.retryPatiently(ctx, what, passing, limited(change))
 	if refused(err, noPeers) || refused(err, notClustered) {
-		return fmt.Errorf("%w: expected %d: %w", ErrTooFewNodes, p.config.Replicas, err)
+		return fmt.Errorf("%w: expected %d: %w", ErrTooFewNodes, i.config.Replicas, err)
 	}
 	return err
 }
@@ -112,36 +116,23 @@ func refused(err error, code jetstream.ErrorCode) bool {
 	return errors.As(err, &api) && api.ErrorCode == code
 }
 
-// Leader returns the name of the node that leads a stream, which is where the
-// loss of a node costs most; empty on a server alone, and while there is none.
-func (p *Pipeline) Leader(ctx context.Context, name Stream) (string, error) {
-	stream, err := p.js.Stream(ctx, p.names.Stream(name))
-	if err != nil {
-		return "", fmt.Errorf("find leader of %s: %w", p.names.Stream(name), err)
-	}
-	if stream.CachedInfo().Cluster == nil {
-		return "", nil
-	}
-	return stream.CachedInfo().Cluster.Leader, nil
-}
-
 // everySecond is a schedule of the server's six-field cron.
 const everySecond = "* * * * * *"
 
 // ensureClocks makes one clock tick for each shard, and stops the clocks of
 // shards that are no more. A clock that is there is not written again: a
 // schedule that is replaced loses its next tick.
-func (p *Pipeline) ensureClocks(ctx context.Context) error {
+func (i installer) ensureClocks(ctx context.Context) error {
 	var stream jetstream.Stream
 	var there map[string]uint64
 	newer := false
-	err := p.gathering(ctx, "ensure clocks", func(ctx context.Context) error {
+	err := i.gathering(ctx, "ensure clocks", func(ctx context.Context) error {
 		var err error
-		if stream, err = p.js.Stream(ctx, p.names.Stream(Tick)); err != nil {
+		if stream, err = i.js.Stream(ctx, i.names.Stream(topology.Tick)); err != nil {
 			return err
 		}
-		newer = layoutOf(stream.CachedInfo().Config.Metadata) > layout
-		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(p.names.Subject("tick.clock.*")))
+		newer = topology.IsNewer(stream.CachedInfo().Config.Metadata)
+		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(i.names.Subject(topology.ClockSubject("*"))))
 		if err == nil {
 			there = info.State.Subjects
 		}
@@ -153,33 +144,65 @@ func (p *Pipeline) ensureClocks(ctx context.Context) error {
 	if newer {
 		return nil // so are its clocks
 	}
-	for shard := range p.config.Shards {
-		subject := p.names.Subject("tick.clock", strconv.Itoa(shard))
+	for shard := range i.config.Shards {
+		subject := i.names.Subject(topology.ClockSubject(strconv.Itoa(shard)))
 		if there[subject] > 0 {
 			delete(there, subject)
 			continue
 		}
-		if err := p.startClock(ctx, shard, subject); err != nil {
+		if err := i.startClock(ctx, shard); err != nil {
 			return err
 		}
 	}
 	for subject := range there {
 		purge := func(ctx context.Context) error { return stream.Purge(ctx, jetstream.WithPurgeSubject(subject)) }
-		if err := p.RetryUnavailable(ctx, "stop clocks", limited(purge)); err != nil {
+		if err := i.RetryUnavailable(ctx, "stop clocks", limited(purge)); err != nil {
 			return fmt.Errorf("stop clock %s: %w", subject, err)
 		}
 	}
 	return nil
 }
 
-func (p *Pipeline) startClock(ctx context.Context, shard int, subject string) error {
-	message := nats.NewMsg(subject)
-	message.Header.Set("Nats-Schedule", everySecond)
-	message.Header.Set("Nats-Schedule-Target", p.names.Subject("tick.due", strconv.Itoa(shard)))
-	ctx, cancel := context.WithTimeout(ctx, p.config.Patience)
+func (i installer) startClock(ctx context.Context, shard int) error {
+	message := schedule{at: everySecond, holder: topology.ClockSubject(strconv.Itoa(shard)), target: topology.TickSubject(strconv.Itoa(shard))}.message(i.names)
+	ctx, cancel := context.WithTimeout(ctx, i.config.Patience)
 	defer cancel()
-	if err := p.publish(ctx, message); err != nil {
+	if err := i.publish(ctx, message); err != nil {
 		return fmt.Errorf("start clock %d: %w", shard, err)
 	}
 	return nil
+}
+
+// newer returns the configuration of a stream that a newer program configured,
+// nil if none did.
+func (i installer) newer(ctx context.Context, stream string) (*jetstream.StreamConfig, error) {
+	found, err := i.js.Stream(ctx, stream)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return nil, nil //nolint:nilnil // there is no stream
+	}
+	if err != nil {
+		return nil, err
+	}
+	config := found.CachedInfo().Config
+	if !topology.IsNewer(config.Metadata) {
+		return nil, nil //nolint:nilnil // the stream is not a newer program's
+	}
+	return &config, nil
+}
+
+// keep leaves a stream as a newer program configured it, except for the number
+// of replicas, if one is configured. It reports whether the stream is such a one.
+func (i installer) keep(ctx context.Context, stream string) (bool, error) {
+	config, err := i.newer(ctx, stream)
+	if config == nil || err != nil {
+		return false, err
+	}
+	i.log.WarnContext(ctx, "stream was configured by a newer version and stays as it is",
+		"stream", stream, "layout", topology.LayoutOf(config.Metadata), "own", topology.Layout)
+	if i.config.Replicas == 0 || i.config.Replicas == config.Replicas {
+		return true, nil
+	}
+	config.Replicas = i.config.Replicas
+	_, err = i.js.UpdateStream(ctx, *config)
+	return true, err
 }

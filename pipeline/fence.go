@@ -5,23 +5,33 @@ import (
 	"errors"
 )
 
-// ErrFenced is returned for a write by a handler whose job was taken from it,
-// because it ignored the end of its context: somebody else has the job now.
+// ErrFenced is returned for a write by a handler that has lost its job to
+// another process.
 var ErrFenced = errors.New("job was taken from its handler")
 
-// fenceKey is where a handler's context holds its task. It stays there when a
-// context is made of it that outlives the deadline, so that no such context
-// gets round the fence.
-type fenceKey struct{}
-
-func withFence(ctx context.Context, t *task) context.Context {
-	return context.WithValue(ctx, fenceKey{}, t)
+// Fence is the right to write on behalf of a job.
+type Fence interface {
+	// Closed reports whether the handler has lost the job.
+	Closed() bool
 }
 
-// unfenced returns [ErrFenced] if ctx is that of a handler whose job was taken
-// from it.
+type fenceKey struct{}
+
+// WithFence returns a context whose writes fail with [ErrFenced] once the fence
+// is closed. Contexts derived from it are fenced too, including those that
+// outlive its deadline.
+func WithFence(ctx context.Context, f Fence) context.Context {
+	return context.WithValue(ctx, fenceKey{}, f)
+}
+
+// FenceFrom returns the fence of a context, nil if it has none.
+func FenceFrom(ctx context.Context) Fence {
+	f, _ := ctx.Value(fenceKey{}).(Fence)
+	return f
+}
+
 func unfenced(ctx context.Context) error {
-	if t, ok := ctx.Value(fenceKey{}).(*task); ok && t.stuck.Load() {
+	if f := FenceFrom(ctx); f != nil && f.Closed() {
 		return ErrFenced
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/topology"
 )
 
 // ErrNotInstalled is returned by [Pipeline.CheckInstalled] when nobody has
@@ -18,15 +20,15 @@ var ErrNotInstalled = errors.New("no installation found on this server")
 // could not be found out. While the server does not answer, as a cluster that
 // has just lost a node, it asks again until ctx ends.
 func (p *Pipeline) CheckInstalled(ctx context.Context) error {
-	err := persist(ctx, func(ctx context.Context) error {
-		_, err := p.js.Stream(ctx, p.names.Stream(Checks))
+	err := Retry(ctx, func(ctx context.Context) error {
+		_, err := p.js.Stream(ctx, p.names.Stream(topology.Checks))
 		return err
-	}, transient)
+	})
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return fmt.Errorf("find stream %s: %w", p.names.Stream(Checks), ErrNotInstalled)
+		return fmt.Errorf("find stream %s: %w", p.names.Stream(topology.Checks), ErrNotInstalled)
 	}
 	if err != nil {
-		return fmt.Errorf("find stream %s: %w", p.names.Stream(Checks), err)
+		return fmt.Errorf("find stream %s: %w", p.names.Stream(topology.Checks), err)
 	}
 	return nil
 }
@@ -41,7 +43,7 @@ func (p *Pipeline) AwaitInstalled(ctx context.Context) error {
 	look := time.NewTicker(installedLook)
 	defer look.Stop()
 	for {
-		_, err := p.Bucket(ctx, Processes)
+		_, err := p.Bucket(ctx, topology.Processes)
 		if err == nil || !errors.Is(err, jetstream.ErrBucketNotFound) && !transient(err) {
 			return err
 		}

@@ -8,7 +8,10 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 func TestOlderProcessLeavesAsItIsWhatANewerOneConfigured(t *testing.T) {
@@ -24,22 +27,22 @@ func TestOlderProcessLeavesAsItIsWhatANewerOneConfigured(t *testing.T) {
 		"one that says nothing":      {"", 10_000},
 		"one that says what is none": {"x", 10_000},
 	} {
-		for _, stream := range []pipeline.Stream{pipeline.Call, "KV_STATE"} {
+		for _, stream := range []topology.Stream{topology.Call, "KV_STATE"} {
 			change := func(config *jetstream.StreamConfig) {
 				config.MaxMsgs, config.Metadata = calls, map[string]string{"vedette-layout": c.layout}
 			}
-			if err := pipeline.ChangeStream(t.Context(), p, stream, change); err != nil {
+			if err := pipelinetest.ChangeStream(t.Context(), p, stream, change); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if err := p.Ensure(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		call, err := pipeline.StreamConfig(t.Context(), p, pipeline.Call)
+		call, err := pipelinetest.StreamConfig(t.Context(), p, topology.Call)
 		if err != nil {
 			t.Fatal(err)
 		}
-		states, err := pipeline.StreamConfig(t.Context(), p, "KV_STATE")
+		states, err := pipelinetest.StreamConfig(t.Context(), p, "KV_STATE")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +57,7 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{})
 	begun := make(chan struct{}, 10)
 	start := func() func() error {
-		_, stop := serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+		_, stop := serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 			begun <- struct{}{}
 			return nil
 		}})
@@ -65,7 +68,7 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 	const unsettled = 77
 	for layout, want := range map[string]int{"99": unsettled, "0": 20_000} {
 		stop := start()
-		err := pipeline.ChangeConsumer(t.Context(), p, pipeline.Adhoc, "test", func(c *jetstream.ConsumerConfig) {
+		err := pipelinetest.ChangeConsumer(t.Context(), p, topology.Adhoc, "test", func(c *jetstream.ConsumerConfig) {
 			c.MaxAckPending, c.AckWait, c.Metadata = unsettled, 2*time.Second, map[string]string{"vedette-layout": layout}
 		})
 		if err != nil {
@@ -75,11 +78,11 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "an empty queue", func() bool {
-			n, err := p.Count(t.Context(), pipeline.Adhoc)
+			n, err := inspect.Count(t.Context(), p, topology.Adhoc)
 			return err == nil && n == 0
 		})
 		stop = start()
-		found, err := pipeline.ConsumerConfig(t.Context(), p, pipeline.Adhoc, "test")
+		found, err := pipelinetest.ConsumerConfig(t.Context(), p, topology.Adhoc, "test")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +93,7 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "an empty queue", func() bool {
-			n, err := p.Count(t.Context(), pipeline.Adhoc)
+			n, err := inspect.Count(t.Context(), p, topology.Adhoc)
 			return err == nil && n == 0
 		})
 	}

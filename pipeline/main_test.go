@@ -14,6 +14,8 @@ import (
 	"go.uber.org/goleak"
 
 	"vedette/pipeline"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // The test binary is a worker too: started with these variables it serves a
@@ -55,22 +57,22 @@ func work(url string) error {
 	if err != nil {
 		return err
 	}
-	pool, err := witnessPool(ctx, p, limit, busy)
+	workers, err := witnessPool(ctx, p, limit, busy)
 	if err != nil {
 		return err
 	}
-	return errors.Join(pool.Serve(ctx), p.Close())
+	return errors.Join(workers.Serve(ctx), p.Close())
 }
 
 // witnessPool is a pool whose jobs write down that they began, under the name
 // of the job, the attempt and the process; the revision tells in which order.
-func witnessPool(ctx context.Context, p *pipeline.Pipeline, limit int, busy time.Duration) (*pipeline.Pool, error) {
-	begun, err := p.Bucket(ctx, pipeline.Outcomes)
+func witnessPool(ctx context.Context, p *pipeline.Pipeline, limit int, busy time.Duration) (*pool.Pool, error) {
+	begun, err := p.Bucket(ctx, topology.Outcomes)
 	if err != nil {
 		return nil, err
 	}
-	return p.NewPool(pipeline.PoolConfig{
-		Name: "test", Stream: pipeline.Adhoc, Limit: limit, Timeout: 5 * time.Minute, Grace: time.Second,
+	return pool.New(p, pool.Config{
+		Consumer: topology.Consumer{Name: "test", Stream: topology.Adhoc}, Limit: limit, Timeout: 5 * time.Minute, Grace: time.Second,
 		Handler: func(ctx context.Context, d pipeline.Delivery) error {
 			key := fmt.Sprintf("%s.%s.%d.%d", d.Subject, p.Process(), d.Attempt, time.Now().UnixNano())
 			if _, err := begun.Put(ctx, key, nil); err != nil {

@@ -6,15 +6,19 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 func TestJobOfANewerVersionIsDoneByANewerProcessAndCountsNoAttempt(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	met := make(chan struct{}, 1000)
-	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		met <- struct{}{}
 		_, err := job.Decode[job.Check]([]byte(`{"v":99,"quantum":true}`))
 		return job.DeadFor(err)
@@ -23,11 +27,11 @@ func TestJobOfANewerVersionIsDoneByANewerProcessAndCountsNoAttempt(t *testing.T)
 	for range 3 {
 		receive(t, met, "the job at the older process")
 	}
-	if letters := deadLetters(t, p, pipeline.DeadFilter{}); len(letters) > 0 {
+	if letters := deadLetters(t, p, deadletter.Filter{}); len(letters) > 0 {
 		t.Errorf("got %+v, want no dead letter", letters)
 	}
 	done := make(chan int, 1)
-	serve(t, p, pipeline.PoolConfig{Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(_ context.Context, d pipeline.Delivery) error {
 		done <- d.Attempt
 		return nil
 	}})
@@ -35,7 +39,7 @@ func TestJobOfANewerVersionIsDoneByANewerProcessAndCountsNoAttempt(t *testing.T)
 		t.Errorf("got attempt %d, want the first", attempt)
 	}
 	var notices []job.NoticeKind
-	_, err := p.ReadSince(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	_, err := inspect.ReadSince(t.Context(), p, topology.Notice, time.Hour, func(d pipeline.Delivery) {
 		n, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

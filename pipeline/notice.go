@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // Notify stores a notice for the operators. Version, time and source are
@@ -22,5 +23,5 @@ func (p *Pipeline) Notify(ctx context.Context, n job.Notice) error {
 	if err != nil {
 		return err
 	}
-	return p.Publish(ctx, Message{Subject: NoticeSubject(n.Kind), Body: body, ID: "notice-" + n.ID})
+	return p.Publish(ctx, Message{Subject: topology.NoticeSubject(n.Kind), Body: body, ID: "notice-" + n.ID})
 }

@@ -8,8 +8,11 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // panicForTheStack is a function with a name that its stack shows.
@@ -22,8 +25,8 @@ func TestHandlerThatPanicsIsANoticeOnceAnHour(t *testing.T) {
 	put(t, p, "b")
 	put(t, p, "exits")
 	seen := make(chan string, 100)
-	serve(t, p, pipeline.PoolConfig{
-		Stage: "check", Backoff: pipeline.Backoff{Initial: time.Hour, Jitter: 0.1},
+	serve(t, p, pool.Config{
+		Stage: "check", Backoff: pool.Backoff{Initial: time.Hour, Jitter: 0.1},
 		Handler: func(_ context.Context, d pipeline.Delivery) error {
 			seen <- d.Subject
 			if strings.HasSuffix(d.Subject, "exits") {
@@ -39,7 +42,7 @@ func TestHandlerThatPanicsIsANoticeOnceAnHour(t *testing.T) {
 	notices := map[string]job.Notice{}
 	ctx, enough := context.WithTimeout(t.Context(), patience)
 	defer enough()
-	err := p.Tail(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	err := inspect.Tail(ctx, p, topology.Notice, time.Hour, func(d pipeline.Delivery) {
 		n, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)
@@ -54,7 +57,7 @@ func TestHandlerThatPanicsIsANoticeOnceAnHour(t *testing.T) {
 	}
 	for _, n := range notices {
 		exit := strings.Contains(n.Summary, "handler called runtime.Goexit")
-		if n.Kind != job.NoticePanic || n.Source != "worker-1" || !strings.HasPrefix(n.Summary, "stage check, at request.here.") {
+		if n.Kind != job.NoticePanic || n.Source != "worker-1" || !strings.HasPrefix(n.Summary, "stage check, at adhoc.here.") {
 			t.Errorf("got %+v, want what panicked, and at what", n)
 		}
 		if !exit && (!strings.Contains(n.Summary, "handler panicked: a bug") || !strings.Contains(n.Detail, "panicForTheStack")) {

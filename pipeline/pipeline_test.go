@@ -12,6 +12,8 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 func contains(s, part string) bool { return strings.Contains(s, part) }
@@ -86,7 +88,7 @@ func TestWrongSecretIsRefusedAtOnce(t *testing.T) {
 func TestSecondMessageOnAnOccupiedSubjectIsRefusedUntilTheFirstIsDone(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	message := pipeline.Message{Subject: pipeline.AdhocSubject("here", "a"), Body: []byte("{}")}
+	message := pipeline.Message{Subject: topology.AdhocSubject("here", "a"), Body: []byte("{}")}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatalf("publish: %v", err)
 	}
@@ -94,7 +96,7 @@ func TestSecondMessageOnAnOccupiedSubjectIsRefusedUntilTheFirstIsDone(t *testing
 		t.Fatalf("got %v, want ErrOccupied while it waits", err)
 	}
 	began, release := make(chan struct{}), make(chan struct{})
-	pool, _ := serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+	workers, _ := serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		close(began)
 		<-release
 		return nil
@@ -105,7 +107,7 @@ func TestSecondMessageOnAnOccupiedSubjectIsRefusedUntilTheFirstIsDone(t *testing
 	}
 	close(release)
 	eventually(t, "an empty queue", func() bool {
-		queue, err := pool.Queue(t.Context(), time.Now())
+		queue, err := workers.Queue(t.Context(), time.Now())
 		return err == nil && queue.Depth == 0
 	})
 }
@@ -115,10 +117,10 @@ func TestPublishAllTellsEachMessageItsOwnFate(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "taken")
 	messages := []pipeline.Message{
-		{Subject: pipeline.AdhocSubject("here", "one"), Body: []byte("{}")},
-		{Subject: pipeline.AdhocSubject("here", "taken"), Body: []byte("{}")},
-		{Subject: pipeline.AdhocSubject("here", "huge"), Body: make([]byte, pipeline.MaxMessage+1)},
-		{Subject: pipeline.AdhocSubject("here", "two"), Body: []byte("{}")},
+		{Subject: topology.AdhocSubject("here", "one"), Body: []byte("{}")},
+		{Subject: topology.AdhocSubject("here", "taken"), Body: []byte("{}")},
+		{Subject: topology.AdhocSubject("here", "huge"), Body: make([]byte, topology.MaxMessage+1)},
+		{Subject: topology.AdhocSubject("here", "two"), Body: []byte("{}")},
 	}
 	errs := p.PublishAll(t.Context(), messages)
 	want := []error{nil, pipeline.ErrOccupied, pipeline.ErrTooLarge, nil}
@@ -132,7 +134,7 @@ func TestPublishAllTellsEachMessageItsOwnFate(t *testing.T) {
 func TestSameIDIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	message := pipeline.Message{Subject: pipeline.AdhocSubject("here", "a"), Body: []byte("{}"), ID: "slot"}
+	message := pipeline.Message{Subject: topology.AdhocSubject("here", "a"), Body: []byte("{}"), ID: "slot"}
 	for range 2 {
 		if err := p.Publish(t.Context(), message); err != nil {
 			t.Errorf("got %v, want nil: the second is the first again", err)
@@ -143,7 +145,7 @@ func TestSameIDIsStoredOnce(t *testing.T) {
 func TestSwapLosesAgainstALaterRevision(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.States)
+	bucket, err := p.Bucket(t.Context(), topology.States)
 	if err != nil {
 		t.Fatalf("open bucket: %v", err)
 	}
@@ -179,7 +181,7 @@ func TestSwapLosesAgainstALaterRevision(t *testing.T) {
 func TestManyWritesAreAllDoneAndCanBeReadBack(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.Monitors)
+	bucket, err := p.Bucket(t.Context(), topology.Monitors)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +210,7 @@ func TestManyWritesAreAllDoneAndCanBeReadBack(t *testing.T) {
 	if err := bucket.Each(ended, read); err == nil {
 		t.Error("got no error of a context that has ended, want one")
 	}
-	large := pipeline.Write{Key: "monitor.large", Value: make([]byte, pipeline.MaxMessage+1)}
+	large := pipeline.Write{Key: "monitor.large", Value: make([]byte, topology.MaxMessage+1)}
 	if err := bucket.WriteAll(t.Context(), []pipeline.Write{large, writes[1]}); !errors.Is(err, pipeline.ErrTooLarge) {
 		t.Errorf("got %v, want %v", err, pipeline.ErrTooLarge)
 	}
@@ -217,7 +219,7 @@ func TestManyWritesAreAllDoneAndCanBeReadBack(t *testing.T) {
 func TestLoadOfAnEndedContextIsAnErrorAndNotAnEmptyBucket(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.States)
+	bucket, err := p.Bucket(t.Context(), topology.States)
 	if err != nil {
 		t.Fatalf("open bucket: %v", err)
 	}
@@ -236,7 +238,7 @@ func TestClocksTickEveryShardEverySecond(t *testing.T) {
 		stored time.Time
 	}
 	ticks := make(chan tick, 100)
-	pool, err := p.NewPool(pipeline.PoolConfig{Name: "ticks", Stream: pipeline.Tick, Filter: "tick.due.*", Handler: func(_ context.Context, d pipeline.Delivery) error {
+	workers, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "ticks", Stream: topology.Tick, Filter: "tick.due.*"}, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		ticks <- tick{strings.TrimPrefix(d.Subject, "tick.due."), d.Stored}
 		return nil
 	}})
@@ -245,7 +247,7 @@ func TestClocksTickEveryShardEverySecond(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- pool.Serve(ctx) }()
+	go func() { done <- workers.Serve(ctx) }()
 	defer func() {
 		cancel()
 		<-done

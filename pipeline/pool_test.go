@@ -13,8 +13,11 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // patience is how long a test waits for what should come; it is only ever
@@ -23,7 +26,7 @@ const patience = time.Minute
 
 func put(t *testing.T, p *pipeline.Pipeline, id string) {
 	t.Helper()
-	message := pipeline.Message{Subject: pipeline.AdhocSubject("here", id), Body: []byte(`{"id":"` + id + `"}`)}
+	message := pipeline.Message{Subject: topology.AdhocSubject("here", id), Body: []byte(`{"id":"` + id + `"}`)}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatalf("publish: %v", err)
 	}
@@ -31,22 +34,22 @@ func put(t *testing.T, p *pipeline.Pipeline, id string) {
 
 // serve runs a pool over the requests until the test ends or stop is called;
 // stop returns what Serve returned.
-func serve(t *testing.T, p *pipeline.Pipeline, config pipeline.PoolConfig) (pool *pipeline.Pool, stop func() error) {
+func serve(t *testing.T, p *pipeline.Pipeline, config pool.Config) (workers *pool.Pool, stop func() error) {
 	t.Helper()
-	config.Name, config.Stream = "test", pipeline.Adhoc
-	pool, err := p.NewPool(config)
+	config.Consumer = topology.Consumer{Name: "test", Stream: topology.Adhoc}
+	workers, err := pool.New(p, config)
 	if err != nil {
 		t.Fatalf("make pool: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- pool.Serve(ctx) }()
+	go func() { done <- workers.Serve(ctx) }()
 	stop = sync.OnceValue(func() error {
 		cancel()
 		return <-done
 	})
 	t.Cleanup(func() { _ = stop() })
-	return pool, stop
+	return workers, stop
 }
 
 func receive[T any](t *testing.T, from <-chan T, what string) T {
@@ -119,7 +122,7 @@ func TestLimitOfFourIsNeverExceededAndAlwaysUsed(t *testing.T) {
 	var left atomic.Int64
 	left.Store(jobs)
 	busy := make(chan struct{})
-	serve(t, p, pipeline.PoolConfig{Limit: limit, Handler: func(context.Context, pipeline.Delivery) error {
+	serve(t, p, pool.Config{Limit: limit, Handler: func(context.Context, pipeline.Delivery) error {
 		meter.add(1)
 		defer meter.add(-1)
 		length := 2 + rand.IntN(6)
@@ -154,7 +157,7 @@ func TestLimitCanBeChangedWhileThePoolServes(t *testing.T) {
 		put(t, p, strconv.Itoa(i))
 	}
 	began, release := make(chan struct{}, 40), make(chan struct{})
-	pool, _ := serve(t, p, pipeline.PoolConfig{Limit: 2, MaxLimit: 8, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+	workers, _ := serve(t, p, pool.Config{Limit: 2, MaxLimit: 8, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
 		began <- struct{}{}
 		select {
 		case <-release:
@@ -164,25 +167,25 @@ func TestLimitCanBeChangedWhileThePoolServes(t *testing.T) {
 	}})
 	running := func(want int) {
 		t.Helper()
-		eventually(t, strconv.Itoa(want)+" running", func() bool { return pool.Status().Running == want })
+		eventually(t, strconv.Itoa(want)+" running", func() bool { return workers.Status().Running == want })
 	}
 	running(2)
-	if err := pool.SetLimit(8); err != nil {
+	if err := workers.SetLimit(8); err != nil {
 		t.Fatal(err)
 	}
 	running(8)
-	if err := pool.SetLimit(3); err != nil {
+	if err := workers.SetLimit(3); err != nil {
 		t.Fatal(err)
 	}
 	for range 6 { // what runs goes on; what ends is not replaced until three are left
 		release <- struct{}{}
 	}
 	running(3)
-	if got := pool.Status(); got.Limit != 3 {
+	if got := workers.Status(); got.Limit != 3 {
 		t.Errorf("got limit %d, want 3", got.Limit)
 	}
 	for _, wrong := range []int{0, -1, 9} {
-		if err := pool.SetLimit(wrong); err == nil || !contains(err.Error(), "expected 1 to 8") {
+		if err := workers.SetLimit(wrong); err == nil || !contains(err.Error(), "expected 1 to 8") {
 			t.Errorf("limit %d: got %v, want an error with the range", wrong, err)
 		}
 	}
@@ -200,7 +203,7 @@ func TestPoolTakesTheOldestJobFirst(t *testing.T) {
 		put(t, p, strconv.Itoa(i))
 	}
 	order := make(chan uint64, jobs)
-	serve(t, p, pipeline.PoolConfig{Limit: 1, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, p, pool.Config{Limit: 1, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		order <- d.Sequence
 		return nil
 	}})
@@ -219,7 +222,7 @@ func TestPoolKeepsRunningAtItsLimitWhileWorkWaits(t *testing.T) {
 		put(t, p, strconv.Itoa(i))
 	}
 	began, release := make(chan struct{}, 3*limit), make(chan struct{})
-	pool, _ := serve(t, p, pipeline.PoolConfig{Limit: limit, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+	workers, _ := serve(t, p, pool.Config{Limit: limit, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
 		began <- struct{}{}
 		select {
 		case <-release:
@@ -233,11 +236,11 @@ func TestPoolKeepsRunningAtItsLimitWhileWorkWaits(t *testing.T) {
 	for range 2 * limit {
 		release <- struct{}{}
 		receive(t, began, "the next job in the slot that came free")
-		if got := pool.Status().Running; got > limit {
+		if got := workers.Status().Running; got > limit {
 			t.Fatalf("got %d running, want at most %d", got, limit)
 		}
 	}
-	queue, err := pool.Queue(t.Context(), time.Now())
+	queue, err := workers.Queue(t.Context(), time.Now())
 	if err != nil {
 		t.Fatalf("read queue: %v", err)
 	}
@@ -250,7 +253,7 @@ func TestPoolKeepsRunningAtItsLimitWhileWorkWaits(t *testing.T) {
 func TestWhatAHandlerReturnsIsTheFateOfItsJob(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
-	quick := pipeline.Backoff{Initial: time.Millisecond, Max: time.Millisecond}
+	quick := pool.Backoff{Initial: time.Millisecond, Max: time.Millisecond}
 	cases := []struct {
 		name     string
 		fate     func(attempt int) error
@@ -281,7 +284,7 @@ func TestWhatAHandlerReturnsIsTheFateOfItsJob(t *testing.T) {
 			p := pipelinetest.New(t, pipeline.Config{})
 			put(t, p, "job")
 			seen := make(chan int, 10)
-			pool, _ := serve(t, p, pipeline.PoolConfig{Backoff: quick, Handler: func(_ context.Context, d pipeline.Delivery) error {
+			workers, _ := serve(t, p, pool.Config{Backoff: quick, Handler: func(_ context.Context, d pipeline.Delivery) error {
 				seen <- d.Attempt
 				return c.fate(d.Attempt)
 			}})
@@ -291,7 +294,7 @@ func TestWhatAHandlerReturnsIsTheFateOfItsJob(t *testing.T) {
 				}
 			}
 			eventually(t, "an empty queue", func() bool {
-				queue, err := pool.Queue(t.Context(), time.Now())
+				queue, err := workers.Queue(t.Context(), time.Now())
 				return err == nil && queue.Depth == 0
 			})
 			letter, found := deadLetter(t, p)
@@ -314,19 +317,19 @@ func failUntil(attempt int, err error) func(int) error {
 	}
 }
 
-func deadLetter(t *testing.T, p *pipeline.Pipeline) (pipeline.DeadLetter, bool) {
+func deadLetter(t *testing.T, p *pipeline.Pipeline) (deadletter.Letter, bool) {
 	t.Helper()
-	letters := deadLetters(t, p, pipeline.DeadFilter{})
+	letters := deadLetters(t, p, deadletter.Filter{})
 	if len(letters) == 0 {
-		return pipeline.DeadLetter{}, false
+		return deadletter.Letter{}, false
 	}
 	return letters[0], true
 }
 
-func deadLetters(t *testing.T, p *pipeline.Pipeline, filter pipeline.DeadFilter) []pipeline.DeadLetter {
+func deadLetters(t *testing.T, p *pipeline.Pipeline, filter deadletter.Filter) []deadletter.Letter {
 	t.Helper()
-	var letters []pipeline.DeadLetter
-	err := p.DeadLetters(t.Context(), filter, func(l pipeline.DeadLetter) bool {
+	var letters []deadletter.Letter
+	err := deadletter.Each(t.Context(), p, filter, func(l deadletter.Letter) bool {
 		letters = append(letters, l)
 		return true
 	})
@@ -342,7 +345,7 @@ func TestInterruptionIsNoAttempt(t *testing.T) {
 	put(t, p, "job")
 	attempts := make(chan int, 10)
 	var calls atomic.Int64
-	serve(t, p, pipeline.PoolConfig{Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(_ context.Context, d pipeline.Delivery) error {
 		attempts <- d.Attempt
 		if calls.Add(1) < 3 {
 			return job.Interrupted(errors.New("relay away"), time.Millisecond)
@@ -367,7 +370,7 @@ func TestStoppingPoolGivesItsJobsToAnotherAtOnceAndCountsNoAttempt(t *testing.T)
 	put(t, first, "job")
 	began := make(chan struct{}, 1)
 	// An AckWait of a minute: only giving back can bring the job in time.
-	_, stop := serve(t, first, pipeline.PoolConfig{AckWait: time.Minute, Grace: 50 * time.Millisecond, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+	_, stop := serve(t, first, pool.Config{AckWait: time.Minute, Grace: 50 * time.Millisecond, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
 		began <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()
@@ -377,7 +380,7 @@ func TestStoppingPoolGivesItsJobsToAnotherAtOnceAndCountsNoAttempt(t *testing.T)
 		t.Fatalf("got error %v, want a clean stop", err)
 	}
 	attempts := make(chan int, 1)
-	serve(t, second, pipeline.PoolConfig{AckWait: time.Minute, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, second, pool.Config{AckWait: time.Minute, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		attempts <- d.Attempt
 		return nil
 	}})
@@ -393,7 +396,7 @@ func TestSlowJobIsHeldAndRunsOnce(t *testing.T) {
 	const ackWait = 600 * time.Millisecond
 	var calls atomic.Int64
 	finished := make(chan struct{})
-	serve(t, p, pipeline.PoolConfig{AckWait: ackWait, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+	serve(t, p, pool.Config{AckWait: ackWait, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
 		calls.Add(1)
 		slow := time.NewTimer(3 * ackWait) // the slowness is what is tested
 		defer slow.Stop()
@@ -414,13 +417,13 @@ func TestPoolRestoresItsDeletedConsumer(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	seen := make(chan string, 10)
-	serve(t, p, pipeline.PoolConfig{AckWait: 300 * time.Millisecond, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, p, pool.Config{AckWait: 300 * time.Millisecond, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		seen <- d.Subject
 		return nil
 	}})
 	put(t, p, "before")
 	receive(t, seen, "a job")
-	if err := pipeline.DeleteConsumer(t.Context(), p, pipeline.Adhoc, "test"); err != nil {
+	if err := pipelinetest.DeleteConsumer(t.Context(), p, topology.Adhoc, "test"); err != nil {
 		t.Fatalf("delete consumer: %v", err)
 	}
 	put(t, p, "after")
@@ -432,7 +435,7 @@ func TestPoolRestoresItsDeletedConsumer(t *testing.T) {
 func TestPoolConfigIsRefusedWithAllItsProblems(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	_, err := p.NewPool(pipeline.PoolConfig{Name: "a b", Limit: -1, Timeout: -1})
+	_, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "a b"}, Limit: -1, Timeout: -1})
 	if err == nil {
 		t.Fatal("got nil, want an error")
 	}
@@ -448,12 +451,12 @@ func TestSecondServeIsAnError(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "job")
 	began := make(chan struct{}, 1)
-	pool, _ := serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+	workers, _ := serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		began <- struct{}{}
 		return nil
 	}})
 	receive(t, began, "a job")
-	if err := pool.Serve(t.Context()); !errors.Is(err, pipeline.ErrServing) {
+	if err := workers.Serve(t.Context()); !errors.Is(err, pool.ErrServing) {
 		t.Errorf("got %v, want ErrServing", err)
 	}
 }
@@ -462,7 +465,7 @@ func BenchmarkPoolNoOp(b *testing.B) {
 	p := pipelinetest.New(b, pipeline.Config{})
 	messages := make([]pipeline.Message, b.N)
 	for i := range messages {
-		messages[i] = pipeline.Message{Subject: pipeline.CheckSubject("here", strconv.Itoa(i)), Body: []byte(`{}`)}
+		messages[i] = pipeline.Message{Subject: topology.CheckSubject("here", strconv.Itoa(i)), Body: []byte(`{}`)}
 	}
 	for _, err := range p.PublishAll(b.Context(), messages) {
 		if err != nil {
@@ -470,7 +473,7 @@ func BenchmarkPoolNoOp(b *testing.B) {
 		}
 	}
 	done := make(chan struct{}, b.N)
-	pool, err := p.NewPool(pipeline.PoolConfig{Name: "bench", Stream: pipeline.Checks, Limit: 256, Handler: func(context.Context, pipeline.Delivery) error {
+	workers, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "bench", Stream: topology.Checks}, Limit: 256, Handler: func(context.Context, pipeline.Delivery) error {
 		done <- struct{}{}
 		return nil
 	}})
@@ -480,7 +483,7 @@ func BenchmarkPoolNoOp(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	ended := make(chan error, 1)
 	b.ResetTimer()
-	go func() { ended <- pool.Serve(ctx) }()
+	go func() { ended <- workers.Serve(ctx) }()
 	for range b.N {
 		<-done
 	}
@@ -508,7 +511,7 @@ func TestPoolStopsInTimeWhileTheServerIsAway(t *testing.T) {
 	}
 	put(t, p, "job")
 	began, release := make(chan struct{}), make(chan struct{})
-	_, stop := serve(t, p, pipeline.PoolConfig{Confirm: true, Grace: 400 * time.Millisecond, Handler: func(context.Context, pipeline.Delivery) error {
+	_, stop := serve(t, p, pool.Config{Confirm: true, Grace: 400 * time.Millisecond, Handler: func(context.Context, pipeline.Delivery) error {
 		close(began)
 		<-release
 		return errors.New("fails while nobody can be told")

@@ -14,8 +14,11 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/process"
+	"vedette/pipeline/topology"
 )
 
 // present makes a process known until the function that it returns is called.
@@ -23,7 +26,7 @@ func present(t *testing.T, p *pipeline.Pipeline, version string) (leave func()) 
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	presence := p.NewPresence(version, []string{"check"}, "here", func() []job.ChildStatus {
+	presence := process.NewPresence(p, version, []string{"check"}, "here", func() []job.ChildStatus {
 		return []job.ChildStatus{{Name: "workers", State: "running", Incarnation: 1}}
 	})
 	go func() { done <- presence.Serve(ctx) }()
@@ -45,7 +48,7 @@ func present(t *testing.T, p *pipeline.Pipeline, version string) (leave func()) 
 // ask returns the names of the processes that answer, and of those that do not.
 func ask(t *testing.T, p *pipeline.Pipeline, wait time.Duration) string {
 	t.Helper()
-	answers, silent, err := p.Ask(t.Context(), wait)
+	answers, silent, err := process.Ask(t.Context(), p, wait)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +88,7 @@ func TestProcessesAreFoundWhileTheyAreThere(t *testing.T) {
 		t.Errorf("got %s, want no trace of a", got)
 	}
 
-	leases, err := p.Bucket(t.Context(), pipeline.Processes)
+	leases, err := p.Bucket(t.Context(), topology.Processes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +144,7 @@ func TestProcessesSpeakTheProtocolForServices(t *testing.T) {
 func TestKeyIsRemovedOnlyIfNobodyWroteItSince(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.Processes)
+	bucket, err := p.Bucket(t.Context(), topology.Processes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +169,7 @@ func TestWhoDoesWhatAndWhereIsKnownByTheLeases(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{Process: "host-1"})
 	serves := func(role, location string) bool {
 		t.Helper()
-		does, err := p.Serves(t.Context(), role, location)
+		does, err := process.Serves(t.Context(), p, role, location)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +194,7 @@ func TestWhoDoesWhatAndWhereIsKnownByTheLeases(t *testing.T) {
 func TestKeysAreLoadedByAFilter(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.Notifications)
+	bucket, err := p.Bucket(t.Context(), topology.Notifications)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +225,7 @@ func TestPastOfAStreamEndsAtThePresent(t *testing.T) {
 	read := func() (whole bool) {
 		t.Helper()
 		count = 0
-		whole, err := p.ReadSince(t.Context(), pipeline.Result, time.Hour, func(pipeline.Delivery) { count++ })
+		whole, err := inspect.ReadSince(t.Context(), p, topology.Result, time.Hour, func(pipeline.Delivery) { count++ })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,14 +235,14 @@ func TestPastOfAStreamEndsAtThePresent(t *testing.T) {
 		t.Errorf("got %d messages of an empty stream", count)
 	}
 	for i := range 1200 {
-		if err := p.Publish(t.Context(), pipeline.Message{Subject: pipeline.ResultSubject(0), Body: []byte("{}"), ID: strconv.Itoa(i)}); err != nil {
+		if err := p.Publish(t.Context(), pipeline.Message{Subject: topology.ResultSubject(0), Body: []byte("{}"), ID: strconv.Itoa(i)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if !read() || count != 1200 {
 		t.Errorf("got %d messages, want all 1200", count)
 	}
-	if whole, err := p.ReadSince(t.Context(), pipeline.Result, 0, func(pipeline.Delivery) { t.Error("got a message of long ago") }); err != nil || !whole {
+	if whole, err := inspect.ReadSince(t.Context(), p, topology.Result, 0, func(pipeline.Delivery) { t.Error("got a message of long ago") }); err != nil || !whole {
 		t.Errorf("got %v, %v, want nothing newer than now", whole, err)
 	}
 }

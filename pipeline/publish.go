@@ -7,9 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/topology"
 )
 
 // ErrFull is returned for a message that a stream has no room for: the stage
@@ -20,7 +21,7 @@ var ErrFull = errors.New("stream is full")
 // check of that monitor, or the job of that id, is queued or running.
 var ErrOccupied = errors.New("subject is occupied")
 
-// ErrTooLarge is returned for a message above [MaxMessage] bytes.
+// ErrTooLarge is returned for a message above [topology.MaxMessage] bytes.
 var ErrTooLarge = errors.New("message is too large")
 
 // Message is something to publish.
@@ -38,6 +39,8 @@ type Message struct {
 	Reply string
 	// FirstStored is when the job was first stored, for one that is stored again.
 	FirstStored time.Time
+	// Header has further headers.
+	Header map[string]string
 }
 
 // Headers of a job.
@@ -47,13 +50,6 @@ const (
 	// HeaderFirstStored is when the job was first stored.
 	HeaderFirstStored = "Vedette-First-Stored"
 )
-
-// tryTimeout bounds one try; a leader that just died needs up to 5 s to be
-// replaced, and the next try finds the new one.
-const tryTimeout = 2 * time.Second
-
-// retryPause is the longest between two tries.
-const retryPause = time.Second
 
 // Publish stores a message, and returns when the server has it. While the
 // server does not answer, it tries again until ctx ends. The error is
@@ -76,7 +72,7 @@ type Stored struct {
 
 // Store is [Pipeline.Publish] for whoever wants to know what the server said.
 func (p *Pipeline) Store(ctx context.Context, m Message) (Stored, error) {
-	return p.store(ctx, p.message(m), m.Wait)
+	return p.store(ctx, m.message(p.names), m.Wait)
 }
 
 func (p *Pipeline) publish(ctx context.Context, message *nats.Msg) error {
@@ -89,7 +85,7 @@ func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Sto
 	if err := unfenced(ctx); err != nil {
 		return stored, fmt.Errorf("publish %s: %w", message.Subject, err)
 	}
-	err := persist(ctx, func(ctx context.Context) error {
+	err := retry(ctx, limited(func(ctx context.Context) error {
 		stored.Tries++
 		ack, err := p.js.PublishMsg(ctx, message)
 		if err == nil {
@@ -98,43 +94,27 @@ func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Sto
 		}
 		err = publishError(err)
 		if stored.Tries > 1 && errors.Is(err, ErrOccupied) {
-			stored.Sequence, stored.Before = p.holds(ctx, message)
+			stored.Sequence, stored.Before = p.isSameMessage(ctx, message)
 		}
 		if stored.Before {
 			return nil
 		}
 		return err
-	}, func(err error) bool { return transient(err) || wait && errors.Is(err, ErrFull) })
+	}), func(err error) bool { return transient(err) || wait && errors.Is(err, ErrFull) })
 	if err != nil {
 		return stored, fmt.Errorf("publish %s: %w", message.Subject, err)
 	}
 	return stored, nil
 }
 
-// persist tries something, each time for a while only, until it succeeds, fails
-// in a way that does not pass, or ctx ends.
-func persist(ctx context.Context, try func(context.Context) error, passing func(error) bool) error {
-	curve := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxInterval(retryPause), backoff.WithMaxElapsedTime(0))
-	return backoff.Retry(func() error {
-		limited, cancel := context.WithTimeout(ctx, tryTimeout)
-		defer cancel()
-		err := try(limited)
-		if err == nil || passing(err) {
-			return err
-		}
-		return backoff.Permanent(err)
-	}, backoff.WithContext(curve, ctx))
-}
-
-// holds tells whether it is this very message that occupies its subject, and
+// isSameMessage tells whether it is this very message that occupies its subject, and
 // where: an earlier try stored it, and the server's word of that was lost.
-func (p *Pipeline) holds(ctx context.Context, message *nats.Msg) (uint64, bool) {
+func (p *Pipeline) isSameMessage(ctx context.Context, message *nats.Msg) (uint64, bool) {
 	id := message.Header.Get(jetstream.MsgIDHeader)
 	if id == "" {
 		return 0, false
 	}
-	stream, err := p.js.Stream(ctx, p.names.Stream(streamOf(cutPrefix(message.Subject, p.names.Prefix))))
+	stream, err := p.js.Stream(ctx, p.names.Stream(topology.StreamOf(p.names.CutPrefix(message.Subject))))
 	if err != nil {
 		return 0, false
 	}
@@ -168,7 +148,7 @@ func (p *Pipeline) PublishAll(ctx context.Context, messages []Message) []error {
 		if i >= maxInFlight {
 			settle(i - maxInFlight)
 		}
-		flights[i%maxInFlight] = p.launch(p.message(m))
+		flights[i%maxInFlight] = p.launch(m.message(p.names))
 	}
 	for i := max(0, len(messages)-maxInFlight); i < len(messages); i++ {
 		settle(i)
@@ -226,8 +206,12 @@ func (f flight) land(ctx context.Context) error {
 	}
 }
 
-func (p *Pipeline) message(m Message) *nats.Msg {
-	message := nats.NewMsg(p.names.Subject(m.Subject))
+// message is how the server stores it.
+func (m Message) message(names topology.Names) *nats.Msg {
+	message := nats.NewMsg(names.Subject(m.Subject))
+	for key, value := range m.Header {
+		message.Header.Set(key, value)
+	}
 	message.Data = m.Body
 	if m.ID != "" {
 		message.Header.Set(jetstream.MsgIDHeader, m.ID)
@@ -258,7 +242,7 @@ func publishError(err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, nats.ErrMaxPayload):
-		return fmt.Errorf("%w: expected at most %d bytes", ErrTooLarge, MaxMessage)
+		return fmt.Errorf("%w: expected at most %d bytes", ErrTooLarge, topology.MaxMessage)
 	case !errors.As(err, &api):
 		return err
 	case api.ErrorCode == storeFailed && strings.Contains(api.Description, "per subject"):
@@ -269,32 +253,8 @@ func publishError(err error) error {
 		api.ErrorCode == storeFailed && strings.Contains(api.Description, "no space"):
 		return fmt.Errorf("%w: the server says %q", ErrFull, api.Description)
 	case strings.Contains(api.Description, "message size exceeds"):
-		return fmt.Errorf("%w: expected at most %d bytes", ErrTooLarge, MaxMessage)
+		return fmt.Errorf("%w: expected at most %d bytes", ErrTooLarge, topology.MaxMessage)
 	default:
 		return err
 	}
-}
-
-// stillInProcess is the server's code for a message whose id it has seen, and
-// which its cluster has not agreed on: it may yet be lost with its leader, so that
-// this is not the word that it is stored.
-const stillInProcess = 10158
-
-// transient tells whether an error of a publish may go away by itself: the
-// server did not answer, or is choosing a leader.
-func transient(err error) bool {
-	for _, passing := range []error{
-		nats.ErrTimeout, nats.ErrNoResponders, jetstream.ErrNoStreamResponse, context.DeadlineExceeded,
-		nats.ErrDisconnected, nats.ErrConnectionReconnecting, jetstream.ErrTooManyStalledMsgs, jetstream.ErrAsyncPublishTimeout,
-	} {
-		if errors.Is(err, passing) {
-			return true
-		}
-	}
-	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return api.Code == 503 || api.ErrorCode == stillInProcess
-	}
-	// The library watches buckets by its older half, which has errors of its own.
-	watch, ok := errors.AsType[*nats.APIError](err)
-	return ok && watch.Code == 503
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
+
+	"vedette/pipeline/topology"
 )
 
 // Replies is where the answers to this process's calls arrive: one
@@ -27,7 +29,7 @@ func (p *Pipeline) Replies() (*Replies, error) {
 	if p.config.Inbox != "" {
 		r.inbox = p.config.Inbox + "." + r.inbox
 	}
-	sub, err := p.conn.Subscribe(p.names.Subject("reply", r.inbox, "*"), r.receive)
+	sub, err := p.conn.Subscribe(p.names.Subject(topology.ReplySubject(r.inbox), "*"), r.receive)
 	if err != nil {
 		return nil, fmt.Errorf("subscribe to replies: %w", err)
 	}
@@ -79,7 +81,7 @@ func (p *Pipeline) Reply(ctx context.Context, address string, body []byte) error
 	if err := unfenced(ctx); err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
-	if err := p.conn.Publish(p.names.Subject("reply", address), body); err != nil {
+	if err := p.conn.Publish(p.names.Subject(topology.ReplySubject(address)), body); err != nil {
 		return fmt.Errorf("reply: %w", err)
 	}
 	return nil

@@ -4,12 +4,12 @@ import (
 	"testing"
 	"time"
 
-	"vedette/pipeline"
+	"vedette/pipeline/pool"
 )
 
 func TestMailCurveGrowsFromSecondsToHalfHours(t *testing.T) {
 	t.Parallel()
-	curve := pipeline.MailBackoff()
+	curve := pool.MailBackoff()
 	want := []time.Duration{
 		5 * time.Second, 12500 * time.Millisecond, 31250 * time.Millisecond, 78125 * time.Millisecond,
 		195312500 * time.Microsecond, 488281250 * time.Microsecond, 1220703125 * time.Microsecond, 30 * time.Minute, 30 * time.Minute,
@@ -27,7 +27,7 @@ func TestMailCurveGrowsFromSecondsToHalfHours(t *testing.T) {
 func TestCurveNeverGivesUpNorOverflows(t *testing.T) {
 	t.Parallel()
 	for _, attempt := range []int{50, 1000, 1 << 30} {
-		if got := (pipeline.Backoff{}).Wait(attempt, 0.999); got <= 0 || got > 30*time.Minute {
+		if got := (pool.Backoff{}).Wait(attempt, 0.999); got <= 0 || got > 30*time.Minute {
 			t.Errorf("attempt %d: got %s, want more than nothing and at most 30m", attempt, got)
 		}
 	}
@@ -35,7 +35,7 @@ func TestCurveNeverGivesUpNorOverflows(t *testing.T) {
 
 func TestFullJitterReachesFromNothingToTheWhole(t *testing.T) {
 	t.Parallel()
-	curve := pipeline.Backoff{Initial: time.Second}
+	curve := pool.Backoff{Initial: time.Second}
 	if low, high := curve.Wait(1, 0), curve.Wait(1, 0.999); low != 0 || high < 900*time.Millisecond || high > time.Second {
 		t.Errorf("got %s to %s, want 0s to 1s", low, high)
 	}

@@ -10,6 +10,8 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // hangForTheStack is a function with a name that its stack shows.
@@ -20,7 +22,7 @@ func hangUnnoticed(release <-chan struct{}) { <-release }
 func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.States)
+	bucket, err := p.Bucket(t.Context(), topology.States)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,15 +30,15 @@ func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
 	put(t, p, "good")
 	release := make(chan struct{})
 	seen, writes := make(chan string, 10), make(chan error, 10)
-	pool, _ := serve(t, p, pipeline.PoolConfig{
+	workers, _ := serve(t, p, pool.Config{
 		Limit: 1, Timeout: 50 * time.Millisecond, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
-		Backoff: pipeline.Backoff{Initial: time.Hour, Jitter: 0.1},
+		Backoff: pool.Backoff{Initial: time.Hour, Jitter: 0.1},
 		Handler: func(ctx context.Context, d pipeline.Delivery) error {
 			seen <- d.Subject
 			if d.Subject == "adhoc.here.stuck" {
 				hangForTheStack(release)
 				ctx = context.WithoutCancel(ctx) // it tries to get round the end of its context
-				message := pipeline.Message{Subject: pipeline.ResultSubject(0), Body: []byte("late")}
+				message := pipeline.Message{Subject: topology.ResultSubject(0), Body: []byte("late")}
 				writes <- p.Publish(ctx, message)
 				writes <- p.PublishAll(ctx, []pipeline.Message{message})[0]
 				writes <- p.Reply(ctx, "nobody.1", []byte("late"))
@@ -62,10 +64,10 @@ func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
 		}
 	}
 	eventually(t, "one job unsettled: the stuck one, waiting for its next attempt", func() bool {
-		queue, err := pool.Queue(t.Context(), time.Now())
+		queue, err := workers.Queue(t.Context(), time.Now())
 		return err == nil && queue.Depth == 1 && queue.Unsettled == 1
 	})
-	if got := pool.Status().Stuck; got != 1 {
+	if got := workers.Status().Stuck; got != 1 {
 		t.Errorf("got %d stuck, want 1", got)
 	}
 }
@@ -77,7 +79,7 @@ func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
 	put(t, p, "slow")
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	serve(t, p, pipeline.PoolConfig{
+	serve(t, p, pool.Config{
 		Stage: "check", Timeout: time.Minute, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
 		Handler: func(_ context.Context, d pipeline.Delivery) error {
 			if d.Subject == "adhoc.here.slow" {
@@ -86,8 +88,8 @@ func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
 			return nil
 		},
 	})
-	other, err := p.NewPool(pipeline.PoolConfig{
-		Name: "stuck", Stage: "mail", Stream: pipeline.Mail, Timeout: 50 * time.Millisecond, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
+	other, err := pool.New(p, pool.Config{
+		Consumer: topology.Consumer{Name: "stuck", Stream: topology.Mail}, Stage: "mail", Timeout: 50 * time.Millisecond, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
 		Handler: func(context.Context, pipeline.Delivery) error {
 			hangForTheStack(release)
 			return nil
@@ -97,7 +99,7 @@ func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, other)
-	if err := p.Publish(t.Context(), pipeline.Message{Subject: pipeline.MailSubject(job.MailAlert, "m1"), Body: []byte("{}")}); err != nil {
+	if err := p.Publish(t.Context(), pipeline.Message{Subject: topology.MailSubject(job.MailAlert, "m1"), Body: []byte("{}")}); err != nil {
 		t.Fatal(err)
 	}
 	notice := receive(t, notices(t, p), "a notice")
@@ -110,11 +112,11 @@ func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
 }
 
 // run serves a pool until the test ends.
-func run(t *testing.T, pool *pipeline.Pool) {
+func run(t *testing.T, workers *pool.Pool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- pool.Serve(ctx) }()
+	go func() { done <- workers.Serve(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		<-done // what it left behind is the test's affair
@@ -125,7 +127,7 @@ func run(t *testing.T, pool *pipeline.Pool) {
 func notices(t *testing.T, p *pipeline.Pipeline) <-chan job.Notice {
 	t.Helper()
 	found := make(chan job.Notice, 100)
-	pool, err := p.NewPool(pipeline.PoolConfig{Name: "notices", Stream: pipeline.Notice, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	workers, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "notices", Stream: topology.Notice}, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		notice, err := job.Decode[job.Notice](d.Body)
 		found <- notice
 		return job.DeadFor(err)
@@ -133,6 +135,6 @@ func notices(t *testing.T, p *pipeline.Pipeline) <-chan job.Notice {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, pool)
+	run(t, workers)
 	return found
 }

@@ -14,7 +14,10 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // startWorker runs a pool in a process of its own; it is killed at the end of
@@ -59,7 +62,7 @@ type journal struct {
 
 func follow(t *testing.T, p *pipeline.Pipeline) *journal {
 	t.Helper()
-	begun, err := p.Bucket(t.Context(), pipeline.Outcomes)
+	begun, err := p.Bucket(t.Context(), topology.Outcomes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +71,7 @@ func follow(t *testing.T, p *pipeline.Pipeline) *journal {
 	done := make(chan error, 1)
 	go func() {
 		done <- begun.Watch(ctx, func(e pipeline.Entry) {
-			parts := strings.Split(e.Key, ".") // request.here.<job>.<process>.<attempt>.<time>
+			parts := strings.Split(e.Key, ".") // adhoc.here.<job>.<process>.<attempt>.<time>
 			j.mu.Lock()
 			defer j.mu.Unlock()
 			j.lines = append(j.lines, strings.Join(parts[2:5], " "))
@@ -102,7 +105,7 @@ func putMany(t *testing.T, p *pipeline.Pipeline, from, to int) {
 	t.Helper()
 	var messages []pipeline.Message
 	for i := from; i < to; i++ {
-		messages = append(messages, pipeline.Message{Subject: pipeline.AdhocSubject("here", strconv.Itoa(i)), Body: []byte("{}")})
+		messages = append(messages, pipeline.Message{Subject: topology.AdhocSubject("here", strconv.Itoa(i)), Body: []byte("{}")})
 	}
 	for _, err := range p.PublishAll(t.Context(), messages) {
 		if err != nil {
@@ -183,7 +186,7 @@ func TestLimitOfFourHoldsAndTheQueueSurvivesAKillInItsOrder(t *testing.T) {
 	_ = victim.Wait()
 	startWorker(t, b.URL(), "heir", limit, 2*time.Millisecond)
 	left := func() bool {
-		n, err := p.Count(t.Context(), pipeline.Adhoc)
+		n, err := inspect.Count(t.Context(), p, topology.Adhoc)
 		return err == nil && n == 0
 	}
 	eventually(t, "an empty queue", left)
@@ -240,11 +243,11 @@ func TestHandlerWhoseJobWasGivenToAnotherIsStoppedAndItsWritesAreRefused(t *test
 	put(t, cut, "job")
 	const ackWait = time.Second
 	began, stopped, late := make(chan struct{}, 1), make(chan struct{}, 1), make(chan error, 1)
-	serve(t, cut, pipeline.PoolConfig{AckWait: ackWait, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+	serve(t, cut, pool.Config{AckWait: ackWait, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
 		began <- struct{}{}
 		<-ctx.Done()
 		stopped <- struct{}{}
-		late <- cut.Publish(context.WithoutCancel(ctx), pipeline.Message{Subject: pipeline.ResultSubject(0), Body: []byte("late")})
+		late <- cut.Publish(context.WithoutCancel(ctx), pipeline.Message{Subject: topology.ResultSubject(0), Body: []byte("late")})
 		return nil
 	}})
 	receive(t, began, "the job")
@@ -255,7 +258,7 @@ func TestHandlerWhoseJobWasGivenToAnotherIsStoppedAndItsWritesAreRefused(t *test
 	}
 	heir := pipelinetest.Connect(t, b, pipeline.Config{Process: "heir"})
 	attempts := make(chan int, 1)
-	serve(t, heir, pipeline.PoolConfig{AckWait: ackWait, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, heir, pool.Config{AckWait: ackWait, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		attempts <- d.Attempt
 		return nil
 	}})

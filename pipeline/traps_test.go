@@ -18,8 +18,12 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/deadletter"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // Each test here is one way in which JetStream surprises, measured before the
@@ -35,7 +39,7 @@ func TestJobsThatWaitForASlotDoNotTimeOutInTheClient(t *testing.T) {
 		put(t, p, strconv.Itoa(i))
 	}
 	runs := make(chan string, 10*jobs)
-	pool, _ := serve(t, p, pipeline.PoolConfig{Limit: 1, AckWait: ackWait, Handler: func(ctx context.Context, d pipeline.Delivery) error {
+	workers, _ := serve(t, p, pool.Config{Limit: 1, AckWait: ackWait, Handler: func(ctx context.Context, d pipeline.Delivery) error {
 		busy := time.NewTimer(ackWait / 2) // together they take five times as long as a job is held
 		defer busy.Stop()
 		select {
@@ -46,7 +50,7 @@ func TestJobsThatWaitForASlotDoNotTimeOutInTheClient(t *testing.T) {
 		return nil
 	}})
 	eventually(t, "an empty queue", func() bool {
-		queue, err := pool.Queue(t.Context(), time.Now())
+		queue, err := workers.Queue(t.Context(), time.Now())
 		return err == nil && queue.Depth == 0
 	})
 	if got := len(runs); got != jobs {
@@ -61,12 +65,12 @@ func TestConsumersGiveUpOnNothingAndKeepNoCurveOfTheirOwn(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "job")
 	began := make(chan struct{}, 1)
-	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		began <- struct{}{}
 		return nil
 	}})
 	receive(t, began, "a job")
-	config, err := pipeline.ConsumerConfig(t.Context(), p, pipeline.Adhoc, "test")
+	config, err := pipelinetest.ConsumerConfig(t.Context(), p, topology.Adhoc, "test")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +89,7 @@ func TestFailingJobOutlivesAnyNumberOfDeliveriesAndWaitsAsLongAsItAsks(t *testin
 	const tries, wait = 30, 20 * time.Millisecond
 	began := time.Now()
 	attempts := make(chan int, tries)
-	serve(t, p, pipeline.PoolConfig{Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(_ context.Context, d pipeline.Delivery) error {
 		attempts <- d.Attempt
 		if d.Attempt < tries {
 			return job.RetryIn(errors.New("not yet"), wait)
@@ -109,7 +113,7 @@ func TestJobsThatWaitForARetryKeepNobodyOut(t *testing.T) {
 	const failing = 1_500
 	messages := make([]pipeline.Message, failing)
 	for i := range messages {
-		messages[i] = pipeline.Message{Subject: pipeline.AdhocSubject("here", "failing"+strconv.Itoa(i)), Body: []byte("{}")}
+		messages[i] = pipeline.Message{Subject: topology.AdhocSubject("here", "failing"+strconv.Itoa(i)), Body: []byte("{}")}
 	}
 	for _, err := range p.PublishAll(t.Context(), messages) {
 		if err != nil {
@@ -118,7 +122,7 @@ func TestJobsThatWaitForARetryKeepNobodyOut(t *testing.T) {
 	}
 	put(t, p, "good")
 	good := make(chan struct{}, 1)
-	serve(t, p, pipeline.PoolConfig{Handler: func(_ context.Context, d pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(_ context.Context, d pipeline.Delivery) error {
 		if d.Subject == "adhoc.here.good" {
 			good <- struct{}{}
 			return nil
@@ -135,21 +139,21 @@ func TestJobThatTheServerGaveUpOnBecomesADeadLetterAndItsSubjectFree(t *testing.
 	p := pipelinetest.New(t, pipeline.Config{})
 	put(t, p, "job")
 	seen := make(chan struct{}, 10)
-	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		seen <- struct{}{}
 		return job.RetryIn(errors.New("not yet"), 300*time.Millisecond)
 	}})
-	rescuer, err := p.NewPool(pipeline.PoolConfig{Name: "rescue", Stream: pipeline.Advisory, Handler: p.Rescue})
+	rescuer, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "rescue", Stream: topology.Advisory}, Handler: func(ctx context.Context, d pipeline.Delivery) error { return deadletter.Rescue(ctx, p, d) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	run(t, rescuer)
 	receive(t, seen, "an attempt")
-	err = pipeline.ChangeConsumer(t.Context(), p, pipeline.Adhoc, "test", func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 1 })
+	err = pipelinetest.ChangeConsumer(t.Context(), p, topology.Adhoc, "test", func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 1 })
 	if err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a dead letter", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 1 })
+	eventually(t, "a dead letter", func() bool { return len(deadLetters(t, p, deadletter.Filter{})) == 1 })
 	letter, _ := deadLetter(t, p)
 	if letter.Reason != job.ReasonStranded || letter.Subject != "adhoc.here.job" || string(letter.Body) != `{"id":"job"}` {
 		t.Errorf("got %+v, want the job byte for byte, as stranded", letter)
@@ -165,7 +169,7 @@ func TestAdvisoriesOfOurOwnLimitsRaiseNoAlarm(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{})
 	tell := func(reason string) error {
 		body := fmt.Sprintf(`{"type":"io.nats.jetstream.advisory.v1.terminated","stream":"VEDETTE_TICK","consumer":"schedule","stream_seq":7,"reason":%q}`, reason)
-		return p.Rescue(t.Context(), pipeline.Delivery{Body: []byte(body), Stored: time.Now()})
+		return deadletter.Rescue(t.Context(), p, pipeline.Delivery{Body: []byte(body), Stored: time.Now()})
 	}
 	for _, reason := range []string{"Message deleted by stream limits", "Unacknowledged message was deleted", "poisoned"} {
 		if err := tell(reason); err != nil {
@@ -175,7 +179,7 @@ func TestAdvisoriesOfOurOwnLimitsRaiseNoAlarm(t *testing.T) {
 	if notice := receive(t, notices(t, p), "a notice"); !strings.Contains(notice.Summary, "poisoned") {
 		t.Errorf("got %q, want a notice of the job that somebody terminated, and of no other", notice.Summary)
 	}
-	stored, err := p.Count(t.Context(), pipeline.Notice)
+	stored, err := inspect.Count(t.Context(), p, topology.Notice)
 	if err != nil || stored != 1 {
 		t.Errorf("got %d notices, %v, want 1", stored, err)
 	}
@@ -189,7 +193,7 @@ func TestFullStreamIsFeltByThePublisherAndWaitingEndsWhenThereIsRoom(t *testing.
 	const room = 10_000 // of the stream of calls
 	messages := make([]pipeline.Message, room+5)
 	for i := range messages {
-		messages[i] = pipeline.Message{Subject: pipeline.CallMailSubject(strconv.Itoa(i)), Body: []byte("{}")}
+		messages[i] = pipeline.Message{Subject: topology.CallMailSubject(strconv.Itoa(i)), Body: []byte("{}")}
 	}
 	refused := 0
 	for i, err := range p.PublishAll(t.Context(), messages) {
@@ -205,17 +209,17 @@ func TestFullStreamIsFeltByThePublisherAndWaitingEndsWhenThereIsRoom(t *testing.
 	}
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	late := pipeline.Message{Subject: pipeline.CallMailSubject("late"), Body: []byte("{}"), Wait: true}
+	late := pipeline.Message{Subject: topology.CallMailSubject("late"), Body: []byte("{}"), Wait: true}
 	if err := p.Publish(short, late); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, pipeline.ErrFull) {
 		t.Errorf("got %v, want waiting until the context ends", err)
 	}
 	waited := make(chan []error, 1)
 	go func() { waited <- p.PublishAll(t.Context(), []pipeline.Message{late}) }()
-	pool, err := p.NewPool(pipeline.PoolConfig{Name: "calls", Stream: pipeline.Call, Limit: 256, Handler: func(context.Context, pipeline.Delivery) error { return nil }})
+	workers, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "calls", Stream: topology.Call}, Limit: 256, Handler: func(context.Context, pipeline.Delivery) error { return nil }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, pool)
+	run(t, workers)
 	if errs := receive(t, waited, "the end of waiting"); errs[0] != nil {
 		t.Errorf("got %v, want the message stored once there was room", errs[0])
 	}
@@ -243,10 +247,10 @@ func TestLostWordOfThePublishIsNeitherALossNorADouble(t *testing.T) {
 	line.deaf.Store(true)
 	done := make(chan error, 1)
 	go func() {
-		done <- p.Publish(t.Context(), pipeline.Message{Subject: pipeline.AdhocSubject("here", "a"), Body: []byte("{}"), ID: "a-1"})
+		done <- p.Publish(t.Context(), pipeline.Message{Subject: topology.AdhocSubject("here", "a"), Body: []byte("{}"), ID: "a-1"})
 	}()
 	stored := func() uint64 {
-		n, err := witness.Count(t.Context(), pipeline.Adhoc)
+		n, err := inspect.Count(t.Context(), witness, topology.Adhoc)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -351,7 +355,7 @@ func TestJobIsOrderedOnceThroughARestartOfTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = second.Stop() })
-	err = p.Publish(t.Context(), pipeline.Message{Subject: pipeline.AdhocSubject("here", "a"), Body: []byte("{}"), ID: "another"})
+	err = p.Publish(t.Context(), pipeline.Message{Subject: topology.AdhocSubject("here", "a"), Body: []byte("{}"), ID: "another"})
 	if !errors.Is(err, pipeline.ErrOccupied) {
 		t.Errorf("got %v, want ErrOccupied: the job lives", err)
 	}
@@ -361,23 +365,23 @@ func TestJobIsOrderedOnceThroughARestartOfTheServer(t *testing.T) {
 // flight: a stream with one subject a monitor has none.
 func TestStreamsAreBoundedWhereTheyCanBeAndNotWhereItWouldCost(t *testing.T) {
 	t.Parallel()
-	for _, config := range pipeline.TopologyFor("vedette", 3).Streams {
+	for _, config := range topology.Streams(topology.Names{Prefix: "vedette"}, 3) {
 		name := strings.TrimPrefix(config.Name, "VEDETTE_")
-		switch pipeline.Stream(name) {
-		case pipeline.Checks:
+		switch topology.Stream(name) {
+		case topology.Checks:
 			if config.MaxMsgs != 0 || config.MaxBytes != 0 || !config.DiscardNewPerSubject {
 				t.Errorf("%s: got %d messages, %d bytes, want one a subject and no other bound", name, config.MaxMsgs, config.MaxBytes)
 			}
-		case pipeline.Adhoc, pipeline.Call, pipeline.Mail, pipeline.Dead:
+		case topology.Adhoc, topology.Call, topology.Mail, topology.Dead:
 			if config.MaxMsgs <= 0 || config.MaxBytes <= 0 || config.Discard != jetstream.DiscardNew {
 				t.Errorf("%s: got %d messages, %d bytes, %v, want bounds that the publisher feels", name, config.MaxMsgs, config.MaxBytes, config.Discard)
 			}
 		default:
 		}
-		if config.MaxAge > 0 && config.Retention == jetstream.WorkQueuePolicy && name != string(pipeline.Advisory) {
+		if config.MaxAge > 0 && config.Retention == jetstream.WorkQueuePolicy && name != string(topology.Advisory) {
 			t.Errorf("%s: got a work queue that forgets after %s, want jobs to end as done or dead alone", name, config.MaxAge)
 		}
-		if config.AllowMsgSchedules && name != string(pipeline.Tick) && name != string(pipeline.Timer) {
+		if config.AllowMsgSchedules && name != string(topology.Tick) && name != string(topology.Timer) {
 			t.Errorf("%s: got schedules, want none: their target is not checked against the publisher's rights", name)
 		}
 	}
@@ -391,12 +395,12 @@ func TestSecondPoolOverTheSameJobsIsAnError(t *testing.T) {
 	nothing := func(context.Context, pipeline.Delivery) error { return nil }
 	put(t, p, "job")
 	began := make(chan struct{}, 1)
-	serve(t, p, pipeline.PoolConfig{Handler: func(context.Context, pipeline.Delivery) error {
+	serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		began <- struct{}{}
 		return nil
 	}})
 	receive(t, began, "a job")
-	second, err := p.NewPool(pipeline.PoolConfig{Name: "second", Stream: pipeline.Adhoc, Handler: nothing})
+	second, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "second", Stream: topology.Adhoc}, Handler: nothing})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -410,21 +414,21 @@ func TestSecondPoolOverTheSameJobsIsAnError(t *testing.T) {
 func TestAnswerOfTheServerThatLandsInAStreamIsADeadLetterAndNoJob(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	forged := nats.NewMsg("vedette.request.here.a")
+	forged := nats.NewMsg("vedette.adhoc.here.a")
 	forged.Reply = "vedette.mail.alert.forged"
 	forged.Data = []byte("{}")
-	if err := pipeline.Conn(p).PublishMsg(forged); err != nil {
+	if err := p.Conn().PublishMsg(forged); err != nil {
 		t.Fatal(err)
 	}
-	pool, err := p.NewPool(pipeline.PoolConfig{Name: "mail", Stream: pipeline.Mail, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	workers, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "mail", Stream: topology.Mail}, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		_, err := job.Decode[job.Mail](d.Body)
 		return job.DeadFor(err)
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, pool)
-	eventually(t, "a dead letter", func() bool { return len(deadLetters(t, p, pipeline.DeadFilter{})) == 1 })
+	run(t, workers)
+	eventually(t, "a dead letter", func() bool { return len(deadLetters(t, p, deadletter.Filter{})) == 1 })
 	if letter, _ := deadLetter(t, p); letter.Reason != job.ReasonMalformed || letter.Subject != "mail.alert.forged" {
 		t.Errorf("got %+v, want the answer as a malformed mail", letter)
 	}
@@ -471,14 +475,14 @@ func TestTimerFiresOnceWhenItIsDueAndIsMovedByBeingSetAgain(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	fired := make(chan pipeline.Delivery, 10)
-	pool, err := p.NewPool(pipeline.PoolConfig{Name: "timer", Stream: pipeline.Timer, Filter: "timer.due.test.*", Handler: func(_ context.Context, d pipeline.Delivery) error {
+	workers, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "timer", Stream: topology.Timer, Filter: "timer.due.test.*"}, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		fired <- d
 		return nil
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, pool)
+	run(t, workers)
 	now := time.Now()
 	if err := p.SetTimer(t.Context(), "test", "moved", now.Add(time.Hour), []byte("late")); err != nil {
 		t.Fatal(err)
@@ -494,7 +498,7 @@ func TestTimerFiresOnceWhenItIsDueAndIsMovedByBeingSetAgain(t *testing.T) {
 		t.Errorf("got %q first, want what is overdue at once", got.Body)
 	}
 	got := receive(t, fired, "the timer that was moved")
-	if string(got.Body) != "soon" || got.Subject != pipeline.TimerSubject("test", "moved") || got.Stored.Before(at.Truncate(time.Second)) {
+	if string(got.Body) != "soon" || got.Subject != topology.TimerSubject("test", "moved") || got.Stored.Before(at.Truncate(time.Second)) {
 		t.Errorf("got %q of %s at %s, want the moved one at %s", got.Body, got.Subject, got.Stored, at)
 	}
 }
@@ -511,7 +515,7 @@ func TestRequestWhoseAnswerIsLostFailsLongBeforeItsContextEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Close() })
-	bucket, err := p.Bucket(t.Context(), pipeline.Deliveries)
+	bucket, err := p.Bucket(t.Context(), topology.Deliveries)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,18 +6,21 @@ import (
 	"testing"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 func TestJobsThatYieldMakeRoomForAsManyAgain(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	began, finish := make(chan struct{}, 10), make(chan struct{})
-	pool, err := p.NewPool(pipeline.PoolConfig{
-		Name: "yielding", Stream: pipeline.Adhoc, Limit: 2,
+	workers, err := pool.New(p, pool.Config{
+		Consumer: topology.Consumer{Name: "yielding", Stream: topology.Adhoc}, Limit: 2,
 		Handler: func(ctx context.Context, _ pipeline.Delivery) error {
-			pipeline.Yield(ctx)
-			pipeline.Yield(ctx) // has nothing more to give
+			pool.Yield(ctx)
+			pool.Yield(ctx) // has nothing more to give
 			began <- struct{}{}
 			<-finish
 			return nil
@@ -33,12 +36,12 @@ func TestJobsThatYieldMakeRoomForAsManyAgain(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- pool.Serve(ctx) }()
+	go func() { ended <- workers.Serve(ctx) }()
 	for range 4 { // those of both slots yield, and are followed by two others, whose slots are all that is left
 		<-began
 	}
-	eventually(t, "slots that were given back", func() bool { return pool.Status().Running == 0 })
-	delivered, _, err := p.Delivered(t.Context(), pipeline.Adhoc, "yielding")
+	eventually(t, "slots that were given back", func() bool { return workers.Status().Running == 0 })
+	delivered, _, err := inspect.Delivered(t.Context(), p, topology.Consumer{Name: "yielding", Stream: topology.Adhoc})
 	if err != nil || delivered != 4 {
 		t.Errorf("got %d delivered, %v, want four of six: twice the limit", delivered, err)
 	}
@@ -46,7 +49,7 @@ func TestJobsThatYieldMakeRoomForAsManyAgain(t *testing.T) {
 	for range 2 {
 		<-began
 	}
-	eventually(t, "all jobs to be done", func() bool { return pool.Status().Done == 6 && pool.Status().Running == 0 })
+	eventually(t, "all jobs to be done", func() bool { return workers.Status().Done == 6 && workers.Status().Running == 0 })
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
@@ -55,5 +58,5 @@ func TestJobsThatYieldMakeRoomForAsManyAgain(t *testing.T) {
 
 func TestYieldOutsideOfAPoolDoesNothing(t *testing.T) {
 	t.Parallel()
-	pipeline.Yield(t.Context())
+	pool.Yield(t.Context())
 }

@@ -8,6 +8,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // Definitions are everything that Apply stores: what a monitor file says, with
@@ -62,7 +63,7 @@ func ApplyWith(ctx context.Context, p *pipeline.Pipeline, want Definitions, opti
 	if options.Progress == nil {
 		options.Progress = func(int, int) {}
 	}
-	bucket, err := p.Bucket(ctx, pipeline.Monitors)
+	bucket, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}
@@ -94,17 +95,17 @@ func (want *Definitions) byKey() (map[string][]byte, error) {
 	if s := want.Settings; len(s.Operators) > 0 || s.Grouping != nil || len(s.Maintenance) > 0 {
 		s.V = job.Version
 		body, err := job.Encode(s)
-		wanted[pipeline.SettingsKey] = body
+		wanted[topology.SettingsKey] = body
 		errs = append(errs, err)
 	}
 	for _, r := range want.Recipients {
 		body, err := job.Encode(r)
-		wanted[pipeline.RecipientKey(r.Name)] = body
+		wanted[topology.RecipientKey(r.Name)] = body
 		errs = append(errs, err)
 	}
 	for _, m := range want.Monitors {
 		body, err := job.Encode(m)
-		wanted[pipeline.MonitorKey(m.Name)] = body
+		wanted[topology.MonitorKey(m.Name)] = body
 		errs = append(errs, err)
 	}
 	return wanted, errors.Join(errs...)

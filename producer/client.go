@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // ErrPending is returned when the outcome of a job is not known yet: it is
@@ -162,9 +164,9 @@ func checkOrder(check job.Check, call bool) (orderOf, error) {
 		return o, err
 	}
 	check.ID, o.message = o.id, check
-	o.subject = pipeline.AdhocSubject(check.Location, o.id)
+	o.subject = topology.AdhocSubject(check.Location, o.id)
 	if call {
-		o.subject = pipeline.CallCheckSubject(check.Location, o.id)
+		o.subject = topology.CallCheckSubject(check.Location, o.id)
 	}
 	return o, nil
 }
@@ -183,9 +185,9 @@ func mailOrder(m job.Mail, call bool) (orderOf, error) {
 		return o, err
 	}
 	m.ID, o.message = o.id, m
-	o.subject = pipeline.MailSubject(job.MailAdhoc, o.id)
+	o.subject = topology.MailSubject(job.MailAdhoc, o.id)
 	if call {
-		o.subject = pipeline.CallMailSubject(o.id)
+		o.subject = topology.CallMailSubject(o.id)
 	}
 	return o, nil
 }
@@ -243,15 +245,15 @@ func duplicate(o orderOf) error { return fmt.Errorf("order %s %s: %w", o.kind, o
 // lives tells whether a job of the order's kind and id is queued or running.
 func (c *Client) lives(ctx context.Context, o orderOf) (bool, error) {
 	type place struct {
-		stream  pipeline.Stream
+		stream  topology.Stream
 		subject string
 	}
-	places := []place{{pipeline.Adhoc, pipeline.AdhocSubject("*", o.id)}, {pipeline.Call, pipeline.CallCheckSubject("*", o.id)}}
+	places := []place{{topology.Adhoc, topology.AdhocSubject("*", o.id)}, {topology.Call, topology.CallCheckSubject("*", o.id)}}
 	if o.kind == job.JobMail {
-		places = []place{{pipeline.Mail, pipeline.MailSubject(job.MailAdhoc, o.id)}, {pipeline.Call, pipeline.CallMailSubject(o.id)}}
+		places = []place{{topology.Mail, topology.MailSubject(job.MailAdhoc, o.id)}, {topology.Call, topology.CallMailSubject(o.id)}}
 	}
 	for _, place := range places {
-		if alive, err := c.config.Pipeline.Exists(ctx, place.stream, place.subject); alive || err != nil {
+		if alive, err := inspect.Exists(ctx, c.config.Pipeline, place.stream, place.subject); alive || err != nil {
 			return alive, err
 		}
 	}
@@ -260,7 +262,7 @@ func (c *Client) lives(ctx context.Context, o orderOf) (bool, error) {
 
 // answer reads the stored answer, and its revision.
 func (c *Client) answer(ctx context.Context, o orderOf) (job.Outcome, uint64, error) {
-	outcomes, err := c.config.Pipeline.Bucket(ctx, pipeline.Outcomes)
+	outcomes, err := c.config.Pipeline.Bucket(ctx, topology.Outcomes)
 	if err != nil {
 		return job.Outcome{}, 0, err
 	}

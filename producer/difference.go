@@ -9,6 +9,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // difference is what has to be written and removed. Of a million monitors it
@@ -69,7 +70,7 @@ func (d *difference) compare(e pipeline.Entry) {
 	if d.compared%comparedPart == 0 {
 		d.told(d.compared)
 	}
-	if name, ok := pipeline.CutMonitorKey(e.Key); ok {
+	if name, ok := topology.CutMonitorKey(e.Key); ok {
 		if id, ok := d.encoded.Find(name); ok {
 			d.see(id)
 			switch {
@@ -133,10 +134,10 @@ func (d *difference) remove(key string) {
 
 // nameOf is what people call a key, and whether it is a recipient's.
 func nameOf(key string) (name string, isRecipient bool) {
-	if name, ok := pipeline.CutMonitorKey(key); ok {
+	if name, ok := topology.CutMonitorKey(key); ok {
 		return name, false
 	}
-	if name, ok := pipeline.CutRecipientKey(key); ok {
+	if name, ok := topology.CutRecipientKey(key); ok {
 		return "recipient " + name, true
 	}
 	return key, false
@@ -176,7 +177,7 @@ func (d *difference) carryOut(ctx context.Context, bucket *pipeline.Bucket, prog
 }
 
 func (d *difference) monitor(id compact.ID) pipeline.Write {
-	return pipeline.Write{Key: pipeline.MonitorKey(string(d.encoded.Name(id))), Value: d.encoded.Text(id)}
+	return pipeline.Write{Key: topology.MonitorKey(string(d.encoded.Name(id))), Value: d.encoded.Text(id)}
 }
 
 // applyPart is after how many writes progress is told.

@@ -10,6 +10,7 @@ import (
 	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 )
 
@@ -30,7 +31,7 @@ func encoded(t *testing.T, monitors ...job.Monitor) *compact.Map[uint32] {
 // revisions tell by key when each was written.
 func revisions(t *testing.T, p *pipeline.Pipeline) map[string]uint64 {
 	t.Helper()
-	bucket, err := p.Bucket(t.Context(), pipeline.Monitors)
+	bucket, err := p.Bucket(t.Context(), topology.Monitors)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/topology"
 )
 
 // load watches the queues of checks, and says which share of a location's slots
@@ -75,7 +77,7 @@ func (l *load) look(ctx context.Context, last bool) error {
 	}
 	for _, location := range l.locations() {
 		limited, cancel := context.WithTimeout(ctx, loadTime)
-		delivered, waiting, err := l.p.Delivered(limited, pipeline.Checks, pipeline.ConsumerChecks(location))
+		delivered, waiting, err := inspect.Delivered(limited, l.p, topology.CheckConsumer(location))
 		cancel()
 		if err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/topology"
 )
 
 func TestMonitorOfANewerVersionIsRecordedAsMissedAndNotForgotten(t *testing.T) {
@@ -30,7 +31,7 @@ func TestMonitorOfANewerVersionIsRecordedAsMissedAndNotForgotten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.learn(pipeline.Entry{Key: pipeline.MonitorKey("novel"), Value: []byte(c.body), Written: written})
+		s.learn(pipeline.Entry{Key: topology.MonitorKey("novel"), Value: []byte(c.body), Written: written})
 		todo := s.table.due(0, written.Add(59*time.Second), written.Add(time.Minute))
 		var got []job.MissReason
 		for _, result := range todo.missed {
@@ -39,7 +40,7 @@ func TestMonitorOfANewerVersionIsRecordedAsMissedAndNotForgotten(t *testing.T) {
 		if !slices.Equal(got, c.want) || len(todo.checks) > 0 {
 			t.Errorf("%s: got misses %v and checks %v, want misses %v", name, got, todo.checks, c.want)
 		}
-		s.learn(pipeline.Entry{Key: pipeline.MonitorKey("novel"), Value: []byte(`{"v":1,"name":"novel","tcp":{"address":"a:1"},"interval":"1s"}`), Written: written})
+		s.learn(pipeline.Entry{Key: topology.MonitorKey("novel"), Value: []byte(`{"v":1,"name":"novel","tcp":{"address":"a:1"},"interval":"1s"}`), Written: written})
 		if todo := s.table.due(0, written.Add(59*time.Second), written.Add(time.Minute)); len(todo.checks) != 1 {
 			t.Errorf("%s: got %+v after a definition that can be read, want its check", name, todo)
 		}
@@ -49,7 +50,7 @@ func TestMonitorOfANewerVersionIsRecordedAsMissedAndNotForgotten(t *testing.T) {
 func TestApplyDoesNotReplaceWhatANewerProgramStored(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.Monitors)
+	bucket, err := p.Bucket(t.Context(), topology.Monitors)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +62,7 @@ func TestApplyDoesNotReplaceWhatANewerProgramStored(t *testing.T) {
 	}
 	mine := job.Monitor{V: 1, Name: "mine", Spec: job.Spec{TCP: &job.TCP{Address: "a:1"}}, Interval: job.Duration(time.Second)}
 	want := Definitions{Monitors: []job.Monitor{mine}}
-	for _, key := range []string{pipeline.MonitorKey("mine"), pipeline.MonitorKey("other"), pipeline.RecipientKey("ops"), pipeline.SettingsKey} {
+	for _, key := range []string{topology.MonitorKey("mine"), topology.MonitorKey("other"), topology.RecipientKey("ops"), topology.SettingsKey} {
 		put(key, `{"v":99,"quantum":true}`)
 		for _, dry := range []bool{true, false} {
 			if _, err := Apply(t.Context(), p, want, dry); !errors.Is(err, job.ErrNewer) {

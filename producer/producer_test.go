@@ -12,8 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 )
 
@@ -81,10 +84,10 @@ func schedule(t *testing.T, p *pipeline.Pipeline) (stop func()) {
 }
 
 // take runs a pool that collects what comes.
-func take[T any](t *testing.T, p *pipeline.Pipeline, stream pipeline.Stream) <-chan T {
+func take[T any](t *testing.T, p *pipeline.Pipeline, stream topology.Stream) <-chan T {
 	t.Helper()
 	taken := make(chan T, 10_000)
-	pool, err := p.NewPool(pipeline.PoolConfig{Name: "test", Stream: stream, Limit: 32, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	workers, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "test", Stream: stream}, Limit: 32, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		message, err := job.Decode[T](d.Body)
 		if err != nil {
 			return job.DeadFor(err)
@@ -97,7 +100,7 @@ func take[T any](t *testing.T, p *pipeline.Pipeline, stream pipeline.Stream) <-c
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- pool.Serve(ctx) }()
+	go func() { done <- workers.Serve(ctx) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -131,7 +134,7 @@ func TestThreeSchedulersRunEachSlotOnce(t *testing.T) {
 		want.Monitors = append(want.Monitors, monitor("m"+strconv.Itoa(i), 2*time.Second))
 	}
 	apply(t, first, want)
-	checks := take[job.Check](t, first, pipeline.Checks)
+	checks := take[job.Check](t, first, topology.Checks)
 	stops := []func(){schedule(t, first)}
 	for _, name := range []string{"second", "third"} {
 		stops = append(stops, schedule(t, pipelinetest.Connect(t, b, pipeline.Config{Process: name})))
@@ -159,7 +162,7 @@ func TestSlotsOfAnOutageAreRecordedAsMissedAndNotFiredInABurst(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
 	m := monitor("a", time.Second)
 	apply(t, p, producer.Definitions{Monitors: []job.Monitor{m}})
-	checks, results := take[job.Check](t, p, pipeline.Checks), take[job.Results](t, p, pipeline.Result)
+	checks, results := take[job.Check](t, p, topology.Checks), take[job.Results](t, p, topology.Result)
 	stop := schedule(t, p)
 	before := next(t, checks, "a check").Slot
 	stop()
@@ -185,8 +188,8 @@ func TestSlotOfACheckThatStillRunsIsRecordedAsOverlap(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
 	apply(t, p, producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Second)}})
-	results := take[job.Results](t, p, pipeline.Result)
-	leases, err := p.Bucket(t.Context(), pipeline.Processes)
+	results := take[job.Results](t, p, topology.Result)
+	leases, err := p.Bucket(t.Context(), topology.Processes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +213,7 @@ func TestSlotsWithoutAWorkerAndPausedOnesAreRecordedAsThat(t *testing.T) {
 	paused := monitor("paused", time.Second)
 	paused.Paused = true
 	apply(t, p, producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Second), paused}})
-	results := take[job.Results](t, p, pipeline.Result)
+	results := take[job.Results](t, p, topology.Result)
 	schedule(t, p)
 	reasons := map[string]job.MissReason{}
 	for len(reasons) < 2 {
@@ -221,7 +224,7 @@ func TestSlotsWithoutAWorkerAndPausedOnesAreRecordedAsThat(t *testing.T) {
 	if diff := cmp.Diff(map[string]job.MissReason{"a": job.MissNoWorker, "paused": job.MissPaused}, reasons); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if lives, err := p.Exists(t.Context(), pipeline.Checks, pipeline.CheckSubject(job.DefaultLocation, "paused")); err != nil || lives {
+	if lives, err := inspect.Exists(t.Context(), p, topology.Checks, topology.CheckSubject(job.DefaultLocation, "paused")); err != nil || lives {
 		t.Errorf("got %v, %v, want no check of what is paused", lives, err)
 	}
 }
@@ -229,12 +232,12 @@ func TestSlotsWithoutAWorkerAndPausedOnesAreRecordedAsThat(t *testing.T) {
 func TestDefinitionThatCannotBeUsedIsSaidAndHindersNobody(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
-	bucket, err := p.Bucket(t.Context(), pipeline.Monitors)
+	bucket, err := p.Bucket(t.Context(), topology.Monitors)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, body := range map[string]string{"broken": `{"name": `, "lazy": `{"v":1,"name":"lazy","interval":"10ms"}`} {
-		if _, err := bucket.Put(t.Context(), pipeline.MonitorKey(name), []byte(body)); err != nil {
+		if _, err := bucket.Put(t.Context(), topology.MonitorKey(name), []byte(body)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -243,10 +246,10 @@ func TestDefinitionThatCannotBeUsedIsSaidAndHindersNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bucket.Put(t.Context(), pipeline.MonitorKey("good"), body); err != nil {
+	if _, err := bucket.Put(t.Context(), topology.MonitorKey("good"), body); err != nil {
 		t.Fatal(err)
 	}
-	checks := take[job.Check](t, p, pipeline.Checks)
+	checks := take[job.Check](t, p, topology.Checks)
 	schedule(t, p)
 	if got := next(t, checks, "a check of the good one"); got.Monitor != "good" {
 		t.Errorf("got a check of %s, want good", got.Monitor)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +13,8 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // SchedulerConfig says what a scheduler works on.
@@ -35,8 +36,8 @@ type Scheduler struct {
 	load   *load
 
 	mu   sync.Mutex
-	pool *pipeline.Pool // that serves, or served last
-	seen []time.Time    // by shard, the second that this process knows to be handled
+	pool *pool.Pool  // that serves, or served last
+	seen []time.Time // by shard, the second that this process knows to be handled
 }
 
 // NewScheduler makes a scheduler. It starts with Serve.
@@ -60,30 +61,30 @@ const stopGrace = 2 * time.Second
 
 // tickCurve is short: a tick that failed matters less each second, and the
 // next one covers its slots.
-func tickCurve() pipeline.Backoff {
-	return pipeline.Backoff{Initial: 100 * time.Millisecond, Max: time.Second, Jitter: 0.5}
+func tickCurve() pool.Backoff {
+	return pool.Backoff{Initial: 100 * time.Millisecond, Max: time.Second, Jitter: 0.5}
 }
 
 // Serve watches the definitions and handles ticks until ctx ends. An error
 // means that a watch or the consumer could not be had; serving again is safe.
 func (s *Scheduler) Serve(ctx context.Context) error {
-	monitors, err := s.config.Pipeline.Bucket(ctx, pipeline.Monitors)
+	monitors, err := s.config.Pipeline.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return fmt.Errorf("serve scheduler: %w", err)
 	}
-	cursors, err := s.config.Pipeline.Bucket(ctx, pipeline.Cursors)
+	cursors, err := s.config.Pipeline.Bucket(ctx, topology.Cursors)
 	if err != nil {
 		return fmt.Errorf("serve scheduler: %w", err)
 	}
-	pool, err := s.config.Pipeline.NewPool(pipeline.PoolConfig{
-		Name: pipeline.ConsumerScheduler, Stream: pipeline.Tick, Filter: "tick.due.*", Limit: s.config.Pipeline.Shards(),
+	workers, err := pool.New(s.config.Pipeline, pool.Config{
+		Consumer: topology.SchedulerConsumer(), Limit: s.config.Pipeline.Shards(),
 		Timeout: 20 * time.Second, Grace: stopGrace, Backoff: tickCurve(),
 		Handler: func(ctx context.Context, d pipeline.Delivery) error { return s.tick(ctx, cursors, d) },
 	})
 	if err != nil {
 		return fmt.Errorf("serve scheduler: %w", err)
 	}
-	s.setPool(pool)
+	s.setPool(workers)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.load.serve(ctx) })
 	loaded := make(chan struct{})
@@ -93,7 +94,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	group.Go(func() error {
 		select {
 		case <-loaded: // before, every slot would look like nobody's
-			return pool.Serve(ctx)
+			return workers.Serve(ctx)
 		case <-ctx.Done():
 			return nil
 		}
@@ -101,25 +102,25 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (s *Scheduler) setPool(pool *pipeline.Pool) {
+func (s *Scheduler) setPool(workers *pool.Pool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pool = pool
+	s.pool = workers
 }
 
 // Pools tells what the pool of ticks does; empty before the first start.
-func (s *Scheduler) Pools() []pipeline.PoolStatus {
+func (s *Scheduler) Pools() []pool.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pool == nil {
 		return nil
 	}
-	return []pipeline.PoolStatus{s.pool.Status()}
+	return []pool.Status{s.pool.Status()}
 }
 
 // learn takes in a definition, its change or its removal.
 func (s *Scheduler) learn(e pipeline.Entry) {
-	name, ok := pipeline.CutMonitorKey(e.Key)
+	name, ok := topology.CutMonitorKey(e.Key)
 	if !ok {
 		return // a recipient
 	}
@@ -154,7 +155,7 @@ type cursor struct {
 // tick handles one tick of one shard: publish, record the misses, move the
 // cursor, in this order, so that a crash in between repeats and never skips.
 func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeline.Delivery) error {
-	shard, err := strconv.Atoi(strings.TrimPrefix(d.Subject, "tick.due."))
+	shard, err := strconv.Atoi(topology.CutTick(d.Subject))
 	if err != nil || shard < 0 || shard >= len(s.seen) {
 		return job.Dead(job.ReasonInvalid, fmt.Errorf("read tick: found shard %q, expected 0 to %d", d.Subject, len(s.seen)-1))
 	}
@@ -215,7 +216,7 @@ func (s *Scheduler) publish(ctx context.Context, shard int, second time.Time, d 
 	for i := range d.checks {
 		check := &d.checks[i]
 		messages[i] = pipeline.Message{
-			Subject: pipeline.CheckSubject(check.terms.location, monitorOf(check.name)), Body: check.encode(),
+			Subject: topology.CheckSubject(check.terms.location, monitorOf(check.name)), Body: check.encode(),
 			ID: check.name + "@" + strconv.FormatInt(check.slot.Unix(), 10),
 		}
 	}
@@ -305,7 +306,7 @@ func (s *Scheduler) record(ctx context.Context, shard int, second time.Time, mis
 			return err
 		}
 		err = s.config.Pipeline.Publish(ctx, pipeline.Message{
-			Subject: pipeline.ResultSubject(shard), Body: body, ID: fmt.Sprintf("miss-%d-%d-%d", shard, second.Unix(), part),
+			Subject: topology.ResultSubject(shard), Body: body, ID: fmt.Sprintf("miss-%d-%d-%d", shard, second.Unix(), part),
 		})
 		if err != nil {
 			return fmt.Errorf("record misses: %w", err)

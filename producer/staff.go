@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/process"
 )
 
 // staff knows where somebody lives who makes checks.
@@ -42,7 +43,7 @@ func (s *staff) serves(ctx context.Context, location string) bool {
 	if known, ok := s.known[location]; ok && time.Since(known.at) < staffFresh {
 		return known.serves
 	}
-	serves, err := s.p.Serves(ctx, checkRole, location)
+	serves, err := process.Serves(ctx, s.p, checkRole, location)
 	if err != nil {
 		s.log.WarnContext(ctx, "look for workers", "location", location, "error", err)
 		serves = true

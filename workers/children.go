@@ -9,6 +9,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
 )
 
@@ -17,7 +18,7 @@ type shared struct {
 	p      *pipeline.Pipeline
 	log    *slog.Logger
 	pools  *poolSet
-	base   pipeline.PoolConfig // the settings common to all pools
+	base   pool.Config // the settings common to all pools
 	events func(supervise.Event)
 	grace  time.Duration // how long a stage may take to stop
 }

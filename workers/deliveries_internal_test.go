@@ -8,12 +8,13 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/topology"
 )
 
 func newDeliveryStore(t *testing.T) *deliveryStore {
 	t.Helper()
 	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), pipeline.Deliveries)
+	bucket, err := p.Bucket(t.Context(), topology.Deliveries)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 )
 
@@ -69,7 +70,7 @@ func ExampleWorkers() {
 	address, reply, done := replies.Await()
 	defer done()
 	err = p.Publish(ctx, pipeline.Message{
-		Subject: pipeline.CallCheckSubject(job.DefaultLocation, "id-1"), ID: "id-1", Reply: address,
+		Subject: topology.CallCheckSubject(job.DefaultLocation, "id-1"), ID: "id-1", Reply: address,
 		Body: []byte(`{"v":1,"tcp":{"address":"192.0.2.1:22"}}`),
 	})
 	if err != nil {

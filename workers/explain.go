@@ -9,32 +9,33 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
 // NewExplainer returns an explainer for the stored notifications. It publishes
 // nothing.
 func NewExplainer(ctx context.Context, p *pipeline.Pipeline, directory *notify.Directory, mutes *notify.Mutes) (*notify.Explainer, error) {
-	buckets := map[pipeline.BucketName]*pipeline.Bucket{}
-	for _, name := range []pipeline.BucketName{pipeline.Notifications, pipeline.States, pipeline.Monitors} {
+	buckets := map[topology.Bucket]*pipeline.Bucket{}
+	for _, name := range []topology.Bucket{topology.Notifications, topology.States, topology.Monitors} {
 		bucket, err := p.Bucket(ctx, name)
 		if err != nil {
 			return nil, err
 		}
 		buckets[name] = bucket
 	}
-	lookup := &storedLookup{states: buckets[pipeline.States], definitions: buckets[pipeline.Monitors]}
-	return notify.NewExplainer(&notificationStore{bucket: buckets[pipeline.Notifications]}, lookup, directory, mutes, time.Now), nil
+	lookup := &storedLookup{states: buckets[topology.States], definitions: buckets[topology.Monitors]}
+	return notify.NewExplainer(&notificationStore{bucket: buckets[topology.Notifications]}, lookup, directory, mutes, time.Now), nil
 }
 
 // LoadRecipients reads the recipients, the silences and the maintenance windows.
 func LoadRecipients(ctx context.Context, p *pipeline.Pipeline) (*notify.Directory, *notify.Mutes, error) {
 	directory, mutes := &notify.Directory{}, &notify.Mutes{}
-	definitions, err := p.Bucket(ctx, pipeline.Monitors)
+	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, nil, err
 	}
-	recipients, err := definitions.LoadMatching(ctx, pipeline.RecipientKey(">"))
+	recipients, err := definitions.LoadMatching(ctx, topology.RecipientKey(">"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -45,7 +46,7 @@ func LoadRecipients(ctx context.Context, p *pipeline.Pipeline) (*notify.Director
 		}
 		directory.Set(recipient)
 	}
-	entry, err := definitions.Get(ctx, pipeline.SettingsKey)
+	entry, err := definitions.Get(ctx, topology.SettingsKey)
 	if err == nil {
 		settings, err := job.DecodeKnown[job.Settings](entry.Value)
 		if err != nil {
@@ -67,7 +68,7 @@ func LoadRecipients(ctx context.Context, p *pipeline.Pipeline) (*notify.Director
 
 // LoadSilences reads the silences, the earliest first.
 func LoadSilences(ctx context.Context, p *pipeline.Pipeline) ([]job.Silence, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Silences)
+	bucket, err := p.Bucket(ctx, topology.Silences)
 	if err != nil {
 		return nil, err
 	}

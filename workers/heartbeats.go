@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers/check"
 )
 
@@ -69,7 +71,7 @@ func (h *Heartbeats) store(ctx context.Context, token, kind string, ping job.Pin
 	if err != nil {
 		return err
 	}
-	return h.p.Publish(ctx, pipeline.Message{Subject: pipeline.PingSubject(token, kind), Body: body})
+	return h.p.Publish(ctx, pipeline.Message{Subject: topology.PingSubject(token, kind), Body: body})
 }
 
 // Beats returns the last pings for a token. The first call stores when the
@@ -82,7 +84,7 @@ func (h *Heartbeats) Beats(ctx context.Context, token string) (check.Beats, erro
 		at   *time.Time
 		ping *job.Ping
 	}{{job.PingOK, &b.OK, &succeeded}, {job.PingFail, &b.Fail, &failed}, {job.PingStart, &b.Start, nil}, {job.PingSince, &b.Since, nil}} {
-		body, stored, err := h.p.LastMessage(ctx, pipeline.Ping, pipeline.PingSubject(token, kind.name))
+		body, stored, err := inspect.LastMessage(ctx, h.p, topology.Ping, topology.PingSubject(token, kind.name))
 		if errors.Is(err, pipeline.ErrNotFound) {
 			continue
 		}

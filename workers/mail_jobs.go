@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // mailJobs handles the mail jobs with an open mailer.
@@ -28,16 +30,15 @@ type mailJobs struct {
 // maxCopied bounds mailJobs.copied.
 const maxCopied = 1000
 
-func (j *mailJobs) pool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+func (j *mailJobs) pool() pool.Config {
 	config := j.base
-	config.Stage, config.Stream, config.Filter = StageMail, stream, filter
-	config.Timeout, config.Backoff, config.GiveUpAfter = mailTimeout, pipeline.MailBackoff(), j.giveUpAfter
+	config.Stage, config.Timeout, config.Backoff, config.GiveUpAfter = StageMail, mailTimeout, pool.MailBackoff(), j.giveUpAfter
 	config.OnDeadLetter, config.Handler, config.Available = j.onDeadLetter, j.handle, j.mailer.Available
 	return config
 }
 
-func (j *mailJobs) classPool(class string) pipeline.PoolConfig {
-	config := j.pool(pipeline.Mail, "mail."+class+".>")
+func (j *mailJobs) classPool(class string) pool.Config {
+	config := j.pool()
 	if class == job.MailOperator {
 		// Tried even if no relay is available: then a copy is stored here.
 		config.Available, config.Handler = nil, j.handleOperatorMail
@@ -115,7 +116,7 @@ func (j *mailJobs) storeCopy(ctx context.Context, m job.Mail, stored time.Time) 
 	return nil
 }
 
-func (j *mailJobs) onDeadLetter(ctx context.Context, d pipeline.Delivery, dead pipeline.DeadLetter) error {
+func (j *mailJobs) onDeadLetter(ctx context.Context, d pipeline.Delivery, dead deadletter.Letter) error {
 	if !hasOutcome(d.Subject) {
 		return nil
 	}
@@ -125,5 +126,5 @@ func (j *mailJobs) onDeadLetter(ctx context.Context, d pipeline.Delivery, dead p
 // hasOutcome reports whether a job gets an outcome: it was enqueued or called by
 // a client, not by the notifier.
 func hasOutcome(subject string) bool {
-	return strings.HasPrefix(subject, "mail."+job.MailAdhoc+".") || strings.HasPrefix(subject, "call.")
+	return topology.InMailClass(subject, job.MailAdhoc) || topology.IsCall(subject)
 }

@@ -6,6 +6,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // mailOutbox enqueues the pipeline's own mails, all in one class.
@@ -21,7 +22,7 @@ func (o *mailOutbox) Enqueue(ctx context.Context, m job.Mail) error {
 	if err != nil {
 		return err
 	}
-	err = o.p.Publish(ctx, pipeline.Message{Subject: pipeline.MailSubject(o.class, m.ID), Body: body, ID: "mail-" + m.ID})
+	err = o.p.Publish(ctx, pipeline.Message{Subject: topology.MailSubject(o.class, m.ID), Body: body, ID: "mail-" + m.ID})
 	if errors.Is(err, pipeline.ErrOccupied) {
 		return nil
 	}

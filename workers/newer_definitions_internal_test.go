@@ -7,8 +7,11 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -36,7 +39,7 @@ func TestProcessThatCannotReadADefinitionLeavesNotificationsToNewerProcesses(t *
 		t.Fatal(err)
 	}
 	notifier, err := notify.New(notify.Config{
-		Store: &notificationStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]}, Timers: &timers{p: p}, Renderer: renderer,
+		Store: &notificationStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]}, Timers: &timers{p: p}, Renderer: renderer,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -53,12 +56,12 @@ func TestProcessThatCannotReadADefinitionLeavesNotificationsToNewerProcesses(t *
 		do        func()
 		available bool
 	}{
-		{"a readable recipient", func() { define(pipeline.RecipientKey("ops"), `{"v":1,"name":"ops","addresses":["ops@example.org"]}`) }, true},
-		{"an invalid recipient", func() { define(pipeline.RecipientKey("bad"), `{"v":1,"quantum":1}`) }, true},
-		{"a recipient from a newer version", func() { define(pipeline.RecipientKey("ops"), `{"v":99,"quantum":1}`) }, false},
-		{"settings from a newer version too", func() { define(pipeline.SettingsKey, `{"v":99}`) }, false},
-		{"the recipient removed", func() { define(pipeline.RecipientKey("ops"), "") }, false},
-		{"readable settings", func() { define(pipeline.SettingsKey, `{"v":1}`) }, true},
+		{"a readable recipient", func() { define(topology.RecipientKey("ops"), `{"v":1,"name":"ops","addresses":["ops@example.org"]}`) }, true},
+		{"an invalid recipient", func() { define(topology.RecipientKey("bad"), `{"v":1,"quantum":1}`) }, true},
+		{"a recipient from a newer version", func() { define(topology.RecipientKey("ops"), `{"v":99,"quantum":1}`) }, false},
+		{"settings from a newer version too", func() { define(topology.SettingsKey, `{"v":99}`) }, false},
+		{"the recipient removed", func() { define(topology.RecipientKey("ops"), "") }, false},
+		{"readable settings", func() { define(topology.SettingsKey, `{"v":1}`) }, true},
 		{"a silence from a newer version", func() { silence(`{"v":99}`) }, false},
 		{"the silence removed", func() { silence("") }, true},
 	}
@@ -75,7 +78,7 @@ func TestProcessThatCannotReadADefinitionLeavesNotificationsToNewerProcesses(t *
 
 func newMaintainJobs(t *testing.T, p *pipeline.Pipeline) *maintainJobs {
 	t.Helper()
-	digests, err := p.Bucket(t.Context(), pipeline.Digests)
+	digests, err := p.Bucket(t.Context(), topology.Digests)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +91,7 @@ func TestParkedJobReturnsToItsQueueOnceItCanBeRead(t *testing.T) {
 	m := newMaintainJobs(t, p)
 	dead := func(reason job.Reason, body string) pipeline.Delivery {
 		return pipeline.Delivery{Subject: "dead.ADHOC.adhoc-default.1", Sequence: 1, Body: []byte(body), Stored: time.Now(), Header: map[string][]string{
-			pipeline.HeaderReason: {string(reason)}, pipeline.HeaderSubject: {"adhoc.default.job"}, pipeline.HeaderStage: {StageCheck},
+			deadletter.HeaderReason: {string(reason)}, deadletter.HeaderSubject: {"adhoc.default.job"}, deadletter.HeaderStage: {StageCheck},
 		}}
 	}
 	for name, c := range map[string]struct {
@@ -116,7 +119,7 @@ func TestParkedJobReturnsToItsQueueOnceItCanBeRead(t *testing.T) {
 			t.Errorf("redelivered %v: got notified %v (%v), want a notice only at the first delivery", redelivered, notified, err)
 		}
 	}
-	if back, err := p.Count(t.Context(), pipeline.Adhoc); err != nil || back != 1 {
+	if back, err := inspect.Count(t.Context(), p, topology.Adhoc); err != nil || back != 1 {
 		t.Errorf("got %d jobs back in the queue, %v, want the readable one", back, err)
 	}
 }

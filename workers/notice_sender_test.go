@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 )
 
@@ -25,7 +27,7 @@ func notices(t *testing.T, p *pipeline.Pipeline, n int) []job.Notice {
 	var found []job.Notice
 	ctx, enough := context.WithTimeout(t.Context(), patience)
 	defer enough()
-	err := p.Tail(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	err := inspect.Tail(ctx, p, topology.Notice, time.Hour, func(d pipeline.Delivery) {
 		notice, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

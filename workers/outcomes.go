@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // outcomes publishes what became of ad-hoc jobs and calls: a bucket keeps each
@@ -18,7 +20,7 @@ type outcomes struct {
 }
 
 func newOutcomes(ctx context.Context, p *pipeline.Pipeline) (*outcomes, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Outcomes)
+	bucket, err := p.Bucket(ctx, topology.Outcomes)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +43,8 @@ func (o *outcomes) publish(ctx context.Context, d pipeline.Delivery, outcome job
 
 // onDeadLetter publishes the failure of jobs that became dead letters. A job
 // whose subject has no valid id can have no outcome, only its dead letter.
-func (o *outcomes) onDeadLetter(kind string) func(context.Context, pipeline.Delivery, pipeline.DeadLetter) error {
-	return func(ctx context.Context, d pipeline.Delivery, dead pipeline.DeadLetter) error {
+func (o *outcomes) onDeadLetter(kind string) func(context.Context, pipeline.Delivery, deadletter.Letter) error {
+	return func(ctx context.Context, d pipeline.Delivery, dead deadletter.Letter) error {
 		id := jobID(d.Subject)
 		if !job.ValidName(id) {
 			return nil
@@ -56,7 +58,7 @@ func (o *outcomes) onDeadLetter(kind string) func(context.Context, pipeline.Deli
 // the location or class.
 func jobID(subject string) string {
 	tokens := 2 // adhoc.<location>.<id>, mail.<class>.<id>, call.mail.<id>
-	if strings.HasPrefix(subject, "call.check.") {
+	if topology.IsCheckCall(subject) {
 		tokens = 3 // call.check.<location>.<id>
 	}
 	parts := strings.SplitN(subject, ".", tokens+1)

@@ -11,6 +11,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // storedLookup reads the monitors that others depend on from their buckets. It
@@ -21,7 +22,7 @@ type storedLookup struct {
 
 // Monitor reads a definition.
 func (l *storedLookup) Monitor(ctx context.Context, name string) (job.Monitor, bool, error) {
-	entry, err := l.definitions.Get(ctx, pipeline.MonitorKey(name))
+	entry, err := l.definitions.Get(ctx, topology.MonitorKey(name))
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return job.Monitor{}, false, nil
 	}
@@ -79,9 +80,9 @@ const (
 	defaultCheckTimeout = 10 * time.Second
 )
 
-func newCheckingLookup(s *shared, buckets map[pipeline.BucketName]*pipeline.Bucket, replies *pipeline.Replies) *checkingLookup {
+func newCheckingLookup(s *shared, buckets map[topology.Bucket]*pipeline.Bucket, replies *pipeline.Replies) *checkingLookup {
 	return &checkingLookup{
-		storedLookup: storedLookup{states: buckets[pipeline.States], definitions: buckets[pipeline.Monitors]},
+		storedLookup: storedLookup{states: buckets[topology.States], definitions: buckets[topology.Monitors]},
 		shared:       s, replies: replies, checked: map[string]recentCheck{},
 	}
 }
@@ -137,7 +138,7 @@ func (l *checkingLookup) check(ctx context.Context, m *job.Monitor, location str
 	}
 	address, reply, end := l.replies.Await()
 	defer end()
-	if err := l.p.Publish(ctx, pipeline.Message{Subject: pipeline.CallCheckSubject(location, id), Body: body, ID: id, Reply: address}); err != nil {
+	if err := l.p.Publish(ctx, pipeline.Message{Subject: topology.CallCheckSubject(location, id), Body: body, ID: id, Reply: address}); err != nil {
 		return job.ProbeResult{}, err
 	}
 	select {

@@ -10,6 +10,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -17,7 +18,7 @@ import (
 var began = time.Now().UTC().Truncate(time.Second).Add(-time.Minute)
 
 // put stores a message under a key of a bucket.
-func put(t *testing.T, p *pipeline.Pipeline, name pipeline.BucketName, key string, value any) {
+func put(t *testing.T, p *pipeline.Pipeline, name topology.Bucket, key string, value any) {
 	t.Helper()
 	bucket, err := p.Bucket(t.Context(), name)
 	if err != nil {
@@ -35,7 +36,7 @@ func put(t *testing.T, p *pipeline.Pipeline, name pipeline.BucketName, key strin
 func define(t *testing.T, p *pipeline.Pipeline, m job.Monitor) {
 	t.Helper()
 	m.V, m.Spec, m.Interval = job.Version, job.Spec{TCP: &job.TCP{Address: m.Name + ":1"}}, job.Duration(time.Second)
-	put(t, p, pipeline.Monitors, pipeline.MonitorKey(m.Name), m)
+	put(t, p, topology.Monitors, topology.MonitorKey(m.Name), m)
 }
 
 // newTestLookup returns a lookup on a pipeline whose check workers find the
@@ -121,7 +122,7 @@ func TestExplainerAnswersWithoutAnyCheck(t *testing.T) {
 	var checks atomic.Int64
 	health.Store(job.Down)
 	newTestLookup(t, p, &health, &checks)
-	put(t, p, pipeline.Monitors, pipeline.RecipientKey("oncall"), job.Recipient{V: job.Version, Name: "oncall", Addresses: []string{"ops@example.org"}})
+	put(t, p, topology.Monitors, topology.RecipientKey("oncall"), job.Recipient{V: job.Version, Name: "oncall", Addresses: []string{"ops@example.org"}})
 	host := job.Monitor{Name: "host", DependsOn: []string{"router"}, Policy: job.Policy{Notify: []string{"oncall"}}}
 	define(t, p, job.Monitor{Name: "core"})
 	define(t, p, job.Monitor{Name: "router", DependsOn: []string{"core"}})
@@ -146,15 +147,15 @@ func TestExplainerAnswersWithoutAnyCheck(t *testing.T) {
 		t.Errorf("got %+v, want nothing held back while the parents are up", got)
 	}
 	down := job.Incident{ID: "i", Condition: job.ConditionDown, Monitor: "core", Began: began, Notify: []string{"oncall"}}
-	put(t, p, pipeline.States, "core", job.State{V: job.Version, Monitor: "core", Health: job.Down, Incident: &down})
+	put(t, p, topology.States, "core", job.State{V: job.Version, Monitor: "core", Health: job.Down, Incident: &down})
 	if got := mutesOf(&host); len(got) != 1 || got[0].Kind != notify.MuteParent || got[0].By != "core" {
 		t.Errorf("got %+v, want the first cause two levels up", got)
 	}
-	put(t, p, pipeline.States, "core", job.State{V: job.Version, Monitor: "core", Health: job.Up, Failures: 1})
+	put(t, p, topology.States, "core", job.State{V: job.Version, Monitor: "core", Health: job.Up, Failures: 1})
 	if got := mutesOf(&host); len(got) != 0 {
 		t.Errorf("got %+v, want nothing held back for a parent that is not direct and only fails", got)
 	}
-	put(t, p, pipeline.States, "router", job.State{V: job.Version, Monitor: "router", Health: job.Up, Failures: 1})
+	put(t, p, topology.States, "router", job.State{V: job.Version, Monitor: "router", Health: job.Up, Failures: 1})
 	if got := mutesOf(&host); len(got) != 1 || got[0].Kind != notify.MutePending || got[0].By != "router" {
 		t.Errorf("got %+v, want to wait for the parent that fails", got)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"vedette/pipeline"
+	"vedette/pipeline/pool"
 )
 
 // poolSet has the pools that serve at this moment, and their limits.
@@ -18,13 +19,13 @@ type poolSet struct {
 
 // limitedPool is a pool, and the limit that applies to it.
 type limitedPool struct {
-	*pipeline.Pool
+	*pool.Pool
 
 	limit func(Limits) int
 }
 
 // add makes a pool with its present limit, and adds it.
-func (s *poolSet) add(p *pipeline.Pipeline, config pipeline.PoolConfig, limit func(Limits) int) (*pipeline.Pool, error) {
+func (s *poolSet) add(p *pipeline.Pipeline, config pool.Config, limit func(Limits) int) (*pool.Pool, error) {
 	if limit == nil {
 		limit = func(Limits) int { return fewAtOnce }
 	}
@@ -32,18 +33,18 @@ func (s *poolSet) add(p *pipeline.Pipeline, config pipeline.PoolConfig, limit fu
 	defer s.mu.Unlock()
 	config.Limit = limit(s.limits)
 	config.MaxLimit = max(4*config.Limit, 1024) // how far the limit can be raised while the pool serves
-	pool, err := p.NewPool(config)
+	workers, err := pool.New(p, config)
 	if err != nil {
 		return nil, err
 	}
-	s.pools = append(s.pools, limitedPool{Pool: pool, limit: limit})
-	return pool, nil
+	s.pools = append(s.pools, limitedPool{Pool: workers, limit: limit})
+	return workers, nil
 }
 
-func (s *poolSet) remove(pool *pipeline.Pool) {
+func (s *poolSet) remove(workers *pool.Pool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pools = slices.DeleteFunc(s.pools, func(p limitedPool) bool { return p.Pool == pool })
+	s.pools = slices.DeleteFunc(s.pools, func(p limitedPool) bool { return p.Pool == workers })
 }
 
 func (s *poolSet) all() []limitedPool {
@@ -63,9 +64,9 @@ func (s *poolSet) setLimits(limits Limits) error {
 	defer s.mu.Unlock()
 	s.limits = limits
 	var refused []string
-	for _, pool := range s.pools {
-		if limit := pool.limit(limits); limit != pool.Status().Limit {
-			if err := pool.SetLimit(limit); err != nil {
+	for _, workers := range s.pools {
+		if limit := workers.limit(limits); limit != workers.Status().Limit {
+			if err := workers.SetLimit(limit); err != nil {
 				refused = append(refused, err.Error())
 			}
 		}

@@ -11,6 +11,8 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
+	"vedette/pipeline/topology"
 )
 
 // processWatch detects processes that have fallen silent: killed, hung, or cut
@@ -37,7 +39,7 @@ type lease struct {
 const leasePeriod = 2 * time.Second
 
 func (s *maintainStage) watchProcesses(ctx context.Context) error {
-	bucket, err := s.p.Bucket(ctx, pipeline.Processes)
+	bucket, err := s.p.Bucket(ctx, topology.Processes)
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func (s *maintainStage) watchProcesses(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return bucket.Watch(ctx, func(e pipeline.Entry) { w.observe(e, time.Now()) }, func() {}) })
 	group.Go(func() error {
-		return w.poll(ctx, leasePeriod, pipeline.LeaseTime, "silent processes", func(ctx context.Context, now time.Time) error {
+		return w.poll(ctx, leasePeriod, process.LeaseTime, "silent processes", func(ctx context.Context, now time.Time) error {
 			return w.report(ctx, bucket, w.overdue(now))
 		})
 	})
@@ -69,7 +71,7 @@ func (w *processWatch) overdue(now time.Time) []pipeline.Entry {
 	defer w.mu.Unlock()
 	var silent []pipeline.Entry
 	for _, l := range w.leases {
-		if now.Sub(l.at) > pipeline.LeaseTime {
+		if now.Sub(l.at) > process.LeaseTime {
 			silent = append(silent, l.entry)
 		}
 	}
@@ -96,9 +98,9 @@ func goneNotice(lease pipeline.Entry) job.Notice {
 		V: job.Version, ID: job.DeriveID("gone", lease.Key, lease.Written.UTC().Format(time.RFC3339Nano)), Kind: job.NoticeProcessGone,
 		Summary: fmt.Sprintf("process %s has been silent since %s", lease.Key, lease.Written.UTC().Format(time.RFC3339)),
 	}
-	if process, err := job.DecodeKnown[job.Process](lease.Value); err == nil {
-		n.Summary = fmt.Sprintf("process %s has been silent since %s", process.Name, lease.Written.UTC().Format(time.RFC3339))
-		n.Detail = fmt.Sprintf("pid %d on %s, version %s, started %s", process.PID, process.Host, process.Version, process.Started.UTC().Format(time.RFC3339))
+	if member, err := job.DecodeKnown[job.Process](lease.Value); err == nil {
+		n.Summary = fmt.Sprintf("process %s has been silent since %s", member.Name, lease.Written.UTC().Format(time.RFC3339))
+		n.Detail = fmt.Sprintf("pid %d on %s, version %s, started %s", member.PID, member.Host, member.Version, member.Started.UTC().Format(time.RFC3339))
 	}
 	return n
 }

@@ -11,6 +11,8 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 	"vedette/producer/schedule"
 	"vedette/workers/evaluate"
 )
@@ -20,8 +22,6 @@ import (
 type rechecker struct {
 	p *pipeline.Pipeline
 }
-
-const recheckTimer = "recheck"
 
 // recheckJob is the timer's body. It has no spec: the spec may hold secrets, and
 // is taken from the monitor's definition.
@@ -39,13 +39,13 @@ func (r *rechecker) Recheck(ctx context.Context, monitor, location string, at ti
 	if err != nil {
 		return err
 	}
-	return r.p.SetTimer(ctx, recheckTimer, job.DeriveID("recheck", monitor, location), at, body)
+	return r.p.SetTimer(ctx, topology.TimerRecheck, job.DeriveID("recheck", monitor, location), at, body)
 }
 
 // recheckPool takes the timers and enqueues the checks.
-func (e *evaluateJobs) recheckPool() pipeline.PoolConfig {
+func (e *evaluateJobs) recheckPool() pool.Config {
 	config := e.base
-	config.Stage, config.Stream, config.Filter, config.Backoff = StageEvaluate, pipeline.Timer, pipeline.TimerSubject(recheckTimer, "*"), retryBackoff()
+	config.Stage, config.Backoff = StageEvaluate, retryBackoff()
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		recheck, err := job.Decode[recheckJob](d.Body)
 		if err != nil {
@@ -74,7 +74,7 @@ func (e *evaluateJobs) enqueueCheck(ctx context.Context, m *evaluate.Monitor, lo
 	if m.MultiLocation() {
 		name = job.LocationName(m.Name, location)
 	}
-	err = e.p.Publish(ctx, pipeline.Message{Subject: pipeline.CheckSubject(location, m.Name), Body: body, ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
+	err = e.p.Publish(ctx, pipeline.Message{Subject: topology.CheckSubject(location, m.Name), Body: body, ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
 	if err != nil && !errors.Is(err, pipeline.ErrOccupied) {
 		return fmt.Errorf("enqueue recheck: %w", err)
 	}

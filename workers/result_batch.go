@@ -10,6 +10,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // Publisher stores messages; *pipeline.Pipeline is one.
@@ -29,7 +30,7 @@ const (
 	// server does not limit the number of checks.
 	batchesInFlight = 8
 	// batchBytes bounds the size of a batch, well below the pipeline's limit.
-	batchBytes = pipeline.MaxMessage / 4
+	batchBytes = topology.MaxMessage / 4
 )
 
 // ErrBatcherStopped is returned by Submit when the batcher no longer serves. The
@@ -155,7 +156,7 @@ const sendTimeout = 10 * time.Second
 func (b *ResultBatcher) send(ctx context.Context, batch []submission) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sendTimeout)
 	defer cancel()
-	err := b.to.Publish(ctx, pipeline.Message{Subject: pipeline.ResultSubject(b.partition), Body: encodeBatch(batch)})
+	err := b.to.Publish(ctx, pipeline.Message{Subject: topology.ResultSubject(b.partition), Body: encodeBatch(batch)})
 	if err != nil {
 		err = fmt.Errorf("store results: %w", err)
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
-	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
+	"vedette/pipeline/topology"
 	"vedette/workers/doctor"
 )
 
@@ -37,13 +39,13 @@ func (s *maintainStage) watchSaturation(ctx context.Context) error {
 
 // check counts how often checks waited, and analyzes it after enough times.
 func (w *saturationWatch) check(ctx context.Context, now time.Time) error {
-	locations, err := w.p.CheckLocations(ctx)
+	locations, err := process.CheckLocations(ctx, w.p)
 	if err != nil {
 		return err
 	}
 	long := false
 	for _, location := range locations {
-		waiting, _, err := w.p.Waiting(ctx, pipeline.ConsumerChecks(location), now)
+		waiting, _, err := inspect.Waiting(ctx, w.p, topology.CheckConsumer(location), now)
 		if err != nil {
 			return err
 		}

@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/process"
+	"vedette/pipeline/topology"
 	"vedette/workers/check"
 )
 
@@ -38,7 +41,7 @@ func oneSlot(t *testing.T, p *pipeline.Pipeline) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	presence := p.NewPresence("1.0.0", []string{StageCheck}, job.DefaultLocation, func() []job.ChildStatus { return work.Status(work.Children()) })
+	presence := process.NewPresence(p, "1.0.0", []string{StageCheck}, job.DefaultLocation, func() []job.ChildStatus { return work.Status(work.Children()) })
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
 	go func() { ended <- work.Serve(ctx) }()
@@ -52,7 +55,7 @@ func oneSlot(t *testing.T, p *pipeline.Pipeline) {
 		}
 	})
 	awaitThat(t, "a process that reports its status", func() bool {
-		found, _, err := p.Ask(t.Context(), time.Second)
+		found, _, err := process.Ask(t.Context(), p, time.Second)
 		return err == nil && len(found) == 1 && len(poolNames(found[0].Children)) == 3
 	})
 }
@@ -99,10 +102,10 @@ func TestLackOfCapacityForChecksIsReportedOnce(t *testing.T) {
 			V: 1, Monitor: name, Slot: now.UTC().Truncate(time.Second), Location: job.DefaultLocation,
 			Spec: job.Spec{HTTP: &job.HTTP{URL: target}, Timeout: job.Duration(time.Minute)},
 		}
-		publishJSON(t, p, pipeline.CheckSubject(job.DefaultLocation, name), check)
+		publishJSON(t, p, topology.CheckSubject(job.DefaultLocation, name), check)
 	}
 	awaitThat(t, "one running and two waiting checks", func() bool {
-		waiting, oldest, err := p.Waiting(t.Context(), pipeline.ConsumerChecks(job.DefaultLocation), time.Now())
+		waiting, oldest, err := inspect.Waiting(t.Context(), p, topology.CheckConsumer(job.DefaultLocation), time.Now())
 		return err == nil && waiting == 2 && oldest > 0
 	})
 	checkThrice(now)
@@ -110,7 +113,7 @@ func TestLackOfCapacityForChecksIsReportedOnce(t *testing.T) {
 		t.Fatalf("got %+v, want nothing while no slot is missed", found)
 	}
 
-	publishJSON(t, p, pipeline.ResultSubject(0), job.Results{V: 1, Results: []job.Result{{
+	publishJSON(t, p, topology.ResultSubject(0), job.Results{V: 1, Results: []job.Result{{
 		Monitor: "m9", Slot: now.UTC().Truncate(time.Second), Location: job.DefaultLocation,
 		Miss: &job.Miss{Reason: job.MissExpired, Count: 1, Last: now.UTC().Truncate(time.Second)},
 	}}})
@@ -139,7 +142,7 @@ func publishJSON(t *testing.T, p *pipeline.Pipeline, subject string, value any) 
 func notices(t *testing.T, p *pipeline.Pipeline) []job.Notice {
 	t.Helper()
 	var found []job.Notice
-	if _, err := p.ReadSince(t.Context(), pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	if _, err := inspect.ReadSince(t.Context(), p, topology.Notice, time.Hour, func(d pipeline.Delivery) {
 		n, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

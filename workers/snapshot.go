@@ -6,7 +6,10 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
+	"vedette/pipeline/topology"
 	"vedette/workers/doctor"
 )
 
@@ -29,10 +32,10 @@ func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duratio
 	if s.NoData, err = noDataMonitors(ctx, p); err != nil {
 		return s, err
 	}
-	if s.DeadLetters, err = p.Count(ctx, pipeline.Dead); err != nil {
+	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return s, err
 	}
-	streams, err := p.Storage(ctx)
+	streams, err := inspect.Storage(ctx, p)
 	for i := range streams {
 		s.Streams = append(s.Streams, doctor.Stream(streams[i]))
 	}
@@ -43,17 +46,22 @@ func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duratio
 func snapshotChecks(ctx context.Context, p *pipeline.Pipeline, window time.Duration) (doctor.Snapshot, error) {
 	s := doctor.Snapshot{At: time.Now(), Stages: append(Stages(), StageSchedule)}
 	var err error
-	if s.Processes, s.Silent, err = p.Ask(ctx, leaseWait); err != nil {
+	if s.Processes, s.Silent, err = process.Ask(ctx, p, leaseWait); err != nil {
 		return s, err
 	}
 	seen := map[string]bool{}
-	for _, process := range s.Processes {
-		for _, name := range poolNames(process.Children) {
+	for _, member := range s.Processes {
+		for _, name := range poolNames(member.Children) {
 			if seen[name] {
 				continue
 			}
 			seen[name] = true
-			waiting, oldest, err := p.Waiting(ctx, name, time.Now())
+			queue, ok := topology.QueueNamed(name)
+			if !ok {
+				s.Queues = append(s.Queues, doctor.Queue{Name: name})
+				continue
+			}
+			waiting, oldest, err := inspect.Waiting(ctx, p, queue, time.Now())
 			if err != nil {
 				return s, err
 			}
@@ -82,7 +90,7 @@ func readResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, 
 	began := time.Now()
 	var stats doctor.ResultStats
 	last := began
-	whole, err := p.ReadSince(limited, pipeline.Result, window, func(d pipeline.Delivery) {
+	whole, err := inspect.ReadSince(limited, p, topology.Result, window, func(d pipeline.Delivery) {
 		last = d.Stored
 		if batch, err := job.Decode[job.Results](d.Body); err == nil { // the evaluator handles invalid batches
 			stats.Add(batch.Results, d.Stored)
@@ -111,7 +119,7 @@ func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 // noDataMonitors counts monitors without data by cause. A monitor with several
 // locations counts once for each affected location.
 func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[doctor.NoDataCause]int, error) {
-	states, err := p.Bucket(ctx, pipeline.States)
+	states, err := p.Bucket(ctx, topology.States)
 	if err != nil {
 		return nil, err
 	}

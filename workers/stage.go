@@ -4,8 +4,9 @@ import (
 	"context"
 	"sync"
 
-	"vedette/pipeline"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 )
 
 // stage describes the supervisor for one stage. The first child opens a
@@ -29,9 +30,9 @@ type stage[F any] struct {
 
 // stagePool describes one pool in a stage.
 type stagePool[F any] struct {
-	name      string
+	consumer  topology.Consumer
 	limit     func(Limits) int // how many jobs run at once; nil: [fewAtOnce]
-	configure func(F) pipeline.PoolConfig
+	configure func(F) pool.Config
 }
 
 // supervisor builds the supervisor.
@@ -45,9 +46,9 @@ func (st stage[F]) supervisor(s *shared) (supervise.Child, error) {
 		})
 	})
 	rest := st.watches
-	for _, pool := range st.pools {
-		rest = append(rest, s.child(pool.name, func(ctx context.Context) error {
-			return s.servePool(ctx, pool.name, pool.limit, pool.configure(current.latest()))
+	for _, workers := range st.pools {
+		rest = append(rest, s.child(workers.consumer.Name, func(ctx context.Context) error {
+			return s.servePool(ctx, workers.consumer, workers.limit, workers.configure(current.latest()))
 		}))
 	}
 	children, err := supervise.New(supervise.Spec{
@@ -63,14 +64,14 @@ func (st stage[F]) supervisor(s *shared) (supervise.Child, error) {
 	return supervise.Child{Name: st.name, Service: whole, Backoff: restartBackoff}, err
 }
 
-func (s *shared) servePool(ctx context.Context, name string, limit func(Limits) int, config pipeline.PoolConfig) error {
-	config.Name = name
-	pool, err := s.pools.add(s.p, config, limit)
+func (s *shared) servePool(ctx context.Context, consumer topology.Consumer, limit func(Limits) int, config pool.Config) error {
+	config.Consumer = consumer
+	workers, err := s.pools.add(s.p, config, limit)
 	if err != nil {
 		return err
 	}
-	defer s.pools.remove(pool)
-	return pool.Serve(ctx)
+	defer s.pools.remove(workers)
+	return workers.Serve(ctx)
 }
 
 // handover passes a foundation from the child that opens it to the pools. A

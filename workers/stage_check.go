@@ -8,7 +8,9 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 )
 
 // Prober makes checks; *check.Checker is one.
@@ -40,8 +42,8 @@ type checkJobs struct {
 const maxCheckTime = 10 * time.Minute
 
 // retryBackoff is for stages that fail only while the server is away.
-func retryBackoff() pipeline.Backoff {
-	return pipeline.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
+func retryBackoff() pool.Backoff {
+	return pool.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
 }
 
 // supervisor:
@@ -56,13 +58,9 @@ func (s *checkStage) supervisor() (supervise.Child, error) {
 	return stage[*checkJobs]{
 		name: StageCheck, foundation: "results", open: s.open,
 		pools: []stagePool[*checkJobs]{
-			{pipeline.ConsumerChecks(s.location), func(l Limits) int { return l.Checks }, (*checkJobs).scheduledPool},
-			{pipeline.ConsumerAdhoc(s.location), func(l Limits) int { return l.Adhoc }, func(j *checkJobs) pipeline.PoolConfig {
-				return j.adhocPool(pipeline.Adhoc, "adhoc."+s.location+".>")
-			}},
-			{pipeline.ConsumerCheckCalls(s.location), func(l Limits) int { return l.Calls }, func(j *checkJobs) pipeline.PoolConfig {
-				return j.adhocPool(pipeline.Call, "call.check."+s.location+".>")
-			}},
+			{topology.CheckConsumer(s.location), func(l Limits) int { return l.Checks }, (*checkJobs).scheduledPool},
+			{topology.AdhocConsumer(s.location), func(l Limits) int { return l.Adhoc }, (*checkJobs).adhocPool},
+			{topology.CheckCallConsumer(s.location), func(l Limits) int { return l.Calls }, (*checkJobs).adhocPool},
 		},
 	}.supervisor(s.shared)
 }
@@ -77,19 +75,16 @@ func (s *checkStage) open(ctx context.Context, ready func(*checkJobs)) error {
 	return jobs.batcher.Serve(ctx)
 }
 
-func (j *checkJobs) scheduledPool() pipeline.PoolConfig {
+func (j *checkJobs) scheduledPool() pool.Config {
 	config := j.base
-	config.Stage, config.Stream = StageCheck, pipeline.Checks
-	config.Filter = "check." + j.location + ".>"
-	config.Timeout, config.Backoff, config.MaxUnsettled = maxCheckTime, retryBackoff(), 1<<20
+	config.Stage, config.Timeout, config.Backoff, config.MaxUnsettled = StageCheck, maxCheckTime, retryBackoff(), 1<<20
 	config.Handler = j.scheduled
 	return config
 }
 
-func (j *checkJobs) adhocPool(stream pipeline.Stream, filter string) pipeline.PoolConfig {
+func (j *checkJobs) adhocPool() pool.Config {
 	config := j.base
-	config.Stage, config.Stream, config.Filter = StageCheck, stream, filter
-	config.Timeout, config.Backoff = maxCheckTime, retryBackoff()
+	config.Stage, config.Timeout, config.Backoff = StageCheck, maxCheckTime, retryBackoff()
 	config.OnDeadLetter, config.Handler = j.outcomes.onDeadLetter(job.JobCheck), j.adhoc
 	return config
 }
@@ -109,7 +104,7 @@ func (j *checkJobs) scheduled(ctx context.Context, d pipeline.Delivery) error {
 	} else if result.ProbeResult, err = j.probe(ctx, check.Spec); err != nil {
 		return err
 	}
-	pipeline.Yield(ctx) // storing the result needs no slot
+	pool.Yield(ctx) // storing the result needs no slot
 	return j.batcher.Submit(ctx, result)
 }
 

@@ -9,7 +9,9 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers/evaluate"
 )
 
@@ -37,8 +39,8 @@ func (s *evaluateStage) supervisor() (supervise.Child, error) {
 	return stage[*evaluateJobs]{
 		name: StageEvaluate, foundation: "mirror", open: s.open,
 		pools: []stagePool[*evaluateJobs]{
-			{pipeline.ConsumerEvaluate, func(l Limits) int { return l.Evaluations }, (*evaluateJobs).resultPool},
-			{pipeline.ConsumerRecheck, nil, (*evaluateJobs).recheckPool},
+			{topology.EvaluateConsumer(), func(l Limits) int { return l.Evaluations }, (*evaluateJobs).resultPool},
+			{topology.RecheckConsumer(), nil, (*evaluateJobs).recheckPool},
 		},
 	}.supervisor(s.shared)
 }
@@ -46,11 +48,11 @@ func (s *evaluateStage) supervisor() (supervise.Child, error) {
 // open begins with an empty mirror, which is ready when it has all definitions
 // and states.
 func (s *evaluateStage) open(ctx context.Context, ready func(*evaluateJobs)) error {
-	states, err := s.p.Bucket(ctx, pipeline.States)
+	states, err := s.p.Bucket(ctx, topology.States)
 	if err != nil {
 		return err
 	}
-	monitors, err := s.p.Bucket(ctx, pipeline.Monitors)
+	monitors, err := s.p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return err
 	}
@@ -80,9 +82,9 @@ func (s *evaluateStage) open(ctx context.Context, ready func(*evaluateJobs)) err
 	return group.Wait()
 }
 
-func (e *evaluateJobs) resultPool() pipeline.PoolConfig {
+func (e *evaluateJobs) resultPool() pool.Config {
 	config := e.base
-	config.Stage, config.Stream, config.Backoff = StageEvaluate, pipeline.Result, retryBackoff()
+	config.Stage, config.Backoff = StageEvaluate, retryBackoff()
 	config.MaxUnsettled = manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		results, err := job.Decode[job.Results](d.Body)
@@ -130,7 +132,7 @@ func (e *evaluateJobs) observe(ctx context.Context, entry pipeline.Entry) {
 }
 
 func (e *evaluateJobs) define(ctx context.Context, entry pipeline.Entry) {
-	name, ok := pipeline.CutMonitorKey(entry.Key)
+	name, ok := topology.CutMonitorKey(entry.Key)
 	if !ok {
 		return
 	}

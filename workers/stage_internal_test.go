@@ -8,7 +8,9 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 )
 
 func TestStuckIncarnationCannotReplaceTheFoundationOfALaterOne(t *testing.T) {
@@ -35,10 +37,10 @@ func TestStuckIncarnationCannotReplaceTheFoundationOfALaterOne(t *testing.T) {
 			<-ctx.Done()
 			return nil
 		},
-		pools: []stagePool[int]{{pipeline.ConsumerChecks("default"), nil, func(foundation int) pipeline.PoolConfig {
+		pools: []stagePool[int]{{topology.CheckConsumer("default"), nil, func(foundation int) pool.Config {
 			builtFrom <- foundation
-			return pipeline.PoolConfig{
-				Stage: StageCheck, Stream: pipeline.Checks, Filter: "check.default.>",
+			return pool.Config{
+				Stage: StageCheck, Consumer: topology.Consumer{Stream: topology.Checks, Filter: "check.default.>"},
 				Handler: func(context.Context, pipeline.Delivery) error { return nil },
 			}
 		}}},

@@ -6,9 +6,10 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 )
 
 // Mailer sends mails.
@@ -76,19 +77,17 @@ func (s *mailStage) supervisor() (supervise.Child, error) {
 		if class == job.MailOperator {
 			limit = func(Limits) int { return operatorMails }
 		}
-		st.pools = append(st.pools, stagePool[*mailJobs]{pipeline.ConsumerMails(class), limit, func(j *mailJobs) pipeline.PoolConfig {
+		st.pools = append(st.pools, stagePool[*mailJobs]{topology.MailConsumer(class), limit, func(j *mailJobs) pool.Config {
 			return j.classPool(class)
 		}})
 	}
-	st.pools = append(st.pools, stagePool[*mailJobs]{pipeline.ConsumerMailCalls, mails, func(j *mailJobs) pipeline.PoolConfig {
-		return j.pool(pipeline.Call, "call.mail.>")
-	}})
+	st.pools = append(st.pools, stagePool[*mailJobs]{topology.MailCallConsumer(), mails, (*mailJobs).pool})
 	return st.supervisor(s.shared)
 }
 
 // open creates the mailer, and closes it when ctx ends.
 func (s *mailStage) open(ctx context.Context, ready func(*mailJobs)) error {
-	bucket, err := s.p.Bucket(ctx, pipeline.Deliveries)
+	bucket, err := s.p.Bucket(ctx, topology.Deliveries)
 	if err != nil {
 		return err
 	}

@@ -3,12 +3,14 @@ package workers
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -46,44 +48,48 @@ func (s *maintainStage) supervisor() (supervise.Child, error) {
 			s.child("processes", s.watchProcesses), s.child("stages", s.watchStages), s.child("saturation", s.watchSaturation),
 		},
 		pools: []stagePool[*maintainJobs]{
-			{pipeline.ConsumerNotices, nil, func(m *maintainJobs) pipeline.PoolConfig { return m.pool(pipeline.Notice, "", m.notice) }},
-			{pipeline.ConsumerDeadLetters, nil, func(m *maintainJobs) pipeline.PoolConfig {
-				config := m.pool(pipeline.Dead, "", m.deadLetter)
+			{topology.NoticeConsumer(), nil, func(m *maintainJobs) pool.Config { return m.pool(m.notice) }},
+			{topology.DeadLetterConsumer(), nil, func(m *maintainJobs) pool.Config {
+				config := m.pool(m.deadLetter)
 				config.MaxUnsettled = manyUnsettled
 				return config
 			}},
-			{pipeline.ConsumerDigest, nil, func(m *maintainJobs) pipeline.PoolConfig {
-				return m.pool(pipeline.Timer, pipeline.TimerSubject(digestTimer, "*"), m.sendDigest)
+			{topology.DigestConsumer(), nil, func(m *maintainJobs) pool.Config {
+				return m.pool(m.sendDigest)
 			}},
-			{pipeline.ConsumerRescue, nil, func(m *maintainJobs) pipeline.PoolConfig { return m.pool(pipeline.Advisory, "", m.p.Rescue) }},
+			{topology.RescueConsumer(), nil, func(m *maintainJobs) pool.Config { return m.pool(m.rescue) }},
 		},
 	}.supervisor(s.shared)
 }
 
 // open is ready when it has the recipients and settings that exist at the start.
 func (s *maintainStage) open(ctx context.Context, ready func(*maintainJobs)) error {
-	definitions, err := s.p.Bucket(ctx, pipeline.Monitors)
+	definitions, err := s.p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return err
 	}
-	digests, err := s.p.Bucket(ctx, pipeline.Digests)
+	digests, err := s.p.Bucket(ctx, topology.Digests)
 	if err != nil {
 		return err
 	}
 	m := &maintainJobs{maintainStage: s, digests: digests}
-	return definitions.WatchMatching(ctx, pipeline.BesideMonitors(), func(e pipeline.Entry) { m.setDefinition(ctx, e) }, func() { ready(m) })
+	return definitions.WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { m.setDefinition(ctx, e) }, func() { ready(m) })
 }
 
-func (m *maintainJobs) pool(stream pipeline.Stream, filter string, handle func(context.Context, pipeline.Delivery) error) pipeline.PoolConfig {
+func (m *maintainJobs) pool(handle func(context.Context, pipeline.Delivery) error) pool.Config {
 	config := m.base
-	config.Stage, config.Stream, config.Filter, config.Backoff = StageMaintain, stream, filter, retryBackoff()
+	config.Stage, config.Backoff = StageMaintain, retryBackoff()
 	config.Handler = handle
 	return config
 }
 
+func (m *maintainJobs) rescue(ctx context.Context, d pipeline.Delivery) error {
+	return deadletter.Rescue(ctx, m.p, d)
+}
+
 // setDefinition takes a recipient or the settings.
 func (m *maintainJobs) setDefinition(ctx context.Context, e pipeline.Entry) {
-	name, isRecipient := pipeline.CutRecipientKey(e.Key)
+	name, isRecipient := topology.CutRecipientKey(e.Key)
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
@@ -93,9 +99,9 @@ func (m *maintainJobs) setDefinition(ctx context.Context, e pipeline.Entry) {
 		if recipient, err = job.DecodeKnown[job.Recipient](e.Value); err == nil { // operators are notified in any case
 			m.directory.Set(recipient)
 		}
-	case e.Key == pipeline.SettingsKey && e.Deleted:
+	case e.Key == topology.SettingsKey && e.Deleted:
 		m.directory.SetSettings(job.Settings{})
-	case e.Key == pipeline.SettingsKey:
+	case e.Key == topology.SettingsKey:
 		var settings job.Settings
 		if settings, err = job.DecodeKnown[job.Settings](e.Value); err == nil {
 			m.directory.SetSettings(settings)
@@ -127,11 +133,11 @@ func (m *maintainJobs) notice(ctx context.Context, d pipeline.Delivery) error {
 // deadLetter notifies the operators of a dead letter. A job that was parked for
 // lack of a newer process returns to its queue once this process can read it.
 func (m *maintainJobs) deadLetter(ctx context.Context, d pipeline.Delivery) error {
-	dead := pipeline.ReadDeadLetter(d)
+	dead := deadletter.Read(d)
 	parked := dead.Reason == job.ReasonUnsupported
 	switch {
 	case parked && !job.Newer(dead.Body):
-		return m.p.Replay(ctx, dead)
+		return deadletter.Replay(ctx, m.p, dead)
 	case parked && d.Redelivered:
 		return job.Interrupted(errParked, parkedPeriod) // the operators were notified before
 	}
@@ -144,8 +150,8 @@ func (m *maintainJobs) deadLetter(ctx context.Context, d pipeline.Delivery) erro
 
 // reportDead makes a notice from a dead letter. A dead mail to the operators is
 // only logged: a mail about it would fail in the same way.
-func (m *maintainJobs) reportDead(ctx context.Context, subject string, dead pipeline.DeadLetter) error {
-	if strings.HasPrefix(dead.Subject, "mail."+job.MailOperator+".") {
+func (m *maintainJobs) reportDead(ctx context.Context, subject string, dead deadletter.Letter) error {
+	if topology.InMailClass(dead.Subject, job.MailOperator) {
 		m.log.ErrorContext(ctx, "mail to operators is dead", "dead_letter", dead.ID, "reason", dead.Reason, "error", dead.Error)
 		return nil
 	}

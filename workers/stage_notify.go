@@ -9,7 +9,9 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -45,9 +47,9 @@ func (s *notifyStage) supervisor() (supervise.Child, error) {
 	return stage[*notifyJobs]{
 		name: StageNotify, foundation: "recipients", open: s.open,
 		pools: []stagePool[*notifyJobs]{
-			{pipeline.ConsumerNotify, nil, (*notifyJobs).statePool},
-			{pipeline.ConsumerFlush, nil, func(n *notifyJobs) pipeline.PoolConfig { return n.timerPool(notify.TimerFlush, n.flush) }},
-			{pipeline.ConsumerSweep, nil, func(n *notifyJobs) pipeline.PoolConfig { return n.timerPool(notify.TimerSweep, n.sweep) }},
+			{topology.NotifyConsumer(), nil, (*notifyJobs).statePool},
+			{topology.FlushConsumer(), nil, func(n *notifyJobs) pool.Config { return n.timerPool(n.flush) }},
+			{topology.SweepConsumer(), nil, func(n *notifyJobs) pool.Config { return n.timerPool(n.sweep) }},
 		},
 	}.supervisor(s.shared)
 }
@@ -63,7 +65,7 @@ func (s *notifyStage) open(ctx context.Context, ready func(*notifyJobs)) error {
 		return err
 	}
 	notifier, err := notify.New(notify.Config{
-		Store: &notificationStore{bucket: buckets[pipeline.Notifications]}, Outbox: &alertOutbox{p: s.p}, Deliveries: &deliveryStore{bucket: buckets[pipeline.Deliveries]},
+		Store: &notificationStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: s.p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]},
 		Timers: &timers{p: s.p}, Renderer: s.renderer, Lookup: newCheckingLookup(s.shared, buckets, replies), Logger: s.log,
 	})
 	if err != nil {
@@ -73,9 +75,9 @@ func (s *notifyStage) open(ctx context.Context, ready func(*notifyJobs)) error {
 	return n.follow(ctx, buckets, ready)
 }
 
-func (s *notifyStage) openBuckets(ctx context.Context) (map[pipeline.BucketName]*pipeline.Bucket, error) {
-	buckets := map[pipeline.BucketName]*pipeline.Bucket{}
-	for _, name := range []pipeline.BucketName{pipeline.Notifications, pipeline.Deliveries, pipeline.States, pipeline.Monitors, pipeline.Silences} {
+func (s *notifyStage) openBuckets(ctx context.Context) (map[topology.Bucket]*pipeline.Bucket, error) {
+	buckets := map[topology.Bucket]*pipeline.Bucket{}
+	for _, name := range []topology.Bucket{topology.Notifications, topology.Deliveries, topology.States, topology.Monitors, topology.Silences} {
 		bucket, err := s.p.Bucket(ctx, name)
 		if err != nil {
 			return nil, err
@@ -87,17 +89,17 @@ func (s *notifyStage) openBuckets(ctx context.Context) (map[pipeline.BucketName]
 
 // follow keeps recipients, settings and silences up to date until ctx ends. It
 // is ready when it has those that exist at the start.
-func (n *notifyJobs) follow(ctx context.Context, buckets map[pipeline.BucketName]*pipeline.Bucket, ready func(*notifyJobs)) error {
+func (n *notifyJobs) follow(ctx context.Context, buckets map[topology.Bucket]*pipeline.Bucket, ready func(*notifyJobs)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	haveDefinitions, haveSilences := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
 		live := false
-		return buckets[pipeline.Monitors].WatchMatching(ctx, pipeline.BesideMonitors(),
+		return buckets[topology.Monitors].WatchMatching(ctx, topology.NonMonitorKeys(),
 			func(e pipeline.Entry) { n.setDefinition(ctx, e, live) }, func() { live = true; close(haveDefinitions) })
 	})
 	group.Go(func() error {
 		live := false
-		return buckets[pipeline.Silences].Watch(ctx, func(e pipeline.Entry) { n.setSilence(ctx, e, live) }, func() { live = true; close(haveSilences) })
+		return buckets[topology.Silences].Watch(ctx, func(e pipeline.Entry) { n.setSilence(ctx, e, live) }, func() { live = true; close(haveSilences) })
 	})
 	group.Go(func() error {
 		if !await(ctx, haveDefinitions, haveSilences) {
@@ -112,9 +114,9 @@ func (n *notifyJobs) follow(ctx context.Context, buckets map[pipeline.BucketName
 	return group.Wait()
 }
 
-func (n *notifyJobs) statePool() pipeline.PoolConfig {
+func (n *notifyJobs) statePool() pool.Config {
 	config := n.base
-	config.Stage, config.Stream, config.Backoff = StageNotify, pipeline.StateLog, retryBackoff()
+	config.Stage, config.Backoff = StageNotify, retryBackoff()
 	config.Available, config.MaxUnsettled = n.newer.empty, manyUnsettled
 	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
@@ -129,15 +131,15 @@ func (n *notifyJobs) statePool() pipeline.PoolConfig {
 	return config
 }
 
-func (n *notifyJobs) timerPool(timer string, handle func(context.Context, pipeline.Delivery) error) pipeline.PoolConfig {
+func (n *notifyJobs) timerPool(handle func(context.Context, pipeline.Delivery) error) pool.Config {
 	config := n.base
-	config.Stage, config.Stream, config.Filter, config.Backoff = StageNotify, pipeline.Timer, pipeline.TimerSubject(timer, "*"), retryBackoff()
+	config.Stage, config.Backoff = StageNotify, retryBackoff()
 	config.Available, config.Handler = n.newer.empty, handle
 	return config
 }
 
 func (n *notifyJobs) flush(ctx context.Context, d pipeline.Delivery) error {
-	return n.notifier.Flush(ctx, strings.TrimPrefix(d.Subject, pipeline.TimerSubject(notify.TimerFlush, "")))
+	return n.notifier.Flush(ctx, strings.TrimPrefix(d.Subject, topology.TimerSubject(notify.TimerFlush, "")))
 }
 
 func (n *notifyJobs) sweep(ctx context.Context, _ pipeline.Delivery) error {
@@ -147,7 +149,7 @@ func (n *notifyJobs) sweep(ctx context.Context, _ pipeline.Delivery) error {
 // setDefinition takes a recipient or the settings. Changed maintenance windows
 // may mute notifications or release them.
 func (n *notifyJobs) setDefinition(ctx context.Context, e pipeline.Entry, live bool) {
-	name, isRecipient := pipeline.CutRecipientKey(e.Key)
+	name, isRecipient := topology.CutRecipientKey(e.Key)
 	var err error
 	switch {
 	case isRecipient && e.Deleted:
@@ -157,7 +159,7 @@ func (n *notifyJobs) setDefinition(ctx context.Context, e pipeline.Entry, live b
 		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
 			n.notifier.Directory().Set(recipient)
 		}
-	case e.Key == pipeline.SettingsKey:
+	case e.Key == topology.SettingsKey:
 		var settings job.Settings
 		if !e.Deleted {
 			settings, err = job.Decode[job.Settings](e.Value)

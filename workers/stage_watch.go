@@ -4,8 +4,8 @@ import (
 	"context"
 	"time"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 )
 
 // stageWatch detects a stage without a process: its jobs wait in their stream.
@@ -22,17 +22,17 @@ const (
 	stagePeriod = 10 * time.Second
 	// stageGoneAfter is how long a stage may have no process, such as during an
 	// upgrade.
-	stageGoneAfter = pipeline.LeaseTime + 10*time.Second
+	stageGoneAfter = process.LeaseTime + 10*time.Second
 )
 
 func (s *maintainStage) watchStages(ctx context.Context) error {
 	w := &stageWatch{shared: s.shared, missing: map[string]time.Time{}}
-	return w.poll(ctx, stagePeriod, pipeline.LeaseTime, "processes for each stage", w.check) // leases cannot be renewed without the server
+	return w.poll(ctx, stagePeriod, process.LeaseTime, "processes for each stage", w.check) // leases cannot be renewed without the server
 }
 
 func (w *stageWatch) check(ctx context.Context, now time.Time) error {
 	for _, stage := range append(Stages(), StageSchedule) {
-		serves, err := w.p.Serves(ctx, stage, "")
+		serves, err := process.Serves(ctx, w.p, stage, "")
 		if err != nil {
 			return err
 		}

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
 	"vedette/workers/web"
 )
@@ -19,10 +19,10 @@ func (w *Workers) Queues(ctx context.Context, now time.Time) []web.Queue {
 	pools := w.pools.all()
 	queues := make([]web.Queue, len(pools))
 	var group sync.WaitGroup
-	for i, pool := range pools {
+	for i, workers := range pools {
 		group.Go(func() {
-			running := pool.Status()
-			waiting, _ := pool.Queue(ctx, now) // fails while the server is away, which /readyz shows
+			running := workers.Status()
+			waiting, _ := workers.Queue(ctx, now) // fails while the server is away, which /readyz shows
 			queues[i] = web.Queue{
 				Name: running.Name, Running: running.Running, Limit: running.Limit, Done: running.Done, Failed: running.Failed,
 				Depth: waiting.Depth, Waiting: waiting.Waiting, OldestAge: job.Duration(waiting.OldestAge.Truncate(time.Second)),
@@ -46,9 +46,9 @@ func AllRunning(tree []supervise.ChildStatus) bool {
 
 // Status returns the status of a tree that has these workers, together with the
 // jobs in their pools and in other pools in the tree.
-func (w *Workers) Status(tree []supervise.ChildStatus, others ...pipeline.PoolStatus) []job.ChildStatus {
-	for _, pool := range w.pools.all() {
-		others = append(others, pool.Status())
+func (w *Workers) Status(tree []supervise.ChildStatus, others ...pool.Status) []job.ChildStatus {
+	for _, workers := range w.pools.all() {
+		others = append(others, workers.Status())
 	}
 	jobs := map[string]*job.ChildJobs{}
 	for _, s := range others {

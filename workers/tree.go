@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"vedette/pipeline"
+	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
 )
 
@@ -50,7 +50,7 @@ func New(config Config) (*Workers, error) {
 	grace := config.Grace / time.Duration(len(Stages()))
 	common := &shared{
 		p: config.Pipeline, log: config.Logger, pools: w.pools, events: config.Events, grace: grace,
-		base: pipeline.PoolConfig{AckWait: config.AckWait, Grace: grace / 2},
+		base: pool.Config{AckWait: config.AckWait, Grace: grace / 2},
 	}
 	spec := supervise.Spec{
 		Name: "workers", Strategy: supervise.OneForOne, Intensity: supervise.Restarts(maxRestarts), Window: restartWindow,

@@ -13,6 +13,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
 	"vedette/workers"
 )
@@ -65,8 +66,8 @@ func (f *deadFilter) set() bool {
 }
 
 // filter reads the flags and the ids, and shows every mistake at once.
-func (f *deadFilter) filter(args []string, now time.Time) (pipeline.DeadFilter, error) {
-	var filter pipeline.DeadFilter
+func (f *deadFilter) filter(args []string, now time.Time) (deadletter.Filter, error) {
+	var filter deadletter.Filter
 	var problems []error
 	for _, arg := range args {
 		id, err := strconv.ParseUint(arg, 10, 64)
@@ -101,7 +102,7 @@ func (f *deadFilter) filter(args []string, now time.Time) (pipeline.DeadFilter, 
 
 // each calls what a command does for each selected letter, and returns the ids
 // that were asked for and not found.
-func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.Pipeline, pipeline.DeadLetter) bool) error {
+func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.Pipeline, deadletter.Letter) bool) error {
 	filter, err := f.filter(args, time.Now())
 	if err != nil {
 		return cli.Invalid(err)
@@ -114,7 +115,7 @@ func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.
 	for _, id := range filter.IDs {
 		missing[id] = true
 	}
-	err = p.DeadLetters(ctx, filter, func(l pipeline.DeadLetter) bool {
+	err = deadletter.Each(ctx, p, filter, func(l deadletter.Letter) bool {
 		delete(missing, l.ID)
 		return do(p, l)
 	})

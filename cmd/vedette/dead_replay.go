@@ -11,6 +11,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 )
 
 // bulk does something to each selected dead letter.
@@ -20,7 +21,7 @@ type bulk struct {
 	dry     bool
 	rate    float64 // a second; 0 means as fast as possible
 	verb    string  // what is done, in the past
-	do      func(context.Context, *pipeline.Pipeline, pipeline.DeadLetter) error
+	do      func(context.Context, *pipeline.Pipeline, deadletter.Letter) error
 	stdout  io.Writer
 	done    int
 	failed  int
@@ -45,7 +46,9 @@ last two days is not sent again, so that replaying twice is replaying once.`,
   vedette dead replay --stage mail --reason given_up
   vedette dead replay --all --rate 10`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b.do = func(ctx context.Context, p *pipeline.Pipeline, l pipeline.DeadLetter) error { return p.Replay(ctx, l) }
+			b.do = func(ctx context.Context, p *pipeline.Pipeline, l deadletter.Letter) error {
+				return deadletter.Replay(ctx, p, l)
+			}
 			if b.rate <= 0 {
 				return cli.UsageError(cmd, fmt.Errorf("read --rate: found %g, expected more than 0", b.rate))
 			}
@@ -64,8 +67,8 @@ func deadDropCommand() *cobra.Command {
 		Short:   "Remove dead letters for good",
 		Example: "  vedette dead drop 17\n  vedette dead drop --reason malformed --older-than 24h --dry-run",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b.do = func(ctx context.Context, p *pipeline.Pipeline, l pipeline.DeadLetter) error {
-				return p.DropDead(ctx, l.ID)
+			b.do = func(ctx context.Context, p *pipeline.Pipeline, l deadletter.Letter) error {
+				return deadletter.Drop(ctx, p, l.ID)
 			}
 			return b.run(cmd, args)
 		},
@@ -90,14 +93,14 @@ func (b *bulk) run(cmd *cobra.Command, args []string) error {
 		defer ticker.Stop()
 		pace = ticker.C
 	}
-	err := b.filter.each(ctx, args, func(p *pipeline.Pipeline, l pipeline.DeadLetter) bool {
+	err := b.filter.each(ctx, args, func(p *pipeline.Pipeline, l deadletter.Letter) bool {
 		return b.one(ctx, cmd.ErrOrStderr(), p, l, pace)
 	})
 	return errors.Join(err, b.report())
 }
 
 // one does one letter, and reports whether to go on.
-func (b *bulk) one(ctx context.Context, stderr io.Writer, p *pipeline.Pipeline, l pipeline.DeadLetter, pace <-chan time.Time) bool {
+func (b *bulk) one(ctx context.Context, stderr io.Writer, p *pipeline.Pipeline, l deadletter.Letter, pace <-chan time.Time) bool {
 	if b.dry {
 		b.done++
 		cli.Say(b.stdout, "would be %s: %d  %s  %s  %s\n", b.verb, l.ID, cli.Printable(l.Stage), cli.Printable(string(l.Reason)), cli.Printable(l.Subject))

@@ -12,6 +12,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/workers/notify"
 )
 
@@ -53,7 +54,7 @@ type letterList struct {
 	err   error
 }
 
-func (l *letterList) add(_ *pipeline.Pipeline, letter pipeline.DeadLetter) bool {
+func (l *letterList) add(_ *pipeline.Pipeline, letter deadletter.Letter) bool {
 	if l.shown == l.limit {
 		l.more = true
 		return false
@@ -103,14 +104,14 @@ func short(s string) string {
 
 // letterJSON is a letter as programs read it. Exactly one of the bodies is set.
 type letterJSON struct {
-	pipeline.DeadLetter
+	deadletter.Letter
 
 	Text   string `json:"body,omitempty"`
 	Base64 []byte `json:"body_base64,omitempty"`
 }
 
-func shownLetter(letter pipeline.DeadLetter) letterJSON {
-	shown := letterJSON{DeadLetter: letter}
+func shownLetter(letter deadletter.Letter) letterJSON {
+	shown := letterJSON{Letter: letter}
 	if utf8.Valid(letter.Body) {
 		shown.Text = string(letter.Body)
 	} else {
@@ -129,7 +130,7 @@ func deadShowCommand() *cobra.Command {
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var failed error
-			err := filter.each(cmd.Context(), args, func(_ *pipeline.Pipeline, letter pipeline.DeadLetter) bool {
+			err := filter.each(cmd.Context(), args, func(_ *pipeline.Pipeline, letter deadletter.Letter) bool {
 				failed = showLetter(cmd.OutOrStdout(), letter, asJSON, bodyOnly)
 				return failed == nil
 			})
@@ -145,7 +146,7 @@ func deadShowCommand() *cobra.Command {
 	return cmd
 }
 
-func showLetter(to io.Writer, letter pipeline.DeadLetter, asJSON, bodyOnly bool) error {
+func showLetter(to io.Writer, letter deadletter.Letter, asJSON, bodyOnly bool) error {
 	switch {
 	case bodyOnly:
 		_, err := to.Write(letter.Body)

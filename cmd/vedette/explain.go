@@ -13,7 +13,9 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 	"vedette/workers/notify"
 )
@@ -79,11 +81,11 @@ const (
 )
 
 func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanation, error) {
-	definitions, err := p.Bucket(ctx, pipeline.Monitors)
+	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, err
 	}
-	entry, err := definitions.Get(ctx, pipeline.MonitorKey(name))
+	entry, err := definitions.Get(ctx, topology.MonitorKey(name))
 	if errors.Is(err, pipeline.ErrNotFound) {
 		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' lists the monitors with problems"}
 	}
@@ -104,7 +106,7 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanati
 }
 
 func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.State, error) {
-	states, err := p.Bucket(ctx, pipeline.States)
+	states, err := p.Bucket(ctx, topology.States)
 	if err != nil {
 		return job.State{}, err
 	}
@@ -138,7 +140,7 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 	limited, cancel := context.WithTimeout(ctx, explainTime)
 	defer cancel()
 	since := max(minPast, explainResults*cmp.Or(x.Monitor.Interval.Std(), time.Hour))
-	_, err := p.ReadSince(limited, pipeline.Result, since, func(d pipeline.Delivery) {
+	_, err := inspect.ReadSince(limited, p, topology.Result, since, func(d pipeline.Delivery) {
 		batch, err := job.DecodeKnown[job.Results](d.Body)
 		if err != nil {
 			return // the evaluator stores it as a dead letter

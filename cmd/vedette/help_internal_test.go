@@ -15,8 +15,8 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/instance"
-	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/rights"
 	"vedette/workers/check"
 	"vedette/workers/notify"
 )
@@ -169,7 +169,7 @@ func TestTheManualNamesEveryMemberOfASet(t *testing.T) {
 		"probes":        {job.Kinds()},
 		"expressions":   {facts()},
 		"jobs":          {texts(job.Reasons())},
-		"rights":        {texts(pipeline.Roles())},
+		"rights":        {texts(rights.Roles())},
 		"cluster":       {instance.AllStages()},
 		"wire":          {job.MailClasses()},
 		"templates":     {fieldNames(notify.View{}), fieldNames(notify.Fact{}), fieldNames(notify.Result{}), fieldNames(notify.Section{}), fieldNames(notify.Item{})},

@@ -9,6 +9,7 @@ import (
 	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
 	"vedette/producer"
 )
@@ -36,8 +37,8 @@ func hints() []hint {
 		{pipeline.ErrUntrusted, "--nats-ca names the CA that has signed the server's certificate, which must be good for the name in the URL"},
 		{pipeline.ErrServerTooOld, "upgrade nats-server, or leave out --nats to use the one inside vedette"},
 		{pipeline.ErrFull, "its workers are slower than its publishers: see the queues on the overview, and the section workers of the file"},
-		{pipeline.ErrNotReplayable, "it can be looked at with 'vedette dead show', and dropped with 'vedette dead drop'"},
-		{pipeline.ErrBeingBuried, "run the same command again in a moment"},
+		{deadletter.ErrNotReplayable, "it can be looked at with 'vedette dead show', and dropped with 'vedette dead drop'"},
+		{deadletter.ErrStillQueued, "run the same command again in a moment"},
 		{producer.ErrDuplicate, "'vedette outcome' tells what became of it; another order needs another --id"},
 		{producer.ErrPending, "nothing is lost: ask again later"},
 		{producer.ErrUnknown, "outcomes are kept for two days, under the id that the order printed"},

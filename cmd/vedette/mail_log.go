@@ -13,7 +13,9 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 )
 
@@ -81,7 +83,7 @@ const (
 const longestAttempt = 8 * time.Minute
 
 func loadMailLog(ctx context.Context, p *pipeline.Pipeline, unknown bool, limit int) ([]mailLine, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Deliveries)
+	bucket, err := p.Bucket(ctx, topology.Deliveries)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +118,7 @@ func readMailLog(entries []pipeline.Entry, unknown bool, now time.Time) []mailLi
 // markDeadMails sets the state of deferred mails that became dead letters.
 func markDeadMails(ctx context.Context, p *pipeline.Pipeline, log []mailLine) error {
 	deferred := map[string]*mailLine{}
-	filter := pipeline.DeadFilter{Stages: []string{workers.StageMail}}
+	filter := deadletter.Filter{Stages: []string{workers.StageMail}}
 	for i := range log {
 		if log[i].State == string(job.DeliveryDeferred) {
 			deferred[log[i].ID] = &log[i]
@@ -126,7 +128,7 @@ func markDeadMails(ctx context.Context, p *pipeline.Pipeline, log []mailLine) er
 	if len(deferred) == 0 {
 		return nil
 	}
-	return p.DeadLetters(ctx, filter, func(letter pipeline.DeadLetter) bool {
+	return deadletter.Each(ctx, p, filter, func(letter deadletter.Letter) bool {
 		// An earlier dead letter of a mail was replayed.
 		line := deferred[mailID(letter.Subject)]
 		if line != nil && letter.DeadAt.After(line.At.Add(-job.AttemptLease)) {

@@ -16,6 +16,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 )
 
 // psOptions are the flags of `vedette ps`.
@@ -67,7 +68,7 @@ func (o psOptions) run(ctx context.Context, to io.Writer) error {
 	if err != nil {
 		return err
 	}
-	answers, silent, err := p.Ask(ctx, o.wait)
+	answers, silent, err := process.Ask(ctx, p, o.wait)
 	if err := cli.Closing(p, err); err != nil {
 		return err
 	}
@@ -112,8 +113,8 @@ func showProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Proce
 				c.State, age(now, c.Since), c.Incarnation, c.Restarts, jobs(c.Jobs), failure(c.LastFailure, now))
 		}
 	}
-	for _, process := range silent {
-		cli.Say(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", process.Name, process.Host)
+	for _, member := range silent {
+		cli.Say(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", member.Name, member.Host)
 	}
 	return table.flush()
 }

@@ -9,12 +9,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
 )
 
 func rolesCommand() *cobra.Command {
-	names := pipeline.Names{Prefix: "vedette"}
+	names := topology.Names{Prefix: "vedette"}
 	var location string
 	cmd := &cobra.Command{
 		Use:   "roles [ROLE...]",
@@ -37,12 +38,12 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 			if err := cli.LocationProblem(location); err != nil {
 				return cli.UsageError(cmd, err)
 			}
-			users := make([]pipeline.User, len(roles))
+			users := make([]rights.User, len(roles))
 			for i, role := range roles {
-				users[i] = pipeline.User{Role: role, Location: location}
-				users[i].Password = "$" + names.PasswordVariable(users[i])
+				users[i] = rights.User{Role: role, Location: location}
+				users[i].Password = "$" + rights.PasswordVariable(names, users[i])
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), names.ServerConfig(users))
+			_, err = fmt.Fprint(cmd.OutOrStdout(), rights.ServerConfig(names, users))
 			return err
 		},
 	}
@@ -52,33 +53,33 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 
 // roleLines tells people what each role is for.
 func roleLines() string {
-	uses := map[pipeline.Role]string{
-		pipeline.RolePublisher:   "orders checks and mails, and reads what became of them",
-		pipeline.RoleScheduler:   "turns ticks into checks",
-		pipeline.RoleCheckWorker: "makes the checks of one location",
-		pipeline.RoleEvaluator:   "judges results, and orders checks out of turn",
-		pipeline.RoleNotifier:    "decides who is told of what changed, and orders the mails",
-		pipeline.RoleMailWorker:  "sends mails",
-		pipeline.RoleViewer:      "reads what the overview shows",
-		pipeline.RoleAdmin:       "everything in this installation; 'vedette run' needs it",
+	uses := map[rights.Role]string{
+		rights.Publisher:   "orders checks and mails, and reads what became of them",
+		rights.Scheduler:   "turns ticks into checks",
+		rights.CheckWorker: "makes the checks of one location",
+		rights.Evaluator:   "judges results, and orders checks out of turn",
+		rights.Notifier:    "decides who is told of what changed, and orders the mails",
+		rights.MailWorker:  "sends mails",
+		rights.Viewer:      "reads what the overview shows",
+		rights.Admin:       "everything in this installation; 'vedette run' needs it",
 	}
 	var b strings.Builder
-	for _, role := range pipeline.Roles() {
+	for _, role := range rights.Roles() {
 		fmt.Fprintf(&b, "  %-13s %s\n", role, uses[role])
 	}
 	return b.String()
 }
 
-func readRoles(args []string) ([]pipeline.Role, error) {
+func readRoles(args []string) ([]rights.Role, error) {
 	if len(args) == 0 {
-		return pipeline.Roles(), nil
+		return rights.Roles(), nil
 	}
-	var roles []pipeline.Role
+	var roles []rights.Role
 	var problems []error
 	for _, arg := range args {
-		role := pipeline.Role(arg)
-		if !slices.Contains(pipeline.Roles(), role) {
-			problems = append(problems, fmt.Errorf("read role: found %q, expected one of %v", arg, pipeline.Roles()))
+		role := rights.Role(arg)
+		if !slices.Contains(rights.Roles(), role) {
+			problems = append(problems, fmt.Errorf("read role: found %q, expected one of %v", arg, rights.Roles()))
 		}
 		roles = append(roles, role)
 	}

@@ -19,6 +19,7 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 )
 
@@ -167,7 +168,7 @@ func (o *silenceOptions) add(ctx context.Context, to io.Writer, s job.Silence) e
 
 // addSilence stores a silence, and forgets those that were over long ago.
 func addSilence(ctx context.Context, p *pipeline.Pipeline, s job.Silence) error {
-	bucket, err := p.Bucket(ctx, pipeline.Silences)
+	bucket, err := p.Bucket(ctx, topology.Silences)
 	if err != nil {
 		return err
 	}
@@ -287,7 +288,7 @@ func silenceExpireCommand() *cobra.Command {
 
 // expireSilences ends silences. Those that are over stay as they are.
 func expireSilences(ctx context.Context, p *pipeline.Pipeline, ids []string, now time.Time) (int, error) {
-	bucket, err := p.Bucket(ctx, pipeline.Silences)
+	bucket, err := p.Bucket(ctx, topology.Silences)
 	if err != nil {
 		return 0, err
 	}

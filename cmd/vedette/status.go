@@ -15,7 +15,9 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 	"vedette/workers/notify"
 )
@@ -70,7 +72,7 @@ type status struct {
 
 func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*status, error) {
 	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
-	definitions, err := p.Bucket(ctx, pipeline.Monitors)
+	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +80,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	if err != nil {
 		return nil, err
 	}
-	states, err := p.Bucket(ctx, pipeline.States)
+	states, err := p.Bucket(ctx, topology.States)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +105,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	slices.SortFunc(s.Problems, func(a, b job.Incident) int {
 		return cmp.Or(cmp.Compare(rank(a.Condition), rank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
 	})
-	if s.DeadLetters, err = p.Count(ctx, pipeline.Dead); err != nil {
+	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return nil, err
 	}
 	if err := s.readMutes(ctx, p, now); err != nil {
@@ -118,7 +120,7 @@ func rank(c job.Condition) int {
 
 // monitors counts the definitions, and returns their names.
 func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (map[string]bool, error) {
-	entries, err := definitions.LoadMatching(ctx, pipeline.MonitorKey(">"))
+	entries, err := definitions.LoadMatching(ctx, topology.MonitorKey(">"))
 	if err != nil {
 		return nil, err
 	}

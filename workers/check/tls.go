@@ -100,11 +100,11 @@ func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error)
 		config.MinVersion = version
 	}
 	if o.CAFile != "" {
-		pool, err := readPool(o.CAFile)
+		workers, err := readPool(o.CAFile)
 		if err != nil {
 			return nil, err
 		}
-		config.RootCAs = pool
+		config.RootCAs = workers
 	}
 	if o.CertFile != "" {
 		certificate, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
@@ -125,11 +125,11 @@ func readPool(path string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, ourFault("read ca_file", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
+	workers := x509.NewCertPool()
+	if !workers.AppendCertsFromPEM(pem) {
 		return nil, ourFault("read ca_file", fmt.Errorf("found no certificate in %s, expected some in PEM", path))
 	}
-	return pool, nil
+	return workers, nil
 }
 
 // oursError is an error that says nothing about the target.

@@ -69,8 +69,8 @@ func (s *Snapshot) queue(name string) Queue {
 
 // poolSlots sums the slots in the pools with a name over all processes.
 func (s *Snapshot) poolSlots(pool string) (running, limit, processes int) {
-	for _, process := range s.Processes {
-		walk(process.Children, func(c job.ChildStatus) {
+	for _, member := range s.Processes {
+		walk(member.Children, func(c job.ChildStatus) {
 			if c.Name == pool && c.Jobs != nil {
 				running, limit, processes = running+c.Jobs.Running, limit+c.Jobs.Limit, processes+1
 			}

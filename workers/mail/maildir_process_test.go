@@ -50,16 +50,16 @@ func deliver(dir string, ids []string) int {
 }
 
 // deliverer is such a process. Its output is an error.
-func deliverer(t *testing.T, dir string, ids ...string) (process *exec.Cmd, output *bytes.Buffer) {
+func deliverer(t *testing.T, dir string, ids ...string) (member *exec.Cmd, output *bytes.Buffer) {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	process, output = exec.CommandContext(t.Context(), program, ids...), new(bytes.Buffer)
-	process.Env = append(os.Environ(), beDeliverer+"="+dir)
-	process.Stdout, process.Stderr = output, output
-	return process, output
+	member, output = exec.CommandContext(t.Context(), program, ids...), new(bytes.Buffer)
+	member.Env = append(os.Environ(), beDeliverer+"="+dir)
+	member.Stdout, member.Stderr = output, output
+	return member, output
 }
 
 func TestMaildirWithManyProcesses(t *testing.T) {
@@ -78,13 +78,13 @@ func TestMaildirWithManyProcesses(t *testing.T) {
 			ids = append(ids, shared, own)
 			want[shared], want[own] = true, true
 		}
-		process, output := deliverer(t, dir, ids...)
-		process.Stdin = ready
-		if err := process.Start(); err != nil {
+		member, output := deliverer(t, dir, ids...)
+		member.Stdin = ready
+		if err := member.Start(); err != nil {
 			t.Fatal(err)
 		}
 		wait = append(wait, func() {
-			if err := process.Wait(); err != nil {
+			if err := member.Wait(); err != nil {
 				t.Errorf("got %v: %s", err, output)
 			}
 		})
@@ -117,9 +117,9 @@ func TestMaildirWithManyProcesses(t *testing.T) {
 func TestMaildirOnFullDiskLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	_, dir := newMaildir(t)
-	process, output := deliverer(t, dir, "m1")
-	process.Env = append(process.Env, fullAt+"=300")
-	if err := process.Run(); err == nil || !strings.Contains(output.String(), "body: write "+dir+"/tmp/") || !strings.Contains(output.String(), "file too large") {
+	member, output := deliverer(t, dir, "m1")
+	member.Env = append(member.Env, fullAt+"=300")
+	if err := member.Run(); err == nil || !strings.Contains(output.String(), "body: write "+dir+"/tmp/") || !strings.Contains(output.String(), "file too large") {
 		t.Errorf("got %v: %s, want an error that names the file", err, output)
 	}
 	if got := files(t, dir); len(got) != 0 {

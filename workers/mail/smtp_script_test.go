@@ -319,9 +319,9 @@ func certify(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	pool.AddCert(parsed)
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
+	workers := x509.NewCertPool()
+	workers.AddCert(parsed)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, workers
 }
 
 // newSender returns a sender that is closed before the relay.

@@ -14,6 +14,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 	"vedette/workers"
 )
@@ -199,7 +200,7 @@ func TestOrderThatCannotBeDoneIsAnsweredWithItsReason(t *testing.T) {
 		t.Errorf("got %+v, %v, want the same later", later, err)
 	}
 	// An order that would have a secret sent wherever who orders it likes.
-	message := pipeline.Message{Subject: pipeline.AdhocSubject(job.DefaultLocation, "thief"), Body: []byte(`{"http": "http://a/${secret:API}"}`)}
+	message := pipeline.Message{Subject: topology.AdhocSubject(job.DefaultLocation, "thief"), Body: []byte(`{"http": "http://a/${secret:API}"}`)}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,7 @@ func TestOrderThatCannotBeDoneIsAnsweredWithItsReason(t *testing.T) {
 		return err == nil && answer.Failure != nil && answer.Failure.Reason == job.ReasonForbidden
 	})
 	// Bytes that are no job, under a subject that names one.
-	message = pipeline.Message{Subject: pipeline.AdhocSubject(job.DefaultLocation, "broken"), Body: []byte("{")}
+	message = pipeline.Message{Subject: topology.AdhocSubject(job.DefaultLocation, "broken"), Body: []byte("{")}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +256,7 @@ func TestFullQueueIsFeltByTheClientWhichMayWait(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{})
 	messages := make([]pipeline.Message, 10_000) // as many as the stream of calls takes
 	for i := range messages {
-		messages[i] = pipeline.Message{Subject: pipeline.CallCheckSubject("nowhere", strconv.Itoa(i)), Body: []byte("{}")}
+		messages[i] = pipeline.Message{Subject: topology.CallCheckSubject("nowhere", strconv.Itoa(i)), Body: []byte("{}")}
 	}
 	for _, err := range p.PublishAll(t.Context(), messages) {
 		if err != nil {

@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 	"vedette/workers"
 	"vedette/workers/check"
@@ -93,7 +95,7 @@ func slots(t *testing.T, p *pipeline.Pipeline, name string, from time.Time) (che
 	t.Helper()
 	ctx, enough := context.WithTimeout(t.Context(), patience)
 	defer enough()
-	err := p.Tail(ctx, pipeline.Result, 0, func(d pipeline.Delivery) {
+	err := inspect.Tail(ctx, p, topology.Result, 0, func(d pipeline.Delivery) {
 		batch, err := job.Decode[job.Results](d.Body)
 		if err != nil {
 			t.Error(err)

@@ -12,9 +12,10 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
 )
 
 // rightsFile is who may do what: a line for each thing that could be tried, and
@@ -24,20 +25,20 @@ const rightsFile = "testdata/rights.txt"
 // column is a user of 'vedette auth init', and the letter that stands for it.
 type column struct {
 	letter byte
-	user   pipeline.User
+	user   rights.User
 }
 
 func columns() []column {
 	return []column{
-		{'P', pipeline.User{Role: pipeline.RolePublisher}},
-		{'S', pipeline.User{Role: pipeline.RoleScheduler}},
-		{'C', pipeline.User{Role: pipeline.RoleCheckWorker}},
-		{'F', pipeline.User{Role: pipeline.RoleCheckWorker, Location: "fra"}},
-		{'E', pipeline.User{Role: pipeline.RoleEvaluator}},
-		{'N', pipeline.User{Role: pipeline.RoleNotifier}},
-		{'M', pipeline.User{Role: pipeline.RoleMailWorker}},
-		{'V', pipeline.User{Role: pipeline.RoleViewer}},
-		{'O', pipeline.User{Role: pipeline.RoleAdmin}},
+		{'P', rights.User{Role: rights.Publisher}},
+		{'S', rights.User{Role: rights.Scheduler}},
+		{'C', rights.User{Role: rights.CheckWorker}},
+		{'F', rights.User{Role: rights.CheckWorker, Location: "fra"}},
+		{'E', rights.User{Role: rights.Evaluator}},
+		{'N', rights.User{Role: rights.Notifier}},
+		{'M', rights.User{Role: rights.MailWorker}},
+		{'V', rights.User{Role: rights.Viewer}},
+		{'O', rights.User{Role: rights.Admin}},
 	}
 }
 
@@ -51,21 +52,20 @@ func attempts(t *testing.T) []string {
 			all = append(all, verb+" "+subject)
 		}
 	}
-	top := pipeline.Names{Prefix: "vedette"}.Topology(1)
 	consumers := consumersOf()
 	for _, filtered := range []string{
 		"VEDETTE_TICK.scheduler.vedette.tick.due.*", "VEDETTE_TICK.scheduler.vedette.tick.>",
 		"VEDETTE_CHECK.check-default.vedette.check.default.>", "VEDETTE_CHECK.check-default.vedette.check.>", "VEDETTE_CHECK.check-fra.vedette.check.fra.>",
-		"VEDETTE_REQUEST.request-default.vedette.request.default.>", "VEDETTE_REQUEST.request-fra.vedette.request.fra.>",
+		"VEDETTE_ADHOC.adhoc-default.vedette.adhoc.default.>", "VEDETTE_ADHOC.adhoc-fra.vedette.adhoc.fra.>",
 		"VEDETTE_CALL.call-check-default.vedette.call.check.default.>", "VEDETTE_CALL.call-check-default.vedette.call.>",
 		"VEDETTE_CALL.call-check-fra.vedette.call.check.fra.>", "VEDETTE_CALL.call-mail.vedette.call.mail.>",
-		"VEDETTE_MAIL.mail-alert.vedette.mail.alert.>", "VEDETTE_MAIL.mail-request.vedette.mail.adhoc.>", "VEDETTE_MAIL.mail-operator.vedette.mail.operator.>",
-		"VEDETTE_TIMER.evaluate-recheck.vedette.timer.due.recheck.*", "VEDETTE_TIMER.notify-mailings.vedette.timer.due.mailing.*",
-		"VEDETTE_TIMER.notify-sweep.vedette.timer.due.sweep.*", "VEDETTE_TIMER.operate-digest.vedette.timer.due.digest.*",
+		"VEDETTE_MAIL.mail-alert.vedette.mail.alert.>", "VEDETTE_MAIL.mail-adhoc.vedette.mail.adhoc.>", "VEDETTE_MAIL.mail-operator.vedette.mail.operator.>",
+		"VEDETTE_TIMER.evaluate-recheck.vedette.timer.due.recheck.*", "VEDETTE_TIMER.notify-flush.vedette.timer.due.flush.*",
+		"VEDETTE_TIMER.notify-sweep.vedette.timer.due.sweep.*", "VEDETTE_TIMER.maintain-digest.vedette.timer.due.digest.*",
 	} {
 		say("publish", "$JS.API.CONSUMER.CREATE."+filtered)
 	}
-	for _, config := range top.Streams {
+	for _, config := range topology.Streams(topology.Names{Prefix: "vedette"}, 1) {
 		if strings.HasPrefix(config.Name, "VEDETTE_ADVISORY") {
 			continue // its subjects are the server's own; the stream is among those below
 		}
@@ -76,7 +76,7 @@ func attempts(t *testing.T) []string {
 			say("publish", "$JS.API.CONSUMER.CREATE."+config.Name+".thief."+filter)
 		}
 	}
-	for _, config := range top.Buckets {
+	for _, config := range topology.Buckets(topology.Names{Prefix: "vedette"}, 1) {
 		filter := "$KV." + config.Bucket + ".>"
 		for _, subject := range examples(filter) {
 			say("publish", subject, "$JS.API.DIRECT.GET.KV_"+config.Bucket+"."+subject)
@@ -84,7 +84,7 @@ func attempts(t *testing.T) []string {
 		say("publish", "$JS.API.CONSUMER.CREATE.KV_"+config.Bucket+".thief."+filter)
 	}
 	say("publish", "vedette.ps", "vedette.reply.x.y", "vedette.status.x.y", "vedette.unheard.of")
-	for _, name := range streamsOf(top) {
+	for _, name := range streamsOf(topology.Names{Prefix: "vedette"}) {
 		for _, verb := range []string{"CREATE", "INFO", "UPDATE", "DELETE", "PURGE", "SNAPSHOT", "RESTORE", "MSG.GET", "MSG.DELETE"} {
 			say("publish", "$JS.API.STREAM."+verb+"."+name)
 		}
@@ -105,12 +105,12 @@ func attempts(t *testing.T) []string {
 	return all
 }
 
-func streamsOf(top pipeline.Topology) []string {
+func streamsOf(installation topology.Names) []string {
 	var names []string
-	for _, config := range top.Streams {
+	for _, config := range topology.Streams(installation, 1) {
 		names = append(names, config.Name)
 	}
-	for _, config := range top.Buckets {
+	for _, config := range topology.Buckets(installation, 1) {
 		names = append(names, "KV_"+config.Bucket)
 	}
 	return names
@@ -119,17 +119,17 @@ func streamsOf(top pipeline.Topology) []string {
 // consumersOf are the consumers of each stream.
 func consumersOf() map[string][]string {
 	return map[string][]string{
-		"VEDETTE_TICK":     {pipeline.ConsumerScheduler},
-		"VEDETTE_CHECK":    {pipeline.ConsumerChecks("default"), pipeline.ConsumerChecks("fra")},
-		"VEDETTE_REQUEST":  {pipeline.ConsumerAdhoc("default"), pipeline.ConsumerAdhoc("fra")},
-		"VEDETTE_CALL":     {pipeline.ConsumerCheckCalls("default"), pipeline.ConsumerCheckCalls("fra"), pipeline.ConsumerMailCalls},
-		"VEDETTE_RESULT":   {pipeline.ConsumerEvaluate},
-		"VEDETTE_TIMER":    {pipeline.ConsumerRecheck, pipeline.ConsumerFlush, pipeline.ConsumerSweep, pipeline.ConsumerDigest},
-		"KV_VEDETTE_STATE": {pipeline.ConsumerNotify},
-		"VEDETTE_MAIL":     {pipeline.ConsumerMails(job.MailAlert), pipeline.ConsumerMails(job.MailAdhoc), pipeline.ConsumerMails(job.MailOperator)},
-		"VEDETTE_NOTICE":   {pipeline.ConsumerNotices},
-		"VEDETTE_DEAD":     {pipeline.ConsumerDeadLetters},
-		"VEDETTE_ADVISORY": {pipeline.ConsumerRescue},
+		"VEDETTE_TICK":     {topology.SchedulerConsumer().Name},
+		"VEDETTE_CHECK":    {topology.CheckConsumer("default").Name, topology.CheckConsumer("fra").Name},
+		"VEDETTE_ADHOC":    {topology.AdhocConsumer("default").Name, topology.AdhocConsumer("fra").Name},
+		"VEDETTE_CALL":     {topology.CheckCallConsumer("default").Name, topology.CheckCallConsumer("fra").Name, topology.MailCallConsumer().Name},
+		"VEDETTE_RESULT":   {topology.EvaluateConsumer().Name},
+		"VEDETTE_TIMER":    {topology.RecheckConsumer().Name, topology.FlushConsumer().Name, topology.SweepConsumer().Name, topology.DigestConsumer().Name},
+		"KV_VEDETTE_STATE": {topology.NotifyConsumer().Name},
+		"VEDETTE_MAIL":     {topology.MailConsumer(job.MailAlert).Name, topology.MailConsumer(job.MailAdhoc).Name, topology.MailConsumer(job.MailOperator).Name},
+		"VEDETTE_NOTICE":   {topology.NoticeConsumer().Name},
+		"VEDETTE_DEAD":     {topology.DeadLetterConsumer().Name},
+		"VEDETTE_ADVISORY": {topology.RescueConsumer().Name},
 	}
 }
 
@@ -138,9 +138,9 @@ func consumersOf() map[string][]string {
 func examples(filter string) []string {
 	known := map[string][]string{
 		"vedette.check.>":       {"vedette.check.default.x", "vedette.check.fra.x"},
-		"vedette.request.>":     {"vedette.request.default.x", "vedette.request.fra.x"},
+		"vedette.adhoc.>":       {"vedette.adhoc.default.x", "vedette.adhoc.fra.x"},
 		"vedette.call.>":        {"vedette.call.check.default.x", "vedette.call.check.fra.x", "vedette.call.mail.x"},
-		"vedette.timer.at.*.*":  {"vedette.timer.at.recheck.x", "vedette.timer.at.mailing.x", "vedette.timer.at.sweep.x", "vedette.timer.at.digest.x"},
+		"vedette.timer.at.*.*":  {"vedette.timer.at.recheck.x", "vedette.timer.at.flush.x", "vedette.timer.at.sweep.x", "vedette.timer.at.digest.x"},
 		"vedette.ping.*.*":      {"vedette.ping.x.ok", "vedette.ping.x.start", "vedette.ping.x.fail", "vedette.ping.x.since"},
 		"$KV.VEDETTE_OUTCOME.>": {"$KV.VEDETTE_OUTCOME.check.x", "$KV.VEDETTE_OUTCOME.mail.x"},
 	}
@@ -245,11 +245,11 @@ func TestEachUserMayDoWhatIsDecidedAndNothingElse(t *testing.T) {
 		t.Fatalf("make users: got %d %s", code, stderr)
 	}
 	users := source(t, filepath.Join(secrets, "users.conf"))
-	address, names := pipelinetest.Server(t, users), pipeline.Names{Prefix: "vedette"}
+	address, names := pipelinetest.Server(t, users), topology.Names{Prefix: "vedette"}
 	all, want := attempts(t), expected(t)
 	got := map[string]string{}
 	for _, c := range columns() {
-		name := names.UserName(c.user)
+		name := rights.UserName(names, c.user)
 		password := strings.TrimSpace(source(t, filepath.Join(secrets, name+".password")))
 		may := allowed(t, "nats://"+name+":"+password+"@"+address, all)
 		for _, attempt := range all {

@@ -13,19 +13,24 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
+	"vedette/pipeline/process"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 	"vedette/workers"
 )
 
 // roleServer is a server whose users are those that 'vedette roles' prints.
 // Each password is the name of the role.
-func roleServer(t *testing.T) (address string, names pipeline.Names) {
+func roleServer(t *testing.T) (address string, names topology.Names) {
 	t.Helper()
-	names = pipeline.Names{Prefix: "vedette"}
-	for _, role := range pipeline.Roles() {
-		t.Setenv(names.PasswordVariable(pipeline.User{Role: role}), string(role))
+	names = topology.Names{Prefix: "vedette"}
+	for _, role := range rights.Roles() {
+		t.Setenv(rights.PasswordVariable(names, rights.User{Role: role}), string(role))
 	}
 	config, stderr, code := vedette(t, "roles")
 	if code != 0 {
@@ -34,13 +39,13 @@ func roleServer(t *testing.T) (address string, names pipeline.Names) {
 	return pipelinetest.Server(t, config), names
 }
 
-func asRole(names pipeline.Names, address string, role pipeline.Role) string {
-	return "nats://" + names.UserName(pipeline.User{Role: role}) + ":" + string(role) + "@" + address
+func asRole(names topology.Names, address string, role rights.Role) string {
+	return "nats://" + rights.UserName(names, rights.User{Role: role}) + ":" + string(role) + "@" + address
 }
 
 // joinAs connects with a role's rights. A refusal of the server is a failure of
 // the test: what the role needs must work.
-func joinAs(t *testing.T, names pipeline.Names, address string, role pipeline.Role) *pipeline.Pipeline {
+func joinAs(t *testing.T, names topology.Names, address string, role rights.Role) *pipeline.Pipeline {
 	t.Helper()
 	log := refusals(t, string(role))
 	p, err := pipeline.Connect(t.Context(), pipeline.Config{URL: asRole(names, address, role), Process: string(role), Shards: 2, Logger: log})
@@ -85,7 +90,7 @@ func (*mailbag) Close() {}
 
 func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	address, names := roleServer(t)
-	operator := joinAs(t, names, address, pipeline.RoleAdmin)
+	operator := joinAs(t, names, address, rights.Admin)
 	if err := operator.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -104,15 +109,15 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	down := probeFunc(func(context.Context, job.Spec) job.ProbeResult {
 		return job.ProbeResult{Health: job.Down, Class: job.ClassConnect, Cause: "refused", Started: time.Now()}
 	})
-	for role, stages := range map[pipeline.Role][]string{
-		pipeline.RoleAdmin:       {workers.StageMaintain},
-		pipeline.RoleCheckWorker: {workers.StageCheck},
-		pipeline.RoleEvaluator:   {workers.StageEvaluate},
-		pipeline.RoleNotifier:    {workers.StageNotify},
-		pipeline.RoleMailWorker:  {workers.StageMail},
+	for role, stages := range map[rights.Role][]string{
+		rights.Admin:       {workers.StageMaintain},
+		rights.CheckWorker: {workers.StageCheck},
+		rights.Evaluator:   {workers.StageEvaluate},
+		rights.Notifier:    {workers.StageNotify},
+		rights.MailWorker:  {workers.StageMail},
 	} {
 		p := joinAs(t, names, address, role)
-		background(t, string(role), p.NewPresence("1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
+		background(t, string(role), process.NewPresence(p, "1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
 		w, err := workers.New(workers.Config{
 			Pipeline: p, Stages: stages, Prober: down, Grace: time.Second, Logger: refusals(t, string(role)),
 			NewMailer: func(workers.Deliveries) (workers.Mailer, error) { return bag, nil },
@@ -122,8 +127,8 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 		}
 		background(t, string(role), w.Serve)
 	}
-	p := joinAs(t, names, address, pipeline.RoleScheduler)
-	background(t, "scheduler", p.NewPresence("1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
+	p := joinAs(t, names, address, rights.Scheduler)
+	background(t, "scheduler", process.NewPresence(p, "1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
 	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{Pipeline: p, Logger: refusals(t, "scheduler")})
 	if err != nil {
 		t.Fatal(err)
@@ -131,11 +136,11 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	background(t, "scheduler", scheduler.Serve)
 
 	waitForMail(t, bag, "[DOWN] site") // scheduler, check worker, evaluator and mail worker have done their work
-	publisherWorks(t, joinAs(t, names, address, pipeline.RolePublisher))
+	publisherWorks(t, joinAs(t, names, address, rights.Publisher))
 	waitForMail(t, bag, "[VEDETTE]") // and the operator its own, about what the publisher got wrong
-	viewerSees(t, joinAs(t, names, address, pipeline.RoleViewer))
+	viewerSees(t, joinAs(t, names, address, rights.Viewer))
 	for _, args := range [][]string{{"explain", "site"}, {"status"}, {"silence", "list"}} {
-		stdout, stderr, code := vedette(t, append(args, "--nats", asRole(names, address, pipeline.RoleViewer))...)
+		stdout, stderr, code := vedette(t, append(args, "--nats", asRole(names, address, rights.Viewer))...)
 		if code > cli.ExitDown || stderr != "" {
 			t.Errorf("viewer: vedette %v: got %d %s %s, want an answer", args, code, stdout, stderr)
 		}
@@ -185,14 +190,14 @@ func publisherWorks(t *testing.T, p *pipeline.Pipeline) {
 		_, err := client.Outcome(ctx, job.JobCheck, "c2")
 		return err == nil
 	})
-	if err := p.Publish(ctx, pipeline.Message{Subject: pipeline.AdhocSubject(job.DefaultLocation, "bad"), Body: []byte("{")}); err != nil {
+	if err := p.Publish(ctx, pipeline.Message{Subject: topology.AdhocSubject(job.DefaultLocation, "bad"), Body: []byte("{")}); err != nil {
 		t.Errorf("publisher: %v", err)
 	}
 }
 
 func viewerSees(t *testing.T, p *pipeline.Pipeline) {
 	t.Helper()
-	for _, name := range []pipeline.BucketName{pipeline.Monitors, pipeline.States} {
+	for _, name := range []topology.Bucket{topology.Monitors, topology.States} {
 		bucket, err := p.Bucket(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
@@ -202,16 +207,16 @@ func viewerSees(t *testing.T, p *pipeline.Pipeline) {
 			t.Errorf("viewer: got %d keys of %s, %v, want some", len(entries), name, err)
 		}
 	}
-	answers, silent, err := p.Ask(within(t), patience/4)
+	answers, silent, err := process.Ask(within(t), p, patience/4)
 	if err != nil || len(answers) != 6 || len(silent) != 0 {
 		t.Errorf("viewer: got %v, silent %v, %v, want all six processes", answers, silent, err)
 	}
 	ctx, seen := context.WithCancel(within(t))
-	if err := p.Tail(ctx, pipeline.Result, time.Minute, func(pipeline.Delivery) { seen() }); err != nil {
+	if err := inspect.Tail(ctx, p, topology.Result, time.Minute, func(pipeline.Delivery) { seen() }); err != nil {
 		t.Errorf("viewer: %v", err)
 	}
-	var letters []pipeline.DeadLetter
-	err = p.DeadLetters(within(t), pipeline.DeadFilter{}, func(l pipeline.DeadLetter) bool {
+	var letters []deadletter.Letter
+	err = deadletter.Each(within(t), p, deadletter.Filter{}, func(l deadletter.Letter) bool {
 		letters = append(letters, l)
 		return true
 	})
@@ -222,13 +227,13 @@ func viewerSees(t *testing.T, p *pipeline.Pipeline) {
 
 // universe is what somebody could try, each allowed to the roles beside it; the
 // operator may all of it but what is another installation's.
-func universe() map[string][]pipeline.Role {
+func universe() map[string][]rights.Role {
 	const create, next, info = "$JS.API.CONSUMER.CREATE.", "$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.STREAM.INFO."
-	publisher, scheduler, check := pipeline.RolePublisher, pipeline.RoleScheduler, pipeline.RoleCheckWorker
-	evaluator, notifier, mail, viewer := pipeline.RoleEvaluator, pipeline.RoleNotifier, pipeline.RoleMailWorker, pipeline.RoleViewer
-	return map[string][]pipeline.Role{
+	publisher, scheduler, check := rights.Publisher, rights.Scheduler, rights.CheckWorker
+	evaluator, notifier, mail, viewer := rights.Evaluator, rights.Notifier, rights.MailWorker, rights.Viewer
+	return map[string][]rights.Role{
 		// jobs
-		"vedette.request.default.x":    {publisher},
+		"vedette.adhoc.default.x":      {publisher},
 		"vedette.call.check.default.x": {publisher, notifier},
 		"vedette.call.mail.x":          {publisher},
 		"vedette.mail.adhoc.x":         {publisher},
@@ -240,7 +245,7 @@ func universe() map[string][]pipeline.Role {
 		"vedette.tick.due.0":           {},
 		"vedette.timer.at.a.b":         {},
 		"vedette.timer.at.recheck.b":   {evaluator},
-		"vedette.timer.at.mailing.b":   {notifier},
+		"vedette.timer.at.flush.b":     {notifier},
 		"vedette.dead.X.y.1":           {scheduler, check, evaluator, notifier, mail},
 		"vedette.notice.stuck_job":     {scheduler, check, evaluator, notifier, mail},
 		"vedette.reply.x.y":            {check, mail},
@@ -249,16 +254,16 @@ func universe() map[string][]pipeline.Role {
 		"vedette.ping.x.since":         {check},
 		"vedette.status.x.y":           {scheduler, check, evaluator, notifier, mail},
 		// keys
-		"$KV.VEDETTE_MONITOR.monitor.x": {},
-		"$KV.VEDETTE_STATE.x":           {evaluator},
-		"$KV.VEDETTE_SENT.x":            {notifier, mail},
-		"$KV.VEDETTE_LEDGER.a.b.c":      {notifier},
-		"$KV.VEDETTE_SILENCE.x":         {},
-		"$KV.VEDETTE_OUTCOME.check.x":   {check},
-		"$KV.VEDETTE_OUTCOME.mail.x":    {mail},
-		"$KV.VEDETTE_CURSOR.0":          {scheduler},
-		"$KV.VEDETTE_WORKER.x":          {scheduler, check, evaluator, notifier, mail},
-		"$KV.VEDETTE_DIGEST.operators":  {},
+		"$KV.VEDETTE_MONITOR.monitor.x":  {},
+		"$KV.VEDETTE_STATE.x":            {evaluator},
+		"$KV.VEDETTE_DELIVERY.x":         {notifier, mail},
+		"$KV.VEDETTE_NOTIFICATION.a.b.c": {notifier},
+		"$KV.VEDETTE_SILENCE.x":          {},
+		"$KV.VEDETTE_OUTCOME.check.x":    {check},
+		"$KV.VEDETTE_OUTCOME.mail.x":     {mail},
+		"$KV.VEDETTE_CURSOR.0":           {scheduler},
+		"$KV.VEDETTE_PROCESS.x":          {scheduler, check, evaluator, notifier, mail},
+		"$KV.VEDETTE_DIGEST.operators":   {},
 		// taking other people's jobs, and looking at them
 		next + "VEDETTE_CHECK.check-default":                            {check},
 		next + "VEDETTE_CHECK.check-fra":                                {},
@@ -274,7 +279,7 @@ func universe() map[string][]pipeline.Role {
 		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.alert.x":          {},
 		"$JS.API.DIRECT.GET.VEDETTE_MAIL.vedette.mail.adhoc.x":          {publisher},
 		"$JS.API.DIRECT.GET.KV_VEDETTE_MONITOR.$KV.VEDETTE_MONITOR.x":   {scheduler, evaluator, notifier, viewer},
-		"$JS.API.DIRECT.GET.KV_VEDETTE_SENT.$KV.VEDETTE_SENT.x":         {notifier, mail, viewer},
+		"$JS.API.DIRECT.GET.KV_VEDETTE_DELIVERY.$KV.VEDETTE_DELIVERY.x": {notifier, mail, viewer},
 		"$JS.API.DIRECT.GET.KV_VEDETTE_OUTCOME.$KV.VEDETTE_OUTCOME.a.x": {publisher, viewer},
 		// the installation
 		info + "VEDETTE_DEAD":                       {viewer},
@@ -282,7 +287,7 @@ func universe() map[string][]pipeline.Role {
 		"$JS.API.STREAM.DELETE.VEDETTE_MAIL":        {},
 		"$JS.API.STREAM.PURGE.VEDETTE_DEAD":         {},
 		"$JS.API.STREAM.MSG.DELETE.VEDETTE_DEAD":    {},
-		"$JS.API.STREAM.MSG.GET.VEDETTE_REQUEST":    {},
+		"$JS.API.STREAM.MSG.GET.VEDETTE_ADHOC":      {},
 		"$JS.API.CONSUMER.DELETE.VEDETTE_MAIL.mail": {},
 	}
 }
@@ -297,10 +302,10 @@ func foreign() []string {
 
 func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
 	address, names := roleServer(t)
-	for _, role := range pipeline.Roles() {
+	for _, role := range rights.Roles() {
 		refused := foreign()
 		for subject, allowed := range universe() {
-			if role != pipeline.RoleAdmin && !slices.Contains(allowed, role) {
+			if role != rights.Admin && !slices.Contains(allowed, role) {
 				refused = append(refused, subject)
 			}
 		}
@@ -310,7 +315,7 @@ func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
 			}
 		}
 		for _, subject := range []string{">", "_INBOX.>", "$JS.EVENT.>", "vedette.reply.>", "vedette.mail.>", "vedette.status.>", "$KV.>", "$SRV.>"} {
-			if role == pipeline.RoleAdmin && strings.HasPrefix(subject, "vedette.") {
+			if role == rights.Admin && strings.HasPrefix(subject, "vedette.") {
 				continue
 			}
 			if !violates(t, asRole(names, address, role), func(c *nats.Conn) error { _, err := c.SubscribeSync(subject); return err }) {
@@ -354,24 +359,24 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 func TestCommandThatLacksARightSaysSo(t *testing.T) {
 	address, names := roleServer(t)
-	if err := joinAs(t, names, address, pipeline.RoleAdmin).Ensure(t.Context()); err != nil {
+	if err := joinAs(t, names, address, rights.Admin).Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	file := write(t, t.TempDir(), "monitors: [{name: x, tcp: '127.0.0.1:1'}]\n")
 	for name, c := range map[string]struct {
-		role  pipeline.Role
+		role  rights.Role
 		args  []string
 		lacks string
 	}{
-		"dead letters":   {pipeline.RolePublisher, []string{"dead", "list"}, "publish $JS.API.STREAM.INFO.VEDETTE_DEAD"},
-		"processes":      {pipeline.RolePublisher, []string{"ps"}, "publish $JS.API.STREAM.INFO.KV_VEDETTE_WORKER"},
-		"an order":       {pipeline.RoleViewer, []string{"enqueue", "mail", "--to", "a@example.org", "--subject", "x", "--text", "x"}, "subscribe vedette.reply."},
-		"an answer":      {pipeline.RoleViewer, []string{"enqueue", "check", "127.0.0.1:1", "--wait", "30s"}, "subscribe vedette.reply."},
-		"a file":         {pipeline.RoleViewer, []string{"apply", file}, "publish $KV.VEDETTE_MONITOR"},
-		"a silence":      {pipeline.RoleViewer, []string{"silence", "add", "monitor=x", "--for", "1h"}, "publish $KV.VEDETTE_SILENCE."},
-		"a state":        {pipeline.RoleMailWorker, []string{"status"}, "publish $JS.API.STREAM.INFO."},
-		"a whole run":    {pipeline.RoleScheduler, []string{"run", "--http", "127.0.0.1:0", file}, "publish $JS.API.STREAM."},
-		"streams to see": {pipeline.RoleNotifier, []string{"explain", "x"}, "publish $JS.API.STREAM.INFO.VEDETTE_CHECK"},
+		"dead letters":   {rights.Publisher, []string{"dead", "list"}, "publish $JS.API.STREAM.INFO.VEDETTE_DEAD"},
+		"processes":      {rights.Publisher, []string{"ps"}, "publish $JS.API.STREAM.INFO.KV_VEDETTE_PROCESS"},
+		"an order":       {rights.Viewer, []string{"enqueue", "mail", "--to", "a@example.org", "--subject", "x", "--text", "x"}, "subscribe vedette.reply."},
+		"an answer":      {rights.Viewer, []string{"enqueue", "check", "127.0.0.1:1", "--wait", "30s"}, "subscribe vedette.reply."},
+		"a file":         {rights.Viewer, []string{"apply", file}, "publish $KV.VEDETTE_MONITOR"},
+		"a silence":      {rights.Viewer, []string{"silence", "add", "monitor=x", "--for", "1h"}, "publish $KV.VEDETTE_SILENCE."},
+		"a state":        {rights.MailWorker, []string{"status"}, "publish $JS.API.STREAM.INFO."},
+		"a whole run":    {rights.Scheduler, []string{"run", "--http", "127.0.0.1:0", file}, "publish $JS.API.STREAM."},
+		"streams to see": {rights.Notifier, []string{"explain", "x"}, "publish $JS.API.STREAM.INFO.VEDETTE_CHECK"},
 	} {
 		began := time.Now()
 		_, stderr, code := vedette(t, append(c.args, "--nats", asRole(names, address, c.role))...)

@@ -13,7 +13,8 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/inboxtest"
-	"vedette/pipeline"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
 )
 
 // walled is a server whose users are those of 'vedette auth init', and the
@@ -22,13 +23,13 @@ type walled struct {
 	t                    *testing.T
 	dir, secrets, listen string
 	file                 string
-	names                pipeline.Names
+	names                topology.Names
 	children             map[string]*child
 }
 
 func newWalled(t *testing.T, yaml string) *walled {
 	t.Helper()
-	g := &walled{t: t, dir: t.TempDir(), listen: lastingAddress(t), names: pipeline.Names{Prefix: "vedette"}, children: map[string]*child{}}
+	g := &walled{t: t, dir: t.TempDir(), listen: lastingAddress(t), names: topology.Names{Prefix: "vedette"}, children: map[string]*child{}}
 	g.secrets, g.file = filepath.Join(g.dir, "secrets"), filepath.Join(g.dir, "monitors.yaml")
 	if err := os.WriteFile(g.file, []byte(yaml), 0o600); err != nil {
 		t.Fatal(err)
@@ -44,13 +45,13 @@ func newWalled(t *testing.T, yaml string) *walled {
 }
 
 // as are the flags by which a user logs in.
-func (g *walled) as(user pipeline.User) []string {
-	name := g.names.UserName(user)
+func (g *walled) as(user rights.User) []string {
+	name := rights.UserName(g.names, user)
 	return []string{"--nats", "tls://" + name + "@" + g.listen, "--nats-ca", filepath.Join(g.secrets, "ca.pem"), "--nats-password-file", filepath.Join(g.secrets, name+".password")}
 }
 
 // start starts a process, and waits until it does its work.
-func (g *walled) start(name string, user pipeline.User, args ...string) {
+func (g *walled) start(name string, user rights.User, args ...string) {
 	g.t.Helper()
 	health := lastingAddress(g.t)
 	args = append(append(args, g.as(user)...), "--data", g.t.TempDir(), "--http", health, g.file)
@@ -59,9 +60,9 @@ func (g *walled) start(name string, user pipeline.User, args ...string) {
 }
 
 // says is what a command of a user says.
-func (g *walled) says(role pipeline.Role, args ...string) string {
+func (g *walled) says(role rights.Role, args ...string) string {
 	g.t.Helper()
-	stdout, stderr, code := vedette(g.t, append(args, g.as(pipeline.User{Role: role})...)...)
+	stdout, stderr, code := vedette(g.t, append(args, g.as(rights.User{Role: role})...)...)
 	if code > cli.ExitDown || stderr != "" {
 		g.t.Errorf("vedette %v as %s: got %d %s%s, want it done", args, role, code, stdout, stderr)
 	}
@@ -71,7 +72,7 @@ func (g *walled) says(role pipeline.Role, args ...string) string {
 // consumers are the lasting ones of each stream.
 func (g *walled) consumers() map[string][]string {
 	g.t.Helper()
-	operator := g.names.UserName(pipeline.User{Role: pipeline.RoleAdmin})
+	operator := rights.UserName(g.names, rights.User{Role: rights.Admin})
 	password := strings.TrimSpace(source(g.t, filepath.Join(g.secrets, operator+".password")))
 	conn, err := nats.Connect("tls://"+g.listen, nats.UserInfo(operator, password), nats.RootCAs(filepath.Join(g.secrets, "ca.pem")), nats.CustomInboxPrefix("_INBOX."+operator))
 	if err != nil {
@@ -83,7 +84,7 @@ func (g *walled) consumers() map[string][]string {
 		g.t.Fatal(err)
 	}
 	found := map[string][]string{}
-	for _, name := range streamsOf(g.names.Topology(1)) {
+	for _, name := range streamsOf(g.names) {
 		stream, err := js.Stream(within(g.t), name)
 		if err != nil {
 			g.t.Fatal(err)
@@ -118,15 +119,15 @@ monitors:
   - {name: site, http: %q, depends_on: router}
   - {name: backup, heartbeat: {token: "0123456789abcdef0123456789abcdef", interval: 1h}}
 `, box.Relay(), site.url, site.url))
-	operator := pipeline.User{Role: pipeline.RoleAdmin}
+	operator := rights.User{Role: rights.Admin}
 	g.start("maintain", operator, "run", "--stages", "maintain") // installs, applies the file, and shows all
-	for role, user := range map[string]pipeline.User{
-		"schedule": {Role: pipeline.RoleScheduler}, "check": {Role: pipeline.RoleCheckWorker}, "evaluate": {Role: pipeline.RoleEvaluator},
-		"notify": {Role: pipeline.RoleNotifier}, "mail": {Role: pipeline.RoleMailWorker},
+	for role, user := range map[string]rights.User{
+		"schedule": {Role: rights.Scheduler}, "check": {Role: rights.CheckWorker}, "evaluate": {Role: rights.Evaluator},
+		"notify": {Role: rights.Notifier}, "mail": {Role: rights.MailWorker},
 	} {
 		g.start(role, user, "worker", "--stages", role)
 	}
-	g.start("check in fra", pipeline.User{Role: pipeline.RoleCheckWorker, Location: "fra"}, "worker", "--location", "fra")
+	g.start("check in fra", rights.User{Role: rights.CheckWorker, Location: "fra"}, "worker", "--location", "fra")
 
 	site.setIll(true) // scheduler, check worker, evaluator, notifier with a check of what others depend on, mail worker
 	eventually(t, "a DOWN mail", func() bool { return box.Count("ops@example.org", "[DOWN]") >= 1 })
@@ -134,25 +135,25 @@ monitors:
 	eventually(t, "an UP mail", func() bool { return box.Count("ops@example.org", "[UP]") >= 1 })
 
 	for _, location := range []string{"default", "fra"} {
-		if said := g.says(pipeline.RolePublisher, "enqueue", "check", site.url, "--location", location, "--wait", "30s"); !strings.Contains(said, "is UP") {
+		if said := g.says(rights.Publisher, "enqueue", "check", site.url, "--location", location, "--wait", "30s"); !strings.Contains(said, "is UP") {
 			t.Errorf("%s: got %s, want a check by order", location, said)
 		}
 	}
-	g.says(pipeline.RolePublisher, "enqueue", "mail", "--to", "you@example.org", "--subject", "x", "--text", "x", "--wait", "30s", "--id", "m1")
-	g.says(pipeline.RolePublisher, "outcome", "mail", "m1")
-	g.says(pipeline.RolePublisher, "enqueue", "mail", "--to", "you@example.org", "--subject", "y", "--text", "y", "--id", "m2")
-	g.says(pipeline.RolePublisher, "mail", "send", "--to", "you@example.org", "--subject", "z", "--text", "z")
+	g.says(rights.Publisher, "enqueue", "mail", "--to", "you@example.org", "--subject", "x", "--text", "x", "--wait", "30s", "--id", "m1")
+	g.says(rights.Publisher, "outcome", "mail", "m1")
+	g.says(rights.Publisher, "enqueue", "mail", "--to", "you@example.org", "--subject", "y", "--text", "y", "--id", "m2")
+	g.says(rights.Publisher, "mail", "send", "--to", "you@example.org", "--subject", "z", "--text", "z")
 	g.dies("vedette.mail.adhoc.bad", "{") // a dead letter, of which the operator's process tells
 	eventually(t, "word of the dead letter", func() bool { return box.Holds("boss@example.org", "mail.adhoc.bad") })
 
 	for _, args := range [][]string{{"status"}, {"explain", "site"}, {"silence", "list"}, {"dead", "list"}, {"mail", "log"}} {
-		g.says(pipeline.RoleViewer, args...)
+		g.says(rights.Viewer, args...)
 	}
-	if said := g.says(pipeline.RoleViewer, "ps"); strings.Count(said, " presence ") != 7 {
+	if said := g.says(rights.Viewer, "ps"); strings.Count(said, " presence ") != 7 {
 		t.Errorf("got %s, want all seven processes", said)
 	}
 	for _, args := range [][]string{{"silence", "add", "monitor=site", "--for", "1h"}, {"apply", g.file}, {"dead", "replay", "--all"}, {"dead", "drop", "--all"}} {
-		g.says(pipeline.RoleAdmin, args...)
+		g.says(rights.Admin, args...)
 	}
 	want := consumersOf()
 	for _, names := range want {
@@ -178,7 +179,7 @@ monitors:
 // dies publishes what is no job.
 func (g *walled) dies(subject, body string) {
 	g.t.Helper()
-	publisher := g.names.UserName(pipeline.User{Role: pipeline.RolePublisher})
+	publisher := rights.UserName(g.names, rights.User{Role: rights.Publisher})
 	password := strings.TrimSpace(source(g.t, filepath.Join(g.secrets, publisher+".password")))
 	conn, err := nats.Connect("tls://"+g.listen, nats.UserInfo(publisher, password), nats.RootCAs(filepath.Join(g.secrets, "ca.pem")))
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/inboxtest"
-	"vedette/pipeline"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
 )
 
 // lastingAddress is a free one that stays so while its server is away: its port
@@ -131,8 +132,8 @@ func answers(url string) bool {
 }
 
 // as are the flags by which a client logs in as a role's user.
-func as(nodes []clusterNode, role pipeline.Role) []string {
-	user := pipeline.Names{Prefix: "vedette"}.UserName(pipeline.User{Role: role})
+func as(nodes []clusterNode, role rights.Role) []string {
+	user := rights.UserName(topology.Names{Prefix: "vedette"}, rights.User{Role: role})
 	var urls []string
 	for _, n := range nodes {
 		urls = append(urls, "tls://"+user+"@"+n.listen)
@@ -162,7 +163,7 @@ monitors:
 		t.Fatalf("make keys: got %d %s", code, stderr)
 	}
 	nodes := clusterNodes(t)
-	early := spawn(t, dir, append([]string{"worker", "--concurrency", "5", "--http", lastingAddress(t)}, as(nodes, pipeline.RoleCheckWorker)...)...)
+	early := spawn(t, dir, append([]string{"worker", "--concurrency", "5", "--http", lastingAddress(t)}, as(nodes, rights.CheckWorker)...)...)
 	var servers []*child
 	for _, n := range nodes {
 		servers = append(servers, spawn(t, dir, n.args(nodes)...))
@@ -172,8 +173,8 @@ monitors:
 	}
 	strangersAreTold(t, dir, nodes)
 	early.says(t, "waiting for 'vedette run FILE'")
-	scheduler := spawn(t, dir, append(append([]string{"run", "--http", lastingAddress(t), "--stages", "schedule,maintain,evaluate,notify"}, as(nodes, pipeline.RoleAdmin)...), file)...)
-	mails := spawn(t, dir, append(append([]string{"worker", "--stages", "mail"}, as(nodes, pipeline.RoleMailWorker)...), file)...)
+	scheduler := spawn(t, dir, append(append([]string{"run", "--http", lastingAddress(t), "--stages", "schedule,maintain,evaluate,notify"}, as(nodes, rights.Admin)...), file)...)
+	mails := spawn(t, dir, append(append([]string{"worker", "--stages", "mail"}, as(nodes, rights.MailWorker)...), file)...)
 	eventually(t, "a DOWN mail", func() bool { return box.Count("ops@example.org", "[DOWN]") == 1 })
 
 	for _, p := range []*child{mails, early, scheduler} {

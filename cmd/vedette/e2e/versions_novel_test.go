@@ -6,12 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // stored is what stands under a key, and its version.
-func (m *mixed) stored(name pipeline.BucketName, key string) (string, bool) {
+func (m *mixed) stored(name topology.Bucket, key string) (string, bool) {
 	bucket, err := m.p.Bucket(within(m.t), name)
 	if err != nil {
 		m.t.Fatal(err)
@@ -38,16 +39,16 @@ func novelMonitor(t *testing.T, v versions) {
 	}
 	address := listener.Addr().String()
 	_ = listener.Close()
-	bucket, err := m.p.Bucket(within(t), pipeline.Monitors)
+	bucket, err := m.p.Bucket(within(t), topology.Monitors)
 	if err != nil {
 		t.Fatal(err)
 	}
 	novel := fmt.Sprintf(`{"v":2,"name":"novel","novelty":"x","tcp":{"address":%q},"timeout":"800ms","interval":"1s","failure_threshold":1,"success_threshold":1,"notify":["ops"]}`, address)
-	if _, err := bucket.Put(within(t), pipeline.MonitorKey("novel"), []byte(novel)); err != nil {
+	if _, err := bucket.Put(within(t), topology.MonitorKey("novel"), []byte(novel)); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "a DOWN mail of the novel monitor", func() bool { return m.box.Holds("[DOWN] novel") })
-	if state, newer := m.stored(pipeline.States, "novel"); !newer || !strings.Contains(state, `"novelty":"x"`) {
+	if state, newer := m.stored(topology.States, "novel"); !newer || !strings.Contains(state, `"novelty":"x"`) {
 		t.Errorf("got the state %s, want one of the next version", state)
 	}
 	for _, said := range []string{m.says(v.present, "status"), m.says(v.present, "explain", "novel")} {
@@ -77,7 +78,7 @@ func goBack(t *testing.T, m *mixed) {
 	if !strings.Contains(said, "replace monitor.novel: message is of a newer version") || !strings.Contains(said, "hint: upgrade this program; to go back") {
 		t.Errorf("got %s, want an older program that refuses to replace what a newer one stored", said)
 	}
-	if definition, newer := m.stored(pipeline.Monitors, pipeline.MonitorKey("novel")); !newer {
+	if definition, newer := m.stored(topology.Monitors, topology.MonitorKey("novel")); !newer {
 		t.Errorf("got the definition %s, want it left alone", definition)
 	}
 	if said := m.says(m.versions.next, "apply", m.file); !strings.Contains(said, "novel") {
@@ -85,7 +86,7 @@ func goBack(t *testing.T, m *mixed) {
 	}
 	back := m.start(m.versions.present, "schedule,check,evaluate,notify,mail,maintain")
 	back.says(t, "configured by a newer version of this program, and is left as it is")
-	if found, err := m.p.Count(within(t), pipeline.Dead); err != nil || found != 0 {
+	if found, err := inspect.Count(within(t), m.p, topology.Dead); err != nil || found != 0 {
 		t.Errorf("got %d dead letters, %v, want none", found, err)
 	}
 	back.stop(t)

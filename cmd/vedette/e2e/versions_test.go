@@ -13,6 +13,7 @@ import (
 	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 )
 
@@ -110,8 +111,8 @@ func (m *mixed) says(program string, args ...string) string {
 func (m *mixed) novel(id string) {
 	m.t.Helper()
 	for subject, body := range map[string]string{
-		pipeline.AdhocSubject("default", id):    fmt.Sprintf(`{"v":2,"novelty":"x","http":%q}`, m.site.url),
-		pipeline.MailSubject(job.MailAdhoc, id): fmt.Sprintf(`{"v":2,"novelty":"x","to":"you@example.org","subject":%q,"text":"x"}`, id),
+		topology.AdhocSubject("default", id):    fmt.Sprintf(`{"v":2,"novelty":"x","http":%q}`, m.site.url),
+		topology.MailSubject(job.MailAdhoc, id): fmt.Sprintf(`{"v":2,"novelty":"x","to":"you@example.org","subject":%q,"text":"x"}`, id),
 	} {
 		if err := m.p.Publish(within(m.t), pipeline.Message{Subject: subject, Body: []byte(body)}); err != nil {
 			m.t.Fatal(err)

@@ -20,7 +20,9 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 	"vedette/workers"
 	"vedette/workers/check"
@@ -193,7 +195,7 @@ func (o benchOptions) count(ctx context.Context, p *pipeline.Pipeline) (tally, e
 	var cpu time.Duration
 	ctx, enough := context.WithTimeout(ctx, o.interval*3+o.length+time.Minute)
 	defer enough()
-	err := p.Tail(ctx, pipeline.Result, 0, func(d pipeline.Delivery) {
+	err := inspect.Tail(ctx, p, topology.Result, 0, func(d pipeline.Delivery) {
 		batch, err := job.Decode[job.Results](d.Body)
 		if err != nil {
 			return

@@ -18,6 +18,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 	"vedette/workers/mail"
 )
@@ -185,7 +186,7 @@ func (o mailRun) order(ctx context.Context, p *pipeline.Pipeline) error {
 		if err != nil {
 			return err
 		}
-		messages[i] = pipeline.Message{Subject: pipeline.MailSubject(job.MailAlert, m.ID), Body: body}
+		messages[i] = pipeline.Message{Subject: topology.MailSubject(job.MailAlert, m.ID), Body: body}
 	}
 	return errors.Join(p.PublishAll(ctx, messages)...)
 }

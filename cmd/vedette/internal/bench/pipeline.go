@@ -19,6 +19,8 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 	"vedette/pipeline/yardstick"
 )
 
@@ -121,8 +123,8 @@ func (b benchPipeline) pool(ctx context.Context, p *pipeline.Pipeline) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var done atomic.Int64
-	pool, err := p.NewPool(pipeline.PoolConfig{
-		Name: "bench", Stream: pipeline.Checks, Filter: "check.bench.>", Limit: b.concurrency,
+	workers, err := pool.New(p, pool.Config{
+		Consumer: topology.Consumer{Name: "bench", Stream: topology.Checks, Filter: topology.CheckSubject("bench", ">")}, Limit: b.concurrency,
 		Handler: func(context.Context, pipeline.Delivery) error {
 			if done.Add(1) == int64(b.jobs) {
 				stop() // Serve returns when all are settled
@@ -134,7 +136,7 @@ func (b benchPipeline) pool(ctx context.Context, p *pipeline.Pipeline) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return pool.Serve(ctx) })
+	group.Go(func() error { return workers.Serve(ctx) })
 	group.Go(func() error { return b.publish(context.WithoutCancel(ctx), p) })
 	return group.Wait()
 }
@@ -143,7 +145,7 @@ func (b benchPipeline) publish(ctx context.Context, p *pipeline.Pipeline) error 
 	body := benchBody()
 	messages := make([]pipeline.Message, b.jobs)
 	for i := range messages {
-		messages[i] = pipeline.Message{Subject: pipeline.CheckSubject("bench", strconv.Itoa(i)), Body: body}
+		messages[i] = pipeline.Message{Subject: topology.CheckSubject("bench", strconv.Itoa(i)), Body: body}
 	}
 	return errors.Join(p.PublishAll(ctx, messages)...)
 }
@@ -158,20 +160,20 @@ func (b benchPipeline) call(ctx context.Context, p *pipeline.Pipeline) ([]time.D
 		return nil, err
 	}
 	defer replies.Close() //nolint:errcheck // the connection is closed next
-	pool, err := p.NewPool(pipeline.PoolConfig{
-		Name: "bench", Stream: pipeline.Call, Limit: b.concurrency,
+	workers, err := pool.New(p, pool.Config{
+		Consumer: topology.Consumer{Name: "bench", Stream: topology.Call}, Limit: b.concurrency,
 		Handler: func(ctx context.Context, d pipeline.Delivery) error { return p.Reply(ctx, d.Reply, d.Body) },
 	})
 	if err != nil {
 		return nil, err
 	}
 	served := make(chan error, 1)
-	go func() { served <- pool.Serve(ctx) }()
+	go func() { served <- workers.Serve(ctx) }()
 	waits := make([]time.Duration, b.calls)
 	for i := range waits {
 		began := time.Now()
 		address, answer, end := replies.Await()
-		err := p.Publish(ctx, pipeline.Message{Subject: pipeline.CallMailSubject(strconv.Itoa(i)), Body: benchBody(), Reply: address})
+		err := p.Publish(ctx, pipeline.Message{Subject: topology.CallMailSubject(strconv.Itoa(i)), Body: benchBody(), Reply: address})
 		if err != nil {
 			return nil, err
 		}

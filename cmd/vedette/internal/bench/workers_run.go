@@ -18,7 +18,9 @@ import (
 	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 	"vedette/workers"
 )
@@ -92,7 +94,7 @@ func (o benchWorkers) watch(ctx context.Context, p *pipeline.Pipeline) (workersD
 	group.Go(func() error { return work.Serve(running) })
 	group.Go(func() error { return scheduler.Serve(running) })
 	count := &crewCount{first: make(chan struct{}), missed: map[job.MissReason]int{}}
-	group.Go(func() error { return p.Tail(running, pipeline.Result, 0, count.add) })
+	group.Go(func() error { return inspect.Tail(running, p, topology.Result, 0, count.add) })
 	done, err := o.count(running, count)
 	stop()
 	return done, errors.Join(err, group.Wait())

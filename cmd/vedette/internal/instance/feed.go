@@ -9,7 +9,9 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 	"vedette/workers/notify"
 	"vedette/workers/web"
@@ -29,11 +31,11 @@ type Feed struct {
 
 // Serve updates the monitor table until ctx ends.
 func (f *Feed) Serve(ctx context.Context) error {
-	monitors, err := f.Pipeline.Bucket(ctx, pipeline.Monitors)
+	monitors, err := f.Pipeline.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return err
 	}
-	states, err := f.Pipeline.Bucket(ctx, pipeline.States)
+	states, err := f.Pipeline.Bucket(ctx, topology.States)
 	if err != nil {
 		return err
 	}
@@ -41,12 +43,12 @@ func (f *Feed) Serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return monitors.Watch(ctx, f.learnMonitor, nothing) })
 	group.Go(func() error { return states.Watch(ctx, f.learnState, nothing) })
-	group.Go(func() error { return f.Pipeline.Tail(ctx, pipeline.Result, resultAge, f.learnResults) })
+	group.Go(func() error { return inspect.Tail(ctx, f.Pipeline, topology.Result, resultAge, f.learnResults) })
 	return group.Wait()
 }
 
 func (f *Feed) learnMonitor(e pipeline.Entry) {
-	name, ok := pipeline.CutMonitorKey(e.Key)
+	name, ok := topology.CutMonitorKey(e.Key)
 	if !ok {
 		return
 	}
@@ -81,7 +83,7 @@ func (f *Feed) learnResults(d pipeline.Delivery) {
 
 // printChanges prints a line for each change of a monitor, from now on.
 func (r *instanceRun) printChanges(ctx context.Context) error {
-	states, err := r.pipeline.Bucket(ctx, pipeline.States)
+	states, err := r.pipeline.Bucket(ctx, topology.States)
 	if err != nil {
 		return err
 	}

@@ -15,8 +15,10 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/workers"
 	"vedette/workers/web"
 )
@@ -102,7 +104,7 @@ func TestTreeThatGivesUpEndsTheProcessWithItsOwnCodeAndALastWord(t *testing.T) {
 	var kinds []string
 	ctx, enough := context.WithTimeout(t.Context(), time.Minute)
 	defer enough()
-	err = p.Tail(ctx, pipeline.Notice, time.Hour, func(d pipeline.Delivery) {
+	err = inspect.Tail(ctx, p, topology.Notice, time.Hour, func(d pipeline.Delivery) {
 		notice, err := job.Decode[job.Notice](d.Body)
 		if err != nil {
 			t.Error(err)

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -74,14 +76,14 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		Ready:  func() []web.Condition { return r.conditions(ctx, tree) },
 		Queues: func(ctx context.Context) []web.Queue { return work.Queues(ctx, time.Now()) },
 		DeadLetters: func(ctx context.Context) uint64 {
-			count, _ := r.pipeline.Count(ctx, pipeline.Dead) // the error is that the server is away, which /readyz tells
+			count, _ := inspect.Count(ctx, r.pipeline, topology.Dead) // the error is that the server is away, which /readyz tells
 			return count
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	presence := r.pipeline.NewPresence(cli.Version(), r.options.Stages, r.options.Location, func() []job.ChildStatus {
+	presence := process.NewPresence(r.pipeline, cli.Version(), r.options.Stages, r.options.Location, func() []job.ChildStatus {
 		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	excused := func(name string, serve func(context.Context) error) supervise.Child {

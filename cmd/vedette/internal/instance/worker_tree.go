@@ -8,6 +8,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 	"vedette/pipeline/supervise"
 	"vedette/workers"
 	"vedette/workers/web"
@@ -31,7 +32,7 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		return nil, err
 	}
 	var tree *supervise.Supervisor
-	presence := r.pipeline.NewPresence(cli.Version(), r.options.Stages, r.options.Location, func() []job.ChildStatus {
+	presence := process.NewPresence(r.pipeline, cli.Version(), r.options.Stages, r.options.Location, func() []job.ChildStatus {
 		return work.Status(tree.Children(), scheduler.Pools()...)
 	})
 	children := []supervise.Child{

@@ -15,7 +15,8 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/pipeline"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
 )
 
 // Make makes what is missing in a directory, and says what it made.
@@ -65,7 +66,7 @@ func (k *keyMaker) users(locations []string) error {
 	if k.has("users.conf") {
 		return nil
 	}
-	names := pipeline.Names{Prefix: "vedette"}
+	names := topology.Names{Prefix: "vedette"}
 	var config strings.Builder
 	users := usersOf(locations)
 	for i, user := range users {
@@ -75,26 +76,26 @@ func (k *keyMaker) users(locations []string) error {
 		if err != nil {
 			return fmt.Errorf("hash password: %w", err)
 		}
-		if err := k.write(names.UserName(user)+".password", []byte(password+"\n")); err != nil {
+		if err := k.write(rights.UserName(names, user)+".password", []byte(password+"\n")); err != nil {
 			return err
 		}
-		users[i].Password = "$" + names.PasswordVariable(user)
-		fmt.Fprintf(&config, "%s = %q\n", names.PasswordVariable(user), hash)
+		users[i].Password = "$" + rights.PasswordVariable(names, user)
+		fmt.Fprintf(&config, "%s = %q\n", rights.PasswordVariable(names, user), hash)
 	}
-	config.WriteString(names.ServerConfig(users))
+	config.WriteString(rights.ServerConfig(names, users))
 	return k.write("users.conf", []byte(config.String()))
 }
 
 // usersOf are a user for each role, and for each location of check workers.
-func usersOf(locations []string) []pipeline.User {
-	var users []pipeline.User
-	for _, role := range pipeline.Roles() {
-		if role != pipeline.RoleCheckWorker {
-			users = append(users, pipeline.User{Role: role})
+func usersOf(locations []string) []rights.User {
+	var users []rights.User
+	for _, role := range rights.Roles() {
+		if role != rights.CheckWorker {
+			users = append(users, rights.User{Role: role})
 			continue
 		}
 		for _, location := range locations {
-			users = append(users, pipeline.User{Role: role, Location: location})
+			users = append(users, rights.User{Role: role, Location: location})
 		}
 	}
 	return users

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 
-	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // balance is what became of all jobs.
@@ -27,7 +29,7 @@ func (s *soak) count(ctx context.Context) (balance, error) {
 	}
 	b.again = answers.given - answers.jobs
 	dead := map[string]bool{}
-	err = s.pipeline.DeadLetters(ctx, pipeline.DeadFilter{}, func(l pipeline.DeadLetter) bool {
+	err = deadletter.Each(ctx, s.pipeline, deadletter.Filter{}, func(l deadletter.Letter) bool {
 		if !dead[l.Subject] {
 			b.reasons[l.Reason]++
 		}
@@ -39,7 +41,7 @@ func (s *soak) count(ctx context.Context) (balance, error) {
 	}
 	for n := range s.jobs {
 		id := soakID(n)
-		subject := pipeline.AdhocSubject(job.DefaultLocation, id)
+		subject := topology.AdhocSubject(job.DefaultLocation, id)
 		switch {
 		case done[id] && dead[subject]:
 			b.both = append(b.both, id)
@@ -48,7 +50,7 @@ func (s *soak) count(ctx context.Context) (balance, error) {
 		case dead[subject]:
 			b.dead++
 		default:
-			alive, err := s.pipeline.Exists(ctx, pipeline.Adhoc, subject)
+			alive, err := inspect.Exists(ctx, s.pipeline, topology.Adhoc, subject)
 			if err != nil {
 				return b, err
 			}
@@ -68,7 +70,7 @@ type answered struct{ given, jobs int }
 // answers reads what was done. Each answer is a write of its job's key, and the
 // last revision counts all of them.
 func (s *soak) answers(ctx context.Context) (map[string]bool, answered, error) {
-	outcomes, err := s.pipeline.Bucket(ctx, pipeline.Outcomes)
+	outcomes, err := s.pipeline.Bucket(ctx, topology.Outcomes)
 	if err != nil {
 		return nil, answered{}, err
 	}

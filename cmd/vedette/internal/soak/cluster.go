@@ -14,6 +14,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/rights"
 )
 
 // clusterSoak is one run of `vedette soak cluster`.
@@ -119,9 +120,9 @@ func (s *clusterSoak) connect(ctx context.Context, dir string) (*pipeline.Pipeli
 	limited, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	where := cli.Remote{Login: cli.Login{Login: pipeline.Login{
-		CAFile: filepath.Join(dir, "secrets", "ca.pem"), PasswordFile: s.stage.password(pipeline.RoleAdmin),
+		CAFile: filepath.Join(dir, "secrets", "ca.pem"), PasswordFile: s.stage.password(rights.Admin),
 	}}}
-	p, err := pipeline.Connect(limited, where.Config(s.stage.urls(pipeline.RoleAdmin)))
+	p, err := pipeline.Connect(limited, where.Config(s.stage.urls(rights.Admin)))
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // clusterBalance is what became of what the cluster acknowledged.
@@ -34,13 +35,13 @@ func (s *clusterSoak) count(ctx context.Context) (clusterBalance, error) {
 	s.load.mu.Unlock()
 	b := clusterBalance{checks: len(checks), mails: len(mails)}
 	for _, check := range checks {
-		found := missing{check, pipeline.Adhoc, pipeline.AdhocSubject(job.DefaultLocation, check.id), pipeline.ConsumerAdhoc(job.DefaultLocation)}
+		found := missing{check, topology.Adhoc, topology.AdhocSubject(job.DefaultLocation, check.id), topology.AdhocConsumer(job.DefaultLocation).Name}
 		if err := s.countJob(ctx, &b, &b.checksAgain, found); err != nil {
 			return b, err
 		}
 	}
 	for _, mail := range mails {
-		found := missing{mail, pipeline.Mail, pipeline.MailSubject(job.MailAdhoc, mail.id), pipeline.ConsumerMails(job.MailAdhoc)}
+		found := missing{mail, topology.Mail, topology.MailSubject(job.MailAdhoc, mail.id), topology.MailConsumer(job.MailAdhoc).Name}
 		if err := s.countJob(ctx, &b, &b.mailAgain, found); err != nil {
 			return b, err
 		}
@@ -64,7 +65,7 @@ func (s *clusterSoak) countJob(ctx context.Context, b *clusterBalance, again *in
 		*again += times - 1
 		return nil
 	}
-	alive, err := s.pipeline.ExistsOnLeader(ctx, m.queue, m.subject)
+	alive, err := inspect.ExistsOnLeader(ctx, s.pipeline, m.queue, m.subject)
 	if alive {
 		b.pending = append(b.pending, m)
 	} else if err == nil {

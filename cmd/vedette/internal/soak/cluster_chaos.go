@@ -10,7 +10,8 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/pipeline"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/topology"
 )
 
 // cutOff is how long a node stands still; calm is how long nothing happens
@@ -73,7 +74,7 @@ func (s *clusterSoak) leader(ctx context.Context) (*soakNode, error) {
 	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
 	defer cancel()
 	for {
-		name, err := s.pipeline.Leader(ctx, pipeline.Adhoc)
+		name, err := inspect.Leader(ctx, s.pipeline, topology.Adhoc)
 		for _, n := range s.stage.nodes {
 			if err == nil && n.name == name {
 				return n, nil

@@ -10,6 +10,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 )
 
 // clusterLoad orders jobs, and knows which the cluster has acknowledged.
@@ -73,7 +74,7 @@ func (l *clusterLoad) order(ctx context.Context, n int) error {
 	defer cancel()
 	id := "soak-" + strconv.Itoa(n)
 	check := job.Check{V: job.Version, ID: id, Spec: job.Spec{TCP: &job.TCP{Address: l.address, Dialogue: []job.Step{{Send: id + "\n"}, {Expect: "well"}}}}}
-	if err := l.store(limited, pipeline.AdhocSubject(job.DefaultLocation, id), id, check, &l.checks); err != nil {
+	if err := l.store(limited, topology.AdhocSubject(job.DefaultLocation, id), id, check, &l.checks); err != nil {
 		return err
 	}
 	if n%mailEvery != 0 {
@@ -81,7 +82,7 @@ func (l *clusterLoad) order(ctx context.Context, n int) error {
 	}
 	id = "soak-mail-" + strconv.Itoa(n)
 	mail := job.Mail{V: job.Version, ID: id, To: "you@example.org", Subject: id, Text: "A mail of the soak.\n"}
-	return l.store(limited, pipeline.MailSubject(job.MailAdhoc, id), id, mail, &l.mails)
+	return l.store(limited, topology.MailSubject(job.MailAdhoc, id), id, mail, &l.mails)
 }
 
 // store publishes a job until the cluster has it. What it refused for good was

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"vedette/pipeline"
+	"vedette/pipeline/topology"
 )
 
 // replica is what a node says that it holds of a stream.
@@ -28,8 +28,8 @@ func (s *clusterSoak) differing(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read streams of %s: %w", n.name, err)
 		}
-		for _, queue := range []pipeline.Stream{pipeline.Adhoc, pipeline.Mail, pipeline.Dead} {
-			name := pipeline.Names{Prefix: "vedette"}.Stream(queue)
+		for _, queue := range []topology.Stream{topology.Adhoc, topology.Mail, topology.Dead} {
+			name := topology.Names{Prefix: "vedette"}.Stream(queue)
 			r, found := streams[name]
 			if !found {
 				return nil, fmt.Errorf("read streams of %s: found no %s", n.name, name)

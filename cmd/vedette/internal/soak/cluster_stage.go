@@ -16,8 +16,9 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/keys"
-	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/rights"
+	"vedette/pipeline/topology"
 )
 
 // Program runs one command line and returns its exit code.
@@ -144,7 +145,7 @@ func (s *clusterStage) open(ctx context.Context, workers int) error {
 		return err
 	}
 	s.scheduler, err = s.child("s", append([]string{"run", s.file, "--data", filepath.Join(s.dir, "scheduler"), "--http", overview, "--stages", "schedule,evaluate,notify,maintain"},
-		s.login(pipeline.RoleAdmin)...)...)
+		s.login(rights.Admin)...)...)
 	if err != nil {
 		return err
 	}
@@ -173,7 +174,7 @@ func (s *clusterStage) data(n *soakNode) string { return filepath.Join(s.dir, n.
 
 // startWorker starts a worker of a kind, with the rights of its role.
 func (s *clusterStage) startWorker(kind string, into *[]*process) error {
-	role := map[string]pipeline.Role{"check": pipeline.RoleCheckWorker, "mail": pipeline.RoleMailWorker}[kind]
+	role := map[string]rights.Role{"check": rights.CheckWorker, "mail": rights.MailWorker}[kind]
 	s.started++
 	host := kind[:1] + strconv.Itoa(s.started%2+1) // c1, c2, m1 or m2
 	worker, err := s.child(host, append([]string{"worker", s.file, "--stages", kind, "--data", filepath.Join(s.dir, "worker")}, s.login(role)...)...)
@@ -183,19 +184,19 @@ func (s *clusterStage) startWorker(kind string, into *[]*process) error {
 	return err
 }
 
-func (s *clusterStage) password(role pipeline.Role) string {
-	return filepath.Join(s.dir, "secrets", pipeline.Names{Prefix: "vedette"}.UserName(pipeline.User{Role: role})+".password")
+func (s *clusterStage) password(role rights.Role) string {
+	return filepath.Join(s.dir, "secrets", rights.UserName(topology.Names{Prefix: "vedette"}, rights.User{Role: role})+".password")
 }
 
-func (s *clusterStage) urls(role pipeline.Role) string {
+func (s *clusterStage) urls(role rights.Role) string {
 	var urls []string
 	for _, n := range s.nodes {
-		urls = append(urls, "tls://"+pipeline.Names{Prefix: "vedette"}.UserName(pipeline.User{Role: role})+"@"+n.listen)
+		urls = append(urls, "tls://"+rights.UserName(topology.Names{Prefix: "vedette"}, rights.User{Role: role})+"@"+n.listen)
 	}
 	return strings.Join(urls, ",")
 }
 
-func (s *clusterStage) login(role pipeline.Role) []string {
+func (s *clusterStage) login(role rights.Role) []string {
 	return []string{"--nats", s.urls(role), "--nats-ca", filepath.Join(s.dir, "secrets", "ca.pem"), "--nats-password-file", s.password(role)}
 }
 

@@ -6,7 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"vedette/pipeline"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/topology"
 )
 
 // missing is a job that was acknowledged and that nobody has seen done, and where
@@ -14,7 +15,7 @@ import (
 type missing struct {
 	acknowledged
 
-	queue             pipeline.Stream
+	queue             topology.Stream
 	subject, consumer string
 }
 
@@ -56,7 +57,7 @@ func (s *clusterSoak) trace(ctx context.Context, b clusterBalance) string {
 	for _, j := range jobs[:min(len(jobs), maxTraced)] {
 		fmt.Fprintf(&out, "%s was ordered at %s, and acknowledged at %s as %d in %d tries, stored before: %t\n",
 			j.id, wall(j.ordered), wall(j.at), j.stored.Sequence, j.stored.Tries, j.stored.Before)
-		for _, line := range s.pipeline.Trace(ctx, j.queue, j.subject, j.consumer, j.id, j.stored.Sequence) {
+		for _, line := range inspect.Trace(ctx, s.pipeline, j.queue, j.subject, j.consumer, j.id, j.stored.Sequence) {
 			out.WriteString("  " + line + "\n")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/producer"
 )
 
@@ -95,7 +96,7 @@ func (s *soak) order(ctx context.Context, client *producer.Client, n int) error 
 			body = `{"v":1`
 		}
 		id := soakID(n)
-		err := s.pipeline.Publish(ctx, pipeline.Message{Subject: pipeline.AdhocSubject(job.DefaultLocation, id), Body: []byte(body), ID: id, Wait: true})
+		err := s.pipeline.Publish(ctx, pipeline.Message{Subject: topology.AdhocSubject(job.DefaultLocation, id), Body: []byte(body), ID: id, Wait: true})
 		if errors.Is(err, pipeline.ErrOccupied) {
 			return producer.ErrDuplicate
 		}

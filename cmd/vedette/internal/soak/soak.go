@@ -17,6 +17,8 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/topology"
 )
 
 // soakOptions are the flags of `vedette soak`.
@@ -186,7 +188,7 @@ func (s *soak) settle(ctx context.Context) error {
 	look := time.NewTicker(100 * time.Millisecond)
 	defer look.Stop()
 	for {
-		left, err := s.pipeline.Count(limited, pipeline.Adhoc)
+		left, err := inspect.Count(limited, s.pipeline, topology.Adhoc)
 		if err == nil && left == 0 {
 			return s.stage.stopWorkers()
 		}

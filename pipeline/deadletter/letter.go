@@ -1,0 +1,143 @@
+// Package deadletter keeps the jobs that could not be done, each with the reason,
+// and gives them back to their stages.
+package deadletter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
+)
+
+// Letter is a job that was set aside, with the reason.
+type Letter struct {
+	// ID is the sequence of the letter itself.
+	ID uint64 `json:"id"`
+	// Stage is which pool's stage could not do it: check, evaluate, notify, mail.
+	Stage string `json:"stage"`
+	// Subject and Body are the job's, byte for byte.
+	Subject string     `json:"subject"`
+	Body    []byte     `json:"body"`
+	Reason  job.Reason `json:"reason"`
+	// Error is what the last attempt said, Attempts how many there were.
+	Error    string `json:"error"`
+	Attempts int    `json:"attempts"`
+	// FirstStoredAt is when the job was first stored, Died when it was set aside, and
+	// Worker the process that did.
+	FirstStoredAt time.Time `json:"first_stored_at"`
+	DeadAt        time.Time `json:"dead_at"`
+	Worker        string    `json:"worker"`
+	// Sequence is what the job's was within its stream; zero when the letter
+	// does not say.
+	Sequence uint64 `json:"-"`
+}
+
+// Headers of a dead letter, in addition to [pipeline.HeaderFirstStored]. Its body
+// is the job's, byte for byte.
+const (
+	HeaderStage    = "Vedette-Stage"
+	HeaderReason   = "Vedette-Reason"
+	HeaderError    = "Vedette-Error"
+	HeaderSubject  = "Vedette-Subject"
+	HeaderAttempts = "Vedette-Attempts"
+	HeaderWorker   = "Vedette-Worker"
+)
+
+// Store stores the dead letter of a job that a consumer delivered. Storing it
+// again changes nothing, since its subject names the job's message.
+func Store(ctx context.Context, p *pipeline.Pipeline, l Letter, consumer topology.Consumer) error {
+	subject := topology.DeadSubject(consumer.Stream, consumer.Name, l.Sequence)
+	err := p.Publish(ctx, pipeline.Message{
+		// Without an id, a letter on which the cluster has not agreed yet, and which
+		// may be lost with its leader, would look like one that was stored before.
+		Subject: subject, ID: subject, Body: l.Body, FirstStored: l.FirstStoredAt,
+		Header: map[string]string{
+			HeaderStage: l.Stage, HeaderReason: string(l.Reason), HeaderError: oneLine(l.Error),
+			HeaderSubject: l.Subject, HeaderAttempts: strconv.Itoa(l.Attempts), HeaderWorker: l.Worker,
+		},
+	})
+	if err != nil && !errors.Is(err, pipeline.ErrOccupied) {
+		return fmt.Errorf("store dead letter: %w", err)
+	}
+	return nil
+}
+
+// oneLine makes a text fit a header.
+func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+
+// Read reads a letter that a pool over [topology.Dead] delivers. A field that a
+// foreign letter lacks stays zero.
+func Read(d pipeline.Delivery) Letter {
+	return read(d.Sequence, d.Stored, d.Subject, d.Header, d.Body)
+}
+
+func read(id uint64, died time.Time, subject string, header nats.Header, body []byte) Letter {
+	sequence, _ := strconv.ParseUint(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
+	attempts, _ := strconv.Atoi(header.Get(HeaderAttempts))
+	first, _ := time.Parse(time.RFC3339Nano, header.Get(pipeline.HeaderFirstStored))
+	return Letter{
+		ID: id, Stage: header.Get(HeaderStage), Subject: header.Get(HeaderSubject), Body: body,
+		Reason: job.Reason(header.Get(HeaderReason)), Error: header.Get(HeaderError),
+		Attempts: attempts, FirstStoredAt: first, DeadAt: died, Worker: header.Get(HeaderWorker),
+		Sequence: sequence,
+	}
+}
+
+// Filter selects dead letters. What is zero selects all.
+type Filter struct {
+	// IDs selects these.
+	IDs []uint64
+	// Stage and Reason select those that have one of them.
+	Stages  []string
+	Reasons []job.Reason
+	// Before and After select by the time of death.
+	Before, After time.Time
+}
+
+func (f Filter) match(l Letter) bool {
+	return (len(f.IDs) == 0 || slices.Contains(f.IDs, l.ID)) &&
+		(len(f.Stages) == 0 || slices.Contains(f.Stages, l.Stage)) &&
+		(len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
+		(f.Before.IsZero() || l.DeadAt.Before(f.Before)) &&
+		(f.After.IsZero() || l.DeadAt.After(f.After))
+}
+
+// Each calls each with every dead letter that there is now and that the
+// filter selects, oldest first, until each returns false.
+func Each(ctx context.Context, p *pipeline.Pipeline, filter Filter, each func(Letter) bool) error {
+	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(topology.Dead))
+	if err != nil {
+		return fmt.Errorf("read dead letters: %w", err)
+	}
+	state := stream.CachedInfo().State
+	next := state.FirstSeq
+	if len(filter.IDs) > 0 {
+		next = max(next, slices.Min(filter.IDs))
+		state.LastSeq = min(state.LastSeq, slices.Max(filter.IDs))
+	}
+	for next <= state.LastSeq {
+		message, err := stream.GetMsg(ctx, next, jetstream.WithGetMsgSubject(p.Names().Subject(topology.EveryDeadLetter)))
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read dead letter %d: %w", next, err)
+		}
+		letter := read(message.Sequence, message.Time, message.Subject, message.Header, message.Data)
+		if letter.ID <= state.LastSeq && filter.match(letter) && !each(letter) {
+			return nil
+		}
+		next = message.Sequence + 1
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// QueueStatus is how much a pool's consumer has before it, in all processes.
+type QueueStatus struct {
+	Name string `json:"name"`
+	// Waiting is how many jobs nobody has taken yet, Unsettled how many run or
+	// wait for another attempt.
+	Waiting   uint64 `json:"waiting"`
+	Unsettled int    `json:"unsettled"`
+	// Depth and Bytes are those of the whole stream. OldestAge is the age of the
+	// oldest job that is not settled; zero when there is none.
+	Depth     uint64        `json:"depth"`
+	Bytes     uint64        `json:"bytes"`
+	OldestAge time.Duration `json:"-"`
+}
+
+// Queue asks the server about the queue before a pool.
+func (l *Pool) Queue(ctx context.Context, now time.Time) (QueueStatus, error) {
+	status := QueueStatus{Name: l.config.Consumer.Name}
+	stream, err := l.p.JetStream().Stream(ctx, l.stream())
+	if err != nil {
+		return status, fmt.Errorf("read queue %s: %w", l.config.Consumer.Name, err)
+	}
+	state := stream.CachedInfo().State
+	status.Depth, status.Bytes = state.Msgs, state.Bytes
+	consumer, err := stream.Consumer(ctx, l.config.Consumer.Name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return status, nil // not bound yet
+	}
+	if err != nil {
+		return status, fmt.Errorf("read queue %s: %w", l.config.Consumer.Name, err)
+	}
+	info := consumer.CachedInfo()
+	status.Waiting, status.Unsettled = info.NumPending, info.NumAckPending
+	if info.NumPending == 0 && info.NumAckPending == 0 {
+		return status, nil
+	}
+	oldest := state.FirstTime
+	if stream.CachedInfo().Config.Retention == jetstream.LimitsPolicy { // settled messages stay in such a stream
+		if message, err := stream.GetMsg(ctx, info.AckFloor.Stream+1); err == nil {
+			oldest = message.Time
+		}
+	}
+	status.OldestAge = now.Sub(oldest)
+	return status, nil
+}

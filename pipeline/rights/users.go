@@ -1,0 +1,69 @@
+package rights
+
+import (
+	"fmt"
+	"strings"
+
+	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
+)
+
+// User is a user of a shared server, with the rights of a role.
+type User struct {
+	Role Role
+	// Location is for check workers; empty means the default one.
+	Location string
+	// Password stands literally in the configuration: a quoted text, a hash, or a
+	// variable such as $PASSWORD.
+	Password string
+}
+
+// ServerConfig writes users as a block for the nats-server configuration file.
+// Each has the permissions of its role, and an inbox with its own name.
+func ServerConfig(names topology.Names, users []User) string {
+	var b strings.Builder
+	b.WriteString("authorization {\n  users = [\n")
+	for _, user := range users {
+		name := UserName(names, user)
+		p := Of(names, user.Role, name, location(user))
+		fmt.Fprintf(&b, "    {\n      user: %q\n      password: %s\n      permissions: {\n        publish: {\n          allow: %s\n",
+			name, user.Password, block(p.Publish))
+		if len(p.Deny) > 0 {
+			fmt.Fprintf(&b, "          deny: %s\n", block(p.Deny))
+		}
+		fmt.Fprintf(&b, "        }\n        subscribe: { allow: %s }\n      }\n    }\n", block(p.Subscribe))
+	}
+	b.WriteString("  ]\n}\n")
+	return b.String()
+}
+
+func location(user User) string {
+	if user.Location == "" {
+		return job.DefaultLocation
+	}
+	return user.Location
+}
+
+// UserName is the name of a user and its inbox: the prefix, the role, and for a
+// check worker outside the default location its location.
+func UserName(names topology.Names, user User) string {
+	name := names.Prefix + "-" + strings.ReplaceAll(string(user.Role), "_", "-")
+	if user.Role == CheckWorker && location(user) != job.DefaultLocation {
+		name += "-" + user.Location
+	}
+	return name
+}
+
+// PasswordVariable is the environment variable of the server that may hold the
+// password of a user.
+func PasswordVariable(names topology.Names, user User) string {
+	return strings.ToUpper(strings.NewReplacer("-", "_").Replace(names.Prefix + "_" + strings.TrimPrefix(UserName(names, user), names.Prefix+"-") + "_PASSWORD"))
+}
+
+func block(subjects []string) string {
+	lines := make([]string, len(subjects))
+	for i, subject := range subjects {
+		lines[i] = "            " + `"` + subject + `"`
+	}
+	return "[\n" + strings.Join(lines, "\n") + "\n          ]"
+}

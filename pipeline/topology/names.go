@@ -1,0 +1,67 @@
+// Package topology is the one table of what an installation consists of on the
+// server: streams, buckets, consumers, subjects and their limits. Whatever
+// installs, uses, guards or inspects them takes their names from here.
+package topology
+
+import (
+	"fmt"
+	"strings"
+
+	"vedette/pipeline/job"
+)
+
+// Names maps the names in this package to those on the server. Several
+// installations may share a NATS account when their prefixes differ.
+type Names struct {
+	// Prefix is the first token of each subject, lower case.
+	Prefix string
+}
+
+// Validate checks the prefix.
+func (n Names) Validate() error {
+	if !job.ValidName(n.Prefix) || strings.Contains(n.Prefix, ".") || strings.ToLower(n.Prefix) != n.Prefix {
+		return fmt.Errorf("check prefix: found %q, expected lower-case letters, digits, _ and -", n.Prefix)
+	}
+	return nil
+}
+
+// Subject joins tokens to a subject of the installation.
+func (n Names) Subject(tokens ...string) string {
+	return n.Prefix + "." + strings.Join(tokens, ".")
+}
+
+// CutPrefix is the reverse of [Names.Subject].
+func (n Names) CutPrefix(subject string) string { return strings.TrimPrefix(subject, n.Prefix+".") }
+
+// Stream returns the server's name for a stream.
+func (n Names) Stream(s Stream) string {
+	if bucket, ok := strings.CutPrefix(string(s), kv); ok {
+		return kv + n.Bucket(Bucket(bucket))
+	}
+	return n.upper() + string(s)
+}
+
+// CutStream is the reverse of [Names.Stream].
+func (n Names) CutStream(name string) Stream {
+	if bucket, ok := strings.CutPrefix(name, kv+n.upper()); ok {
+		return Stream(kv + bucket)
+	}
+	return Stream(strings.TrimPrefix(name, n.upper()))
+}
+
+// Bucket returns the server's name for a bucket.
+func (n Names) Bucket(b Bucket) string { return n.upper() + string(b) }
+
+// Key returns the subject under which the server stores a key of a bucket.
+func (n Names) Key(b Bucket, key string) string { return "$KV." + n.Bucket(b) + "." + key }
+
+// CutKey is the reverse of [Names.Key], and reports whether the subject is that
+// of a key in the bucket.
+func (n Names) CutKey(b Bucket, subject string) (string, bool) {
+	return strings.CutPrefix(subject, n.Key(b, ""))
+}
+
+func (n Names) upper() string { return strings.ToUpper(n.Prefix) + "_" }
+
+// kv begins the name of the stream that backs a bucket.
+const kv = "KV_"
