@@ -25,12 +25,12 @@ func mailTestCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "test FILE",
-		Short: "Connect to the relays of a monitor file, and say what they are like",
-		Long: `Opens a session with each relay of the file as a mail would, and shows its
-TLS, login and extensions, or what is wrong and what can be done about it. With
---to, each relay is given a mail. If mails are signed, it looks whether the DNS
-has the key. Needs no running instance. Exits with 1 when a relay cannot be used,
-or when the key is not in the DNS.`,
+		Short: "Connect to the relays in a monitor file and show their settings",
+		Long: `Opens a session with each relay in the file, as for a mail, and shows TLS, login
+and extensions, or the error with a hint. With --to, it sends a mail through each
+relay. If the file has a DKIM key, it checks that the DNS has the public key. No
+running instance is needed. Exits with 1 if a relay cannot be used, or the key is
+not published.`,
 		Example: "  vedette mail test monitors.yaml --to you@example.org",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -45,18 +45,18 @@ or when the key is not in the DNS.`,
 			return t.run(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&to, "to", "", "address that gets a mail by each relay")
+	cmd.Flags().StringVar(&to, "to", "", "send a mail through each relay to this address")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON, a line for each relay")
 	return cmd
 }
 
-// relayTest tries relays.
+// relayTest tests relays.
 type relayTest struct {
 	file   monitor.Mail
 	to     string
 	json   bool
 	out    io.Writer
-	lookup func(ctx context.Context, name string) ([]string, error) // of TXT records
+	lookup func(ctx context.Context, name string) ([]string, error) // looks up TXT records
 }
 
 // relayTestTime bounds the test of one relay.
@@ -65,7 +65,7 @@ const relayTestTime = time.Minute
 func (t *relayTest) run(ctx context.Context) error {
 	hello, err := os.Hostname()
 	if err != nil {
-		return fmt.Errorf("find a name for hello: %w", err)
+		return fmt.Errorf("get host name for hello: %w", err)
 	}
 	key, err := instance.Signing(t.file)
 	if err != nil {
@@ -98,7 +98,7 @@ func (t *relayTest) run(ctx context.Context) error {
 	return nil
 }
 
-// send gives a relay one mail.
+// send sends one mail through a relay.
 func (t *relayTest) send(ctx context.Context, relay mail.Relay, key *mail.DKIM) (mail.Receipt, error) {
 	sender, err := mail.New(mail.Config{Relays: []mail.Relay{relay}, From: t.file.From, DKIM: key, Sessions: 1})
 	if err != nil {
@@ -108,8 +108,8 @@ func (t *relayTest) send(ctx context.Context, relay mail.Relay, key *mail.DKIM) 
 	now := time.Now().UTC()
 	return sender.Send(ctx, job.Mail{
 		V: job.Version, ID: job.DeriveID("test", relay.String(), now.Format(time.RFC3339Nano)), To: t.to,
-		Subject: "[VEDETTE] a test of " + relay.String(),
-		Text:    "This mail shows that " + relay.String() + " takes mails of Vedette.\n",
+		Subject: "[VEDETTE] test of " + relay.String(),
+		Text:    "This mail shows that " + relay.String() + " accepts mails from Vedette.\n",
 	}, now)
 }
 
@@ -135,9 +135,9 @@ func (t *relayTest) print(found mail.Inspection, receipt mail.Receipt, err error
 		}
 		return nil
 	}
-	secured := "none: everything is sent in clear text"
+	secured := "none: mails are sent in clear text"
 	if found.TLS != "" {
-		secured = fmt.Sprintf("%s, %s; certificate of %s until %s", found.TLS, found.Cipher, found.Certificate, found.Expires.Format(time.DateOnly))
+		secured = fmt.Sprintf("%s, %s; certificate for %s until %s", found.TLS, found.Cipher, found.Certificate, found.Expires.Format(time.DateOnly))
 	}
 	login := "none"
 	if found.Login {
@@ -145,12 +145,12 @@ func (t *relayTest) print(found mail.Inspection, receipt mail.Receipt, err error
 	}
 	cli.Say(t.out, "  connected in  %s\n  tls           %s\n  login         %s\n  offers        %s\n", found.Took.Round(time.Millisecond), secured, login, strings.Join(found.Extensions, ", "))
 	if receipt.Relay != "" {
-		cli.Say(t.out, "  took a mail   %s\n", cli.Printable(receipt.Reply))
+		cli.Say(t.out, "  accepted      %s\n", cli.Printable(receipt.Reply))
 	}
 	return nil
 }
 
-// relayHint is what a person can do about a relay that cannot be used.
+// relayHint returns a hint for a relay that cannot be used, or "".
 func relayHint(err error) string {
 	failed, ok := errors.AsType[*mail.Error](err)
 	if !ok {
@@ -159,21 +159,21 @@ func relayHint(err error) string {
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "certificate"):
-		return "its certificate is not for this host, or not signed by anybody whom this system trusts"
+		return "its certificate is for another host, or not signed by a trusted authority"
 	case errors.Is(err, mail.ErrNoAuth):
-		return "it offers no login that is known here; many offer one only with TLS"
+		return "it offers no supported login; many relays offer one only with TLS"
 	case errors.Is(err, mail.ErrNoPassword):
-		return "password_file names a file that only its user can read: is that who runs this?"
+		return "run this command as the user who can read password_file"
 	case errors.Is(err, mail.ErrCleartext):
-		return "allow_cleartext: true sends the password for anybody on the way to read"
+		return "use TLS; allow_cleartext: true would send the password in clear text"
 	case strings.Contains(text, "STARTTLS"):
-		return "it does not offer STARTTLS: is it tls: implicit (465), or, inside your own network, tls: none?"
+		return "it does not offer STARTTLS: try tls: implicit (port 465) or, inside your own network, tls: none"
 	case failed.Reply.Code == 535: //nolint:mnd // RFC 4954, 6
 		return "it does not accept the username or the password"
 	case failed.Class == mail.ClassPermanent:
-		return "it will not take mails from this sender to this recipient"
+		return "it refuses mails from this sender to this recipient"
 	case failed.Class == mail.ClassRelay:
-		return "is the host right, and may this machine reach the port? Many networks let nobody out on port 25"
+		return "check the host, and whether this machine may connect to the port; many networks block port 25"
 	default:
 		return ""
 	}
