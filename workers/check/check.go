@@ -179,7 +179,7 @@ func (c *Checker) Check(ctx context.Context, spec job.Spec) job.ProbeResult {
 		return internal(time.Now(), err)
 	}
 	outcome := c.check(context.WithValue(ctx, writtenKey{}, spec), filled)
-	f.hide(filled, &outcome)
+	f.redactReferenced(filled, &outcome)
 	return outcome
 }
 
@@ -213,7 +213,7 @@ func (c *Checker) check(ctx context.Context, spec job.Spec) job.ProbeResult {
 		return internal(started, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
 	}
 	c.judge(limited, spec, facts, &outcome)
-	outcome.Cause = mask(outcome.Cause, spec)
+	outcome.Cause = redactLiteral(outcome.Cause, spec)
 	return outcome
 }
 

@@ -280,19 +280,23 @@ func TestWrongSpecSaysNothingOfItsTarget(t *testing.T) {
 	}
 }
 
-func TestReadmeTellsEveryProbeAndFact(t *testing.T) {
+func TestManualDescribesEveryProbeAndFact(t *testing.T) {
 	t.Parallel()
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+	manual := ""
+	for _, page := range []string{"probes", "expressions"} {
+		text, err := os.ReadFile("../../cmd/vedette/help/" + page + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		manual += string(text)
 	}
 	for _, kind := range job.Kinds() {
-		if !strings.Contains(string(readme), "\n| `"+kind+"` | ") {
+		if !strings.Contains(manual, "\n| `"+kind+"` | ") {
 			t.Errorf("got no row for the probe %s", kind)
 		}
 		for fact := range check.FactTypes(kind) {
-			if !strings.Contains(string(readme), "`"+fact+"`") {
-				t.Errorf("got no word of the fact %s of %s", fact, kind)
+			if !strings.Contains(manual, "`"+fact+"`") {
+				t.Errorf("got no description for the fact %s of %s", fact, kind)
 			}
 		}
 	}
