@@ -8,24 +8,23 @@ import (
 	"vedette/producer/schedule"
 )
 
-// MaxWindow is the longest that a maintenance window which comes again and
-// again may last.
+// MaxWindow is the longest duration for a recurring maintenance window.
 const MaxWindow = 7 * 24 * time.Hour
 
-// Window is a maintenance window that is ready to be asked.
+// Window is a parsed maintenance window.
 type Window struct {
 	job.Maintenance
 
 	begins, ends schedule.Schedule
 }
 
-// NewWindow reads a maintenance window. The error names the field that cannot
-// be.
+// NewWindow parses a maintenance window. The error names the field that is
+// wrong.
 func NewWindow(m job.Maintenance) (Window, error) {
 	w := Window{Maintenance: m}
 	if m.Cron == "" {
 		if !m.Ends.After(m.Starts) {
-			return w, fmt.Errorf("read maintenance %s: found an end that is not after its start", m.Name)
+			return w, fmt.Errorf("read maintenance %s: found an end before its start, expected one after it", m.Name)
 		}
 		return w, nil
 	}
@@ -49,16 +48,16 @@ func NewWindow(m job.Maintenance) (Window, error) {
 	return w, nil
 }
 
-// reach is how long before now a window may have begun that still lasts: for
-// one that ends at a wall time, the longest day of a year.
-func (w *Window) reach() time.Duration {
+// maxLength is how long the window may last: with a time of day as its end, the
+// longest day in a year with summer time.
+func (w *Window) maxLength() time.Duration {
 	if w.Until != "" {
 		return 25 * time.Hour
 	}
 	return w.For.Std()
 }
 
-// end is when the window that begins at a time ends.
+// end is when the window ends that begins at a time.
 func (w *Window) end(begin time.Time) time.Time {
 	if w.Until != "" {
 		return w.ends.Next(begin)
@@ -66,13 +65,13 @@ func (w *Window) end(begin time.Time) time.Time {
 	return begin.Add(w.For.Std())
 }
 
-// Active tells whether the window is open at a time, and until when. The end
-// itself is no longer in it.
+// Active reports whether the window is open at a time, and until when. The end
+// itself is outside.
 func (w *Window) Active(now time.Time) (until time.Time, open bool) {
 	if w.Cron == "" {
 		return w.Ends, !now.Before(w.Starts) && now.Before(w.Ends)
 	}
-	for begin := w.begins.Next(now.Add(-w.reach() - time.Second)); !begin.IsZero() && !begin.After(now); begin = w.begins.Next(begin) {
+	for begin := w.begins.Next(now.Add(-w.maxLength() - time.Second)); !begin.IsZero() && !begin.After(now); begin = w.begins.Next(begin) {
 		if end := w.end(begin); end.After(now) && end.After(until) {
 			until, open = end, true
 		}
@@ -80,8 +79,7 @@ func (w *Window) Active(now time.Time) (until time.Time, open bool) {
 	return until, open
 }
 
-// Next returns when the window opens for the first time after a time; zero when
-// it never does.
+// Next returns when the window opens next after a time; zero for never.
 func (w *Window) Next(after time.Time) time.Time {
 	if w.Cron != "" {
 		return w.begins.Next(after)

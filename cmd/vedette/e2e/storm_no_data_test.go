@@ -10,7 +10,7 @@ import (
 	"vedette/cmd/vedette/internal/inboxtest"
 )
 
-func TestBlindIsToldWhenAllCheckWorkersHang(t *testing.T) {
+func TestOperatorsAreNotifiedWhenAllCheckWorkersHang(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), inboxtest.New(t)
 	file := fmt.Sprintf(`
@@ -40,9 +40,9 @@ monitors:
 	if err := worker.cmd.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "watched again", func() bool {
+	eventually(t, "data again", func() bool {
 		output, code := first.vedette("status")
-		return code == 0 && !strings.Contains(output, "BLIND")
+		return code == 0 && !strings.Contains(output, "NO DATA")
 	})
 	worker.stop()
 	first.stop()

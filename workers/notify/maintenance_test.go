@@ -89,7 +89,7 @@ func TestWindowIsOpenForItsTimeEachDayOfTheYear(t *testing.T) {
 	}
 }
 
-func TestWindowsThatCannotBeAreRefused(t *testing.T) {
+func TestInvalidWindowsAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, m := range []job.Maintenance{
 		{},
@@ -103,33 +103,33 @@ func TestWindowsThatCannotBeAreRefused(t *testing.T) {
 			t.Errorf("%+v: got no error", m)
 		}
 	}
-	var quiet notify.Mutes
-	if err := quiet.SetWindows([]job.Maintenance{{Name: "bad"}, {Name: "good", Starts: began, Ends: began.Add(time.Hour)}}); err == nil {
-		t.Error("got no error for a window that cannot be")
+	var mutes notify.Mutes
+	if err := mutes.SetWindows([]job.Maintenance{{Name: "bad"}, {Name: "good", Starts: began, Ends: began.Add(time.Hour)}}); err == nil {
+		t.Error("got no error for an invalid window")
 	}
-	if hold := quiet.Active(&job.Incident{Monitor: "a"}, began); hold.Kind != notify.MuteMaintenance || hold.By != "good" {
-		t.Errorf("got %+v, want the good one to count", hold)
+	if mute := mutes.Active(&job.Incident{Monitor: "a"}, began); mute.Kind != notify.MuteMaintenance || mute.By != "good" {
+		t.Errorf("got %+v, want the valid window", mute)
 	}
 }
 
-func TestOfSeveralHoldsTheLongestCounts(t *testing.T) {
+func TestTheMuteThatEndsLastCounts(t *testing.T) {
 	t.Parallel()
-	var quiet notify.Mutes
+	var mutes notify.Mutes
 	for i, hours := range []int{1, 3, 2} {
-		quiet.SetSilence(job.Silence{ID: string(rune('a' + i)), Match: job.Match{Labels: map[string]string{"env": "p*"}}, Starts: began, Ends: began.Add(time.Duration(hours) * time.Hour)})
+		mutes.SetSilence(job.Silence{ID: string(rune('a' + i)), Match: job.Match{Labels: map[string]string{"env": "p*"}}, Starts: began, Ends: began.Add(time.Duration(hours) * time.Hour)})
 	}
 	incident := &job.Incident{Monitor: "x", Labels: map[string]string{"env": "prod"}}
-	if hold := quiet.Active(incident, began); hold.By != "b" || !hold.Until.Equal(began.Add(3*time.Hour)) {
-		t.Errorf("got %+v, want the longest", hold)
+	if mute := mutes.Active(incident, began); mute.By != "b" || !mute.Until.Equal(began.Add(3*time.Hour)) {
+		t.Errorf("got %+v, want the longest", mute)
 	}
-	quiet.RemoveSilence("b")
-	if hold := quiet.Active(incident, began); hold.By != "c" {
-		t.Errorf("got %+v, want the next", hold)
+	mutes.RemoveSilence("b")
+	if mute := mutes.Active(incident, began); mute.By != "c" {
+		t.Errorf("got %+v, want the next", mute)
 	}
-	if hold := quiet.Active(&job.Incident{Monitor: "x"}, began); hold.Kind != "" {
-		t.Errorf("got %+v for a monitor without the label, want nothing", hold)
+	if mute := mutes.Active(&job.Incident{Monitor: "x"}, began); mute.Kind != "" {
+		t.Errorf("got %+v for a monitor without the label, want nothing", mute)
 	}
-	if got := len(quiet.Silences()); got != 2 {
+	if got := len(mutes.ActiveSilences(began)); got != 2 {
 		t.Errorf("got %d silences, want 2", got)
 	}
 }
