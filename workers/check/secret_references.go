@@ -20,38 +20,38 @@ type Secrets interface {
 // errNoSecrets is why references cannot be replaced.
 var errNoSecrets = errors.New("this process was given no secrets")
 
-// filling puts secrets for the references of one spec, for one check.
-type filling struct {
+// secretExpansion puts secrets for the references of one spec, for one check.
+type secretExpansion struct {
 	secrets Secrets
 	known   map[string]string
 }
 
-// fill returns the spec as its probe needs it, and the values that nobody may
+// fillCaptures returns the spec as its probe needs it, and the values that nobody may
 // be told. The error says why the check cannot be made.
-func (c *Checker) fill(spec job.Spec) (job.Spec, *filling, error) {
-	f := &filling{secrets: c.config.Secrets, known: map[string]string{}}
-	filled, err := spec.MapSentTexts(f.text)
+func (c *Checker) expandSecrets(spec job.Spec) (job.Spec, *secretExpansion, error) {
+	f := &secretExpansion{secrets: c.config.Secrets, known: map[string]string{}}
+	filled, err := spec.MapSentTexts(f.expand)
 	return filled, f, err
 }
 
-func (f *filling) text(s job.SentText) (string, error) {
-	if err := checkSent(s); err != nil {
+func (f *secretExpansion) expand(s job.SentText) (string, error) {
+	if err := checkReferences(s); err != nil {
 		return "", fmt.Errorf("the spec is wrong: %s: %w", s.Path, err)
 	}
 	return job.ExpandReferences(s.Text, func(name string) (string, error) {
-		value, err := f.value(name)
+		value, err := f.secret(name)
 		if err != nil {
 			return "", err
 		}
-		if what := misfit(s.Context, value); what != "" {
+		if what := invalidPart(s.Context, value); what != "" {
 			return "", fmt.Errorf("put secret %s into %s: found %s in the secret, expected none, since a %s cannot hold it", name, s.Path, what, s.Context)
 		}
-		return putInto(s.Context, value), nil
+		return encodeFor(s.Context, value), nil
 	})
 }
 
-// value looks a secret up, once in a check.
-func (f *filling) value(name string) (string, error) {
+// secret looks a secret up, once in a check.
+func (f *secretExpansion) secret(name string) (string, error) {
 	if value, ok := f.known[name]; ok {
 		return value, nil
 	}
@@ -65,24 +65,24 @@ func (f *filling) value(name string) (string, error) {
 	return value, err
 }
 
-// misfit tells what in a value would break the protocol at a place; empty when
+// invalidPart tells what in a value would break the protocol at a place; empty when
 // nothing would. A line break could even begin another header or command.
-func misfit(place job.SecretContext, value string) string {
+func invalidPart(place job.SecretContext, value string) string {
 	switch place {
 	case job.ContextHeader, job.ContextUsername:
 		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-			return breakOr(value, "a control character")
+			return lineBreakOr(value, "a control character")
 		}
 		if place == job.ContextUsername && strings.Contains(value, ":") {
 			return "a colon"
 		}
 	case job.ContextMetadata:
 		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
-			return breakOr(value, "a character that is not printable ASCII")
+			return lineBreakOr(value, "a character that is not printable ASCII")
 		}
 	case job.ContextDialogue:
 		if strings.ContainsAny(value, "\r\n\x00") {
-			return breakOr(value, "a zero byte")
+			return lineBreakOr(value, "a zero byte")
 		}
 	case job.ContextMessage:
 		if !utf8.ValidString(value) {
@@ -93,15 +93,15 @@ func misfit(place job.SecretContext, value string) string {
 	return ""
 }
 
-func breakOr(value, other string) string {
+func lineBreakOr(value, other string) string {
 	if strings.ContainsAny(value, "\r\n") {
 		return "a line break other than one at its end"
 	}
 	return other
 }
 
-// putInto writes a value so that it stays one at its place.
-func putInto(place job.SecretContext, value string) string {
+// encodeFor writes a value so that it stays one at its place.
+func encodeFor(place job.SecretContext, value string) string {
 	switch place {
 	case job.ContextURL:
 		return percentEncode(value)
@@ -120,23 +120,23 @@ func percentEncode(text string) string {
 	return strings.ReplaceAll(url.QueryEscape(text), "+", "%20")
 }
 
-// checkSent tells what is wrong with the references in a text.
-func checkSent(s job.SentText) error {
+// checkReferences tells what is wrong with the references in a text.
+func checkReferences(s job.SentText) error {
 	if _, err := job.ExpandReferences(s.Text, func(string) (string, error) { return "", nil }); err != nil {
 		return err
 	}
-	if s.Context == job.ContextDialogue && percentBefore(s.Text) {
+	if s.Context == job.ContextDialogue && percentBeforeReference(s.Text) {
 		return job.Problem{Found: "a percent sign directly before a reference to a secret", Expected: "%%, which is one"}
 	}
-	if s.Context == job.ContextURL && job.HasReference(hostPart(s.Text)) {
+	if s.Context == job.ContextURL && job.HasReference(schemeAndHost(s.Text)) {
 		return job.Problem{Found: "a reference to a secret in the host of a URL", Expected: "one behind it, or before the @"}
 	}
 	return nil
 }
 
-// percentBefore tells whether a reference stands where a dialogue would take
+// percentBeforeReference tells whether a reference stands where a dialogue would take
 // what the secret begins with for the name of a group.
-func percentBefore(text string) bool {
+func percentBeforeReference(text string) bool {
 	for {
 		before, after, found := strings.Cut(text, job.ReferenceStart)
 		if !found {
@@ -150,9 +150,9 @@ func percentBefore(text string) bool {
 	}
 }
 
-// hostPart is what of a URL says where it leads: the scheme, the host and the
+// schemeAndHost is what of a URL says where it leads: the scheme, the host and the
 // port.
-func hostPart(raw string) string {
+func schemeAndHost(raw string) string {
 	scheme, rest, found := strings.Cut(raw, "://")
 	if !found {
 		scheme, rest = "", raw
@@ -163,20 +163,20 @@ func hostPart(raw string) string {
 	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
 }
 
-// validatePlainly validates the parameters of a probe with a word for each
+// validateWithPlaceholders validates the parameters of a probe with a word for each
 // reference, unless the references themselves are wrong.
-func validatePlainly(kind kind, spec job.Spec, p *problems) {
+func validateWithPlaceholders(kind probeKind, spec job.Spec, p *problems) {
 	plain, err := spec.MapSentTexts(func(s job.SentText) (string, error) {
-		err := checkSent(s)
+		err := checkReferences(s)
 		p.check(s.Path, err)
-		return withoutReferences(s.Text), err
+		return replaceReferences(s.Text), err
 	})
 	if err == nil {
 		kind.validate(plain, p)
 	}
 }
 
-func withoutReferences(text string) string {
+func replaceReferences(text string) string {
 	plain, err := job.ExpandReferences(text, func(string) (string, error) { return "secret", nil })
 	if err != nil {
 		return ""

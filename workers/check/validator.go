@@ -39,7 +39,7 @@ func (p *problems) check(field string, err error) {
 // Validator validates specs. It remembers the expressions that it has seen.
 type Validator struct {
 	programs *programs
-	kinds    map[string]kind // made once: to make them is ten times the work of a validation
+	kinds    map[string]probeKind // made once: to make them is ten times the work of a validation
 }
 
 // NewValidator makes a validator.
@@ -48,7 +48,7 @@ func NewValidator() (*Validator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make validator: %w", err)
 	}
-	return &Validator{programs: programs, kinds: kinds()}, nil
+	return &Validator{programs: programs, kinds: probeKinds()}, nil
 }
 
 // Validate finds everything that is wrong with a spec, so that it can be told
@@ -63,7 +63,7 @@ func (v *Validator) Validate(spec job.Spec) []job.Problem {
 		whole.add("timeout", fmt.Sprintf("timeout %s", spec.Timeout), "none below 0s")
 	}
 	p := problems{path: name}
-	validatePlainly(v.kinds[name], spec, &p)
+	validateWithPlaceholders(v.kinds[name], spec, &p)
 	whole.found = append(whole.found, p.found...)
 	v.expressions(&whole, name, "expect", spec.Expect)
 	v.expressions(&whole, name, "warn", spec.Warn)
@@ -77,7 +77,7 @@ func (v *Validator) expressions(p *problems, kind, field string, expressions []s
 		_, err := v.programs.get(kind, expression)
 		switch _, described := errors.AsType[job.Problem](err); {
 		case err != nil && !described:
-			err = job.Problem{Found: fmt.Sprintf("%q (%v)", shorten([]byte(expression)), err), Expected: "an expression that can be evaluated"}
+			err = job.Problem{Found: fmt.Sprintf("%q (%v)", truncate([]byte(expression)), err), Expected: "an expression that can be evaluated"}
 		case err == nil && job.HasReference(expression):
 			err = job.Problem{Found: "a reference to a secret", Expected: "an expression without one: secrets are for what a probe sends"}
 		}

@@ -479,13 +479,13 @@ func TestManyGivesAnOutcomeForEachWhateverTheOthersDo(t *testing.T) {
 	specs[3].TCP.Address, specs[70].TCP.Address = "panics", "hangs"
 	healths := map[job.Health]int{}
 	seen := map[int]bool{}
-	for place, outcome := range check.Many(t.Context(), specs, 8, c.Check) {
-		healths[outcome.Health]++
+	for place, result := range check.CheckAll(t.Context(), specs, 8, c.Check) {
+		healths[result.Health]++
 		seen[place] = true
 	}
 	close(release)
 	if len(seen) != 100 || healths[job.Up] != 98 || healths[job.Unknown] != 1 || healths[job.Down] != 1 {
-		t.Errorf("got %d outcomes, %v, want 100: 98 up, 1 unknown, 1 down", len(seen), healths)
+		t.Errorf("got %d results, %v, want 100: 98 up, 1 unknown, 1 down", len(seen), healths)
 	}
 }
 
@@ -493,7 +493,7 @@ func TestManyCanBeLeftEarly(t *testing.T) {
 	t.Parallel()
 	address := accept(t, silent)
 	specs := []job.Spec{httpSpec(closedPort(t), time.Second), httpSpec(address, time.Hour), httpSpec(address, time.Hour)}
-	for range check.Many(t.Context(), specs, 3, checker(t, check.Config{}).Check) {
+	for range check.CheckAll(t.Context(), specs, 3, checker(t, check.Config{}).Check) {
 		break
 	}
 }

@@ -66,7 +66,7 @@ func (s *SecretStore) Secret(name string) (string, error) {
 	if !job.ValidName(name) { // which could lead out of the directory
 		return "", errors.New("read secret: found a name that will not do, expected letters, digits, _, - and single dots")
 	}
-	path, variable := filepath.Join(s.dir, name), variableOf(name)
+	path, variable := filepath.Join(s.dir, name), variableName(name)
 	value, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		var set bool
@@ -85,8 +85,8 @@ func (s *SecretStore) Secret(name string) (string, error) {
 	return value, nil
 }
 
-// variableOf is the variable that may hold a secret.
-func variableOf(name string) string {
+// variableName is the variable that may hold a secret.
+func variableName(name string) string {
 	return variablePrefix + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(name))
 }
 

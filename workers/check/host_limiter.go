@@ -12,59 +12,59 @@ import (
 	"vedette/pipeline/job"
 )
 
-// turns bounds how many checks of one host are made at once.
-type turns struct {
+// hostLimiter bounds how many checks of one host are made at once.
+type hostLimiter struct {
 	limit int
 
 	mu    sync.Mutex
-	hosts map[string]*turn
+	hosts map[string]*hostSlots
 }
 
-// turn is the checks of one host. It is forgotten with the last of them.
-type turn struct {
+// hostSlots is the checks of one host. It is forgotten with the last of them.
+type hostSlots struct {
 	slots chan struct{}
 	users int
 }
 
-var errTurn = errors.New("other checks of the host took all the time")
+var errHostBusy = errors.New("other checks of the host took all the time")
 
-// enter waits for a turn, no longer than a check may take. The function that it
+// acquire waits for a turn, no longer than a check may take. The function that it
 // returns gives the turn back.
-func (t *turns) enter(ctx context.Context, host string, patience time.Duration) (leave func(), err error) {
-	mine := t.join(host)
+func (t *hostLimiter) acquire(ctx context.Context, host string, patience time.Duration) (leave func(), err error) {
+	mine := t.hostSlots(host)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
 	case mine.slots <- struct{}{}:
 		return func() {
 			<-mine.slots
-			t.part(host, mine)
+			t.release(host, mine)
 		}, nil
 	case <-timer.C:
-		err = errTurn
+		err = errHostBusy
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	t.part(host, mine)
+	t.release(host, mine)
 	return nil, fmt.Errorf("wait for a turn at %s, with %d checks of it at once: %w", host, t.limit, err)
 }
 
-func (t *turns) join(host string) *turn {
+func (t *hostLimiter) hostSlots(host string) *hostSlots {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.hosts == nil {
-		t.hosts = map[string]*turn{}
+		t.hosts = map[string]*hostSlots{}
 	}
 	mine := t.hosts[host]
 	if mine == nil {
-		mine = &turn{slots: make(chan struct{}, t.limit)}
+		mine = &hostSlots{slots: make(chan struct{}, t.limit)}
 		t.hosts[host] = mine
 	}
 	mine.users++
 	return mine
 }
 
-func (t *turns) part(host string, mine *turn) {
+func (t *hostLimiter) release(host string, mine *hostSlots) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	mine.users--

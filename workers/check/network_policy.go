@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// Policy says which addresses may be dialled. Its zero value denies the
+// NetworkPolicy says which addresses may be dialled. Its zero value denies the
 // link-local ones, among them those where clouds keep the secrets of their
 // machines, and allows all others.
-type Policy struct {
+type NetworkPolicy struct {
 	rules []rule
 }
 
@@ -23,11 +23,11 @@ type rule struct {
 // errDenied is the cause of a check that the policy does not allow.
 var errDenied = errors.New("the network policy of this worker denies it")
 
-// guarded are networks that nobody means to check, and that whoever can order
+// protectedNetworks are networks that nobody means to check, and that whoever can order
 // checks could use to get at the worker's secrets: link-local addresses (RFC
 // 3927, RFC 4291), where most clouds have their metadata, and the addresses of
 // the others.
-func guarded() []string {
+func protectedNetworks() []string {
 	return []string{
 		"169.254.0.0/16", "fe80::/10",
 		"100.100.100.200/32", // Alibaba Cloud
@@ -36,17 +36,17 @@ func guarded() []string {
 	}
 }
 
-// NewPolicy makes a policy from networks such as 10.0.0.0/8; a single address
+// NewNetworkPolicy makes a policy from networks such as 10.0.0.0/8; a single address
 // is a network too. The smallest network that holds an address decides about
 // it, and if that is both allowed and denied, it is denied. To allow nothing but
 // some networks, deny 0.0.0.0/0 and ::/0.
-func NewPolicy(allow, deny []string) (Policy, error) {
-	var p Policy
+func NewNetworkPolicy(allow, deny []string) (NetworkPolicy, error) {
+	var p NetworkPolicy
 	var problems []error
 	for _, list := range []struct {
 		networks []string
 		allowed  bool
-	}{{guarded(), false}, {allow, true}, {deny, false}} {
+	}{{protectedNetworks(), false}, {allow, true}, {deny, false}} {
 		for _, text := range list.networks {
 			network, err := parseNetwork(text)
 			if err != nil {
@@ -74,7 +74,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 }
 
 // check returns an error for an address that may not be dialled.
-func (p Policy) check(ip netip.Addr) error {
+func (p NetworkPolicy) check(ip netip.Addr) error {
 	ip = ip.Unmap().WithZone("")
 	best := rule{allowed: true}
 	for _, r := range p.rules {

@@ -27,34 +27,34 @@ type transport interface {
 // goroutines and bookkeeping of connections to be kept; so it is there for what
 // needs it: HTTP/2, and proxies.
 func (c *Checker) transport(h *job.HTTP, t *timing) transport {
-	whole := &whole{c: c, h: h, t: t}
+	whole := &stdTransport{c: c, h: h, t: t}
 	if h.Proxy != "" || h.HTTPVersion == "2" {
 		return whole
 	}
-	return &direct{c: c, h: h, t: t, whole: whole}
+	return &http1Transport{c: c, h: h, t: t, fallback: whole}
 }
 
-// direct speaks HTTP/1.1 over a connection of its own.
-type direct struct {
+// http1Transport speaks HTTP/1.1 over a connection of its own.
+type http1Transport struct {
 	c     *Checker
 	h     *job.HTTP
 	t     *timing
-	whole *whole
+	fallback *stdTransport
 }
 
 // CloseIdleConnections closes what the other transport may have kept.
-func (d *direct) CloseIdleConnections() { d.whole.CloseIdleConnections() }
+func (d *http1Transport) CloseIdleConnections() { d.fallback.CloseIdleConnections() }
 
 // RoundTrip makes one request. The connection ends with the response's body.
-func (d *direct) RoundTrip(request *http.Request) (*http.Response, error) {
+func (d *http1Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	conn, state, err := d.connect(request)
 	if err != nil {
-		if d.h.HTTPVersion == "" && choosy(err) {
-			return d.whole.RoundTrip(request) // nothing was sent yet
+		if d.h.HTTPVersion == "" && wantsOtherProtocol(err) {
+			return d.fallback.RoundTrip(request) // nothing was sent yet
 		}
 		return nil, err
 	}
-	response, err := d.converse(conn, request)
+	response, err := d.exchange(conn, request)
 	if err != nil {
 		conn.Close()
 		return nil, err
@@ -63,9 +63,9 @@ func (d *direct) RoundTrip(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// choosy tells whether a server ended a handshake because it wants another
+// wantsOtherProtocol tells whether a server ended a handshake because it wants another
 // protocol than HTTP/1.1, or a key exchange that we did not offer.
-func choosy(err error) bool {
+func wantsOtherProtocol(err error) bool {
 	alert, ok := errors.AsType[*net.OpError](err)
 	if !ok || alert.Op != "remote error" {
 		return false
@@ -78,40 +78,40 @@ func choosy(err error) bool {
 	}
 }
 
-func (d *direct) connect(request *http.Request) (net.Conn, *tls.ConnectionState, error) {
+func (d *http1Transport) connect(request *http.Request) (net.Conn, *tls.ConnectionState, error) {
 	ctx, host := request.Context(), request.URL.Hostname()
 	conn, err := d.c.dial(ctx, "tcp", hostAndPort(request.URL), d.h.Network, d.t)
 	if err != nil {
 		return nil, nil, err
 	}
-	conn = brief(ctx, conn)
+	conn = withContext(ctx, conn)
 	if request.URL.Scheme != "https" {
 		return conn, nil, nil
 	}
-	secured, err := d.c.handshake(ctx, conn, host, forHop(d.h, request), offer{[]string{"http/1.1"}, d.h.HTTPVersion == ""}, d.t)
+	secured, err := d.c.handshake(ctx, conn, host, optionsForHost(d.h, request), handshakeOffer{[]string{"http/1.1"}, d.h.HTTPVersion == ""}, d.t)
 	if err != nil {
 		conn.Close()
 		return nil, nil, err
 	}
 	state := secured.ConnectionState()
 	// A TLS connection says goodbye when it is closed, for which nobody waits.
-	return &securedConn{Conn: secured, below: conn}, &state, nil
+	return &abortingTLSConn{Conn: secured, raw: conn}, &state, nil
 }
 
-// securedConn is a TLS connection that is hung up.
-type securedConn struct {
+// abortingTLSConn is a TLS connection that is hung up.
+type abortingTLSConn struct {
 	net.Conn
 
-	below net.Conn
+	raw net.Conn
 }
 
 // Close ends the connection below.
-func (s *securedConn) Close() error { return s.below.Close() }
+func (s *abortingTLSConn) Close() error { return s.raw.Close() }
 
-// forHop are the TLS options for a request: the server name and the client
+// optionsForHost are the TLS options for a request: the server name and the client
 // certificate of the spec are for its own host, not for one that it redirects
 // to.
-func forHop(h *job.HTTP, request *http.Request) *job.TLSOptions {
+func optionsForHost(h *job.HTTP, request *http.Request) *job.TLSOptions {
 	if h.TLS == nil {
 		return nil
 	}
@@ -136,19 +136,19 @@ func hostAndPort(u *url.URL) string {
 
 const (
 	bufferSize = 4 << 10
-	// maxHead bounds a response's head, as the standard library's transport does.
-	maxHead = 1 << 20
-	// maxInformation is how many informational responses (1xx) are passed over.
-	maxInformation = 5
+	// maxHeaderBytes bounds a response's head, as the standard library's transport does.
+	maxHeaderBytes = 1 << 20
+	// maxInformational is how many informational responses (1xx) are passed over.
+	maxInformational = 5
 )
 
-// buffers are kept from check to check: making them anew was a quarter of what
+// bufferPool are kept from check to check: making them anew was a quarter of what
 // a check cost.
-type buffers struct {
+type bufferPool struct {
 	readers, writers sync.Pool
 }
 
-func (b *buffers) reader(from io.Reader) *bufio.Reader {
+func (b *bufferPool) reader(from io.Reader) *bufio.Reader {
 	if r, ok := b.readers.Get().(*bufio.Reader); ok {
 		r.Reset(from)
 		return r
@@ -156,7 +156,7 @@ func (b *buffers) reader(from io.Reader) *bufio.Reader {
 	return bufio.NewReaderSize(from, bufferSize)
 }
 
-func (b *buffers) writer(to io.Writer) *bufio.Writer {
+func (b *bufferPool) writer(to io.Writer) *bufio.Writer {
 	if w, ok := b.writers.Get().(*bufio.Writer); ok {
 		w.Reset(to)
 		return w
@@ -164,28 +164,28 @@ func (b *buffers) writer(to io.Writer) *bufio.Writer {
 	return bufio.NewWriterSize(to, bufferSize)
 }
 
-// converse sends a request and reads the head of the response.
-func (d *direct) converse(conn net.Conn, request *http.Request) (*http.Response, error) {
+// exchange sends a request and reads the head of the response.
+func (d *http1Transport) exchange(conn net.Conn, request *http.Request) (*http.Response, error) {
 	d.t.enter(inProcessing)
 	if err := d.send(conn, request); err != nil {
 		return nil, err
 	}
-	limited := &io.LimitedReader{R: conn, N: maxHead}
+	limited := &io.LimitedReader{R: conn, N: maxHeaderBytes}
 	reader := d.c.buffers.reader(limited)
 	response, err := d.receive(reader, request)
 	if err != nil && limited.N <= 0 {
-		err = fmt.Errorf("response head of more than %d bytes", maxHead)
+		err = fmt.Errorf("response head of more than %d bytes", maxHeaderBytes)
 	}
 	if err != nil {
 		d.c.buffers.readers.Put(reader)
 		return nil, err
 	}
 	limited.N = 1<<63 - 1
-	response.Body = &directBody{ReadCloser: response.Body, conn: conn, reader: reader, buffers: &d.c.buffers}
+	response.Body = &http1Body{ReadCloser: response.Body, conn: conn, reader: reader, buffers: &d.c.buffers}
 	return response, nil
 }
 
-func (d *direct) send(conn net.Conn, request *http.Request) error {
+func (d *http1Transport) send(conn net.Conn, request *http.Request) error {
 	if !request.Close { // one that a redirect led to
 		once := *request // a transport leaves the request as it is
 		once.Close = true
@@ -199,7 +199,7 @@ func (d *direct) send(conn net.Conn, request *http.Request) error {
 	return writer.Flush()
 }
 
-func (d *direct) receive(reader *bufio.Reader, request *http.Request) (*http.Response, error) {
+func (d *http1Transport) receive(reader *bufio.Reader, request *http.Request) (*http.Response, error) {
 	if _, err := reader.Peek(1); err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
@@ -207,27 +207,27 @@ func (d *direct) receive(reader *bufio.Reader, request *http.Request) (*http.Res
 		return nil, err
 	}
 	d.t.enter(inTransfer)
-	for range maxInformation {
+	for range maxInformational {
 		response, err := http.ReadResponse(reader, request)
 		if err != nil || response.StatusCode >= http.StatusOK || response.StatusCode == http.StatusSwitchingProtocols {
 			return response, err
 		}
 	}
-	return nil, fmt.Errorf("more than %d informational responses", maxInformation)
+	return nil, fmt.Errorf("more than %d informational responses", maxInformational)
 }
 
-// directBody is the body of a response; its end is the connection's.
-type directBody struct {
+// http1Body is the body of a response; its end is the connection's.
+type http1Body struct {
 	io.ReadCloser
 
 	conn    net.Conn
 	reader  *bufio.Reader
-	buffers *buffers
+	buffers *bufferPool
 	closed  bool
 }
 
 // Close hangs up.
-func (b *directBody) Close() error {
+func (b *http1Body) Close() error {
 	if b.closed {
 		return nil
 	}
@@ -238,37 +238,37 @@ func (b *directBody) Close() error {
 	return err
 }
 
-// whole is the standard library's transport, made when it is needed.
-type whole struct {
+// stdTransport is the standard library's transport, made when it is needed.
+type stdTransport struct {
 	c    *Checker
 	h    *job.HTTP
 	t    *timing
-	made *http.Transport
+	transport *http.Transport
 	// ctx is the check's. The transport dials by one of its own, which has no
 	// deadline, and would leave a connection without one too.
 	ctx context.Context //nolint:containedctx // a transport lives as long as its check
 }
 
 // CloseIdleConnections closes what was kept.
-func (w *whole) CloseIdleConnections() {
-	if w.made != nil {
-		w.made.CloseIdleConnections()
+func (w *stdTransport) CloseIdleConnections() {
+	if w.transport != nil {
+		w.transport.CloseIdleConnections()
 	}
 }
 
 // RoundTrip makes one request.
-func (w *whole) RoundTrip(request *http.Request) (*http.Response, error) {
-	if w.made == nil {
-		made, err := w.make()
+func (w *stdTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	if w.transport == nil {
+		made, err := w.newTransport()
 		if err != nil {
 			return nil, err
 		}
-		w.made, w.ctx = made, request.Context()
+		w.transport, w.ctx = made, request.Context()
 	}
-	return w.made.RoundTrip(request.WithContext(w.traced(request.Context())))
+	return w.transport.RoundTrip(request.WithContext(w.withTrace(request.Context())))
 }
 
-func (w *whole) make() (*http.Transport, error) {
+func (w *stdTransport) newTransport() (*http.Transport, error) {
 	config, err := w.c.tlsConfig("", w.h.TLS)
 	if err != nil {
 		return nil, err
@@ -279,9 +279,9 @@ func (w *whole) make() (*http.Transport, error) {
 			if err != nil {
 				return nil, err
 			}
-			return brief(w.ctx, conn), nil //nolint:contextcheck // see ctx
+			return withContext(w.ctx, conn), nil //nolint:contextcheck // see ctx
 		},
-		TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHead,
+		TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeaderBytes,
 		// No proxy from the environment: it would be checked in the target's place.
 		Proxy: nil,
 	}
@@ -293,15 +293,15 @@ func (w *whole) make() (*http.Transport, error) {
 	if w.h.Proxy != "" {
 		proxy, err := url.Parse(w.h.Proxy)
 		if err != nil {
-			return nil, ourFault("read proxy", errors.New(innermost(err)))
+			return nil, newLocalError("read proxy", errors.New(innermostText(err)))
 		}
 		made.Proxy = http.ProxyURL(proxy)
 	}
 	return made, nil
 }
 
-// traced has the transport tell the phases.
-func (w *whole) traced(ctx context.Context) context.Context {
+// withTrace has the transport tell the phases.
+func (w *stdTransport) withTrace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { w.t.enter(inTLS) },
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {

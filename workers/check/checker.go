@@ -1,7 +1,7 @@
 // Package check makes checks: a probe is a function of a spec and a context to
-// an outcome, and a failure is a value.
+// an result, and a failure is a value.
 //
-// An outcome is down only when the target is. What went wrong on our side, a
+// An result is down only when the target is. What went wrong on our side, a
 // panic of a probe, no more sockets, a process that stops, is unknown, with
 // class internal.
 //
@@ -85,14 +85,14 @@ type Config struct {
 	BodyLimit int64
 	// Probes replace probes by kind, for tests and injected faults.
 	Probes map[string]Probe
-	// Pings tells what jobs said of themselves; without it, heartbeats are not
+	// PingSource tells what jobs said of themselves; without it, heartbeats are not
 	// judged.
-	Pings Pings
+	Pings PingSource
 	// Secrets are what references to secrets are replaced by; without it, a check
 	// that needs one is not made.
 	Secrets Secrets
-	// Policy says which addresses may be dialled.
-	Policy Policy
+	// NetworkPolicy says which addresses may be dialled.
+	NetworkPolicy NetworkPolicy
 	// PerHost is how many checks of one host are made at once; those beyond wait
 	// their turn. Zero means any number.
 	PerHost int
@@ -112,11 +112,11 @@ type Checker struct {
 	config   Config
 	probes   map[string]Probe
 	strict   map[string]bool
-	kinds    map[string]kind
+	kinds    map[string]probeKind
 	programs *programs
-	buffers  buffers
-	agent    []string // of http requests
-	turns    turns
+	buffers  bufferPool
+	userAgent    []string // of http requests
+	hostLimiter    hostLimiter
 }
 
 // DefaultTimeout is a check's when its spec has none.
@@ -124,9 +124,9 @@ const DefaultTimeout = 10 * time.Second
 
 const (
 	defaultBodyLimit = 10 << 20
-	// overrun is how long after its deadline a probe may still tell what it
-	// found, before it is left behind.
-	overrun = 100 * time.Millisecond
+	// probeOverrun is how long after its deadline a probe may still tell what it
+	// probeReturn, before it is left behind.
+	probeOverrun = 100 * time.Millisecond
 )
 
 // New makes a checker.
@@ -150,12 +150,12 @@ func New(config Config) (*Checker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make checker: %w", err)
 	}
-	if len(config.Policy.rules) == 0 {
-		if config.Policy, err = NewPolicy(nil, nil); err != nil {
+	if len(config.NetworkPolicy.rules) == 0 {
+		if config.NetworkPolicy, err = NewNetworkPolicy(nil, nil); err != nil {
 			return nil, fmt.Errorf("make checker: %w", err)
 		}
 	}
-	c := &Checker{config: config, programs: programs, probes: map[string]Probe{}, strict: map[string]bool{}, kinds: kinds(), agent: []string{config.UserAgent}, turns: turns{limit: config.PerHost}}
+	c := &Checker{config: config, programs: programs, probes: map[string]Probe{}, strict: map[string]bool{}, kinds: probeKinds(), userAgent: []string{config.UserAgent}, hostLimiter: hostLimiter{limit: config.PerHost}}
 	for name, kind := range c.kinds {
 		c.probes[name], c.strict[name] = kind.probe(c), kind.strict && config.Probes[name] == nil
 	}
@@ -166,60 +166,60 @@ func New(config Config) (*Checker, error) {
 	return c, nil
 }
 
-// Check makes one check, and always returns an outcome: within the spec's
+// Check makes one check, and always returns an result: within the spec's
 // timeout and a moment more, whatever the target and the probe do. When ctx
-// ends before, the outcome is unknown; so it is when a secret that the spec
-// refers to cannot be had. No outcome holds a secret.
+// ends before, the result is unknown; so it is when a secret that the spec
+// refers to cannot be had. No result holds a secret.
 func (c *Checker) Check(ctx context.Context, spec job.Spec) job.ProbeResult {
 	if !spec.HasReference() {
 		return c.check(ctx, spec)
 	}
-	filled, f, err := c.fill(spec)
+	filled, f, err := c.expandSecrets(spec)
 	if err != nil {
-		return internal(time.Now(), err)
+		return internalResult(time.Now(), err)
 	}
-	outcome := c.check(context.WithValue(ctx, writtenKey{}, spec), filled)
-	f.redactReferenced(filled, &outcome)
-	return outcome
+	result := c.check(context.WithValue(ctx, originalSpecKey{}, spec), filled)
+	f.redactReferenced(filled, &result)
+	return result
 }
 
 // check makes one check of a spec without references.
 func (c *Checker) check(ctx context.Context, spec job.Spec) job.ProbeResult {
 	kind, err := spec.Kind()
 	if err != nil {
-		return internal(time.Now(), err)
+		return internalResult(time.Now(), err)
 	}
-	if err := c.refuse(kind, spec); err != nil {
-		return internal(time.Now(), err)
+	if err := c.validate(kind, spec); err != nil {
+		return internalResult(time.Now(), err)
 	}
 	timeout := spec.Timeout.Std()
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
-	if c.turns.limit > 0 {
-		leave, err := c.turns.enter(ctx, hostOf(spec), timeout)
+	if c.hostLimiter.limit > 0 {
+		leave, err := c.hostLimiter.acquire(ctx, hostOf(spec), timeout)
 		if err != nil {
-			return internal(time.Now(), err)
+			return internalResult(time.Now(), err)
 		}
 		defer leave()
 	}
 	started := time.Now()
 	limited, cancel := context.WithDeadlineCause(ctx, started.Add(timeout), errDeadline)
 	defer cancel()
-	outcome, facts := c.run(limited, kind, spec)
-	outcome.Started = started.UTC()
-	outcome.Latency = job.Duration(max(time.Since(started), outcome.Latency.Std()))
-	if ctx.Err() != nil && outcome.Health == job.Down {
-		return internal(started, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
+	result, facts := c.run(limited, kind, spec)
+	result.Started = started.UTC()
+	result.Latency = job.Duration(max(time.Since(started), result.Latency.Std()))
+	if ctx.Err() != nil && result.Health == job.Down {
+		return internalResult(started, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
 	}
-	c.judge(limited, spec, facts, &outcome)
-	outcome.Cause = redactLiteral(outcome.Cause, spec)
-	return outcome
+	c.applyExpectations(limited, spec, facts, &result)
+	result.Cause = redactLiteral(result.Cause, spec)
+	return result
 }
 
-// refuse returns what is wrong with a spec, which whoever ordered the check may
+// validate returns what is wrong with a spec, which whoever ordered the check may
 // not have validated. A wrong spec says nothing of its target.
-func (c *Checker) refuse(kind string, spec job.Spec) error {
+func (c *Checker) validate(kind string, spec job.Spec) error {
 	var p problems
 	if known, ok := c.kinds[kind]; ok { // a probe that was put in place of ours knows its own parameters
 		known.validate(spec, &p)
@@ -230,29 +230,29 @@ func (c *Checker) refuse(kind string, spec job.Spec) error {
 	return nil
 }
 
-// judge turns what a probe found into what the spec makes of it.
-func (c *Checker) judge(ctx context.Context, spec job.Spec, facts Facts, outcome *job.ProbeResult) {
+// applyExpectations turns what a probe found into what the spec makes of it.
+func (c *Checker) applyExpectations(ctx context.Context, spec job.Spec, facts Facts, result *job.ProbeResult) {
 	if facts != nil && len(spec.Expect)+len(spec.Warn) > 0 {
-		facts.add(*outcome)
+		facts.addCommon(*result)
 	}
-	if facts != nil && outcome.Health == job.Up {
-		c.expect(ctx, spec, facts, outcome)
+	if facts != nil && result.Health == job.Up {
+		c.expect(ctx, spec, facts, result)
 	}
 	if spec.Negate {
-		negate(outcome)
+		negateResult(result)
 	}
-	if facts != nil && outcome.Health == job.Up {
-		c.warn(ctx, spec, facts, outcome)
+	if facts != nil && result.Health == job.Up {
+		c.warn(ctx, spec, facts, result)
 	}
 }
 
-// negate makes up of down, and down of up.
-func negate(outcome *job.ProbeResult) {
-	switch outcome.Health {
+// negateResult makes up of down, and down of up.
+func negateResult(result *job.ProbeResult) {
+	switch result.Health {
 	case job.Up:
-		outcome.Health, outcome.Class, outcome.Cause = job.Down, job.ClassExpectation, "up, expected down (negate)"
+		result.Health, result.Class, result.Cause = job.Down, job.ClassExpectation, "up, expected down (negate)"
 	case job.Down:
-		outcome.Health, outcome.Class, outcome.Cause = job.Up, "", ""
+		result.Health, result.Class, result.Cause = job.Up, "", ""
 	case job.Degraded, job.Pending, job.Unknown:
 	}
 }
@@ -260,9 +260,9 @@ func negate(outcome *job.ProbeResult) {
 // errDeadline is the cause of a check's context once its time is over.
 var errDeadline = errors.New("the check's deadline passed")
 
-// found is what a probe comes back with.
-type found struct {
-	outcome job.ProbeResult
+// probeReturn is what a probe comes back with.
+type probeReturn struct {
+	result job.ProbeResult
 	facts   Facts
 }
 
@@ -270,56 +270,56 @@ type found struct {
 // that one that hangs costs the check and not the worker.
 func (c *Checker) run(ctx context.Context, name string, spec job.Spec) (job.ProbeResult, Facts) {
 	if c.strict[name] {
-		return call(ctx, c.probes[name], spec)
+		return callProbe(ctx, c.probes[name], spec)
 	}
-	answer := make(chan found, 1)
+	answer := make(chan probeReturn, 1)
 	go func() {
-		exited := found{outcome: job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: "probe called runtime.Goexit"}}
+		exited := probeReturn{result: job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: "probe called runtime.Goexit"}}
 		defer func() {
-			if exited.outcome.Cause != "" {
-				exited.outcome.Stack = string(debug.Stack())
+			if exited.result.Cause != "" {
+				exited.result.Stack = string(debug.Stack())
 				answer <- exited
 			}
 		}()
-		outcome, facts := call(ctx, c.probes[name], spec)
-		exited.outcome.Cause = "" // it did not
-		answer <- found{outcome, facts}
+		result, facts := callProbe(ctx, c.probes[name], spec)
+		exited.result.Cause = "" // it did not
+		answer <- probeReturn{result, facts}
 	}()
 	select {
 	case f := <-answer:
-		return f.outcome, f.facts
+		return f.result, f.facts
 	case <-ctx.Done():
 	}
-	patience := time.NewTimer(overrun)
+	patience := time.NewTimer(probeOverrun)
 	defer patience.Stop()
 	select {
 	case f := <-answer:
-		return f.outcome, f.facts
+		return f.result, f.facts
 	case <-patience.C:
-		c.config.Logger.WarnContext(ctx, "probe ignores its deadline", "target", written(ctx, spec).Target())
+		c.config.Logger.WarnContext(ctx, "probe ignores its deadline", "target", originalSpec(ctx, spec).Target())
 		return job.ProbeResult{Health: job.Down, Class: job.ClassTimeout, Cause: "no answer in time"}, nil
 	}
 }
 
-// call calls a probe, and makes an outcome of a panic.
-func call(ctx context.Context, probe Probe, spec job.Spec) (outcome job.ProbeResult, facts Facts) {
+// callProbe calls a probe, and makes an result of a panic.
+func callProbe(ctx context.Context, probe Probe, spec job.Spec) (result job.ProbeResult, facts Facts) {
 	started := time.Now()
 	defer func() {
 		if value := recover(); value != nil {
-			outcome, facts = internal(started, fmt.Errorf("probe panicked: %v", value)), nil
-			outcome.Stack = string(debug.Stack())
+			result, facts = internalResult(started, fmt.Errorf("probe panicked: %v", value)), nil
+			result.Stack = string(debug.Stack())
 		}
 	}()
 	return probe(ctx, spec)
 }
 
-// internal is the outcome of a check that could not be made.
-func internal(started time.Time, err error) job.ProbeResult {
+// internalResult is the result of a check that could not be made.
+func internalResult(started time.Time, err error) job.ProbeResult {
 	return job.ProbeResult{
 		Health: job.Unknown, Class: job.ClassInternal, Cause: err.Error(), Started: started.UTC(), Latency: job.Duration(time.Since(started)),
 	}
 }
 
-func down(class job.Class, cause string) job.ProbeResult {
+func downResult(class job.Class, cause string) job.ProbeResult {
 	return job.ProbeResult{Health: job.Down, Class: class, Cause: cause}
 }

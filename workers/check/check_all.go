@@ -8,11 +8,11 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Many makes many checks, at most limit at once, and gives each outcome with
-// the place of its spec, as it comes. There is an outcome for each spec: when
+// CheckAll makes many checks, at most limit at once, and gives each result with
+// the place of its spec, as it comes. There is an result for each spec: when
 // ctx ends, those of the others are unknown. Ending the iteration early ends
 // the checks that run.
-func Many(ctx context.Context, specs []job.Spec, limit int, check func(context.Context, job.Spec) job.ProbeResult) iter.Seq2[int, job.ProbeResult] {
+func CheckAll(ctx context.Context, specs []job.Spec, limit int, check func(context.Context, job.Spec) job.ProbeResult) iter.Seq2[int, job.ProbeResult] {
 	return func(yield func(int, job.ProbeResult) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		var group sync.WaitGroup
@@ -20,9 +20,9 @@ func Many(ctx context.Context, specs []job.Spec, limit int, check func(context.C
 		defer cancel()
 		type placed struct {
 			place   int
-			outcome job.ProbeResult
+			result job.ProbeResult
 		}
-		outcomes := make(chan placed, len(specs))
+		results := make(chan placed, len(specs))
 		places := make(chan int, len(specs))
 		for place := range specs {
 			places <- place
@@ -31,12 +31,12 @@ func Many(ctx context.Context, specs []job.Spec, limit int, check func(context.C
 		for range min(limit, len(specs)) {
 			group.Go(func() {
 				for place := range places {
-					outcomes <- placed{place, check(ctx, specs[place])}
+					results <- placed{place, check(ctx, specs[place])}
 				}
 			})
 		}
 		for range specs {
-			if p := <-outcomes; !yield(p.place, p.outcome) {
+			if p := <-results; !yield(p.place, p.result) {
 				return
 			}
 		}

@@ -9,24 +9,24 @@ import (
 	"vedette/pipeline/job"
 )
 
-// writtenKey is where the context of a check keeps the spec as it was written.
-type writtenKey struct{}
+// originalSpecKey is where the context of a check keeps the spec as it was written.
+type originalSpecKey struct{}
 
-// written is a spec as it was written, with its references.
-func written(ctx context.Context, spec job.Spec) job.Spec {
-	if original, ok := ctx.Value(writtenKey{}).(job.Spec); ok {
+// originalSpec is a spec as it was written, with its references.
+func originalSpec(ctx context.Context, spec job.Spec) job.Spec {
+	if original, ok := ctx.Value(originalSpecKey{}).(job.Spec); ok {
 		return original
 	}
 	return spec
 }
 
-// withhold keeps secrets from hosts that a redirect leads to: what was written
+// stripSecrets keeps secrets from hosts that a redirect leads to: what was written
 // for one host is not for another, nor for clear text. The client does so with
 // credentials; it cannot know of other headers, of the path in Referer, and of
 // bodies. The error is [http.ErrUseLastResponse] where nothing can be left out.
-func withhold(next, via *http.Request) error {
-	original, ok := next.Context().Value(writtenKey{}).(job.Spec)
-	if !ok || original.HTTP == nil || trusted(next.URL, via.URL) {
+func stripSecrets(next, via *http.Request) error {
+	original, ok := next.Context().Value(originalSpecKey{}).(job.Spec)
+	if !ok || original.HTTP == nil || sameSite(next.URL, via.URL) {
 		return nil
 	}
 	next.Header.Del("Referer")
@@ -41,9 +41,9 @@ func withhold(next, via *http.Request) error {
 	return nil
 }
 
-// trusted tells whether a redirect leads to the same host or one below it, as
+// sameSite tells whether a redirect leads to the same host or one below it, as
 // the client sees it for credentials, and not from TLS to clear text.
-func trusted(next, first *url.URL) bool {
+func sameSite(next, first *url.URL) bool {
 	below := next.Hostname() == first.Hostname() || strings.HasSuffix(next.Hostname(), "."+first.Hostname())
 	return below && (next.Scheme == first.Scheme || next.Scheme == "https")
 }

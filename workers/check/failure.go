@@ -17,39 +17,39 @@ import (
 	"vedette/pipeline/job"
 )
 
-// failure turns the error of a probe into an outcome: whose fault it was, in
+// failureResult turns the error of a probe into an result: whose fault it was, in
 // which part of the check, in a few words.
-func failure(ctx context.Context, err error, t *timing, timeout time.Duration) job.ProbeResult {
-	if reason := ours(err); reason != "" {
+func failureResult(ctx context.Context, err error, t *timing, timeout time.Duration) job.ProbeResult {
+	if reason := localCause(err); reason != "" {
 		return job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: reason}
 	}
-	if late(ctx, err) {
-		return down(job.ClassTimeout, fmt.Sprintf("no answer within %s (%s)", timeout, t.waitingFor()))
+	if deadlinePassed(ctx, err) {
+		return downResult(job.ClassTimeout, fmt.Sprintf("no answer within %s (%s)", timeout, t.currentActivity()))
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return down(job.ClassDNS, dnsCause(dns))
+		return downResult(job.ClassDNS, dnsCause(dns))
 	}
 	if none, ok := errors.AsType[*noAddressError](err); ok {
-		return down(job.ClassDNS, none.text)
+		return downResult(job.ClassDNS, none.text)
 	}
 	if cause := tlsCause(err); cause != "" {
-		return down(job.ClassTLS, cause)
+		return downResult(job.ClassTLS, cause)
 	}
 	if cause := connectCause(err); cause != "" {
-		return down(job.ClassConnect, cause)
+		return downResult(job.ClassConnect, cause)
 	}
 	if t.inHandshake() {
-		return down(job.ClassTLS, "handshake failed: "+innermost(err))
+		return downResult(job.ClassTLS, "handshake failed: "+innermostText(err))
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return down(job.ClassProtocol, "connection closed before the answer was complete")
+		return downResult(job.ClassProtocol, "connection closed before the answer was complete")
 	}
-	return down(job.ClassProtocol, innermost(err))
+	return downResult(job.ClassProtocol, innermostText(err))
 }
 
-// ours tells what is wrong on this machine; empty when the fault is not ours.
-func ours(err error) string {
-	if fault, ok := errors.AsType[*oursError](err); ok {
+// localCause tells what is wrong on this machine; empty when the fault is not ours.
+func localCause(err error) string {
+	if fault, ok := errors.AsType[*localError](err); ok {
 		return fault.Error()
 	}
 	if errors.Is(err, errDenied) {
@@ -82,9 +82,9 @@ func innermostDenial(err error) string {
 	}
 }
 
-// late tells whether the check's deadline is what ended it. A lookup that timed
+// deadlinePassed tells whether the check's deadline is what ended it. A lookup that timed
 // out on its own counts too.
-func late(ctx context.Context, err error) bool {
+func deadlinePassed(ctx context.Context, err error) bool {
 	if errors.Is(context.Cause(ctx), errDeadline) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
@@ -104,12 +104,12 @@ func dnsCause(err *net.DNSError) string {
 func tlsCause(err error) string {
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		if invalid.Reason == x509.Expired {
-			return expiry(invalid.Cert, time.Now())
+			return expiredCause(invalid.Cert, time.Now())
 		}
-		return "certificate is not valid: " + innermost(invalid)
+		return "certificate is not valid: " + innermostText(invalid)
 	}
 	if host, ok := errors.AsType[x509.HostnameError](err); ok {
-		return fmt.Sprintf("certificate is for %s, not %s", strings.Join(names(host.Certificate), ", "), host.Host)
+		return fmt.Sprintf("certificate is for %s, not %s", strings.Join(certificateNames(host.Certificate), ", "), host.Host)
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return "certificate is signed by an unknown authority"
@@ -121,12 +121,12 @@ func tlsCause(err error) string {
 		return "the server does not speak TLS: it answered in plain HTTP"
 	}
 	if verify, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "certificate is not valid: " + innermost(verify.Err)
+		return "certificate is not valid: " + innermostText(verify.Err)
 	}
 	return ""
 }
 
-func expiry(cert *x509.Certificate, now time.Time) string {
+func expiredCause(cert *x509.Certificate, now time.Time) string {
 	if now.Before(cert.NotBefore) {
 		return "certificate is not valid before " + cert.NotBefore.UTC().Format(time.RFC3339)
 	}
@@ -141,7 +141,7 @@ func expiry(cert *x509.Certificate, now time.Time) string {
 	}
 }
 
-func names(cert *x509.Certificate) []string {
+func certificateNames(cert *x509.Certificate) []string {
 	found := append([]string{}, cert.DNSNames...)
 	for _, ip := range cert.IPAddresses {
 		found = append(found, ip.String())
@@ -170,9 +170,9 @@ func connectCause(err error) string {
 	return ""
 }
 
-// innermost is the message of an error without the layers around it, which
+// innermostText is the message of an error without the layers around it, which
 // repeat the URL, and with it maybe a password.
-func innermost(err error) string {
+func innermostText(err error) string {
 	for {
 		inner := errors.Unwrap(err)
 		if inner == nil {

@@ -13,13 +13,13 @@ import (
 	"vedette/workers/check"
 )
 
-func guard(t *testing.T, canaries ...string) *check.Guard {
+func guard(t *testing.T, canaries ...string) *check.ReferenceGuard {
 	t.Helper()
 	checker, err := check.New(check.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := check.NewGuard(checker, canaries)
+	g, err := check.NewReferenceGuard(checker, canaries)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestThousandFailuresAtOnceAskTheCanariesOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := check.NewGuard(checker, []string{"https://canary.example.org"})
+	g, err := check.NewReferenceGuard(checker, []string{"https://canary.example.org"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestCanaryThatIsNoTargetIsRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := check.NewGuard(checker, []string{"http://"}); err == nil {
+	if _, err := check.NewReferenceGuard(checker, []string{"http://"}); err == nil {
 		t.Error("got no error, want one that shows the target")
 	}
 }

@@ -25,10 +25,10 @@ import (
 // since the library's accounts get slower as they grow.
 const (
 	maxCost     = 100_000_000
-	maxTime     = time.Second
+	maxEvaluation     = time.Second
 	maxPrograms = 10_000
-	maxShown    = 5
-	maxValue    = 100
+	maxShownFacts    = 5
+	maxValueLength    = 100
 )
 
 // programs compiles expressions, each once.
@@ -46,11 +46,11 @@ type programKey struct{ kind, expression string }
 type program struct {
 	text   string
 	cel    cel.Program
-	shown  []shown
+	shown  []shownFact
 	asJSON bool
 }
 
-type shown struct {
+type shownFact struct {
 	text string
 	cel  cel.Program
 }
@@ -67,7 +67,7 @@ func FactTypes(kind string) map[string]string {
 
 func newPrograms() (*programs, error) {
 	p := &programs{envs: map[string]*cel.Env{}, compiled: map[programKey]*program{}}
-	for kind := range kinds() {
+	for kind := range probeKinds() {
 		options := []cel.EnvOption{cel.CrossTypeNumericComparisons(true)}
 		for name, t := range factTypes(kind) {
 			options = append(options, cel.Variable(name, t))
@@ -118,19 +118,19 @@ func compile(env *cel.Env, expression string) (*program, error) {
 		return nil, err
 	}
 	made := &program{text: expression, cel: compiled}
-	for _, text := range attributes(checked.NativeRep()) {
+	for _, text := range factChains(checked.NativeRep()) {
 		root, _, _ := strings.Cut(text, ".")
 		root, _, _ = strings.Cut(root, "[")
 		if !isFact(root) {
 			continue // the variable of a macro such as exists
 		}
 		made.asJSON = made.asJSON || root == "json"
-		if len(made.shown) == maxShown {
+		if len(made.shown) == maxShownFacts {
 			continue
 		}
 		if part, issues := env.Compile(text); issues.Err() == nil {
 			if compiled, err := makeProgram(env, part); err == nil {
-				made.shown = append(made.shown, shown{text, compiled})
+				made.shown = append(made.shown, shownFact{text, compiled})
 			}
 		}
 	}
@@ -139,7 +139,7 @@ func compile(env *cel.Env, expression string) (*program, error) {
 
 // isFact tells whether any kind of probe has a fact of the name.
 func isFact(name string) bool {
-	for kind := range kinds() {
+	for kind := range probeKinds() {
 		if _, ok := factTypes(kind)[name]; ok {
 			return true
 		}
@@ -160,14 +160,14 @@ func firstIssue(issues *cel.Issues) string {
 	return fmt.Sprintf("%s (column %d)", all[0].Message, all[0].Location.Column()+1)
 }
 
-// attributes are the longest chains of fields and indices in an expression,
+// factChains are the longest chains of fields and indices in an expression,
 // such as json.items[0].name: what a person wants to see the values of.
-func attributes(whole *ast.AST) []string {
+func factChains(whole *ast.AST) []string {
 	var found []string
 	seen := map[string]bool{}
 	var visit func(e ast.NavigableExpr)
 	visit = func(e ast.NavigableExpr) {
-		if isChain(e) {
+		if isFactChain(e) {
 			if text, err := cel.ExprToString(e, whole.SourceInfo()); err == nil && !seen[text] {
 				seen[text] = true
 				found = append(found, text)
@@ -182,15 +182,15 @@ func attributes(whole *ast.AST) []string {
 	return found
 }
 
-func isChain(e ast.Expr) bool {
+func isFactChain(e ast.Expr) bool {
 	switch e.Kind() {
 	case ast.IdentKind:
 		return true
 	case ast.SelectKind:
-		return !e.AsSelect().IsTestOnly() && isChain(e.AsSelect().Operand())
+		return !e.AsSelect().IsTestOnly() && isFactChain(e.AsSelect().Operand())
 	case ast.CallKind:
 		call := e.AsCall()
-		return call.FunctionName() == operators.Index && call.Args()[1].Kind() == ast.LiteralKind && isChain(call.Args()[0])
+		return call.FunctionName() == operators.Index && call.Args()[1].Kind() == ast.LiteralKind && isFactChain(call.Args()[0])
 	default:
 		return false
 	}
@@ -241,56 +241,56 @@ func numeric(v ref.Val) bool {
 	return v.Type() == types.IntType || v.Type() == types.UintType || v.Type() == types.DoubleType
 }
 
-// add puts what every probe knows into the facts.
-func (f Facts) add(outcome job.ProbeResult) {
-	f["latency"] = outcome.Latency.Std()
+// addCommon puts what every probe knows into the facts.
+func (f Facts) addCommon(result job.ProbeResult) {
+	f["latency"] = result.Latency.Std()
 	f["phases"] = map[string]time.Duration{
-		"dns": outcome.Phases.DNS.Std(), "connect": outcome.Phases.Connect.Std(), "tls": outcome.Phases.TLS.Std(),
-		"processing": outcome.Phases.Processing.Std(), "transfer": outcome.Phases.Transfer.Std(),
+		"dns": result.Phases.DNS.Std(), "connect": result.Phases.Connect.Std(), "tls": result.Phases.TLS.Std(),
+		"processing": result.Phases.Processing.Std(), "transfer": result.Phases.Transfer.Std(),
 	}
-	host := outcome.Address
+	host := result.Address
 	if i := strings.LastIndexByte(host, ':'); i >= 0 {
 		host = strings.Trim(host[:i], "[]")
 	}
 	f["ip"] = host
 }
 
-// expect makes an outcome down at the first expectation that does not hold.
-func (c *Checker) expect(ctx context.Context, spec job.Spec, facts Facts, outcome *job.ProbeResult) {
-	c.hold(ctx, spec, spec.Expect, facts, outcome, job.Down)
+// expect makes an result down at the first expectation that does not hold.
+func (c *Checker) expect(ctx context.Context, spec job.Spec, facts Facts, result *job.ProbeResult) {
+	c.evaluate(ctx, spec, spec.Expect, facts, result, job.Down)
 }
 
-// warn makes an outcome degraded at the first warning that does not hold.
-func (c *Checker) warn(ctx context.Context, spec job.Spec, facts Facts, outcome *job.ProbeResult) {
-	c.hold(ctx, spec, spec.Warn, facts, outcome, job.Degraded)
+// warn makes an result degraded at the first warning that does not hold.
+func (c *Checker) warn(ctx context.Context, spec job.Spec, facts Facts, result *job.ProbeResult) {
+	c.evaluate(ctx, spec, spec.Warn, facts, result, job.Degraded)
 }
 
-func (c *Checker) hold(ctx context.Context, spec job.Spec, expressions []string, facts Facts, outcome *job.ProbeResult, otherwise job.Health) {
+func (c *Checker) evaluate(ctx context.Context, spec job.Spec, expressions []string, facts Facts, result *job.ProbeResult, otherwise job.Health) {
 	kind, err := spec.Kind()
 	if err != nil || len(expressions) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, maxTime, errTooLong)
+	ctx, cancel := context.WithTimeoutCause(ctx, maxEvaluation, errTooLong)
 	defer cancel()
 	for _, expression := range expressions {
 		compiled, err := c.programs.get(kind, expression)
 		if err != nil { // whoever ordered this did not validate it
-			outcome.Health, outcome.Class = job.Unknown, job.ClassInternal
-			outcome.Cause = fmt.Sprintf("read expectation %s: %v", expression, err)
+			result.Health, result.Class = job.Unknown, job.ClassInternal
+			result.Cause = fmt.Sprintf("read expectation %s: %v", expression, err)
 			return
 		}
 		if compiled.asJSON {
 			facts.parseJSON()
 		}
-		if cause := compiled.test(ctx, facts); cause != "" {
-			outcome.Health, outcome.Class, outcome.Cause = otherwise, job.ClassExpectation, cause
+		if cause := compiled.failureCause(ctx, facts); cause != "" {
+			result.Health, result.Class, result.Cause = otherwise, job.ClassExpectation, cause
 			return
 		}
 	}
 }
 
 // errTooLong ends expressions that would go on and on.
-var errTooLong = fmt.Errorf("stopped: took longer than %s", maxTime)
+var errTooLong = fmt.Errorf("stopped: took longer than %s", maxEvaluation)
 
 // parseJSON adds the body as JSON, if it is JSON.
 func (f Facts) parseJSON() {
@@ -304,23 +304,23 @@ func (f Facts) parseJSON() {
 	}
 }
 
-// test tells why an expression does not hold; empty when it does.
-func (p *program) test(ctx context.Context, facts Facts) string {
+// failureCause tells why an expression does not hold; empty when it does.
+func (p *program) failureCause(ctx context.Context, facts Facts) string {
 	value, _, err := p.cel.ContextEval(ctx, map[string]any(facts))
 	if err == nil && value == types.True {
 		return ""
 	}
-	found := p.values(ctx, facts)
+	found := p.factValues(ctx, facts)
 	if err != nil {
-		found = append(found, reason(err))
+		found = append(found, evaluationCause(err))
 	} else if value != types.False {
-		found = append(found, "the value "+show(value)+", which is neither true nor false")
+		found = append(found, "the value "+formatValue(value)+", which is neither true nor false")
 	}
 	return "expected " + p.text + ", found " + strings.Join(found, ", ")
 }
 
-// values shows the facts in an expression, as they were.
-func (p *program) values(ctx context.Context, facts Facts) []string {
+// factValues shows the facts in an expression, as they were.
+func (p *program) factValues(ctx context.Context, facts Facts) []string {
 	found := make([]string, 0, len(p.shown)+1)
 	for _, s := range p.shown {
 		value, _, err := s.cel.ContextEval(ctx, map[string]any(facts))
@@ -328,14 +328,14 @@ func (p *program) values(ctx context.Context, facts Facts) []string {
 			found = append(found, "no "+s.text)
 			continue
 		}
-		found = append(found, s.text+" = "+show(value))
+		found = append(found, s.text+" = "+formatValue(value))
 	}
 	return found
 }
 
-// reason is why an expression could not be evaluated, without what the values
+// evaluationCause is why an expression could not be evaluated, without what the values
 // have told already.
-func reason(err error) string {
+func evaluationCause(err error) string {
 	if errors.Is(err, errTooLong) {
 		return errTooLong.Error()
 	}
@@ -346,9 +346,9 @@ func reason(err error) string {
 	return text
 }
 
-// show writes a value as it would stand in an expression, cut to a length that
+// formatValue writes a value as it would stand in an expression, cut to a length that
 // a mail can bear.
-func show(value ref.Val) string {
+func formatValue(value ref.Val) string {
 	var text string
 	switch v := value.Value().(type) {
 	case string:
@@ -358,8 +358,8 @@ func show(value ref.Val) string {
 	default:
 		text = fmt.Sprint(v)
 	}
-	if runes := []rune(text); len(runes) > maxValue {
-		return string(runes[:maxValue]) + "…"
+	if runes := []rune(text); len(runes) > maxValueLength {
+		return string(runes[:maxValueLength]) + "…"
 	}
 	return text
 }

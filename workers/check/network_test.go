@@ -66,13 +66,13 @@ func TestAddressThatDoesNotAnswerIsNotTheLastWord(t *testing.T) {
 	if got := checker(t, check.Config{}).Check(t.Context(), at("two.example", "6")); got.Class != job.ClassDNS {
 		t.Errorf("got %+v, want that there is no such address", got)
 	}
-	policy, err := check.NewPolicy(nil, []string{"127.0.0.1"})
+	policy, err := check.NewNetworkPolicy(nil, []string{"127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	spec := at("two.example", "")
 	spec.HTTP.Resolver = network.Resolver
-	if got := checker(t, check.Config{Policy: policy}).Check(t.Context(), spec); got.Health != job.Unknown {
+	if got := checker(t, check.Config{NetworkPolicy: policy}).Check(t.Context(), spec); got.Health != job.Unknown {
 		t.Errorf("got %+v by a denied resolver, want unknown", got)
 	}
 }
@@ -134,16 +134,16 @@ func TestPolicyLetsTheSmallestNetworkDecide(t *testing.T) {
 		"redirect to metadata": {nil, nil, inside.URL, job.Unknown},
 		"metadata in disguise": {nil, nil, "http://[::ffff:169.254.169.254]/", job.Unknown},
 	} {
-		policy, err := check.NewPolicy(c.allow, c.deny)
+		policy, err := check.NewNetworkPolicy(c.allow, c.deny)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := checker(t, check.Config{Policy: policy}).Check(t.Context(), httpSpec(c.url, 5*time.Second))
+		got := checker(t, check.Config{NetworkPolicy: policy}).Check(t.Context(), httpSpec(c.url, 5*time.Second))
 		if got.Health != c.health {
 			t.Errorf("%s: got %+v, want %s", name, got, c.health)
 		}
 	}
-	if _, err := check.NewPolicy([]string{"example.org"}, []string{"10.0.0.0/99"}); err == nil || strings.Count(err.Error(), "found network") != 2 {
+	if _, err := check.NewNetworkPolicy([]string{"example.org"}, []string{"10.0.0.0/99"}); err == nil || strings.Count(err.Error(), "found network") != 2 {
 		t.Errorf("got %v, want both mistakes", err)
 	}
 }
@@ -164,9 +164,9 @@ func TestChecksOfOneHostTakeTurns(t *testing.T) {
 		mu.Unlock()
 	})
 	c := checker(t, check.Config{PerHost: 2})
-	outcomes := make(chan job.ProbeResult, 6)
+	results := make(chan job.ProbeResult, 6)
 	for range 6 {
-		go func() { outcomes <- c.Check(context.WithoutCancel(t.Context()), httpSpec(s.URL, 10*time.Second)) }()
+		go func() { results <- c.Check(context.WithoutCancel(t.Context()), httpSpec(s.URL, 10*time.Second)) }()
 	}
 	other := serve(t, status(http.StatusOK))
 	elsewhere := strings.Replace(other.URL, "127.0.0.1", "localhost", 1)
@@ -185,7 +185,7 @@ func TestChecksOfOneHostTakeTurns(t *testing.T) {
 	}
 	close(release)
 	for range 6 {
-		if got := <-outcomes; got.Health != job.Up {
+		if got := <-results; got.Health != job.Up {
 			t.Errorf("got %+v, want up in its turn", got)
 		}
 	}
@@ -220,7 +220,7 @@ func TestOthersSpeakTLSToo(t *testing.T) {
 	t.Cleanup(web.Close)
 	names := secureDNS(t, config.Clone())
 	days := []string{`certificate.expires_in > duration("700h")`}
-	outcomes(t, check.Config{RootCAs: pool}, []outcomeCase{
+	results(t, check.Config{RootCAs: pool}, []outcomeCase{
 		{"grpc", job.Spec{GRPC: &job.GRPC{Address: listener.Addr().String(), TLS: &job.TLSOptions{}}, Expect: days}, "up"},
 		{"websocket", job.Spec{WebSocket: &job.WebSocket{URL: strings.Replace(web.URL, "https", "wss", 1)}, Expect: days}, "up"},
 		{"tcp", job.Spec{TCP: &job.TCP{Address: web.Listener.Addr().String(), TLS: &job.TLSOptions{}}, Expect: days}, "up"},

@@ -23,16 +23,16 @@ const (
 	maxReceived = 1 << 20
 	// readSize is how much is read at once.
 	readSize = 4 << 10
-	// maxTold is how much of what was received is told.
-	maxTold = 100
+	// maxQuoted is how much of what was received is told.
+	maxQuoted = 100
 )
 
 // expect reads until what was received holds what is expected. What is up to
 // its end has been taken, what comes after is for the next step.
 func (d *dialogue) expect(step job.Step) error {
-	find, err := finder(step)
+	find, err := newMatcher(step)
 	if err != nil {
-		return ourFault("expect", err)
+		return newLocalError("expect", err)
 	}
 	d.t.enter(inProcessing)
 	chunk := make([]byte, readSize)
@@ -43,41 +43,41 @@ func (d *dialogue) expect(step job.Step) error {
 			return nil
 		}
 		if len(d.received) > maxReceived {
-			return fmt.Errorf("%w: expected %s in the first %d bytes, found %q", errUnexpected, wanted(step), maxReceived, shorten(d.received))
+			return fmt.Errorf("%w: expected %s in the first %d bytes, found %q", errUnexpected, expectedText(step), maxReceived, truncate(d.received))
 		}
 		n, err := d.conn.Read(chunk)
 		d.received = append(d.received, chunk[:n]...)
 		switch {
 		case n > 0: // what came with an error may be what is expected
 		case errors.Is(err, io.EOF) && len(d.received) > 0:
-			return fmt.Errorf("%w: expected %s, found %q and the end", errUnexpected, wanted(step), shorten(d.received))
+			return fmt.Errorf("%w: expected %s, found %q and the end", errUnexpected, expectedText(step), truncate(d.received))
 		case err != nil:
 			return err
 		}
 	}
 }
 
-func wanted(step job.Step) string {
+func expectedText(step job.Step) string {
 	if step.Expect != "" {
 		return strconv.Quote(step.Expect)
 	}
 	return "the bytes " + step.ExpectHex
 }
 
-func shorten(received []byte) string {
-	if len(received) <= maxTold {
+func truncate(received []byte) string {
+	if len(received) <= maxQuoted {
 		return string(received)
 	}
-	end := maxTold
-	for end > maxTold-utf8.UTFMax && !utf8.RuneStart(received[end]) {
+	end := maxQuoted
+	for end > maxQuoted-utf8.UTFMax && !utf8.RuneStart(received[end]) {
 		end-- // not within a character
 	}
 	return string(received[:end]) + "…"
 }
 
-// finder returns what looks for a step's expectation: where it ends, and what
+// newMatcher returns what looks for a step's expectation: where it ends, and what
 // its groups have captured, by number and by name.
-func finder(step job.Step) (func([]byte) (int, map[string]string, bool), error) {
+func newMatcher(step job.Step) (func([]byte) (int, map[string]string, bool), error) {
 	if step.ExpectHex != "" {
 		want, err := hex.DecodeString(step.ExpectHex)
 		return func(received []byte) (int, map[string]string, bool) {
@@ -109,8 +109,8 @@ func finder(step job.Step) (func([]byte) (int, map[string]string, bool), error) 
 	}, nil
 }
 
-// fill replaces %{name} by what was captured, and %% by a percent sign.
-func fill(text string, captured map[string]string) ([]byte, error) {
+// fillCaptures replaces %{name} by what was captured, and %% by a percent sign.
+func fillCaptures(text string, captured map[string]string) ([]byte, error) {
 	var filled strings.Builder
 	for {
 		before, after, found := strings.Cut(text, "%")
@@ -136,11 +136,11 @@ func fill(text string, captured map[string]string) ([]byte, error) {
 	}
 }
 
-// captures are the groups that the steps so far capture, for validation.
-type captures map[string]string
+// captureNames are the groups that the steps so far capture, for validation.
+type captureNames map[string]string
 
-// learn finds what is wrong with a step, and takes in its groups.
-func (c captures) learn(step job.Step) error {
+// addStep finds what is wrong with a step, and takes in its groups.
+func (c captureNames) addStep(step job.Step) error {
 	set := 0
 	for _, is := range []bool{step.Send != "", step.SendHex != "", step.Expect != "", step.ExpectHex != "", step.StartTLS} {
 		if is {
@@ -153,7 +153,7 @@ func (c captures) learn(step job.Step) error {
 	if _, err := hex.DecodeString(step.SendHex + step.ExpectHex); err != nil {
 		return job.Problem{Found: fmt.Sprintf("%q", step.SendHex+step.ExpectHex), Expected: "bytes such as 0d0a"}
 	}
-	if _, err := fill(step.Send, c); err != nil {
+	if _, err := fillCaptures(step.Send, c); err != nil {
 		return err
 	}
 	if step.Expect == "" {
