@@ -38,7 +38,7 @@ func (p *singleProcesses) startServer(ctx context.Context) error {
 }
 
 func (p *singleProcesses) resumeServer() (err error) {
-	p.server, err = p.start("", "server", "--data", p.dir, "--listen", p.address, "--http", "")
+	p.server, err = p.start("", "server", "--data", p.dir, "--listen", p.address, "--http", "", "--log-level", "error")
 	return err
 }
 
