@@ -33,14 +33,18 @@ func readTopic(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read topic: %w", err)
 	}
-	if name != "wire" {
+	switch name {
+	case "file":
+		return string(text) + fileReference(), nil
+	case "wire":
+		vocabulary, err := fs.ReadFile(manual, "help/wire-vocabulary.txt")
+		if err != nil {
+			return "", fmt.Errorf("read vocabulary: %w", err)
+		}
+		return string(text) + "\n## Vocabulary\n\n```text\n" + string(vocabulary) + "```\n", nil
+	default:
 		return string(text), nil
 	}
-	vocabulary, err := fs.ReadFile(manual, "help/wire-vocabulary.txt")
-	if err != nil {
-		return "", fmt.Errorf("read vocabulary: %w", err)
-	}
-	return string(text) + "\n## Vocabulary\n\n```text\n" + string(vocabulary) + "```\n", nil
 }
 
 // topicTitle returns a topic's first line, without the heading's mark.

@@ -17,6 +17,7 @@ import (
 	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline/job"
 	"vedette/pipeline/rights"
+	"vedette/producer/monitor"
 	"vedette/workers/check"
 	"vedette/workers/notify"
 )
@@ -232,5 +233,19 @@ func TestEveryGoProgramInTheManualBuilds(t *testing.T) {
 	}
 	if found == 0 {
 		t.Error("found no program in the manual, expected one")
+	}
+}
+
+func TestHelpDescribesEveryKeyOfTheFile(t *testing.T) {
+	t.Parallel()
+	text, err := readTopic("file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range monitor.Keys() {
+		line := "\n" + key.Path + ": " + key.Type
+		if n := strings.Count(text, line+"\n") + strings.Count(text, line+" (") + strings.Count(text, line+", "); n != 1 {
+			t.Errorf("%s: found %d descriptions, expected 1", key.Path, n)
+		}
 	}
 }

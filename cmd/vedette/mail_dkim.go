@@ -12,7 +12,7 @@ import (
 	"vedette/workers/mail"
 )
 
-// signatureLine is what a test says of the key that signs mails, in JSON.
+// signatureLine describes the DKIM record, in JSON.
 type signatureLine struct {
 	Name      string `json:"dkim"`
 	Record    string `json:"record"`
@@ -20,8 +20,8 @@ type signatureLine struct {
 	Error     string `json:"error,omitempty"`
 }
 
-// signature shows which record the DNS must have, so that others can verify
-// mails, and tells whether it has it.
+// signature prints the DNS record that verifiers need, and reports whether it is
+// published.
 func (t *relayTest) signature(ctx context.Context, key *mail.DKIM) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, relayTestTime)
 	defer cancel()
@@ -46,16 +46,16 @@ func publication(line signatureLine, found []string) string {
 	case line.Published:
 		return "yes"
 	case line.Error != "":
-		return "not known: " + cli.Printable(line.Error)
+		return "unknown: " + cli.Printable(line.Error)
 	case len(found) > 0:
-		return "no: the DNS has another, " + cli.Printable(strings.Join(found, ", "))
+		return "no: the DNS has another record, " + cli.Printable(strings.Join(found, ", "))
 	default:
-		return "no: the DNS has none, and nobody can verify what is signed"
+		return "no: the DNS has no record, so receivers cannot verify signatures"
 	}
 }
 
-// samePublicKey compares the tag p of two records, in which blanks mean nothing
-// (RFC 6376, 3.6.1).
+// samePublicKey compares the tag p in two records, ignoring blanks (RFC 6376,
+// 3.6.1).
 func samePublicKey(a, b string) bool { return publicKey(a) != "" && publicKey(a) == publicKey(b) }
 
 func publicKey(record string) string {

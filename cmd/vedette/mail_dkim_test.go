@@ -19,7 +19,7 @@ import (
 	"vedette/cmd/vedette/internal/instance"
 )
 
-// dkimFile writes a key into a file beside a monitor file that uses it.
+// dkimFile writes the key file for a monitor file.
 func dkimFile(t *testing.T, dir string) {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -35,7 +35,7 @@ func dkimFile(t *testing.T, dir string) {
 	}
 }
 
-func TestKeyThatSignsIsLookedForInTheDNS(t *testing.T) {
+func TestMailTestLooksUpDKIMRecord(t *testing.T) {
 	t.Parallel()
 	box, dir := inboxtest.New(t), t.TempDir()
 	dkimFile(t, dir)
@@ -63,20 +63,20 @@ func TestKeyThatSignsIsLookedForInTheDNS(t *testing.T) {
 		good  bool
 	}{
 		{[]string{"v=spf1 -all", strings.Replace(record, "; ", " ;\t", 2)}, nil, "published     yes", true},
-		{[]string{"v=DKIM1; k=ed25519; p=AAAA"}, nil, "no: the DNS has another, v=DKIM1", false},
-		{nil, &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}, "no: the DNS has none", false},
-		{nil, errors.New("no answer"), "not known: no answer", false},
+		{[]string{"v=DKIM1; k=ed25519; p=AAAA"}, nil, "no: the DNS has another record, v=DKIM1", false},
+		{nil, &net.DNSError{Err: "no such host", Name: "x", IsNotFound: true}, "no: the DNS has no record", false},
+		{nil, errors.New("no answer"), "unknown: no answer", false},
 	} {
 		var out bytes.Buffer
 		test := relayTest{file: file.Mail, to: "you@example.org", out: &out, lookup: func(_ context.Context, name string) ([]string, error) {
 			if name != "v1._domainkey.example.org" {
-				t.Errorf("got a question for %s, want one for the selector below the sender's domain", name)
+				t.Errorf("got a lookup for %s, want the selector below the sender's domain", name)
 			}
 			return c.found, c.err
 		}}
 		err := test.run(t.Context())
-		if (err == nil) != c.good || !strings.Contains(out.String(), c.want) || !strings.Contains(out.String(), "took a mail") {
-			t.Errorf("%v: got %v\n%s\nwant %q and a mail by the relay", c.found, err, &out, c.want)
+		if (err == nil) != c.good || !strings.Contains(out.String(), c.want) || !strings.Contains(out.String(), "accepted ") {
+			t.Errorf("%v: got %v\n%s\nwant %q and an accepted mail", c.found, err, &out, c.want)
 		}
 		test.json = true
 		out.Reset()
@@ -89,7 +89,7 @@ func TestKeyThatSignsIsLookedForInTheDNS(t *testing.T) {
 	}
 }
 
-func TestFileThatIsNoKeyIsNamed(t *testing.T) {
+func TestValidateRefusesInvalidDKIMKey(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "m.yaml")

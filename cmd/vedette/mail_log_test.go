@@ -9,7 +9,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-func TestMailLogSaysWhatIsNotKnown(t *testing.T) {
+func TestMailLogStates(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	var entries []pipeline.Entry

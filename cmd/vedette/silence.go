@@ -20,7 +20,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
-	"vedette/workers/notify"
+	"vedette/workers"
 )
 
 func silenceCommand() *cobra.Command {
@@ -179,7 +179,7 @@ func addSilence(ctx context.Context, p *pipeline.Pipeline, s job.Silence) error 
 	if _, err := bucket.Put(ctx, s.ID, body); err != nil {
 		return err
 	}
-	all, err := loadSilences(ctx, p)
+	all, err := workers.LoadSilences(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -191,26 +191,6 @@ func addSilence(ctx context.Context, p *pipeline.Pipeline, s job.Silence) error 
 		}
 	}
 	return nil
-}
-
-func loadSilences(ctx context.Context, p *pipeline.Pipeline) ([]job.Silence, error) {
-	bucket, err := p.Bucket(ctx, topology.Silences)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := bucket.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var quiet notify.Mutes
-	for _, e := range entries {
-		s, err := job.DecodeKnown[job.Silence](e.Value)
-		if err != nil {
-			return nil, fmt.Errorf("read silence %s: %w", e.Key, err)
-		}
-		quiet.SetSilence(s)
-	}
-	return quiet.Silences(), nil
 }
 
 func silenceListCommand() *cobra.Command {
@@ -226,7 +206,7 @@ func silenceListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			silences, err := loadSilences(cmd.Context(), p)
+			silences, err := workers.LoadSilences(cmd.Context(), p)
 			if err := cli.Closing(p, err); err != nil {
 				return err
 			}

@@ -18,6 +18,7 @@ import (
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
+	"vedette/workers"
 	"vedette/workers/notify"
 )
 
@@ -62,15 +63,15 @@ type status struct {
 	Monitors int `json:"monitors"`
 	Down     int `json:"down"`
 	Paused   int `json:"paused"`
-	// Troubles are the open incidents, the worst first.
-	Troubles    []job.Incident `json:"troubles"`
+	// Problems are the open incidents, the worst first.
+	Problems    []job.Incident `json:"problems"`
 	Silences    []job.Silence  `json:"silences"`
 	Maintenance []notify.Mute  `json:"maintenance"`
 	DeadLetters uint64         `json:"dead_letters"`
 }
 
 func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*status, error) {
-	s := &status{Troubles: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
+	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
 	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, err
@@ -94,20 +95,20 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 		}
 		for _, incident := range state.Open() {
 			if defined[state.Monitor] {
-				s.Troubles = append(s.Troubles, *incident)
+				s.Problems = append(s.Problems, *incident)
 			}
 		}
 		if state.Incident != nil && defined[state.Monitor] {
 			s.Down++
 		}
 	}
-	slices.SortFunc(s.Troubles, func(a, b job.Incident) int {
+	slices.SortFunc(s.Problems, func(a, b job.Incident) int {
 		return cmp.Or(cmp.Compare(rank(a.Condition), rank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
 	})
 	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return nil, err
 	}
-	if err := s.quiet(ctx, p, definitions, now); err != nil {
+	if err := s.readMutes(ctx, p, now); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -138,35 +139,31 @@ func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (ma
 	return defined, nil
 }
 
-// quiet finds the silences and windows that hold.
-func (s *status) quiet(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline.Bucket, now time.Time) error {
-	_, quiet, err := readPeople(ctx, p, definitions)
+// readMutes reads the silences and maintenance windows in effect.
+func (s *status) readMutes(ctx context.Context, p *pipeline.Pipeline, now time.Time) error {
+	_, mutes, err := workers.LoadRecipients(ctx, p)
 	if err != nil {
 		return err
 	}
-	for _, silence := range quiet.Silences() {
-		if silence.Active(now) {
-			s.Silences = append(s.Silences, silence)
-		}
-	}
-	s.Maintenance = append(s.Maintenance, quiet.OpenWindows(now)...)
+	s.Silences = append(s.Silences, mutes.ActiveSilences(now)...)
+	s.Maintenance = append(s.Maintenance, mutes.OpenWindows(now)...)
 	return nil
 }
 
-// maxTroubles is how many are listed; a screen holds no more.
-const maxTroubles = 20
+// maxProblems is how many are listed; a screen holds no more.
+const maxProblems = 20
 
 func (s *status) print(to io.Writer, now time.Time) error {
 	cli.Say(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.others())
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	for i := range s.Troubles[:min(maxTroubles, len(s.Troubles))] {
-		incident := &s.Troubles[i]
-		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), placed(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(why(incident)))
+	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {
+		incident := &s.Problems[i]
+		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), placed(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	if more := len(s.Troubles) - maxTroubles; more > 0 {
+	if more := len(s.Problems) - maxProblems; more > 0 {
 		cli.Say(to, "  … and %d more\n", more)
 	}
 	for i := range s.Silences {
@@ -194,8 +191,8 @@ func placed(incident *job.Incident) string {
 // others counts what is neither up nor down.
 func (s *status) others() string {
 	counts := map[job.Condition]int{}
-	for i := range s.Troubles {
-		counts[s.Troubles[i].Condition]++
+	for i := range s.Problems {
+		counts[s.Problems[i].Condition]++
 	}
 	var b strings.Builder
 	for _, c := range []job.Condition{job.ConditionNoData, job.ConditionFlapping, job.ConditionDegraded} {

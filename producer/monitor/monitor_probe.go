@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/redact"
 )
 
 // readSpec reads the probe and the expectations.
@@ -199,5 +200,5 @@ func (c *collector) reportSpec(at value, p job.Problem) {
 		c.report(at, "a value that the check refuses", "one that it takes", "the value of the variable is not shown")
 		return
 	}
-	c.report(at, maskURL(p.Found), p.Expected, "")
+	c.report(at, redact.URLs(p.Found), p.Expected, "")
 }

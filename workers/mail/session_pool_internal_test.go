@@ -40,7 +40,7 @@ func TestSessionsWaitForTheFirst(t *testing.T) {
 func TestSessionsDoNotWaitWithoutNeed(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*sessionPool){
-		"where one is open":     func(p *sessionPool) { p.openCount.Add(1) },
+		"where one is open":         func(p *sessionPool) { p.openCount.Add(1) },
 		"while the breaker is open": func(p *sessionPool) { p.breaker.openUntil = time.Now().Add(time.Minute) },
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -105,7 +105,7 @@ func TestDigestTellsWhatHappenedToProcesses(t *testing.T) {
 		d, _ = notify.Collect(d, n, began)
 	}
 	compareDigest(t, "processes", notify.DigestMail(d, "ops@example.org"),
-		"[VEDETTE] 1 panic, 1 part parked, 1 stuck child, 2 processes gone, 1 process gave up, 1 of a newer version")
+		"[VEDETTE] 1 panic, 1 child parked, 1 stuck child, 2 processes gone, 1 process gave up, 1 of a newer version")
 }
 
 // compareDigest compares a mail with its golden file, and returns it.

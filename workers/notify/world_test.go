@@ -42,6 +42,7 @@ type world struct {
 	relayAway bool
 	delivered []string // ids, in their order
 
+	defined map[string]job.Monitor
 	states  map[string]job.State
 	crashes *rand.Rand // nil for none
 	crashed int
@@ -51,7 +52,7 @@ func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := &world{
 		tb: tb, now: began, keys: map[string]notify.Entry{}, timers: map[string]time.Time{}, mails: map[string]job.Mail{},
-		sent: map[string]job.Delivery{}, letters: map[string]job.Notification{}, states: map[string]job.State{},
+		sent: map[string]job.Delivery{}, letters: map[string]job.Notification{}, defined: map[string]job.Monitor{}, states: map[string]job.State{},
 	}
 	w.restart()
 	w.recipient("oncall", "ops@example.org")
@@ -65,7 +66,7 @@ func (w *world) restart() {
 		w.tb.Fatal(err)
 	}
 	w.notifier, err = notify.New(notify.Config{
-		Store: w, Outbox: w, Deliveries: w, Timers: w, Renderer: words, Now: func() time.Time { return w.now }, Parent: w.parent,
+		Store: w, Outbox: w, Deliveries: w, Timers: w, Renderer: words, Now: func() time.Time { return w.now }, Lookup: w,
 	})
 	if err != nil {
 		w.tb.Fatal(err)
@@ -208,23 +209,17 @@ func (w *world) SetTimer(_ context.Context, what, id string, at time.Time) error
 	return w.point()
 }
 
-// parent knows of dependencies what the states say.
-func (w *world) parent(_ context.Context, n *notify.Notifier, address string) func(*job.Notified) notify.Mute {
-	return func(tale *job.Notified) notify.Mute {
-		for _, name := range tale.Incident.DependsOn {
-			if down := w.states[name].Incident; down != nil {
-				return notify.Mute{Kind: notify.MuteParent, By: name, Notified: n.Directory().Reaches(address, down.Notify)}
-			}
-			events := w.states[name].Events
-			for i := range events {
-				if e := &events[i]; e.Kind == job.EventEnded && e.Incident.Condition == job.ConditionDown && tale.Resolution != nil && e.At.After(tale.Incident.Began) && !tale.Resolution.At.Before(e.Incident.Began) {
-					return notify.Mute{Kind: notify.MuteParent, By: name, Notified: n.Directory().Reaches(address, e.Incident.Notify)}
-				}
-			}
-		}
-		return notify.Mute{}
-	}
+// Monitor, State and Failing are what the world knows about parents.
+func (w *world) Monitor(_ context.Context, name string) (job.Monitor, bool, error) {
+	m, ok := w.defined[name]
+	return m, ok, nil
 }
+
+func (w *world) State(_ context.Context, name string) (job.State, error) {
+	return w.states[name], nil
+}
+
+func (w *world) Failing(_ context.Context, m *job.Monitor) bool { return w.states[m.Name].Failures > 0 }
 
 // result judges a result of a monitor, and has the notifier hear of it.
 func (w *world) result(m *evaluate.Monitor, health job.Health) {
@@ -243,6 +238,7 @@ func (w *world) miss(m *evaluate.Monitor) {
 
 func (w *world) judge(m *evaluate.Monitor, r job.Result) {
 	w.tb.Helper()
+	w.defined[m.Name] = m.Monitor
 	change := evaluate.Step(w.states[m.Name], r, *m)
 	w.states[m.Name] = change.State
 	if change.Write {
@@ -290,7 +286,7 @@ func (w *world) fire() {
 			if what == notify.TimerSweep {
 				return w.notifier.Sweep(w.tb.Context())
 			}
-			return w.notifier.Due(w.tb.Context(), id)
+			return w.notifier.Flush(w.tb.Context(), id)
 		})
 	}
 	w.tb.Fatalf("at %s: got timers that are due again and again", w.now)
@@ -380,11 +376,16 @@ func (w *world) owes() []string {
 		if err != nil {
 			w.tb.Fatal(err)
 		}
-		if notify.Outstanding(account) {
+		if slices.ContainsFunc(account.Incidents, outstanding) {
 			keys = append(keys, key+" "+strconv.Itoa(len(account.Incidents)))
 		}
 	}
 	return keys
+}
+
+// outstanding reports whether an incident is yet to be notified.
+func outstanding(i job.Notified) bool {
+	return i.ResolvedBy == "" && (i.NotifiedBy == "" || i.Resolution != nil)
 }
 
 func monitor(name string, parents ...string) *evaluate.Monitor {

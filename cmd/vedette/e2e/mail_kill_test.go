@@ -18,11 +18,11 @@ import (
 )
 
 var (
-	mailKills = flag.Int("mailkills", 12, "how often a mail worker is killed")
-	relayAway = flag.Duration("relayaway", 0, "how much longer than it takes to notice a relay is away")
+	mailKills = flag.Int("mailkills", 12, "number of kills of a mail worker")
+	relayAway = flag.Duration("relayaway", 0, "how long the relay stays away after that was noticed")
 )
 
-// clientAt is a client of a running instance, until the test ends.
+// clientAt connects a client to a running instance until the test ends.
 func clientAt(t *testing.T, url string) *producer.Client {
 	t.Helper()
 	p, err := pipeline.Connect(t.Context(), pipeline.Config{URL: url, Process: "test"})
@@ -38,8 +38,8 @@ func clientAt(t *testing.T, url string) *producer.Client {
 	return client
 }
 
-// orderMails orders mails of a running instance, and returns their Message-IDs.
-func orderMails(t *testing.T, url string, n int) map[string]bool {
+// enqueueMails enqueues mails in a running instance and returns their Message-IDs.
+func enqueueMails(t *testing.T, url string, n int) map[string]bool {
 	t.Helper()
 	client := clientAt(t, url)
 	ids := map[string]bool{}
@@ -53,10 +53,10 @@ func orderMails(t *testing.T, url string, n int) map[string]bool {
 	return ids
 }
 
-// A mail worker is killed again and again while it sends: each mail arrives, and
-// only those arrive twice that stood between the relay's acceptance and our
-// record of it when their worker died.
-func TestMailsArriveThroughKillsOfTheirWorkers(t *testing.T) {
+// A mail worker is killed repeatedly while it sends. Each mail arrives, and a mail
+// arrives twice only if its worker died between the relay's acceptance and the
+// record of it.
+func TestMailsArriveWhileWorkersAreKilled(t *testing.T) {
 	t.Parallel()
 	box := inboxtest.New(t)
 	box.Pause = 20 * time.Millisecond // a round trip
@@ -79,11 +79,11 @@ monitors: []
 	wanted := map[string]bool{}
 	var kills []time.Time
 	for range *mailKills {
-		for id := range orderMails(t, url, stormSize/10) {
+		for id := range enqueueMails(t, url, stormSize/10) {
 			wanted[id] = true
 		}
 		before := len(box.All())
-		eventually(t, "mails on their way", func() bool { return len(box.All()) > before })
+		eventually(t, "mails under way", func() bool { return len(box.All()) > before })
 		<-time.After(time.Duration(random.IntN(200)) * time.Millisecond) // any moment
 		worker.kill()
 		kills = append(kills, time.Now())
@@ -105,7 +105,7 @@ monitors: []
 	doubled := 0
 	for id, n := range times {
 		if !wanted[id] {
-			t.Errorf("got %s, which nobody has ordered", id)
+			t.Errorf("got %s, which was not enqueued", id)
 		}
 		if n == 1 {
 			continue
@@ -115,11 +115,11 @@ monitors: []
 			t.Errorf("%s arrived %d times, first at %s, want that only just before a kill", id, n, first[id])
 		}
 	}
-	t.Logf("%d mails, %d kills, %d arrived twice, each with its Message-ID, all of them accepted in the moment before a kill", len(wanted), len(kills), doubled)
+	t.Logf("%d mails, %d kills, %d arrived twice, all of them accepted just before a kill", len(wanted), len(kills), doubled)
 }
 
-// justBefore tells whether a time is within the gap before one of the kills: as
-// long as a relay's word takes to us, and our record of it to the disk.
+// justBefore reports whether a time is close enough to a kill that the record of a
+// delivery may not have reached the disk.
 func justBefore(at time.Time, kills []time.Time) bool {
 	const gap = 500 * time.Millisecond
 	for _, kill := range kills {
@@ -130,9 +130,9 @@ func justBefore(at time.Time, kills []time.Time) bool {
 	return false
 }
 
-// A relay that is away while mails pile up: none is lost, none is sent twice,
-// and no attempt at any is counted.
-func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
+// While a relay is unreachable, mails accumulate: none is lost or sent twice, and no
+// attempt is counted.
+func TestRelayOutageLosesNoMail(t *testing.T) {
 	t.Parallel()
 	box := inboxtest.New(t)
 	file := fmt.Sprintf("operators: ops\nrecipients: {ops: ops@example.org}\nmail: {from: vedette@example.org, relays: [%s]}\nmonitors: []\n", box.Relay())
@@ -140,10 +140,10 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	box.Close()
 	r.start()
 	r.ready()
-	wanted := orderMails(t, r.natsURL(), stormSize)
-	eventually(t, "a process that knows that it cannot send", func() bool { output, _ := r.vedette("mail", "log"); return output != "" })
+	wanted := enqueueMails(t, r.natsURL(), stormSize)
+	eventually(t, "an attempt in the mail log", func() bool { output, _ := r.vedette("mail", "log"); return output != "" })
 	eventually(t, "a notice to the operators", func() bool { return strings.Contains(r.output.String(), "no relay has been available") })
-	eventually(t, "the mail to the operators in the Maildir", func() bool { return keptMail(t, r.dir, "[VEDETTE] relay: no relay has been available") })
+	eventually(t, "the mail to the operators in the Maildir", func() bool { return keptMail(t, r.dir, "[VEDETTE] relays down: no relay has been available") })
 	<-time.After(*relayAway)
 	box.Listen(t)
 	back := time.Now()
@@ -159,7 +159,7 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	t.Logf("%d mails %s after the relay was back", len(wanted), time.Since(back).Round(10*time.Millisecond))
 	output, _ := r.vedette("dead", "list")
 	checkAttempts(t, r.natsURL(), wanted)
-	eventually(t, "the mail to the operators by the relay too", func() bool { return box.Holds("[VEDETTE] relay: no relay has been available") })
+	eventually(t, "the mail to the operators by the relay too", func() bool { return box.Holds("[VEDETTE] relays down: no relay has been available") })
 	r.stop()
 	times, _ := box.Arrivals()
 	for id, n := range times {
@@ -172,7 +172,7 @@ func TestRelayThatIsAwayUnderAQueueLosesNothing(t *testing.T) {
 	}
 }
 
-// keptMail tells whether the Maildir of an instance has a mail that holds a text.
+// keptMail reports whether an instance's Maildir has a mail with a text.
 func keptMail(t *testing.T, dir, text string) bool {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "*", "mail", "new", "*"))
@@ -185,7 +185,7 @@ func keptMail(t *testing.T, dir, text string) bool {
 	})
 }
 
-// checkAttempts checks that each mail has cost one attempt.
+// checkAttempts checks that one attempt was counted for each mail.
 func checkAttempts(t *testing.T, url string, ids map[string]bool) {
 	t.Helper()
 	client := clientAt(t, url)

@@ -12,7 +12,7 @@ import (
 	"vedette/cmd/vedette/internal/inboxtest"
 )
 
-func TestMailsOfPeopleGoThroughTheQueues(t *testing.T) {
+func TestMailSendAndLog(t *testing.T) {
 	t.Parallel()
 	box := inboxtest.New(t)
 	r := newInstance(t, fmt.Sprintf(`
@@ -27,8 +27,8 @@ monitors: []
 	}
 	output, code := r.vedette("mail", "send", "--to", "a@example.org", "--to", "b@example.org", "--cc", "c@example.org", "--subject", "[REPORT] of today",
 		"--text", "See below.", "--header", "X-Ticket: 7", "--attach", file, "--reply-to", "help@example.org", "--id", "report1")
-	if code != 0 || strings.Count(output, "taken by ") != 3 {
-		t.Fatalf("got %d %s, want three mails taken", code, output)
+	if code != 0 || strings.Count(output, "accepted by ") != 3 {
+		t.Fatalf("got %d %s, want three mails accepted", code, output)
 	}
 	for _, to := range []string{"a@example.org", "b@example.org", "c@example.org"} {
 		if got := box.Count(to, "[REPORT]"); got != 1 {
@@ -36,11 +36,11 @@ monitors: []
 		}
 	}
 	if !box.Holds("To: <a@example.org>, <b@example.org>", "Cc: <c@example.org>", "Reply-To: <help@example.org>", "X-Ticket: 7", `filename=report.csv`) {
-		t.Error("got no mail with all that was said")
+		t.Error("got no mail with all fields")
 	}
-	// The same order again is the same mails.
+	// Repeating the command with the same id sends nothing.
 	if output, code := r.vedette("mail", "send", "--to", "a@example.org", "--to", "b@example.org", "--cc", "c@example.org", "--subject", "[REPORT] of today", "--text", "x", "--id", "report1"); code != 0 {
-		t.Errorf("got %d %s, want it to be no error", code, output)
+		t.Errorf("got %d %s, want no error", code, output)
 	}
 	if got := len(box.All()); got != 3 {
 		t.Errorf("got %d mails, want no more than three", got)
@@ -51,7 +51,7 @@ monitors: []
 	if output, code := r.vedette("mail", "send", "--async", "--to", "a@example.org", "--subject", "[LATER] s", "--text", "t"); code != 0 || !strings.Contains(output, "stored") {
 		t.Errorf("got %d %s, want it stored", code, output)
 	}
-	eventually(t, "the mail that nobody waited for", func() bool { return box.Count("a@example.org", "[LATER]") == 1 })
+	eventually(t, "the mail sent with --async", func() bool { return box.Count("a@example.org", "[LATER]") == 1 })
 	box.Refuse(true)
 	if output, code := r.vedette("mail", "send", "--wait", "1s", "--to", "a@example.org", "--subject", "[PENDING] s", "--text", "t", "--id", "p1"); code != cli.ExitDown || !strings.Contains(output, "vedette outcome mail p1") {
 		t.Errorf("got %d %s, want it pending", code, output)
@@ -68,7 +68,7 @@ monitors: []
 	r.stop()
 }
 
-func TestMailThatCannotBeSaysAllThatIsWrong(t *testing.T) {
+func TestMailSendListsAllMistakes(t *testing.T) {
 	t.Parallel()
 	_, stderr, code := vedette(t, "mail", "send", "--text", "t", "--header", "nonsense", "--attach", "/nowhere/x", "--html", "/nowhere/y")
 	for _, want := range []string{"read --to: found none", `found "nonsense"`, "/nowhere/x", "/nowhere/y"} {
@@ -78,7 +78,7 @@ func TestMailThatCannotBeSaysAllThatIsWrong(t *testing.T) {
 	}
 }
 
-func TestRelaysAreTriedAndTheirFaultsExplained(t *testing.T) {
+func TestMailTestExplainsRelayErrors(t *testing.T) {
 	t.Parallel()
 	box := inboxtest.New(t)
 	host, port, err := net.SplitHostPort(box.Address)
@@ -95,7 +95,7 @@ func TestRelaysAreTriedAndTheirFaultsExplained(t *testing.T) {
 		return stdout, code
 	}
 	output, code := try(box.Relay(), "--to", "you@example.org")
-	for _, want := range []string{box.Address, "clear text", "PIPELINING", "took a mail   250 2.0.0 OK"} {
+	for _, want := range []string{box.Address, "clear text", "PIPELINING", "accepted      250 2.0.0 OK"} {
 		if code != 0 || !strings.Contains(output, want) {
 			t.Errorf("got %d %s, want %q in it", code, output, want)
 		}
@@ -107,9 +107,9 @@ func TestRelaysAreTriedAndTheirFaultsExplained(t *testing.T) {
 	address := fmt.Sprintf("host: %s, port: %s", host, port)
 	for relay, want := range map[string]string{
 		box.Relay(): "451 4.3.0 come back later", "{" + address + "}": "does not offer STARTTLS",
-		"{" + address + ", tls: none, username: u, password: p, allow_cleartext: true}": "offers no login that is known here",
+		"{" + address + ", tls: none, username: u, password: p, allow_cleartext: true}": "offers no supported login",
 
-		"{host: 127.0.0.1, port: 1}": "is the host right, and may this machine reach the port?",
+		"{host: 127.0.0.1, port: 1}": "check the host, and whether this machine may connect to the port",
 	} {
 		if output, code := try(relay, "--to", "you@example.org"); code != cli.ExitDown || !strings.Contains(output, "cannot be used") || !strings.Contains(output, want) {
 			t.Errorf("%s: got %d %s, want %q in it", relay, code, output, want)

@@ -12,37 +12,37 @@ import (
 	"vedette/workers/mail"
 )
 
-// Mailer is a mail worker with the transport that it uses.
+// Mailer is a mail worker with its transport.
 type Mailer struct {
 	*mail.Worker
 
-	Sender *mail.Sender                  // nil for a Maildir, which is always there
-	last   func() (*mail.Maildir, error) // where mails are kept that cannot be sent
+	Sender *mail.Sender                  // nil with a Maildir
+	copies func() (*mail.Maildir, error) // opens the Maildir for copies
 	log    *slog.Logger
 }
 
-// StoreCopy puts a mail into the Maildir of the data directory. One that the Maildir
-// itself did not take can be kept nowhere.
-func (m *Mailer) StoreCopy(ctx context.Context, order job.Mail, stored time.Time) error {
+// StoreCopy stores a mail in the Maildir in the data directory, unless that is the
+// transport, which has failed.
+func (m *Mailer) StoreCopy(ctx context.Context, d job.Mail, stored time.Time) error {
 	if m.Sender == nil {
 		return nil
 	}
-	maildir, err := m.last()
+	maildir, err := m.copies()
 	if err != nil {
 		return err
 	}
-	receipt, err := maildir.Send(ctx, order, stored)
+	receipt, err := maildir.Send(ctx, d, stored)
 	if err != nil {
 		return err
 	}
-	m.log.WarnContext(ctx, "mail to operators cannot be sent yet: a copy is kept", "id", order.ID, "in", receipt.Relay, "subject", order.Subject)
+	m.log.WarnContext(ctx, "mail to operators cannot be sent yet; a copy was stored", "id", d.ID, "in", receipt.Relay, "subject", d.Subject)
 	return nil
 }
 
-// Available reports whether mails can be sent at the moment.
+// Available reports whether mails can currently be sent.
 func (m *Mailer) Available() bool { return m.Sender == nil || m.Sender.Available() }
 
-// Serve looks after the relays until ctx ends.
+// Serve maintains the connections to relays until ctx ends.
 func (m *Mailer) Serve(ctx context.Context) error {
 	if m.Sender == nil {
 		<-ctx.Done()
@@ -51,34 +51,34 @@ func (m *Mailer) Serve(ctx context.Context) error {
 	return m.Sender.Serve(ctx)
 }
 
-// Close ends the transport's sessions.
+// Close closes the transport.
 func (m *Mailer) Close() {
 	if m.Sender != nil {
 		m.Sender.Close()
 	}
 }
 
-// newMailer makes what sends mails: by SMTP when the file names relays, else
-// into the Maildir.
-func (r *instanceRun) newMailer(ledger workers.Deliveries) (workers.Mailer, error) {
+// newMailer returns a mailer that sends by SMTP if the file has relays, and into the
+// Maildir otherwise.
+func (r *instanceRun) newMailer(deliveries workers.Deliveries) (workers.Mailer, error) {
 	transport, sender, err := r.transport()
 	if err != nil {
 		return nil, fmt.Errorf("set up mail: %w", err)
 	}
 	worker, err := mail.NewWorker(mail.WorkerConfig{
-		Transport: transport, Deliveries: ledger, RecipientPerMinute: r.file.Mail.RecipientPerMinute, Logger: r.log,
+		Transport: transport, Deliveries: deliveries, RecipientPerMinute: r.file.Mail.RecipientPerMinute, Logger: r.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Mailer{Worker: worker, Sender: sender, last: r.openMaildir, log: r.log}, nil
+	return &Mailer{Worker: worker, Sender: sender, copies: r.openMaildir, log: r.log}, nil
 }
 
-// defaultFrom is the sender of an installation that names none, which only one
-// with a Maildir may; the name is reserved (RFC 2606) and leads nowhere.
+// defaultFrom is the sender for an installation that has a Maildir and no sender in
+// its file. The domain is reserved (RFC 2606).
 const defaultFrom = "Vedette <vedette@vedette.invalid>"
 
-// transport is what carries mails, and the sender if it is one.
+// transport returns the transport, also as a sender if it is one.
 func (r *instanceRun) transport() (mail.Transport, *mail.Sender, error) {
 	if len(r.file.Mail.Relays) == 0 {
 		maildir, err := r.openMaildir()
@@ -103,24 +103,24 @@ func (r *instanceRun) openMaildir() (*mail.Maildir, error) {
 	return mail.NewMaildir(mail.MaildirConfig{Dir: r.maildir(), From: from, Logger: r.log})
 }
 
-// Signing is the key of a file that signs mails, nil if there is none.
+// Signing returns the file's DKIM key, or nil if there is none.
 func Signing(file monitor.Mail) (*mail.DKIM, error) {
 	if file.DKIM == nil {
 		return nil, nil //nolint:nilnil // mails need no signature
 	}
 	key, err := mail.ParseDKIMKey([]byte(file.DKIM.Key))
 	if err != nil {
-		return nil, fmt.Errorf("read key of dkim: %w", err)
+		return nil, fmt.Errorf("read dkim key: %w", err)
 	}
 	return &mail.DKIM{Domain: file.DKIM.Domain, Selector: file.DKIM.Selector, Key: key}, nil
 }
 
-// Relays are the relays of a file, as mails are sent by them.
+// Relays returns a file's relays for package mail.
 func Relays(configured []monitor.Relay) []mail.Relay {
 	found := make([]mail.Relay, len(configured))
 	for i, relay := range configured {
 		if relay.PasswordFile != "" {
-			relay.Password = "" // what the file holds when it is used counts
+			relay.Password = "" // read at each login
 		}
 		found[i] = mail.Relay{
 			Host: relay.Host, Port: relay.Port, TLS: string(relay.TLS),
