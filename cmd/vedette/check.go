@@ -105,7 +105,7 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 		return err
 	}
 	code := cli.ExitOK
-	for i, outcome := range check.Many(ctx, specs, o.parallel, checker.Check) {
+	for i, outcome := range check.CheckAll(ctx, specs, o.parallel, checker.Check) {
 		if err := o.print(stdout, names[i], outcome); err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"vedette/producer/monitor"
 )
 
-// fileReference describes every key in the monitors file, a block of text for
+// fileReference describes every key in the monitors file, one text block for
 // each section.
 func fileReference() string {
 	var b strings.Builder

@@ -252,7 +252,7 @@ func TestEveryProbeNamesWhatIsWrongWithTheConnection(t *testing.T) {
 
 func TestEveryProbeObeysTheNetworkPolicy(t *testing.T) {
 	t.Parallel()
-	policy, err := check.NewPolicy(nil, []string{"127.0.0.0/8"})
+	policy, err := check.NewNetworkPolicy(nil, []string{"127.0.0.0/8"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,12 +273,12 @@ func TestEveryProbeObeysTheNetworkPolicy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			spec.Timeout = job.Duration(5 * time.Second)
-			got := checker(t, check.Config{Policy: policy}).Check(t.Context(), spec)
+			got := checker(t, check.Config{NetworkPolicy: policy}).Check(t.Context(), spec)
 			if got.Health != job.Unknown || got.Class != job.ClassInternal || !strings.Contains(got.Cause, "127.0.0.0/8 is denied") {
 				t.Errorf("got %+v, want that the policy denies it", got)
 			}
 			spec.Negate = true
-			if got := checker(t, check.Config{Policy: policy}).Check(t.Context(), spec); got.Health != job.Unknown {
+			if got := checker(t, check.Config{NetworkPolicy: policy}).Check(t.Context(), spec); got.Health != job.Unknown {
 				t.Errorf("got %+v with negate, want unknown", got)
 			}
 		})

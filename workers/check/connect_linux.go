@@ -36,7 +36,7 @@ func connect(ctx context.Context, ip netip.Addr, port uint16, deadline time.Time
 	if err == nil {
 		return s, nil
 	}
-	if err := s.connected(ctx, address, deadline); err != nil {
+	if err := s.awaitConnected(ctx, address, deadline); err != nil {
 		_ = s.Close() // it did not come to anything
 		return nil, err
 	}
@@ -57,9 +57,9 @@ type socket struct {
 	remote *net.TCPAddr
 }
 
-// connected waits until the connection is there. On loopback it mostly is
+// awaitConnected waits until the connection is there. On loopback it mostly is
 // before the poller could say so; asking first spares a trip through it.
-func (s *socket) connected(ctx context.Context, address syscall.Sockaddr, deadline time.Time) error {
+func (s *socket) awaitConnected(ctx context.Context, address syscall.Sockaddr, deadline time.Time) error {
 	var release func() bool
 	defer func() {
 		if release != nil {

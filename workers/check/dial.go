@@ -32,7 +32,7 @@ func (c *Checker) dial(ctx context.Context, network, address string, n job.Netwo
 		t.enter(inConnect)
 		target := net.JoinHostPort(ip.String(), service)
 		t.dialled(target)
-		conn, err := c.dialOne(ctx, network, ip, uint16(port), len(addresses)-i)
+		conn, err := c.dialAddress(ctx, network, ip, uint16(port), len(addresses)-i)
 		if err == nil {
 			t.done()
 			return conn, nil
@@ -47,9 +47,9 @@ func (c *Checker) dial(ctx context.Context, network, address string, n job.Netwo
 	return nil, first
 }
 
-// dialOne dials one address; left is how many have to share the time.
-func (c *Checker) dialOne(ctx context.Context, network string, ip netip.Addr, port uint16, left int) (net.Conn, error) {
-	if err := c.config.Policy.check(ip); err != nil {
+// dialAddress dials one address; left is how many have to share the time.
+func (c *Checker) dialAddress(ctx context.Context, network string, ip netip.Addr, port uint16, left int) (net.Conn, error) {
+	if err := c.config.NetworkPolicy.check(ip); err != nil {
 		return nil, err
 	}
 	deadline, bounded := ctx.Deadline()
@@ -68,7 +68,7 @@ func (c *Checker) lookup(ctx context.Context, host string, n job.Network, t *tim
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ofFamily([]netip.Addr{ip}, host, n.IPFamily)
 	}
-	if err := c.allowResolver(n); err != nil {
+	if err := c.checkResolver(n); err != nil {
 		return nil, err
 	}
 	t.enter(inDNS)
@@ -107,17 +107,17 @@ func (c *Checker) resolver(n job.Network) *net.Resolver {
 	}}
 }
 
-// allowResolver holds a spec's own resolver to the policy. It is an address, so
+// checkResolver holds a spec's own resolver to the policy. It is an address, so
 // that no name leads anywhere else.
-func (c *Checker) allowResolver(n job.Network) error {
+func (c *Checker) checkResolver(n job.Network) error {
 	if n.Resolver == "" {
 		return nil
 	}
 	at, err := netip.ParseAddrPort(n.Resolver)
 	if err != nil {
-		return ourFault("read resolver", err)
+		return newLocalError("read resolver", err)
 	}
-	return c.config.Policy.check(at.Addr())
+	return c.config.NetworkPolicy.check(at.Addr())
 }
 
 // noAddressError is that of a name that was found, without what was wanted.
@@ -126,20 +126,20 @@ type noAddressError struct{ text string }
 // Error says what is missing.
 func (e *noAddressError) Error() string { return e.text }
 
-// hangUp closes a connection whose check is over, at once: a socket that waits
+// abort closes a connection whose check is over, at once: a socket that waits
 // in TIME_WAIT holds its local port for a minute, and at 28,000 of them for one
 // destination there would be none left.
-func hangUp(conn net.Conn) {
+func abort(conn net.Conn) {
 	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
 		_ = tcp.SetLinger(0) // an error means that it is closed already
 	}
 	_ = conn.Close()
 }
 
-// brief is a connection that is hung up when it is closed, and at the latest
+// withContext is a connection that is hung up when it is closed, and at the latest
 // when ctx ends: nothing waits for a peer longer than its check.
-func brief(ctx context.Context, conn net.Conn) net.Conn {
-	b := &briefConn{Conn: conn}
+func withContext(ctx context.Context, conn net.Conn) net.Conn {
+	b := &abortingConn{Conn: conn}
 	if deadline, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(deadline) // an error means that it is closed, which the next call tells
 	}
@@ -147,16 +147,16 @@ func brief(ctx context.Context, conn net.Conn) net.Conn {
 	return b
 }
 
-type briefConn struct {
+type abortingConn struct {
 	net.Conn
 
 	release func() bool
 }
 
 // Close ends the connection without waiting for the peer.
-func (b *briefConn) Close() error {
+func (b *abortingConn) Close() error {
 	b.release()
-	hangUp(b.Conn)
+	abort(b.Conn)
 	return nil
 }
 

@@ -14,11 +14,11 @@ import (
 
 // beats are what a job said, or why that is not known.
 type beats struct {
-	said check.Beats
+	said check.LastPings
 	err  error
 }
 
-func (b beats) Beats(context.Context, string) (check.Beats, error) { return b.said, b.err }
+func (b beats) LastPings(context.Context, string) (check.LastPings, error) { return b.said, b.err }
 
 // said is when a job said something: how long ago, zero for never.
 type said struct {
@@ -33,7 +33,7 @@ func (s said) beats(now time.Time) beats {
 		}
 		return now.Add(-d)
 	}
-	return beats{said: check.Beats{OK: ago(s.ok), Start: ago(s.start), Fail: ago(s.fail), Since: ago(s.since), Last: s.last}}
+	return beats{said: check.LastPings{OK: ago(s.ok), Start: ago(s.start), Fail: ago(s.fail), Since: ago(s.since), Last: s.last}}
 }
 
 func TestHeartbeatIsJudgedByWhatWasSaidLast(t *testing.T) {

@@ -26,47 +26,47 @@ var (
 	errVersion   = errors.New("another version of HTTP")
 )
 
-// http asks a web server, over a new connection each time: a kept one would
+// probeHTTP asks a web server, over a new connection each time: a kept one would
 // hide that nobody can connect any more, or that the certificate was changed.
 // Up means a status of 2xx from the last response, with its whole body read.
-func (c *Checker) http(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
+func (c *Checker) probeHTTP(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
-	exchange, err := c.exchange(ctx, spec, &t)
-	outcome := judgeHTTP(ctx, spec, exchange, err, &t)
-	t.write(&outcome)
+	exchange, err := c.exchangeHTTP(ctx, spec, &t)
+	result := httpResult(ctx, spec, exchange, err, &t)
+	t.addTo(&result)
 	if exchange == nil {
-		return outcome, nil
+		return result, nil
 	}
-	outcome.Status = exchange.status
+	result.Status = exchange.status
 	if exchange.tls != nil {
-		outcome.CertificateExpires = expires(*exchange.tls)
+		result.CertificateExpires = certificateExpiry(*exchange.tls)
 	}
-	if outcome.Health != job.Up || len(spec.Expect)+len(spec.Warn) == 0 {
-		return outcome, nil // most checks have nobody who would look at facts
+	if result.Health != job.Up || len(spec.Expect)+len(spec.Warn) == 0 {
+		return result, nil // most checks have nobody who would look at facts
 	}
-	return outcome, exchange.facts(time.Now())
+	return result, exchange.facts(time.Now())
 }
 
-func judgeHTTP(ctx context.Context, spec job.Spec, x *exchange, err error, t *timing) job.ProbeResult {
+func httpResult(ctx context.Context, spec job.Spec, x *httpExchange, err error, t *timing) job.ProbeResult {
 	switch {
 	case errors.Is(err, errRedirects):
-		return down(job.ClassProtocol, fmt.Sprintf("more than %d redirects", redirects(spec.HTTP)))
+		return downResult(job.ClassProtocol, fmt.Sprintf("more than %d redirects", redirects(spec.HTTP)))
 	case errors.Is(err, errVersion):
-		return down(job.ClassProtocol, innermostCause(err, errVersion))
+		return downResult(job.ClassProtocol, textAfter(err, errVersion))
 	case err != nil:
-		return failure(ctx, err, t, timeoutOf(spec))
+		return failureResult(ctx, err, t, timeoutOf(spec))
 	case spec.HTTP.RequireTLS && x.tls == nil:
-		return down(job.ClassTLS, "the last server answered without TLS")
+		return downResult(job.ClassTLS, "the last server answered without TLS")
 	case len(spec.Expect) > 0, x.status/100 == 2:
 		return job.ProbeResult{Health: job.Up}
 	default:
-		return down(job.ClassStatus, strings.TrimSpace(fmt.Sprintf("status %d %s", x.status, http.StatusText(x.status))))
+		return downResult(job.ClassStatus, strings.TrimSpace(fmt.Sprintf("status %d %s", x.status, http.StatusText(x.status))))
 	}
 }
 
-// innermostCause is what an error of ours says, without what others put around
+// textAfter is what an error of ours says, without what others put around
 // it or what it stands for.
-func innermostCause(err, kind error) string {
+func textAfter(err, kind error) string {
 	text := err.Error()
 	if i := strings.LastIndex(text, kind.Error()+": "); i >= 0 {
 		return text[i+len(kind.Error())+2:]
@@ -88,8 +88,8 @@ func redirects(h *job.HTTP) int {
 	return *h.MaxRedirects
 }
 
-// exchange is what came back of an http check.
-type exchange struct {
+// httpExchange is what came back of an http check.
+type httpExchange struct {
 	status  int
 	version string
 	headers http.Header
@@ -97,11 +97,11 @@ type exchange struct {
 	tls     *tls.ConnectionState
 }
 
-// exchange makes the request and reads the answer. With an error there may
+// httpExchange makes the request and reads the answer. With an error there may
 // still be one: the last redirect, or an answer whose body did not end.
-func (c *Checker) exchange(ctx context.Context, spec job.Spec, t *timing) (*exchange, error) {
+func (c *Checker) exchangeHTTP(ctx context.Context, spec job.Spec, t *timing) (*httpExchange, error) {
 	h := spec.HTTP
-	request, err := c.request(ctx, h)
+	request, err := c.httpRequest(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (c *Checker) exchange(ctx context.Context, spec job.Spec, t *timing) (*exch
 		return nil, err
 	}
 	defer response.Body.Close()
-	x := &exchange{
+	x := &httpExchange{
 		status: response.StatusCode, headers: response.Header, tls: response.TLS,
 		version: strings.TrimSuffix(strings.TrimPrefix(response.Proto, "HTTP/"), ".0"),
 	}
@@ -137,21 +137,21 @@ func roundTrip(transport http.RoundTripper, request *http.Request, limit int) (*
 		return response, err
 	}
 	client := &http.Client{
-		Transport: &resumed{RoundTripper: transport, first: response}, Jar: &lazyJar{},
-		CheckRedirect: func(next *http.Request, via []*http.Request) error { return followed(next, via, limit) },
+		Transport: &resumedTransport{RoundTripper: transport, first: response}, Jar: &lazyJar{},
+		CheckRedirect: func(next *http.Request, via []*http.Request) error { return checkRedirect(next, via, limit) },
 	}
 	return client.Do(request)
 }
 
-// resumed gives a client the answer that its first request has had already.
-type resumed struct {
+// resumedTransport gives a client the answer that its first request has had already.
+type resumedTransport struct {
 	http.RoundTripper
 
 	first *http.Response
 }
 
 // RoundTrip makes one request.
-func (r *resumed) RoundTrip(request *http.Request) (*http.Response, error) {
+func (r *resumedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if response := r.first; response != nil {
 		r.first = nil
 		return response, nil
@@ -183,19 +183,19 @@ func (c *Checker) readBody(h *job.HTTP, response *http.Response, keep bool) ([]b
 	return io.ReadAll(limited)
 }
 
-// followed decides whether one more redirect is followed. Credentials do not go
+// checkRedirect decides whether one more redirect is followed. Credentials do not go
 // from TLS to clear text; the client keeps them from other domains.
-func followed(next *http.Request, via []*http.Request, limit int) error {
+func checkRedirect(next *http.Request, via []*http.Request, limit int) error {
 	if len(via) > limit {
 		return errRedirects
 	}
 	if next.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
 		next.Header.Del("Authorization")
 	}
-	return withhold(next, via[0])
+	return stripSecrets(next, via[0])
 }
 
-func (c *Checker) request(ctx context.Context, h *job.HTTP) (*http.Request, error) {
+func (c *Checker) httpRequest(ctx context.Context, h *job.HTTP) (*http.Request, error) {
 	target, err := parseURL(h.URL)
 	if err != nil {
 		return nil, err
@@ -214,7 +214,7 @@ func (c *Checker) request(ctx context.Context, h *job.HTTP) (*http.Request, erro
 	}
 	request.URL, request.Host = target, target.Host // which spares reading the URL a second time
 	request.Close = true
-	request.Header["User-Agent"] = c.agent
+	request.Header["User-Agent"] = c.userAgent
 	if h.Compression != "" {
 		request.Header.Set("Accept-Encoding", h.Compression)
 	}
@@ -242,7 +242,7 @@ func requestBody(h *job.HTTP) (io.Reader, error) {
 	case h.BodyFile != "":
 		body, err := os.ReadFile(h.BodyFile)
 		if err != nil {
-			return nil, ourFault("read body_file", err)
+			return nil, newLocalError("read body_file", err)
 		}
 		return strings.NewReader(string(body)), nil
 	case h.Body != "":
@@ -277,15 +277,15 @@ func parseURL(raw string) (*url.URL, error) {
 	if !strings.Contains(raw, "://") {
 		raw = "http://" + raw
 	}
-	return parseURLOf(raw, "http", "https")
+	return parseURLWithScheme(raw, "http", "https")
 }
 
-// parseURLOf reads a URL of one of two schemes.
-func parseURLOf(raw, plain, secure string) (*url.URL, error) {
+// parseURLWithScheme reads a URL of one of two schemes.
+func parseURLWithScheme(raw, plain, secure string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	if err != nil {
 		// The parser's own words would repeat the URL, and a password in it.
-		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "a URL that cannot be read (" + innermost(err) + ")", Expected: "one such as " + plain + "://example.org"})
+		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "a URL that cannot be read (" + innermostText(err) + ")", Expected: "one such as " + plain + "://example.org"})
 	}
 	target.Scheme = strings.ToLower(target.Scheme)
 	if target.Scheme != plain && target.Scheme != secure {

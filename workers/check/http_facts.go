@@ -25,7 +25,7 @@ func httpFacts() map[string]*cel.Type {
 
 // facts are what expectations of an http check speak of; what there is not, is
 // not in them.
-func (e *exchange) facts(now time.Time) Facts {
+func (e *httpExchange) facts(now time.Time) Facts {
 	headers := make(map[string]string, len(e.headers))
 	for name, values := range e.headers {
 		headers[strings.ToLower(name)] = strings.Join(values, ", ")
@@ -69,7 +69,7 @@ func validateHTTP(spec job.Spec, p *problems) {
 	}
 	validateHeaders(h.Headers, "headers", p)
 	validateNetwork(h.Network, p)
-	validateOwnTLS(h.TLS, p)
+	validateNestedTLS(h.TLS, p)
 }
 
 func validateHeaders(headers map[string]string, field string, p *problems) {

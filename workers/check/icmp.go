@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	defaultEchoes    = 3
+	defaultEchoCount    = 3
 	defaultEchoSize  = 56
-	defaultEchoPause = 200 * time.Millisecond
-	maxEchoes        = 1000
+	defaultEchoInterval = 200 * time.Millisecond
+	maxEchoCount        = 1000
 	maxEchoSize      = 65_500
 	minEchoSize      = 24 // the library's own marks in it
 )
@@ -27,26 +27,26 @@ const (
 // errNoPing tells what to do where neither kind of socket is to be had.
 var errNoPing = errors.New("this machine does not let us send echo requests; allow it by 'sysctl net.ipv4.ping_group_range=\"0 2147483647\"', or give the program CAP_NET_RAW")
 
-// icmp sends echo requests. Up means that one was answered at least.
-func (c *Checker) icmp(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
+// probeICMP sends echo requests. Up means that one was answered at least.
+func (c *Checker) probeICMP(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
-	found, err := c.ping(ctx, spec.ICMP, &t)
-	outcome := job.ProbeResult{Health: job.Up}
+	found, err := c.sendEchoes(ctx, spec.ICMP, &t)
+	result := job.ProbeResult{Health: job.Up}
 	switch {
 	case err != nil:
-		outcome = failure(ctx, err, &t, timeoutOf(spec))
+		result = failureResult(ctx, err, &t, timeoutOf(spec))
 	case found.PacketsRecv == 0 && len(spec.Expect) == 0:
-		outcome = down(job.ClassTimeout, fmt.Sprintf("none of %d echo requests was answered", found.PacketsSent))
+		result = downResult(job.ClassTimeout, fmt.Sprintf("none of %d echo requests was answered", found.PacketsSent))
 	}
-	t.write(&outcome)
-	if outcome.Health != job.Up {
-		return outcome, nil
+	t.addTo(&result)
+	if result.Health != job.Up {
+		return result, nil
 	}
 	facts := Facts{"sent": found.PacketsSent, "received": found.PacketsRecv, "loss": found.PacketLoss / 100}
 	if found.PacketsRecv > 0 {
 		facts["rtt"] = map[string]time.Duration{"min": found.MinRtt, "avg": found.AvgRtt, "max": found.MaxRtt}
 	}
-	return outcome, facts
+	return result, facts
 }
 
 func icmpFacts() map[string]*cel.Type {
@@ -55,15 +55,15 @@ func icmpFacts() map[string]*cel.Type {
 	}
 }
 
-// ping looks the host up, and pings its first address: without privileges where
+// sendEchoes looks the host up, and pings its first address: without privileges where
 // the system allows that, else by a raw socket.
-func (c *Checker) ping(ctx context.Context, i *job.ICMP, t *timing) (*probing.Statistics, error) {
+func (c *Checker) sendEchoes(ctx context.Context, i *job.ICMP, t *timing) (*probing.Statistics, error) {
 	addresses, err := c.lookup(ctx, i.Host, i.Network, t)
 	if err != nil {
 		return nil, err
 	}
 	ip := addresses[0]
-	if err := c.config.Policy.check(ip); err != nil {
+	if err := c.config.NetworkPolicy.check(ip); err != nil {
 		return nil, err
 	}
 	t.dialled(ip.String())
@@ -73,7 +73,7 @@ func (c *Checker) ping(ctx context.Context, i *job.ICMP, t *timing) (*probing.St
 		pinger := probing.New(ip.String())
 		pinger.SetIPAddr(&net.IPAddr{IP: ip.AsSlice(), Zone: ip.Zone()})
 		pinger.SetPrivileged(privileged)
-		pinger.Count, pinger.Size, pinger.Interval = or(i.Count, defaultEchoes), or(i.Size, defaultEchoSize), or(i.Pause.Std(), defaultEchoPause)
+		pinger.Count, pinger.Size, pinger.Interval = or(i.Count, defaultEchoCount), or(i.Size, defaultEchoSize), or(i.Pause.Std(), defaultEchoInterval)
 		pinger.RecordRtts = false
 		if deadline, ok := ctx.Deadline(); ok {
 			pinger.Timeout = max(time.Millisecond, time.Until(deadline)*9/10) // it ends the wait for answers that do not come
@@ -86,7 +86,7 @@ func (c *Checker) ping(ctx context.Context, i *job.ICMP, t *timing) (*probing.St
 			return pinger.Statistics(), refused
 		}
 	}
-	return nil, ourFault("open socket for echo requests", fmt.Errorf("%w (%s)", errNoPing, innermost(refused)))
+	return nil, newLocalError("open socket for echo requests", fmt.Errorf("%w (%s)", errNoPing, innermostText(refused)))
 }
 
 func notPermitted(err error) bool {
@@ -107,8 +107,8 @@ func validateICMP(spec job.Spec, p *problems) {
 	if i.Host == "" {
 		p.add("host", "no host", "a name or an address")
 	}
-	if i.Count < 0 || i.Count > maxEchoes {
-		p.add("count", fmt.Sprintf("count %d", i.Count), fmt.Sprintf("1 to %d", maxEchoes))
+	if i.Count < 0 || i.Count > maxEchoCount {
+		p.add("count", fmt.Sprintf("count %d", i.Count), fmt.Sprintf("1 to %d", maxEchoCount))
 	}
 	if i.Size != 0 && (i.Size < minEchoSize || i.Size > maxEchoSize) {
 		p.add("size", fmt.Sprintf("size %d", i.Size), fmt.Sprintf("%d to %d", minEchoSize, maxEchoSize))

@@ -10,7 +10,7 @@ import (
 )
 
 // redactReferenced removes the referenced secrets from a result.
-func (f *filling) redactReferenced(filled job.Spec, result *job.ProbeResult) {
+func (f *secretExpansion) redactReferenced(filled job.Spec, result *job.ProbeResult) {
 	if result.Cause == "" && result.Stack == "" { // the usual case
 		return
 	}

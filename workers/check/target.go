@@ -12,7 +12,7 @@ import (
 // ParseTarget reads what a person types: a URL whose scheme is that of a probe
 // (http, https, tcp, tls, dns, icmp, grpc, grpcs, ws, wss), a host, which is
 // asked by http, or host:port, which is connected to. The error shows what was
-// found and what was expected.
+// probeReturn and what was expected.
 func ParseTarget(s string) (job.Spec, error) {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found && !strings.ContainsAny(s, "/?#") {
@@ -20,12 +20,12 @@ func ParseTarget(s string) (job.Spec, error) {
 			scheme, rest = job.KindTCP, s
 		}
 	}
-	if spec, ok := targetOf(strings.ToLower(scheme), rest, s); ok {
-		return spec, problemOf(s, spec)
+	if spec, ok := schemeSpec(strings.ToLower(scheme), rest, s); ok {
+		return spec, targetProblem(s, spec)
 	}
 	spec := job.Spec{HTTP: &job.HTTP{URL: s}}
 	if spec.HasReference() {
-		return spec, problemOf(s, spec)
+		return spec, targetProblem(s, spec)
 	}
 	if _, err := parseURL(s); err != nil {
 		return job.Spec{}, fmt.Errorf("read target: found %q, expected a URL, a host or host:port: %w", spec.Target(), err)
@@ -33,8 +33,8 @@ func ParseTarget(s string) (job.Spec, error) {
 	return spec, nil
 }
 
-// targetOf is the spec of a target with a scheme other than those of http.
-func targetOf(scheme, rest, whole string) (job.Spec, bool) {
+// schemeSpec is the spec of a target with a scheme other than those of http.
+func schemeSpec(scheme, rest, whole string) (job.Spec, bool) {
 	switch scheme {
 	case job.KindTCP:
 		return job.Spec{TCP: &job.TCP{Address: rest}}, true
@@ -55,8 +55,8 @@ func targetOf(scheme, rest, whole string) (job.Spec, bool) {
 	}
 }
 
-// problemOf is what is wrong with a target, if anything is.
-func problemOf(s string, spec job.Spec) error {
+// targetProblem is what is wrong with a target, if anything is.
+func targetProblem(s string, spec job.Spec) error {
 	name, err := spec.Kind()
 	if err != nil {
 		return fmt.Errorf("read target: %w", err)
@@ -65,7 +65,7 @@ func problemOf(s string, spec job.Spec) error {
 		return fmt.Errorf("read target: found a reference to a secret in %q, expected one in a URL of http or websocket alone", s)
 	}
 	var p problems
-	validatePlainly(kinds()[name], spec, &p)
+	validateWithPlaceholders(probeKinds()[name], spec, &p)
 	if len(p.found) > 0 {
 		return fmt.Errorf("read target: found %q: %s", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0])
 	}

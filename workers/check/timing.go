@@ -22,7 +22,7 @@ type timing struct {
 type phase int
 
 const (
-	none phase = iota
+	noPhase phase = iota
 	inDNS
 	inConnect
 	inTLS
@@ -34,7 +34,7 @@ const (
 func (t *timing) enter(p phase) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.leave()
+	t.addCurrent()
 	t.current, t.since = p, time.Now()
 }
 
@@ -42,15 +42,15 @@ func (t *timing) enter(p phase) {
 func (t *timing) done() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.leave()
-	t.current = none
+	t.addCurrent()
+	t.current = noPhase
 }
 
-// leave adds up the present phase; the lock is held.
-func (t *timing) leave() {
+// addCurrent adds up the present phase; the lock is held.
+func (t *timing) addCurrent() {
 	took := job.Duration(time.Since(t.since))
 	switch t.current {
-	case none:
+	case noPhase:
 	case inDNS:
 		t.phases.DNS += took
 	case inConnect:
@@ -70,12 +70,12 @@ func (t *timing) dialled(address string) {
 	t.address = address
 }
 
-// write puts what was measured into an outcome; a phase that did not end is
+// addTo puts what was measured into an result; a phase that did not end is
 // not part of it.
-func (t *timing) write(outcome *job.ProbeResult) {
+func (t *timing) addTo(result *job.ProbeResult) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	outcome.Phases, outcome.Address = t.phases, t.address
+	result.Phases, result.Address = t.phases, t.address
 }
 
 func (t *timing) inHandshake() bool {
@@ -84,8 +84,8 @@ func (t *timing) inHandshake() bool {
 	return t.current == inTLS
 }
 
-// waitingFor tells people what the check was waiting for.
-func (t *timing) waitingFor() string {
+// currentActivity tells people what the check was waiting for.
+func (t *timing) currentActivity() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch t.current {
@@ -99,7 +99,7 @@ func (t *timing) waitingFor() string {
 		return "waiting for the first byte of the answer"
 	case inTransfer:
 		return "reading the answer"
-	case none:
+	case noPhase:
 		return "waiting"
 	default:
 		return "waiting"

@@ -14,33 +14,33 @@ import (
 	"vedette/pipeline/job"
 )
 
-// tls makes a TLS handshake. Up means that the chain was verified for the name.
-func (c *Checker) tls(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
+// probeTLS makes a TLS handshake. Up means that the chain was verified for the name.
+func (c *Checker) probeTLS(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
-	state, err := c.shake(ctx, spec.TLS, &t)
-	outcome := job.ProbeResult{Health: job.Up}
+	state, err := c.handshakeOnly(ctx, spec.TLS, &t)
+	result := job.ProbeResult{Health: job.Up}
 	if err != nil {
-		outcome = failure(ctx, err, &t, timeoutOf(spec))
+		result = failureResult(ctx, err, &t, timeoutOf(spec))
 	}
-	t.write(&outcome)
+	t.addTo(&result)
 	if err != nil {
-		return outcome, nil
+		return result, nil
 	}
-	outcome.CertificateExpires = expires(*state)
+	result.CertificateExpires = certificateExpiry(*state)
 	facts := Facts{"tls_version": tls.VersionName(state.Version)}
 	facts.addCertificate(state, time.Now())
-	return outcome, facts
+	return result, facts
 }
 
-func (c *Checker) shake(ctx context.Context, spec *job.TLS, t *timing) (*tls.ConnectionState, error) {
+func (c *Checker) handshakeOnly(ctx context.Context, spec *job.TLS, t *timing) (*tls.ConnectionState, error) {
 	conn, err := c.dial(ctx, "tcp", spec.Address, spec.Network, t)
 	if err != nil {
 		return nil, err
 	}
-	conn = brief(ctx, conn)
+	conn = withContext(ctx, conn)
 	defer conn.Close()
 	host, _, _ := net.SplitHostPort(spec.Address) // it was dialled
-	secured, err := c.handshake(ctx, conn, host, &spec.TLSOptions, offer{}, t)
+	secured, err := c.handshake(ctx, conn, host, &spec.TLSOptions, handshakeOffer{}, t)
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +58,8 @@ func validateTLS(spec job.Spec, p *problems) {
 	validateTLSOptions(&spec.TLS.TLSOptions, p)
 }
 
-// offer is what a handshake offers to a server.
-type offer struct {
+// handshakeOffer is what a handshake offers to a server.
+type handshakeOffer struct {
 	protocols []string // ALPN, RFC 7301
 	// classical leaves out the key exchanges that are safe from quantum
 	// computers, which cost a third of a handshake. Whoever sets it tries again
@@ -68,7 +68,7 @@ type offer struct {
 }
 
 // handshake makes a connection speak TLS with a host.
-func (c *Checker) handshake(ctx context.Context, conn net.Conn, host string, o *job.TLSOptions, offered offer, t *timing) (*tls.Conn, error) {
+func (c *Checker) handshake(ctx context.Context, conn net.Conn, host string, o *job.TLSOptions, offered handshakeOffer, t *timing) (*tls.Conn, error) {
 	config, err := c.tlsConfig(host, o)
 	if err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error)
 		config.MinVersion = version
 	}
 	if o.CAFile != "" {
-		workers, err := readPool(o.CAFile)
+		workers, err := readCertPool(o.CAFile)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error)
 	if o.CertFile != "" {
 		certificate, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 		if err != nil {
-			return nil, ourFault("read client certificate", err)
+			return nil, newLocalError("read client certificate", err)
 		}
 		config.Certificates = []tls.Certificate{certificate}
 	}
@@ -120,33 +120,33 @@ func tlsVersions() map[string]uint16 {
 	return map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 }
 
-func readPool(path string) (*x509.CertPool, error) {
+func readCertPool(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path) //nolint:gosec // whoever writes specs names the file
 	if err != nil {
-		return nil, ourFault("read ca_file", err)
+		return nil, newLocalError("read ca_file", err)
 	}
 	workers := x509.NewCertPool()
 	if !workers.AppendCertsFromPEM(pem) {
-		return nil, ourFault("read ca_file", fmt.Errorf("found no certificate in %s, expected some in PEM", path))
+		return nil, newLocalError("read ca_file", fmt.Errorf("found no certificate in %s, expected some in PEM", path))
 	}
 	return workers, nil
 }
 
-// oursError is an error that says nothing about the target.
-type oursError struct{ err error }
+// localError is an error that says nothing about the target.
+type localError struct{ err error }
 
 // Error is what went wrong on our side.
-func (e *oursError) Error() string { return e.err.Error() }
+func (e *localError) Error() string { return e.err.Error() }
 
 // Unwrap returns it.
-func (e *oursError) Unwrap() error { return e.err }
+func (e *localError) Unwrap() error { return e.err }
 
-func ourFault(doing string, err error) error { return &oursError{fmt.Errorf("%s: %w", doing, err)} }
+func newLocalError(doing string, err error) error { return &localError{fmt.Errorf("%s: %w", doing, err)} }
 
-// expires is the earliest end of validity in the chain that was verified; there
+// certificateExpiry is the earliest end of validity in the chain that was verified; there
 // may be several, of which the last to end counts: one good one is enough. Of a
 // chain that was not verified it is the first certificate's.
-func expires(state tls.ConnectionState) time.Time {
+func certificateExpiry(state tls.ConnectionState) time.Time {
 	var last time.Time
 	for _, chain := range state.VerifiedChains {
 		earliest := chain[0].NotAfter
@@ -170,18 +170,18 @@ func (f Facts) addCertificate(state *tls.ConnectionState, now time.Time) {
 	if state == nil || len(state.PeerCertificates) == 0 {
 		return
 	}
-	certificate, end := state.PeerCertificates[0], expires(*state)
+	certificate, end := state.PeerCertificates[0], certificateExpiry(*state)
 	f["certificate"] = map[string]any{
-		"subject": certificate.Subject.String(), "issuer": certificate.Issuer.String(), "sans": names(certificate),
+		"subject": certificate.Subject.String(), "issuer": certificate.Issuer.String(), "sans": certificateNames(certificate),
 		"not_after": end, "expires_in": end.Sub(now),
 	}
 }
 
 var errOneOfTwo = job.Problem{Found: "cert_file or key_file alone", Expected: "both or none"}
 
-// validateOwnTLS finds mistakes in the TLS options that are one parameter of a
+// validateNestedTLS finds mistakes in the TLS options that are one parameter of a
 // probe.
-func validateOwnTLS(o *job.TLSOptions, p *problems) {
+func validateNestedTLS(o *job.TLSOptions, p *problems) {
 	if o == nil {
 		return
 	}

@@ -136,17 +136,17 @@ func (r *instanceRun) gaveUp(ctx context.Context, err error) error {
 
 // work makes what does the work: the workers and the scheduler.
 func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
-	policy, err := check.NewPolicy(r.file.Workers.AllowNetworks, r.file.Workers.DenyNetworks)
+	policy, err := check.NewNetworkPolicy(r.file.Workers.AllowNetworks, r.file.Workers.DenyNetworks)
 	if err != nil {
 		return nil, nil, err
 	}
 	checker, err := check.New(check.Config{
-		Logger: r.log, Probes: r.options.Probes, Policy: policy, PerHost: r.file.Workers.ChecksPerHost, Pings: r.heartbeats, Secrets: r.secrets,
+		Logger: r.log, Probes: r.options.Probes, NetworkPolicy: policy, PerHost: r.file.Workers.ChecksPerHost, Pings: r.heartbeats, Secrets: r.secrets,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	guard, err := check.NewGuard(checker, r.file.Workers.ReferenceTargets)
+	guard, err := check.NewReferenceGuard(checker, r.file.Workers.ReferenceTargets)
 	if err != nil {
 		return nil, nil, err
 	}
