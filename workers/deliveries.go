@@ -71,26 +71,14 @@ func (d *deliveryStore) Withdraw(ctx context.Context, id string, at time.Time) (
 }
 
 func (d *deliveryStore) update(ctx context.Context, id string, change func(job.Delivery) (job.Delivery, bool)) (job.Delivery, error) {
-	for range swapAttempts {
-		found, revision, err := d.read(ctx, id)
-		if err != nil {
-			return job.Delivery{}, err
-		}
-		next, write := change(found)
-		if !write {
-			return found, nil
-		}
-		next.V, next.ID = job.Version, id
-		body, err := job.Encode(next)
-		if err != nil {
-			return job.Delivery{}, err
-		}
-		if _, err = d.bucket.CompareAndSwap(ctx, id, body, revision); err == nil {
-			return next, nil
-		}
-		if !errors.Is(err, pipeline.ErrConflict) {
-			return job.Delivery{}, err
-		}
+	stored, _, err := update(ctx, d.bucket, id, func(ctx context.Context) (job.Delivery, uint64, error) { return d.read(ctx, id) },
+		func(found job.Delivery) (job.Delivery, bool) {
+			next, write := change(found)
+			next.V, next.ID = job.Version, id
+			return next, write
+		})
+	if err != nil {
+		return job.Delivery{}, fmt.Errorf("update status of mail %s: %w", id, err)
 	}
-	return job.Delivery{}, fmt.Errorf("update status of mail %s: %w", id, pipeline.ErrConflict)
+	return stored, nil
 }

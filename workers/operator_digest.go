@@ -20,10 +20,6 @@ const (
 	digestTimer = "digest"
 )
 
-// swapAttempts is how often a compare-and-swap is tried before the job is
-// retried: the processes that win each time do the same kind of work.
-const swapAttempts = 10
-
 // collect adds a notice to the digest. Without operators it does nothing; the
 // stream and the log have the notice.
 func (m *maintainJobs) collect(ctx context.Context, n job.Notice) error {
@@ -38,31 +34,18 @@ func (m *maintainJobs) collect(ctx context.Context, n job.Notice) error {
 // updateDigest changes the digest. It sets the timer when that is new or may be
 // missing: a process may die between the two steps.
 func (m *maintainJobs) updateDigest(ctx context.Context, step func(job.Digest) (job.Digest, bool)) error {
-	for range swapAttempts {
-		before, revision, err := m.readDigest(ctx)
-		if err != nil {
-			return err
-		}
-		after, changed := step(before)
-		if changed {
-			body, err := job.Encode(after)
-			if err != nil {
-				return err
-			}
-			_, err = m.digests.CompareAndSwap(ctx, digestKey, body, revision)
-			if errors.Is(err, pipeline.ErrConflict) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("write digest: %w", err)
-			}
-		}
-		if after.Due.IsZero() || changed && after.Due.Equal(before.Due) {
-			return nil
-		}
-		return m.p.SetTimer(ctx, digestTimer, digestKey, after.Due, nil)
+	var before job.Digest
+	after, changed, err := update(ctx, m.digests, digestKey, m.readDigest, func(found job.Digest) (job.Digest, bool) {
+		before = found
+		return step(found)
+	})
+	if err != nil {
+		return fmt.Errorf("update digest: %w", err)
 	}
-	return fmt.Errorf("write digest: %w", pipeline.ErrConflict)
+	if after.Due.IsZero() || changed && after.Due.Equal(before.Due) {
+		return nil
+	}
+	return m.p.SetTimer(ctx, digestTimer, digestKey, after.Due, nil)
 }
 
 func (m *maintainJobs) readDigest(ctx context.Context) (job.Digest, uint64, error) {

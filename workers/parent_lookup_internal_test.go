@@ -14,7 +14,7 @@ import (
 	"vedette/workers/notify"
 )
 
-// began is when what these tests tell of happened.
+// began is the start of all incidents in these tests.
 var began = time.Now().UTC().Truncate(time.Second).Add(-time.Minute)
 
 // put stores a message under a key of a bucket.

@@ -1,4 +1,4 @@
-package pipeline_test
+package pool_test
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func TestJobsThatYieldMakeRoomForAsManyAgain(t *testing.T) {
 	for range 4 { // those of both slots yield, and are followed by two others, whose slots are all that is left
 		<-began
 	}
-	eventually(t, "slots that were given back", func() bool { return workers.Status().Running == 0 })
+	pipelinetest.Eventually(t, "slots that were given back", func() bool { return workers.Status().Running == 0 })
 	delivered, _, err := inspect.Delivered(t.Context(), p, topology.Consumer{Name: "yielding", Stream: topology.Adhoc})
 	if err != nil || delivered != 4 {
 		t.Errorf("got %d delivered, %v, want four of six: twice the limit", delivered, err)
@@ -49,7 +49,7 @@ func TestJobsThatYieldMakeRoomForAsManyAgain(t *testing.T) {
 	for range 2 {
 		<-began
 	}
-	eventually(t, "all jobs to be done", func() bool { return workers.Status().Done == 6 && workers.Status().Running == 0 })
+	pipelinetest.Eventually(t, "all jobs to be done", func() bool { return workers.Status().Done == 6 && workers.Status().Running == 0 })
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)

@@ -1,4 +1,4 @@
-package pipeline_test
+package pool_test
 
 import (
 	"context"
@@ -26,11 +26,11 @@ func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, p, "stuck")
-	put(t, p, "good")
+	pipelinetest.Put(t, p, "stuck")
+	pipelinetest.Put(t, p, "good")
 	release := make(chan struct{})
 	seen, writes := make(chan string, 10), make(chan error, 10)
-	workers, _ := serve(t, p, pool.Config{
+	workers, _ := pipelinetest.Serve(t, p, pool.Config{
 		Limit: 1, Timeout: 50 * time.Millisecond, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
 		Backoff: pool.Backoff{Initial: time.Hour, Jitter: 0.1},
 		Handler: func(ctx context.Context, d pipeline.Delivery) error {
@@ -51,19 +51,19 @@ func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
 			return nil
 		},
 	})
-	if got := receive(t, seen, "the stuck job"); got != "adhoc.here.stuck" {
+	if got := pipelinetest.Receive(t, seen, "the stuck job"); got != "adhoc.here.stuck" {
 		t.Fatalf("got %s, want the stuck job first", got)
 	}
-	if got := receive(t, seen, "the good job"); got != "adhoc.here.good" {
+	if got := pipelinetest.Receive(t, seen, "the good job"); got != "adhoc.here.good" {
 		t.Fatalf("got %s, want the good job in the slot of the stuck one", got)
 	}
 	close(release) // the stuck handler goes on, too late
 	for range 6 {
-		if got := receive(t, writes, "a late write"); !errors.Is(got, pipeline.ErrFenced) {
+		if got := pipelinetest.Receive(t, writes, "a late write"); !errors.Is(got, pipeline.ErrFenced) {
 			t.Errorf("got %v for a late write, want ErrFenced", got)
 		}
 	}
-	eventually(t, "one job unsettled: the stuck one, waiting for its next attempt", func() bool {
+	pipelinetest.Eventually(t, "one job unsettled: the stuck one, waiting for its next attempt", func() bool {
 		queue, err := workers.Queue(t.Context(), time.Now())
 		return err == nil && queue.Depth == 1 && queue.Unsettled == 1
 	})
@@ -75,11 +75,11 @@ func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
 func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "worker-1"})
-	put(t, p, "stuck")
-	put(t, p, "slow")
+	pipelinetest.Put(t, p, "stuck")
+	pipelinetest.Put(t, p, "slow")
 	release := make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	serve(t, p, pool.Config{
+	pipelinetest.Serve(t, p, pool.Config{
 		Stage: "check", Timeout: time.Minute, Grace: 50 * time.Millisecond, AckWait: 300 * time.Millisecond,
 		Handler: func(_ context.Context, d pipeline.Delivery) error {
 			if d.Subject == "adhoc.here.slow" {
@@ -98,43 +98,15 @@ func TestStuckJobIsANoticeWithItsOwnStack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, other)
+	pipelinetest.Run(t, other)
 	if err := p.Publish(t.Context(), pipeline.Message{Subject: topology.MailSubject(job.MailAlert, "m1"), Body: []byte("{}")}); err != nil {
 		t.Fatal(err)
 	}
-	notice := receive(t, notices(t, p), "a notice")
+	notice := pipelinetest.Receive(t, pipelinetest.Notices(t, p), "a notice")
 	if notice.Kind != job.NoticeStuckJob || notice.Source != "worker-1" || !strings.Contains(notice.Summary, "mail.alert.m1") || !strings.Contains(notice.Summary, "stage mail") {
 		t.Errorf("got %+v, want the stage, the job and the process", notice)
 	}
 	if !strings.Contains(notice.Detail, "hangForTheStack") || strings.Contains(notice.Detail, "hangUnnoticed") {
 		t.Errorf("got stack\n%s\nwant that of the stuck handler alone", notice.Detail)
 	}
-}
-
-// run serves a pool until the test ends.
-func run(t *testing.T, workers *pool.Pool) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- workers.Serve(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		<-done // what it left behind is the test's affair
-	})
-}
-
-// notices are those that are stored from now on, and those before.
-func notices(t *testing.T, p *pipeline.Pipeline) <-chan job.Notice {
-	t.Helper()
-	found := make(chan job.Notice, 100)
-	workers, err := pool.New(p, pool.Config{Consumer: topology.Consumer{Name: "notices", Stream: topology.Notice}, Handler: func(_ context.Context, d pipeline.Delivery) error {
-		notice, err := job.Decode[job.Notice](d.Body)
-		found <- notice
-		return job.DeadFor(err)
-	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	run(t, workers)
-	return found
 }

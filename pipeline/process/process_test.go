@@ -1,11 +1,10 @@
-package pipeline_test
+package process_test
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -14,7 +13,6 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
-	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/process"
@@ -82,7 +80,7 @@ func TestProcessesAreFoundWhileTheyAreThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	present(t, stranger, "1.2.3")
-	eventually(t, "both processes", func() bool { return ask(t, p, time.Second) == "[a b] []" })
+	pipelinetest.Eventually(t, "both processes", func() bool { return ask(t, p, time.Second) == "[a b] []" })
 	leaveA()
 	if got := ask(t, p, time.Second); got != "[b] []" {
 		t.Errorf("got %s, want no trace of a", got)
@@ -111,7 +109,7 @@ func TestProcessesSpeakTheProtocolForServices(t *testing.T) {
 		t.Fatal(err)
 	}
 	present(t, p, "v1.2.3-0.2026")
-	eventually(t, "the process", func() bool { return ask(t, p, time.Second) == "[a] []" })
+	pipelinetest.Eventually(t, "the process", func() bool { return ask(t, p, time.Second) == "[a] []" })
 	conn, err := nats.Connect("", nats.InProcessServer(b), nats.UserInfo(broker.User, b.Secret()))
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +119,7 @@ func TestProcessesSpeakTheProtocolForServices(t *testing.T) {
 	var info micro.Info
 	var stats micro.Stats
 	for subject, answer := range map[string]any{"$SRV.PING": &ping, "$SRV.INFO.vedette": &info, "$SRV.STATS.vedette": &stats} {
-		message, err := conn.Request(subject, nil, patience)
+		message, err := conn.Request(subject, nil, pipelinetest.Patience)
 		if err != nil {
 			t.Fatalf("%s: %v", subject, err)
 		}
@@ -138,29 +136,6 @@ func TestProcessesSpeakTheProtocolForServices(t *testing.T) {
 	status, err := job.Decode[job.ProcessStatus](stats.Endpoints[0].Data)
 	if err != nil || status.Process.Name != "a" || len(status.Children) != 1 {
 		t.Errorf("got %+v, %v, want the process's parts", status, err)
-	}
-}
-
-func TestKeyIsRemovedOnlyIfNobodyWroteItSince(t *testing.T) {
-	t.Parallel()
-	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), topology.Processes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, err := bucket.Put(t.Context(), "k", []byte("1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := bucket.Put(t.Context(), "k", []byte("2"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := bucket.Remove(t.Context(), "k", first); !isConflict(err) {
-		t.Errorf("got %v, want ErrConflict", err)
-	}
-	if err := bucket.Remove(t.Context(), "k", second); err != nil {
-		t.Errorf("got %v, want nil", err)
 	}
 }
 
@@ -188,61 +163,5 @@ func TestWhoDoesWhatAndWhereIsKnownByTheLeases(t *testing.T) {
 	leave()
 	if serves("check", "here") {
 		t.Error("got somebody who checks, want nobody any more")
-	}
-}
-
-func TestKeysAreLoadedByAFilter(t *testing.T) {
-	t.Parallel()
-	p := pipelinetest.New(t, pipeline.Config{})
-	bucket, err := p.Bucket(t.Context(), topology.Notifications)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range []string{"a.g", "a.g.web.1", "a.h.web.1", "b.g.web", "b.g"} {
-		if _, err := bucket.Put(t.Context(), key, []byte("x")); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for filter, want := range map[string]string{
-		"*.*": "a.g b.g", "a.g.>": "a.g.web.1", "*.*.web.1": "a.g.web.1 a.h.web.1", "*.*.>": "a.g.web.1 a.h.web.1 b.g.web", "c.>": "",
-	} {
-		entries, err := bucket.LoadMatching(t.Context(), filter)
-		var keys []string
-		for _, e := range entries {
-			keys = append(keys, e.Key)
-		}
-		slices.Sort(keys)
-		if got := fmt.Sprint(keys); err != nil || got != "["+want+"]" {
-			t.Errorf("%s: got %s, %v, want %s", filter, got, err, want)
-		}
-	}
-}
-
-func TestPastOfAStreamEndsAtThePresent(t *testing.T) {
-	t.Parallel()
-	p := pipelinetest.New(t, pipeline.Config{})
-	count := 0
-	read := func() (whole bool) {
-		t.Helper()
-		count = 0
-		whole, err := inspect.ReadSince(t.Context(), p, topology.Result, time.Hour, func(pipeline.Delivery) { count++ })
-		if err != nil {
-			t.Fatal(err)
-		}
-		return whole
-	}
-	if !read() || count != 0 {
-		t.Errorf("got %d messages of an empty stream", count)
-	}
-	for i := range 1200 {
-		if err := p.Publish(t.Context(), pipeline.Message{Subject: topology.ResultSubject(0), Body: []byte("{}"), ID: strconv.Itoa(i)}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if !read() || count != 1200 {
-		t.Errorf("got %d messages, want all 1200", count)
-	}
-	if whole, err := inspect.ReadSince(t.Context(), p, topology.Result, 0, func(pipeline.Delivery) { t.Error("got a message of long ago") }); err != nil || !whole {
-		t.Errorf("got %v, %v, want nothing newer than now", whole, err)
 	}
 }

@@ -1,4 +1,4 @@
-package pipeline_test
+package pool_test
 
 import (
 	"context"
@@ -18,24 +18,24 @@ func TestJobOfANewerVersionIsDoneByANewerProcessAndCountsNoAttempt(t *testing.T)
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	met := make(chan struct{}, 1000)
-	serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
+	pipelinetest.Serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		met <- struct{}{}
 		_, err := job.Decode[job.Check]([]byte(`{"v":99,"quantum":true}`))
 		return job.DeadFor(err)
 	}})
-	put(t, p, "job")
+	pipelinetest.Put(t, p, "job")
 	for range 3 {
-		receive(t, met, "the job at the older process")
+		pipelinetest.Receive(t, met, "the job at the older process")
 	}
-	if letters := deadLetters(t, p, deadletter.Filter{}); len(letters) > 0 {
+	if letters := pipelinetest.DeadLetters(t, p, deadletter.Filter{}); len(letters) > 0 {
 		t.Errorf("got %+v, want no dead letter", letters)
 	}
 	done := make(chan int, 1)
-	serve(t, p, pool.Config{Handler: func(_ context.Context, d pipeline.Delivery) error {
+	pipelinetest.Serve(t, p, pool.Config{Handler: func(_ context.Context, d pipeline.Delivery) error {
 		done <- d.Attempt
 		return nil
 	}})
-	if attempt := receive(t, done, "the job at the newer process"); attempt != 1 {
+	if attempt := pipelinetest.Receive(t, done, "the job at the newer process"); attempt != 1 {
 		t.Errorf("got attempt %d, want the first", attempt)
 	}
 	var notices []job.NoticeKind

@@ -1,4 +1,4 @@
-package pipeline_test
+package pool_test
 
 import (
 	"context"
@@ -21,11 +21,11 @@ func panicForTheStack() { panic("a bug") }
 func TestHandlerThatPanicsIsANoticeOnceAnHour(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "worker-1"})
-	put(t, p, "a")
-	put(t, p, "b")
-	put(t, p, "exits")
+	pipelinetest.Put(t, p, "a")
+	pipelinetest.Put(t, p, "b")
+	pipelinetest.Put(t, p, "exits")
 	seen := make(chan string, 100)
-	serve(t, p, pool.Config{
+	pipelinetest.Serve(t, p, pool.Config{
 		Stage: "check", Backoff: pool.Backoff{Initial: time.Hour, Jitter: 0.1},
 		Handler: func(_ context.Context, d pipeline.Delivery) error {
 			seen <- d.Subject
@@ -37,10 +37,10 @@ func TestHandlerThatPanicsIsANoticeOnceAnHour(t *testing.T) {
 		},
 	})
 	for range 3 {
-		receive(t, seen, "a job")
+		pipelinetest.Receive(t, seen, "a job")
 	}
 	notices := map[string]job.Notice{}
-	ctx, enough := context.WithTimeout(t.Context(), patience)
+	ctx, enough := context.WithTimeout(t.Context(), pipelinetest.Patience)
 	defer enough()
 	err := inspect.Tail(ctx, p, topology.Notice, time.Hour, func(d pipeline.Delivery) {
 		n, err := job.Decode[job.Notice](d.Body)

@@ -1,4 +1,4 @@
-package pipeline_test
+package pool_test
 
 import (
 	"context"
@@ -37,21 +37,6 @@ func startWorker(t *testing.T, url, name string, limit int, busy time.Duration) 
 		}
 	})
 	return cmd
-}
-
-// listening is a broker that other processes can reach, and a connection to it.
-func listening(t *testing.T) (*broker.Broker, *pipeline.Pipeline) {
-	t.Helper()
-	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.Stop() })
-	p := pipelinetest.Connect(t, b, pipeline.Config{Process: "test"})
-	if err := p.Ensure(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return b, p
 }
 
 // journal is what jobs wrote down when they began: "job process attempt".
@@ -116,19 +101,19 @@ func putMany(t *testing.T, p *pipeline.Pipeline, from, to int) {
 
 func TestKilledWorkersJobsAllRunElsewhereWithinSixSeconds(t *testing.T) {
 	t.Parallel()
-	b, p := listening(t)
+	b, p := pipelinetest.Listening(t)
 	j := follow(t, p)
 	const jobs = 100
 	putMany(t, p, 0, jobs)
 	victim := startWorker(t, b.URL(), "victim", jobs, 30*time.Second)
-	eventually(t, "all jobs in flight", func() bool { return j.by("victim") == jobs })
+	pipelinetest.Eventually(t, "all jobs in flight", func() bool { return j.by("victim") == jobs })
 	startWorker(t, b.URL(), "heir", jobs, 30*time.Second)
 	if err := victim.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	killed := time.Now()
 	_ = victim.Wait()
-	eventually(t, "all jobs elsewhere", func() bool { return j.by("heir") == jobs })
+	pipelinetest.Eventually(t, "all jobs elsewhere", func() bool { return j.by("heir") == jobs })
 	if took := time.Since(killed); took > 6*time.Second {
 		t.Errorf("got the last job elsewhere after %s, want 6s at most", took)
 	}
@@ -141,12 +126,12 @@ func TestKilledWorkersJobsAllRunElsewhereWithinSixSeconds(t *testing.T) {
 
 func TestTerminatedWorkerHandsItsJobsOnAtOnceAndBurnsNoAttempt(t *testing.T) {
 	t.Parallel()
-	b, p := listening(t)
+	b, p := pipelinetest.Listening(t)
 	j := follow(t, p)
 	const jobs = 200
 	putMany(t, p, 0, jobs)
 	first := startWorker(t, b.URL(), "first", jobs/2, time.Hour)
-	eventually(t, "a full worker", func() bool { return j.by("first") == jobs/2 })
+	pipelinetest.Eventually(t, "a full worker", func() bool { return j.by("first") == jobs/2 })
 	if err := first.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +140,7 @@ func TestTerminatedWorkerHandsItsJobsOnAtOnceAndBurnsNoAttempt(t *testing.T) {
 	}
 	ended := time.Now()
 	startWorker(t, b.URL(), "second", jobs, time.Hour)
-	eventually(t, "all jobs in the second worker", func() bool { return j.by("second") == jobs })
+	pipelinetest.Eventually(t, "all jobs in the second worker", func() bool { return j.by("second") == jobs })
 	if took := time.Since(ended); took > 4*time.Second {
 		t.Errorf("got all jobs elsewhere %s after the end, want them given back and not waited for", took)
 	}
@@ -174,12 +159,12 @@ func TestTerminatedWorkerHandsItsJobsOnAtOnceAndBurnsNoAttempt(t *testing.T) {
 
 func TestLimitOfFourHoldsAndTheQueueSurvivesAKillInItsOrder(t *testing.T) {
 	t.Parallel()
-	b, p := listening(t)
+	b, p := pipelinetest.Listening(t)
 	j := follow(t, p)
 	const jobs, limit = 1000, 4
 	putMany(t, p, 0, jobs)
 	victim := startWorker(t, b.URL(), "victim", limit, 2*time.Millisecond)
-	eventually(t, "a part of the jobs begun", func() bool { return j.by("victim") > 100 })
+	pipelinetest.Eventually(t, "a part of the jobs begun", func() bool { return j.by("victim") > 100 })
 	if err := victim.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +174,7 @@ func TestLimitOfFourHoldsAndTheQueueSurvivesAKillInItsOrder(t *testing.T) {
 		n, err := inspect.Count(t.Context(), p, topology.Adhoc)
 		return err == nil && n == 0
 	}
-	eventually(t, "an empty queue", left)
+	pipelinetest.Eventually(t, "an empty queue", left)
 	seen := map[string]int{}
 	last, late := -1, 0
 	for _, line := range j.all() {
@@ -231,8 +216,8 @@ func TestHandlerWhoseJobWasGivenToAnotherIsStoppedAndItsWritesAreRefused(t *test
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.Stop() })
-	line := newLine(t, strings.TrimPrefix(b.URL(), "nats://"+broker.User+":"+b.Secret()+"@"))
-	cut, err := pipeline.Connect(t.Context(), pipeline.Config{URL: "nats://" + broker.User + ":" + b.Secret() + "@" + line.address, Process: "cut off", Shards: 4})
+	line := pipelinetest.NewProxy(t, strings.TrimPrefix(b.URL(), "nats://"+broker.User+":"+b.Secret()+"@"))
+	cut, err := pipeline.Connect(t.Context(), pipeline.Config{URL: "nats://" + broker.User + ":" + b.Secret() + "@" + line.Address, Process: "cut off", Shards: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,30 +225,30 @@ func TestHandlerWhoseJobWasGivenToAnotherIsStoppedAndItsWritesAreRefused(t *test
 	if err := cut.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	put(t, cut, "job")
+	pipelinetest.Put(t, cut, "job")
 	const ackWait = time.Second
 	began, stopped, late := make(chan struct{}, 1), make(chan struct{}, 1), make(chan error, 1)
-	serve(t, cut, pool.Config{AckWait: ackWait, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
+	pipelinetest.Serve(t, cut, pool.Config{AckWait: ackWait, Handler: func(ctx context.Context, _ pipeline.Delivery) error {
 		began <- struct{}{}
 		<-ctx.Done()
 		stopped <- struct{}{}
 		late <- cut.Publish(context.WithoutCancel(ctx), pipeline.Message{Subject: topology.ResultSubject(0), Body: []byte("late")})
 		return nil
 	}})
-	receive(t, began, "the job")
-	line.cut.Store(true)
-	receive(t, stopped, "the end of the handler's context")
-	if err := receive(t, late, "a late write"); !errors.Is(err, pipeline.ErrFenced) {
+	pipelinetest.Receive(t, began, "the job")
+	line.Cut.Store(true)
+	pipelinetest.Receive(t, stopped, "the end of the handler's context")
+	if err := pipelinetest.Receive(t, late, "a late write"); !errors.Is(err, pipeline.ErrFenced) {
 		t.Errorf("got %v for a late write, want ErrFenced", err)
 	}
 	heir := pipelinetest.Connect(t, b, pipeline.Config{Process: "heir"})
 	attempts := make(chan int, 1)
-	serve(t, heir, pool.Config{AckWait: ackWait, Handler: func(_ context.Context, d pipeline.Delivery) error {
+	pipelinetest.Serve(t, heir, pool.Config{AckWait: ackWait, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		attempts <- d.Attempt
 		return nil
 	}})
-	if got := receive(t, attempts, "the job elsewhere"); got != 1 {
+	if got := pipelinetest.Receive(t, attempts, "the job elsewhere"); got != 1 {
 		t.Errorf("got attempt %d, want 1", got)
 	}
-	line.cut.Store(false)
+	line.Cut.Store(false)
 }

@@ -1,4 +1,4 @@
-package pipeline_test
+package pool_test
 
 import (
 	"testing"
