@@ -27,10 +27,10 @@ func statusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what is not well, on one screen",
-		Long: `Counts the monitors by what they are, and lists those that are down, degraded,
-flapping or without data, the silences and maintenance windows that hold, and the jobs
-that could not be done. Exits with 1 when a monitor is down.`,
+		Short: "Show all problems on one screen",
+		Long: `Counts the monitors, and lists those that are down, degraded, flapping or without
+data, the silences and maintenance windows in effect, and the number of dead
+letters. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,7 +45,7 @@ that could not be done. Exits with 1 when a monitor is down.`,
 			if asJSON {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(s)
 			} else {
-				err = s.print(cmd.OutOrStdout(), time.Now())
+				err = s.write(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && s.Down > 0 {
 				err = &cli.ExitError{Code: cli.ExitDown}
@@ -58,7 +58,7 @@ that could not be done. Exits with 1 when a monitor is down.`,
 	return cmd
 }
 
-// status is what is not well.
+// status is the problems at one time.
 type status struct {
 	Monitors int `json:"monitors"`
 	Down     int `json:"down"`
@@ -150,15 +150,15 @@ func (s *status) readMutes(ctx context.Context, p *pipeline.Pipeline, now time.T
 	return nil
 }
 
-// maxProblems is how many are listed; a screen holds no more.
+// maxProblems is how many fit on a screen.
 const maxProblems = 20
 
-func (s *status) print(to io.Writer, now time.Time) error {
+func (s *status) write(to io.Writer, now time.Time) error {
 	cli.Say(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.others())
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {
 		incident := &s.Problems[i]
-		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), placed(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
+		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), incidentName(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -168,7 +168,7 @@ func (s *status) print(to io.Writer, now time.Time) error {
 	}
 	for i := range s.Silences {
 		silence := &s.Silences[i]
-		cli.Say(to, "silence %s of %s until %s, by %s\n", silence.ID, matchWords(silence.Match), clock(silence.Ends), cli.Printable(silence.Author))
+		cli.Say(to, "silence %s for %s until %s, by %s\n", silence.ID, matchWords(silence.Match), clock(silence.Ends), cli.Printable(silence.Author))
 	}
 	for _, window := range s.Maintenance {
 		cli.Say(to, "maintenance %s until %s\n", window.By, clock(window.Until))
@@ -179,16 +179,15 @@ func (s *status) print(to io.Writer, now time.Time) error {
 	return nil
 }
 
-// placed names the monitor of an incident, and where it is one of a single
-// location of several.
-func placed(incident *job.Incident) string {
+// incidentName is the monitor, with the location for one of several.
+func incidentName(incident *job.Incident) string {
 	if incident.OfOneLocation() {
 		return incident.Monitor + " from " + incident.Location
 	}
 	return incident.Monitor
 }
 
-// others counts what is neither up nor down.
+// others counts the other problems, and paused monitors.
 func (s *status) others() string {
 	counts := map[job.Condition]int{}
 	for i := range s.Problems {

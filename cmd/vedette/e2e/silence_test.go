@@ -46,7 +46,7 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 			strings.Contains(output, "status 503") && strings.Contains(output, "website is down for ")
 	})
 	output, code = r.vedette("status")
-	if code != cli.ExitDown || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" of monitor=web* until ") {
+	if code != cli.ExitDown || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" for monitor=web* until ") {
 		t.Errorf("got %d %s, want it down, and the silence", code, output)
 	}
 	if got := len(box.All()); got != 0 {

@@ -14,8 +14,8 @@ import (
 	"vedette/workers/notify"
 )
 
-// print writes the explanation for people.
-func (x *explanation) print(to io.Writer, now time.Time) error {
+// write writes the explanation for people.
+func (x *explanation) write(to io.Writer, now time.Time) error {
 	m, s := &x.Monitor, &x.State
 	cli.Say(to, "%s is %s\n", m.Name, x.summary(now))
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
@@ -47,8 +47,8 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	x.printResults(to)
-	x.printNotified(to, now)
+	x.writeResults(to)
+	x.writeNotified(to, now)
 	return nil
 }
 
@@ -129,7 +129,7 @@ func pendingText(s *job.State, m *job.Monitor) string {
 	}
 }
 
-func (x *explanation) printResults(to io.Writer) {
+func (x *explanation) writeResults(to io.Writer) {
 	cli.Say(to, "\nlast results\n")
 	if len(x.Results) == 0 {
 		cli.Say(to, "  none\n")
@@ -148,7 +148,7 @@ func (x *explanation) printResults(to io.Writer) {
 	}
 }
 
-func (x *explanation) printNotified(to io.Writer, now time.Time) {
+func (x *explanation) writeNotified(to io.Writer, now time.Time) {
 	cli.Say(to, "\nrecipients: %s\n", cmp.Or(strings.Join(x.Recipients, ", "), "none"))
 	for i := range x.Mutes {
 		cli.Say(to, "  held back: %s\n", muteText(&x.Mutes[i]))
