@@ -82,8 +82,8 @@ func (o benchProbeOptions) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cli.Say(stdout, "%d at once, %d processors; targets in another process\n", o.atOnce, runtime.GOMAXPROCS(0))
-	cli.Say(stdout, "%-6s %-14s %14s %10s %7s\n", "kind", "by", "CPU µs a check", "a second", "ratio")
+	cli.Writef(stdout, "%d at once, %d processors; targets in another process\n", o.atOnce, runtime.GOMAXPROCS(0))
+	cli.Writef(stdout, "%-6s %-14s %14s %10s %7s\n", "kind", "by", "CPU µs a check", "a second", "ratio")
 	for _, c := range o.contests(checker, targets, workers) {
 		if err := o.compare(ctx, stdout, c); err != nil {
 			return err
@@ -129,7 +129,7 @@ func (o benchProbeOptions) compare(ctx context.Context, stdout io.Writer, c cont
 		}
 	}
 	for i, contestant := range c.contestants {
-		cli.Say(stdout, "%-6s %-14s %14.1f %10.0f %7.2f\n", c.kind, contestant.name,
+		cli.Writef(stdout, "%-6s %-14s %14.1f %10.0f %7.2f\n", c.kind, contestant.name,
 			float64(cpu[i].Microseconds())/float64(c.checks), float64(c.checks)/took[i].Seconds(), float64(cpu[0])/float64(cpu[i]))
 	}
 	return nil
