@@ -12,17 +12,13 @@ import (
 	"vedette/pipeline/job"
 )
 
-// ErrConflict is what a [Store] returns for a state that somebody else wrote
-// since it was read.
-var ErrConflict = errors.New("state was changed meanwhile")
-
 // Store holds the states.
 type Store interface {
 	// Get reads a monitor's state and its revision. Without one the state is
 	// zero, and so is the revision; that is no error.
 	Get(ctx context.Context, monitor string) (job.State, uint64, error)
 	// Update writes a state if its revision is still the given one, and returns
-	// the new revision; else the error is [ErrConflict].
+	// the new revision; else the error is [job.ErrConflict].
 	Update(ctx context.Context, state job.State, revision uint64) (uint64, error)
 }
 
@@ -274,7 +270,7 @@ func (e *Evaluator) swap(ctx context.Context, known known, step func(job.State) 
 			known.setState(change.State, next)
 			return change, nil
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, job.ErrConflict) {
 			return Change{}, err
 		}
 		if state, revision, err = e.config.Store.Get(ctx, known.name); err != nil {
@@ -282,7 +278,7 @@ func (e *Evaluator) swap(ctx context.Context, known known, step func(job.State) 
 		}
 		known.setState(state, revision)
 	}
-	return Change{}, fmt.Errorf("store state: %w, %d times", ErrConflict, maxTries)
+	return Change{}, fmt.Errorf("store state: %w, %d times", job.ErrConflict, maxTries)
 }
 
 // stored is the state of a monitor, and its revision; both zero when it has none.
