@@ -222,7 +222,7 @@ func TestUpdateReadsAgainAfterAConflictAndGivesUpInTheEnd(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			return counter{V: job.Version, N: c.N + 1}, c.N < 1000 || interfere > 0
+			return counter{V: job.Version, N: c.N + 1}, c.N < 20 || interfere > 0
 		})
 	}
 	for _, c := range []struct{ interfere, want int }{{0, 1}, {1, 12}} {

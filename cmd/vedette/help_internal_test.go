@@ -150,10 +150,10 @@ func TestHelpShowsTopicsAndCommands(t *testing.T) {
 		{[]string{"help", "wire"}, cli.ExitOK, "# Wire format", ""},
 		{[]string{"help", "dead", "list"}, cli.ExitOK, "vedette dead list [flags]", ""},
 		{[]string{"help", "run"}, cli.ExitOK, "vedette run FILE [flags]", ""},
-		{[]string{"help", "notification"}, cli.ExitInvalid, "", `did you mean "notifications"?`},
-		{[]string{"help", "valdate"}, cli.ExitInvalid, "", `did you mean "validate"?`},
-		{[]string{"help", "dead", "lits"}, cli.ExitInvalid, "", `found "dead lits", expected a command or a topic`},
-		{[]string{"help", "xyzzy"}, cli.ExitInvalid, "", "'vedette help' lists commands and topics"},
+		{[]string{"help", "notification"}, cli.ExitUsage, "", `did you mean "notifications"?`},
+		{[]string{"help", "valdate"}, cli.ExitUsage, "", `did you mean "validate"?`},
+		{[]string{"help", "dead", "lits"}, cli.ExitUsage, "", `found "dead lits", expected a command or a topic`},
+		{[]string{"help", "xyzzy"}, cli.ExitUsage, "", "'vedette help' lists commands and topics"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := Main(t.Context(), test.args, &stdout, &stderr)
