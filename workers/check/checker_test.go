@@ -188,14 +188,14 @@ func status(code int) http.HandlerFunc {
 // tlsServer serves with a test certificate that the pool trusts.
 func tlsServer(t *testing.T, change func(*x509.Certificate)) (string, *x509.CertPool) {
 	t.Helper()
-	config, pool := tlsConfig(t, change)
+	config, workers := tlsConfig(t, change)
 	s := httptest.NewUnstartedServer(status(200))
 	s.Config.ErrorLog = quiet()
 	s.EnableHTTP2 = true
 	s.TLS = config
 	s.StartTLS()
 	t.Cleanup(s.Close)
-	return s.URL, pool
+	return s.URL, workers
 }
 
 // tlsConfig returns a server configuration with a test certificate that the pool
@@ -219,9 +219,9 @@ func tlsConfig(t *testing.T, change func(*x509.Certificate)) (*tls.Config, *x509
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	pool.AddCert(cert)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, pool
+	workers := x509.NewCertPool()
+	workers.AddCert(cert)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, workers
 }
 
 func TestCertificateErrorsAreDescribed(t *testing.T) {
@@ -239,8 +239,8 @@ func TestCertificateErrorsAreDescribed(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			url, pool := tlsServer(t, c.change)
-			got := checker(t, check.Config{RootCAs: pool}).Check(t.Context(), httpSpec(url, 5*time.Second))
+			url, workers := tlsServer(t, c.change)
+			got := checker(t, check.Config{RootCAs: workers}).Check(t.Context(), httpSpec(url, 5*time.Second))
 			if c.cause == "" {
 				if got.Health != job.Up || got.Phases.TLS <= 0 {
 					t.Errorf("got %+v, want up after a handshake", got)
@@ -256,12 +256,12 @@ func TestCertificateErrorsAreDescribed(t *testing.T) {
 
 func TestFactsOfTLSAndHTTP2(t *testing.T) {
 	t.Parallel()
-	url, pool := tlsServer(t, func(*x509.Certificate) {})
+	url, workers := tlsServer(t, func(*x509.Certificate) {})
 	spec := httpSpec(url, 5*time.Second,
 		`http_version == "2"`, `certificate.expires_in > duration("700h")`, `certificate.subject == "CN=test"`, `"127.0.0.1" in certificate.sans`,
 		`ip == "127.0.0.1"`, `phases["tls"] > duration("0s")`)
 	spec.HTTP.HTTPVersion = "2"
-	got := checker(t, check.Config{RootCAs: pool}).Check(t.Context(), spec)
+	got := checker(t, check.Config{RootCAs: workers}).Check(t.Context(), spec)
 	if got.Health != job.Up {
 		t.Errorf("got %+v, want up", got)
 	}

@@ -100,11 +100,11 @@ func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error)
 		config.MinVersion = version
 	}
 	if o.CAFile != "" {
-		pool, err := readCertPool(o.CAFile)
+		workers, err := readCertPool(o.CAFile)
 		if err != nil {
 			return nil, err
 		}
-		config.RootCAs = pool
+		config.RootCAs = workers
 	}
 	if o.CertFile != "" {
 		certificate, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
@@ -125,11 +125,11 @@ func readCertPool(path string) (*x509.CertPool, error) {
 	if err != nil {
 		return nil, newLocalError("read ca_file", err)
 	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
+	workers := x509.NewCertPool()
+	if !workers.AppendCertsFromPEM(pem) {
 		return nil, newLocalError("read ca_file", fmt.Errorf("found no certificate in %s, expected PEM certificates", path))
 	}
-	return pool, nil
+	return workers, nil
 }
 
 // localError is an error on this side, without relation to the target.
