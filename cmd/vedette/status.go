@@ -27,10 +27,10 @@ func statusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what is not well, on one screen",
-		Long: `Counts the monitors by what they are, and lists those that are down, degraded,
-flapping or without data, the silences and maintenance windows that hold, and the jobs
-that could not be done. Exits with 1 when a monitor is down.`,
+		Short: "Show all problems on one screen",
+		Long: `Counts the monitors, and lists those that are down, degraded, flapping or without
+data, the silences and maintenance windows in effect, and the number of dead
+letters. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,7 +58,7 @@ that could not be done. Exits with 1 when a monitor is down.`,
 	return cmd
 }
 
-// status is what is not well.
+// status is all problems at one time.
 type status struct {
 	Monitors int `json:"monitors"`
 	Down     int `json:"down"`
