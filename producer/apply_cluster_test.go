@@ -25,7 +25,7 @@ func TestApplyWaitsForLeader(t *testing.T) {
 	cluster.Stop(1)
 	waits := make(chan struct{}, 1)
 	p := cluster.Connect(pipeline.Config{Logger: slog.New(slog.NewTextHandler(writerFunc(func(line []byte) (int, error) {
-		if strings.Contains(string(line), "wait for the cluster") {
+		if strings.Contains(string(line), "has no leader; retrying") {
 			select {
 			case waits <- struct{}{}:
 			default:

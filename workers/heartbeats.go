@@ -74,10 +74,10 @@ func (h *Heartbeats) store(ctx context.Context, token, kind string, ping job.Pin
 	return h.p.Publish(ctx, pipeline.Message{Subject: topology.PingSubject(token, kind), Body: body})
 }
 
-// Beats returns the last pings for a token. The first call stores when the
+// LastPings returns the last pings for a token. The first call stores when the
 // monitoring began, from which a missing first ping is measured.
-func (h *Heartbeats) Beats(ctx context.Context, token string) (check.Beats, error) {
-	var b check.Beats
+func (h *Heartbeats) LastPings(ctx context.Context, token string) (check.LastPings, error) {
+	var b check.LastPings
 	var succeeded, failed job.Ping
 	for _, kind := range []struct {
 		name string

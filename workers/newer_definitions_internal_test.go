@@ -39,7 +39,7 @@ func TestProcessThatCannotReadADefinitionLeavesNotificationsToNewerProcesses(t *
 		t.Fatal(err)
 	}
 	notifier, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]}, Timers: &timers{p: p}, Renderer: renderer,
+		Store: &notificationStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]}, Timers: &timers{p: p}, Renderer: renderer,
 	})
 	if err != nil {
 		t.Fatal(err)

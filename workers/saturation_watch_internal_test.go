@@ -98,11 +98,11 @@ func TestLackOfCapacityForChecksIsReportedOnce(t *testing.T) {
 	target := silentTarget(t)
 	for i := range 3 {
 		name := fmt.Sprintf("m%d", i)
-		check := job.Check{
+		queued := job.Check{
 			V: 1, Monitor: name, Slot: now.UTC().Truncate(time.Second), Location: job.DefaultLocation,
 			Spec: job.Spec{HTTP: &job.HTTP{URL: target}, Timeout: job.Duration(time.Minute)},
 		}
-		publishJSON(t, p, topology.CheckSubject(job.DefaultLocation, name), check)
+		publishJSON(t, p, topology.CheckSubject(job.DefaultLocation, name), queued)
 	}
 	awaitThat(t, "one running and two waiting checks", func() bool {
 		waiting, oldest, err := inspect.Waiting(t.Context(), p, topology.CheckConsumer(job.DefaultLocation), time.Now())

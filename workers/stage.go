@@ -36,32 +36,32 @@ type stagePool[F any] struct {
 }
 
 // supervisor builds the supervisor.
-func (st stage[F]) supervisor(s *shared) (supervise.Child, error) {
+func (t stage[F]) supervisor(s *shared) (supervise.Child, error) {
 	var current handover[F]
-	first := s.child(st.foundation, func(ctx context.Context) error {
+	first := s.child(t.foundation, func(ctx context.Context) error {
 		hand := current.begin()
-		return st.open(ctx, func(foundation F) {
+		return t.open(ctx, func(foundation F) {
 			hand(foundation)
 			supervise.Ready(ctx)
 		})
 	})
-	rest := st.watches
-	for _, workers := range st.pools {
+	rest := t.watches
+	for _, workers := range t.pools {
 		rest = append(rest, s.child(workers.consumer.Name, func(ctx context.Context) error {
 			return s.servePool(ctx, workers.consumer, workers.limit, workers.configure(current.latest()))
 		}))
 	}
 	children, err := supervise.New(supervise.Spec{
-		Name: st.name + "/children", Strategy: supervise.Dynamic, Shutdown: s.grace, Children: rest, Events: s.events, Logger: s.log,
+		Name: t.name + "/children", Strategy: supervise.Dynamic, Shutdown: s.grace, Children: rest, Events: s.events, Logger: s.log,
 	})
 	if err != nil {
 		return supervise.Child{}, err
 	}
 	whole, err := supervise.New(supervise.Spec{
-		Name: st.name, Strategy: supervise.RestForOne, Events: s.events, Logger: s.log,
+		Name: t.name, Strategy: supervise.RestForOne, Events: s.events, Logger: s.log,
 		Children: []supervise.Child{first, {Name: "children", Service: children, Backoff: restartBackoff}},
 	})
-	return supervise.Child{Name: st.name, Service: whole, Backoff: restartBackoff}, err
+	return supervise.Child{Name: t.name, Service: whole, Backoff: restartBackoff}, err
 }
 
 func (s *shared) servePool(ctx context.Context, consumer topology.Consumer, limit func(Limits) int, config pool.Config) error {

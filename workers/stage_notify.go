@@ -64,10 +64,9 @@ func (s *notifyStage) open(ctx context.Context, ready func(*notifyJobs)) error {
 	if err != nil {
 		return err
 	}
-	family := newFamily(s.shared, buckets, replies)
 	notifier, err := notify.New(notify.Config{
-		Store: &ledgerStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: s.p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]},
-		Timers: &timers{p: s.p}, Renderer: s.renderer, Parent: family.parents, Logger: s.log,
+		Store: &notificationStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: s.p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]},
+		Timers: &timers{p: s.p}, Renderer: s.renderer, Lookup: newCheckingLookup(s.shared, buckets, replies), Logger: s.log,
 	})
 	if err != nil {
 		return err
@@ -140,7 +139,7 @@ func (n *notifyJobs) timerPool(handle func(context.Context, pipeline.Delivery) e
 }
 
 func (n *notifyJobs) flush(ctx context.Context, d pipeline.Delivery) error {
-	return n.notifier.Due(ctx, strings.TrimPrefix(d.Subject, topology.TimerSubject(topology.TimerFlush, "")))
+	return n.notifier.Flush(ctx, strings.TrimPrefix(d.Subject, topology.TimerSubject(notify.TimerFlush, "")))
 }
 
 func (n *notifyJobs) sweep(ctx context.Context, _ pipeline.Delivery) error {

@@ -50,7 +50,7 @@ VEDETTE_SECRET_NAME.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			specs, err := options.specs(args)
 			if err != nil {
-				return cli.Invalid(err)
+				return cli.InputError(err)
 			}
 			return options.run(cmd.Context(), cmd.OutOrStdout(), args, specs)
 		},
@@ -105,16 +105,16 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 		return err
 	}
 	code := cli.ExitOK
-	for i, outcome := range check.Many(ctx, specs, o.parallel, checker.Check) {
+	for i, outcome := range check.CheckAll(ctx, specs, o.parallel, checker.Check) {
 		if err := o.print(stdout, names[i], outcome); err != nil {
 			return err
 		}
 		switch outcome.Health {
 		case job.Up, job.Degraded, job.Pending:
 		case job.Down:
-			code = max(code, cli.ExitDown)
+			code = max(code, cli.ExitFound)
 		default:
-			code = cli.ExitInvalid
+			code = cli.ExitUsage
 		}
 	}
 	if code == cli.ExitOK {

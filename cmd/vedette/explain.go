@@ -25,10 +25,10 @@ func explainCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "explain MONITOR",
-		Short: "Tell what a monitor is, why, and who was told of it",
-		Long: `Shows a monitor's state and why it is so, its last results, what each address
-was told of it and is owed, when the next mail may go and what holds it back.
-Exits with 1 when the monitor is down.`,
+		Short: "Show a monitor's state, its cause, and who was notified",
+		Long: `Shows a monitor's state and its cause, the last results, what each address was
+notified about, when the next mail is due and what holds it back. Exits with 1
+when the monitor is down.`,
 		Example: "  vedette explain website",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -36,8 +36,8 @@ Exits with 1 when the monitor is down.`,
 			if err != nil {
 				return err
 			}
-			found, err := explain(cmd.Context(), p, args[0], time.Now())
-			if err := cli.Closing(p, err); err != nil {
+			found, err := explain(cmd.Context(), p, args[0])
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -46,7 +46,7 @@ Exits with 1 when the monitor is down.`,
 				err = found.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && found.State.Health == job.Down {
-				err = &cli.ExitError{Code: cli.ExitDown}
+				err = &cli.ExitError{Code: cli.ExitFound}
 			}
 			return err
 		},
@@ -56,37 +56,38 @@ Exits with 1 when the monitor is down.`,
 	return cmd
 }
 
-// explanation is all that is known of a monitor.
+// explanation is what is known about a monitor.
 type explanation struct {
 	Monitor job.Monitor `json:"monitor"`
-	// State is empty for a monitor that was never anything but up.
+	// State is empty for a monitor that was always up.
 	State job.State `json:"state"`
 	// Results are the last ones, oldest first.
 	Results []job.Result `json:"results"`
-	// Holds are what keeps mails back at the moment.
-	Holds []notify.Mute `json:"holds,omitempty"`
-	// Readers are the addresses that are told, Told what they were.
-	Readers []string          `json:"readers"`
-	Told    []notify.Standing `json:"told"`
+	// Recipients are the addresses to notify.
+	Recipients []string `json:"recipients"`
+	// Mutes are what holds mails back now.
+	Mutes []notify.Mute `json:"mutes,omitempty"`
+	// Notified is what each address was notified about, and what is outstanding.
+	Notified []notify.Explanation `json:"notified"`
 }
 
 const (
-	// explainResults is how many results are shown, of each location.
+	// explainResults is how many results are shown for each location.
 	explainResults = 5
-	// explainTime bounds the reading of results.
+	// explainTime limits the time for reading results.
 	explainTime = 3 * time.Second
 	// minPast is how far back results are read at least.
 	minPast = 2 * time.Minute
 )
 
-func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Time) (*explanation, error) {
+func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanation, error) {
 	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, err
 	}
 	entry, err := definitions.Get(ctx, topology.MonitorKey(name))
 	if errors.Is(err, pipeline.ErrNotFound) {
-		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' shows those that there are"}
+		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' lists the monitors with problems"}
 	}
 	if err != nil {
 		return nil, err
@@ -98,25 +99,10 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string, now time.Ti
 	if x.State, err = readState(ctx, p, name); err != nil {
 		return nil, err
 	}
-	book, quiet, err := readPeople(ctx, p, definitions)
-	if err != nil {
+	if err := x.readNotifications(ctx, p); err != nil {
 		return nil, err
 	}
-	x.Readers, _ = book.Addresses(x.Monitor.Notify)
-	if err := x.holds(ctx, p, quiet, now); err != nil {
-		return nil, err
-	}
-	store, err := workers.OpenLedger(ctx, p)
-	if err != nil {
-		return nil, err
-	}
-	if x.Told, err = notify.Standings(ctx, store, name); err != nil {
-		return nil, err
-	}
-	if err := x.readResults(ctx, p); err != nil {
-		return nil, err
-	}
-	return x, nil
+	return x, x.readResults(ctx, p)
 }
 
 func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.State, error) {
@@ -134,59 +120,20 @@ func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.Stat
 	return job.DecodeKnown[job.State](entry.Value)
 }
 
-// readPeople reads who is told, and who wants no mail.
-func readPeople(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline.Bucket) (*notify.Directory, *notify.Mutes, error) {
-	book, quiet := &notify.Directory{}, &notify.Mutes{}
-	recipients, err := definitions.LoadMatching(ctx, topology.RecipientKey(">"))
+// readNotifications asks the notifier's own decisions who is notified, and what
+// holds mails back.
+func (x *explanation) readNotifications(ctx context.Context, p *pipeline.Pipeline) error {
+	directory, mutes, err := workers.LoadRecipients(ctx, p)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	for _, e := range recipients {
-		recipient, err := job.DecodeKnown[job.Recipient](e.Value)
-		if err != nil {
-			return nil, nil, err
-		}
-		book.Set(recipient)
+	x.Recipients, _ = directory.Addresses(x.Monitor.Notify)
+	explainer, err := workers.NewExplainer(ctx, p, directory, mutes)
+	if err != nil {
+		return err
 	}
-	entry, err := definitions.Get(ctx, topology.SettingsKey)
-	if err == nil {
-		settings, err := job.DecodeKnown[job.Settings](entry.Value)
-		if err != nil {
-			return nil, nil, err
-		}
-		book.SetSettings(settings)
-		if err := quiet.SetWindows(settings.Maintenance); err != nil {
-			return nil, nil, err
-		}
-	} else if !errors.Is(err, pipeline.ErrNotFound) {
-		return nil, nil, err
-	}
-	silences, err := loadSilences(ctx, p)
-	for _, s := range silences {
-		quiet.SetSilence(s)
-	}
-	return book, quiet, err
-}
-
-// holds finds out what holds mails back.
-func (x *explanation) holds(ctx context.Context, p *pipeline.Pipeline, quiet *notify.Mutes, now time.Time) error {
-	m := &x.Monitor
-	if hold := quiet.Active(&job.Incident{Monitor: m.Name, Group: m.Group, Labels: m.Labels}, now); hold.Kind != "" {
-		x.Holds = append(x.Holds, hold)
-	}
-	if x.State.Flapping != nil {
-		x.Holds = append(x.Holds, notify.Mute{Kind: notify.MuteFlapping})
-	}
-	for _, parent := range m.DependsOn {
-		state, err := readState(ctx, p, parent)
-		if err != nil {
-			return err
-		}
-		if state.Incident != nil {
-			x.Holds = append(x.Holds, notify.Mute{Kind: notify.MuteParent, By: parent})
-		}
-	}
-	return nil
+	x.Mutes, x.Notified, err = explainer.Explain(ctx, &x.Monitor)
+	return err
 }
 
 func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) error {
@@ -196,7 +143,7 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 	_, err := inspect.ReadSince(limited, p, topology.Result, since, func(d pipeline.Delivery) {
 		batch, err := job.DecodeKnown[job.Results](d.Body)
 		if err != nil {
-			return // the evaluator buries it
+			return // the evaluator stores it as a dead letter
 		}
 		for i := range batch.Results {
 			if batch.Results[i].Monitor == x.Monitor.Name {
@@ -208,5 +155,5 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 	return err
 }
 
-// conditionWords is a condition for people.
-func conditionWords(c job.Condition) string { return strings.ReplaceAll(string(c), "_", " ") }
+// conditionText is a condition for people.
+func conditionText(c job.Condition) string { return strings.ReplaceAll(string(c), "_", " ") }

@@ -14,46 +14,46 @@ import (
 	"vedette/workers/notify"
 )
 
-// print puts the explanation into words.
+// print writes the explanation for people.
 func (x *explanation) print(to io.Writer, now time.Time) error {
 	m, s := &x.Monitor, &x.State
-	cli.Say(to, "%s is %s\n", m.Name, x.standing(now))
+	cli.Writef(to, "%s is %s\n", m.Name, x.summary(now))
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fact := func(name, value string) {
 		if value != "" {
-			cli.Say(table, "  %s\t%s\n", name, cli.Printable(value))
+			cli.Writef(table, "  %s\t%s\n", name, cli.Printable(value))
 		}
 	}
 	fact("target", m.Target())
 	fact("schedule", cmp.Or(m.Cron, "every "+m.Interval.String()))
 	fact("group", m.Group)
-	fact("locations", placesWords(m))
+	fact("locations", locationsText(m))
 	fact("depends on", strings.Join(m.DependsOn, ", "))
 	for _, incident := range s.Open() {
 		if incident.OfOneLocation() {
-			continue // it is told with its location
+			continue // shown with its location
 		}
-		fact("why "+conditionWords(incident.Condition), why(incident)+", since "+clock(incident.Began))
+		fact("why "+conditionText(incident.Condition), causeText(incident)+", since "+clock(incident.Began))
 	}
-	fact("on the way", onTheWay(s, m))
+	fact("pending", pendingText(s, m))
 	for i := range s.Locations {
 		own := &s.Locations[i]
-		fact("from "+own.Location, seenWords(own, m))
+		fact("from "+own.Location, locationText(own, m))
 	}
 	if s.Certificate != nil {
-		fact("certificate", "ends "+clock(s.Certificate.Expires))
+		fact("certificate", "expires "+clock(s.Certificate.Expires))
 	}
-	fact("last good", clock(s.LastUp))
+	fact("last up", clock(s.LastUp))
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	x.printResults(to)
-	x.printTold(to, now)
+	x.printNotified(to, now)
 	return nil
 }
 
-// standing is what the monitor is, in a few words.
-func (x *explanation) standing(now time.Time) string {
+// summary is the monitor's present health and conditions.
+func (x *explanation) summary(now time.Time) string {
 	s := &x.State
 	words := []string{string(cmp.Or(s.Health, job.Up))}
 	checked := slices.ContainsFunc(x.Results, func(r job.Result) bool { return r.ProbeResult != nil })
@@ -62,7 +62,7 @@ func (x *explanation) standing(now time.Time) string {
 	}
 	for _, incident := range s.Open() {
 		if incident.Condition != job.ConditionDown && !incident.OfOneLocation() {
-			words = append(words, conditionWords(incident.Condition))
+			words = append(words, conditionText(incident.Condition))
 		}
 	}
 	if x.Monitor.Paused {
@@ -75,7 +75,7 @@ func (x *explanation) standing(now time.Time) string {
 	return text
 }
 
-func why(incident *job.Incident) string {
+func causeText(incident *job.Incident) string {
 	switch incident.Condition {
 	case job.ConditionNoData:
 		return notify.MissText(incident.Reason, incident.Detail)
@@ -88,9 +88,8 @@ func why(incident *job.Incident) string {
 	}
 }
 
-// placesWords is where a monitor is checked; empty where all are that say
-// nothing.
-func placesWords(m *job.Monitor) string {
+// locationsText is where a monitor is checked; empty for the default location.
+func locationsText(m *job.Monitor) string {
 	text := strings.Join(m.Locations, ", ")
 	if m.MultiLocation() {
 		text += fmt.Sprintf("; %d of %d make it down", m.RequiredVotes(), len(m.Locations))
@@ -98,24 +97,24 @@ func placesWords(m *job.Monitor) string {
 	return text
 }
 
-// seenWords is what one of several locations finds.
-func seenWords(own *job.State, m *job.Monitor) string {
+// locationText is what one of several locations finds.
+func locationText(own *job.State, m *job.Monitor) string {
 	var b strings.Builder
 	b.WriteString(string(cmp.Or(own.Health, job.Pending)))
 	for _, incident := range own.Open() {
 		if incident.Condition != job.ConditionDown {
-			fmt.Fprintf(&b, ", %s", conditionWords(incident.Condition))
+			fmt.Fprintf(&b, ", %s", conditionText(incident.Condition))
 		}
-		fmt.Fprintf(&b, " since %s: %s", clock(incident.Began), why(incident))
+		fmt.Fprintf(&b, " since %s: %s", clock(incident.Began), causeText(incident))
 	}
-	if way := onTheWay(own, m); way != "" {
-		fmt.Fprintf(&b, " (%s)", way)
+	if pending := pendingText(own, m); pending != "" {
+		fmt.Fprintf(&b, " (%s)", pending)
 	}
 	return b.String()
 }
 
-// onTheWay is what results in a row would change if they went on.
-func onTheWay(s *job.State, m *job.Monitor) string {
+// pendingText is the change that consecutive results lead to.
+func pendingText(s *job.State, m *job.Monitor) string {
 	switch {
 	case s.Health == job.Down && s.Successes > 0:
 		return fmt.Sprintf("%d of %d successes to be up", s.Successes, m.SuccessThreshold)
@@ -131,77 +130,81 @@ func onTheWay(s *job.State, m *job.Monitor) string {
 }
 
 func (x *explanation) printResults(to io.Writer) {
-	cli.Say(to, "\nlast results\n")
+	cli.Writef(to, "\nlast results\n")
 	if len(x.Results) == 0 {
-		cli.Say(to, "  none\n")
+		cli.Writef(to, "  none\n")
 	}
 	for i := range x.Results {
 		r := &x.Results[i]
 		if x.Monitor.MultiLocation() {
-			cli.Say(to, "  %s", cmp.Or(r.Location, "everywhere"))
+			cli.Writef(to, "  %s", cmp.Or(r.Location, "everywhere"))
 		}
 		switch {
 		case r.Miss != nil:
-			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.MissText(r.Miss.Reason, r.Miss.Detail)))
+			cli.Writef(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.MissText(r.Miss.Reason, r.Miss.Detail)))
 		case r.ProbeResult != nil:
-			cli.Say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
+			cli.Writef(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
 		}
 	}
 }
 
-func (x *explanation) printTold(to io.Writer, now time.Time) {
-	cli.Say(to, "\nwho is told: %s\n", cmp.Or(strings.Join(x.Readers, ", "), "nobody"))
-	for _, hold := range x.Holds {
-		cli.Say(to, "  held back: %s\n", holdWords(hold))
+func (x *explanation) printNotified(to io.Writer, now time.Time) {
+	cli.Writef(to, "\nrecipients: %s\n", cmp.Or(strings.Join(x.Recipients, ", "), "none"))
+	for i := range x.Mutes {
+		cli.Writef(to, "  held back: %s\n", muteText(&x.Mutes[i]))
 	}
-	for i := range x.Told {
-		told := &x.Told[i]
-		if len(told.Account.Incidents) == 0 {
-			continue
+	for i := range x.Notified {
+		n := &x.Notified[i]
+		cli.Writef(to, "  %s\n", n.Address)
+		for j := range n.Incidents {
+			cli.Writef(to, "    %s\n", notifiedText(&n.Incidents[j]))
 		}
-		cli.Say(to, "  %s\n", told.Mailing.Address)
-		for j := range told.Account.Incidents {
-			cli.Say(to, "    %s\n", taleWords(&told.Account.Incidents[j]))
+		for j := range n.Held {
+			cli.Writef(to, "    held back: %s\n", muteText(&n.Held[j].Mute))
 		}
-		if wake := told.Mailing.NextFlush; notify.Outstanding(told.Account) && wake.After(now) {
-			cli.Say(to, "    the next mail may go at %s\n", clock(wake))
+		switch {
+		case n.NextMail.After(now):
+			cli.Writef(to, "    the next mail is due at %s\n", clock(n.NextMail))
+		case !n.NextMail.IsZero():
+			cli.Writef(to, "    the next mail is due now\n")
 		}
 	}
 }
 
-func holdWords(hold notify.Mute) string {
-	text := string(hold.Kind)
-	if hold.By != "" {
-		text += " " + hold.By
+func muteText(mute *notify.Mute) string {
+	text := string(mute.Kind)
+	if mute.By != "" {
+		text += " " + mute.By
 	}
-	switch hold.Kind {
+	switch mute.Kind {
 	case notify.MuteParent:
-		text = hold.By + " is down, which it depends on"
+		text = mute.By + " is down, which it depends on"
+	case notify.MutePending:
+		text = "it depends on " + mute.By + ", which may be down too"
 	case notify.MuteFlapping:
-		text = "it is flapping; single changes are not mailed"
-	case notify.MuteSilence, notify.MuteMaintenance, notify.MutePending:
+		text = "it is flapping; single changes are not notified"
+	case notify.MuteSilence, notify.MuteMaintenance:
 	}
-	if !hold.Until.IsZero() {
-		text += ", until " + clock(hold.Until)
+	if !mute.Until.IsZero() {
+		text += ", until " + clock(mute.Until)
 	}
 	return text
 }
 
-// taleWords is what an address knows of an incident, and is owed.
-func taleWords(tale *job.Notified) string {
-	incident := &tale.Incident
-	text := fmt.Sprintf("%s since %s: ", conditionWords(incident.Condition), clock(incident.Began))
+// notifiedText is what an address was notified about an incident.
+func notifiedText(known *job.Notified) string {
+	text := fmt.Sprintf("%s since %s: ", conditionText(known.Incident.Condition), clock(known.Incident.Began))
 	switch {
-	case tale.NotifiedBy == "" && tale.Resolution == nil:
-		return text + "not told yet"
-	case tale.NotifiedBy == "":
-		return text + "over, and not told yet"
-	case tale.Resolution == nil:
-		return text + "told at " + clock(tale.NotifiedAt) + ", in mail " + tale.NotifiedBy
-	case tale.ResolvedBy == "":
-		return text + "told at " + clock(tale.NotifiedAt) + "; owed its end of " + clock(tale.Resolution.At)
+	case known.NotifiedBy == "" && known.Resolution == nil:
+		return text + "not notified yet"
+	case known.NotifiedBy == "":
+		return text + "ended, and not notified yet"
+	case known.Resolution == nil:
+		return text + "notified at " + clock(known.NotifiedAt) + ", in mail " + known.NotifiedBy
+	case known.ResolvedBy == "":
+		return text + "notified at " + clock(known.NotifiedAt) + "; its end at " + clock(known.Resolution.At) + " is not notified yet"
 	default:
-		return text + "told, and its end too, in mail " + tale.ResolvedBy
+		return text + "notified with its end, in mail " + known.ResolvedBy
 	}
 }
 

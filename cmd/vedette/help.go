@@ -33,14 +33,18 @@ func readTopic(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("read topic: %w", err)
 	}
-	if name != "wire" {
+	switch name {
+	case "file":
+		return string(text) + fileReference(), nil
+	case "wire":
+		vocabulary, err := fs.ReadFile(manual, "help/wire-vocabulary.txt")
+		if err != nil {
+			return "", fmt.Errorf("read vocabulary: %w", err)
+		}
+		return string(text) + "\n## Vocabulary\n\n```text\n" + string(vocabulary) + "```\n", nil
+	default:
 		return string(text), nil
 	}
-	vocabulary, err := fs.ReadFile(manual, "help/wire-vocabulary.txt")
-	if err != nil {
-		return "", fmt.Errorf("read vocabulary: %w", err)
-	}
-	return string(text) + "\n## Vocabulary\n\n```text\n" + string(vocabulary) + "```\n", nil
 }
 
 // topicTitle returns a topic's first line, without the heading's mark.
@@ -95,11 +99,11 @@ func listTopics(root *cobra.Command, to io.Writer) error {
 		return err
 	}
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0) //nolint:mnd // as cobra's lists
-	cli.Say(table, "\nTopics:\n")
+	cli.Writef(table, "\nTopics:\n")
 	for _, name := range topicNames() {
-		cli.Say(table, "  %s\t%s\n", name, topicTitle(name))
+		cli.Writef(table, "  %s\t%s\n", name, topicTitle(name))
 	}
-	cli.Say(table, "\nUse \"vedette help TOPIC\" to read a topic.\n")
+	cli.Writef(table, "\nUse \"vedette help TOPIC\" to read a topic.\n")
 	return table.Flush()
 }
 
@@ -115,7 +119,7 @@ func unknownTopic(root *cobra.Command, args []string) error {
 		known.AddCommand(&cobra.Command{Use: cmd.Name(), Run: func(*cobra.Command, []string) {}})
 	}
 	if meant := known.SuggestionsFor(args[0]); len(meant) > 0 && len(args) == 1 {
-		return cli.Invalid(&cli.HintError{Err: err, Hint: fmt.Sprintf("did you mean %q?", meant[0])})
+		return cli.InputError(&cli.HintError{Err: err, Hint: fmt.Sprintf("did you mean %q?", meant[0])})
 	}
-	return cli.Invalid(&cli.HintError{Err: err, Hint: "'vedette help' lists commands and topics"})
+	return cli.InputError(&cli.HintError{Err: err, Hint: "'vedette help' lists commands and topics"})
 }

@@ -20,7 +20,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
-	"vedette/workers/notify"
+	"vedette/workers"
 )
 
 func silenceCommand() *cobra.Command {
@@ -34,7 +34,7 @@ when the silence ends, and what is still down then is told to all.`,
   vedette silence add group=web label.env=prod --until 18:00
   vedette silence list
   vedette silence expire 7k3`,
-		Args: cli.KnownCommand,
+		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(silenceAddCommand(), silenceListCommand(), silenceExpireCommand())
@@ -63,7 +63,7 @@ matchers, and all of the labels.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			silence, err := o.silence(args, time.Now())
 			if err != nil {
-				return cli.Invalid(err)
+				return cli.InputError(err)
 			}
 			return o.add(cmd.Context(), cmd.OutOrStdout(), silence)
 		},
@@ -159,7 +159,7 @@ func (o *silenceOptions) add(ctx context.Context, to io.Writer, s job.Silence) e
 		return err
 	}
 	err = addSilence(ctx, p, s)
-	if err := cli.Closing(p, err); err != nil {
+	if err := cli.JoinClose(p, err); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(to, "%s\n", s.ID)
@@ -179,7 +179,7 @@ func addSilence(ctx context.Context, p *pipeline.Pipeline, s job.Silence) error 
 	if _, err := bucket.Put(ctx, s.ID, body); err != nil {
 		return err
 	}
-	all, err := loadSilences(ctx, p)
+	all, err := workers.LoadSilences(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -191,26 +191,6 @@ func addSilence(ctx context.Context, p *pipeline.Pipeline, s job.Silence) error 
 		}
 	}
 	return nil
-}
-
-func loadSilences(ctx context.Context, p *pipeline.Pipeline) ([]job.Silence, error) {
-	bucket, err := p.Bucket(ctx, topology.Silences)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := bucket.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var quiet notify.Mutes
-	for _, e := range entries {
-		s, err := job.DecodeKnown[job.Silence](e.Value)
-		if err != nil {
-			return nil, fmt.Errorf("read silence %s: %w", e.Key, err)
-		}
-		quiet.SetSilence(s)
-	}
-	return quiet.Silences(), nil
 }
 
 func silenceListCommand() *cobra.Command {
@@ -226,8 +206,8 @@ func silenceListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			silences, err := loadSilences(cmd.Context(), p)
-			if err := cli.Closing(p, err); err != nil {
+			silences, err := workers.LoadSilences(cmd.Context(), p)
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			now := time.Now()
@@ -250,7 +230,7 @@ func printSilences(to io.Writer, silences []job.Silence, now time.Time) error {
 		return err
 	}
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	cli.Say(table, "ID\tSTATE\tENDS\tMATCHES\tAUTHOR\tCOMMENT\n")
+	cli.Writef(table, "ID\tSTATE\tENDS\tMATCHES\tAUTHOR\tCOMMENT\n")
 	for i := range silences {
 		s := &silences[i]
 		state := "active"
@@ -260,13 +240,13 @@ func printSilences(to io.Writer, silences []job.Silence, now time.Time) error {
 		case !now.Before(s.Ends):
 			state = "over"
 		}
-		cli.Say(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, state, s.Ends.Local().Format(time.DateTime), matchWords(s.Match), cli.Printable(s.Author), cli.Printable(s.Comment))
+		cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, state, s.Ends.Local().Format(time.DateTime), matchText(s.Match), cli.Printable(s.Author), cli.Printable(s.Comment))
 	}
 	return table.Flush()
 }
 
-// matchWords writes a match as `vedette silence add` takes it.
-func matchWords(m job.Match) string {
+// matchText writes a match as `vedette silence add` takes it.
+func matchText(m job.Match) string {
 	var words []string
 	for _, pattern := range m.Monitors {
 		words = append(words, "monitor="+pattern)
@@ -295,7 +275,7 @@ func silenceExpireCommand() *cobra.Command {
 				return err
 			}
 			ended, err := expireSilences(cmd.Context(), p, args, time.Now())
-			if err := cli.Closing(p, err); err != nil {
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ended %s\n", cli.Count(ended, "silence"))

@@ -18,6 +18,7 @@ import (
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
+	"vedette/workers"
 	"vedette/workers/notify"
 )
 
@@ -26,10 +27,10 @@ func statusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what is not well, on one screen",
-		Long: `Counts the monitors by what they are, and lists those that are down, degraded,
-flapping or without data, the silences and maintenance windows that hold, and the jobs
-that could not be done. Exits with 1 when a monitor is down.`,
+		Short: "Show all problems on one screen",
+		Long: `Counts the monitors, and lists those that are down, degraded, flapping or without
+data, the silences and maintenance windows in effect, and the number of dead
+letters. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -38,7 +39,7 @@ that could not be done. Exits with 1 when a monitor is down.`,
 				return err
 			}
 			s, err := readStatus(cmd.Context(), p, time.Now())
-			if err := cli.Closing(p, err); err != nil {
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -47,7 +48,7 @@ that could not be done. Exits with 1 when a monitor is down.`,
 				err = s.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && s.Down > 0 {
-				err = &cli.ExitError{Code: cli.ExitDown}
+				err = &cli.ExitError{Code: cli.ExitFound}
 			}
 			return err
 		},
@@ -57,20 +58,20 @@ that could not be done. Exits with 1 when a monitor is down.`,
 	return cmd
 }
 
-// status is what is not well.
+// status is all problems at one time.
 type status struct {
 	Monitors int `json:"monitors"`
 	Down     int `json:"down"`
 	Paused   int `json:"paused"`
-	// Troubles are the open incidents, the worst first.
-	Troubles    []job.Incident `json:"troubles"`
+	// Problems are the open incidents, the worst first.
+	Problems    []job.Incident `json:"problems"`
 	Silences    []job.Silence  `json:"silences"`
 	Maintenance []notify.Mute  `json:"maintenance"`
 	DeadLetters uint64         `json:"dead_letters"`
 }
 
 func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*status, error) {
-	s := &status{Troubles: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
+	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
 	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, err
@@ -94,26 +95,26 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 		}
 		for _, incident := range state.Open() {
 			if defined[state.Monitor] {
-				s.Troubles = append(s.Troubles, *incident)
+				s.Problems = append(s.Problems, *incident)
 			}
 		}
 		if state.Incident != nil && defined[state.Monitor] {
 			s.Down++
 		}
 	}
-	slices.SortFunc(s.Troubles, func(a, b job.Incident) int {
-		return cmp.Or(cmp.Compare(rank(a.Condition), rank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
+	slices.SortFunc(s.Problems, func(a, b job.Incident) int {
+		return cmp.Or(cmp.Compare(conditionRank(a.Condition), conditionRank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
 	})
 	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return nil, err
 	}
-	if err := s.quiet(ctx, p, definitions, now); err != nil {
+	if err := s.readMutes(ctx, p, now); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func rank(c job.Condition) int {
+func conditionRank(c job.Condition) int {
 	return slices.Index([]job.Condition{job.ConditionDown, job.ConditionNoData, job.ConditionFlapping, job.ConditionDegraded}, c)
 }
 
@@ -138,69 +139,64 @@ func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (ma
 	return defined, nil
 }
 
-// quiet finds the silences and windows that hold.
-func (s *status) quiet(ctx context.Context, p *pipeline.Pipeline, definitions *pipeline.Bucket, now time.Time) error {
-	_, quiet, err := readPeople(ctx, p, definitions)
+// readMutes reads the silences and maintenance windows in effect.
+func (s *status) readMutes(ctx context.Context, p *pipeline.Pipeline, now time.Time) error {
+	_, mutes, err := workers.LoadRecipients(ctx, p)
 	if err != nil {
 		return err
 	}
-	for _, silence := range quiet.Silences() {
-		if silence.Active(now) {
-			s.Silences = append(s.Silences, silence)
-		}
-	}
-	s.Maintenance = append(s.Maintenance, quiet.OpenWindows(now)...)
+	s.Silences = append(s.Silences, mutes.ActiveSilences(now)...)
+	s.Maintenance = append(s.Maintenance, mutes.OpenWindows(now)...)
 	return nil
 }
 
-// maxTroubles is how many are listed; a screen holds no more.
-const maxTroubles = 20
+// maxProblems is how many fit on a screen.
+const maxProblems = 20
 
 func (s *status) print(to io.Writer, now time.Time) error {
-	cli.Say(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.others())
+	cli.Writef(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.otherCounts())
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	for i := range s.Troubles[:min(maxTroubles, len(s.Troubles))] {
-		incident := &s.Troubles[i]
-		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), placed(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(why(incident)))
+	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {
+		incident := &s.Problems[i]
+		cli.Writef(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionText(incident.Condition)), monitorText(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	if more := len(s.Troubles) - maxTroubles; more > 0 {
-		cli.Say(to, "  … and %d more\n", more)
+	if more := len(s.Problems) - maxProblems; more > 0 {
+		cli.Writef(to, "  … and %d more\n", more)
 	}
 	for i := range s.Silences {
 		silence := &s.Silences[i]
-		cli.Say(to, "silence %s of %s until %s, by %s\n", silence.ID, matchWords(silence.Match), clock(silence.Ends), cli.Printable(silence.Author))
+		cli.Writef(to, "silence %s of %s until %s, by %s\n", silence.ID, matchText(silence.Match), clock(silence.Ends), cli.Printable(silence.Author))
 	}
 	for _, window := range s.Maintenance {
-		cli.Say(to, "maintenance %s until %s\n", window.By, clock(window.Until))
+		cli.Writef(to, "maintenance %s until %s\n", window.By, clock(window.Until))
 	}
 	if s.DeadLetters > 0 {
-		cli.Say(to, "%s: see 'vedette dead list'\n", cli.Count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
+		cli.Writef(to, "%s: see 'vedette dead list'\n", cli.Count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
 	}
 	return nil
 }
 
-// placed names the monitor of an incident, and where it is one of a single
-// location of several.
-func placed(incident *job.Incident) string {
+// monitorText is the monitor, with the location for one of several.
+func monitorText(incident *job.Incident) string {
 	if incident.OfOneLocation() {
 		return incident.Monitor + " from " + incident.Location
 	}
 	return incident.Monitor
 }
 
-// others counts what is neither up nor down.
-func (s *status) others() string {
+// otherCounts counts the other problems, and paused monitors.
+func (s *status) otherCounts() string {
 	counts := map[job.Condition]int{}
-	for i := range s.Troubles {
-		counts[s.Troubles[i].Condition]++
+	for i := range s.Problems {
+		counts[s.Problems[i].Condition]++
 	}
 	var b strings.Builder
 	for _, c := range []job.Condition{job.ConditionNoData, job.ConditionFlapping, job.ConditionDegraded} {
 		if counts[c] > 0 {
-			fmt.Fprintf(&b, ", %d %s", counts[c], conditionWords(c))
+			fmt.Fprintf(&b, ", %d %s", counts[c], conditionText(c))
 		}
 	}
 	if s.Paused > 0 {

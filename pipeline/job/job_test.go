@@ -345,10 +345,10 @@ func FuzzDecode(f *testing.F) {
 func TestTargetHidesThePasswordInAURL(t *testing.T) {
 	t.Parallel()
 	for url, want := range map[string]string{
-		"https://me:secret@example.org/x?a=b@c": "https://me:xxxxx@example.org/x?a=b@c", "me:se@cret@example.org": "me:xxxxx@example.org",
+		"https://me:secret@example.org/x?a=b@c": "https://me:****@example.org/x?a=b@c", "me:se@cret@example.org": "me:****@example.org",
 		"https://me@example.org": "https://me@example.org", "https://example.org/a@b:c": "https://example.org/a@b:c", "example.org:80": "example.org:80",
-		"https://me:${secret:A}@example.org": "https://me:xxxxx@example.org", "https://${secret:A}@example.org/x": "https://${secret:A}@example.org/x",
-		"https://${secret:A}:x${secret:B}@example.org": "https://${secret:A}:xxxxx@example.org", "https://example.org/${secret:A}": "https://example.org/${secret:A}",
+		"https://me:${secret:A}@example.org": "https://me:****@example.org", "https://${secret:A}@example.org/x": "https://${secret:A}@example.org/x",
+		"https://${secret:A}:x${secret:B}@example.org": "https://${secret:A}:****@example.org", "https://example.org/${secret:A}": "https://example.org/${secret:A}",
 	} {
 		if got := (job.Spec{HTTP: &job.HTTP{URL: url}}).Target(); got != want {
 			t.Errorf("got %s, want %s", got, want)

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"vedette/pipeline/redact"
 )
 
 // Spec has the probe and its expectations. Exactly one probe is set.
@@ -103,7 +105,7 @@ func (s Spec) Kind() (string, error) {
 func (s Spec) Target() string {
 	switch {
 	case s.HTTP != nil:
-		return withoutPassword(s.HTTP.URL)
+		return redact.URL(s.HTTP.URL)
 	case s.TCP != nil:
 		return s.TCP.Address
 	case s.TLS != nil:
@@ -115,46 +117,10 @@ func (s Spec) Target() string {
 	case s.GRPC != nil:
 		return s.GRPC.Address
 	case s.WebSocket != nil:
-		return withoutPassword(s.WebSocket.URL)
+		return redact.URL(s.WebSocket.URL)
 	case s.Heartbeat != nil:
 		return "heartbeat every " + s.Heartbeat.Interval.Std().String()
 	default:
 		return ""
-	}
-}
-
-// withoutPassword redacts the password in a URL, with or without a scheme.
-func withoutPassword(raw string) string {
-	before, host := "", raw
-	if scheme, rest, ok := strings.Cut(raw, "://"); ok {
-		before, host = scheme+"://", rest
-	}
-	end := strings.IndexAny(host, "/?#")
-	if end < 0 {
-		end = len(host)
-	}
-	at := strings.LastIndexByte(host[:end], '@')
-	if at < 0 {
-		return raw
-	}
-	name, secret := cutPassword(host[:at])
-	if !secret {
-		return raw
-	}
-	return before + name + ":xxxxx" + host[at:]
-}
-
-// cutPassword returns the name before a password. The colon in a secret reference
-// does not separate the two.
-func cutPassword(user string) (name string, found bool) {
-	for from := 0; ; {
-		i := strings.IndexByte(user[from:], ':')
-		if i < 0 {
-			return user, false
-		}
-		if from += i; !strings.HasSuffix(user[:from+1], ReferenceStart) {
-			return user[:from], true
-		}
-		from++
 	}
 }

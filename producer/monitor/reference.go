@@ -1,7 +1,7 @@
 package monitor
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 
 	"vedette/pipeline/job"
@@ -104,7 +104,7 @@ func groupingKeys() []Key {
 			Path: "repeat_interval", Type: TypeDuration, Default: formatDuration(standard.RepeatInterval.Std()),
 			Meaning: "Time to a reminder about monitors that are still down; 0s means none", Example: "4h",
 		},
-		{Path: "max_listed", Type: TypeNumber, Default: fmt.Sprint(standard.MaxListed), Unit: "monitors", Meaning: "How many monitors a mail lists", Example: "40"},
+		{Path: "max_listed", Type: TypeNumber, Default: strconv.Itoa(standard.MaxListed), Unit: "monitors", Meaning: "How many monitors a mail lists", Example: "40"},
 	}
 }
 

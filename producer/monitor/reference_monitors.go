@@ -3,6 +3,7 @@ package monitor
 import (
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,16 +14,16 @@ import (
 func policyKeys() []Key {
 	limits := job.DefaultFlapping()
 	return []Key{
-		{Path: "failure_threshold", Type: TypeNumber, Default: fmt.Sprint(DefaultFailureThreshold), Unit: "results", Meaning: "Failures in a row that make a monitor down", Example: "2"},
+		{Path: "failure_threshold", Type: TypeNumber, Default: strconv.Itoa(DefaultFailureThreshold), Unit: "results", Meaning: "Failures in a row that make a monitor down", Example: "2"},
 		{Path: "failure_window", Type: TypeNumber, Unit: "results", Meaning: "Count failures among this many last results instead of in a row", Example: "5"},
-		{Path: "success_threshold", Type: TypeNumber, Default: fmt.Sprint(DefaultSuccessThreshold), Unit: "results", Meaning: "Successes in a row that make a monitor up", Example: "1"},
+		{Path: "success_threshold", Type: TypeNumber, Default: strconv.Itoa(DefaultSuccessThreshold), Unit: "results", Meaning: "Successes in a row that make a monitor up", Example: "1"},
 		{
 			Path: "retry_interval", Type: TypeDuration, Default: formatDuration(DefaultRetryInterval),
 			Meaning: "Time to the next check while a threshold is open; 0s waits for the next slot", Example: "10s",
 		},
 		{Path: "flapping", Type: TypeMapping, Default: fmt.Sprintf("{enter: %d, leave: %d}", limits.Enter, limits.Leave), Meaning: "When a monitor is flapping; false means never", Example: "false"},
-		{Path: "flapping.enter", Type: TypeNumber, Default: fmt.Sprint(limits.Enter), Unit: "percent", Meaning: "Changes among the last results from which on it is flapping", Example: "40"},
-		{Path: "flapping.leave", Type: TypeNumber, Default: fmt.Sprint(limits.Leave), Unit: "percent", Meaning: "Changes among the last results below which it is not", Example: "10"},
+		{Path: "flapping.enter", Type: TypeNumber, Default: strconv.Itoa(limits.Enter), Unit: "percent", Meaning: "Changes among the last results from which on it is flapping", Example: "40"},
+		{Path: "flapping.leave", Type: TypeNumber, Default: strconv.Itoa(limits.Leave), Unit: "percent", Meaning: "Changes among the last results below which it is not", Example: "10"},
 		{Path: "certificate_alerts", Type: TypeList, Default: certificateDefault(), Meaning: "Remaining validity at which a certificate is reported; [] means never", Example: "[21d, 7d, 1d]"},
 		{Path: "locations", Type: TypeList, Default: "[" + job.DefaultLocation + "]", Meaning: "Where the checks are made", Example: "[fra, nyc, sin]"},
 		{Path: "quorum", Type: TypeNumber, Default: "(more than half)", Unit: "locations", Meaning: "Locations that must find a monitor down", Example: "2"},

@@ -123,6 +123,7 @@ func TestReferenceHasEveryFieldOfTheProbes(t *testing.T) {
 					}
 				}
 			}
+		default:
 		}
 	}
 	walk("", reflect.TypeFor[job.Spec]())

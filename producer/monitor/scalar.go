@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/redact"
 )
 
 // maxFound limits how much of a value is shown.
@@ -54,7 +55,7 @@ func (v value) literal() (string, bool) {
 	return v.node.text, true
 }
 
-func quote(text string) string { return strconv.Quote(shorten(maskURL(text))) }
+func quote(text string) string { return strconv.Quote(shorten(redact.URLs(text))) }
 
 func shorten(text string) string {
 	if runes := []rune(text); len(runes) > maxFound {

@@ -4,20 +4,20 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+
+	"vedette/pipeline/redact"
 )
 
 // Secret is a text that fmt, slog and encoders do not show. Convert it to string
 // where it is used.
 type Secret string
 
-const masked = "****"
-
-// String returns a mask, or nothing for an empty secret.
+// String returns [redact.Mark], or nothing for an empty secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
 	}
-	return masked
+	return redact.Mark
 }
 
 // GoString returns what String returns, in quotes.

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"vedette/pipeline/job"
+	"vedette/pipeline/redact"
 )
 
 // source is a text with its file and place, for showing its lines.
@@ -179,7 +180,7 @@ func (m masker) opens(line string, deeper bool) bool {
 // hide masks a whole line.
 func (masker) hide(line string) string {
 	text := strings.TrimLeft(line, " \t")
-	return line[:len(line)-len(text)] + strings.Repeat("*", utf8.RuneCountInString(text))
+	return line[:len(line)-len(text)] + redact.SameWidth(text)
 }
 
 // mask masks the secrets in a line and keeps its width. References are not masked,
@@ -197,12 +198,12 @@ func (m masker) mask(line string) string {
 		if isReference(line, at[2]) || strings.Contains(value, "${") && wellFormed(value) {
 			b.WriteString(value)
 		} else {
-			b.WriteString(strings.Repeat("*", utf8.RuneCountInString(value)))
+			b.WriteString(redact.SameWidth(value))
 		}
 		rest = at[5]
 	}
 	b.WriteString(line[rest:])
-	return maskURL(b.String())
+	return redact.URLs(b.String())
 }
 
 // isReference reports whether the key secret begins a well-formed reference.
@@ -217,27 +218,4 @@ func isReference(line string, key int) bool {
 func wellFormed(text string) bool {
 	_, err := job.ExpandReferences(text, func(string) (string, error) { return "", nil })
 	return err == nil
-}
-
-// maskURL masks passwords in URLs (RFC 3986, section 3.2.1) and keeps the width.
-func maskURL(text string) string {
-	var b strings.Builder
-	for {
-		before, after, found := strings.Cut(text, "://")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		b.WriteString("://")
-		authority := after
-		if end := strings.IndexAny(after, "/?# \t\"'"); end >= 0 {
-			authority = after[:end]
-		}
-		text = after
-		at, colon := strings.LastIndexByte(authority, '@'), strings.IndexByte(authority, ':')
-		if colon >= 0 && colon < at && !strings.Contains(authority[colon:at], "${") {
-			b.WriteString(authority[:colon+1] + strings.Repeat("*", utf8.RuneCountInString(authority[colon+1:at])))
-			text = after[at:]
-		}
-	}
 }

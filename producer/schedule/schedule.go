@@ -21,7 +21,7 @@ type Schedule struct {
 const MaxInterval = 366 * 24 * time.Hour
 
 // Problem is a mistake in an interval, a cron expression or a time zone.
-type Problem struct {
+type Problem struct { //nolint:errname // the same word in all packages
 	// Field is the field in the cron expression, such as hour; empty for the whole.
 	Field           string
 	Found, Expected string

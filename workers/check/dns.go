@@ -15,35 +15,35 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Ways to ask a DNS server.
+// The protocols for DNS queries.
 const (
 	protocolUDP = "udp"
 	protocolTCP = "tcp"
 	protocolTLS = "tls" // RFC 7858
 )
 
-// dns asks a DNS server. Up means NOERROR with at least one answer.
-func (c *Checker) dns(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
+// probeDNS queries a DNS server. Up means NOERROR with at least one answer.
+func (c *Checker) probeDNS(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
-	answer, err := c.ask(ctx, spec.DNS, &t)
-	outcome := judgeDNS(ctx, spec, answer, err, &t)
-	t.write(&outcome)
-	if outcome.Health != job.Up {
-		return outcome, nil
+	answer, err := c.queryDNS(ctx, spec.DNS, &t)
+	result := dnsResult(ctx, spec, answer, err, &t)
+	t.addTo(&result)
+	if result.Health != job.Up {
+		return result, nil
 	}
-	return outcome, factsOfAnswer(answer)
+	return result, dnsAnswerFacts(answer)
 }
 
-func judgeDNS(ctx context.Context, spec job.Spec, answer *dns.Msg, err error, t *timing) job.ProbeResult {
+func dnsResult(ctx context.Context, spec job.Spec, answer *dns.Msg, err error, t *timing) job.ProbeResult {
 	switch {
 	case err != nil:
-		return failure(ctx, err, t, timeoutOf(spec))
+		return failureResult(ctx, err, t, timeoutOf(spec))
 	case len(spec.Expect) > 0, answer.Rcode == dns.RcodeSuccess && len(answer.Answer) > 0:
 		return job.ProbeResult{Health: job.Up}
 	case answer.Rcode != dns.RcodeSuccess:
-		return down(job.ClassStatus, "the server says "+rcode(answer))
+		return downResult(job.ClassStatus, "the server answered "+rcode(answer))
 	default:
-		return down(job.ClassStatus, "the name has no record of the type")
+		return downResult(job.ClassStatus, "the name has no record of the type")
 	}
 }
 
@@ -61,11 +61,11 @@ func dnsFacts() map[string]*cel.Type {
 	}
 }
 
-func factsOfAnswer(m *dns.Msg) Facts {
+func dnsAnswerFacts(m *dns.Msg) Facts {
 	answers, authority := []string{}, []string{}
 	least := uint32(math.MaxUint32)
 	for _, record := range m.Answer {
-		answers = append(answers, data(record))
+		answers = append(answers, recordData(record))
 		least = min(least, record.Header().Ttl)
 	}
 	for _, record := range m.Ns {
@@ -78,15 +78,15 @@ func factsOfAnswer(m *dns.Msg) Facts {
 	return facts
 }
 
-// data is what a record says, without its name, time to live, class and type.
-func data(record dns.RR) string {
+// recordData returns the data in a record, without name, TTL, class and type.
+func recordData(record dns.RR) string {
 	return strings.TrimSpace(strings.TrimPrefix(record.String(), record.Header().String()))
 }
 
-// ask asks by the protocol of the spec. An answer by UDP that was cut off is
-// asked for again by TCP (RFC 7766).
-func (c *Checker) ask(ctx context.Context, d *job.DNS, t *timing) (*dns.Msg, error) {
-	server, err := serverOf(d)
+// queryDNS sends the query over the protocol in the spec. It repeats a query
+// over TCP after a truncated UDP response (RFC 7766).
+func (c *Checker) queryDNS(ctx context.Context, d *job.DNS, t *timing) (*dns.Msg, error) {
+	server, err := dnsServer(d)
 	if err != nil {
 		return nil, err
 	}
@@ -94,14 +94,14 @@ func (c *Checker) ask(ctx context.Context, d *job.DNS, t *timing) (*dns.Msg, err
 	if protocol == "" {
 		protocol = protocolUDP
 	}
-	answer, err := c.askBy(ctx, protocol, server, d, t)
+	answer, err := c.queryDNSOver(ctx, protocol, server, d, t)
 	if err == nil && answer.Truncated && protocol == protocolUDP {
-		return c.askBy(ctx, protocolTCP, server, d, t)
+		return c.queryDNSOver(ctx, protocolTCP, server, d, t)
 	}
 	return answer, err
 }
 
-func (c *Checker) askBy(ctx context.Context, protocol, server string, d *job.DNS, t *timing) (*dns.Msg, error) {
+func (c *Checker) queryDNSOver(ctx context.Context, protocol, server string, d *job.DNS, t *timing) (*dns.Msg, error) {
 	network := protocolTCP
 	if protocol == protocolUDP {
 		network = protocolUDP
@@ -110,21 +110,21 @@ func (c *Checker) askBy(ctx context.Context, protocol, server string, d *job.DNS
 	if err != nil {
 		return nil, err
 	}
-	conn := brief(ctx, dialled)
+	conn := withContext(ctx, dialled)
 	defer conn.Close()
 	if protocol == protocolTLS {
-		host, _, _ := net.SplitHostPort(server) // it was dialled
-		secured, err := c.handshake(ctx, conn, host, d.TLS, offer{}, t)
+		host, _, _ := net.SplitHostPort(server) // valid, since it was dialled
+		secured, err := c.handshake(ctx, conn, host, d.TLS, handshakeOffer{}, t)
 		if err != nil {
 			return nil, err
 		}
 		conn = secured
 	}
 	t.enter(inProcessing)
-	question := questionOf(d)
+	question := newQuestion(d)
 	talk := &dns.Conn{Conn: conn, UDPSize: dns.DefaultMsgSize}
 	if network == protocolUDP {
-		talk.Conn = dialled // the library tells UDP by its type
+		talk.Conn = dialled // the library recognizes UDP by its type
 	}
 	if err := talk.WriteMsg(question); err != nil {
 		return nil, err
@@ -136,8 +136,8 @@ func (c *Checker) askBy(ctx context.Context, protocol, server string, d *job.DNS
 	return answer, err
 }
 
-// receiveAnswer reads until the answer to the question comes: by UDP anybody can
-// send something, and answers to somebody else's question are passed over.
+// receiveAnswer reads until the response to the query arrives. Any host can
+// send UDP packets, so others are ignored.
 func receiveAnswer(talk *dns.Conn, question *dns.Msg) (*dns.Msg, error) {
 	for {
 		answer, err := talk.ReadMsg()
@@ -153,8 +153,8 @@ func receiveAnswer(talk *dns.Conn, question *dns.Msg) (*dns.Msg, error) {
 	}
 }
 
-// sameQuestion compares as RFC 1035 does; a server may leave the question out
-// of a refusal.
+// sameQuestion compares as in RFC 1035. A server may omit the question in a
+// refusal.
 func sameQuestion(answer, question *dns.Msg) bool {
 	if len(answer.Question) == 0 {
 		return answer.Rcode != dns.RcodeSuccess
@@ -163,34 +163,34 @@ func sameQuestion(answer, question *dns.Msg) bool {
 	return a.Qtype == q.Qtype && a.Qclass == q.Qclass && strings.EqualFold(a.Name, q.Name)
 }
 
-func questionOf(d *job.DNS) *dns.Msg {
+func newQuestion(d *job.DNS) *dns.Msg {
 	m := new(dns.Msg)
 	m.Id = dns.Id()
 	m.RecursionDesired = d.Recursion == nil || *d.Recursion
-	m.Question = []dns.Question{{Name: dns.Fqdn(d.Name), Qtype: typeOf(d), Qclass: classOf(d)}}
+	m.Question = []dns.Question{{Name: dns.Fqdn(d.Name), Qtype: recordType(d), Qclass: recordClass(d)}}
 	m.SetEdns0(dns.DefaultMsgSize, false)
 	return m
 }
 
-func typeOf(d *job.DNS) uint16 {
+func recordType(d *job.DNS) uint16 {
 	if d.Type == "" {
 		return dns.TypeA
 	}
 	return dns.StringToType[strings.ToUpper(d.Type)]
 }
 
-func classOf(d *job.DNS) uint16 {
+func recordClass(d *job.DNS) uint16 {
 	if d.Class == "" {
 		return dns.ClassINET
 	}
 	return dns.StringToClass[strings.ToUpper(d.Class)]
 }
 
-// resolvConf is where the system's resolvers stand.
+// resolvConf lists the system's resolvers.
 const resolvConf = "/etc/resolv.conf"
 
-// serverOf is the host:port that is asked.
-func serverOf(d *job.DNS) (string, error) {
+// dnsServer returns the host:port of the server.
+func dnsServer(d *job.DNS) (string, error) {
 	port := "53"
 	if d.Protocol == protocolTLS {
 		port = "853"
@@ -201,7 +201,7 @@ func serverOf(d *job.DNS) (string, error) {
 			err = errors.New("found no server")
 		}
 		if err != nil {
-			return "", ourFault("read the system's resolvers", err)
+			return "", newLocalError("read system resolvers", err)
 		}
 		return net.JoinHostPort(system.Servers[0], port), nil
 	}
@@ -225,9 +225,9 @@ func validateDNS(spec job.Spec, p *problems) {
 	if !slices.Contains([]string{"", protocolUDP, protocolTCP, protocolTLS}, d.Protocol) {
 		p.add("protocol", fmt.Sprintf("protocol %q", d.Protocol), "udp, tcp or tls")
 	}
-	if server, err := serverOf(d); d.Server != "" && err == nil {
+	if server, err := dnsServer(d); d.Server != "" && err == nil {
 		p.check("server", checkAddress(server))
 	}
 	validateNetwork(d.Network, p)
-	validateOwnTLS(d.TLS, p)
+	validateNestedTLS(d.TLS, p)
 }

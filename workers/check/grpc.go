@@ -20,23 +20,24 @@ import (
 	"vedette/pipeline/job"
 )
 
-// grpc asks a server's health service. Up means that it says SERVING.
-func (c *Checker) grpc(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
+// probeGRPC calls a server's health service. Up means that the service is
+// SERVING.
+func (c *Checker) probeGRPC(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	call := &healthCall{c: c, spec: spec.GRPC, t: &t}
-	serving, err := call.make(ctx)
-	outcome := call.judge(ctx, spec, serving, err)
-	t.write(&outcome)
+	serving, err := call.call(ctx)
+	result := call.result(ctx, spec, serving, err)
+	t.addTo(&result)
 	state := call.state()
 	if state != nil {
-		outcome.CertificateExpires = expires(*state)
+		result.CertificateExpires = certificateExpiry(*state)
 	}
-	if outcome.Health != job.Up {
-		return outcome, nil
+	if result.Health != job.Up {
+		return result, nil
 	}
 	facts := Facts{"serving": serving.String()}
 	facts.addCertificate(state, time.Now())
-	return outcome, facts
+	return result, facts
 }
 
 func grpcFacts() map[string]*cel.Type {
@@ -48,29 +49,28 @@ func validateGRPC(spec job.Spec, p *problems) {
 	p.check("address", checkAddress(g.Address))
 	validateHeaders(g.Metadata, "metadata", p)
 	validateNetwork(g.Network, p)
-	validateOwnTLS(g.TLS, p)
+	validateNestedTLS(g.TLS, p)
 }
 
-// healthCall is one call of the health service, over a connection of its own.
+// healthCall is one call to the health service, over a new connection.
 type healthCall struct {
 	c    *Checker
 	spec *job.GRPC
 	t    *timing
 
-	mu      sync.Mutex
-	refused error // of the connection, which the library puts into words of its own
-	tls     *tls.ConnectionState
+	mu         sync.Mutex
+	connectErr error // which the library would rephrase
+	tls        *tls.ConnectionState
 }
 
-func (h *healthCall) make(ctx context.Context) (grpc_health_v1.HealthCheckResponse_ServingStatus, error) {
-	// The connection speaks TLS before the library has it, so that its phases
-	// are measured as everywhere.
+func (h *healthCall) call(ctx context.Context) (grpc_health_v1.HealthCheckResponse_ServingStatus, error) {
+	// The dialer does the TLS handshake, not the library, to measure its phases.
 	conn, err := grpc.NewClient("passthrough:///"+h.spec.Address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(h.dial), grpc.WithDisableServiceConfig(), grpc.WithNoProxy())
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close() }() // it fails when it is closed already
+	defer func() { _ = conn.Close() }() // fails only if closed
 	ctx = metadata.NewOutgoingContext(ctx, metadata.New(h.spec.Metadata))
 	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: h.spec.Service})
 	if err != nil {
@@ -84,7 +84,7 @@ func (h *healthCall) dial(ctx context.Context, address string) (net.Conn, error)
 	conn, err := h.connect(ctx, address)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.refused = err
+	h.connectErr = err
 	return conn, err
 }
 
@@ -93,15 +93,15 @@ func (h *healthCall) connect(ctx context.Context, address string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	short := &briefConn{Conn: conn, release: func() bool { return true }} // the library ends it with the call
+	short := &abortingConn{Conn: conn, release: func() bool { return true }} // the library closes it with the call
 	if h.spec.TLS == nil {
 		h.t.enter(inProcessing)
 		return short, nil
 	}
-	host, _, _ := net.SplitHostPort(address) // it was dialled
-	secured, err := h.c.handshake(ctx, short, host, h.spec.TLS, offer{protocols: []string{"h2"}}, h.t)
+	host, _, _ := net.SplitHostPort(address) // valid, since it was dialled
+	secured, err := h.c.handshake(ctx, short, host, h.spec.TLS, handshakeOffer{protocols: []string{"h2"}}, h.t)
 	if err != nil {
-		hangUp(conn)
+		abort(conn)
 		return nil, err
 	}
 	state := secured.ConnectionState()
@@ -109,7 +109,7 @@ func (h *healthCall) connect(ctx context.Context, address string) (net.Conn, err
 	h.tls = &state
 	h.mu.Unlock()
 	h.t.enter(inProcessing)
-	return &securedConn{Conn: secured, below: short}, nil
+	return &abortingTLSConn{Conn: secured, raw: short}, nil
 }
 
 func (h *healthCall) state() *tls.ConnectionState {
@@ -118,27 +118,27 @@ func (h *healthCall) state() *tls.ConnectionState {
 	return h.tls
 }
 
-func (h *healthCall) judge(ctx context.Context, spec job.Spec, serving grpc_health_v1.HealthCheckResponse_ServingStatus, err error) job.ProbeResult {
+func (h *healthCall) result(ctx context.Context, spec job.Spec, serving grpc_health_v1.HealthCheckResponse_ServingStatus, err error) job.ProbeResult {
 	h.mu.Lock()
-	refused := h.refused
+	refused := h.connectErr
 	h.mu.Unlock()
 	code := status.Code(err)
 	switch {
 	case err == nil && (serving == grpc_health_v1.HealthCheckResponse_SERVING || len(spec.Expect) > 0):
 		return job.ProbeResult{Health: job.Up}
 	case err == nil:
-		return down(job.ClassStatus, "the service is "+serving.String())
+		return downResult(job.ClassStatus, "the service is "+serving.String())
 	case refused != nil:
-		return failure(ctx, refused, h.t, timeoutOf(spec))
+		return failureResult(ctx, refused, h.t, timeoutOf(spec))
 	case ctx.Err() != nil, code == codes.DeadlineExceeded:
-		return failure(ctx, context.DeadlineExceeded, h.t, timeoutOf(spec))
+		return failureResult(ctx, context.DeadlineExceeded, h.t, timeoutOf(spec))
 	case code == codes.NotFound:
-		return down(job.ClassStatus, fmt.Sprintf("the server does not know the service %q", h.spec.Service))
+		return downResult(job.ClassStatus, fmt.Sprintf("the server does not know the service %q", h.spec.Service))
 	case code == codes.Unimplemented:
-		return down(job.ClassProtocol, "the server has no health service (grpc.health.v1)")
+		return downResult(job.ClassProtocol, "the server has no health service (grpc.health.v1)")
 	case code == codes.Unavailable:
-		return failure(ctx, errors.New(status.Convert(err).Message()), h.t, timeoutOf(spec))
+		return failureResult(ctx, errors.New(status.Convert(err).Message()), h.t, timeoutOf(spec))
 	default:
-		return down(job.ClassStatus, fmt.Sprintf("the server says %s: %s", code, status.Convert(err).Message()))
+		return downResult(job.ClassStatus, fmt.Sprintf("the server answered %s: %s", code, status.Convert(err).Message()))
 	}
 }

@@ -17,56 +17,55 @@ import (
 	"vedette/pipeline/job"
 )
 
-// defaultRedirects is how many redirects are followed unless the spec says.
+// defaultRedirects is the number of redirects to follow by default.
 const defaultRedirects = 10
 
-// The ways in which an answer is one, and not what was asked for.
+// Errors for responses other than the requested one.
 var (
 	errRedirects = errors.New("too many redirects")
-	errVersion   = errors.New("another version of HTTP")
+	errVersion   = errors.New("other HTTP version")
 )
 
-// http asks a web server, over a new connection each time: a kept one would
-// hide that nobody can connect any more, or that the certificate was changed.
-// Up means a status of 2xx from the last response, with its whole body read.
-func (c *Checker) http(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
+// probeHTTP sends a request over a new connection. A kept connection would hide
+// that new ones fail, or that the certificate has changed. Up means that the
+// last response has a 2xx status, and its body was read.
+func (c *Checker) probeHTTP(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
-	exchange, err := c.exchange(ctx, spec, &t)
-	outcome := judgeHTTP(ctx, spec, exchange, err, &t)
-	t.write(&outcome)
+	exchange, err := c.exchangeHTTP(ctx, spec, &t)
+	result := httpResult(ctx, spec, exchange, err, &t)
+	t.addTo(&result)
 	if exchange == nil {
-		return outcome, nil
+		return result, nil
 	}
-	outcome.Status = exchange.status
+	result.Status = exchange.status
 	if exchange.tls != nil {
-		outcome.CertificateExpires = expires(*exchange.tls)
+		result.CertificateExpires = certificateExpiry(*exchange.tls)
 	}
-	if outcome.Health != job.Up || len(spec.Expect)+len(spec.Warn) == 0 {
-		return outcome, nil // most checks have nobody who would look at facts
+	if result.Health != job.Up || len(spec.Expect)+len(spec.Warn) == 0 {
+		return result, nil // most checks need no facts
 	}
-	return outcome, exchange.facts(time.Now())
+	return result, exchange.facts(time.Now())
 }
 
-func judgeHTTP(ctx context.Context, spec job.Spec, x *exchange, err error, t *timing) job.ProbeResult {
+func httpResult(ctx context.Context, spec job.Spec, x *httpExchange, err error, t *timing) job.ProbeResult {
 	switch {
 	case errors.Is(err, errRedirects):
-		return down(job.ClassProtocol, fmt.Sprintf("more than %d redirects", redirects(spec.HTTP)))
+		return downResult(job.ClassProtocol, fmt.Sprintf("more than %d redirects", redirects(spec.HTTP)))
 	case errors.Is(err, errVersion):
-		return down(job.ClassProtocol, innermostCause(err, errVersion))
+		return downResult(job.ClassProtocol, textAfter(err, errVersion))
 	case err != nil:
-		return failure(ctx, err, t, timeoutOf(spec))
+		return failureResult(ctx, err, t, timeoutOf(spec))
 	case spec.HTTP.RequireTLS && x.tls == nil:
-		return down(job.ClassTLS, "the last server answered without TLS")
+		return downResult(job.ClassTLS, "the last server answered without TLS")
 	case len(spec.Expect) > 0, x.status/100 == 2:
 		return job.ProbeResult{Health: job.Up}
 	default:
-		return down(job.ClassStatus, strings.TrimSpace(fmt.Sprintf("status %d %s", x.status, http.StatusText(x.status))))
+		return downResult(job.ClassStatus, strings.TrimSpace(fmt.Sprintf("status %d %s", x.status, http.StatusText(x.status))))
 	}
 }
 
-// innermostCause is what an error of ours says, without what others put around
-// it or what it stands for.
-func innermostCause(err, kind error) string {
+// textAfter returns the text after a wrapped sentinel, without outer errors.
+func textAfter(err, kind error) string {
 	text := err.Error()
 	if i := strings.LastIndex(text, kind.Error()+": "); i >= 0 {
 		return text[i+len(kind.Error())+2:]
@@ -88,8 +87,8 @@ func redirects(h *job.HTTP) int {
 	return *h.MaxRedirects
 }
 
-// exchange is what came back of an http check.
-type exchange struct {
+// httpExchange is the response in an HTTP check.
+type httpExchange struct {
 	status  int
 	version string
 	headers http.Header
@@ -97,11 +96,11 @@ type exchange struct {
 	tls     *tls.ConnectionState
 }
 
-// exchange makes the request and reads the answer. With an error there may
-// still be one: the last redirect, or an answer whose body did not end.
-func (c *Checker) exchange(ctx context.Context, spec job.Spec, t *timing) (*exchange, error) {
+// exchangeHTTP sends the request and reads the response. An error may come with
+// a response: the last redirect, or one with an incomplete body.
+func (c *Checker) exchangeHTTP(ctx context.Context, spec job.Spec, t *timing) (*httpExchange, error) {
 	h := spec.HTTP
-	request, err := c.request(ctx, h)
+	request, err := c.httpRequest(ctx, h)
 	if err != nil {
 		return nil, err
 	}
@@ -112,46 +111,47 @@ func (c *Checker) exchange(ctx context.Context, spec job.Spec, t *timing) (*exch
 		return nil, err
 	}
 	defer response.Body.Close()
-	x := &exchange{
+	x := &httpExchange{
 		status: response.StatusCode, headers: response.Header, tls: response.TLS,
 		version: strings.TrimSuffix(strings.TrimPrefix(response.Proto, "HTTP/"), ".0"),
 	}
-	if err != nil { // a redirect that was not followed; its body is closed
+	if err != nil { // a redirect that was not followed
 		return x, err
 	}
 	if h.HTTPVersion == "2" && response.ProtoMajor != 2 {
 		return x, fmt.Errorf("%w: the server speaks HTTP/%s, not 2", errVersion, x.version)
 	}
 	x.body, err = c.readBody(h, response, len(spec.Expect)+len(spec.Warn) > 0)
-	if err == nil { // else the check stands there, and is told to
+	if err == nil { // otherwise the phase stays, for the cause
 		t.done()
 	}
 	return x, err
 }
 
-// roundTrip makes a request, and follows redirects. Most answers are none, and
-// then the standard library's client, which knows all about them, is not needed.
+// roundTrip sends a request and follows redirects. Most responses are no
+// redirects, and do not need the standard library's client.
 func roundTrip(transport http.RoundTripper, request *http.Request, limit int) (*http.Response, error) {
 	response, err := transport.RoundTrip(request)
 	if err != nil || limit == 0 || response.StatusCode/100 != 3 || response.Header.Get("Location") == "" {
 		return response, err
 	}
 	client := &http.Client{
-		Transport: &resumed{RoundTripper: transport, first: response}, Jar: &lazyJar{},
-		CheckRedirect: func(next *http.Request, via []*http.Request) error { return followed(next, via, limit) },
+		Transport: &resumedTransport{RoundTripper: transport, first: response}, Jar: &lazyJar{},
+		CheckRedirect: func(next *http.Request, via []*http.Request) error { return checkRedirect(next, via, limit) },
 	}
 	return client.Do(request)
 }
 
-// resumed gives a client the answer that its first request has had already.
-type resumed struct {
+// resumedTransport returns the first response again to a client that continues
+// from it.
+type resumedTransport struct {
 	http.RoundTripper
 
 	first *http.Response
 }
 
-// RoundTrip makes one request.
-func (r *resumed) RoundTrip(request *http.Request) (*http.Response, error) {
+// RoundTrip sends one request.
+func (r *resumedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if response := r.first; response != nil {
 		r.first = nil
 		return response, nil
@@ -159,9 +159,8 @@ func (r *resumed) RoundTrip(request *http.Request) (*http.Response, error) {
 	return r.RoundTripper.RoundTrip(request)
 }
 
-// readBody reads what the spec wants of a body, decompressed if it asked for
-// that, and keeps it if somebody will look at it. A body that goes on beyond the
-// limit is hung up on.
+// readBody reads the body up to the limit, decompresses it if the spec
+// requested compression, and keeps it if needed.
 func (c *Checker) readBody(h *job.HTTP, response *http.Response, keep bool) ([]byte, error) {
 	limit := c.config.BodyLimit
 	if h.BodyLimit > 0 {
@@ -183,19 +182,19 @@ func (c *Checker) readBody(h *job.HTTP, response *http.Response, keep bool) ([]b
 	return io.ReadAll(limited)
 }
 
-// followed decides whether one more redirect is followed. Credentials do not go
-// from TLS to clear text; the client keeps them from other domains.
-func followed(next *http.Request, via []*http.Request, limit int) error {
+// checkRedirect decides whether to follow a redirect. Credentials are not sent
+// from TLS to clear text; the client does not send them to other domains.
+func checkRedirect(next *http.Request, via []*http.Request, limit int) error {
 	if len(via) > limit {
 		return errRedirects
 	}
 	if next.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
 		next.Header.Del("Authorization")
 	}
-	return withhold(next, via[0])
+	return stripSecrets(next, via[0])
 }
 
-func (c *Checker) request(ctx context.Context, h *job.HTTP) (*http.Request, error) {
+func (c *Checker) httpRequest(ctx context.Context, h *job.HTTP) (*http.Request, error) {
 	target, err := parseURL(h.URL)
 	if err != nil {
 		return nil, err
@@ -212,9 +211,9 @@ func (c *Checker) request(ctx context.Context, h *job.HTTP) (*http.Request, erro
 	if err != nil {
 		return nil, err
 	}
-	request.URL, request.Host = target, target.Host // which spares reading the URL a second time
+	request.URL, request.Host = target, target.Host // instead of parsing the URL again
 	request.Close = true
-	request.Header["User-Agent"] = c.agent
+	request.Header["User-Agent"] = c.userAgent
 	if h.Compression != "" {
 		request.Header.Set("Accept-Encoding", h.Compression)
 	}
@@ -242,7 +241,7 @@ func requestBody(h *job.HTTP) (io.Reader, error) {
 	case h.BodyFile != "":
 		body, err := os.ReadFile(h.BodyFile)
 		if err != nil {
-			return nil, ourFault("read body_file", err)
+			return nil, newLocalError("read body_file", err)
 		}
 		return strings.NewReader(string(body)), nil
 	case h.Body != "":
@@ -252,19 +251,19 @@ func requestBody(h *job.HTTP) (io.Reader, error) {
 	}
 }
 
-// lazyJar is a cookie jar that is made when there is a cookie to keep: most
-// answers have none.
+// lazyJar is a cookie jar that is created for the first cookie, since most
+// responses have none.
 type lazyJar struct{ jar *cookiejar.Jar }
 
 // SetCookies keeps cookies for redirects.
 func (l *lazyJar) SetCookies(from *url.URL, cookies []*http.Cookie) {
 	if l.jar == nil {
-		l.jar, _ = cookiejar.New(nil) // it returns no error, says its documentation
+		l.jar, _ = cookiejar.New(nil) // never fails, according to its documentation
 	}
 	l.jar.SetCookies(from, cookies)
 }
 
-// Cookies returns those for a URL.
+// Cookies returns the cookies for a URL.
 func (l *lazyJar) Cookies(to *url.URL) []*http.Cookie {
 	if l.jar == nil {
 		return nil
@@ -272,20 +271,21 @@ func (l *lazyJar) Cookies(to *url.URL) []*http.Cookie {
 	return l.jar.Cookies(to)
 }
 
-// parseURL reads a URL: http or https in any case; without a scheme it is http.
+// parseURL parses an http or https URL in any case. Without a scheme it is
+// http.
 func parseURL(raw string) (*url.URL, error) {
 	if !strings.Contains(raw, "://") {
 		raw = "http://" + raw
 	}
-	return parseURLOf(raw, "http", "https")
+	return parseURLWithScheme(raw, "http", "https")
 }
 
-// parseURLOf reads a URL of one of two schemes.
-func parseURLOf(raw, plain, secure string) (*url.URL, error) {
+// parseURLWithScheme parses a URL with one of two schemes.
+func parseURLWithScheme(raw, plain, secure string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	if err != nil {
-		// The parser's own words would repeat the URL, and a password in it.
-		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "a URL that cannot be read (" + innermost(err) + ")", Expected: "one such as " + plain + "://example.org"})
+		// The parser's error would repeat the URL, perhaps with a password.
+		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "an invalid URL (" + innermostText(err) + ")", Expected: "one such as " + plain + "://example.org"})
 	}
 	target.Scheme = strings.ToLower(target.Scheme)
 	if target.Scheme != plain && target.Scheme != secure {

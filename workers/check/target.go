@@ -9,10 +9,9 @@ import (
 	"vedette/pipeline/job"
 )
 
-// ParseTarget reads what a person types: a URL whose scheme is that of a probe
-// (http, https, tcp, tls, dns, icmp, grpc, grpcs, ws, wss), a host, which is
-// asked by http, or host:port, which is connected to. The error shows what was
-// found and what was expected.
+// ParseTarget parses a target on the command line: a URL with a scheme for a
+// probe (http, https, tcp, tls, dns, icmp, grpc, grpcs, ws, wss), a host for
+// http, or host:port for tcp.
 func ParseTarget(s string) (job.Spec, error) {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found && !strings.ContainsAny(s, "/?#") {
@@ -20,12 +19,12 @@ func ParseTarget(s string) (job.Spec, error) {
 			scheme, rest = job.KindTCP, s
 		}
 	}
-	if spec, ok := targetOf(strings.ToLower(scheme), rest, s); ok {
-		return spec, problemOf(s, spec)
+	if spec, ok := schemeSpec(strings.ToLower(scheme), rest, s); ok {
+		return spec, targetProblem(s, spec)
 	}
 	spec := job.Spec{HTTP: &job.HTTP{URL: s}}
 	if spec.HasReference() {
-		return spec, problemOf(s, spec)
+		return spec, targetProblem(s, spec)
 	}
 	if _, err := parseURL(s); err != nil {
 		return job.Spec{}, fmt.Errorf("read target: found %q, expected a URL, a host or host:port: %w", spec.Target(), err)
@@ -33,8 +32,8 @@ func ParseTarget(s string) (job.Spec, error) {
 	return spec, nil
 }
 
-// targetOf is the spec of a target with a scheme other than those of http.
-func targetOf(scheme, rest, whole string) (job.Spec, bool) {
+// schemeSpec returns the spec for a scheme other than http and https.
+func schemeSpec(scheme, rest, whole string) (job.Spec, bool) {
 	switch scheme {
 	case job.KindTCP:
 		return job.Spec{TCP: &job.TCP{Address: rest}}, true
@@ -55,24 +54,24 @@ func targetOf(scheme, rest, whole string) (job.Spec, bool) {
 	}
 }
 
-// problemOf is what is wrong with a target, if anything is.
-func problemOf(s string, spec job.Spec) error {
+// targetProblem returns an error for an invalid target.
+func targetProblem(s string, spec job.Spec) error {
 	name, err := spec.Kind()
 	if err != nil {
 		return fmt.Errorf("read target: %w", err)
 	}
 	if job.HasReference(s) && !spec.HasReference() {
-		return fmt.Errorf("read target: found a reference to a secret in %q, expected one in a URL of http or websocket alone", s)
+		return fmt.Errorf("read target: found a secret reference in %q, expected one only in an http or websocket URL", s)
 	}
 	var p problems
-	validatePlainly(kinds()[name], spec, &p)
+	validateWithPlaceholders(probeKinds()[name], spec, &p)
 	if len(p.found) > 0 {
-		return fmt.Errorf("read target: found %q: %s", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0])
+		return fmt.Errorf("read target: found %q: %w", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0])
 	}
 	return nil
 }
 
-// checkAddress tells what is wrong with a host:port.
+// checkAddress validates a host:port.
 func checkAddress(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" {

@@ -14,35 +14,35 @@ import (
 	"vedette/pipeline/job"
 )
 
-// tcp opens a connection, and holds the dialogue if there is one. Up means that
-// it was opened, and that every step was as expected.
-func (c *Checker) tcp(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
+// probeTCP opens a connection, and runs the dialogue if there is one. Up means
+// that the connection opened and every step completed.
+func (c *Checker) probeTCP(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	d := &dialogue{c: c, spec: spec.TCP, t: &t}
 	if len(spec.TCP.Dialogue) > 0 {
 		d.captures = map[string]string{}
 	}
 	err := d.run(ctx)
-	outcome := job.ProbeResult{Health: job.Up}
+	result := job.ProbeResult{Health: job.Up}
 	switch {
 	case errors.Is(err, errUnexpected):
-		outcome = down(job.ClassExpectation, innermostCause(err, errUnexpected))
+		result = downResult(job.ClassExpectation, textAfter(err, errUnexpected))
 	case err != nil:
-		outcome = failure(ctx, err, &t, timeoutOf(spec))
-		if d.at > 0 && outcome.Health == job.Down {
-			outcome.Cause += fmt.Sprintf(", at step %d of the dialogue", d.at)
+		result = failureResult(ctx, err, &t, timeoutOf(spec))
+		if d.at > 0 && result.Health == job.Down {
+			result.Cause += fmt.Sprintf(", at step %d of the dialogue", d.at)
 		}
 	}
-	t.write(&outcome)
+	t.addTo(&result)
 	if d.tls != nil {
-		outcome.CertificateExpires = expires(*d.tls)
+		result.CertificateExpires = certificateExpiry(*d.tls)
 	}
 	if err != nil || len(spec.Expect)+len(spec.Warn) == 0 {
-		return outcome, nil
+		return result, nil
 	}
 	facts := Facts{"captures": d.captures}
 	facts.addCertificate(d.tls, time.Now())
-	return outcome, facts
+	return result, facts
 }
 
 func tcpFacts() map[string]*cel.Type {
@@ -52,25 +52,25 @@ func tcpFacts() map[string]*cel.Type {
 func validateTCP(spec job.Spec, p *problems) {
 	p.check("address", checkAddress(spec.TCP.Address))
 	validateNetwork(spec.TCP.Network, p)
-	validateOwnTLS(spec.TCP.TLS, p)
-	known := captures{}
+	validateNestedTLS(spec.TCP.TLS, p)
+	known := captureNames{}
 	for i, step := range spec.TCP.Dialogue {
-		p.check(fmt.Sprintf("dialogue[%d]", i), known.learn(step))
+		p.check(fmt.Sprintf("dialogue[%d]", i), known.addStep(step))
 		if step.StartTLS && spec.TCP.TLS == nil {
-			p.add(fmt.Sprintf("dialogue[%d]", i), "a step starttls without tls", "tls: {} beside the dialogue")
+			p.add(fmt.Sprintf("dialogue[%d]", i), "a step starttls without tls", "tls: {} next to the dialogue")
 		}
 	}
 }
 
-// dialogue is one that is held.
+// dialogue is a running dialogue.
 type dialogue struct {
 	c        *Checker
 	spec     *job.TCP
 	t        *timing
 	conn     net.Conn
-	received []byte // and not yet taken by an expectation
+	received []byte // not yet matched by an expectation
 	captures map[string]string
-	at       int // the step, from 1
+	at       int // the current step, from 1
 	tls      *tls.ConnectionState
 }
 
@@ -79,7 +79,7 @@ func (d *dialogue) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	plain := brief(ctx, conn)
+	plain := withContext(ctx, conn)
 	defer plain.Close()
 	d.conn = plain
 	if d.spec.TLS != nil && !startsTLS(d.spec.Dialogue) {
@@ -106,14 +106,14 @@ func startsTLS(steps []job.Step) bool {
 	return false
 }
 
-// secure makes the connection speak TLS. What came before must have been taken:
-// whoever is between us and the server could have put it there (CVE-2011-0411).
+// secure starts TLS on the connection. All data received before must have been
+// expected: an attacker on the path could have inserted it (CVE-2011-0411).
 func (d *dialogue) secure(ctx context.Context) error {
 	if len(d.received) > 0 {
-		return fmt.Errorf("%w: the server said more before the TLS handshake than was expected: %q", errUnexpected, shorten(d.received))
+		return fmt.Errorf("%w: the server sent unexpected data before the TLS handshake: %q", errUnexpected, truncate(d.received))
 	}
-	host, _, _ := net.SplitHostPort(d.spec.Address) // it was dialled
-	secured, err := d.c.handshake(ctx, d.conn, host, d.spec.TLS, offer{}, d.t)
+	host, _, _ := net.SplitHostPort(d.spec.Address) // valid, since it was dialled
+	secured, err := d.c.handshake(ctx, d.conn, host, d.spec.TLS, handshakeOffer{}, d.t)
 	if err != nil {
 		return err
 	}
@@ -140,10 +140,10 @@ func (d *dialogue) send(step job.Step) error {
 	if step.SendHex != "" {
 		body, err = hex.DecodeString(step.SendHex)
 	} else {
-		body, err = fill(step.Send, d.captures)
+		body, err = fillCaptures(step.Send, d.captures)
 	}
 	if err != nil {
-		return ourFault("send", err)
+		return newLocalError("send", err)
 	}
 	_, err = d.conn.Write(body)
 	return err

@@ -7,9 +7,9 @@ import (
 	"vedette/pipeline/job"
 )
 
-// timing measures the phases of a check. Phases that come several times, over
-// redirects or addresses, add up. Its methods may be called from the
-// transport's goroutines, and after the check gave up.
+// timing measures the phases of a check. Repeated phases, through redirects or
+// several addresses, are summed. The transport's goroutines may call its
+// methods, also after the check has ended.
 type timing struct {
 	mu      sync.Mutex
 	phases  job.Phases
@@ -22,7 +22,7 @@ type timing struct {
 type phase int
 
 const (
-	none phase = iota
+	noPhase phase = iota
 	inDNS
 	inConnect
 	inTLS
@@ -30,27 +30,27 @@ const (
 	inTransfer
 )
 
-// enter ends the present phase and begins another.
+// enter ends the current phase and begins another.
 func (t *timing) enter(p phase) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.leave()
+	t.addCurrent()
 	t.current, t.since = p, time.Now()
 }
 
-// done ends the present phase.
+// done ends the current phase.
 func (t *timing) done() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.leave()
-	t.current = none
+	t.addCurrent()
+	t.current = noPhase
 }
 
-// leave adds up the present phase; the lock is held.
-func (t *timing) leave() {
+// addCurrent adds the current phase. The caller holds the lock.
+func (t *timing) addCurrent() {
 	took := job.Duration(time.Since(t.since))
 	switch t.current {
-	case none:
+	case noPhase:
 	case inDNS:
 		t.phases.DNS += took
 	case inConnect:
@@ -70,12 +70,11 @@ func (t *timing) dialled(address string) {
 	t.address = address
 }
 
-// write puts what was measured into an outcome; a phase that did not end is
-// not part of it.
-func (t *timing) write(outcome *job.ProbeResult) {
+// addTo adds the measured phases to a result, without the current one.
+func (t *timing) addTo(result *job.ProbeResult) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	outcome.Phases, outcome.Address = t.phases, t.address
+	result.Phases, result.Address = t.phases, t.address
 }
 
 func (t *timing) inHandshake() bool {
@@ -84,8 +83,8 @@ func (t *timing) inHandshake() bool {
 	return t.current == inTLS
 }
 
-// waitingFor tells people what the check was waiting for.
-func (t *timing) waitingFor() string {
+// currentActivity describes the current phase.
+func (t *timing) currentActivity() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch t.current {
@@ -99,7 +98,7 @@ func (t *timing) waitingFor() string {
 		return "waiting for the first byte of the answer"
 	case inTransfer:
 		return "reading the answer"
-	case none:
+	case noPhase:
 		return "waiting"
 	default:
 		return "waiting"

@@ -14,33 +14,34 @@ import (
 	"vedette/pipeline/job"
 )
 
-// tls makes a TLS handshake. Up means that the chain was verified for the name.
-func (c *Checker) tls(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
+// probeTLS makes a TLS handshake. Up means that the certificate chain is valid
+// for the name.
+func (c *Checker) probeTLS(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
-	state, err := c.shake(ctx, spec.TLS, &t)
-	outcome := job.ProbeResult{Health: job.Up}
+	state, err := c.handshakeOnly(ctx, spec.TLS, &t)
+	result := job.ProbeResult{Health: job.Up}
 	if err != nil {
-		outcome = failure(ctx, err, &t, timeoutOf(spec))
+		result = failureResult(ctx, err, &t, timeoutOf(spec))
 	}
-	t.write(&outcome)
+	t.addTo(&result)
 	if err != nil {
-		return outcome, nil
+		return result, nil
 	}
-	outcome.CertificateExpires = expires(*state)
+	result.CertificateExpires = certificateExpiry(*state)
 	facts := Facts{"tls_version": tls.VersionName(state.Version)}
 	facts.addCertificate(state, time.Now())
-	return outcome, facts
+	return result, facts
 }
 
-func (c *Checker) shake(ctx context.Context, spec *job.TLS, t *timing) (*tls.ConnectionState, error) {
+func (c *Checker) handshakeOnly(ctx context.Context, spec *job.TLS, t *timing) (*tls.ConnectionState, error) {
 	conn, err := c.dial(ctx, "tcp", spec.Address, spec.Network, t)
 	if err != nil {
 		return nil, err
 	}
-	conn = brief(ctx, conn)
+	conn = withContext(ctx, conn)
 	defer conn.Close()
-	host, _, _ := net.SplitHostPort(spec.Address) // it was dialled
-	secured, err := c.handshake(ctx, conn, host, &spec.TLSOptions, offer{}, t)
+	host, _, _ := net.SplitHostPort(spec.Address) // valid, since it was dialled
+	secured, err := c.handshake(ctx, conn, host, &spec.TLSOptions, handshakeOffer{}, t)
 	if err != nil {
 		return nil, err
 	}
@@ -58,17 +59,16 @@ func validateTLS(spec job.Spec, p *problems) {
 	validateTLSOptions(&spec.TLS.TLSOptions, p)
 }
 
-// offer is what a handshake offers to a server.
-type offer struct {
+// handshakeOffer contains the options offered to a server.
+type handshakeOffer struct {
 	protocols []string // ALPN, RFC 7301
-	// classical leaves out the key exchanges that are safe from quantum
-	// computers, which cost a third of a handshake. Whoever sets it tries again
-	// without when a server insists on them.
+	// classical omits the post-quantum key exchanges, which cost a third of a
+	// handshake. The caller tries again with them if the server requires them.
 	classical bool
 }
 
-// handshake makes a connection speak TLS with a host.
-func (c *Checker) handshake(ctx context.Context, conn net.Conn, host string, o *job.TLSOptions, offered offer, t *timing) (*tls.Conn, error) {
+// handshake starts TLS on a connection to a host.
+func (c *Checker) handshake(ctx context.Context, conn net.Conn, host string, o *job.TLSOptions, offered handshakeOffer, t *timing) (*tls.Conn, error) {
 	config, err := c.tlsConfig(host, o)
 	if err != nil {
 		return nil, err
@@ -86,7 +86,7 @@ func (c *Checker) handshake(ctx context.Context, conn net.Conn, host string, o *
 	return secured, nil
 }
 
-// tlsConfig is the configuration of a handshake with a host.
+// tlsConfig returns the configuration for a handshake with a host.
 func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error) {
 	config := &tls.Config{RootCAs: c.config.RootCAs, MinVersion: tls.VersionTLS12, ServerName: host}
 	if o == nil {
@@ -100,7 +100,7 @@ func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error)
 		config.MinVersion = version
 	}
 	if o.CAFile != "" {
-		workers, err := readPool(o.CAFile)
+		workers, err := readCertPool(o.CAFile)
 		if err != nil {
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error)
 	if o.CertFile != "" {
 		certificate, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
 		if err != nil {
-			return nil, ourFault("read client certificate", err)
+			return nil, newLocalError("read client certificate", err)
 		}
 		config.Certificates = []tls.Certificate{certificate}
 	}
@@ -120,33 +120,35 @@ func tlsVersions() map[string]uint16 {
 	return map[string]uint16{"1.0": tls.VersionTLS10, "1.1": tls.VersionTLS11, "1.2": tls.VersionTLS12, "1.3": tls.VersionTLS13}
 }
 
-func readPool(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path) //nolint:gosec // whoever writes specs names the file
+func readCertPool(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path) //nolint:gosec // the spec names the file
 	if err != nil {
-		return nil, ourFault("read ca_file", err)
+		return nil, newLocalError("read ca_file", err)
 	}
 	workers := x509.NewCertPool()
 	if !workers.AppendCertsFromPEM(pem) {
-		return nil, ourFault("read ca_file", fmt.Errorf("found no certificate in %s, expected some in PEM", path))
+		return nil, newLocalError("read ca_file", fmt.Errorf("found no certificate in %s, expected PEM certificates", path))
 	}
 	return workers, nil
 }
 
-// oursError is an error that says nothing about the target.
-type oursError struct{ err error }
+// localError is an error on this side, without relation to the target.
+type localError struct{ err error }
 
-// Error is what went wrong on our side.
-func (e *oursError) Error() string { return e.err.Error() }
+// Error returns the cause's text.
+func (e *localError) Error() string { return e.err.Error() }
 
-// Unwrap returns it.
-func (e *oursError) Unwrap() error { return e.err }
+// Unwrap returns the cause.
+func (e *localError) Unwrap() error { return e.err }
 
-func ourFault(doing string, err error) error { return &oursError{fmt.Errorf("%s: %w", doing, err)} }
+func newLocalError(doing string, err error) error {
+	return &localError{fmt.Errorf("%s: %w", doing, err)}
+}
 
-// expires is the earliest end of validity in the chain that was verified; there
-// may be several, of which the last to end counts: one good one is enough. Of a
-// chain that was not verified it is the first certificate's.
-func expires(state tls.ConnectionState) time.Time {
+// certificateExpiry returns the earliest expiry in the verified chain, and with
+// several chains the latest of these, since one valid chain suffices. For an
+// unverified chain it is the first certificate's.
+func certificateExpiry(state tls.ConnectionState) time.Time {
 	var last time.Time
 	for _, chain := range state.VerifiedChains {
 		earliest := chain[0].NotAfter
@@ -165,23 +167,22 @@ func expires(state tls.ConnectionState) time.Time {
 	return last.UTC()
 }
 
-// addCertificate adds what is known of the certificate that a server showed.
+// addCertificate adds the facts about a server's certificate.
 func (f Facts) addCertificate(state *tls.ConnectionState, now time.Time) {
 	if state == nil || len(state.PeerCertificates) == 0 {
 		return
 	}
-	certificate, end := state.PeerCertificates[0], expires(*state)
+	certificate, end := state.PeerCertificates[0], certificateExpiry(*state)
 	f["certificate"] = map[string]any{
-		"subject": certificate.Subject.String(), "issuer": certificate.Issuer.String(), "sans": names(certificate),
+		"subject": certificate.Subject.String(), "issuer": certificate.Issuer.String(), "sans": certificateNames(certificate),
 		"not_after": end, "expires_in": end.Sub(now),
 	}
 }
 
-var errOneOfTwo = job.Problem{Found: "cert_file or key_file alone", Expected: "both or none"}
+var errOneOfTwo = job.Problem{Found: "only one of cert_file and key_file", Expected: "both or none"}
 
-// validateOwnTLS finds mistakes in the TLS options that are one parameter of a
-// probe.
-func validateOwnTLS(o *job.TLSOptions, p *problems) {
+// validateNestedTLS validates TLS options that are a parameter of a probe.
+func validateNestedTLS(o *job.TLSOptions, p *problems) {
 	if o == nil {
 		return
 	}

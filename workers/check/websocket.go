@@ -14,42 +14,42 @@ import (
 	"vedette/pipeline/job"
 )
 
-// maxMessage bounds a message that is read.
+// maxMessage limits the size of a message.
 const maxMessage = 1 << 20
 
-// websocket upgrades a connection, and exchanges messages if the spec says so.
-// Up means that the server agreed, and said what was expected.
-func (c *Checker) websocket(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
+// probeWebSocket upgrades a connection, and exchanges messages if the spec says
+// so. Up means that the upgrade succeeded and the expected message arrived.
+func (c *Checker) probeWebSocket(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
-	talk, err := c.upgrade(ctx, spec.WebSocket, &t)
-	outcome := job.ProbeResult{Health: job.Up}
+	exchange, err := c.exchangeWebSocket(ctx, spec.WebSocket, &t)
+	result := job.ProbeResult{Health: job.Up}
 	switch {
 	case errors.Is(err, errUnexpected):
-		outcome = down(job.ClassExpectation, innermostCause(err, errUnexpected))
+		result = downResult(job.ClassExpectation, textAfter(err, errUnexpected))
 	case errors.Is(err, errNoUpgrade):
-		outcome = down(job.ClassStatus, innermostCause(err, errNoUpgrade))
+		result = downResult(job.ClassStatus, textAfter(err, errNoUpgrade))
 	case err != nil:
-		outcome = failure(ctx, err, &t, timeoutOf(spec))
+		result = failureResult(ctx, err, &t, timeoutOf(spec))
 	}
-	t.write(&outcome)
-	if talk.response != nil {
-		outcome.Status = talk.response.StatusCode
-		if talk.response.TLS != nil {
-			outcome.CertificateExpires = expires(*talk.response.TLS)
+	t.addTo(&result)
+	if exchange.response != nil {
+		result.Status = exchange.response.StatusCode
+		if exchange.response.TLS != nil {
+			result.CertificateExpires = certificateExpiry(*exchange.response.TLS)
 		}
 	}
-	if outcome.Health != job.Up {
-		return outcome, nil
+	if result.Health != job.Up {
+		return result, nil
 	}
-	facts := Facts{"status": outcome.Status}
-	if talk.matched {
-		facts["message"] = talk.message
+	facts := Facts{"status": result.Status}
+	if exchange.matched {
+		facts["message"] = exchange.message
 	}
-	facts.addCertificate(talk.response.TLS, time.Now())
-	return outcome, facts
+	facts.addCertificate(exchange.response.TLS, time.Now())
+	return result, facts
 }
 
-// errNoUpgrade is wrapped by an answer that does not agree to the upgrade.
+// errNoUpgrade is wrapped by the error for a response that refuses the upgrade.
 var errNoUpgrade = errors.New("no upgrade")
 
 func webSocketFacts() map[string]*cel.Type {
@@ -58,47 +58,47 @@ func webSocketFacts() map[string]*cel.Type {
 
 func validateWebSocket(spec job.Spec, p *problems) {
 	w := spec.WebSocket
-	_, err := parseURLOf(w.URL, "ws", "wss")
+	_, err := parseURLWithScheme(w.URL, "ws", "wss")
 	p.check("url", err)
 	if _, err := regexp.Compile(w.Expect); err != nil {
-		p.add("expect", fmt.Sprintf("%q (%v)", w.Expect, err), "an expression of RE2")
+		p.add("expect", fmt.Sprintf("%q (%v)", w.Expect, err), "a regular expression in RE2 syntax")
 	}
 	validateHeaders(w.Headers, "headers", p)
 	validateNetwork(w.Network, p)
-	validateOwnTLS(w.TLS, p)
+	validateNestedTLS(w.TLS, p)
 }
 
-// talk is what came back of a websocket check.
-type talk struct {
+// webSocketExchange is the response and the expected message in a check.
+type webSocketExchange struct {
 	response *http.Response
 	message  string
 	matched  bool
 }
 
-func (c *Checker) upgrade(ctx context.Context, w *job.WebSocket, t *timing) (talk, error) {
-	target, err := parseURLOf(w.URL, "ws", "wss")
+func (c *Checker) exchangeWebSocket(ctx context.Context, w *job.WebSocket, t *timing) (webSocketExchange, error) {
+	target, err := parseURLWithScheme(w.URL, "ws", "wss")
 	if err != nil {
-		return talk{}, err
+		return webSocketExchange{}, err
 	}
-	transport := &whole{c: c, t: t, h: &job.HTTP{URL: w.URL, HTTPVersion: "1.1", TLS: w.TLS, Network: w.Network}}
+	transport := &stdTransport{c: c, t: t, h: &job.HTTP{URL: w.URL, HTTPVersion: "1.1", TLS: w.TLS, Network: w.Network}}
 	defer transport.CloseIdleConnections()
 	header := http.Header{"User-Agent": {c.config.UserAgent}}
 	for name, value := range w.Headers {
 		header.Set(name, value)
 	}
-	conn, response, err := websocket.Dial( //nolint:bodyclose // the library closes it, or the connection is it
+	conn, response, err := websocket.Dial( //nolint:bodyclose // closed by the library, or used as the connection
 		ctx, target.String(), &websocket.DialOptions{
 			HTTPClient: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 			HTTPHeader: header, Host: header.Get("Host"),
 		})
-	found := talk{response: response}
+	found := webSocketExchange{response: response}
 	if err != nil {
 		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
 			err = fmt.Errorf("%w: status %d %s, expected 101", errNoUpgrade, response.StatusCode, http.StatusText(response.StatusCode))
 		}
 		return found, err
 	}
-	defer func() { _ = conn.CloseNow() }() // it is hung up; nobody waits for the peer's goodbye
+	defer func() { _ = conn.CloseNow() }() // without a closing handshake
 	conn.SetReadLimit(maxMessage)
 	t.enter(inProcessing)
 	if w.Send != "" {
@@ -107,7 +107,7 @@ func (c *Checker) upgrade(ctx context.Context, w *job.WebSocket, t *timing) (tal
 		}
 	}
 	if w.Expect != "" {
-		found.message, err = await(ctx, conn, w.Expect)
+		found.message, err = awaitMatch(ctx, conn, w.Expect)
 		found.matched = err == nil
 	}
 	if err == nil {
@@ -116,18 +116,18 @@ func (c *Checker) upgrade(ctx context.Context, w *job.WebSocket, t *timing) (tal
 	return found, err
 }
 
-// await reads messages until one holds what is expected.
-func await(ctx context.Context, conn *websocket.Conn, expect string) (string, error) {
+// awaitMatch reads messages until one matches.
+func awaitMatch(ctx context.Context, conn *websocket.Conn, expect string) (string, error) {
 	expression, err := regexp.Compile(expect)
 	if err != nil {
-		return "", ourFault("expect", err)
+		return "", newLocalError("expect", err)
 	}
 	last := ""
 	for {
 		_, message, err := conn.Read(ctx)
 		switch {
 		case err != nil && last != "" && ctx.Err() == nil:
-			return "", fmt.Errorf("%w: expected %q, found %q and the end", errUnexpected, expect, shorten([]byte(last)))
+			return "", fmt.Errorf("%w: expected %q, found %q, then the end", errUnexpected, expect, truncate([]byte(last)))
 		case err != nil:
 			return "", err
 		case expression.Match(message):

@@ -1,7 +1,6 @@
 package mail
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/textproto"
@@ -10,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"vedette/pipeline/redact"
 )
 
 var (
@@ -93,23 +94,21 @@ func (r Relay) withPassword() (Relay, error) {
 	return r, nil
 }
 
-// redact removes the password from an error, for relays that repeat what they
+// redactPassword removes the password from an error, for relays that repeat what they
 // received. Only a reply or a malformed line can contain it.
-func redact(err error, r Relay) error {
+func redactPassword(err error, r Relay) error {
 	if r.Password == "" {
 		return err
 	}
-	encode := base64.StdEncoding.EncodeToString
-	secrets := strings.NewReplacer(
-		encode([]byte("\x00"+r.Username+"\x00"+r.Password)), "[redacted]",
-		encode([]byte(r.Password)), "[redacted]",
-		r.Password, "[redacted]")
+	var secrets redact.Redactor
+	secrets.Add(r.Password)
+	secrets.Add("\x00" + r.Username + "\x00" + r.Password) // as in AUTH PLAIN
 	text := err.Error()
-	if secrets.Replace(text) == text {
+	if secrets.Redact(text) == text {
 		return err
 	}
 	if refused, ok := errors.AsType[*textproto.Error](err); ok {
-		return &textproto.Error{Code: refused.Code, Msg: secrets.Replace(refused.Msg)}
+		return &textproto.Error{Code: refused.Code, Msg: secrets.Redact(refused.Msg)}
 	}
-	return textproto.ProtocolError(secrets.Replace(text))
+	return textproto.ProtocolError(secrets.Redact(text))
 }

@@ -32,7 +32,7 @@ func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*sessi
 	}
 	client, err := gomail.NewClient(r.Host, r.options(hello, t, dial)...)
 	if err != nil {
-		return nil, fmt.Errorf("set up session: %w", redact(err, r))
+		return nil, fmt.Errorf("set up session: %w", redactPassword(err, r))
 	}
 	s.client, err = client.DialToSMTPClientWithContext(ctx)
 	if interrupted := !stop(); interrupted && err == nil {
@@ -40,7 +40,7 @@ func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*sessi
 	}
 	if err != nil {
 		s.abort() // go-mail leaves the connection open when a step after the dial fails
-		return nil, redact(err, r)
+		return nil, redactPassword(err, r)
 	}
 	return s, nil
 }

@@ -233,7 +233,7 @@ func TestRepeatedPasswordIsRedacted(t *testing.T) {
 	settings := relay.plain()
 	settings.Username, settings.Password, settings.AllowCleartext = "me", "s3cret", true
 	_, err := newSender(t, mail.Config{Relays: []mail.Relay{settings}}).Send(t.Context(), order("m1"), stored)
-	if err == nil || strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "AG1lAHMzY3JldA") || !strings.Contains(err.Error(), "535 5.7.8 [redacted]") {
+	if err == nil || strings.Contains(err.Error(), "s3cret") || strings.Contains(err.Error(), "AG1lAHMzY3JldA") || !strings.Contains(err.Error(), "535 5.7.8 ****") {
 		t.Errorf("got %v, want the relay's words without the password", err)
 	}
 }

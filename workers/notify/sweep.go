@@ -6,43 +6,42 @@ import (
 )
 
 const (
-	// sweepID is that of the timer; there is one.
-	sweepID = "ledger"
-	// FirstSweep is how soon after a start, sweepInterval how often the ledger is
-	// looked through.
+	// sweepID is the id of the only sweep timer.
+	sweepID = "all"
+	// FirstSweep is how soon after a start the first sweep is, sweepInterval the
+	// time between sweeps.
 	FirstSweep    = 10 * time.Second
 	sweepInterval = 5 * time.Minute
-	// overdue is how late a mailing may be before its timer is taken for lost.
+	// overdue is how late a group may be before its timer counts as lost.
 	overdue = 10 * time.Second
 )
 
-// Sweep looks through the ledger for news whose mailing nobody is going to look
-// at, and has it looked at. It finds what is held back when silences change,
-// and what a crash between two writes, or a timer that was lost with a disk,
-// has left behind: so that nothing which is owed is ever forgotten.
+// Sweep schedules the groups with outstanding notifications that no timer will
+// flush: after silences changed, after a crash between two writes, and after a
+// timer was lost with a disk. So no notification is ever forgotten.
 func (n *Notifier) Sweep(ctx context.Context) error {
-	mailings, err := n.ledger.mailings(ctx)
+	groups, err := n.logs.groups(ctx)
 	if err != nil {
 		return err
 	}
-	accounts, err := n.ledger.accounts(ctx, "*.*.>")
+	logs, err := n.logs.load(ctx, "*.*.>")
 	if err != nil {
 		return err
 	}
-	news := map[string]bool{}
-	for i := range accounts {
-		if Outstanding(accounts[i].NotificationLog) {
-			news[accounts[i].mailing] = true
+	waiting := map[string]bool{}
+	for i := range logs {
+		if hasOutstanding(&logs[i].NotificationLog) {
+			waiting[logs[i].group] = true
 		}
 	}
-	now := n.config.Now()
-	for key, mailing := range mailings {
-		late := !mailing.NextFlush.IsZero() && now.Sub(mailing.NextFlush) > overdue
-		if !late && !news[key] && mailing.Pending == nil {
+	now := n.now()
+	for key, group := range groups {
+		late := !group.NextFlush.IsZero() && now.Sub(group.NextFlush) > overdue
+		if !late && !waiting[key] && group.Pending == nil {
 			continue
 		}
-		if due := mailing.NextFlush.After(now) && now.Sub(mailing.LastNotified) < n.directory.Grouping(mailing.Recipient).GroupInterval.Std(); due && mailing.Pending == nil {
-			continue // its news wait for their time
+		if group.Pending == nil && group.NextFlush.After(now) && now.Sub(group.LastNotified) < n.directory.Grouping(group.Recipient).GroupInterval.Std() {
+			continue // its timer is set for the end of the interval
 		}
 		if err := n.config.Timers.SetTimer(ctx, TimerFlush, timerID(key), now); err != nil {
 			return err
@@ -51,7 +50,7 @@ func (n *Notifier) Sweep(ctx context.Context) error {
 	return n.SweepIn(ctx, sweepInterval)
 }
 
-// SweepIn has the ledger looked through after a while, by whoever lives then.
+// SweepIn sets the timer for a sweep.
 func (n *Notifier) SweepIn(ctx context.Context, d time.Duration) error {
-	return n.config.Timers.SetTimer(ctx, TimerSweep, sweepID, n.config.Now().Add(d))
+	return n.config.Timers.SetTimer(ctx, TimerSweep, sweepID, n.now().Add(d))
 }

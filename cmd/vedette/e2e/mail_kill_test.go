@@ -143,7 +143,7 @@ func TestRelayOutageLosesNoMail(t *testing.T) {
 	wanted := enqueueMails(t, r.natsURL(), stormSize)
 	eventually(t, "an attempt in the mail log", func() bool { output, _ := r.vedette("mail", "log"); return output != "" })
 	eventually(t, "a notice to the operators", func() bool { return strings.Contains(r.output.String(), "no relay has been available") })
-	eventually(t, "the mail to the operators in the Maildir", func() bool { return keptMail(t, r.dir, "[VEDETTE] relay: no relay has been available") })
+	eventually(t, "the mail to the operators in the Maildir", func() bool { return keptMail(t, r.dir, "[VEDETTE] relays down: no relay has been available") })
 	<-time.After(*relayAway)
 	box.Listen(t)
 	back := time.Now()
@@ -159,7 +159,7 @@ func TestRelayOutageLosesNoMail(t *testing.T) {
 	t.Logf("%d mails %s after the relay was back", len(wanted), time.Since(back).Round(10*time.Millisecond))
 	output, _ := r.vedette("dead", "list")
 	checkAttempts(t, r.natsURL(), wanted)
-	eventually(t, "the mail to the operators by the relay too", func() bool { return box.Holds("[VEDETTE] relay: no relay has been available") })
+	eventually(t, "the mail to the operators by the relay too", func() bool { return box.Holds("[VEDETTE] relays down: no relay has been available") })
 	r.stop()
 	times, _ := box.Arrivals()
 	for id, n := range times {

@@ -69,7 +69,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	if err := json.Unmarshal([]byte(output), &all); err != nil || len(all.Processes) != 2 {
 		t.Errorf("got %d processes, %v, want two", len(all.Processes), err)
 	}
-	if output, code := first.vedette("ps", "--tree", "--json"); code != cli.ExitInvalid {
+	if output, code := first.vedette("ps", "--tree", "--json"); code != cli.ExitUsage {
 		t.Errorf("got %d %s, want a refusal of both at once", code, output)
 	}
 
@@ -83,7 +83,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	}
 	second.kill()
 	eventually(t, "a mail about the process that is gone", func() bool {
-		return box.Holds("[VEDETTE] process gone: process ", " has been silent since ", fmt.Sprintf("pid %d on ", second.cmd.Process.Pid), "To see what runs:  vedette ps")
+		return box.Holds("[VEDETTE] process gone: process ", " has been silent since ", fmt.Sprintf("pid %d on ", second.cmd.Process.Pid), "To see the processes:  vedette ps")
 	})
 	output, code = first.vedette("ps")
 	if code != 0 || strings.Contains(output, "silent") {

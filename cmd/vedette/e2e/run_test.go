@@ -146,6 +146,42 @@ func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 	r.stop()
 }
 
+func TestFilesOfJSONLinesAreReadAtStartAndAtSIGHUP(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), inboxtest.New(t)
+	r := newInstance(t, watching(x, box)+"monitors_file: lines.ndjson\n")
+	lines := filepath.Join(filepath.Dir(r.file), "lines.ndjson")
+	write := func(names ...string) {
+		t.Helper()
+		var text strings.Builder
+		for _, name := range names {
+			fmt.Fprintf(&text, "{\"name\": %q, \"http\": %q}\n", name, x.url)
+		}
+		if err := os.WriteFile(lines, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("line-1", "line-2")
+	r.start()
+	r.ready()
+	eventually(t, "an up monitor in a line", func() bool { return r.health("line-2") == "up" })
+	if output, code := r.vedette("validate", r.file); code != 0 || !strings.Contains(output, "3 monitors") {
+		t.Errorf("got %d %s, want the monitors in both files", code, output)
+	}
+
+	write("line-1", "line-3")
+	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "another line", func() bool { return r.health("line-3") == "up" && r.health("line-2") == "" })
+
+	write("line-1", "website")
+	if output, code := r.vedette("apply", r.file); code != 2 || !strings.Contains(output, "lines.ndjson:2:10: name: found \"website\" again") {
+		t.Errorf("got %d %s, want the name that both files have", code, output)
+	}
+	r.stop()
+}
+
 func TestRemovedMonitorThatIsDownIsToldOnce(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), inboxtest.New(t)

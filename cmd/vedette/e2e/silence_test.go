@@ -40,13 +40,13 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 
 	x.setIll(true)
 	eventually(t, "it down", func() bool { return r.health("website") == "down" })
-	eventually(t, "why nobody is told", func() bool {
+	eventually(t, "what holds the mail back", func() bool {
 		output, code := r.vedette("explain", "website")
-		return code == cli.ExitDown && strings.Contains(output, "held back: silence "+id) && strings.Contains(output, "not told yet") &&
+		return code == cli.ExitFound && strings.Contains(output, "held back: silence "+id) && strings.Contains(output, "not notified yet") &&
 			strings.Contains(output, "status 503") && strings.Contains(output, "website is down for ")
 	})
 	output, code = r.vedette("status")
-	if code != cli.ExitDown || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" of monitor=web* until ") {
+	if code != cli.ExitFound || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" of monitor=web* until ") {
 		t.Errorf("got %d %s, want it down, and the silence", code, output)
 	}
 	if got := len(box.All()); got != 0 {
@@ -67,10 +67,10 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 	eventually(t, "all well", func() bool { output, code := r.vedette("status"); return code == 0 && output == "1 monitor: 0 down\n" })
 	output, code = r.vedette("explain", "website", "--json")
 	var x2 struct {
-		Monitor job.Monitor       `json:"monitor"`
-		Told    []json.RawMessage `json:"told"`
+		Monitor  job.Monitor       `json:"monitor"`
+		Notified []json.RawMessage `json:"notified"`
 	}
-	if err := json.Unmarshal([]byte(output), &x2); err != nil || code != 0 || x2.Monitor.Name != "website" || len(x2.Told) != len(recipients()) {
+	if err := json.Unmarshal([]byte(output), &x2); err != nil || code != 0 || x2.Monitor.Name != "website" || len(x2.Notified) != len(recipients()) {
 		t.Errorf("got %d %s, %v, want all that is known", code, output, err)
 	}
 	r.stop()
@@ -90,30 +90,32 @@ func TestSilenceThatCannotBeSaysAllThatIsWrong(t *testing.T) {
 	} {
 		_, stderr, code := vedette(t, append([]string{"silence", "add"}, c.args...)...)
 		for _, want := range c.says {
-			if code != cli.ExitInvalid || !strings.Contains(stderr, want) {
+			if code != cli.ExitUsage || !strings.Contains(stderr, want) {
 				t.Errorf("%v: got %d %s, want %q", c.args, code, stderr, want)
 			}
 		}
 	}
-	if _, stderr, code := vedette(t, "run", "--stages", "check,cook", "nothing.yaml"); code != cli.ExitInvalid || !strings.Contains(stderr, `found "cook"`) {
+	if _, stderr, code := vedette(t, "run", "--stages", "check,cook", "nothing.yaml"); code != cli.ExitUsage || !strings.Contains(stderr, `found "cook"`) {
 		t.Errorf("got %d %s, want the role refused", code, stderr)
 	}
 }
 
 func TestDependenciesAndPausesAreExplained(t *testing.T) {
 	t.Parallel()
-	x := newTarget(t)
+	x, box := newTarget(t), inboxtest.New(t)
 	x.setIll(true)
 	r := newInstance(t, fmt.Sprintf(`
-defaults: {interval: 1s, timeout: 800ms, failure_threshold: 1, notify: []}
+recipients: {oncall: ops@example.org}
+mail: {from: vedette@example.org, relays: [%s]}
+defaults: {interval: 1s, timeout: 800ms, failure_threshold: 1, notify: oncall}
 monitors:
   - {name: router, http: %q}
   - {name: host, http: %q, depends_on: router}
   - {name: rest, http: %q, paused: true}
-`, x.url, x.url, x.url))
+`, box.Relay(), x.url, x.url, x.url))
 	r.start()
 	eventually(t, "both down", func() bool { return r.health("router") == "down" && r.health("host") == "down" })
-	if output, code := r.vedette("explain", "host"); code != cli.ExitDown || !strings.Contains(output, "held back: router is down, which it depends on") || !strings.Contains(output, "who is told: nobody") {
+	if output, code := r.vedette("explain", "host"); code != cli.ExitFound || !strings.Contains(output, "held back: router is down, which it depends on") || !strings.Contains(output, "recipients: ops@example.org") {
 		t.Errorf("got %d %s, want the router named", code, output)
 	}
 	eventually(t, "a paused monitor that is not checked", func() bool {

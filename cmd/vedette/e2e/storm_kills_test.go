@@ -151,7 +151,7 @@ func announcements(letters []inboxtest.Mail) (told map[string]int, texts map[str
 		for line := range strings.Lines(l.Text) {
 			if strings.HasPrefix(line, "Also:") && strings.Contains(line, "UP, was down") {
 				told[key+"up"]++
-				if strings.Contains(line, "not told before") {
+				if strings.Contains(line, "not notified before") {
 					told[key+"down"]++
 				}
 			}

@@ -115,7 +115,10 @@ func TestThousandMonitorsAloneAreOneDigestForEachRecipient(t *testing.T) {
 	r.start()
 	r.ready()
 	eventually(t, "a down host", func() bool { return r.health(lastHost()) == "down" })
-	eventually(t, "the ledger looked through", func() bool { output, _ := r.vedette("explain", "host-3"); return strings.Contains(output, "told at") })
+	eventually(t, "the ledger looked through", func() bool {
+		output, _ := r.vedette("explain", "host-3")
+		return strings.Contains(output, "notified at")
+	})
 	<-time.After(18 * time.Second) // more than the first sweep and the wait of a group take: nothing must come
 	r.stop()
 	for _, address := range []string{"ops@example.org", "night@example.org"} {
@@ -169,12 +172,12 @@ func TestRelayThatRefusesForAWhileTellsWhatIsTrueThen(t *testing.T) {
 	x.setIll(true)
 	eventually(t, "a mail that waits", func() bool {
 		output, _ := r.vedette("explain", "website")
-		return strings.Contains(output, "told at")
+		return strings.Contains(output, "notified at")
 	})
 	x.setIll(false)
 	eventually(t, "another mail that tells of both", func() bool {
 		output, _ := r.vedette("explain", "website")
-		return strings.Contains(output, "told, and its end too")
+		return strings.Contains(output, "notified with its end")
 	})
 	box.Refuse(false)
 	eventually(t, "one mail for both", func() bool { return box.Count("night@example.org", "[UP]") == 1 })

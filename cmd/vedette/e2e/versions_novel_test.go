@@ -85,7 +85,7 @@ func goBack(t *testing.T, m *mixed) {
 		t.Errorf("got %s, want the novel monitor removed", said)
 	}
 	back := m.start(m.versions.present, "schedule,check,evaluate,notify,mail,maintain")
-	back.says(t, "configured by a newer version of this program, and is left as it is")
+	back.says(t, "configured by a newer version and stays as it is")
 	if found, err := inspect.Count(within(t), m.p, topology.Dead); err != nil || found != 0 {
 		t.Errorf("got %d dead letters, %v, want none", found, err)
 	}

@@ -1,0 +1,130 @@
+package notify
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+// Explainer answers which notifications about a monitor are outstanding, and what
+// holds them back, with the functions that the notifier decides with. It changes
+// nothing.
+type Explainer struct{ decider }
+
+// NewExplainer returns an explainer. Its lookup must not make checks.
+func NewExplainer(store Store, lookup Lookup, directory *Directory, mutes *Mutes, now func() time.Time) *Explainer {
+	return &Explainer{decider{
+		logs: logStore{store: store}, lookup: lookup, directory: directory, mutes: mutes, now: now, logger: slog.New(slog.DiscardHandler),
+	}}
+}
+
+// Explanation is what one address was notified about a monitor, and what is
+// outstanding.
+type Explanation struct {
+	Address   string   `json:"address"`
+	Recipient string   `json:"recipient"`
+	Group     []string `json:"group,omitempty"`
+	// Incidents are those with a notification sent or outstanding.
+	Incidents []job.Notified `json:"incidents"`
+	// Held are the outstanding notifications that something holds back.
+	Held []Held `json:"held,omitempty"`
+	// NextMail is when the others are sent; zero for none.
+	NextMail time.Time `json:"next_mail,omitzero"`
+}
+
+// Explain explains the notifications about a monitor to all addresses. The mutes
+// are those that hold back, or would hold back, the beginning of an incident.
+func (e *Explainer) Explain(ctx context.Context, m *job.Monitor) (mutes []Mute, notified []Explanation, err error) {
+	logs, err := e.logs.aboutMonitor(ctx, m.Name)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range logs {
+		explanation, err := e.explain(ctx, &logs[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		for j := range explanation.Held {
+			mutes = add(mutes, explanation.Held[j].Mute)
+		}
+		if len(explanation.Incidents) > 0 {
+			notified = append(notified, explanation)
+		}
+	}
+	slices.SortFunc(notified, func(a, b Explanation) int { return strings.Compare(a.Address, b.Address) })
+	for _, mute := range e.wouldHold(ctx, m, logs) {
+		mutes = add(mutes, mute)
+	}
+	return mutes, notified, nil
+}
+
+func add(mutes []Mute, mute Mute) []Mute {
+	if slices.ContainsFunc(mutes, func(m Mute) bool { return m.Kind == mute.Kind && m.By == mute.By }) {
+		return mutes
+	}
+	return append(mutes, mute)
+}
+
+// explain decides about a log's group as a flush would.
+func (e *Explainer) explain(ctx context.Context, log *storedLog) (Explanation, error) {
+	group, _, err := e.logs.group(ctx, log.group)
+	if err != nil {
+		return Explanation{}, err
+	}
+	stored, err := e.logs.inGroup(ctx, log.group)
+	if err != nil {
+		return Explanation{}, err
+	}
+	logs := plainLogs(stored)
+	if group.Pending != nil { // a crash may have come before its updates
+		for i := range logs {
+			logs[i], _ = apply(logs[i], group.Pending)
+		}
+	}
+	x := Explanation{Address: group.Address, Recipient: group.Recipient, Group: group.Group}
+	decision := Plan(e.input(&group, logs, e.parent(ctx, group.Address)))
+	for i := range logs {
+		if logs[i].Monitor == log.Monitor {
+			known, _ := apply(logs[i], &job.Notification{Updates: decision.Suppressed})
+			x.Incidents = known.Incidents
+		}
+	}
+	held := map[string]bool{}
+	for _, h := range decision.Held {
+		if h.Monitor == log.Monitor {
+			x.Held = append(x.Held, h)
+			held[h.Incident] = true
+		}
+	}
+	if slices.ContainsFunc(x.Incidents, func(i job.Notified) bool { return outstanding(&i) && !held[i.Incident.ID] }) {
+		x.NextMail = decision.Due
+	}
+	return x, nil
+}
+
+// wouldHold returns what would hold back the mails about a monitor that goes down
+// now.
+func (e *Explainer) wouldHold(ctx context.Context, m *job.Monitor, logs []storedLog) []Mute {
+	down := job.Notified{ReceivedAt: e.now(), Incident: job.Incident{
+		Condition: job.ConditionDown, Monitor: m.Name, Group: m.Group, Labels: m.Labels, DependsOn: m.DependsOn, Notify: m.Notify, Began: e.now(),
+	}}
+	var mutes []Mute
+	for key, member := range e.membersFor(ctx, &down.Incident) {
+		log := job.NotificationLog{Monitor: m.Name}
+		for i := range logs {
+			if logs[i].group == key {
+				log = logs[i].NotificationLog
+			}
+		}
+		log.Incidents = append(slices.Clone(log.Incidents), down)
+		group := job.NotificationGroup{Address: member.Address, Recipient: member.Recipient, Group: member.group}
+		for _, held := range Plan(e.input(&group, []job.NotificationLog{log}, e.parent(ctx, member.Address))).Held {
+			mutes = add(mutes, held.Mute)
+		}
+	}
+	return mutes
+}

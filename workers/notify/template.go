@@ -1,0 +1,116 @@
+package notify
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	html "html/template"
+	"strconv"
+	"strings"
+	text "text/template"
+	"time"
+
+	"vedette/pipeline/job"
+)
+
+//go:embed mail.txt
+var textTemplate string
+
+//go:embed mail.html
+var htmlTemplate string
+
+// Templates replace the built-in templates for mails. They are executed by
+// text/template and html/template with a [View]; an empty one is built in.
+type Templates struct{ Text, HTML string }
+
+// Renderer writes mails from templates. It is safe for concurrent use.
+type Renderer struct {
+	text *text.Template
+	html *html.Template
+}
+
+// NewRenderer parses templates, and tries them on a mail of each kind. The error
+// says which one is wrong, and where.
+func NewRenderer(t Templates) (*Renderer, error) {
+	if t.Text == "" {
+		t.Text = textTemplate
+	}
+	if t.HTML == "" {
+		t.HTML = htmlTemplate
+	}
+	functions := text.FuncMap{"join": strings.Join}
+	plain, err := text.New("text").Funcs(functions).Parse(t.Text)
+	if err != nil {
+		return nil, fmt.Errorf("parse template: %w", err)
+	}
+	rich, err := html.New("html").Funcs(functions).Parse(t.HTML)
+	if err != nil {
+		return nil, fmt.Errorf("parse template: %w", err)
+	}
+	r := &Renderer{text: plain, html: rich}
+	if err := r.try(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// try writes a mail about one monitor and one about several.
+func (r *Renderer) try() error {
+	began := time.Unix(0, 0)
+	one := Line{Incident: &job.Incident{Monitor: "website", Condition: job.ConditionDown, Began: began, Recent: []job.Sample{{}}}}
+	two := Line{Incident: &job.Incident{Monitor: "database", Condition: job.ConditionDown}, Resolution: &job.Resolution{At: began}}
+	one.Dependents = []Line{two}
+	for _, lines := range [][]Line{{one}, {two}, {one, two}} {
+		b := viewBuilder{zone: time.UTC, now: began, max: 1}
+		if _, _, err := r.execute(b.view(&Decision{Lines: lines, Still: []Line{two}}, []string{"group=web"})); err != nil {
+			return fmt.Errorf("try template: %w", err)
+		}
+	}
+	return nil
+}
+
+func (r *Renderer) execute(v View) (plain, rich string, err error) {
+	var asText, asHTML bytes.Buffer
+	if err := r.text.Execute(&asText, v); err != nil {
+		return "", "", fmt.Errorf("write text: %w", err)
+	}
+	if err := r.html.Execute(&asHTML, v); err != nil {
+		return "", "", fmt.Errorf("write html: %w", err)
+	}
+	return asText.String(), asHTML.String(), nil
+}
+
+// mailLifetime is how long a mail may wait that reports only what lasts; what
+// still lasts then is reported again.
+const mailLifetime = 6 * time.Hour
+
+// Render writes a decision's mail. Its id is derived from the group and the
+// mail's number, so that every process writes the same mail.
+func (r *Renderer) Render(d *Decision, g *job.NotificationGroup, grouping job.Grouping, zone *time.Location, now time.Time) (job.Notification, error) {
+	now = now.UTC().Truncate(time.Second)
+	b := viewBuilder{zone: zone, now: now, max: grouping.MaxListed}
+	v := b.view(d, g.Group)
+	address, group := strings.ToLower(g.Address), strings.Join(g.Group, "\x00")
+	if v.Thread == "" {
+		v.Thread = job.DeriveID("group", address, group)
+	}
+	plain, rich, err := r.execute(v)
+	if err != nil {
+		return job.Notification{}, err
+	}
+	id := job.DeriveID("notification", address, group, strconv.FormatBool(g.Operators), strconv.Itoa(g.Sequence+1))
+	return job.Notification{ID: id, At: now, Updates: d.Updates, Mail: &job.Mail{
+		V: job.Version, ID: id, To: g.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, List: "alerts", Date: now, NotAfter: notAfter(d, now),
+	}}, nil
+}
+
+// notAfter is when a mail is stale; zero for one that reports an end, which stays
+// true.
+func notAfter(d *Decision, now time.Time) time.Time {
+	for i := range d.Lines {
+		if d.Lines[i].Resolution != nil {
+			return time.Time{}
+		}
+	}
+	return now.Add(mailLifetime)
+}

@@ -1,0 +1,157 @@
+package workers
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
+)
+
+// storedLookup reads the monitors that others depend on from their buckets. It
+// publishes nothing.
+type storedLookup struct {
+	states, definitions *pipeline.Bucket
+}
+
+// Monitor reads a definition.
+func (l *storedLookup) Monitor(ctx context.Context, name string) (job.Monitor, bool, error) {
+	entry, err := l.definitions.Get(ctx, topology.MonitorKey(name))
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return job.Monitor{}, false, nil
+	}
+	if err != nil {
+		return job.Monitor{}, false, err
+	}
+	monitor, err := job.DecodeKnown[job.Monitor](entry.Value) // newer fields do not matter here
+	return monitor, err == nil, err
+}
+
+// State reads a state.
+func (l *storedLookup) State(ctx context.Context, name string) (job.State, error) {
+	entry, err := l.states.Get(ctx, name)
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return job.State{}, nil
+	}
+	if err != nil {
+		return job.State{}, err
+	}
+	return job.DecodeKnown[job.State](entry.Value)
+}
+
+// Failing reports whether the last result was a failure.
+func (l *storedLookup) Failing(ctx context.Context, m *job.Monitor) bool {
+	state, err := l.State(ctx, m.Name)
+	return err == nil && state.Failures > 0
+}
+
+// checkingLookup is a lookup that has monitors checked now, since a state may be
+// as old as its interval.
+type checkingLookup struct {
+	storedLookup
+	*shared
+
+	replies *pipeline.Replies
+
+	mu      sync.Mutex
+	checked map[string]recentCheck
+}
+
+type recentCheck struct {
+	failing bool
+	at      time.Time
+}
+
+const (
+	// checkReuse is how long a check counts: a thousand monitors that go down
+	// with their parent need one.
+	checkReuse = 2 * time.Second
+	// queueTime is how long a check may wait in addition to its timeout.
+	queueTime = 5 * time.Second
+	// maxChecked limits the checks that are remembered.
+	maxChecked = 10_000
+	// defaultCheckTimeout applies to checks without a timeout.
+	defaultCheckTimeout = 10 * time.Second
+)
+
+func newCheckingLookup(s *shared, buckets map[topology.Bucket]*pipeline.Bucket, replies *pipeline.Replies) *checkingLookup {
+	return &checkingLookup{
+		storedLookup: storedLookup{states: buckets[topology.States], definitions: buckets[topology.Monitors]},
+		shared:       s, replies: replies, checked: map[string]recentCheck{},
+	}
+}
+
+// Failing has a monitor checked now. A check that fails to be made is no failure
+// of the monitor.
+func (l *checkingLookup) Failing(ctx context.Context, m *job.Monitor) bool {
+	l.mu.Lock()
+	known, ok := l.checked[m.Name]
+	l.mu.Unlock()
+	if ok && time.Since(known.at) < checkReuse {
+		return known.failing
+	}
+	found := recentCheck{failing: l.checkLocations(ctx, m), at: time.Now()}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.checked) >= maxChecked {
+		clear(l.checked)
+	}
+	l.checked[m.Name] = found
+	return found.failing
+}
+
+// checkLocations has a monitor checked at all its locations at once, and reports
+// whether enough of them find it down.
+func (l *checkingLookup) checkLocations(ctx context.Context, m *job.Monitor) bool {
+	var down atomic.Int64
+	var all sync.WaitGroup
+	for _, location := range m.CheckLocations() {
+		all.Go(func() {
+			result, err := l.check(ctx, m, location)
+			if err != nil {
+				l.log.WarnContext(ctx, "check of a parent was not made; it counts as up", "monitor", m.Name, "location", location, "error", err)
+			} else if result.Health == job.Down {
+				down.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	return int(down.Load()) >= m.RequiredVotes()
+}
+
+// check has a check made at a location, and waits for its result.
+func (l *checkingLookup) check(ctx context.Context, m *job.Monitor, location string) (job.ProbeResult, error) {
+	limit := cmp.Or(m.Timeout.Std(), defaultCheckTimeout) + queueTime
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	now := time.Now().UTC()
+	id := job.DeriveID("recheck", m.Name, location, l.p.Process(), now.Format(time.RFC3339Nano))
+	body, err := job.Encode(job.Check{V: job.Version, ID: id, Location: location, NotAfter: now.Add(limit), Spec: m.Spec})
+	if err != nil {
+		return job.ProbeResult{}, err
+	}
+	address, reply, end := l.replies.Await()
+	defer end()
+	if err := l.p.Publish(ctx, pipeline.Message{Subject: topology.CallCheckSubject(location, id), Body: body, ID: id, Reply: address}); err != nil {
+		return job.ProbeResult{}, err
+	}
+	select {
+	case body := <-reply:
+		outcome, err := job.DecodeKnown[job.Outcome](body)
+		if err != nil {
+			return job.ProbeResult{}, err
+		}
+		if outcome.Check == nil || outcome.Check.ProbeResult == nil {
+			return job.ProbeResult{}, fmt.Errorf("check %s: found no result in the outcome", m.Name)
+		}
+		return *outcome.Check.ProbeResult, nil
+	case <-ctx.Done():
+		return job.ProbeResult{}, fmt.Errorf("check %s: %w", m.Name, ctx.Err())
+	}
+}
