@@ -99,7 +99,7 @@ func TestMailTestLooksUpDKIMRecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key, err := instance.Signing(file.Mail)
+	key, err := instance.DKIMKey(file.Mail)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestValidateRefusesInvalidDKIMKey(t *testing.T) {
 	}
 	_, stderr, code := execute(t, "validate", path)
 	for _, want := range []string{"m.yaml:3:34: mail.dkim.key_file", "found no PEM", "openssl genpkey"} {
-		if code != cli.ExitInvalid || !strings.Contains(stderr, want) {
+		if code != cli.ExitUsage || !strings.Contains(stderr, want) {
 			t.Errorf("got %d %s, want %q in it", code, stderr, want)
 		}
 	}

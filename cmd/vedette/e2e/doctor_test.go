@@ -66,7 +66,7 @@ func TestDoctorFindsNothingThenSaysWhichLimitToRaise(t *testing.T) {
 			t.Errorf("got %d %s, want %q in it", code, output, want)
 		}
 	}
-	if output, code := r.vedette("doctor", "--window", "1ms"); code != cli.ExitInvalid {
+	if output, code := r.vedette("doctor", "--window", "1ms"); code != cli.ExitUsage {
 		t.Errorf("got %d %s, want a refusal of the window", code, output)
 	}
 	r.stop()

@@ -108,7 +108,7 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 		return box.Holds("[DOWN] website", "(2 of 3 locations)", "From fra:", "up", "From nyc:", "down: status 502", "Quorum:", "2 of 3")
 	})
 	status, code := r.vedette("status")
-	if code != cli.ExitDown || !strings.Contains(status, "DOWN") {
+	if code != cli.ExitFound || !strings.Contains(status, "DOWN") {
 		t.Errorf("got %q and %d, want the website down", status, code)
 	}
 	target.illFor()

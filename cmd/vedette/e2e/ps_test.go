@@ -68,7 +68,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	if err := json.Unmarshal([]byte(output), &all); err != nil || len(all.Processes) != 2 {
 		t.Errorf("got %d processes, %v, want two", len(all.Processes), err)
 	}
-	if output, code := first.vedette("ps", "--tree", "--json"); code != cli.ExitInvalid {
+	if output, code := first.vedette("ps", "--tree", "--json"); code != cli.ExitUsage {
 		t.Errorf("got %d %s, want a refusal of both at once", code, output)
 	}
 

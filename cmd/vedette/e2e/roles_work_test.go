@@ -62,7 +62,7 @@ func (g *walled) start(name string, user rights.User, args ...string) {
 func (g *walled) says(role rights.Role, args ...string) string {
 	g.t.Helper()
 	stdout, stderr, code := vedette(g.t, append(args, g.as(rights.User{Role: role})...)...)
-	if code > cli.ExitDown || stderr != "" {
+	if code > cli.ExitFound || stderr != "" {
 		g.t.Errorf("vedette %v as %s: got %d %s%s, want it done", args, role, code, stdout, stderr)
 	}
 	return stdout

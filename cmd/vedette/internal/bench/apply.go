@@ -75,7 +75,7 @@ func (o benchApply) run(ctx context.Context, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	cli.Say(stdout, "%d monitors in %.1f MB, %d processors\n%-38s%9s%9s%16s\n", o.monitors, float64(size)/1e6, runtime.GOMAXPROCS(0), "", "took", "CPU", "memory at most")
+	cli.Writef(stdout, "%d monitors in %.1f MB, %d processors\n%-38s%9s%9s%16s\n", o.monitors, float64(size)/1e6, runtime.GOMAXPROCS(0), "", "took", "CPU", "memory at most")
 	err = withServer(ctx, broker.Config{Dir: dir}, func(p *pipeline.Pipeline) error { return r.stages(ctx, p) })
 	if err != nil || !o.bare {
 		return err
@@ -136,7 +136,7 @@ func (r *applyRun) stage(name string, do func() error) error {
 	if peak := readMemory().peak; peak > 0 {
 		most = fmt.Sprintf("%d MB", peak>>20)
 	}
-	cli.Say(r.stdout, "%-38s%7.1f s%7.1f s%16s\n", name, took.Seconds(), used.Seconds(), most)
+	cli.Writef(r.stdout, "%-38s%7.1f s%7.1f s%16s\n", name, took.Seconds(), used.Seconds(), most)
 	return nil
 }
 
@@ -167,11 +167,11 @@ func writeManyMonitors(path string, monitors int, interval string) (size int, er
 	defer func() { err = errors.Join(err, file.Close()) }()
 	w := bufio.NewWriter(file)
 	for i := range monitors {
-		cli.Say(w, `{"name": "m-%07d", "http": "http://127.0.0.1:8080/%d"`, i, i)
+		cli.Writef(w, `{"name": "m-%07d", "http": "http://127.0.0.1:8080/%d"`, i, i)
 		if i%1000 == 0 {
-			cli.Say(w, `, "interval": "%s"`, interval)
+			cli.Writef(w, `, "interval": "%s"`, interval)
 		}
-		cli.Say(w, "}\n")
+		cli.Writef(w, "}\n")
 	}
 	if err := w.Flush(); err != nil {
 		return 0, fmt.Errorf("write monitors: %w", err)

@@ -64,8 +64,8 @@ type way struct {
 }
 
 func (o benchMailOptions) run(ctx context.Context, out io.Writer) error {
-	cli.Say(out, "mails of 2 KB, %d processors; the relay is in another process\n", runtime.GOMAXPROCS(0))
-	cli.Say(out, "%-10s  %8s  %-24s  %14s  %17s  %16s\n", "round trip", "sessions", "by", "mails a second", "CPU-s per 1,000", "of the bare loop")
+	cli.Writef(out, "mails of 2 KB, %d processors; the relay is in another process\n", runtime.GOMAXPROCS(0))
+	cli.Writef(out, "%-10s  %8s  %-24s  %14s  %17s  %16s\n", "round trip", "sessions", "by", "mails a second", "CPU-s per 1,000", "of the bare loop")
 	for _, rtt := range o.rtts {
 		sink, stop, err := startSink(ctx, rtt)
 		if err != nil {
@@ -103,7 +103,7 @@ func (o mailRun) compare(ctx context.Context, out io.Writer, rtt time.Duration, 
 		if bare == 0 {
 			bare = speed
 		}
-		cli.Say(out, "%-10s  %8d  %-24s  %14.0f  %17.3f  %16.3f\n", rtt, o.sessions, w.name, speed, took.cpu.Seconds()/max(1, float64(sent))*1000, speed/bare)
+		cli.Writef(out, "%-10s  %8d  %-24s  %14.0f  %17.3f  %16.3f\n", rtt, o.sessions, w.name, speed, took.cpu.Seconds()/max(1, float64(sent))*1000, speed/bare)
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func (b benchPipeline) run(cmd *cobra.Command) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = cli.Closing(p, err) }()
+	defer func() { err = cli.JoinClose(p, err) }()
 	if err := p.Ensure(ctx); err != nil {
 		return err
 	}

@@ -76,15 +76,15 @@ func (o benchProbeOptions) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	defer stop()
-	workers := x509.NewCertPool()
-	workers.AppendCertsFromPEM([]byte(targets.CA))
-	checker, err := check.New(check.Config{RootCAs: workers})
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(targets.CA))
+	checker, err := check.New(check.Config{RootCAs: roots})
 	if err != nil {
 		return err
 	}
-	cli.Say(stdout, "%d at once, %d processors; targets in another process\n", o.atOnce, runtime.GOMAXPROCS(0))
-	cli.Say(stdout, "%-6s %-14s %14s %10s %7s\n", "kind", "by", "CPU µs a check", "a second", "ratio")
-	for _, c := range o.contests(checker, targets, workers) {
+	cli.Writef(stdout, "%d at once, %d processors; targets in another process\n", o.atOnce, runtime.GOMAXPROCS(0))
+	cli.Writef(stdout, "%-6s %-14s %14s %10s %7s\n", "kind", "by", "CPU µs a check", "a second", "ratio")
+	for _, c := range o.contests(checker, targets, roots) {
 		if err := o.compare(ctx, stdout, c); err != nil {
 			return err
 		}
@@ -92,7 +92,7 @@ func (o benchProbeOptions) run(ctx context.Context, stdout io.Writer) error {
 	return nil
 }
 
-func (o benchProbeOptions) contests(checker *check.Checker, targets benchTargets, workers *x509.CertPool) []contest {
+func (o benchProbeOptions) contests(checker *check.Checker, targets benchTargets, roots *x509.CertPool) []contest {
 	vedette := func(spec job.Spec) contestant {
 		return contestant{"vedette", func(ctx context.Context) error {
 			if outcome := checker.Check(ctx, spec); outcome.Health != job.Up {
@@ -101,7 +101,7 @@ func (o benchProbeOptions) contests(checker *check.Checker, targets benchTargets
 			return nil
 		}}
 	}
-	config := &tls.Config{RootCAs: workers, MinVersion: tls.VersionTLS12}
+	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	return []contest{
 		{"http", o.checks, []contestant{
 			vedette(job.Spec{HTTP: &job.HTTP{URL: targets.HTTP}}), bareClient(targets.HTTP, nil), ownSocket(targets.HTTPAddress, nil),
@@ -129,7 +129,7 @@ func (o benchProbeOptions) compare(ctx context.Context, stdout io.Writer, c cont
 		}
 	}
 	for i, contestant := range c.contestants {
-		cli.Say(stdout, "%-6s %-14s %14.1f %10.0f %7.2f\n", c.kind, contestant.name,
+		cli.Writef(stdout, "%-6s %-14s %14.1f %10.0f %7.2f\n", c.kind, contestant.name,
 			float64(cpu[i].Microseconds())/float64(c.checks), float64(c.checks)/took[i].Seconds(), float64(cpu[0])/float64(cpu[i]))
 	}
 	return nil

@@ -138,13 +138,13 @@ func (o benchScale) run(ctx context.Context, stdout, stderr io.Writer) error {
 	}
 	for i, n := range o.monitors {
 		if i > 0 {
-			cli.Say(stdout, "\n")
+			cli.Writef(stdout, "\n")
 		}
 		var output bytes.Buffer
 		cmd := exec.CommandContext(ctx, self, o.arguments(n)...) //nolint:gosec // ourselves
 		cmd.Stdout, cmd.Stderr = &output, stderr
 		err := cmd.Run()
-		cli.Say(stdout, "%s", output.String())
+		cli.Writef(stdout, "%s", output.String())
 		if err != nil {
 			return fmt.Errorf("measure %d monitors: %w", n, err)
 		}

@@ -81,7 +81,7 @@ func (r *scaleRun) path(ctx context.Context, p *pipeline.Pipeline) error {
 		return err
 	}
 	r.figures.apply = time.Since(began)
-	cli.BeLean(r.n) // as 'vedette run' is
+	cli.ReleaseMemory(r.n) // as 'vedette run' is
 	return r.watch(ctx)
 }
 

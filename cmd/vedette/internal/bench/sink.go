@@ -20,7 +20,7 @@ func benchSinkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sink", Short: "The relay of a benchmark", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := cli.UntilOrphaned(cmd.Context())
+			ctx, cancel := cli.StdinContext(cmd.Context())
 			defer cancel()
 			listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 			if err != nil {

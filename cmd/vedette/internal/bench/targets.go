@@ -34,7 +34,7 @@ func benchTargetsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "targets", Short: "The targets of a benchmark", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := cli.UntilOrphaned(cmd.Context())
+			ctx, cancel := cli.StdinContext(cmd.Context())
 			defer cancel()
 			certificate, ca, err := selfSigned(time.Now())
 			if err != nil {

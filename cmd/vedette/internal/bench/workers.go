@@ -95,10 +95,10 @@ func (o benchWorkers) monitors() int {
 
 // run measures each number of workers, and prints a row for each.
 func (o benchWorkers) run(ctx context.Context, stdout io.Writer) error {
-	cli.Say(stdout, "%d monitors every %s, targets that take %s, %d slots in each worker, %d processors\n",
+	cli.Writef(stdout, "%d monitors every %s, targets that take %s, %d slots in each worker, %d processors\n",
 		o.monitors(), o.interval, o.delay, o.checks, runtime.GOMAXPROCS(0))
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	cli.Say(table, "workers\tchecks a second\tratio\tof what slots allow\tslots missed\t\n")
+	cli.Writef(table, "workers\tchecks a second\tratio\tof what slots allow\tslots missed\t\n")
 	first := 0.0
 	for _, n := range o.workers {
 		done, err := o.measure(ctx, n)
@@ -108,7 +108,7 @@ func (o benchWorkers) run(ctx context.Context, stdout io.Writer) error {
 		if first == 0 {
 			first = done.pace
 		}
-		cli.Say(table, "%d\t%.0f\t%.2f\t%.0f %%\t%s\t\n", n, done.pace, done.pace/first, 100*done.pace/o.able(n), reasons(done.missed))
+		cli.Writef(table, "%d\t%.0f\t%.2f\t%.0f %%\t%s\t\n", n, done.pace, done.pace/first, 100*done.pace/o.able(n), reasons(done.missed))
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print table: %w", err)

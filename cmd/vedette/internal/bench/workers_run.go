@@ -173,7 +173,7 @@ func benchWorkerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "worker", Short: "A worker of a benchmark", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := cli.UntilOrphaned(cmd.Context())
+			ctx, cancel := cli.StdinContext(cmd.Context())
 			defer cancel()
 			options.NATS = os.Getenv("NATS_URL")
 			return options.Work(ctx, "", io.Discard, cmd.ErrOrStderr())

@@ -6,9 +6,9 @@ import (
 	"os"
 )
 
-// UntilOrphaned ends a context when standard input does: the process that
+// StdinContext ends a context when standard input does: the process that
 // holds its other end has gone.
-func UntilOrphaned(ctx context.Context) (context.Context, context.CancelFunc) {
+func StdinContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)

@@ -91,7 +91,7 @@ func (s *clusterSoak) run(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	defer func() { err = cli.Closing(log, err) }()
+	defer func() { err = cli.JoinClose(log, err) }()
 	if s.witness, err = newWitness(ctx, hosts.address("hub")); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (s *clusterSoak) run(ctx context.Context) (err error) {
 	if s.pipeline, err = s.connect(ctx, dir); err != nil {
 		return err
 	}
-	defer func() { err = cli.Closing(s.pipeline, err) }()
+	defer func() { err = cli.JoinClose(s.pipeline, err) }()
 	if err := s.work(ctx); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (s *clusterSoak) connect(ctx context.Context, dir string) (*pipeline.Pipeli
 		return nil, err
 	}
 	if err := p.AwaitInstalled(limited); err != nil {
-		return nil, cli.Closing(p, err)
+		return nil, cli.JoinClose(p, err)
 	}
 	return p, nil
 }

@@ -49,7 +49,7 @@ func (s *clusterSoak) chaos(ctx context.Context) error {
 		s.note("%s, from %s to %s; all were ready at %s", what, wall(began), wall(over), wall(time.Now()))
 		paused := s.witness.lap()
 		s.longest(paused)
-		cli.Say(s.stderr, "%4.0fs: %s; longest pause %s\n", time.Since(s.began).Seconds(), what, paused.Round(time.Millisecond))
+		cli.Writef(s.stderr, "%4.0fs: %s; longest pause %s\n", time.Since(s.began).Seconds(), what, paused.Round(time.Millisecond))
 	}
 	return pass(ctx, calm)
 }

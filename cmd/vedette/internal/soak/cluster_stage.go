@@ -30,7 +30,7 @@ func soakChildCommand(program Program) *cobra.Command {
 	return &cobra.Command{
 		Use: "child", Short: "A process of a soak", Hidden: true, DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := cli.UntilOrphaned(cmd.Context())
+			ctx, cancel := cli.StdinContext(cmd.Context())
 			defer cancel()
 			if code := program(ctx, args, cmd.OutOrStdout(), cmd.ErrOrStderr()); code != cli.ExitOK {
 				return &cli.ExitError{Code: code}

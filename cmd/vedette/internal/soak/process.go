@@ -20,7 +20,7 @@ func soakServerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "server", Short: "The server of a soak", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := cli.UntilOrphaned(cmd.Context())
+			ctx, cancel := cli.StdinContext(cmd.Context())
 			defer cancel()
 			b, err := broker.Start(broker.Config{Dir: dir, Listen: listen})
 			if err != nil {
@@ -41,7 +41,7 @@ func soakWorkerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "worker", Short: "A worker of a soak", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := cli.UntilOrphaned(cmd.Context())
+			ctx, cancel := cli.StdinContext(cmd.Context())
 			defer cancel()
 			return soakWorker(ctx, dir, ackWait)
 		},
@@ -68,7 +68,7 @@ func soakWorker(ctx context.Context, dir string, ackWait time.Duration) error {
 		Pipeline: p, Stages: []string{workers.StageCheck}, Prober: soakProber{}, AckWait: ackWait, Grace: 10 * time.Second,
 	})
 	if err != nil {
-		return cli.Closing(p, err)
+		return cli.JoinClose(p, err)
 	}
 	return errors.Join(w.Serve(ctx), p.Close())
 }

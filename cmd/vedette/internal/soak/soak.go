@@ -51,7 +51,7 @@ A job's hold is renewed every third of --ack-wait, so a minute at 80ms renews
 as often as an hour at 5s.`,
 		Example: `  vedette soak --for 60s --chaos
   vedette soak --for 60s --ack-wait 80ms`,
-		Args: cli.KnownCommand,
+		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if options.length < time.Second || options.jobs < 1 || options.workers < 1 || options.ackWait < 10*time.Millisecond {
 				return cli.UsageError(cmd, errors.New("read flags: expected a second or more, 1 job and 1 worker or more, and an --ack-wait of 10ms or more"))
@@ -94,7 +94,7 @@ func (o soakOptions) run(ctx context.Context, stdout, stderr io.Writer) (err err
 	if err != nil {
 		return err
 	}
-	defer func() { err = cli.Closing(p, err) }()
+	defer func() { err = cli.JoinClose(p, err) }()
 	s := &soak{soakOptions: o, stage: processes, pipeline: p, stderr: stderr}
 	if err := s.work(ctx); err != nil {
 		return err
@@ -122,7 +122,7 @@ func installSoak(ctx context.Context, dir string) (*pipeline.Pipeline, error) {
 		return nil, err
 	}
 	if err := p.Ensure(limited); err != nil {
-		return nil, cli.Closing(p, err)
+		return nil, cli.JoinClose(p, err)
 	}
 	return p, nil
 }
@@ -174,7 +174,7 @@ func (s *soak) progress(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			cli.Say(s.stderr, "%s: %d of %d enqueued\n", time.Since(began).Round(time.Second), s.enqueued.Load(), s.jobs)
+			cli.Writef(s.stderr, "%s: %d of %d enqueued\n", time.Since(began).Round(time.Second), s.enqueued.Load(), s.jobs)
 		case <-ctx.Done():
 			return nil
 		}

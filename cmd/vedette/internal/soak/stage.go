@@ -93,7 +93,7 @@ func (s *stage) launch(cmd *exec.Cmd, args []string) (*process, error) {
 		p.err = cmd.Wait()
 		if !p.meant.Load() {
 			s.unexpected.Add(1)
-			cli.Say(s.stderr, "vedette: process %v ended by itself: %v\n", args, p.err)
+			cli.Writef(s.stderr, "vedette: process %v ended by itself: %v\n", args, p.err)
 		}
 	}()
 	return p, nil

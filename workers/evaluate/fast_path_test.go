@@ -8,7 +8,7 @@ import (
 	"vedette/workers/evaluate"
 )
 
-// shed is the slot of a minute that was left out for lack of room.
+// shed is a minute's slot that was shed.
 func shed(minute int) job.Result {
 	slot := start.Add(time.Duration(minute) * time.Minute)
 	return job.Result{Monitor: website(1, 1).Name, Slot: slot, Miss: &job.Miss{Reason: job.MissShed, Count: 1, Last: slot}}
@@ -21,7 +21,7 @@ func handleAll(t *testing.T, e *evaluate.Evaluator, results ...job.Result) {
 	}
 }
 
-func TestHealthyMonitorsThatMissEverySecondSlotAreNotWritten(t *testing.T) {
+func TestEverySecondSlotShedIsNotWritten(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
@@ -34,22 +34,22 @@ func TestHealthyMonitorsThatMissEverySecondSlotAreNotWritten(t *testing.T) {
 	}
 }
 
-func TestThreeSlotsThatAreLeftOutMakeBlind(t *testing.T) {
+func TestThreeShedSlotsAreMissingData(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
 	define(e, website(1, 1))
 	handleAll(t, e, result(0, 'U'), shed(1), shed(2))
 	if n := len(s.writes); n > 0 && s.writes[n-1].NoData != nil {
-		t.Errorf("got %+v after two, want it not blind", s.writes[n-1])
+		t.Errorf("got %+v after two, want no incident", s.writes[n-1])
 	}
 	handleAll(t, e, shed(3))
 	n := len(s.writes)
 	if n == 0 || s.writes[n-1].NoData == nil || s.writes[n-1].NoData.Reason != "shed" || !s.writes[n-1].NoData.Began.Equal(start.Add(time.Minute)) {
-		t.Fatalf("got %+v after three, want blind since the first", s.writes)
+		t.Fatalf("got %+v after three, want no data since the first", s.writes)
 	}
 	handleAll(t, e, result(4, 'U'), shed(5))
 	if last := s.writes[len(s.writes)-1]; last.NoData != nil || last.MissedSlots != 0 {
-		t.Errorf("got %+v after a result, want it seen", last)
+		t.Errorf("got %+v after a result, want data again", last)
 	}
 }

@@ -23,8 +23,8 @@ func website(failures, successes int) evaluate.Monitor {
 	}}
 }
 
-// result is that of the n-th slot, written as one letter: U up, D down, W
-// degraded, ? not known, P paused, M missed.
+// result is the result for the n-th slot, in one character: U up, D down, W
+// degraded, ? unknown, P paused, M missed.
 func result(n int, letter rune) job.Result {
 	r := job.Result{Monitor: "website", Slot: start.Add(time.Duration(n) * time.Minute)}
 	switch letter {
@@ -47,8 +47,8 @@ func result(n int, letter rune) job.Result {
 // eventText is an event's condition and kind: "down began".
 func eventText(e *job.Event) string { return string(e.Incident.Condition) + " " + string(e.Kind) }
 
-// answer is a change as one letter: that of its first event, w for a write, .
-// for nothing.
+// answer is a change in one character: its first event, w for a write, . for
+// nothing.
 func answer(c evaluate.Change) string {
 	switch {
 	case len(c.Events) > 0:
@@ -69,20 +69,20 @@ func TestStep(t *testing.T) {
 		failures, successes int
 		results, want       string
 	}{
-		{"all is well: nothing is ever written", 3, 2, "UUUUU", "....."},
+		{"successes are never written", 3, 2, "UUUUU", "....."},
 		{"three failures make it down, two successes up", 3, 2, "UDDDDDUU", ".wwd..wu"},
-		{"a success between failures begins the row anew", 3, 2, "DDUDDD", "wwwwwd"},
-		{"a failure between successes begins the row anew", 1, 2, "DUDUU", "dwwwu"},
+		{"a success between failures restarts the count", 3, 2, "DDUDDD", "wwwwwd"},
+		{"a failure between successes restarts the count", 1, 2, "DUDUU", "dwwwu"},
 		{"a threshold of 0 is 1", 0, 0, "DUD", "dud"},
-		{"what is not known counts for neither", 2, 2, "D?D?U?U", "wwdwwwu"},
-		{"what was missed counts for neither", 2, 1, "DMDMU", "wwdwu"},
+		{"unknown results count for neither", 2, 2, "D?D?U?U", "wwdwwwu"},
+		{"missed slots count for neither", 2, 1, "DMDMU", "wwdwu"},
 		{"three misses are no data, until there is a result", 2, 1, "UMMMMMUUM", ".wwn..a.w"},
 		{"no data is not down", 1, 1, "DMMMU", "dwwna"},
 		{"a paused monitor has data", 1, 1, "UPPPPU", "......"},
 		{"a monitor that is never checked has no data", 1, 1, "MMM", "wwn"},
 		{"degraded is up, and an incident of its own", 2, 2, "WWWUU", "wg.wo"},
-		{"a degraded result ends what is down", 1, 1, "DW", "du"},
-		{"what is down is no longer degraded", 1, 1, "WDU", "gdu"},
+		{"a degraded result ends down", 1, 1, "DW", "du"},
+		{"down replaces degraded", 1, 1, "WDU", "gdu"},
 		{"down from the first result on", 1, 1, "DDDU", "d..u"},
 	}
 	for _, c := range cases {
@@ -112,7 +112,7 @@ func run(state job.State, m evaluate.Monitor, letters string, from int) (job.Sta
 	return state, events
 }
 
-func TestIncidentTellsWhatANotifierNeeds(t *testing.T) {
+func TestIncidentHasWhatTheNotifierNeeds(t *testing.T) {
 	t.Parallel()
 	state, events := run(job.State{}, website(2, 1), "UUDDDU", 0)
 	if len(events) != 2 {
@@ -125,28 +125,28 @@ func TestIncidentTellsWhatANotifierNeeds(t *testing.T) {
 	}
 	if !incident.LastUp.Equal(start.Add(time.Minute)) || incident.Failures != 2 || incident.ProbeResult.Cause != "connect refused" ||
 		incident.Target != "https://example.org" || len(incident.Notify) != 1 {
-		t.Errorf("got %+v, want last good, failures, cause, target and recipients", incident)
+		t.Errorf("got %+v, want last slot up, failures, cause, target and recipients", incident)
 	}
 	if down.ID != incident.ID+"-began" || up.ID != incident.ID+"-ended" || up.ProbeResult == nil || !up.At.Equal(start.Add(5*time.Minute)) {
-		t.Errorf("got %+v and %+v, want one incident with two ends", down, up)
+		t.Errorf("got %+v and %+v, want the beginning and the end of one incident", down, up)
 	}
 	if state.Health != job.Up || state.Incident != nil || len(state.Events) != 2 || !state.Since.Equal(up.At) {
 		t.Errorf("got %+v, want up, with both events", state)
 	}
 }
 
-func TestRecipientsOfAnIncidentHearOfItsEndWhateverTheDefinitionSaysByThen(t *testing.T) {
+func TestEndOfAnIncidentKeepsItsRecipients(t *testing.T) {
 	t.Parallel()
 	state, _ := run(job.State{}, website(1, 1), "D", 0)
 	changed := website(1, 1)
 	changed.Notify = []string{"nobody"}
 	_, events := run(state, changed, "U", 1)
 	if len(events) != 1 || events[0].Incident.Notify[0] != "oncall" {
-		t.Errorf("got %+v, want the recipients of the beginning", events)
+		t.Errorf("got %+v, want the recipients from the beginning", events)
 	}
 }
 
-func TestStateRemembersItsLatestEventsOnly(t *testing.T) {
+func TestStateKeepsItsLatestEvents(t *testing.T) {
 	t.Parallel()
 	state, events := run(job.State{}, website(1, 1), strings.Repeat("DU", 20), 0)
 	if len(events) != 40 || len(state.Events) != job.MaxEvents {
@@ -157,13 +157,13 @@ func TestStateRemembersItsLatestEventsOnly(t *testing.T) {
 	}
 }
 
-func TestStepDoesNotChangeTheStateItWasGiven(t *testing.T) {
+func TestStepDoesNotChangeItsArgument(t *testing.T) {
 	t.Parallel()
 	before, _ := run(job.State{}, website(1, 1), strings.Repeat("DU", 10), 0)
 	first := before.Events[0].ID
 	run(before, website(1, 1), "DUDU", 100)
 	if before.Events[0].ID != first {
-		t.Error("got events that changed under their owner, want a copy")
+		t.Error("got the argument's events changed, want a copy")
 	}
 }
 
@@ -178,7 +178,7 @@ func TestRemovalEndsTheIncidentOnce(t *testing.T) {
 	if again := evaluate.Remove(change.State, at); again.Write || len(again.Events) > 0 {
 		t.Errorf("got %+v, want nothing the second time", again)
 	}
-	// Defined again: it begins anew, and its old slots stay old.
+	// Defined again: it has a new state, and its old slots stay evaluated.
 	back, events := run(change.State, website(1, 1), "U", 200)
 	if len(events) != 0 || back.Health != job.Up || back.Removed || !back.Since.Equal(start.Add(200*time.Minute)) {
 		t.Errorf("got %+v with %d events, want up without an event", back, len(events))
@@ -189,9 +189,9 @@ func TestRemovalEndsTheIncidentOnce(t *testing.T) {
 	}
 }
 
-// Whatever comes twice, late or again from the start: down and up take turns,
-// no event has two shapes, and what is derived again is the same.
-func TestAnyRedeliveryGivesTheSameEvents(t *testing.T) {
+// Results that come twice, late, or again from the start give the same events, and
+// each condition begins and ends in turn.
+func TestRedeliveryGivesTheSameEvents(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 7))
@@ -235,21 +235,21 @@ func inTurn(t *testing.T, seed uint64, events []job.Event) {
 		case e.Sequence != i+1:
 			t.Fatalf("seed %d: got number %d at place %d", seed, e.Sequence, i)
 		case e.Kind == job.EventBegan && open[condition] != "":
-			t.Fatalf("seed %d: got %s while that lasts already", seed, e.Kind)
+			t.Fatalf("seed %d: got %s while it is open already", seed, e.Kind)
 		case e.Kind == job.EventBegan:
 			open[condition] = e.Incident.ID
 		case open[condition] != e.Incident.ID:
-			t.Fatalf("seed %d: got %s of %s, want that of %s", seed, e.Kind, e.Incident.ID, open[condition])
+			t.Fatalf("seed %d: got %s for %s, want it for %s", seed, e.Kind, e.Incident.ID, open[condition])
 		default:
 			open[condition] = ""
 		}
 		if condition == job.ConditionDown && e.Kind == job.EventBegan {
-			open[job.ConditionDegraded] = "" // which goes without a word
+			open[job.ConditionDegraded] = "" // which ends without an event
 		}
 	}
 }
 
-func TestPartOfAWindowMakesDown(t *testing.T) {
+func TestFailuresInTheWindowMakeDown(t *testing.T) {
 	t.Parallel()
 	m := website(3, 2)
 	m.FailureWindow = 5
@@ -273,7 +273,7 @@ func TestPartOfAWindowMakesDown(t *testing.T) {
 	}
 }
 
-func TestRecheckIsOrderedWhereThresholdsAreOpen(t *testing.T) {
+func TestRecheckIsScheduledBelowAThreshold(t *testing.T) {
 	t.Parallel()
 	m := website(3, 2)
 	m.RetryInterval = job.Duration(10 * time.Second)
@@ -301,7 +301,7 @@ func TestRecheckIsOrderedWhereThresholdsAreOpen(t *testing.T) {
 	}
 }
 
-func TestFlappingBeginsAndSettles(t *testing.T) {
+func TestFlappingBeginsAndEnds(t *testing.T) {
 	t.Parallel()
 	m := website(1, 1)
 	m.Flapping = nil // the default
@@ -316,8 +316,8 @@ func TestFlappingBeginsAndSettles(t *testing.T) {
 	}
 }
 
-// The score is that of a sum over all places, however few are remembered.
-func TestScoreIsThatOfThePlaces(t *testing.T) {
+// The score is the sum over all slots, however few are remembered.
+func TestScoreIsTheSumOverAllSlots(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 3))
@@ -335,7 +335,7 @@ func TestScoreIsThatOfThePlaces(t *testing.T) {
 	}
 }
 
-func TestCertificateIsToldOfOnceForEachAlert(t *testing.T) {
+func TestCertificateIsAlertedOnceForEachAlert(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
 	expires := start.Add(30 * day)
@@ -375,16 +375,16 @@ func TestNoDataNamesItsBeginningAndReason(t *testing.T) {
 	if failed.Condition != job.ConditionNoData || failed.Reason != job.MissCheckFailed || failed.Detail != "no reference target answered" {
 		t.Errorf("got %+v, want the failed checks as the reason, and their cause as its detail", failed)
 	}
-	// A gap that is over is not "no data", unless nothing comes after it.
+	// A gap that is over is no missing data, unless no result follows.
 	gap := result(1, 'M')
 	gap.Miss.Count, gap.Miss.Last = 10, start.Add(10*time.Minute)
 	state, _ := run(job.State{}, website(1, 1), "U", 0)
 	change := evaluate.Step(state, gap, website(1, 1))
 	if len(change.Events) != 0 || change.State.MissedSlots != 10 {
-		t.Errorf("got %+v, want the gap counted and nothing said", change)
+		t.Errorf("got %+v, want the gap counted and no event", change)
 	}
 	if _, events := run(change.State, website(1, 1), "U", 11); len(events) != 0 {
-		t.Errorf("got %+v, want nothing said when there is a result", events)
+		t.Errorf("got %+v, want no event when there is a result", events)
 	}
 	if _, events := run(change.State, website(1, 1), "M", 11); len(events) != 1 || events[0].Kind != job.EventBegan {
 		t.Errorf("got %+v, want no data without one", events)
