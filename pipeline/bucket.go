@@ -10,15 +10,12 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
 
+	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
 )
 
 // ErrNotFound is returned for a key that holds nothing.
 var ErrNotFound = errors.New("key not found")
-
-// ErrConflict is returned by a compare-and-swap that lost: somebody else wrote
-// the key since it was read. Read again and decide again.
-var ErrConflict = errors.New("key was changed meanwhile")
 
 // Bucket is a key-value bucket. A request that the server does not answer, which
 // gets lost when a node of a cluster goes, fails after a few seconds, however
@@ -87,7 +84,7 @@ func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, err
 }
 
 // CompareAndSwap writes a key if its revision is still the given one, 0 meaning that it
-// holds nothing, and returns the new revision. The error is [ErrConflict] when
+// holds nothing, and returns the new revision. The error is [job.ErrConflict] when
 // somebody else was first, or [ErrFenced].
 func (b *Bucket) CompareAndSwap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
 	if err := unfenced(ctx); err != nil {
@@ -103,7 +100,7 @@ func (b *Bucket) CompareAndSwap(ctx context.Context, key string, value []byte, r
 		next, err = b.kv.Update(ctx, key, value, revision)
 	}
 	if errors.Is(err, jetstream.ErrKeyExists) || wrongRevision(err) {
-		return 0, fmt.Errorf("swap key %s: %w", key, ErrConflict)
+		return 0, fmt.Errorf("swap key %s: %w", key, job.ErrConflict)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("swap key %s: %w", key, err)
@@ -132,7 +129,7 @@ func (b *Bucket) Delete(ctx context.Context, key string) error {
 }
 
 // Remove removes a key if its revision is still the given one. The error is
-// [ErrConflict] when somebody else wrote it, or [ErrFenced].
+// [job.ErrConflict] when somebody else wrote it, or [ErrFenced].
 func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error {
 	if err := unfenced(ctx); err != nil {
 		return fmt.Errorf("remove key %s: %w", key, err)
@@ -141,7 +138,7 @@ func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error 
 	defer cancel()
 	err := b.kv.Delete(ctx, key, jetstream.LastRevision(revision))
 	if wrongRevision(err) {
-		return fmt.Errorf("remove key %s: %w", key, ErrConflict)
+		return fmt.Errorf("remove key %s: %w", key, job.ErrConflict)
 	}
 	if err != nil {
 		return fmt.Errorf("remove key %s: %w", key, err)

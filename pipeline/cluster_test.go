@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"vedette/pipeline"
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/pipelinetest"
@@ -88,7 +90,7 @@ func (l *load) flows(t *testing.T) time.Duration {
 	l.mu.Lock()
 	before := len(l.stored)
 	l.mu.Unlock()
-	eventually(t, "work that flows", func() bool {
+	pipelinetest.Eventually(t, "work that flows", func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		return len(l.stored) > before+10 && !slices.ContainsFunc(l.stored[before:before+10], func(id string) bool { return l.done[id] == 0 })
@@ -112,7 +114,7 @@ func (l *load) undone() int {
 func leading(t *testing.T, p *pipeline.Pipeline, stream topology.Stream) int {
 	t.Helper()
 	leader := -1
-	eventually(t, "a leader", func() bool {
+	pipelinetest.Eventually(t, "a leader", func() bool {
 		name, err := inspect.Leader(t.Context(), p, stream)
 		if err != nil {
 			return false
@@ -136,7 +138,7 @@ func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 	}
 	jobs, stop := startLoad(t, p)
 	for _, name := range []string{"worker-1", "worker-2"} {
-		serve(t, cluster.Connect(pipeline.Config{Process: name}), pool.Config{AckWait: 2 * time.Second, Handler: jobs.work})
+		pipelinetest.Serve(t, cluster.Connect(pipeline.Config{Process: name}), pool.Config{AckWait: 2 * time.Second, Handler: jobs.work})
 	}
 	jobs.flows(t)
 	begin := func(what string, event func()) {
@@ -163,7 +165,7 @@ func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 	}
 	cluster.AwaitHealthy()
 	stop()
-	eventually(t, "every acknowledged job done", func() bool { return jobs.undone() == 0 })
+	pipelinetest.Eventually(t, "every acknowledged job done", func() bool { return jobs.undone() == 0 })
 	jobs.report(t, resume)
 }
 
@@ -178,7 +180,7 @@ func (l *load) report(t *testing.T, resume time.Duration) {
 	}
 	t.Logf("%d acknowledged, %d done, %d of them again, longest pause %s", len(l.stored), len(l.done), twice, l.pause.Round(time.Millisecond))
 	if l.refused != nil {
-		t.Errorf("got %v for a publish, want patience", l.refused)
+		t.Errorf("got %v for a publish, want pipelinetest.Patience", l.refused)
 	}
 	if l.pause > resume {
 		t.Errorf("got no work for %s, want %s at most", l.pause, resume)
@@ -196,7 +198,7 @@ func TestReplicasChangeWhileWorkFlowsAndStayForThoseWhoDoNotSay(t *testing.T) {
 	}
 	p := cluster.Connect(pipeline.Config{Process: "publisher", Replicas: 3})
 	jobs, stop := startLoad(t, p)
-	serve(t, p, pool.Config{AckWait: 2 * time.Second, Handler: jobs.work})
+	pipelinetest.Serve(t, p, pool.Config{AckWait: 2 * time.Second, Handler: jobs.work})
 	jobs.flows(t)
 	if err := p.Ensure(t.Context()); err != nil {
 		t.Fatal(err)
@@ -205,19 +207,33 @@ func TestReplicasChangeWhileWorkFlowsAndStayForThoseWhoDoNotSay(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, stream := range []topology.Stream{topology.Adhoc, topology.Tick, topology.StateLog} {
-		eventually(t, "three replicas of "+string(stream)+", up to date", func() bool {
-			current, err := pipelinetest.CurrentReplicas(t.Context(), p, stream)
-			return err == nil && current == 3
+		pipelinetest.Eventually(t, "three replicas of "+string(stream)+", up to date", func() bool {
+			found, err := p.JetStream().Stream(t.Context(), p.Names().Stream(stream))
+			return err == nil && current(found.CachedInfo().Cluster) == 3
 		})
 	}
-	eventually(t, "three replicas of the consumer", func() bool { // which the server makes half a minute later
-		current, err := pipelinetest.CurrentConsumers(t.Context(), p, topology.Adhoc, "test")
-		return err == nil && current == 3
+	pipelinetest.Eventually(t, "three replicas of the consumer", func() bool { // which the server makes half a minute later
+		found, err := p.JetStream().Consumer(t.Context(), p.Names().Stream(topology.Adhoc), "test")
+		return err == nil && current(found.CachedInfo().Cluster) == 3
 	})
 	cluster.Stop(leading(t, p, topology.Adhoc)) // the one that had it alone, if it still leads
 	jobs.flows(t)
 	stop()
-	eventually(t, "every acknowledged job done", func() bool { return jobs.undone() == 0 })
+	pipelinetest.Eventually(t, "every acknowledged job done", func() bool { return jobs.undone() == 0 })
+}
+
+// current counts the nodes with all data.
+func current(cluster *jetstream.ClusterInfo) int {
+	if cluster == nil || cluster.Leader == "" {
+		return 0
+	}
+	current := 1
+	for _, peer := range cluster.Replicas {
+		if peer.Current {
+			current++
+		}
+	}
+	return current
 }
 
 func TestMoreReplicasThanNodesAreRefused(t *testing.T) {
@@ -227,56 +243,4 @@ func TestMoreReplicasThanNodesAreRefused(t *testing.T) {
 	if err := p.Ensure(t.Context()); !errors.Is(err, pipeline.ErrTooFewNodes) || !strings.Contains(err.Error(), "VEDETTE_TICK") {
 		t.Errorf("got %v, want ErrTooFewNodes for a stream", err)
 	}
-}
-
-// Of writes that meet, one wins and the others are told that they lost, on
-// replicas too, where the server says so in other words.
-func TestSwapsThatMeetOnReplicasAreConflicts(t *testing.T) {
-	t.Parallel()
-	cluster := pipelinetest.NewCluster(t)
-	p := cluster.Connect(pipeline.Config{Replicas: 3})
-	if err := p.Ensure(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	bucket, err := p.Bucket(t.Context(), topology.Deliveries)
-	if err != nil {
-		t.Fatal(err)
-	}
-	revision, err := bucket.Put(t.Context(), "key", []byte("0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 20 {
-		revision = race(t, bucket, revision)
-	}
-}
-
-// race has several writers swap a key at once, and returns the winner's
-// revision.
-func race(t *testing.T, bucket *pipeline.Bucket, revision uint64) uint64 {
-	t.Helper()
-	const writers = 8
-	won, lost := make(chan uint64, writers), make(chan error, writers)
-	var group sync.WaitGroup
-	for range writers {
-		group.Go(func() {
-			next, err := bucket.CompareAndSwap(t.Context(), "key", []byte("1"), revision)
-			if err != nil {
-				lost <- err
-				return
-			}
-			won <- next
-		})
-	}
-	group.Wait()
-	close(lost)
-	for err := range lost {
-		if !errors.Is(err, pipeline.ErrConflict) {
-			t.Fatalf("got %v, want ErrConflict", err)
-		}
-	}
-	if len(won) != 1 {
-		t.Fatalf("got %d winners, want one", len(won))
-	}
-	return <-won
 }

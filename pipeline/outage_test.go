@@ -13,8 +13,6 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-func isConflict(err error) bool { return errors.Is(err, pipeline.ErrConflict) }
-
 func TestServerThatIsAwayIsNobodysFailure(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -35,7 +33,7 @@ func TestServerThatIsAwayIsNobodysFailure(t *testing.T) {
 	if err := b.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a lost connection", func() bool { return p.Away(0) })
+	pipelinetest.Eventually(t, "a lost connection", func() bool { return p.Away(0) })
 	if err := failing.Serve(t.Context()); !errors.Is(err, errBoom) || !errors.Is(err, supervise.ErrUnavailable) {
 		t.Errorf("got %v with the server away, want it excused", err)
 	}

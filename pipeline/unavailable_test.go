@@ -76,7 +76,7 @@ func TestBucketsAreOpenedAndWrittenAsSoonAsThereIsALeader(t *testing.T) {
 	<-waits
 	cluster.Start(rest[0])
 	if err := <-done; err != nil {
-		t.Errorf("got %v, want patience", err)
+		t.Errorf("got %v, want pipelinetest.Patience", err)
 	}
 }
 
@@ -93,7 +93,7 @@ func TestWatchWithoutALeaderIsExcused(t *testing.T) {
 	watch := p.TolerateOutage(supervise.ServiceFunc(func(ctx context.Context) error {
 		return bucket.Watch(ctx, func(pipeline.Entry) {}, func() {})
 	}))
-	eventually(t, "the word that the cluster is not available", func() bool {
+	pipelinetest.Eventually(t, "the word that the cluster is not available", func() bool {
 		err := watch.Serve(t.Context())
 		if !errors.Is(err, supervise.ErrUnavailable) {
 			t.Fatalf("got %v, want it excused", err)
@@ -127,14 +127,14 @@ func TestMessageThatIsStillInProcessIsNotTakenForStored(t *testing.T) {
 	cluster, rest := alone(t, topology.Mail)
 	p := cluster.Connect(pipeline.Config{})
 	order := pipeline.Message{Subject: topology.MailSubject(job.MailAdhoc, "m1"), Body: []byte("{}"), ID: "m1"}
-	eventually(t, "a message in process", func() bool { return refusal(t, p, order) == 10158 })
+	pipelinetest.Eventually(t, "a message in process", func() bool { return refusal(t, p, order) == 10158 })
 	done := make(chan error, 1)
 	go func() { done <- p.Publish(t.Context(), order) }()
 	for _, i := range rest {
 		cluster.Start(i)
 	}
 	if err := <-done; err != nil {
-		t.Errorf("got %v, want patience", err)
+		t.Errorf("got %v, want pipelinetest.Patience", err)
 	}
 	if holds, err := inspect.ExistsOnLeader(t.Context(), p, topology.Mail, order.Subject); !holds || err != nil {
 		t.Errorf("got %t, %v, want the message at the leader", holds, err)

@@ -51,7 +51,7 @@ func (e *evaluateJobs) recheckPool() pool.Config {
 		if err != nil {
 			return job.DeadFor(err)
 		}
-		if err := e.evaluator.Knows(recheck.Monitor); err != nil {
+		if err := e.evaluator.Supports(recheck.Monitor); err != nil {
 			return err
 		}
 		monitor, defined := e.evaluator.Defined(recheck.Monitor)

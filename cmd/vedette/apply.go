@@ -35,7 +35,7 @@ The sections mail and server belong to the process: they are read by
 			how := cli.Progress(cmd.ErrOrStderr(), time.Now)
 			how.Dry = dry
 			change, err := producer.ApplyWith(cmd.Context(), p, cli.Definitions(file), how)
-			if err := cli.Closing(p, err); err != nil {
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), cli.ChangeLines(change, dry))

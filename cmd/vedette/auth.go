@@ -18,7 +18,7 @@ func authCommand() *cobra.Command {
 		Short:   "Make what servers and their clients know each other by",
 		Long:    "Makes the certificates, users and passwords of servers that others reach.",
 		Example: "  vedette auth init secrets n1 n2 n3",
-		Args:    cli.KnownCommand,
+		Args:    cli.CheckSubcommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(authInitCommand())
@@ -47,7 +47,7 @@ such as a container that runs as another user.`,
     --nats-password-file secrets/vedette-admin.password monitors.yaml`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(nodeProblems(args[1:]), cli.LocationProblems(locations)); err != nil {
+			if err := errors.Join(nodeProblems(args[1:]), cli.CheckLocations(locations)); err != nil {
 				return cli.UsageError(cmd, err)
 			}
 			return keys.Make(args[0], locations, args[1:], cmd.OutOrStdout())

@@ -50,7 +50,7 @@ VEDETTE_SECRET_NAME.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			specs, err := options.specs(args)
 			if err != nil {
-				return cli.Invalid(err)
+				return cli.InputError(err)
 			}
 			return options.run(cmd.Context(), cmd.OutOrStdout(), args, specs)
 		},
@@ -112,9 +112,9 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 		switch outcome.Health {
 		case job.Up, job.Degraded, job.Pending:
 		case job.Down:
-			code = max(code, cli.ExitDown)
+			code = max(code, cli.ExitFound)
 		default:
-			code = cli.ExitInvalid
+			code = cli.ExitUsage
 		}
 	}
 	if code == cli.ExitOK {

@@ -42,11 +42,11 @@ func TestCheckSaysWhatIsUpAndWhy(t *testing.T) {
 		says []string
 	}{
 		{"all up", []string{"check", good.URL, strings.TrimPrefix(good.URL, "http://")}, cli.ExitOK, []string{good.URL + " is UP! ("}},
-		{"some down", []string{"check", good.URL, bad.URL, closed}, cli.ExitDown, []string{
+		{"some down", []string{"check", good.URL, bad.URL, closed}, cli.ExitFound, []string{
 			" is UP!", bad.URL + " is DOWN! (", "status: status 404 Not Found", closed + " is DOWN! (", "connect: connect refused",
 		}},
 		{"expectation", []string{"check", "--expect", "status == 404", bad.URL}, cli.ExitOK, []string{"is UP!"}},
-		{"failed expectation", []string{"check", "--expect", "status == 404", good.URL}, cli.ExitDown, []string{"expectation: expected status == 404, found status = 200"}},
+		{"failed expectation", []string{"check", "--expect", "status == 404", good.URL}, cli.ExitFound, []string{"expectation: expected status == 404, found status = 200"}},
 	}
 	for _, c := range cases {
 		stdout, stderr, code := execute(t, c.args...)
@@ -66,8 +66,8 @@ func TestCheckAsJSONIsAnObjectForEachTarget(t *testing.T) {
 	good := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer good.Close()
 	stdout, _, code := execute(t, "check", "--json", good.URL, closedAddress())
-	if code != cli.ExitDown {
-		t.Errorf("got code %d, want %d", code, cli.ExitDown)
+	if code != cli.ExitFound {
+		t.Errorf("got code %d, want %d", code, cli.ExitFound)
 	}
 	decoder := json.NewDecoder(strings.NewReader(stdout))
 	healths := map[string]int{}
@@ -113,8 +113,8 @@ func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
 	}
 	for _, c := range cases {
 		stdout, stderr, code := execute(t, c.args...)
-		if code != cli.ExitInvalid || stdout != "" {
-			t.Errorf("%v: got code %d and %q on stdout, want %d and nothing", c.args, code, stdout, cli.ExitInvalid)
+		if code != cli.ExitUsage || stdout != "" {
+			t.Errorf("%v: got code %d and %q on stdout, want %d and nothing", c.args, code, stdout, cli.ExitUsage)
 		}
 		for _, want := range c.says {
 			if !strings.Contains(stderr, want) {
@@ -139,7 +139,7 @@ func TestMistakesInExpectationsAreFoundWhereTheyStand(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, code := execute(t, "validate", file); code != cli.ExitInvalid || !strings.Contains(stderr, ":6:9: monitors[0].expect[1]") {
+	if _, stderr, code := execute(t, "validate", file); code != cli.ExitUsage || !strings.Contains(stderr, ":6:9: monitors[0].expect[1]") {
 		t.Errorf("got %d %s, want the line of the expression", code, stderr)
 	}
 }

@@ -30,7 +30,7 @@ drops them.`,
   vedette dead show 17
   vedette dead replay --reason given_up --dry-run
   vedette dead drop --older-than 720h`,
-		Args: cli.KnownCommand,
+		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(deadListCommand(), deadShowCommand(), deadReplayCommand(), deadDropCommand())
@@ -60,8 +60,8 @@ func reasonNames() []string {
 	return names
 }
 
-// set tells whether any of the flags selects.
-func (f *deadFilter) set() bool {
+// isSet tells whether any of the flags selects.
+func (f *deadFilter) isSet() bool {
 	return len(f.stages) > 0 || len(f.reasons) > 0 || f.olderThan > 0 || f.newerThan > 0
 }
 
@@ -100,12 +100,12 @@ func (f *deadFilter) filter(args []string, now time.Time) (deadletter.Filter, er
 	return filter, errors.Join(problems...)
 }
 
-// each calls what a command does for each selected letter, and returns the ids
+// forEach calls what a command does for each selected letter, and returns the ids
 // that were asked for and not found.
-func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.Pipeline, deadletter.Letter) bool) error {
+func (f *deadFilter) forEach(ctx context.Context, args []string, do func(*pipeline.Pipeline, deadletter.Letter) bool) error {
 	filter, err := f.filter(args, time.Now())
 	if err != nil {
-		return cli.Invalid(err)
+		return cli.InputError(err)
 	}
 	p, err := f.where.Connect(ctx)
 	if err != nil {
@@ -119,13 +119,13 @@ func (f *deadFilter) each(ctx context.Context, args []string, do func(*pipeline.
 		delete(missing, l.ID)
 		return do(p, l)
 	})
-	if len(missing) > 0 && err == nil && !f.set() {
-		err = missingLetters(missing)
+	if len(missing) > 0 && err == nil && !f.isSet() {
+		err = notFoundError(missing)
 	}
-	return cli.Closing(p, err)
+	return cli.JoinClose(p, err)
 }
 
-func missingLetters(missing map[uint64]bool) error {
+func notFoundError(missing map[uint64]bool) error {
 	var ids []string
 	for id := range missing {
 		ids = append(ids, strconv.FormatUint(id, 10))

@@ -15,7 +15,7 @@ import (
 )
 
 // bulk does something to each selected dead letter.
-type bulk struct {
+type deadAction struct {
 	filter  deadFilter
 	all     bool
 	dry     bool
@@ -28,14 +28,14 @@ type bulk struct {
 	stopped error
 }
 
-func (b *bulk) flags(cmd *cobra.Command) {
+func (b *deadAction) flags(cmd *cobra.Command) {
 	b.filter.flags(cmd)
 	cmd.Flags().BoolVar(&b.all, "all", false, "all dead letters")
 	cmd.Flags().BoolVar(&b.dry, "dry-run", false, "say what would be done, and do nothing")
 }
 
 func deadReplayCommand() *cobra.Command {
-	b := &bulk{verb: "replayed"}
+	b := &deadAction{verb: "replayed"}
 	cmd := &cobra.Command{
 		Use:   "replay [ID...]",
 		Short: "Give dead letters' jobs back to their stages",
@@ -61,7 +61,7 @@ last two days is not sent again, so that replaying twice is replaying once.`,
 }
 
 func deadDropCommand() *cobra.Command {
-	b := &bulk{verb: "dropped"}
+	b := &deadAction{verb: "dropped"}
 	cmd := &cobra.Command{
 		Use:     "drop [ID...]",
 		Short:   "Remove dead letters for good",
@@ -78,11 +78,11 @@ func deadDropCommand() *cobra.Command {
 }
 
 // run does it, and goes on after a letter that cannot be helped.
-func (b *bulk) run(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 && !b.all && !b.filter.set() {
+func (b *deadAction) run(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 && !b.all && !b.filter.isSet() {
 		return cli.UsageError(cmd, errors.New("select dead letters: found no id and no filter, expected some, or --all"))
 	}
-	if b.all && (len(args) > 0 || b.filter.set()) {
+	if b.all && (len(args) > 0 || b.filter.isSet()) {
 		return cli.UsageError(cmd, errors.New("select dead letters: found --all beside ids or filters, expected one or the other"))
 	}
 	b.stdout = cmd.OutOrStdout()
@@ -93,22 +93,22 @@ func (b *bulk) run(cmd *cobra.Command, args []string) error {
 		defer ticker.Stop()
 		pace = ticker.C
 	}
-	err := b.filter.each(ctx, args, func(p *pipeline.Pipeline, l deadletter.Letter) bool {
-		return b.one(ctx, cmd.ErrOrStderr(), p, l, pace)
+	err := b.filter.forEach(ctx, args, func(p *pipeline.Pipeline, l deadletter.Letter) bool {
+		return b.apply(ctx, cmd.ErrOrStderr(), p, l, pace)
 	})
 	return errors.Join(err, b.report())
 }
 
-// one does one letter, and reports whether to go on.
-func (b *bulk) one(ctx context.Context, stderr io.Writer, p *pipeline.Pipeline, l deadletter.Letter, pace <-chan time.Time) bool {
+// apply does one letter, and reports whether to go on.
+func (b *deadAction) apply(ctx context.Context, stderr io.Writer, p *pipeline.Pipeline, l deadletter.Letter, pace <-chan time.Time) bool {
 	if b.dry {
 		b.done++
-		cli.Say(b.stdout, "would be %s: %d  %s  %s  %s\n", b.verb, l.ID, cli.Printable(l.Stage), cli.Printable(string(l.Reason)), cli.Printable(l.Subject))
+		cli.Writef(b.stdout, "would be %s: %d  %s  %s  %s\n", b.verb, l.ID, cli.Printable(l.Stage), cli.Printable(string(l.Reason)), cli.Printable(l.Subject))
 		return true
 	}
 	if err := b.do(ctx, p, l); err != nil {
 		b.failed++
-		cli.Say(stderr, "vedette: %v\n", err)
+		cli.Writef(stderr, "vedette: %v\n", err)
 		if errors.Is(err, pipeline.ErrFull) || ctx.Err() != nil {
 			b.stopped = err
 			return false
@@ -128,7 +128,7 @@ func (b *bulk) one(ctx context.Context, stderr io.Writer, p *pipeline.Pipeline, 
 	}
 }
 
-func (b *bulk) report() error {
+func (b *deadAction) report() error {
 	verb := b.verb
 	if b.dry {
 		verb = "would be " + verb

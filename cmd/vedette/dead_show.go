@@ -29,11 +29,11 @@ func deadListCommand() *cobra.Command {
 			if limit < 1 {
 				return cli.UsageError(cmd, fmt.Errorf("read --limit: found %d, expected 1 or more", limit))
 			}
-			list := &letterList{to: cmd.OutOrStdout(), json: asJSON, limit: limit, now: time.Now()}
-			if err := filter.each(cmd.Context(), nil, list.add); err != nil {
+			list := &deadLetterList{to: cmd.OutOrStdout(), json: asJSON, limit: limit, now: time.Now()}
+			if err := filter.forEach(cmd.Context(), nil, list.add); err != nil {
 				return err
 			}
-			return list.end()
+			return list.finish()
 		},
 	}
 	filter.flags(cmd)
@@ -43,7 +43,7 @@ func deadListCommand() *cobra.Command {
 }
 
 // letterList prints a table of letters, or JSON.
-type letterList struct {
+type deadLetterList struct {
 	to    io.Writer
 	json  bool
 	limit int
@@ -54,26 +54,26 @@ type letterList struct {
 	err   error
 }
 
-func (l *letterList) add(_ *pipeline.Pipeline, letter deadletter.Letter) bool {
+func (l *deadLetterList) add(_ *pipeline.Pipeline, letter deadletter.Letter) bool {
 	if l.shown == l.limit {
 		l.more = true
 		return false
 	}
 	l.shown++
 	if l.json {
-		l.err = json.NewEncoder(l.to).Encode(shownLetter(letter))
+		l.err = json.NewEncoder(l.to).Encode(newDeadLetterJSON(letter))
 		return l.err == nil
 	}
 	if l.table == nil {
 		l.table = tabwriter.NewWriter(l.to, 0, 0, 2, ' ', 0)
-		cli.Say(l.table, "ID\tDIED\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
+		cli.Writef(l.table, "ID\tDIED\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
 	}
-	cli.Say(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.HumanDuration(l.now.Sub(letter.DeadAt)),
+	cli.Writef(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.HumanDuration(l.now.Sub(letter.DeadAt)),
 		cli.Printable(letter.Stage), cli.Printable(string(letter.Reason)), letter.Attempts, cli.Printable(letter.Subject), short(cli.Printable(letter.Error)))
 	return true
 }
 
-func (l *letterList) end() error {
+func (l *deadLetterList) finish() error {
 	if l.err != nil || l.json {
 		return l.err
 	}
@@ -103,15 +103,15 @@ func short(s string) string {
 }
 
 // letterJSON is a letter as programs read it. Exactly one of the bodies is set.
-type letterJSON struct {
+type deadLetterJSON struct {
 	deadletter.Letter
 
 	Text   string `json:"body,omitempty"`
 	Base64 []byte `json:"body_base64,omitempty"`
 }
 
-func shownLetter(letter deadletter.Letter) letterJSON {
-	shown := letterJSON{Letter: letter}
+func newDeadLetterJSON(letter deadletter.Letter) deadLetterJSON {
+	shown := deadLetterJSON{Letter: letter}
 	if utf8.Valid(letter.Body) {
 		shown.Text = string(letter.Body)
 	} else {
@@ -130,8 +130,8 @@ func deadShowCommand() *cobra.Command {
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var failed error
-			err := filter.each(cmd.Context(), args, func(_ *pipeline.Pipeline, letter deadletter.Letter) bool {
-				failed = showLetter(cmd.OutOrStdout(), letter, asJSON, bodyOnly)
+			err := filter.forEach(cmd.Context(), args, func(_ *pipeline.Pipeline, letter deadletter.Letter) bool {
+				failed = printDeadLetter(cmd.OutOrStdout(), letter, asJSON, bodyOnly)
 				return failed == nil
 			})
 			if failed != nil {
@@ -146,13 +146,13 @@ func deadShowCommand() *cobra.Command {
 	return cmd
 }
 
-func showLetter(to io.Writer, letter deadletter.Letter, asJSON, bodyOnly bool) error {
+func printDeadLetter(to io.Writer, letter deadletter.Letter, asJSON, bodyOnly bool) error {
 	switch {
 	case bodyOnly:
 		_, err := to.Write(letter.Body)
 		return err
 	case asJSON:
-		return json.NewEncoder(to).Encode(shownLetter(letter))
+		return json.NewEncoder(to).Encode(newDeadLetterJSON(letter))
 	}
 	_, err := fmt.Fprintf(to, `dead letter %d
   stage     %s

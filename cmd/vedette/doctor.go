@@ -59,14 +59,14 @@ func (o *doctorOptions) run(ctx context.Context, to io.Writer) error {
 		return err
 	}
 	s, err := workers.TakeSnapshot(ctx, p, o.window)
-	if err := cli.Closing(p, err); err != nil {
+	if err := cli.JoinClose(p, err); err != nil {
 		return fmt.Errorf("examine installation: %w", err)
 	}
 	if len(s.Processes)+len(s.Silent) == 0 {
-		return fmt.Errorf("examine installation: %w", errNobodyRuns)
+		return fmt.Errorf("examine installation: %w", errNoProcess)
 	}
 	if o.where.Local() {
-		s.Disk = diskOf(o.where.Data)
+		s.Disk = localDisk(o.where.Data)
 	}
 	findings := doctor.Examine(s)
 	show := showFindings
@@ -82,8 +82,8 @@ func (o *doctorOptions) run(ctx context.Context, to io.Writer) error {
 	return nil
 }
 
-// diskOf is the disk of a directory, zero when the system does not tell.
-func diskOf(dir string) doctor.Disk {
+// localDisk is the disk of a directory, zero when the system does not tell.
+func localDisk(dir string) doctor.Disk {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(dir, &stat); err != nil || stat.Bsize <= 0 {
 		return doctor.Disk{}
@@ -108,7 +108,7 @@ func showFindings(to io.Writer, findings []doctor.Finding, s doctor.Snapshot) er
 	}
 	for i, f := range findings {
 		if i > 0 {
-			cli.Say(to, "\n")
+			cli.Writef(to, "\n")
 		}
 		if _, err := fmt.Fprintf(to, "%s\n  why  %s\n  do   %s\n", cli.Printable(f.Found), cli.Printable(f.Why), cli.Printable(f.Advice)); err != nil {
 			return err

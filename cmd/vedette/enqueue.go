@@ -25,7 +25,7 @@ waits for the outcome too. Nothing is lost when the waiting ends too soon:
 'vedette outcome' tells later. Two orders under one id are one order.`,
 		Example: `  vedette enqueue check https://example.org --wait 30s
   vedette enqueue mail --to you@example.org --subject Hello --text 'From a shell.' --id hello1`,
-		Args: cli.KnownCommand,
+		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(enqueueCheckCommand(), enqueueMailCommand())
@@ -33,7 +33,7 @@ waits for the outcome too. Nothing is lost when the waiting ends too soon:
 }
 
 // order is what the flags of both orders say.
-type order struct {
+type enqueueOptions struct {
 	where    cli.Instance
 	id       string
 	wait     time.Duration
@@ -41,7 +41,7 @@ type order struct {
 	json     bool
 }
 
-func (o *order) flags(cmd *cobra.Command) {
+func (o *enqueueOptions) flags(cmd *cobra.Command) {
 	o.where.Flags(cmd)
 	cmd.Flags().StringVar(&o.id, "id", "", "id of the job, which makes the order safe to repeat (default a random one)")
 	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait this long for the outcome")
@@ -49,44 +49,44 @@ func (o *order) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 }
 
-func (o *order) until() time.Time {
+func (o *enqueueOptions) expiry() time.Time {
 	if o.notAfter == 0 {
 		return time.Time{}
 	}
 	return time.Now().UTC().Add(o.notAfter)
 }
 
-// place casts or calls, and prints what came of it.
-func (o *order) place(ctx context.Context, to io.Writer, cast func(*producer.Client) (string, error), call func(context.Context, *producer.Client) (job.Outcome, error)) error {
+// submit casts or calls, and prints what came of it.
+func (o *enqueueOptions) submit(ctx context.Context, to io.Writer, cast func(*producer.Client) (string, error), call func(context.Context, *producer.Client) (job.Outcome, error)) error {
 	p, err := o.where.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
 	if err != nil {
-		return cli.Closing(p, err)
+		return cli.JoinClose(p, err)
 	}
 	if o.wait == 0 {
 		id, err := cast(client)
 		if err == nil {
 			err = o.printID(to, id)
 		}
-		return cli.Closing(p, errors.Join(err, client.Close()))
+		return cli.JoinClose(p, errors.Join(err, client.Close()))
 	}
 	limited, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
 	answer, err := call(limited, client)
-	err = cli.Closing(p, errors.Join(err, client.Close()))
+	err = cli.JoinClose(p, errors.Join(err, client.Close()))
 	if err != nil {
 		if errors.Is(err, producer.ErrPending) {
 			return &cli.HintError{Err: err, Hint: fmt.Sprintf("nothing is lost: 'vedette outcome %s %s' tells later", answer.Kind, answer.ID)}
 		}
 		return err
 	}
-	return printAnswer(to, answer, o.json)
+	return printOutcome(to, answer, o.json)
 }
 
-func (o *order) printID(to io.Writer, id string) error {
+func (o *enqueueOptions) printID(to io.Writer, id string) error {
 	if o.json {
 		return json.NewEncoder(to).Encode(map[string]string{"id": id})
 	}
@@ -94,14 +94,14 @@ func (o *order) printID(to io.Writer, id string) error {
 	return err
 }
 
-// printAnswer shows an answer, and exits with 1 when the target is down or the
+// printOutcome shows an answer, and exits with 1 when the target is down or the
 // job could not be done.
-func printAnswer(to io.Writer, answer job.Outcome, asJSON bool) error {
+func printOutcome(to io.Writer, answer job.Outcome, asJSON bool) error {
 	if asJSON {
 		if err := json.NewEncoder(to).Encode(answer); err != nil {
 			return err
 		}
-		return answerExit(answer)
+		return outcomeError(answer)
 	}
 	var err error
 	switch {
@@ -119,19 +119,19 @@ func printAnswer(to io.Writer, answer job.Outcome, asJSON bool) error {
 	if err != nil {
 		return err
 	}
-	return answerExit(answer)
+	return outcomeError(answer)
 }
 
-func answerExit(answer job.Outcome) error {
+func outcomeError(answer job.Outcome) error {
 	down := answer.Check != nil && answer.Check.ProbeResult != nil && !answer.Check.ProbeResult.Health.OK()
 	if down || answer.Failure != nil {
-		return &cli.ExitError{Code: cli.ExitDown}
+		return &cli.ExitError{Code: cli.ExitFound}
 	}
 	return nil
 }
 
 func enqueueCheckCommand() *cobra.Command {
-	var o order
+	var o enqueueOptions
 	var location string
 	var timeout time.Duration
 	var expect []string
@@ -143,11 +143,11 @@ func enqueueCheckCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := check.ParseTarget(args[0])
 			if err != nil {
-				return cli.Invalid(err)
+				return cli.InputError(err)
 			}
 			spec.Timeout, spec.Expect = job.Duration(timeout), expect
-			order := job.Check{ID: o.id, Location: location, NotAfter: o.until(), Spec: spec}
-			return o.place(cmd.Context(), cmd.OutOrStdout(),
+			order := job.Check{ID: o.id, Location: location, NotAfter: o.expiry(), Spec: spec}
+			return o.submit(cmd.Context(), cmd.OutOrStdout(),
 				func(c *producer.Client) (string, error) { return c.EnqueueCheck(cmd.Context(), order) },
 				func(ctx context.Context, c *producer.Client) (job.Outcome, error) { return c.Check(ctx, order) })
 		},
@@ -160,7 +160,7 @@ func enqueueCheckCommand() *cobra.Command {
 }
 
 func enqueueMailCommand() *cobra.Command {
-	var o order
+	var o enqueueOptions
 	var m job.Mail
 	cmd := &cobra.Command{
 		Use:     "mail --to ADDRESS --subject WORDS [--text WORDS]",
@@ -175,8 +175,8 @@ func enqueueMailCommand() *cobra.Command {
 				}
 				m.Text = string(text)
 			}
-			m.ID, m.NotAfter = o.id, o.until()
-			return o.place(cmd.Context(), cmd.OutOrStdout(),
+			m.ID, m.NotAfter = o.id, o.expiry()
+			return o.submit(cmd.Context(), cmd.OutOrStdout(),
 				func(c *producer.Client) (string, error) { return c.EnqueueMail(cmd.Context(), m) },
 				func(ctx context.Context, c *producer.Client) (job.Outcome, error) { return c.Mail(ctx, m) })
 		},

@@ -37,7 +37,7 @@ when the monitor is down.`,
 				return err
 			}
 			found, err := explain(cmd.Context(), p, args[0])
-			if err := cli.Closing(p, err); err != nil {
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -46,7 +46,7 @@ when the monitor is down.`,
 				err = found.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && found.State.Health == job.Down {
-				err = &cli.ExitError{Code: cli.ExitDown}
+				err = &cli.ExitError{Code: cli.ExitFound}
 			}
 			return err
 		},
@@ -155,5 +155,5 @@ func (x *explanation) readResults(ctx context.Context, p *pipeline.Pipeline) err
 	return err
 }
 
-// conditionWords is a condition for people.
-func conditionWords(c job.Condition) string { return strings.ReplaceAll(string(c), "_", " ") }
+// conditionText is a condition for people.
+func conditionText(c job.Condition) string { return strings.ReplaceAll(string(c), "_", " ") }

@@ -17,11 +17,11 @@ import (
 // print writes the explanation for people.
 func (x *explanation) print(to io.Writer, now time.Time) error {
 	m, s := &x.Monitor, &x.State
-	cli.Say(to, "%s is %s\n", m.Name, x.summary(now))
+	cli.Writef(to, "%s is %s\n", m.Name, x.summary(now))
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	fact := func(name, value string) {
 		if value != "" {
-			cli.Say(table, "  %s\t%s\n", name, cli.Printable(value))
+			cli.Writef(table, "  %s\t%s\n", name, cli.Printable(value))
 		}
 	}
 	fact("target", m.Target())
@@ -33,7 +33,7 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 		if incident.OfOneLocation() {
 			continue // shown with its location
 		}
-		fact("why "+conditionWords(incident.Condition), causeText(incident)+", since "+clock(incident.Began))
+		fact("why "+conditionText(incident.Condition), causeText(incident)+", since "+clock(incident.Began))
 	}
 	fact("pending", pendingText(s, m))
 	for i := range s.Locations {
@@ -62,7 +62,7 @@ func (x *explanation) summary(now time.Time) string {
 	}
 	for _, incident := range s.Open() {
 		if incident.Condition != job.ConditionDown && !incident.OfOneLocation() {
-			words = append(words, conditionWords(incident.Condition))
+			words = append(words, conditionText(incident.Condition))
 		}
 	}
 	if x.Monitor.Paused {
@@ -103,7 +103,7 @@ func locationText(own *job.State, m *job.Monitor) string {
 	b.WriteString(string(cmp.Or(own.Health, job.Pending)))
 	for _, incident := range own.Open() {
 		if incident.Condition != job.ConditionDown {
-			fmt.Fprintf(&b, ", %s", conditionWords(incident.Condition))
+			fmt.Fprintf(&b, ", %s", conditionText(incident.Condition))
 		}
 		fmt.Fprintf(&b, " since %s: %s", clock(incident.Began), causeText(incident))
 	}
@@ -130,43 +130,43 @@ func pendingText(s *job.State, m *job.Monitor) string {
 }
 
 func (x *explanation) printResults(to io.Writer) {
-	cli.Say(to, "\nlast results\n")
+	cli.Writef(to, "\nlast results\n")
 	if len(x.Results) == 0 {
-		cli.Say(to, "  none\n")
+		cli.Writef(to, "  none\n")
 	}
 	for i := range x.Results {
 		r := &x.Results[i]
 		if x.Monitor.MultiLocation() {
-			cli.Say(to, "  %s", cmp.Or(r.Location, "everywhere"))
+			cli.Writef(to, "  %s", cmp.Or(r.Location, "everywhere"))
 		}
 		switch {
 		case r.Miss != nil:
-			cli.Say(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.MissText(r.Miss.Reason, r.Miss.Detail)))
+			cli.Writef(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.MissText(r.Miss.Reason, r.Miss.Detail)))
 		case r.ProbeResult != nil:
-			cli.Say(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
+			cli.Writef(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
 		}
 	}
 }
 
 func (x *explanation) printNotified(to io.Writer, now time.Time) {
-	cli.Say(to, "\nrecipients: %s\n", cmp.Or(strings.Join(x.Recipients, ", "), "none"))
+	cli.Writef(to, "\nrecipients: %s\n", cmp.Or(strings.Join(x.Recipients, ", "), "none"))
 	for i := range x.Mutes {
-		cli.Say(to, "  held back: %s\n", muteText(&x.Mutes[i]))
+		cli.Writef(to, "  held back: %s\n", muteText(&x.Mutes[i]))
 	}
 	for i := range x.Notified {
 		n := &x.Notified[i]
-		cli.Say(to, "  %s\n", n.Address)
+		cli.Writef(to, "  %s\n", n.Address)
 		for j := range n.Incidents {
-			cli.Say(to, "    %s\n", notifiedText(&n.Incidents[j]))
+			cli.Writef(to, "    %s\n", notifiedText(&n.Incidents[j]))
 		}
 		for j := range n.Held {
-			cli.Say(to, "    held back: %s\n", muteText(&n.Held[j].Mute))
+			cli.Writef(to, "    held back: %s\n", muteText(&n.Held[j].Mute))
 		}
 		switch {
 		case n.NextMail.After(now):
-			cli.Say(to, "    the next mail is due at %s\n", clock(n.NextMail))
+			cli.Writef(to, "    the next mail is due at %s\n", clock(n.NextMail))
 		case !n.NextMail.IsZero():
-			cli.Say(to, "    the next mail is due now\n")
+			cli.Writef(to, "    the next mail is due now\n")
 		}
 	}
 }
@@ -193,7 +193,7 @@ func muteText(mute *notify.Mute) string {
 
 // notifiedText is what an address was notified about an incident.
 func notifiedText(known *job.Notified) string {
-	text := fmt.Sprintf("%s since %s: ", conditionWords(known.Incident.Condition), clock(known.Incident.Began))
+	text := fmt.Sprintf("%s since %s: ", conditionText(known.Incident.Condition), clock(known.Incident.Began))
 	switch {
 	case known.NotifiedBy == "" && known.Resolution == nil:
 		return text + "not notified yet"

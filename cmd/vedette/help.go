@@ -99,11 +99,11 @@ func listTopics(root *cobra.Command, to io.Writer) error {
 		return err
 	}
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0) //nolint:mnd // as cobra's lists
-	cli.Say(table, "\nTopics:\n")
+	cli.Writef(table, "\nTopics:\n")
 	for _, name := range topicNames() {
-		cli.Say(table, "  %s\t%s\n", name, topicTitle(name))
+		cli.Writef(table, "  %s\t%s\n", name, topicTitle(name))
 	}
-	cli.Say(table, "\nUse \"vedette help TOPIC\" to read a topic.\n")
+	cli.Writef(table, "\nUse \"vedette help TOPIC\" to read a topic.\n")
 	return table.Flush()
 }
 
@@ -119,7 +119,7 @@ func unknownTopic(root *cobra.Command, args []string) error {
 		known.AddCommand(&cobra.Command{Use: cmd.Name(), Run: func(*cobra.Command, []string) {}})
 	}
 	if meant := known.SuggestionsFor(args[0]); len(meant) > 0 && len(args) == 1 {
-		return cli.Invalid(&cli.HintError{Err: err, Hint: fmt.Sprintf("did you mean %q?", meant[0])})
+		return cli.InputError(&cli.HintError{Err: err, Hint: fmt.Sprintf("did you mean %q?", meant[0])})
 	}
-	return cli.Invalid(&cli.HintError{Err: err, Hint: "'vedette help' lists commands and topics"})
+	return cli.InputError(&cli.HintError{Err: err, Hint: "'vedette help' lists commands and topics"})
 }

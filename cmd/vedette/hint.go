@@ -31,7 +31,7 @@ func hints() []hint {
 		{broker.ErrLocked, "another vedette uses this directory; stop it, or choose another directory with --data, or server.data in the file"},
 		{broker.ErrNotRunning, "start an instance with 'vedette run FILE', or name its directory with --data, or its server with --nats"},
 		{pipeline.ErrNotInstalled, "is this the right server? an instance installs its streams when 'vedette run FILE' starts"},
-		{errNobodyRuns, "start one with 'vedette run FILE'; of one that runs on another server, name that with --nats"},
+		{errNoProcess, "start one with 'vedette run FILE'; of one that runs on another server, name that with --nats"},
 		{pipeline.ErrUnknownUser, "the user stands in the URL of --nats, the password there or in --nats-password-file"},
 		{pipeline.ErrRefused, "the user lacks a right; 'vedette roles' shows which role has which, and 'vedette run' needs the operator's"},
 		{pipeline.ErrUntrusted, "--nats-ca names the CA that has signed the server's certificate, which must be good for the name in the URL"},

@@ -15,7 +15,7 @@ is lost when a relay cannot be reached, and no mail delays another.`,
 		Example: `  vedette mail send --to you@example.org --subject Hello --text 'From a shell.'
   vedette mail test monitors.yaml --to you@example.org
   vedette mail log`,
-		Args: cli.KnownCommand,
+		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(mailSendCommand(), mailTestCommand(), mailLogCommand())

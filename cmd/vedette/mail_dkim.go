@@ -37,7 +37,7 @@ func (t *relayTest) signature(ctx context.Context, key *mail.DKIM) (bool, error)
 	if t.json {
 		return line.Published, json.NewEncoder(t.out).Encode(line)
 	}
-	cli.Say(t.out, "dkim\n  record        %s TXT %q\n  published     %s\n", name, record, publication(line, found))
+	cli.Writef(t.out, "dkim\n  record        %s TXT %q\n  published     %s\n", name, record, publication(line, found))
 	return line.Published, nil
 }
 

@@ -44,16 +44,16 @@ delivery status:
 				return err
 			}
 			log, err := loadMailLog(cmd.Context(), p, unknown, limit)
-			if err := cli.Closing(p, err); err != nil {
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(log)
 			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			cli.Say(table, "ID\tSTATE\tAT\tRELAY\tREPLY\n")
+			cli.Writef(table, "ID\tSTATE\tAT\tRELAY\tREPLY\n")
 			for i := range log {
-				cli.Say(table, "%s\t%s\t%s\t%s\t%s\n", log[i].ID, log[i].State, clock(log[i].At), log[i].Relay, cli.Printable(log[i].Reply))
+				cli.Writef(table, "%s\t%s\t%s\t%s\t%s\n", log[i].ID, log[i].State, clock(log[i].At), log[i].Relay, cli.Printable(log[i].Reply))
 			}
 			return table.Flush()
 		},

@@ -53,7 +53,7 @@ Exits with 1 if a mail was not sent, or not yet.`,
 			o.textGiven, o.stdin, o.stdout = cmd.Flags().Changed("text"), cmd.InOrStdin(), cmd.OutOrStdout()
 			mails, err := o.mails(time.Now())
 			if err != nil {
-				return cli.Invalid(err)
+				return cli.InputError(err)
 			}
 			return o.send(cmd.Context(), mails)
 		},
@@ -143,7 +143,7 @@ func (o *sendOptions) send(ctx context.Context, mails []job.Mail) error {
 	}
 	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
 	if err != nil {
-		return cli.Closing(p, err)
+		return cli.JoinClose(p, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.wait)
 	defer cancel()
@@ -161,10 +161,10 @@ func (o *sendOptions) send(ctx context.Context, mails []job.Mail) error {
 	}
 	for _, line := range lines {
 		if line != "" {
-			cli.Say(o.stdout, "%s\n", line)
+			cli.Writef(o.stdout, "%s\n", line)
 		}
 	}
-	return cli.Closing(p, errors.Join(append(errs, client.Close())...))
+	return cli.JoinClose(p, errors.Join(append(errs, client.Close())...))
 }
 
 // sendOne enqueues one mail and returns the line to print.
@@ -176,11 +176,11 @@ func (o *sendOptions) sendOne(ctx context.Context, client *producer.Client, m jo
 	outcome, err := client.Mail(ctx, m)
 	switch {
 	case errors.Is(err, producer.ErrPending):
-		return o.line(outcome, fmt.Sprintf("%s  %s  pending: 'vedette outcome mail %s' shows the outcome later", outcome.ID, m.To, outcome.ID)), &cli.ExitError{Code: cli.ExitDown}
+		return o.line(outcome, fmt.Sprintf("%s  %s  pending: 'vedette outcome mail %s' shows the outcome later", outcome.ID, m.To, outcome.ID)), &cli.ExitError{Code: cli.ExitFound}
 	case err != nil:
 		return "", fmt.Errorf("send mail to %s: %w", m.To, err)
 	case outcome.Failure != nil:
-		return o.line(outcome, fmt.Sprintf("%s  %s  not sent (%s): %s", outcome.ID, m.To, outcome.Failure.Reason, cli.Printable(outcome.Failure.Error))), &cli.ExitError{Code: cli.ExitDown}
+		return o.line(outcome, fmt.Sprintf("%s  %s  not sent (%s): %s", outcome.ID, m.To, outcome.Failure.Reason, cli.Printable(outcome.Failure.Error))), &cli.ExitError{Code: cli.ExitFound}
 	case outcome.Mail != nil:
 		return o.line(outcome, fmt.Sprintf("%s  %s  accepted by %s: %s", outcome.ID, m.To, outcome.Mail.Relay, cli.Printable(outcome.Mail.Reply))), nil
 	default:

@@ -67,7 +67,7 @@ func (t *relayTest) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("get host name for hello: %w", err)
 	}
-	key, err := instance.Signing(t.file)
+	key, err := instance.DKIMKey(t.file)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (t *relayTest) run(ctx context.Context) error {
 		}
 	}
 	if failed {
-		return &cli.ExitError{Code: cli.ExitDown}
+		return &cli.ExitError{Code: cli.ExitFound}
 	}
 	return nil
 }
@@ -127,11 +127,11 @@ func (t *relayTest) print(found mail.Inspection, receipt mail.Receipt, err error
 		}
 		return json.NewEncoder(t.out).Encode(line)
 	}
-	cli.Say(t.out, "%s\n", found.Relay)
+	cli.Writef(t.out, "%s\n", found.Relay)
 	if err != nil {
-		cli.Say(t.out, "  cannot be used: %s\n", cli.Printable(err.Error()))
+		cli.Writef(t.out, "  cannot be used: %s\n", cli.Printable(err.Error()))
 		if hint := relayHint(err); hint != "" {
-			cli.Say(t.out, "  hint: %s\n", hint)
+			cli.Writef(t.out, "  hint: %s\n", hint)
 		}
 		return nil
 	}
@@ -143,9 +143,9 @@ func (t *relayTest) print(found mail.Inspection, receipt mail.Receipt, err error
 	if found.Login {
 		login = "accepted"
 	}
-	cli.Say(t.out, "  connected in  %s\n  tls           %s\n  login         %s\n  offers        %s\n", found.Took.Round(time.Millisecond), secured, login, strings.Join(found.Extensions, ", "))
+	cli.Writef(t.out, "  connected in  %s\n  tls           %s\n  login         %s\n  offers        %s\n", found.Took.Round(time.Millisecond), secured, login, strings.Join(found.Extensions, ", "))
 	if receipt.Relay != "" {
-		cli.Say(t.out, "  accepted      %s\n", cli.Printable(receipt.Reply))
+		cli.Writef(t.out, "  accepted      %s\n", cli.Printable(receipt.Reply))
 	}
 	return nil
 }

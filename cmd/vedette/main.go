@@ -25,7 +25,7 @@ func main() {
 // Main runs one command line and returns its exit code. Tests call it in place
 // of a process.
 func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	ctx, stop := notifyTwice(ctx)
+	ctx, stop := signalContext(ctx)
 	defer stop()
 	root := rootCommand(stdout, stderr)       //nolint:contextcheck // cobra hands the context over when it executes
 	root.SetArgs(append([]string{}, args...)) // nil would mean those of the process
@@ -38,17 +38,17 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		code, err = exit.Code, exit.Err
 	}
 	if err != nil {
-		cli.Say(stderr, "vedette: %v\n", err)
+		cli.Writef(stderr, "vedette: %v\n", err)
 		if hint := hintFor(err); hint != "" {
-			cli.Say(stderr, "hint: %s\n", hint)
+			cli.Writef(stderr, "hint: %s\n", hint)
 		}
 	}
 	return code
 }
 
-// notifyTwice ends the context at the first interrupt or termination, and the
+// signalContext ends the context at the first interrupt or termination, and the
 // process at the second: whoever asks twice does not want to wait.
-func notifyTwice(parent context.Context) (context.Context, context.CancelFunc) {
+func signalContext(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)

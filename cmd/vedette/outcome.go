@@ -32,13 +32,13 @@ down.`,
 			}
 			client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
 			if err != nil {
-				return cli.Closing(p, err)
+				return cli.JoinClose(p, err)
 			}
 			answer, err := client.Outcome(cmd.Context(), args[0], args[1])
-			if err := cli.Closing(p, errors.Join(err, client.Close())); err != nil {
+			if err := cli.JoinClose(p, errors.Join(err, client.Close())); err != nil {
 				return err
 			}
-			return printAnswer(cmd.OutOrStdout(), answer, asJSON)
+			return printOutcome(cmd.OutOrStdout(), answer, asJSON)
 		},
 	}
 	where.Flags(cmd)

@@ -58,22 +58,22 @@ The processes answer NATS's protocol for services too: 'nats micro list'.`,
 }
 
 // errNobodyRuns is returned when no process answers.
-var errNobodyRuns = errors.New("no process answers")
+var errNoProcess = errors.New("no process answers")
 
 func (o psOptions) run(ctx context.Context, to io.Writer) error {
 	if o.tree && o.json {
-		return cli.Invalid(errors.New("read flags: found --tree and --json, expected one or the other"))
+		return cli.InputError(errors.New("read flags: found --tree and --json, expected one or the other"))
 	}
 	p, err := o.where.Connect(ctx)
 	if err != nil {
 		return err
 	}
 	answers, silent, err := process.Ask(ctx, p, o.wait)
-	if err := cli.Closing(p, err); err != nil {
+	if err := cli.JoinClose(p, err); err != nil {
 		return err
 	}
 	if len(answers)+len(silent) == 0 {
-		return fmt.Errorf("list processes: %w", errNobodyRuns)
+		return fmt.Errorf("list processes: %w", errNoProcess)
 	}
 	show := showProcesses
 	switch {
@@ -105,16 +105,16 @@ func jsonProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Proce
 
 func showProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, now time.Time) error {
 	table := newTable(to)
-	cli.Say(table, "PROCESS\tHOST\tPART\tSTATE\tUP\tINCARNATION\tRESTARTS\tJOBS\tLAST FAILURE\n")
+	cli.Writef(table, "PROCESS\tHOST\tPART\tSTATE\tUP\tINCARNATION\tRESTARTS\tJOBS\tLAST FAILURE\n")
 	for _, answer := range answers {
-		for _, line := range lines(answer.Children, "", flatly) {
+		for _, line := range childRows(answer.Children, "", pathNames) {
 			c := line.child
-			cli.Say(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", answer.Process.Name, answer.Process.Host, line.name,
-				c.State, age(now, c.Since), c.Incarnation, c.Restarts, jobs(c.Jobs), failure(c.LastFailure, now))
+			cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", answer.Process.Name, answer.Process.Host, line.name,
+				c.State, ageText(now, c.Since), c.Incarnation, c.Restarts, jobsText(c.Jobs), failureText(c.LastFailure, now))
 		}
 	}
 	for _, member := range silent {
-		cli.Say(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", member.Name, member.Host)
+		cli.Writef(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", member.Name, member.Host)
 	}
 	return table.flush()
 }
@@ -123,17 +123,17 @@ func treeProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Proce
 	table := newTable(to)
 	for _, answer := range answers {
 		p := answer.Process
-		cli.Say(table, "%s  pid %d on %s, version %s, up %s\n", p.Name, p.PID, p.Host, p.Version, age(now, p.Started))
-		for _, line := range lines(answer.Children, "", asTree) {
+		cli.Writef(table, "%s  pid %d on %s, version %s, up %s\n", p.Name, p.PID, p.Host, p.Version, ageText(now, p.Started))
+		for _, line := range childRows(answer.Children, "", treeNames) {
 			c := line.child
-			cli.Say(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.name, c.State, age(now, c.Since), c.Strategy+jobs(c.Jobs), again(c), failure(c.LastFailure, now))
+			cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.name, c.State, ageText(now, c.Since), c.Strategy+jobsText(c.Jobs), restartText(c), failureText(c.LastFailure, now))
 		}
 		if err := table.flush(); err != nil {
 			return err
 		}
 	}
 	for _, p := range silent {
-		cli.Say(table, "%s  pid %d on %s: silent, it holds a lease and does not answer\n", p.Name, p.PID, p.Host)
+		cli.Writef(table, "%s  pid %d on %s: silent, it holds a lease and does not answer\n", p.Name, p.PID, p.Host)
 	}
 	return table.flush()
 }
@@ -167,7 +167,7 @@ func (t *psTable) flush() error {
 }
 
 // line is a part of a process, as its place in the tree names it.
-type line struct {
+type childRow struct {
 	name  string
 	child job.ChildStatus
 }
@@ -176,29 +176,29 @@ type line struct {
 // of the names of those that belong to it.
 type naming func(prefix, name string, last bool) (own, below string)
 
-func flatly(prefix, name string, _ bool) (own, below string) {
+func pathNames(prefix, name string, _ bool) (own, below string) {
 	return prefix + name, prefix + name + "/"
 }
 
-func asTree(prefix, name string, last bool) (own, below string) {
+func treeNames(prefix, name string, last bool) (own, below string) {
 	if last {
 		return prefix + "└── " + name, prefix + "    "
 	}
 	return prefix + "├── " + name, prefix + "│   "
 }
 
-func lines(children []job.ChildStatus, prefix string, name naming) []line {
-	var all []line
+func childRows(children []job.ChildStatus, prefix string, name naming) []childRow {
+	var all []childRow
 	for i, c := range children {
 		own, below := name(prefix, c.Name, i == len(children)-1)
-		all = append(all, line{own, c})
-		all = append(all, lines(c.Children, below, name)...)
+		all = append(all, childRow{own, c})
+		all = append(all, childRows(c.Children, below, name)...)
 	}
 	return all
 }
 
-// age is how long ago a time was, in at most two units.
-func age(now, then time.Time) string {
+// ageText is how long ago a time was, in at most two units.
+func ageText(now, then time.Time) string {
 	d := max(0, now.Sub(then))
 	switch {
 	case d < time.Minute:
@@ -212,14 +212,14 @@ func age(now, then time.Time) string {
 	}
 }
 
-func jobs(j *job.ChildJobs) string {
+func jobsText(j *job.ChildJobs) string {
 	if j == nil {
 		return ""
 	}
 	return fmt.Sprintf("%d/%d", j.Running, j.Limit)
 }
 
-func again(c job.ChildStatus) string {
+func restartText(c job.ChildStatus) string {
 	if c.Incarnation < 2 {
 		return ""
 	}
@@ -229,7 +229,7 @@ func again(c job.ChildStatus) string {
 // maxFailure bounds a failure's text in a table; JSON has all of it.
 const maxFailure = 80
 
-func failure(f *job.ChildFailure, now time.Time) string {
+func failureText(f *job.ChildFailure, now time.Time) string {
 	if f == nil {
 		return ""
 	}
@@ -237,5 +237,5 @@ func failure(f *job.ChildFailure, now time.Time) string {
 	if len(text) > maxFailure {
 		text = append(text[:maxFailure-1], '…')
 	}
-	return fmt.Sprintf("%s %s ago: %s", f.Class, age(now, f.At), string(text))
+	return fmt.Sprintf("%s %s ago: %s", f.Class, ageText(now, f.At), string(text))
 }

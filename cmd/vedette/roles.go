@@ -25,7 +25,7 @@ role, who may do what its work needs and nothing else. Passwords come from the
 environment of the server; 'vedette auth init' makes a file with passwords of its
 own instead. Without arguments, all roles:
 
-` + roleLines() + `
+` + roleUses() + `
 Programs connect with the user's name in the URL, which keeps their inboxes
 apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 		Example: `  vedette roles >> nats-server.conf
@@ -35,7 +35,7 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 			if err != nil {
 				return cli.UsageError(cmd, err)
 			}
-			if err := cli.LocationProblem(location); err != nil {
+			if err := cli.CheckLocation(location); err != nil {
 				return cli.UsageError(cmd, err)
 			}
 			users := make([]rights.User, len(roles))
@@ -51,8 +51,8 @@ apart: nats://vedette-publisher:PASSWORD@host:4222.`,
 	return cmd
 }
 
-// roleLines tells people what each role is for.
-func roleLines() string {
+// roleUses tells people what each role is for.
+func roleUses() string {
 	uses := map[rights.Role]string{
 		rights.Publisher:   "orders checks and mails, and reads what became of them",
 		rights.Scheduler:   "turns ticks into checks",

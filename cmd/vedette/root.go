@@ -28,7 +28,7 @@ which runs inside the process unless you have one.
 		Version:       cli.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cli.KnownCommand,
+		Args:          cli.CheckSubcommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetHelpCommand(helpCommand())

@@ -61,7 +61,7 @@ Ctrl-C and SIGTERM stop it cleanly: a node first hands over what it leads.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
 				if hintFor(err) != "" {
-					return cli.Invalid(err)
+					return cli.InputError(err)
 				}
 				return cli.UsageError(cmd, err)
 			}
@@ -99,21 +99,21 @@ func (o *serverOptions) flags(cmd *cobra.Command) {
 func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
 	log, err := cli.Logger(stderr, o.logFormat, o.logLevel)
 	if err != nil {
-		return cli.Invalid(err)
+		return cli.InputError(err)
 	}
 	if o.http != "" {
-		if err := cli.CanListen(ctx, o.http); err != nil {
+		if err := cli.CheckListen(ctx, o.http); err != nil {
 			return err
 		}
 	}
 	if exposed := o.exposed(); len(exposed) > 0 && o.tls == (broker.TLS{}) {
-		cli.Say(stderr, "warning: --insecure: whoever can reach %s can listen in%s\n", strings.Join(exposed, " and "), o.joining())
+		cli.Writef(stderr, "warning: --insecure: whoever can reach %s can listen in%s\n", strings.Join(exposed, " and "), o.joining())
 	}
 	b, err := broker.Start(o.config(log))
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(stdout, o.greeting()); err != nil {
+	if _, err := fmt.Fprint(stdout, o.banner()); err != nil {
 		return errors.Join(err, b.Stop())
 	}
 	if err := o.serve(ctx, b, log); err != nil {
@@ -180,8 +180,8 @@ func serverConditions(ctx context.Context, b *broker.Broker) []web.Condition {
 	return []web.Condition{running, state}
 }
 
-// greeting tells where things are.
-func (o *serverOptions) greeting() string {
+// banner tells where things are.
+func (o *serverOptions) banner() string {
 	how := ", in clear text"
 	if o.tls != (broker.TLS{}) {
 		how = ", by TLS"

@@ -34,7 +34,7 @@ when the silence ends, and what is still down then is told to all.`,
   vedette silence add group=web label.env=prod --until 18:00
   vedette silence list
   vedette silence expire 7k3`,
-		Args: cli.KnownCommand,
+		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(silenceAddCommand(), silenceListCommand(), silenceExpireCommand())
@@ -63,7 +63,7 @@ matchers, and all of the labels.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			silence, err := o.silence(args, time.Now())
 			if err != nil {
-				return cli.Invalid(err)
+				return cli.InputError(err)
 			}
 			return o.add(cmd.Context(), cmd.OutOrStdout(), silence)
 		},
@@ -159,7 +159,7 @@ func (o *silenceOptions) add(ctx context.Context, to io.Writer, s job.Silence) e
 		return err
 	}
 	err = addSilence(ctx, p, s)
-	if err := cli.Closing(p, err); err != nil {
+	if err := cli.JoinClose(p, err); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(to, "%s\n", s.ID)
@@ -207,7 +207,7 @@ func silenceListCommand() *cobra.Command {
 				return err
 			}
 			silences, err := workers.LoadSilences(cmd.Context(), p)
-			if err := cli.Closing(p, err); err != nil {
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			now := time.Now()
@@ -230,7 +230,7 @@ func printSilences(to io.Writer, silences []job.Silence, now time.Time) error {
 		return err
 	}
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
-	cli.Say(table, "ID\tSTATE\tENDS\tMATCHES\tAUTHOR\tCOMMENT\n")
+	cli.Writef(table, "ID\tSTATE\tENDS\tMATCHES\tAUTHOR\tCOMMENT\n")
 	for i := range silences {
 		s := &silences[i]
 		state := "active"
@@ -240,13 +240,13 @@ func printSilences(to io.Writer, silences []job.Silence, now time.Time) error {
 		case !now.Before(s.Ends):
 			state = "over"
 		}
-		cli.Say(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, state, s.Ends.Local().Format(time.DateTime), matchWords(s.Match), cli.Printable(s.Author), cli.Printable(s.Comment))
+		cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, state, s.Ends.Local().Format(time.DateTime), matchText(s.Match), cli.Printable(s.Author), cli.Printable(s.Comment))
 	}
 	return table.Flush()
 }
 
-// matchWords writes a match as `vedette silence add` takes it.
-func matchWords(m job.Match) string {
+// matchText writes a match as `vedette silence add` takes it.
+func matchText(m job.Match) string {
 	var words []string
 	for _, pattern := range m.Monitors {
 		words = append(words, "monitor="+pattern)
@@ -275,7 +275,7 @@ func silenceExpireCommand() *cobra.Command {
 				return err
 			}
 			ended, err := expireSilences(cmd.Context(), p, args, time.Now())
-			if err := cli.Closing(p, err); err != nil {
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ended %s\n", cli.Count(ended, "silence"))

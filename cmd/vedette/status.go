@@ -27,10 +27,10 @@ func statusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what is not well, on one screen",
-		Long: `Counts the monitors by what they are, and lists those that are down, degraded,
-flapping or without data, the silences and maintenance windows that hold, and the jobs
-that could not be done. Exits with 1 when a monitor is down.`,
+		Short: "Show all problems on one screen",
+		Long: `Counts the monitors, and lists those that are down, degraded, flapping or without
+data, the silences and maintenance windows in effect, and the number of dead
+letters. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -39,7 +39,7 @@ that could not be done. Exits with 1 when a monitor is down.`,
 				return err
 			}
 			s, err := readStatus(cmd.Context(), p, time.Now())
-			if err := cli.Closing(p, err); err != nil {
+			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -48,7 +48,7 @@ that could not be done. Exits with 1 when a monitor is down.`,
 				err = s.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && s.Down > 0 {
-				err = &cli.ExitError{Code: cli.ExitDown}
+				err = &cli.ExitError{Code: cli.ExitFound}
 			}
 			return err
 		},
@@ -58,7 +58,7 @@ that could not be done. Exits with 1 when a monitor is down.`,
 	return cmd
 }
 
-// status is what is not well.
+// status is all problems at one time.
 type status struct {
 	Monitors int `json:"monitors"`
 	Down     int `json:"down"`
@@ -103,7 +103,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 		}
 	}
 	slices.SortFunc(s.Problems, func(a, b job.Incident) int {
-		return cmp.Or(cmp.Compare(rank(a.Condition), rank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
+		return cmp.Or(cmp.Compare(conditionRank(a.Condition), conditionRank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
 	})
 	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	return s, nil
 }
 
-func rank(c job.Condition) int {
+func conditionRank(c job.Condition) int {
 	return slices.Index([]job.Condition{job.ConditionDown, job.ConditionNoData, job.ConditionFlapping, job.ConditionDegraded}, c)
 }
 
@@ -150,46 +150,45 @@ func (s *status) readMutes(ctx context.Context, p *pipeline.Pipeline, now time.T
 	return nil
 }
 
-// maxProblems is how many are listed; a screen holds no more.
+// maxProblems is how many fit on a screen.
 const maxProblems = 20
 
 func (s *status) print(to io.Writer, now time.Time) error {
-	cli.Say(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.others())
+	cli.Writef(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.otherCounts())
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
 	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {
 		incident := &s.Problems[i]
-		cli.Say(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionWords(incident.Condition)), placed(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
+		cli.Writef(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionText(incident.Condition)), monitorText(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	if more := len(s.Problems) - maxProblems; more > 0 {
-		cli.Say(to, "  … and %d more\n", more)
+		cli.Writef(to, "  … and %d more\n", more)
 	}
 	for i := range s.Silences {
 		silence := &s.Silences[i]
-		cli.Say(to, "silence %s of %s until %s, by %s\n", silence.ID, matchWords(silence.Match), clock(silence.Ends), cli.Printable(silence.Author))
+		cli.Writef(to, "silence %s of %s until %s, by %s\n", silence.ID, matchText(silence.Match), clock(silence.Ends), cli.Printable(silence.Author))
 	}
 	for _, window := range s.Maintenance {
-		cli.Say(to, "maintenance %s until %s\n", window.By, clock(window.Until))
+		cli.Writef(to, "maintenance %s until %s\n", window.By, clock(window.Until))
 	}
 	if s.DeadLetters > 0 {
-		cli.Say(to, "%s: see 'vedette dead list'\n", cli.Count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
+		cli.Writef(to, "%s: see 'vedette dead list'\n", cli.Count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
 	}
 	return nil
 }
 
-// placed names the monitor of an incident, and where it is one of a single
-// location of several.
-func placed(incident *job.Incident) string {
+// monitorText is the monitor, with the location for one of several.
+func monitorText(incident *job.Incident) string {
 	if incident.OfOneLocation() {
 		return incident.Monitor + " from " + incident.Location
 	}
 	return incident.Monitor
 }
 
-// others counts what is neither up nor down.
-func (s *status) others() string {
+// otherCounts counts the other problems, and paused monitors.
+func (s *status) otherCounts() string {
 	counts := map[job.Condition]int{}
 	for i := range s.Problems {
 		counts[s.Problems[i].Condition]++
@@ -197,7 +196,7 @@ func (s *status) others() string {
 	var b strings.Builder
 	for _, c := range []job.Condition{job.ConditionNoData, job.ConditionFlapping, job.ConditionDegraded} {
 		if counts[c] > 0 {
-			fmt.Fprintf(&b, ", %d %s", counts[c], conditionWords(c))
+			fmt.Fprintf(&b, ", %d %s", counts[c], conditionText(c))
 		}
 	}
 	if s.Paused > 0 {

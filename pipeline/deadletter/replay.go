@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"vedette/pipeline"
+	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
 )
 
@@ -115,7 +116,7 @@ func touch(ctx context.Context, p *pipeline.Pipeline, key string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := states.CompareAndSwap(ctx, key, found.Value, found.Revision); err != nil && !errors.Is(err, pipeline.ErrConflict) {
+	if _, err := states.CompareAndSwap(ctx, key, found.Value, found.Revision); err != nil && !errors.Is(err, job.ErrConflict) {
 		return err
 	}
 	return nil

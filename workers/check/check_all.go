@@ -8,35 +8,35 @@ import (
 	"vedette/pipeline/job"
 )
 
-// CheckAll makes many checks, at most limit at once, and gives each result with
-// the place of its spec, as it comes. There is an result for each spec: when
-// ctx ends, those of the others are unknown. Ending the iteration early ends
-// the checks that run.
+// CheckAll runs checks, at most limit at once, and yields each result with the
+// index of its spec as it arrives. There is a result for every spec: after the
+// end of ctx, the remaining results are unknown. Ending the iteration cancels
+// running checks.
 func CheckAll(ctx context.Context, specs []job.Spec, limit int, check func(context.Context, job.Spec) job.ProbeResult) iter.Seq2[int, job.ProbeResult] {
 	return func(yield func(int, job.ProbeResult) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		var group sync.WaitGroup
 		defer group.Wait()
 		defer cancel()
-		type placed struct {
-			place   int
+		type indexed struct {
+			index  int
 			result job.ProbeResult
 		}
-		results := make(chan placed, len(specs))
-		places := make(chan int, len(specs))
-		for place := range specs {
-			places <- place
+		results := make(chan indexed, len(specs))
+		indexes := make(chan int, len(specs))
+		for index := range specs {
+			indexes <- index
 		}
-		close(places)
+		close(indexes)
 		for range min(limit, len(specs)) {
 			group.Go(func() {
-				for place := range places {
-					results <- placed{place, check(ctx, specs[place])}
+				for index := range indexes {
+					results <- indexed{index, check(ctx, specs[index])}
 				}
 			})
 		}
 		for range specs {
-			if p := <-results; !yield(p.place, p.result) {
+			if p := <-results; !yield(p.index, p.result) {
 				return
 			}
 		}

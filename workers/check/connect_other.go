@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// connect opens a TCP connection until a deadline.
+// connect opens a TCP connection before a deadline.
 func connect(ctx context.Context, ip netip.Addr, port uint16, deadline time.Time) (net.Conn, error) {
 	dialer := net.Dialer{KeepAlive: -1, Deadline: deadline}
 	return dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, netip.AddrPortFrom(ip, port))

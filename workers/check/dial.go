@@ -11,9 +11,9 @@ import (
 	"vedette/pipeline/job"
 )
 
-// dial opens a new connection to host:port: it looks the name up, then tries
-// the addresses one after the other, so that each phase is measured for itself.
-// An address that does not answer leaves the next ones their share of the time.
+// dial opens a new connection to host:port. It looks up the name and then tries
+// the addresses in order, so that each phase is measured separately. An address
+// that does not answer leaves a share of the time for the next ones.
 func (c *Checker) dial(ctx context.Context, network, address string, n job.Network, t *timing) (net.Conn, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -27,7 +27,7 @@ func (c *Checker) dial(ctx context.Context, network, address string, n job.Netwo
 	if err != nil {
 		return nil, err
 	}
-	var first error
+	var firstErr error
 	for i, ip := range addresses {
 		t.enter(inConnect)
 		target := net.JoinHostPort(ip.String(), service)
@@ -37,17 +37,18 @@ func (c *Checker) dial(ctx context.Context, network, address string, n job.Netwo
 			t.done()
 			return conn, nil
 		}
-		if first == nil {
-			first = err // the preferred address; the next ones are a fallback
+		if firstErr == nil {
+			firstErr = err // from the preferred address
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, first
+	return nil, firstErr
 }
 
-// dialAddress dials one address; left is how many have to share the time.
+// dialAddress dials one address; left is the number of addresses that share the
+// remaining time.
 func (c *Checker) dialAddress(ctx context.Context, network string, ip netip.Addr, port uint16, left int) (net.Conn, error) {
 	if err := c.config.NetworkPolicy.check(ip); err != nil {
 		return nil, err
@@ -63,7 +64,7 @@ func (c *Checker) dialAddress(ctx context.Context, network string, ip netip.Addr
 	return dialer.DialContext(ctx, network, net.JoinHostPort(ip.String(), strconv.Itoa(int(port))))
 }
 
-// lookup returns the addresses of a host, those of the wanted family.
+// lookup returns the addresses of a host in the wanted family.
 func (c *Checker) lookup(ctx context.Context, host string, n job.Network, t *timing) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ofFamily([]netip.Addr{ip}, host, n.IPFamily)
@@ -97,7 +98,7 @@ func ofFamily(addresses []netip.Addr, host, family string) ([]netip.Addr, error)
 	return found, nil
 }
 
-// resolver is what looks names up: the system's, unless the spec has its own.
+// resolver returns the spec's resolver, or the system's.
 func (c *Checker) resolver(n job.Network) *net.Resolver {
 	if n.Resolver == "" {
 		return c.config.Resolver
@@ -107,8 +108,8 @@ func (c *Checker) resolver(n job.Network) *net.Resolver {
 	}}
 }
 
-// checkResolver holds a spec's own resolver to the policy. It is an address, so
-// that no name leads anywhere else.
+// checkResolver applies the network policy to the spec's resolver, which must
+// be an address.
 func (c *Checker) checkResolver(n job.Network) error {
 	if n.Resolver == "" {
 		return nil
@@ -120,28 +121,28 @@ func (c *Checker) checkResolver(n job.Network) error {
 	return c.config.NetworkPolicy.check(at.Addr())
 }
 
-// noAddressError is that of a name that was found, without what was wanted.
+// noAddressError reports a name without an address in the wanted family.
 type noAddressError struct{ text string }
 
-// Error says what is missing.
+// Error returns the text.
 func (e *noAddressError) Error() string { return e.text }
 
-// abort closes a connection whose check is over, at once: a socket that waits
-// in TIME_WAIT holds its local port for a minute, and at 28,000 of them for one
-// destination there would be none left.
+// abort closes a connection with a reset. A normal close leaves the socket in
+// TIME_WAIT, which occupies its local port for a minute, and only 28,000 ports
+// are available for one destination.
 func abort(conn net.Conn) {
 	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
-		_ = tcp.SetLinger(0) // an error means that it is closed already
+		_ = tcp.SetLinger(0) // fails only if closed
 	}
 	_ = conn.Close()
 }
 
-// withContext is a connection that is hung up when it is closed, and at the latest
-// when ctx ends: nothing waits for a peer longer than its check.
+// withContext returns a connection that ends with ctx, and is aborted when it
+// is closed, so that nothing waits for a peer longer than its check.
 func withContext(ctx context.Context, conn net.Conn) net.Conn {
 	b := &abortingConn{Conn: conn}
 	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline) // an error means that it is closed, which the next call tells
+		_ = conn.SetDeadline(deadline) // fails only if closed, as the next call will
 	}
 	b.release = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	return b
@@ -153,14 +154,14 @@ type abortingConn struct {
 	release func() bool
 }
 
-// Close ends the connection without waiting for the peer.
+// Close aborts the connection.
 func (b *abortingConn) Close() error {
 	b.release()
 	abort(b.Conn)
 	return nil
 }
 
-// validateNetwork finds mistakes in how a probe gets to its target.
+// validateNetwork validates the network options in a probe.
 func validateNetwork(n job.Network, p *problems) {
 	if n.IPFamily != "" && n.IPFamily != "4" && n.IPFamily != "6" {
 		p.add("ip_family", fmt.Sprintf("ip_family %q", n.IPFamily), "4 or 6")

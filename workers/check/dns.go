@@ -15,14 +15,14 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Ways to ask a DNS server.
+// The protocols for DNS queries.
 const (
 	protocolUDP = "udp"
 	protocolTCP = "tcp"
 	protocolTLS = "tls" // RFC 7858
 )
 
-// probeDNS asks a DNS server. Up means NOERROR with at least one answer.
+// probeDNS queries a DNS server. Up means NOERROR with at least one answer.
 func (c *Checker) probeDNS(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	answer, err := c.queryDNS(ctx, spec.DNS, &t)
@@ -41,7 +41,7 @@ func dnsResult(ctx context.Context, spec job.Spec, answer *dns.Msg, err error, t
 	case len(spec.Expect) > 0, answer.Rcode == dns.RcodeSuccess && len(answer.Answer) > 0:
 		return job.ProbeResult{Health: job.Up}
 	case answer.Rcode != dns.RcodeSuccess:
-		return downResult(job.ClassStatus, "the server says "+rcode(answer))
+		return downResult(job.ClassStatus, "the server answered "+rcode(answer))
 	default:
 		return downResult(job.ClassStatus, "the name has no record of the type")
 	}
@@ -78,13 +78,13 @@ func dnsAnswerFacts(m *dns.Msg) Facts {
 	return facts
 }
 
-// recordData is what a record says, without its name, time to live, class and type.
+// recordData returns the data in a record, without name, TTL, class and type.
 func recordData(record dns.RR) string {
 	return strings.TrimSpace(strings.TrimPrefix(record.String(), record.Header().String()))
 }
 
-// queryDNS asks by the protocol of the spec. An answer by UDP that was cut off is
-// asked for again by TCP (RFC 7766).
+// queryDNS sends the query over the protocol in the spec. It repeats a query
+// over TCP after a truncated UDP response (RFC 7766).
 func (c *Checker) queryDNS(ctx context.Context, d *job.DNS, t *timing) (*dns.Msg, error) {
 	server, err := dnsServer(d)
 	if err != nil {
@@ -113,7 +113,7 @@ func (c *Checker) queryDNSOver(ctx context.Context, protocol, server string, d *
 	conn := withContext(ctx, dialled)
 	defer conn.Close()
 	if protocol == protocolTLS {
-		host, _, _ := net.SplitHostPort(server) // it was dialled
+		host, _, _ := net.SplitHostPort(server) // valid, since it was dialled
 		secured, err := c.handshake(ctx, conn, host, d.TLS, handshakeOffer{}, t)
 		if err != nil {
 			return nil, err
@@ -124,7 +124,7 @@ func (c *Checker) queryDNSOver(ctx context.Context, protocol, server string, d *
 	question := newQuestion(d)
 	talk := &dns.Conn{Conn: conn, UDPSize: dns.DefaultMsgSize}
 	if network == protocolUDP {
-		talk.Conn = dialled // the library tells UDP by its type
+		talk.Conn = dialled // the library recognizes UDP by its type
 	}
 	if err := talk.WriteMsg(question); err != nil {
 		return nil, err
@@ -136,8 +136,8 @@ func (c *Checker) queryDNSOver(ctx context.Context, protocol, server string, d *
 	return answer, err
 }
 
-// receiveAnswer reads until the answer to the question comes: by UDP anybody can
-// send something, and answers to somebody else's question are passed over.
+// receiveAnswer reads until the response to the query arrives. Any host can
+// send UDP packets, so others are ignored.
 func receiveAnswer(talk *dns.Conn, question *dns.Msg) (*dns.Msg, error) {
 	for {
 		answer, err := talk.ReadMsg()
@@ -153,8 +153,8 @@ func receiveAnswer(talk *dns.Conn, question *dns.Msg) (*dns.Msg, error) {
 	}
 }
 
-// sameQuestion compares as RFC 1035 does; a server may leave the question out
-// of a refusal.
+// sameQuestion compares as in RFC 1035. A server may omit the question in a
+// refusal.
 func sameQuestion(answer, question *dns.Msg) bool {
 	if len(answer.Question) == 0 {
 		return answer.Rcode != dns.RcodeSuccess
@@ -186,10 +186,10 @@ func recordClass(d *job.DNS) uint16 {
 	return dns.StringToClass[strings.ToUpper(d.Class)]
 }
 
-// resolvConf is where the system's resolvers stand.
+// resolvConf lists the system's resolvers.
 const resolvConf = "/etc/resolv.conf"
 
-// dnsServer is the host:port that is asked.
+// dnsServer returns the host:port of the server.
 func dnsServer(d *job.DNS) (string, error) {
 	port := "53"
 	if d.Protocol == protocolTLS {
@@ -201,7 +201,7 @@ func dnsServer(d *job.DNS) (string, error) {
 			err = errors.New("found no server")
 		}
 		if err != nil {
-			return "", newLocalError("read the system's resolvers", err)
+			return "", newLocalError("read system resolvers", err)
 		}
 		return net.JoinHostPort(system.Servers[0], port), nil
 	}

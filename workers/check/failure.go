@@ -17,8 +17,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// failureResult turns the error of a probe into an result: whose fault it was, in
-// which part of the check, in a few words.
+// failureResult returns the result for an error in a probe: whether the target
+// or this side is at fault, the part of the check, and a short cause.
 func failureResult(ctx context.Context, err error, t *timing, timeout time.Duration) job.ProbeResult {
 	if reason := localCause(err); reason != "" {
 		return job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: reason}
@@ -47,7 +47,7 @@ func failureResult(ctx context.Context, err error, t *timing, timeout time.Durat
 	return downResult(job.ClassProtocol, innermostText(err))
 }
 
-// localCause tells what is wrong on this machine; empty when the fault is not ours.
+// localCause returns the cause for errors on this machine, or "".
 func localCause(err error) string {
 	if fault, ok := errors.AsType[*localError](err); ok {
 		return fault.Error()
@@ -71,19 +71,20 @@ func localCause(err error) string {
 	return ""
 }
 
-// innermostDenial is what the policy says, without the layers around it.
+// innermostDenial returns the message of the network policy without outer
+// errors.
 func innermostDenial(err error) string {
 	for {
 		inner := errors.Unwrap(err)
-		if inner == nil || errors.Is(inner, errDenied) && !strings.Contains(inner.Error(), " is not to be checked") {
+		if inner == nil || inner == errDenied { //nolint:errorlint // the sentinel without its wrapper
 			return err.Error()
 		}
 		err = inner
 	}
 }
 
-// deadlinePassed tells whether the check's deadline is what ended it. A lookup that timed
-// out on its own counts too.
+// deadlinePassed reports whether the check's deadline caused an error. A name
+// lookup with its own timeout counts too.
 func deadlinePassed(ctx context.Context, err error) bool {
 	if errors.Is(context.Cause(ctx), errDeadline) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return true
@@ -99,8 +100,7 @@ func dnsCause(err *net.DNSError) string {
 	return "lookup of " + err.Name + " failed: " + err.Err
 }
 
-// tlsCause puts what is wrong with a certificate or a handshake into words;
-// empty when it is neither.
+// tlsCause returns the cause for a certificate or handshake error, or "".
 func tlsCause(err error) string {
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		if invalid.Reason == x509.Expired {
@@ -147,13 +147,12 @@ func certificateNames(cert *x509.Certificate) []string {
 		found = append(found, ip.String())
 	}
 	if len(found) == 0 {
-		return []string{"nobody"}
+		return []string{"no name"}
 	}
 	return found
 }
 
-// connectCause names why there was no connection, or no longer one; empty for
-// other errors.
+// connectCause returns the cause for a failed or lost connection, or "".
 func connectCause(err error) string {
 	for number, cause := range map[syscall.Errno]string{
 		syscall.ECONNREFUSED: "connect refused",
@@ -170,8 +169,8 @@ func connectCause(err error) string {
 	return ""
 }
 
-// innermostText is the message of an error without the layers around it, which
-// repeat the URL, and with it maybe a password.
+// innermostText returns the message of the innermost error. Outer errors repeat
+// the URL, perhaps with a password.
 func innermostText(err error) string {
 	for {
 		inner := errors.Unwrap(err)

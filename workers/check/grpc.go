@@ -20,7 +20,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// probeGRPC asks a server's health service. Up means that it says SERVING.
+// probeGRPC calls a server's health service. Up means that the service is
+// SERVING.
 func (c *Checker) probeGRPC(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	call := &healthCall{c: c, spec: spec.GRPC, t: &t}
@@ -51,26 +52,25 @@ func validateGRPC(spec job.Spec, p *problems) {
 	validateNestedTLS(g.TLS, p)
 }
 
-// healthCall is one call of the health service, over a connection of its own.
+// healthCall is one call to the health service, over a new connection.
 type healthCall struct {
 	c    *Checker
 	spec *job.GRPC
 	t    *timing
 
-	mu      sync.Mutex
-	connectErr error // of the connection, which the library puts into words of its own
-	tls     *tls.ConnectionState
+	mu         sync.Mutex
+	connectErr error // which the library would rephrase
+	tls        *tls.ConnectionState
 }
 
 func (h *healthCall) call(ctx context.Context) (grpc_health_v1.HealthCheckResponse_ServingStatus, error) {
-	// The connection speaks TLS before the library has it, so that its phases
-	// are measured as everywhere.
+	// The dialer does the TLS handshake, not the library, to measure its phases.
 	conn, err := grpc.NewClient("passthrough:///"+h.spec.Address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(h.dial), grpc.WithDisableServiceConfig(), grpc.WithNoProxy())
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close() }() // it fails when it is closed already
+	defer func() { _ = conn.Close() }() // fails only if closed
 	ctx = metadata.NewOutgoingContext(ctx, metadata.New(h.spec.Metadata))
 	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: h.spec.Service})
 	if err != nil {
@@ -93,12 +93,12 @@ func (h *healthCall) connect(ctx context.Context, address string) (net.Conn, err
 	if err != nil {
 		return nil, err
 	}
-	short := &abortingConn{Conn: conn, release: func() bool { return true }} // the library ends it with the call
+	short := &abortingConn{Conn: conn, release: func() bool { return true }} // the library closes it with the call
 	if h.spec.TLS == nil {
 		h.t.enter(inProcessing)
 		return short, nil
 	}
-	host, _, _ := net.SplitHostPort(address) // it was dialled
+	host, _, _ := net.SplitHostPort(address) // valid, since it was dialled
 	secured, err := h.c.handshake(ctx, short, host, h.spec.TLS, handshakeOffer{protocols: []string{"h2"}}, h.t)
 	if err != nil {
 		abort(conn)
@@ -139,6 +139,6 @@ func (h *healthCall) result(ctx context.Context, spec job.Spec, serving grpc_hea
 	case code == codes.Unavailable:
 		return failureResult(ctx, errors.New(status.Convert(err).Message()), h.t, timeoutOf(spec))
 	default:
-		return downResult(job.ClassStatus, fmt.Sprintf("the server says %s: %s", code, status.Convert(err).Message()))
+		return downResult(job.ClassStatus, fmt.Sprintf("the server answered %s: %s", code, status.Convert(err).Message()))
 	}
 }

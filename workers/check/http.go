@@ -17,18 +17,18 @@ import (
 	"vedette/pipeline/job"
 )
 
-// defaultRedirects is how many redirects are followed unless the spec says.
+// defaultRedirects is the number of redirects to follow by default.
 const defaultRedirects = 10
 
-// The ways in which an answer is one, and not what was asked for.
+// Errors for responses other than the requested one.
 var (
 	errRedirects = errors.New("too many redirects")
-	errVersion   = errors.New("another version of HTTP")
+	errVersion   = errors.New("other HTTP version")
 )
 
-// probeHTTP asks a web server, over a new connection each time: a kept one would
-// hide that nobody can connect any more, or that the certificate was changed.
-// Up means a status of 2xx from the last response, with its whole body read.
+// probeHTTP sends a request over a new connection. A kept connection would hide
+// that new ones fail, or that the certificate has changed. Up means that the
+// last response has a 2xx status, and its body was read.
 func (c *Checker) probeHTTP(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	exchange, err := c.exchangeHTTP(ctx, spec, &t)
@@ -42,7 +42,7 @@ func (c *Checker) probeHTTP(ctx context.Context, spec job.Spec) (job.ProbeResult
 		result.CertificateExpires = certificateExpiry(*exchange.tls)
 	}
 	if result.Health != job.Up || len(spec.Expect)+len(spec.Warn) == 0 {
-		return result, nil // most checks have nobody who would look at facts
+		return result, nil // most checks need no facts
 	}
 	return result, exchange.facts(time.Now())
 }
@@ -64,8 +64,7 @@ func httpResult(ctx context.Context, spec job.Spec, x *httpExchange, err error, 
 	}
 }
 
-// textAfter is what an error of ours says, without what others put around
-// it or what it stands for.
+// textAfter returns the text after a wrapped sentinel, without outer errors.
 func textAfter(err, kind error) string {
 	text := err.Error()
 	if i := strings.LastIndex(text, kind.Error()+": "); i >= 0 {
@@ -88,7 +87,7 @@ func redirects(h *job.HTTP) int {
 	return *h.MaxRedirects
 }
 
-// httpExchange is what came back of an http check.
+// httpExchange is the response in an HTTP check.
 type httpExchange struct {
 	status  int
 	version string
@@ -97,8 +96,8 @@ type httpExchange struct {
 	tls     *tls.ConnectionState
 }
 
-// httpExchange makes the request and reads the answer. With an error there may
-// still be one: the last redirect, or an answer whose body did not end.
+// exchangeHTTP sends the request and reads the response. An error may come with
+// a response: the last redirect, or one with an incomplete body.
 func (c *Checker) exchangeHTTP(ctx context.Context, spec job.Spec, t *timing) (*httpExchange, error) {
 	h := spec.HTTP
 	request, err := c.httpRequest(ctx, h)
@@ -116,21 +115,21 @@ func (c *Checker) exchangeHTTP(ctx context.Context, spec job.Spec, t *timing) (*
 		status: response.StatusCode, headers: response.Header, tls: response.TLS,
 		version: strings.TrimSuffix(strings.TrimPrefix(response.Proto, "HTTP/"), ".0"),
 	}
-	if err != nil { // a redirect that was not followed; its body is closed
+	if err != nil { // a redirect that was not followed
 		return x, err
 	}
 	if h.HTTPVersion == "2" && response.ProtoMajor != 2 {
 		return x, fmt.Errorf("%w: the server speaks HTTP/%s, not 2", errVersion, x.version)
 	}
 	x.body, err = c.readBody(h, response, len(spec.Expect)+len(spec.Warn) > 0)
-	if err == nil { // else the check stands there, and is told to
+	if err == nil { // otherwise the phase stays, for the cause
 		t.done()
 	}
 	return x, err
 }
 
-// roundTrip makes a request, and follows redirects. Most answers are none, and
-// then the standard library's client, which knows all about them, is not needed.
+// roundTrip sends a request and follows redirects. Most responses are no
+// redirects, and do not need the standard library's client.
 func roundTrip(transport http.RoundTripper, request *http.Request, limit int) (*http.Response, error) {
 	response, err := transport.RoundTrip(request)
 	if err != nil || limit == 0 || response.StatusCode/100 != 3 || response.Header.Get("Location") == "" {
@@ -143,14 +142,15 @@ func roundTrip(transport http.RoundTripper, request *http.Request, limit int) (*
 	return client.Do(request)
 }
 
-// resumedTransport gives a client the answer that its first request has had already.
+// resumedTransport returns the first response again to a client that continues
+// from it.
 type resumedTransport struct {
 	http.RoundTripper
 
 	first *http.Response
 }
 
-// RoundTrip makes one request.
+// RoundTrip sends one request.
 func (r *resumedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if response := r.first; response != nil {
 		r.first = nil
@@ -159,9 +159,8 @@ func (r *resumedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	return r.RoundTripper.RoundTrip(request)
 }
 
-// readBody reads what the spec wants of a body, decompressed if it asked for
-// that, and keeps it if somebody will look at it. A body that goes on beyond the
-// limit is hung up on.
+// readBody reads the body up to the limit, decompresses it if the spec
+// requested compression, and keeps it if needed.
 func (c *Checker) readBody(h *job.HTTP, response *http.Response, keep bool) ([]byte, error) {
 	limit := c.config.BodyLimit
 	if h.BodyLimit > 0 {
@@ -183,8 +182,8 @@ func (c *Checker) readBody(h *job.HTTP, response *http.Response, keep bool) ([]b
 	return io.ReadAll(limited)
 }
 
-// checkRedirect decides whether one more redirect is followed. Credentials do not go
-// from TLS to clear text; the client keeps them from other domains.
+// checkRedirect decides whether to follow a redirect. Credentials are not sent
+// from TLS to clear text; the client does not send them to other domains.
 func checkRedirect(next *http.Request, via []*http.Request, limit int) error {
 	if len(via) > limit {
 		return errRedirects
@@ -212,7 +211,7 @@ func (c *Checker) httpRequest(ctx context.Context, h *job.HTTP) (*http.Request, 
 	if err != nil {
 		return nil, err
 	}
-	request.URL, request.Host = target, target.Host // which spares reading the URL a second time
+	request.URL, request.Host = target, target.Host // instead of parsing the URL again
 	request.Close = true
 	request.Header["User-Agent"] = c.userAgent
 	if h.Compression != "" {
@@ -252,19 +251,19 @@ func requestBody(h *job.HTTP) (io.Reader, error) {
 	}
 }
 
-// lazyJar is a cookie jar that is made when there is a cookie to keep: most
-// answers have none.
+// lazyJar is a cookie jar that is created for the first cookie, since most
+// responses have none.
 type lazyJar struct{ jar *cookiejar.Jar }
 
 // SetCookies keeps cookies for redirects.
 func (l *lazyJar) SetCookies(from *url.URL, cookies []*http.Cookie) {
 	if l.jar == nil {
-		l.jar, _ = cookiejar.New(nil) // it returns no error, says its documentation
+		l.jar, _ = cookiejar.New(nil) // never fails, according to its documentation
 	}
 	l.jar.SetCookies(from, cookies)
 }
 
-// Cookies returns those for a URL.
+// Cookies returns the cookies for a URL.
 func (l *lazyJar) Cookies(to *url.URL) []*http.Cookie {
 	if l.jar == nil {
 		return nil
@@ -272,7 +271,8 @@ func (l *lazyJar) Cookies(to *url.URL) []*http.Cookie {
 	return l.jar.Cookies(to)
 }
 
-// parseURL reads a URL: http or https in any case; without a scheme it is http.
+// parseURL parses an http or https URL in any case. Without a scheme it is
+// http.
 func parseURL(raw string) (*url.URL, error) {
 	if !strings.Contains(raw, "://") {
 		raw = "http://" + raw
@@ -280,12 +280,12 @@ func parseURL(raw string) (*url.URL, error) {
 	return parseURLWithScheme(raw, "http", "https")
 }
 
-// parseURLWithScheme reads a URL of one of two schemes.
+// parseURLWithScheme parses a URL with one of two schemes.
 func parseURLWithScheme(raw, plain, secure string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	if err != nil {
-		// The parser's own words would repeat the URL, and a password in it.
-		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "a URL that cannot be read (" + innermostText(err) + ")", Expected: "one such as " + plain + "://example.org"})
+		// The parser's error would repeat the URL, perhaps with a password.
+		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "an invalid URL (" + innermostText(err) + ")", Expected: "one such as " + plain + "://example.org"})
 	}
 	target.Scheme = strings.ToLower(target.Scheme)
 	if target.Scheme != plain && target.Scheme != secure {

@@ -23,8 +23,7 @@ func httpFacts() map[string]*cel.Type {
 	}
 }
 
-// facts are what expectations of an http check speak of; what there is not, is
-// not in them.
+// facts returns the facts that exist.
 func (e *httpExchange) facts(now time.Time) Facts {
 	headers := make(map[string]string, len(e.headers))
 	for name, values := range e.headers {
@@ -64,7 +63,7 @@ func validateHTTP(spec job.Spec, p *problems) {
 	}
 	if h.Proxy != "" {
 		if proxy, err := url.Parse(h.Proxy); err != nil || proxy.Scheme != "http" && proxy.Scheme != "https" || proxy.Host == "" {
-			p.add("proxy", "a proxy that is no URL of an HTTP proxy", "one such as http://proxy.example.org:3128")
+			p.add("proxy", "an invalid proxy", "a URL such as http://proxy.example.org:3128")
 		}
 	}
 	validateHeaders(h.Headers, "headers", p)
@@ -83,7 +82,7 @@ func validateHeaders(headers map[string]string, field string, p *problems) {
 	}
 }
 
-// isBinary tells whether a value is one that gRPC encodes.
+// isBinary reports whether gRPC encodes a metadata value.
 func isBinary(field, name string) bool {
 	return field == "metadata" && strings.HasSuffix(strings.ToLower(name), "-bin")
 }

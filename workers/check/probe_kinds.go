@@ -8,20 +8,20 @@ import (
 	"vedette/pipeline/job"
 )
 
-// probeKind is a probe: what makes the check, what expectations may speak of, and
-// what finds mistakes in its parameters.
+// probeKind describes a probe: its function, its facts, and the validation of
+// its parameters.
 type probeKind struct {
 	probe    func(*Checker) Probe
 	facts    map[string]*cel.Type
 	validate func(job.Spec, *problems)
-	// strict says that the probe ends with its deadline by itself: all that it
-	// waits for are a name and connections that end then. Others run beside the
-	// check, which leaves them behind if need be, for a fifth of what a check
-	// costs.
+	// strict says that the probe always returns at its deadline: it waits only
+	// for name lookups and connections, which end then. Other probes run in a
+	// separate goroutine that the checker can abandon, which adds a fifth to
+	// the cost of a check.
 	strict bool
 }
 
-// probeKinds are the probes. A new one is a file, and a line here.
+// probeKinds returns the probes. A new probe is one file and one line here.
 func probeKinds() map[string]probeKind {
 	return map[string]probeKind{
 		job.KindHTTP:      {func(c *Checker) Probe { return c.probeHTTP }, httpFacts(), validateHTTP, true},
@@ -35,7 +35,7 @@ func probeKinds() map[string]probeKind {
 	}
 }
 
-// factTypes are the facts of a kind, those that all have among them.
+// factTypes returns the facts for a kind, including the common ones.
 func factTypes(name string) map[string]*cel.Type {
 	facts := map[string]*cel.Type{
 		"latency": cel.DurationType,
@@ -46,5 +46,5 @@ func factTypes(name string) map[string]*cel.Type {
 	return facts
 }
 
-// certificateType is what a certificate's facts are.
+// certificateType is the type for the certificate fact.
 func certificateType() *cel.Type { return cel.MapType(cel.StringType, cel.DynType) }

@@ -14,8 +14,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// probeTCP opens a connection, and holds the dialogue if there is one. Up means that
-// it was opened, and that every step was as expected.
+// probeTCP opens a connection, and runs the dialogue if there is one. Up means
+// that the connection opened and every step completed.
 func (c *Checker) probeTCP(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	d := &dialogue{c: c, spec: spec.TCP, t: &t}
@@ -57,20 +57,20 @@ func validateTCP(spec job.Spec, p *problems) {
 	for i, step := range spec.TCP.Dialogue {
 		p.check(fmt.Sprintf("dialogue[%d]", i), known.addStep(step))
 		if step.StartTLS && spec.TCP.TLS == nil {
-			p.add(fmt.Sprintf("dialogue[%d]", i), "a step starttls without tls", "tls: {} beside the dialogue")
+			p.add(fmt.Sprintf("dialogue[%d]", i), "a step starttls without tls", "tls: {} next to the dialogue")
 		}
 	}
 }
 
-// dialogue is one that is held.
+// dialogue is a running dialogue.
 type dialogue struct {
 	c        *Checker
 	spec     *job.TCP
 	t        *timing
 	conn     net.Conn
-	received []byte // and not yet taken by an expectation
+	received []byte // not yet matched by an expectation
 	captures map[string]string
-	at       int // the step, from 1
+	at       int // the current step, from 1
 	tls      *tls.ConnectionState
 }
 
@@ -106,13 +106,13 @@ func startsTLS(steps []job.Step) bool {
 	return false
 }
 
-// secure makes the connection speak TLS. What came before must have been taken:
-// whoever is between us and the server could have put it there (CVE-2011-0411).
+// secure starts TLS on the connection. All data received before must have been
+// expected: an attacker on the path could have inserted it (CVE-2011-0411).
 func (d *dialogue) secure(ctx context.Context) error {
 	if len(d.received) > 0 {
-		return fmt.Errorf("%w: the server said more before the TLS handshake than was expected: %q", errUnexpected, truncate(d.received))
+		return fmt.Errorf("%w: the server sent unexpected data before the TLS handshake: %q", errUnexpected, truncate(d.received))
 	}
-	host, _, _ := net.SplitHostPort(d.spec.Address) // it was dialled
+	host, _, _ := net.SplitHostPort(d.spec.Address) // valid, since it was dialled
 	secured, err := d.c.handshake(ctx, d.conn, host, d.spec.TLS, handshakeOffer{}, d.t)
 	if err != nil {
 		return err

@@ -7,9 +7,9 @@ import (
 	"vedette/pipeline/job"
 )
 
-// timing measures the phases of a check. Phases that come several times, over
-// redirects or addresses, add up. Its methods may be called from the
-// transport's goroutines, and after the check gave up.
+// timing measures the phases of a check. Repeated phases, through redirects or
+// several addresses, are summed. The transport's goroutines may call its
+// methods, also after the check has ended.
 type timing struct {
 	mu      sync.Mutex
 	phases  job.Phases
@@ -30,7 +30,7 @@ const (
 	inTransfer
 )
 
-// enter ends the present phase and begins another.
+// enter ends the current phase and begins another.
 func (t *timing) enter(p phase) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -38,7 +38,7 @@ func (t *timing) enter(p phase) {
 	t.current, t.since = p, time.Now()
 }
 
-// done ends the present phase.
+// done ends the current phase.
 func (t *timing) done() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -46,7 +46,7 @@ func (t *timing) done() {
 	t.current = noPhase
 }
 
-// addCurrent adds up the present phase; the lock is held.
+// addCurrent adds the current phase. The caller holds the lock.
 func (t *timing) addCurrent() {
 	took := job.Duration(time.Since(t.since))
 	switch t.current {
@@ -70,8 +70,7 @@ func (t *timing) dialled(address string) {
 	t.address = address
 }
 
-// addTo puts what was measured into an result; a phase that did not end is
-// not part of it.
+// addTo adds the measured phases to a result, without the current one.
 func (t *timing) addTo(result *job.ProbeResult) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -84,7 +83,7 @@ func (t *timing) inHandshake() bool {
 	return t.current == inTLS
 }
 
-// currentActivity tells people what the check was waiting for.
+// currentActivity describes the current phase.
 func (t *timing) currentActivity() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

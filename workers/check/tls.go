@@ -14,7 +14,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// probeTLS makes a TLS handshake. Up means that the chain was verified for the name.
+// probeTLS makes a TLS handshake. Up means that the certificate chain is valid
+// for the name.
 func (c *Checker) probeTLS(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
 	state, err := c.handshakeOnly(ctx, spec.TLS, &t)
@@ -39,7 +40,7 @@ func (c *Checker) handshakeOnly(ctx context.Context, spec *job.TLS, t *timing) (
 	}
 	conn = withContext(ctx, conn)
 	defer conn.Close()
-	host, _, _ := net.SplitHostPort(spec.Address) // it was dialled
+	host, _, _ := net.SplitHostPort(spec.Address) // valid, since it was dialled
 	secured, err := c.handshake(ctx, conn, host, &spec.TLSOptions, handshakeOffer{}, t)
 	if err != nil {
 		return nil, err
@@ -58,16 +59,15 @@ func validateTLS(spec job.Spec, p *problems) {
 	validateTLSOptions(&spec.TLS.TLSOptions, p)
 }
 
-// handshakeOffer is what a handshake offers to a server.
+// handshakeOffer contains the options offered to a server.
 type handshakeOffer struct {
 	protocols []string // ALPN, RFC 7301
-	// classical leaves out the key exchanges that are safe from quantum
-	// computers, which cost a third of a handshake. Whoever sets it tries again
-	// without when a server insists on them.
+	// classical omits the post-quantum key exchanges, which cost a third of a
+	// handshake. The caller tries again with them if the server requires them.
 	classical bool
 }
 
-// handshake makes a connection speak TLS with a host.
+// handshake starts TLS on a connection to a host.
 func (c *Checker) handshake(ctx context.Context, conn net.Conn, host string, o *job.TLSOptions, offered handshakeOffer, t *timing) (*tls.Conn, error) {
 	config, err := c.tlsConfig(host, o)
 	if err != nil {
@@ -86,7 +86,7 @@ func (c *Checker) handshake(ctx context.Context, conn net.Conn, host string, o *
 	return secured, nil
 }
 
-// tlsConfig is the configuration of a handshake with a host.
+// tlsConfig returns the configuration for a handshake with a host.
 func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error) {
 	config := &tls.Config{RootCAs: c.config.RootCAs, MinVersion: tls.VersionTLS12, ServerName: host}
 	if o == nil {
@@ -121,31 +121,33 @@ func tlsVersions() map[string]uint16 {
 }
 
 func readCertPool(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path) //nolint:gosec // whoever writes specs names the file
+	pem, err := os.ReadFile(path) //nolint:gosec // the spec names the file
 	if err != nil {
 		return nil, newLocalError("read ca_file", err)
 	}
 	workers := x509.NewCertPool()
 	if !workers.AppendCertsFromPEM(pem) {
-		return nil, newLocalError("read ca_file", fmt.Errorf("found no certificate in %s, expected some in PEM", path))
+		return nil, newLocalError("read ca_file", fmt.Errorf("found no certificate in %s, expected PEM certificates", path))
 	}
 	return workers, nil
 }
 
-// localError is an error that says nothing about the target.
+// localError is an error on this side, without relation to the target.
 type localError struct{ err error }
 
-// Error is what went wrong on our side.
+// Error returns the cause's text.
 func (e *localError) Error() string { return e.err.Error() }
 
-// Unwrap returns it.
+// Unwrap returns the cause.
 func (e *localError) Unwrap() error { return e.err }
 
-func newLocalError(doing string, err error) error { return &localError{fmt.Errorf("%s: %w", doing, err)} }
+func newLocalError(doing string, err error) error {
+	return &localError{fmt.Errorf("%s: %w", doing, err)}
+}
 
-// certificateExpiry is the earliest end of validity in the chain that was verified; there
-// may be several, of which the last to end counts: one good one is enough. Of a
-// chain that was not verified it is the first certificate's.
+// certificateExpiry returns the earliest expiry in the verified chain, and with
+// several chains the latest of these, since one valid chain suffices. For an
+// unverified chain it is the first certificate's.
 func certificateExpiry(state tls.ConnectionState) time.Time {
 	var last time.Time
 	for _, chain := range state.VerifiedChains {
@@ -165,7 +167,7 @@ func certificateExpiry(state tls.ConnectionState) time.Time {
 	return last.UTC()
 }
 
-// addCertificate adds what is known of the certificate that a server showed.
+// addCertificate adds the facts about a server's certificate.
 func (f Facts) addCertificate(state *tls.ConnectionState, now time.Time) {
 	if state == nil || len(state.PeerCertificates) == 0 {
 		return
@@ -177,10 +179,9 @@ func (f Facts) addCertificate(state *tls.ConnectionState, now time.Time) {
 	}
 }
 
-var errOneOfTwo = job.Problem{Found: "cert_file or key_file alone", Expected: "both or none"}
+var errOneOfTwo = job.Problem{Found: "only one of cert_file and key_file", Expected: "both or none"}
 
-// validateNestedTLS finds mistakes in the TLS options that are one parameter of a
-// probe.
+// validateNestedTLS validates TLS options that are a parameter of a probe.
 func validateNestedTLS(o *job.TLSOptions, p *problems) {
 	if o == nil {
 		return

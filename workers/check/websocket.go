@@ -14,14 +14,14 @@ import (
 	"vedette/pipeline/job"
 )
 
-// maxMessage bounds a message that is read.
+// maxMessage limits the size of a message.
 const maxMessage = 1 << 20
 
-// probeWebSocket upgrades a connection, and exchanges messages if the spec says so.
-// Up means that the server agreed, and said what was expected.
+// probeWebSocket upgrades a connection, and exchanges messages if the spec says
+// so. Up means that the upgrade succeeded and the expected message arrived.
 func (c *Checker) probeWebSocket(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
 	var t timing
-	talk, err := c.exchangeWebSocket(ctx, spec.WebSocket, &t)
+	exchange, err := c.exchangeWebSocket(ctx, spec.WebSocket, &t)
 	result := job.ProbeResult{Health: job.Up}
 	switch {
 	case errors.Is(err, errUnexpected):
@@ -32,24 +32,24 @@ func (c *Checker) probeWebSocket(ctx context.Context, spec job.Spec) (job.ProbeR
 		result = failureResult(ctx, err, &t, timeoutOf(spec))
 	}
 	t.addTo(&result)
-	if talk.response != nil {
-		result.Status = talk.response.StatusCode
-		if talk.response.TLS != nil {
-			result.CertificateExpires = certificateExpiry(*talk.response.TLS)
+	if exchange.response != nil {
+		result.Status = exchange.response.StatusCode
+		if exchange.response.TLS != nil {
+			result.CertificateExpires = certificateExpiry(*exchange.response.TLS)
 		}
 	}
 	if result.Health != job.Up {
 		return result, nil
 	}
 	facts := Facts{"status": result.Status}
-	if talk.matched {
-		facts["message"] = talk.message
+	if exchange.matched {
+		facts["message"] = exchange.message
 	}
-	facts.addCertificate(talk.response.TLS, time.Now())
+	facts.addCertificate(exchange.response.TLS, time.Now())
 	return result, facts
 }
 
-// errNoUpgrade is wrapped by an answer that does not agree to the upgrade.
+// errNoUpgrade is wrapped by the error for a response that refuses the upgrade.
 var errNoUpgrade = errors.New("no upgrade")
 
 func webSocketFacts() map[string]*cel.Type {
@@ -61,14 +61,14 @@ func validateWebSocket(spec job.Spec, p *problems) {
 	_, err := parseURLWithScheme(w.URL, "ws", "wss")
 	p.check("url", err)
 	if _, err := regexp.Compile(w.Expect); err != nil {
-		p.add("expect", fmt.Sprintf("%q (%v)", w.Expect, err), "an expression of RE2")
+		p.add("expect", fmt.Sprintf("%q (%v)", w.Expect, err), "a regular expression in RE2 syntax")
 	}
 	validateHeaders(w.Headers, "headers", p)
 	validateNetwork(w.Network, p)
 	validateNestedTLS(w.TLS, p)
 }
 
-// webSocketExchange is what came back of a websocket check.
+// webSocketExchange is the response and the expected message in a check.
 type webSocketExchange struct {
 	response *http.Response
 	message  string
@@ -86,7 +86,7 @@ func (c *Checker) exchangeWebSocket(ctx context.Context, w *job.WebSocket, t *ti
 	for name, value := range w.Headers {
 		header.Set(name, value)
 	}
-	conn, response, err := websocket.Dial( //nolint:bodyclose // the library closes it, or the connection is it
+	conn, response, err := websocket.Dial( //nolint:bodyclose // closed by the library, or used as the connection
 		ctx, target.String(), &websocket.DialOptions{
 			HTTPClient: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 			HTTPHeader: header, Host: header.Get("Host"),
@@ -98,7 +98,7 @@ func (c *Checker) exchangeWebSocket(ctx context.Context, w *job.WebSocket, t *ti
 		}
 		return found, err
 	}
-	defer func() { _ = conn.CloseNow() }() // it is hung up; nobody waits for the peer's goodbye
+	defer func() { _ = conn.CloseNow() }() // without a closing handshake
 	conn.SetReadLimit(maxMessage)
 	t.enter(inProcessing)
 	if w.Send != "" {
@@ -116,7 +116,7 @@ func (c *Checker) exchangeWebSocket(ctx context.Context, w *job.WebSocket, t *ti
 	return found, err
 }
 
-// awaitMatch reads messages until one holds what is expected.
+// awaitMatch reads messages until one matches.
 func awaitMatch(ctx context.Context, conn *websocket.Conn, expect string) (string, error) {
 	expression, err := regexp.Compile(expect)
 	if err != nil {
@@ -127,7 +127,7 @@ func awaitMatch(ctx context.Context, conn *websocket.Conn, expect string) (strin
 		_, message, err := conn.Read(ctx)
 		switch {
 		case err != nil && last != "" && ctx.Err() == nil:
-			return "", fmt.Errorf("%w: expected %q, found %q and the end", errUnexpected, expect, truncate([]byte(last)))
+			return "", fmt.Errorf("%w: expected %q, found %q, then the end", errUnexpected, expect, truncate([]byte(last)))
 		case err != nil:
 			return "", err
 		case expression.Match(message):

@@ -4,10 +4,10 @@ import (
 	"vedette/pipeline/job"
 )
 
-// degrade judges a success: whether the monitor is degraded, or well again.
-func (s *step) degrade() {
+// evaluateDegraded evaluates a success, which may begin or end degraded.
+func (s *step) evaluateDegraded() {
 	if s.result.ProbeResult.Health == job.Degraded {
-		s.warned()
+		s.countDegraded()
 		return
 	}
 	state := &s.State
@@ -18,7 +18,7 @@ func (s *step) degrade() {
 		state.DegradedStreak = 0
 	default:
 		state.OKStreak++
-		s.sample()
+		s.addSample()
 	}
 	state.Slot, s.Write = s.result.Slot, true
 	if state.OKStreak < max(1, s.m.SuccessThreshold) || state.Degraded == nil {
@@ -26,11 +26,11 @@ func (s *step) degrade() {
 	}
 	incident := *state.Degraded
 	state.Degraded, state.DegradedStreak, state.OKStreak = nil, 0, 0
-	s.record(job.EventEnded, incident, s.result.ProbeResult)
+	s.addEvent(job.EventEnded, incident, s.result.ProbeResult)
 }
 
-// warned judges a degraded result.
-func (s *step) warned() {
+// countDegraded evaluates a degraded result.
+func (s *step) countDegraded() {
 	state := &s.State
 	if state.Degraded != nil {
 		s.Write = s.Write || state.OKStreak > 0
@@ -40,12 +40,12 @@ func (s *step) warned() {
 	s.Write = true
 	state.Slot = s.result.Slot
 	state.DegradedStreak++
-	s.sample()
+	s.addSample()
 	if state.DegradedStreak < max(1, s.m.FailureThreshold) {
 		return
 	}
-	incident := s.incident(job.ConditionDegraded, s.result.Slot)
+	incident := s.newIncident(job.ConditionDegraded, s.result.Slot)
 	incident.Failures = state.DegradedStreak
 	state.Degraded, state.DegradedStreak, state.OKStreak = &incident, 0, 0
-	s.record(job.EventBegan, incident, nil)
+	s.addEvent(job.EventBegan, incident, nil)
 }

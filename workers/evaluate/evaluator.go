@@ -12,59 +12,53 @@ import (
 	"vedette/pipeline/job"
 )
 
-// ErrConflict is what a [Store] returns for a state that somebody else wrote
-// since it was read.
-var ErrConflict = errors.New("state was changed meanwhile")
-
-// Store holds the states.
+// Store holds states.
 type Store interface {
-	// Get reads a monitor's state and its revision. Without one the state is
-	// zero, and so is the revision; that is no error.
+	// Get reads a monitor's state and its revision. A missing state is zero, with
+	// revision zero, and is no error.
 	Get(ctx context.Context, monitor string) (job.State, uint64, error)
 	// Update writes a state if its revision is still the given one, and returns
-	// the new revision; else the error is [ErrConflict].
+	// the new revision; otherwise the error is [job.ErrConflict].
 	Update(ctx context.Context, state job.State, revision uint64) (uint64, error)
 }
 
-// Rechecker orders checks out of turn.
+// Rechecker schedules checks before the next slot.
 type Rechecker interface {
-	// Recheck has a monitor checked at a location at a time soon to come.
-	// Ordering the same again is no error.
+	// Recheck has a monitor checked at a location at a time. Repeating the call
+	// is no error.
 	Recheck(ctx context.Context, monitor, location string, at time.Time) error
 }
 
-// Config says what an evaluator works on.
+// Config configures an [Evaluator].
 type Config struct {
 	Store Store
-	// Rechecker, when set, orders the checks that thresholds ask for; without
-	// one, the next slot is waited for.
+	// Rechecker schedules early checks; without one, thresholds wait for the next
+	// slot.
 	Rechecker Rechecker
-	// Now gives the time at which a monitor's removal is dated. Defaults to
-	// time.Now.
+	// Now is the time for removals. Defaults to time.Now.
 	Now func() time.Time
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
 
-// Evaluator judges results against a store. It keeps a mirror of definitions
-// and states, fed by their owner, so that a healthy result costs a look into a
-// map and no more. It is safe for concurrent use.
+// Evaluator evaluates results on a store. It remembers definitions and states, so
+// that a plain success costs one map lookup. It is safe for concurrent use.
 type Evaluator struct {
 	config  Config
 	seed    maphash.Seed
 	stripes [stripes]stripe
-	newer   newer
+	newer   newerVersions
 }
 
-// stripes is how many parts the mirror has, each under a lock of its own, so
-// that results of different monitors seldom meet.
+// stripes is how many parts the memory has, each with its own lock, so that
+// results for different monitors seldom wait for each other.
 const stripes = 64
 
-// New makes an evaluator without definitions. The error says what of the
-// configuration is missing.
+// New returns an evaluator without definitions. The error names what is missing in
+// the configuration.
 func New(config Config) (*Evaluator, error) {
 	if config.Store == nil {
-		return nil, errors.New("make evaluator: found no store")
+		return nil, errors.New("create evaluator: found no store")
 	}
 	if config.Now == nil {
 		config.Now = time.Now
@@ -75,7 +69,7 @@ func New(config Config) (*Evaluator, error) {
 	e := &Evaluator{config: config, seed: maphash.MakeSeed()}
 	e.newer.definitions, e.newer.states = map[string]struct{}{}, map[string]struct{}{}
 	for i := range e.stripes {
-		e.stripes[i].states, e.stripes[i].known, e.stripes[i].rhythms = map[string]*job.State{}, map[rhythm]uint32{}, make([]rhythm, 1)
+		e.stripes[i].states, e.stripes[i].profileIDs, e.stripes[i].profiles = map[string]*job.State{}, map[profile]uint32{}, make([]profile, 1)
 	}
 	return e, nil
 }
@@ -84,8 +78,8 @@ func (e *Evaluator) stripe(name string) *stripe {
 	return &e.stripes[maphash.String(e.seed, name)%stripes]
 }
 
-// Define takes in a definition or its change. period is the time from slot to
-// slot. The error is that of a definition that cannot be encoded.
+// Define adds or replaces a definition. period is the time between slots. The
+// error reports a definition that cannot be encoded.
 func (e *Evaluator) Define(m job.Monitor, period time.Duration) error {
 	encoded, err := job.Encode(m)
 	if err != nil {
@@ -94,80 +88,79 @@ func (e *Evaluator) Define(m job.Monitor, period time.Duration) error {
 	s := e.stripe(m.Name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.define(&m, rhythm{period: period, alert: earliestAlert(m.Policy), votes: m.MultiLocation()}, encoded)
+	s.define(&m, profile{period: period, alert: earliestAlert(m.Policy), multiLocation: m.MultiLocation()}, encoded)
 	e.newer.set(e.newer.definitions, m.Name, false)
 	return nil
 }
 
-// Defined returns the definition of a monitor, and whether there is one.
+// Defined returns a monitor's definition, and whether there is one.
 func (e *Evaluator) Defined(name string) (Monitor, bool) {
 	s := e.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known, ok := s.find(name)
-	if !ok || !known.defined() {
+	k, ok := s.find(name)
+	if !ok || !k.defined() {
 		return Monitor{}, false
 	}
-	return known.monitor(), true
+	return k.monitor(), true
 }
 
-// Undefine takes in the removal of a monitor, and ends its incident if it has
-// one. The error is the store's; [Evaluator.Reconcile] does later what could
-// not be done.
+// Undefine removes a definition, and ends the monitor's incidents. The error is the
+// store's; [Evaluator.Reconcile] repeats what failed.
 func (e *Evaluator) Undefine(ctx context.Context, name string) error {
 	e.newer.set(e.newer.definitions, name, false)
 	s := e.stripe(name)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known, ok := s.find(name)
+	k, ok := s.find(name)
 	if !ok {
 		return nil
 	}
-	known.undefine()
-	return e.remove(ctx, known)
+	k.undefine()
+	return e.remove(ctx, k)
 }
 
-// remove writes the state of a monitor that is no more.
-func (e *Evaluator) remove(ctx context.Context, known known) error {
-	if known.revision > 0 {
+// remove writes the state of a removed monitor.
+func (e *Evaluator) remove(ctx context.Context, k entry) error {
+	if k.revision > 0 {
 		at := e.config.Now().UTC().Truncate(time.Second)
-		if _, err := e.swap(ctx, known, func(state job.State) Change { return Remove(state, at) }); err != nil {
-			return fmt.Errorf("remove state of %s: %w", known.name, err)
+		if _, err := e.apply(ctx, k, func(state job.State) Change { return Remove(state, at) }); err != nil {
+			return fmt.Errorf("remove state of %s: %w", k.name, err)
 		}
 	}
-	known.forget()
+	k.forget()
 	return nil
 }
 
-// Observe takes in a state that somebody wrote, maybe ourselves. A good result
-// that we have let pass because all was well, as far as we knew, is judged now:
-// another evaluator counted a failure before it, or a miss, of which we hear
-// only here. The error is the store's; the next result makes good for it.
+// Observe receives a state that any evaluator wrote. Successes that were skipped
+// because the monitor seemed healthy are evaluated now if another evaluator counted
+// a failure or a miss before them. The error is the store's; the next result
+// corrects what failed.
 func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint64) error {
 	s := e.stripe(state.Monitor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known := s.make(state.Monitor)
-	if revision <= known.revision {
+	k := s.ensure(state.Monitor)
+	if revision <= k.revision {
 		return nil
 	}
 	e.newer.set(e.newer.states, state.Monitor, false)
-	passed := known.passed(&state)
-	known.setState(fresh(state), revision)
-	if len(passed) == 0 || !known.defined() || known.healthy() {
+	skipped := k.skippedResults(&state)
+	k.setState(withoutLastUp(state), revision)
+	if len(skipped) == 0 || !k.defined() || k.healthy() {
 		return nil
 	}
-	monitor := known.monitor()
-	for _, good := range passed {
-		if _, err := e.swap(ctx, known, func(state job.State) Change { return Step(state, good, monitor) }); err != nil {
+	monitor := k.monitor()
+	for _, result := range skipped {
+		if _, err := e.apply(ctx, k, func(state job.State) Change { return Step(state, result, monitor) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Reconcile ends the incidents of monitors that were removed while nobody
-// looked. Call it when all definitions and states were taken in.
+// Reconcile ends the incidents of monitors that were removed while no evaluator
+// ran. Call it after all definitions and states were received.
 func (e *Evaluator) Reconcile(ctx context.Context) error {
 	for i := range e.stripes {
 		if err := e.reconcile(ctx, &e.stripes[i]); err != nil {
@@ -182,51 +175,51 @@ func (e *Evaluator) reconcile(ctx context.Context, s *stripe) error {
 	defer s.mu.Unlock()
 	var err error
 	s.monitors.All(func(id compact.ID) bool {
-		if known := s.at(id, string(s.monitors.Name(id))); !known.defined() && !e.newer.has(known.name) {
-			err = e.remove(ctx, known)
+		if k := s.at(id, string(s.monitors.Name(id))); !k.defined() && !e.newer.has(k.name) {
+			err = e.remove(ctx, k)
 		}
 		return err == nil
 	})
 	return err
 }
 
-// Handle judges a batch of results. When it returns nil, every state that they
-// change is stored. After an error the batch is to be handled again; what was
-// stored already is not changed by that. An error that wraps [job.ErrNewer] says
-// that some are for a newer evaluator; the others are judged.
+// Handle evaluates a batch of results. When it returns nil, every changed state is
+// stored. After an error the batch has to be handled again, which does not change
+// what is already stored. An error that wraps [job.ErrNewer] reports that some
+// results need a newer evaluator; the others were evaluated.
 func (e *Evaluator) Handle(ctx context.Context, batch job.Results) error {
 	var left error
 	for i := range batch.Results {
-		err := e.judge(ctx, &batch.Results[i])
+		err := e.evaluate(ctx, &batch.Results[i])
 		if errors.Is(err, job.ErrNewer) {
 			left = err
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("judge %s: %w", batch.Results[i].Monitor, err)
+			return fmt.Errorf("evaluate %s: %w", batch.Results[i].Monitor, err)
 		}
 	}
 	return left
 }
 
-func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
-	if err := e.Knows(result.Monitor); err != nil {
+func (e *Evaluator) evaluate(ctx context.Context, result *job.Result) error {
+	if err := e.Supports(result.Monitor); err != nil {
 		return err
 	}
 	s := e.stripe(result.Monitor)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	known, ok := s.find(result.Monitor)
-	if !ok || !known.defined() {
-		e.config.Logger.DebugContext(ctx, "result of a monitor that is not defined", "monitor", result.Monitor)
+	k, ok := s.find(result.Monitor)
+	if !ok || !k.defined() {
+		e.config.Logger.DebugContext(ctx, "result ignored: its monitor is not defined", "monitor", result.Monitor)
 		return nil
 	}
-	if known.pass(result) {
-		return nil // by far the most results
+	if k.skip(result) {
+		return nil // by far most results
 	}
-	monitor := known.monitor()
-	change, err := e.swap(ctx, known, func(state job.State) Change {
-		return Step(known.recall(state, &monitor), *result, monitor)
+	monitor := k.monitor()
+	change, err := e.apply(ctx, k, func(state job.State) Change {
+		return Step(k.withSkipped(state, &monitor), *result, monitor)
 	})
 	if err != nil {
 		return err
@@ -241,23 +234,22 @@ func (e *Evaluator) judge(ctx context.Context, result *job.Result) error {
 	if monitor.MultiLocation() {
 		location = result.Location
 	}
-	if err := e.config.Rechecker.Recheck(ctx, result.Monitor, location, change.Recheck); err != nil { // its next slot comes anyway
-		e.config.Logger.WarnContext(ctx, "order recheck", "monitor", result.Monitor, "error", err)
+	if err := e.config.Rechecker.Recheck(ctx, result.Monitor, location, change.Recheck); err != nil {
+		e.config.Logger.WarnContext(ctx, "recheck was not scheduled; the next slot decides", "monitor", result.Monitor, "error", err)
 	}
 	return nil
 }
 
-// maxTries is how often a lost swap is tried again before the whole batch is.
+// maxTries limits repeated swaps; after that the whole batch is repeated.
 const maxTries = 10
 
-// swap steps the mirrored state and stores what came out. Whoever loses
-// against another evaluator reads what that one wrote, and decides again.
+// apply steps the remembered state and stores the result. On a conflict it reads
+// the other evaluator's state and steps that.
 //
-// It holds the stripe's lock while it writes, so results of one monitor are
-// judged one after the other. Writes are rare: a state changes when a monitor
-// does.
-func (e *Evaluator) swap(ctx context.Context, known known, step func(job.State) Change) (Change, error) {
-	state, revision, err := e.stored(ctx, known)
+// It holds the stripe's lock while it writes, so that results for one monitor are
+// evaluated one after the other. Writes are rare.
+func (e *Evaluator) apply(ctx context.Context, k entry, step func(job.State) Change) (Change, error) {
+	state, revision, err := e.current(ctx, k)
 	if err != nil {
 		return Change{}, err
 	}
@@ -265,34 +257,34 @@ func (e *Evaluator) swap(ctx context.Context, known known, step func(job.State) 
 		change := step(state)
 		if !change.Write {
 			if revision > 0 {
-				known.setState(change.State, revision)
+				k.setState(change.State, revision)
 			}
 			return change, nil
 		}
 		next, err := e.config.Store.Update(ctx, change.State, revision)
 		if err == nil {
-			known.setState(change.State, next)
+			k.setState(change.State, next)
 			return change, nil
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, job.ErrConflict) {
 			return Change{}, err
 		}
-		if state, revision, err = e.config.Store.Get(ctx, known.name); err != nil {
+		if state, revision, err = e.config.Store.Get(ctx, k.name); err != nil {
 			return Change{}, err
 		}
-		known.setState(state, revision)
+		k.setState(state, revision)
 	}
-	return Change{}, fmt.Errorf("store state: %w, %d times", ErrConflict, maxTries)
+	return Change{}, fmt.Errorf("store state: %w, %d times", job.ErrConflict, maxTries)
 }
 
-// stored is the state of a monitor, and its revision; both zero when it has none.
-func (e *Evaluator) stored(ctx context.Context, known known) (job.State, uint64, error) {
-	if state := known.state(); state != nil {
-		return *state, known.revision, nil
+// current is a monitor's state and revision, both zero for none.
+func (e *Evaluator) current(ctx context.Context, k entry) (job.State, uint64, error) {
+	if state := k.state(); state != nil {
+		return *state, k.revision, nil
 	}
-	if known.revision == 0 {
+	if k.revision == 0 {
 		return job.State{}, 0, nil
 	}
-	state, revision, err := e.config.Store.Get(ctx, known.name)
-	return fresh(state), revision, err
+	state, revision, err := e.config.Store.Get(ctx, k.name)
+	return withoutLastUp(state), revision, err
 }

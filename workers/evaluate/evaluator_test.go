@@ -12,7 +12,7 @@ import (
 	"vedette/workers/evaluate"
 )
 
-// store is a compare-and-swap store that keeps every state it was ever given.
+// store is a compare-and-swap store that keeps every state ever written.
 type store struct {
 	mu       sync.Mutex
 	states   map[string]job.State
@@ -38,7 +38,7 @@ func (s *store) Update(_ context.Context, state job.State, revision uint64) (uin
 		return 0, s.err
 	}
 	if s.revision[state.Monitor] != revision {
-		return 0, evaluate.ErrConflict
+		return 0, job.ErrConflict
 	}
 	s.revision[state.Monitor]++
 	s.states[state.Monitor] = state
@@ -57,7 +57,7 @@ func newEvaluator(tb testing.TB, s *store) *evaluate.Evaluator {
 
 func define(e *evaluate.Evaluator, m evaluate.Monitor) {
 	if err := e.Define(m.Monitor, m.Period); err != nil {
-		panic(err) // no test defines what cannot be encoded
+		panic(err) // no test has such a definition
 	}
 }
 
@@ -90,15 +90,15 @@ func TestHealthyMonitorsAreNeverWritten(t *testing.T) {
 	}
 	handle(t, e, "D", 5)
 	if len(s.writes) != 1 || !s.writes[0].Incident.LastUp.Equal(start.Add(4*time.Minute)) {
-		t.Errorf("got %+v, want one write that knows the last good slot", s.writes)
+		t.Errorf("got %+v, want one write with the last slot up", s.writes)
 	}
-	handle(t, e, "D", 2) // late: older than the last good one
+	handle(t, e, "D", 2) // late: before the last slot up
 	if len(s.writes) != 1 {
 		t.Errorf("got %d writes, want the late failure ignored", len(s.writes))
 	}
 }
 
-func TestStateThatTellsNothingIsReadAgainWhenItMatters(t *testing.T) {
+func TestPlainStateIsReadAgainWhenItMatters(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	first, second := newEvaluator(t, s), newEvaluator(t, s)
@@ -106,15 +106,15 @@ func TestStateThatTellsNothingIsReadAgainWhenItMatters(t *testing.T) {
 	define(second, website(1, 1))
 	handle(t, first, "DU", 0)
 	observe(t, second, s.states["website"], s.revision["website"])
-	for n, e := range []*evaluate.Evaluator{first, second} { // the one that wrote it, and one that was told of it
+	for n, e := range []*evaluate.Evaluator{first, second} { // the writer, and an observer
 		before := len(s.writes)
 		handle(t, e, "D", 0) // again
 		if len(s.writes) != before {
-			t.Errorf("got %+v, want the failure that was judged before ignored", s.writes[before:])
+			t.Errorf("got %+v, want the earlier failure ignored", s.writes[before:])
 		}
 		handle(t, e, "UDU", 2+3*n)
 		if got := s.states["website"]; got.Sequence != 4+2*n || len(got.Events) != 4+2*n || len(got.Transitions) != 3+2*n {
-			t.Errorf("got %+v, want it to go on from what was stored", got)
+			t.Errorf("got %+v, want it to continue from the stored state", got)
 		}
 	}
 	if err := second.Undefine(t.Context(), "website"); err != nil || !s.states["website"].Removed {
@@ -140,13 +140,13 @@ func TestLateSuccessEndsNoIncident(t *testing.T) {
 	e := newEvaluator(t, s)
 	define(e, website(1, 1))
 	handle(t, e, "DDD", 0)
-	handle(t, e, "U", 1) // of a slot between failures
+	handle(t, e, "U", 1) // in a slot between failures
 	if got := s.states["website"]; got.Health != job.Down || len(s.writes) != 1 {
 		t.Errorf("got %+v after %d writes, want down", got, len(s.writes))
 	}
 }
 
-func TestLastGoodSlotIsTheLastOrNotTold(t *testing.T) {
+func TestLastSlotUpIsCorrectOrUnknown(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
@@ -174,7 +174,7 @@ func TestResultsOfAnUndefinedMonitorAreIgnored(t *testing.T) {
 	}
 }
 
-func TestRestartGoesOnWhereItStopped(t *testing.T) {
+func TestRestartContinuesFromTheStore(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	first := newEvaluator(t, s)
@@ -215,7 +215,7 @@ func TestRemovedMonitorEndsItsIncidentNowOrAtTheNextStart(t *testing.T) {
 	}
 }
 
-func TestStoreThatFailsIsAnErrorAndTheBatchCanComeAgain(t *testing.T) {
+func TestBatchCanBeRepeatedAfterAStoreError(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
@@ -234,8 +234,7 @@ func TestStoreThatFailsIsAnErrorAndTheBatchCanComeAgain(t *testing.T) {
 	}
 }
 
-// Many evaluators, each given all results: whoever is first, the store sees
-// each event once, in turn.
+// Many evaluators handle all results: the store gets each event once, in turn.
 func TestManyEvaluatorsWriteEachEventOnce(t *testing.T) {
 	t.Parallel()
 	const letters = "UDDDUUDDDDUUUDDUUDDDUU"
@@ -287,7 +286,7 @@ func BenchmarkHealthyResults(b *testing.B) {
 	for i := range names {
 		names[i] = fmt.Sprintf("monitor-%d", i)
 		define(e, evaluate.Monitor{Monitor: job.Monitor{Name: names[i]}, Period: time.Minute})
-		if i%2 == 0 { // those were down once
+		if i%2 == 0 { // these were down once
 			_ = e.Observe(b.Context(), job.State{Monitor: names[i], Health: job.Up, Slot: start.Add(-time.Hour)}, 1)
 		}
 	}
@@ -306,24 +305,24 @@ func BenchmarkHealthyResults(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/result")
 }
 
-// Another evaluator counts failures of which we have not heard when a good
-// result comes to us: when we hear, it counts.
-func TestGoodResultCountsThoughTheFailureBeforeItIsHeardOfLater(t *testing.T) {
+// A success that was skipped before the other evaluator's failures were observed
+// counts when they are.
+func TestSkippedSuccessCountsWhenAnEarlierFailureIsObserved(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	first, second := newEvaluator(t, s), newEvaluator(t, s)
 	define(first, website(2, 1))
 	define(second, website(2, 1))
 	handle(t, first, "D", 0)
-	handle(t, second, "U", 1) // does not know of the failure, and lets it pass
+	handle(t, second, "U", 1) // has not observed the failure, and skips it
 	observe(t, second, s.states["website"], s.revision["website"])
 	handle(t, first, "D", 2)
 	if got := s.states["website"]; got.Health == job.Down || got.Failures != 1 {
-		t.Errorf("got %+v, want the row to begin anew after the success between", got)
+		t.Errorf("got %+v, want the count restarted after the success", got)
 	}
 }
 
-// rechecker notes what is ordered.
+// rechecker records calls.
 type rechecker struct{ at []time.Time }
 
 func (r *rechecker) Recheck(_ context.Context, _, _ string, at time.Time) error {
@@ -331,7 +330,7 @@ func (r *rechecker) Recheck(_ context.Context, _, _ string, at time.Time) error 
 	return nil
 }
 
-func TestRecheckIsOrderedOnceTheStateIsStored(t *testing.T) {
+func TestRecheckIsScheduledOnceTheStateIsStored(t *testing.T) {
 	t.Parallel()
 	s, r := newStore(), &rechecker{}
 	e, err := evaluate.New(evaluate.Config{Store: s, Rechecker: r})
@@ -348,7 +347,7 @@ func TestRecheckIsOrderedOnceTheStateIsStored(t *testing.T) {
 	}
 }
 
-func TestCertificateOfAHealthyMonitorIsSeen(t *testing.T) {
+func TestCertificateOfAHealthyMonitorIsAlerted(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)

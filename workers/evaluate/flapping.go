@@ -7,24 +7,25 @@ import (
 	"vedette/pipeline/job"
 )
 
-// places is how many results the judgement of flapping looks back on.
-const places = 20
+// flappingSlots is how many slots count for flapping.
+const flappingSlots = 20
 
-// Weights of the newest and the oldest place, after Nagios; their mean is 1.
+// Weights of the newest and the oldest slot, after Nagios; their mean is 1.
 const (
-	newest = 1.2
-	oldest = 0.8
+	newestWeight = 1.2
+	oldestWeight = 0.8
 )
 
-// flap notes a result that is a change, and judges whether there are too many. A change is remembered by its slot and not by its place in a row, so
-// that results which changed nothing, most of all, need not be remembered.
-func (s *step) flap(flipped bool) {
+// evaluateFlapping records a transition, and decides whether there are too many.
+// Transitions are remembered by slot, so that the other results, which are most,
+// need not be remembered.
+func (s *step) evaluateFlapping(transition bool) {
 	state := &s.State
-	if flipped {
-		begin := s.result.Slot.Add(-places * s.m.Period).Unix()
-		flips := slices.DeleteFunc(slices.Clone(state.Transitions), func(at int64) bool { return at <= begin })
-		flips = append(flips, s.result.Slot.Unix())
-		state.Transitions = flips[max(0, len(flips)-places):]
+	if transition {
+		begin := s.result.Slot.Add(-flappingSlots * s.m.Period).Unix()
+		transitions := slices.DeleteFunc(slices.Clone(state.Transitions), func(at int64) bool { return at <= begin })
+		transitions = append(transitions, s.result.Slot.Unix())
+		state.Transitions = transitions[max(0, len(transitions)-flappingSlots):]
 	}
 	limits := job.DefaultFlapping()
 	if s.m.Flapping != nil {
@@ -32,19 +33,19 @@ func (s *step) flap(flipped bool) {
 	}
 	score := Score(state.Transitions, s.result.Slot, s.m.Period)
 	switch {
-	case state.Flapping == nil && flipped && limits.Enter > 0 && score >= float64(limits.Enter):
-		incident := s.incident(job.ConditionFlapping, s.result.Slot)
+	case state.Flapping == nil && transition && limits.Enter > 0 && score >= float64(limits.Enter):
+		incident := s.newIncident(job.ConditionFlapping, s.result.Slot)
 		state.Flapping = &incident
-		s.record(job.EventBegan, incident, nil)
+		s.addEvent(job.EventBegan, incident, nil)
 	case state.Flapping != nil && (score <= float64(limits.Leave) || limits.Enter == 0):
 		incident := *state.Flapping
 		state.Flapping, state.Slot = nil, s.result.Slot
-		s.record(job.EventEnded, incident, s.result.ProbeResult)
+		s.addEvent(job.EventEnded, incident, s.result.ProbeResult)
 	}
 }
 
-// flipped tells whether the result differs from the one before, good or bad.
-func (s *step) flipped() bool {
+// isTransition reports whether the result changed between good and bad.
+func (s *step) isTransition() bool {
 	before := &s.before
 	known := before.Health == job.Up || before.Health == job.Down || before.Failures > 0 || !before.LastUp.IsZero()
 	bad := before.Failures > 0
@@ -54,15 +55,15 @@ func (s *step) flipped() bool {
 	return known && bad == s.result.ProbeResult.Health.OK()
 }
 
-// Score is how much a monitor flaps at a slot, in percent: the weights of the
-// places at which its results changed, of the weights of all places.
-func Score(flips []int64, now time.Time, period time.Duration) float64 {
+// Score is how much a monitor flaps at a slot, in percent: the weights of the slots
+// with a transition, relative to the weights of all slots.
+func Score(transitions []int64, now time.Time, period time.Duration) float64 {
 	sum := 0.0
-	for _, flip := range flips {
-		age := float64(now.Unix()-flip) / max(1, period.Seconds())
-		if age >= 0 && age < places {
-			sum += newest - (newest-oldest)*age/(places-1)
+	for _, at := range transitions {
+		age := float64(now.Unix()-at) / max(1, period.Seconds())
+		if age >= 0 && age < flappingSlots {
+			sum += newestWeight - (newestWeight-oldestWeight)*age/(flappingSlots-1)
 		}
 	}
-	return min(100, sum*100/places)
+	return min(100, sum*100/flappingSlots)
 }

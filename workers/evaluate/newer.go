@@ -8,34 +8,34 @@ import (
 	"vedette/pipeline/job"
 )
 
-// newer are the monitors of which the definition or the state is of a newer
-// version. This evaluator judges nothing of them, since it would write a state
-// without what it does not know; a newer one does.
-type newer struct {
-	count       atomic.Int64 // of both; almost always zero, which costs no lock
+// newerVersions are the monitors whose definition or state is from a newer version.
+// This evaluator skips them, since it would write a state without the fields that
+// it does not know; a newer evaluator handles them.
+type newerVersions struct {
+	count       atomic.Int64 // of both; almost always zero, which needs no lock
 	mu          sync.RWMutex
 	definitions map[string]struct{}
 	states      map[string]struct{}
 }
 
 // set notes, of the definition or the state of a monitor, whether it is of a
-// newer version.
-func (n *newer) set(of map[string]struct{}, name string, is bool) {
+// newerVersions version.
+func (n *newerVersions) set(names map[string]struct{}, name string, is bool) {
 	if !is && n.count.Load() == 0 {
 		return
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if is {
-		of[name] = struct{}{}
+		names[name] = struct{}{}
 	} else {
-		delete(of, name)
+		delete(names, name)
 	}
 	n.count.Store(int64(len(n.definitions) + len(n.states)))
 }
 
-// has tells whether anything of a monitor is of a newer version.
-func (n *newer) has(name string) bool {
+// has reports whether a monitor's definition or state is from a newer version.
+func (n *newerVersions) has(name string) bool {
 	if n.count.Load() == 0 {
 		return false
 	}
@@ -46,19 +46,19 @@ func (n *newer) has(name string) bool {
 	return definition || state
 }
 
-// DefineNewer takes in a definition that cannot be read, since it is of a newer
-// version. It is over with [Evaluator.Define] or [Evaluator.Undefine].
+// DefineNewer marks a definition as unreadable, since it is from a newer version,
+// until [Evaluator.Define] or [Evaluator.Undefine].
 func (e *Evaluator) DefineNewer(name string) { e.newer.set(e.newer.definitions, name, true) }
 
-// ObserveNewer takes in a state that cannot be read, since it is of a newer
-// version. It is over with [Evaluator.Observe].
+// ObserveNewer marks a state as unreadable, since it is from a newer version, until
+// [Evaluator.Observe].
 func (e *Evaluator) ObserveNewer(name string) { e.newer.set(e.newer.states, name, true) }
 
-// Knows returns nil for a monitor that this evaluator may judge, and
-// [job.ErrNewer] for one that it must leave to a newer one.
-func (e *Evaluator) Knows(name string) error {
+// Supports returns nil for a monitor that this evaluator can handle, and an error
+// that wraps [job.ErrNewer] for one that needs a newer evaluator.
+func (e *Evaluator) Supports(name string) error {
 	if !e.newer.has(name) {
 		return nil
 	}
-	return fmt.Errorf("judge %s: its definition or state: %w", name, job.ErrNewer)
+	return fmt.Errorf("evaluate %s: read its definition or state: %w", name, job.ErrNewer)
 }

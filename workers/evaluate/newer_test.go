@@ -8,14 +8,14 @@ import (
 	"vedette/workers/evaluate"
 )
 
-// failures is a batch with a failure of the website, and of another monitor.
+// failures is a batch with failures of the website and of another monitor.
 func failures(slot int) job.Results {
 	other := result(slot, 'D')
 	other.Monitor = "other"
 	return job.Results{Results: []job.Result{result(slot, 'D'), other}}
 }
 
-func TestWhatIsOfANewerVersionIsLeftToANewerEvaluator(t *testing.T) {
+func TestResultsForNewerVersionsAreLeftToNewerEvaluators(t *testing.T) {
 	t.Parallel()
 	website, other := website(1, 1), website(1, 1)
 	other.Name = "other"
@@ -41,19 +41,19 @@ func TestWhatIsOfANewerVersionIsLeftToANewerEvaluator(t *testing.T) {
 			t.Errorf("%s: got %v, want the batch left to a newer evaluator", name, err)
 		}
 		if len(s.writes) != 1 || s.writes[0].Monitor != "other" {
-			t.Errorf("%s: got %+v written, want the other monitor judged, and it alone", name, s.writes)
+			t.Errorf("%s: got %+v written, want only the other monitor evaluated", name, s.writes)
 		}
 		if err := e.Reconcile(t.Context()); err != nil || len(s.writes) != 1 {
 			t.Errorf("%s: got %v and %+v written, want nothing removed", name, err, s.writes)
 		}
 		c.ends(e)
-		if err := e.Knows("website"); err != nil {
-			t.Errorf("%s: got %v afterwards, want it judged again", name, err)
+		if err := e.Supports("website"); err != nil {
+			t.Errorf("%s: got %v afterwards, want it evaluated again", name, err)
 		}
 	}
 }
 
-func TestMonitorWhoseDefinitionIsOfANewerVersionIsNotTakenForRemoved(t *testing.T) {
+func TestMonitorWithANewerDefinitionIsNotRemoved(t *testing.T) {
 	t.Parallel()
 	s := newStore()
 	e := newEvaluator(t, s)
@@ -65,7 +65,7 @@ func TestMonitorWhoseDefinitionIsOfANewerVersionIsNotTakenForRemoved(t *testing.
 	if err := e.Undefine(t.Context(), "website"); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.Knows("website"); err != nil {
-		t.Errorf("got %v after the removal, want nothing left of a newer version", err)
+	if err := e.Supports("website"); err != nil {
+		t.Errorf("got %v after the removal, want no newer version", err)
 	}
 }

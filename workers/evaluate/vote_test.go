@@ -14,8 +14,8 @@ import (
 	"vedette/workers/evaluate"
 )
 
-// places is the website as several locations see it.
-func places(failures, successes, quorum int, locations ...string) evaluate.Monitor {
+// multiLocation is the website, checked from several locations.
+func multiLocation(failures, successes, quorum int, locations ...string) evaluate.Monitor {
 	m := website(failures, successes)
 	m.Locations, m.Quorum = locations, quorum
 	return m
@@ -27,8 +27,8 @@ func placed(n int, letter rune, location string) job.Result {
 	return r
 }
 
-// told is what an event says, at the slot at which it was made.
-func told(n int, event *job.Event) string {
+// slotText is an event with its slot: "3 down began".
+func slotText(n int, event *job.Event) string {
 	text := fmt.Sprintf("%d %s", n, eventText(event))
 	if event.Incident.Condition == job.ConditionNoData {
 		text += " " + event.Incident.Location
@@ -41,32 +41,32 @@ func TestVote(t *testing.T) {
 	cases := []struct {
 		name    string
 		monitor evaluate.Monitor
-		slots   string // of each, what fra, nyc and sin find; - for no result
+		slots   string // what fra, nyc and sin find in each; - for no result
 		want    []string
 	}{
-		{"nobody hears of one location alone", places(1, 1, 2, "fra", "nyc", "sin"), "UUU DUU DUU UUU", nil},
-		{"a quorum makes it down, and its end up", places(1, 1, 2, "fra", "nyc", "sin"), "UUU DDU DDD DUU", []string{"1 down began", "3 down ended"}},
-		{"more than half is the quorum of those that name none", places(1, 1, 0, "fra", "nyc", "sin"), "DUU DDU", []string{"1 down began"}},
-		{"of two, both", places(1, 1, 0, "fra", "nyc"), "DU DU DD UD", []string{"2 down began", "3 down ended"}},
-		{"a quorum of one", places(1, 1, 1, "fra", "nyc"), "UU DU UU", []string{"1 down began", "2 down ended"}},
-		{"each location has its own row", places(2, 1, 2, "fra", "nyc", "sin"), "DDU DUU UDU DDU DDU", []string{"4 down began"}},
-		{"they need not fail in the same slots", places(1, 1, 2, "fra", "nyc", "sin"), "DU- DUU -DU", []string{"2 down began"}},
+		{"one location alone makes no event", multiLocation(1, 1, 2, "fra", "nyc", "sin"), "UUU DUU DUU UUU", nil},
+		{"a quorum makes it down, and without one it is up", multiLocation(1, 1, 2, "fra", "nyc", "sin"), "UUU DDU DDD DUU", []string{"1 down began", "3 down ended"}},
+		{"the default quorum is more than half", multiLocation(1, 1, 0, "fra", "nyc", "sin"), "DUU DDU", []string{"1 down began"}},
+		{"the default quorum for two is both", multiLocation(1, 1, 0, "fra", "nyc"), "DU DU DD UD", []string{"2 down began", "3 down ended"}},
+		{"a quorum of one", multiLocation(1, 1, 1, "fra", "nyc"), "UU DU UU", []string{"1 down began", "2 down ended"}},
+		{"each location counts its own failures", multiLocation(2, 1, 2, "fra", "nyc", "sin"), "DDU DUU UDU DDU DDU", []string{"4 down began"}},
+		{"they need not fail in the same slots", multiLocation(1, 1, 2, "fra", "nyc", "sin"), "DU- DUU -DU", []string{"2 down began"}},
 		{
 			"a location without workers has no data, and the others vote",
-			places(1, 1, 2, "fra", "nyc", "sin"), "UUM UUM UUM DUM DDM UUM UUU",
+			multiLocation(1, 1, 2, "fra", "nyc", "sin"), "UUM UUM UUM DUM DDM UUM UUU",
 			[]string{"2 no_data began sin", "4 down began", "5 down ended", "6 no_data ended sin"},
 		},
 		{
 			"a down location without data keeps its vote against up, and has none for down",
-			places(1, 1, 2, "fra", "nyc", "sin"), "DUU MUU MUU MUU MUD MDD MDU MUU",
+			multiLocation(1, 1, 2, "fra", "nyc", "sin"), "DUU MUU MUU MUU MUD MDD MDU MUU",
 			[]string{"3 no_data began fra", "5 down began", "7 down ended"},
 		},
 		{
-			"a monitor without data from several locations stays down as long as it may be", places(1, 1, 2, "fra", "nyc", "sin"), "DDU MMU MMU MMU MMU UMU",
+			"a monitor without data from several locations stays down as long as it may be", multiLocation(1, 1, 2, "fra", "nyc", "sin"), "DDU MMU MMU MMU MMU UMU",
 			[]string{"0 down began", "3 no_data began fra", "3 no_data began nyc", "5 no_data ended fra", "5 down ended"},
 		},
-		{"degraded is what a quorum finds so, or worse", places(1, 1, 2, "fra", "nyc", "sin"), "WUU WDU UDU", []string{"1 degraded began", "2 degraded ended"}},
-		{"what goes down is no longer degraded", places(1, 1, 2, "fra", "nyc", "sin"), "WWU DDU UUU", []string{"0 degraded began", "1 down began", "2 down ended"}},
+		{"degraded takes a quorum of degraded or down", multiLocation(1, 1, 2, "fra", "nyc", "sin"), "WUU WDU UDU", []string{"1 degraded began", "2 degraded ended"}},
+		{"down replaces degraded", multiLocation(1, 1, 2, "fra", "nyc", "sin"), "WWU DDU UUU", []string{"0 degraded began", "1 down began", "2 down ended"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestVote(t *testing.T) {
 					change := evaluate.Step(state, placed(n, letter, c.monitor.Locations[i]), c.monitor)
 					state = change.State
 					for j := range change.Events {
-						got = append(got, told(n, &change.Events[j]))
+						got = append(got, slotText(n, &change.Events[j]))
 					}
 				}
 			}
@@ -92,16 +92,16 @@ func TestVote(t *testing.T) {
 	}
 }
 
-func TestIncidentOfSeveralLocationsTellsWhatEachFound(t *testing.T) {
+func TestIncidentAtSeveralLocationsHasTheirVotes(t *testing.T) {
 	t.Parallel()
-	m := places(1, 1, 2, "fra", "nyc", "sin", "tyo")
+	m := multiLocation(1, 1, 2, "fra", "nyc", "sin", "tyo")
 	var state job.State
 	for _, r := range []job.Result{placed(0, 'U', "sin"), placed(0, 'D', "fra"), placed(0, '?', "tyo"), placed(1, '?', "tyo"), placed(2, '?', "tyo"), placed(3, 'D', "nyc")} {
 		state = evaluate.Step(state, r, m).State
 	}
 	got := state.Incident
 	if got == nil || got.Location != "fra,nyc,sin,tyo" || !got.Began.Equal(placed(3, 'D', "nyc").Slot) || got.Quorum != 2 {
-		t.Fatalf("got %+v, want one of all four locations that began when the second found it", got)
+		t.Fatalf("got %+v, want an incident with all four locations, from the second failure on", got)
 	}
 	want := []job.Vote{
 		{Location: "fra", Health: job.Down, Cause: "connect refused"},
@@ -117,16 +117,16 @@ func TestIncidentOfSeveralLocationsTellsWhatEachFound(t *testing.T) {
 	}
 }
 
-func TestCertificateThatAllLocationsSeeIsToldOfOnce(t *testing.T) {
+func TestCertificateSeenFromAllLocationsIsAlertedOnce(t *testing.T) {
 	t.Parallel()
-	m := places(1, 1, 2, "fra", "nyc", "sin")
+	m := multiLocation(1, 1, 2, "fra", "nyc", "sin")
 	var state job.State
 	events := 0
 	for n := range 3 {
 		for i, location := range m.Locations {
 			r := placed(n, 'U', location)
 			r.ProbeResult.CertificateExpires = start.Add(100 * time.Hour)
-			if i == 2 { // a mirror has another one
+			if i == 2 { // another server with another certificate
 				r.ProbeResult.CertificateExpires = start.Add(99 * time.Hour)
 			}
 			change := evaluate.Step(state, r, m)
@@ -139,14 +139,14 @@ func TestCertificateThatAllLocationsSeeIsToldOfOnce(t *testing.T) {
 	}
 }
 
-func TestFlappingIsOfWhatTheLocationsFindTogether(t *testing.T) {
+func TestOnlyTheVoteFlaps(t *testing.T) {
 	t.Parallel()
-	m := places(1, 1, 2, "fra", "nyc", "sin")
+	m := multiLocation(1, 1, 2, "fra", "nyc", "sin")
 	m.Flapping = nil // the default
 	var state job.State
 	var got []string
 	for n := range 60 {
-		letters := "DUU" // fra alone is no reason to say so, whatever it does
+		letters := "DUU" // fra alone, whatever it does, makes no flapping
 		if n%2 == 0 {
 			letters = "UUU"
 		}
@@ -158,7 +158,7 @@ func TestFlappingIsOfWhatTheLocationsFindTogether(t *testing.T) {
 			state = change.State
 			for j := range change.Events {
 				if change.Events[j].Incident.Condition == job.ConditionFlapping {
-					got = append(got, told(n, &change.Events[j]))
+					got = append(got, slotText(n, &change.Events[j]))
 				}
 			}
 		}
@@ -168,33 +168,33 @@ func TestFlappingIsOfWhatTheLocationsFindTogether(t *testing.T) {
 	}
 }
 
-func TestLocationsComeAndGo(t *testing.T) {
+func TestLocationsAreAddedAndRemoved(t *testing.T) {
 	t.Parallel()
 	step := func(state job.State, m evaluate.Monitor, n int, letter rune, location string) (job.State, []string) {
 		change := evaluate.Step(state, placed(n, letter, location), m)
 		var got []string
 		for i := range change.Events {
-			got = append(got, told(n, &change.Events[i]))
+			got = append(got, slotText(n, &change.Events[i]))
 		}
 		return change.State, got
 	}
 	var state job.State
 	var got, more []string
-	one, three := website(1, 1), places(1, 1, 2, "fra", "nyc", "sin")
+	one, three := website(1, 1), multiLocation(1, 1, 2, "fra", "nyc", "sin")
 	for _, s := range []struct {
 		m        evaluate.Monitor
 		n        int
 		letter   rune
 		location string
 	}{
-		{one, 0, 'D', "default"},                       // down as one
-		{three, 1, 'U', "fra"},                         // one of three says nothing yet
-		{three, 1, 'U', "nyc"},                         // now a quorum cannot be had any more
-		{three, 1, 'M', "sin"},                         // from here on sin has no data
-		{three, 2, 'M', "sin"},                         //
-		{three, 3, 'M', "sin"},                         //
-		{places(1, 1, 2, "fra", "nyc"), 4, 'U', "fra"}, // and then it is gone
-		{places(1, 1, 1, "fra", "nyc"), 5, 'D', "fra"}, // one is enough now
+		{one, 0, 'D', "default"},                              // down with one location
+		{three, 1, 'U', "fra"},                                // one of three decides nothing yet
+		{three, 1, 'U', "nyc"},                                // now no quorum is possible
+		{three, 1, 'M', "sin"},                                // sin has no data from here on
+		{three, 2, 'M', "sin"},                                //
+		{three, 3, 'M', "sin"},                                //
+		{multiLocation(1, 1, 2, "fra", "nyc"), 4, 'U', "fra"}, // and then it is removed
+		{multiLocation(1, 1, 1, "fra", "nyc"), 5, 'D', "fra"}, // a quorum of one
 		{one, 6, 'U', "default"},
 	} {
 		state, more = step(state, s.m, s.n, s.letter, s.location)
@@ -204,17 +204,17 @@ func TestLocationsComeAndGo(t *testing.T) {
 		t.Errorf("events (-want +got):\n%s", diff)
 	}
 	if len(state.Locations) != 0 {
-		t.Errorf("got %d locations of a monitor that has one, want none", len(state.Locations))
+		t.Errorf("got %d locations for a monitor with one, want none", len(state.Locations))
 	}
 }
 
-// Each location is judged as a monitor of its own would be, and whatever the
-// order in which results come, twice or late, what they make together holds.
-func TestVotesAreCountedRightInWhateverOrderTheyCome(t *testing.T) {
+// Each location is evaluated like a monitor, and the vote holds for results that
+// come in any order, twice or late.
+func TestVoteHoldsForResultsInAnyOrder(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(150) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		m := places(1+random.IntN(3), 1+random.IntN(3), 0, []string{"a", "b", "c", "d", "e"}[:2+random.IntN(4)]...)
+		m := multiLocation(1+random.IntN(3), 1+random.IntN(3), 0, []string{"a", "b", "c", "d", "e"}[:2+random.IntN(4)]...)
 		m.Quorum = random.IntN(len(m.Locations) + 1)
 		state, alone := job.State{}, make([]job.State, len(m.Locations))
 		var events []job.Event
@@ -228,13 +228,13 @@ func TestVotesAreCountedRightInWhateverOrderTheyCome(t *testing.T) {
 			before := encoded(t, state)
 			change := evaluate.Step(state, r, m)
 			if after := encoded(t, state); after != before {
-				t.Fatalf("seed %d: got the state that was given changed to %s, want %s", seed, after, before)
+				t.Fatalf("seed %d: got the argument changed to %s, want %s", seed, after, before)
 			}
 			state, events = change.State, append(events, change.Events...)
 			single := website(m.FailureThreshold, m.SuccessThreshold)
 			single.Locations = m.Locations[i : i+1]
 			alone[i] = evaluate.Step(alone[i], r, single).State
-			sameJudgement(t, &state.Locations[i], &alone[i])
+			sameEvaluation(t, &state.Locations[i], &alone[i])
 			voteHolds(t, &state, &m)
 		}
 		eventsHold(t, events)
@@ -253,13 +253,13 @@ func encoded(t *testing.T, state job.State) string {
 	return string(body)
 }
 
-func sameJudgement(t *testing.T, got, want *job.State) {
+func sameEvaluation(t *testing.T, got, want *job.State) {
 	t.Helper()
-	told := func(s job.State) string {
+	text := func(s job.State) string {
 		return fmt.Sprint(s.Health, s.Slot, s.Failures, s.Successes, s.Window, s.MissedSlots, s.LastUp, s.Degraded != nil, s.NoData != nil, s.Incident != nil)
 	}
-	if told(*got) != told(*want) {
-		t.Errorf("got %+v of a location, want it as that of a monitor, %+v", got, want)
+	if text(*got) != text(*want) {
+		t.Errorf("got %+v for a location, want that of a monitor, %+v", got, want)
 	}
 }
 
@@ -276,7 +276,7 @@ func voteHolds(t *testing.T, state *job.State, m *evaluate.Monitor) {
 		}
 	}
 	if down := state.Health == job.Down; down && maybe < m.RequiredVotes() || !down && seen >= m.RequiredVotes() {
-		t.Errorf("got %s with %d locations down and %d that may be, want it by a quorum of %d", state.Health, seen, maybe, m.RequiredVotes())
+		t.Errorf("got %s with %d locations down and %d that may be, and a quorum of %d", state.Health, seen, maybe, m.RequiredVotes())
 	}
 }
 
@@ -293,25 +293,24 @@ func eventsHold(t *testing.T, events []job.Event) {
 			t.Errorf("got event %+v at place %d, want each once, numbered", event, i+1)
 		}
 		ids[event.ID] = true
-		if (event.Kind == job.EventBegan) == open[about] && about != string(job.ConditionDegraded) { // down ends degraded unsaid
-			t.Errorf("got %s of what is open: %v", event.Kind, open[about])
+		if (event.Kind == job.EventBegan) == open[about] && about != string(job.ConditionDegraded) { // down ends degraded without an event
+			t.Errorf("got %s while open is %v", event.Kind, open[about])
 		}
 		open[about] = event.Kind == job.EventBegan
 	}
 }
 
-// Several evaluators, of which each hears of the others' writes late, come to
-// the same end.
-func TestVotesOfSeveralEvaluators(t *testing.T) {
+// Several evaluators that observe each other's writes late agree in the end.
+func TestSeveralEvaluatorsAgreeOnVotes(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(30) {
 		random := rand.New(rand.NewPCG(seed, 2))
-		s, m := newStore(), places(2, 2, 2, "fra", "nyc", "sin")
+		s, m := newStore(), multiLocation(2, 2, 2, "fra", "nyc", "sin")
 		all := []*evaluate.Evaluator{newEvaluator(t, s), newEvaluator(t, s), newEvaluator(t, s)}
 		for _, e := range all {
 			define(e, m)
 		}
-		hear := func() {
+		observeAll := func() {
 			for _, e := range all {
 				if state, ok := s.states["website"]; ok {
 					observe(t, e, state, s.revision["website"])
@@ -332,10 +331,10 @@ func TestVotesOfSeveralEvaluators(t *testing.T) {
 					}
 				}
 				if random.IntN(3) == 0 {
-					hear()
+					observeAll()
 				}
 			}
-			hear()
+			observeAll()
 			if got := s.states["website"].Health; phase.want != "" && got != phase.want {
 				t.Fatalf("seed %d: got %s after slot %d, want %s", seed, got, n, phase.want)
 			}
@@ -352,9 +351,9 @@ func TestVotesOfSeveralEvaluators(t *testing.T) {
 	}
 }
 
-func TestGoodResultsOfSeveralLocationsAreNotWritten(t *testing.T) {
+func TestSuccessesFromSeveralLocationsAreNotWritten(t *testing.T) {
 	t.Parallel()
-	s, m := newStore(), places(1, 1, 2, "fra", "nyc", "sin")
+	s, m := newStore(), multiLocation(1, 1, 2, "fra", "nyc", "sin")
 	e := newEvaluator(t, s)
 	define(e, m)
 	send := func(n int, letters string) {
@@ -372,17 +371,17 @@ func TestGoodResultsOfSeveralLocationsAreNotWritten(t *testing.T) {
 	}
 	send(5, "UUD")
 	if len(s.writes) != 1 {
-		t.Fatalf("got %d writes, want the failure that came after good results of the same slot", len(s.writes))
+		t.Fatalf("got %d writes, want the failure after successes in the same slot", len(s.writes))
 	}
 	wrote := s.writes[0].Locations
 	if wrote[0].Health != job.Up || wrote[2].Health != job.Down || !wrote[2].Incident.LastUp.Equal(placed(4, 'U', "sin").Slot) {
-		t.Errorf("got %+v, want what each location was known to be", wrote)
+		t.Errorf("got %+v, want the health of each location", wrote)
 	}
 	send(6, "UUU")
 	before := len(s.writes)
 	send(7, "UUU")
 	send(6, "DDD") // late
 	if len(s.writes) != before {
-		t.Errorf("got %d writes more, want none once all is well", len(s.writes)-before)
+		t.Errorf("got %d writes more, want none when all are up", len(s.writes)-before)
 	}
 }

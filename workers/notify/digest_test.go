@@ -14,7 +14,7 @@ func notice(i int) job.Notice {
 	return job.Notice{ID: fmt.Sprintf("n%d", i), Kind: job.NoticeDead, At: began, Source: "worker-1", Summary: fmt.Sprintf("stage mail gave up on job %d", i)}
 }
 
-// collectAll adds notices from..to-1, all at one time.
+// collectAll adds the notices from..to-1 at one time.
 func collectAll(d job.Digest, from, to int, now time.Time) job.Digest {
 	for i := from; i < to; i++ {
 		d, _ = notify.Collect(d, notice(i), now)
@@ -22,53 +22,53 @@ func collectAll(d job.Digest, from, to int, now time.Time) job.Digest {
 	return d
 }
 
-func TestNoticesOfTheSameMinutesAreToldTogether(t *testing.T) {
+func TestNoticesWithinFiveMinutesShareAMail(t *testing.T) {
 	t.Parallel()
 	first := collectAll(job.Digest{}, 0, 3, began)
 	if want := began.Add(10 * time.Second); !first.Due.Equal(want) || len(first.Pending) != 3 {
 		t.Fatalf("got %d due at %s, want 3 at %s: soon, but not one by one", len(first.Pending), first.Due, want)
 	}
-	told := notify.Mailed(first, first)
-	if !told.Due.IsZero() || len(told.Pending) != 0 {
-		t.Fatalf("got %+v, want nothing left", told)
+	mailed := notify.Mailed(first, first)
+	if !mailed.Due.IsZero() || len(mailed.Pending) != 0 {
+		t.Fatalf("got %+v, want nothing left", mailed)
 	}
-	again := collectAll(told, 3, 4, began.Add(time.Minute))
+	again := collectAll(mailed, 3, 4, began.Add(time.Minute))
 	if want := first.Due.Add(5 * time.Minute); !again.Due.Equal(want) {
 		t.Errorf("got the next mail due at %s, want %s: five minutes after the last", again.Due, want)
 	}
-	later := collectAll(told, 3, 4, began.Add(time.Hour))
+	later := collectAll(mailed, 3, 4, began.Add(time.Hour))
 	if want := began.Add(time.Hour + 10*time.Second); !later.Due.Equal(want) {
-		t.Errorf("got a mail due at %s, want %s: nothing was told for an hour", later.Due, want)
+		t.Errorf("got a mail due at %s, want %s: there was no mail for an hour", later.Due, want)
 	}
 }
 
-func TestNoticeThatComesTwiceIsCountedOnceAlsoAfterItWasTold(t *testing.T) {
+func TestRepeatedNoticeIsCountedOnceEvenAfterItWasMailed(t *testing.T) {
 	t.Parallel()
 	d := collectAll(job.Digest{}, 0, 2, began)
 	if _, changed := notify.Collect(d, notice(1), began); changed {
-		t.Error("got a change by a notice that is there")
+		t.Error("got a change by a known notice")
 	}
 	if _, changed := notify.Collect(notify.Mailed(d, d), notice(1), began); changed {
-		t.Error("got a change by a notice that was told")
+		t.Error("got a change by a mailed notice")
 	}
 }
 
-func TestWhatComesWhileADigestIsMailedIsNotLost(t *testing.T) {
+func TestNoticesThatComeWhileADigestIsMailedAreKept(t *testing.T) {
 	t.Parallel()
 	mailed := collectAll(job.Digest{}, 0, 25, began) // 20 in full, 5 counted
 	after := notify.Mailed(collectAll(mailed, 25, 27, began.Add(time.Second)), mailed)
 	if after.More != 2 || len(after.Pending) != 0 || !after.Due.Equal(mailed.Due.Add(5*time.Minute)) {
-		t.Errorf("got %d pending, %d more, due %s, want the two that came meanwhile, five minutes later", len(after.Pending), after.More, after.Due)
+		t.Errorf("got %d pending, %d more, due %s, want the two new ones, five minutes later", len(after.Pending), after.More, after.Due)
 	}
 }
 
-func TestCollectLeavesTheDigestBeforeAlone(t *testing.T) {
+func TestCollectDoesNotChangeItsArgument(t *testing.T) {
 	t.Parallel()
 	before := collectAll(job.Digest{}, 0, 3, began)
 	left := collectAll(before, 3, 4, began)
 	right := collectAll(before, 4, 5, began)
 	if left.Pending[3].ID != "n3" || right.Pending[3].ID != "n4" || len(before.Pending) != 3 {
-		t.Errorf("got %v and %v of %v, want two digests that do not share", left.Pending, right.Pending, before.Pending)
+		t.Errorf("got %v and %v from %v, want two independent digests", left.Pending, right.Pending, before.Pending)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestDigestMailIsAFunctionOfTheDigest(t *testing.T) {
 	}, began)
 	m := notify.DigestMail(d, "Ops@example.org")
 	if same := notify.DigestMail(d, "ops@example.org"); same.ID != m.ID {
-		t.Errorf("got ids %s and %s, want one for one address", m.ID, same.ID)
+		t.Errorf("got ids %s and %s, want the same", m.ID, same.ID)
 	}
 	got := compareDigest(t, "operators", m, "[VEDETTE] 2 dead letters, 1 stuck job")
 	if strings.ContainsRune(got, '\x1b') {
@@ -89,7 +89,7 @@ func TestDigestMailIsAFunctionOfTheDigest(t *testing.T) {
 	}
 }
 
-func TestDigestTellsWhatHappenedToProcesses(t *testing.T) {
+func TestDigestDescribesEachKindOfNotice(t *testing.T) {
 	t.Parallel()
 	var d job.Digest
 	for i, n := range []job.Notice{
@@ -119,7 +119,7 @@ func compareDigest(t *testing.T, name string, m job.Mail, subject string) string
 	return got
 }
 
-func TestOneNoticeAloneTellsItselfInTheSubject(t *testing.T) {
+func TestSingleNoticeIsInTheSubject(t *testing.T) {
 	t.Parallel()
 	m := notify.DigestMail(collectAll(job.Digest{}, 7, 8, began), "ops@example.org")
 	if want := "[VEDETTE] dead letter: stage mail gave up on job 7"; m.Subject != want {

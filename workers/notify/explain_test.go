@@ -93,7 +93,7 @@ func (w *world) flushAll() map[string]bool {
 	}
 	sent := map[string]bool{}
 	for _, id := range w.order[before:] {
-		for _, update := range w.letters[id].Updates {
+		for _, update := range w.notifications[id].Updates {
 			if !update.Suppressed {
 				sent[w.mails[id].To+" "+update.Monitor+" "+update.Incident] = true
 			}

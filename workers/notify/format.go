@@ -32,7 +32,7 @@ func when(l *Line, zone *time.Location) string {
 }
 
 // plain puts text from outside on one line, without control characters and
-// without invisible ones that reorder letters: a cause may hold what a hostile
+// without invisible ones that reorder text: a cause may hold what a hostile
 // server sent.
 func plain(s string) string {
 	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }), " ")

@@ -31,7 +31,7 @@ func berlin(t *testing.T, text string) time.Time {
 	return at
 }
 
-func TestWindowsOpenAndCloseWhenTheySay(t *testing.T) {
+func TestWindowsOpenAndClose(t *testing.T) {
 	t.Parallel()
 	night := job.Maintenance{Cron: "0 23 * * sat", TimeZone: "Europe/Berlin", Until: "07:00"}
 	hours := job.Maintenance{Cron: "0 23 * * sat", TimeZone: "Europe/Berlin", For: job.Duration(8 * time.Hour)}
@@ -48,16 +48,16 @@ func TestWindowsOpenAndCloseWhenTheySay(t *testing.T) {
 		{"over midnight", night, "2026-03-08 03:00", "2026-03-08 07:00"},
 		{"its end is outside", night, "2026-03-08 07:00", ""},
 		{"another day", night, "2026-03-09 03:00", ""},
-		// On 29 March clocks go from 02:00 to 03:00, on 25 October from 03:00 back to 02:00.
-		{"an hour shorter by the wall", night, "2026-03-29 06:59", "2026-03-29 07:00"},
-		{"an hour longer by the wall", night, "2026-10-25 06:59", "2026-10-25 07:00"},
-		{"in real time, in spring", hours, "2026-03-29 07:30", "2026-03-29 08:00"},
-		{"in real time, in autumn", hours, "2026-10-25 05:30", "2026-10-25 06:00"},
-		{"in real time, over by then", hours, "2026-10-25 06:30", ""},
-		{"by the month", monthly, "2026-02-15 02:00", "2026-02-15 02:30"},
-		{"by the month, another day", monthly, "2026-02-16 02:00", ""},
-		{"a beginning that the clocks skip", gap, "2026-03-29 03:10", "2026-03-29 03:30"},
-		{"a beginning that comes twice", gap, "2026-10-25 03:10", "2026-10-25 03:30"},
+		// DST begins on 29 March at 02:00, and ends on 25 October at 03:00.
+		{"local end, in spring", night, "2026-03-29 06:59", "2026-03-29 07:00"},
+		{"local end, in autumn", night, "2026-10-25 06:59", "2026-10-25 07:00"},
+		{"elapsed time, in spring", hours, "2026-03-29 07:30", "2026-03-29 08:00"},
+		{"elapsed time, in autumn", hours, "2026-10-25 05:30", "2026-10-25 06:00"},
+		{"elapsed time, over", hours, "2026-10-25 06:30", ""},
+		{"monthly", monthly, "2026-02-15 02:00", "2026-02-15 02:30"},
+		{"monthly, another day", monthly, "2026-02-16 02:00", ""},
+		{"a beginning that DST skips", gap, "2026-03-29 03:10", "2026-03-29 03:30"},
+		{"a beginning that DST repeats", gap, "2026-10-25 03:10", "2026-10-25 03:30"},
 		{"once", job.Maintenance{Starts: berlin(t, "2026-05-01 22:00"), Ends: berlin(t, "2026-05-02 04:00")}, "2026-05-02 03:59", "2026-05-02 04:00"},
 		{"once, and over", job.Maintenance{Starts: berlin(t, "2026-05-01 22:00"), Ends: berlin(t, "2026-05-02 04:00")}, "2026-05-02 04:00", ""},
 	}
@@ -73,9 +73,9 @@ func TestWindowsOpenAndCloseWhenTheySay(t *testing.T) {
 	}
 }
 
-// A window that comes each day is open for its time and no other, on every
-// minute of a year with its two changes of clocks.
-func TestWindowIsOpenForItsTimeEachDayOfTheYear(t *testing.T) {
+// A daily window is open for its time and no other, checked for each minute in a
+// year with two DST changes.
+func TestDailyWindowIsOpenForItsTimeAllYear(t *testing.T) {
 	t.Parallel()
 	w := window(t, job.Maintenance{Cron: "30 22 * * *", TimeZone: "Europe/Berlin", Until: "06:15"})
 	zone := berlin(t, "2026-01-01 00:00").Location()

@@ -27,7 +27,7 @@ func TestDownAndUpAreTwoMails(t *testing.T) {
 	w.check()
 }
 
-func TestNewsWaitForOthersAndForTheInterval(t *testing.T) {
+func TestNotificationsWaitForOthersAndForTheInterval(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	names := []string{"a", "b", "c", "d"}
@@ -49,7 +49,7 @@ func TestNewsWaitForOthersAndForTheInterval(t *testing.T) {
 	w.expect(ops, "[DOWN ×3] a, b and 1 more", "[DOWN ×1, UP ×1] d and a")
 }
 
-func TestPeopleAreRemindedOfWhatLasts(t *testing.T) {
+func TestOpenIncidentsAreRepeated(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a, b := monitor("a"), monitor("b")
@@ -67,7 +67,7 @@ func TestPeopleAreRemindedOfWhatLasts(t *testing.T) {
 	w.expect(ops, "[DOWN] a: connect refused")
 }
 
-func TestRelayThatIsAwayCostsNothing(t *testing.T) {
+func TestRelayOutageLosesNoNotification(t *testing.T) {
 	t.Parallel()
 	w, m := newWorld(t), monitor("website")
 	w.relayAway = true
@@ -88,7 +88,7 @@ func TestRelayThatIsAwayCostsNothing(t *testing.T) {
 	w.expect(ops, "[UP] website: was down 12 min")
 	w.check()
 
-	w = newWorld(t) // for so long that the mail would be stale
+	w = newWorld(t) // so long that the first mail is stale
 	w.grouping(job.Grouping{MaxListed: 10})
 	w.relayAway = true
 	w.result(m, job.Down)
@@ -98,7 +98,7 @@ func TestRelayThatIsAwayCostsNothing(t *testing.T) {
 	w.expect(ops, "[DOWN] website: connect refused")
 	w.check()
 
-	w = newWorld(t) // each of three outages is told, in one mail
+	w = newWorld(t) // three outages are reported in one mail
 	w.relayAway = true
 	for range 3 {
 		w.result(m, job.Down)
@@ -112,7 +112,7 @@ func TestRelayThatIsAwayCostsNothing(t *testing.T) {
 	w.check()
 }
 
-func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
+func TestSilencesHoldMailsBackUntilTheyEnd(t *testing.T) {
 	t.Parallel()
 	silence := job.Silence{ID: "s", Match: job.Match{Monitors: []string{"web*"}}, Starts: began, Ends: began.Add(2 * time.Hour)}
 	w, m, other := newWorld(t), monitor("website"), monitor("other")
@@ -124,7 +124,7 @@ func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
 	w.pass(2 * time.Hour) // still down when the silence ends
 	w.expect(ops, "[DOWN] other: connect refused", "[DOWN] website: connect refused")
 
-	w = newWorld(t) // all of it under the silence: nobody is told
+	w = newWorld(t) // the whole incident within the silence: no mail
 	w.notifier.Mutes().SetSilence(silence)
 	w.result(m, job.Down)
 	w.pass(time.Hour)
@@ -132,10 +132,10 @@ func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
 	w.pass(10 * time.Hour)
 	w.expect(ops)
 	if owed := w.owes(); owed != nil {
-		t.Errorf("got %v owed, want nothing", owed)
+		t.Errorf("got %v outstanding, want nothing", owed)
 	}
 
-	w = newWorld(t) // announced before: the end is owed, and told when the silence ends
+	w = newWorld(t) // notified before: the end is notified when the silence ends
 	w.result(m, job.Down)
 	w.pass(time.Minute)
 	w.notifier.Mutes().SetSilence(silence)
@@ -145,7 +145,7 @@ func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
 	w.pass(2 * time.Hour)
 	w.expect(ops, "[DOWN] website: connect refused", "[UP] website: was down 1 min")
 
-	w = newWorld(t) // one that is expired lets go at the next look
+	w = newWorld(t) // expired early: notified after the next sweep
 	w.notifier.Mutes().SetSilence(silence)
 	w.result(m, job.Down)
 	w.pass(10 * time.Minute)
@@ -156,7 +156,7 @@ func TestSilencesAndWindowsHoldMailsBackAndNothingElse(t *testing.T) {
 	w.expect(ops, "[DOWN] website: connect refused")
 }
 
-func TestMaintenanceEndsAndWhatIsStillDownIsTold(t *testing.T) {
+func TestMonitorStillDownAfterMaintenanceIsNotified(t *testing.T) {
 	t.Parallel()
 	w, m := newWorld(t), monitor("db1")
 	if err := w.notifier.Mutes().SetWindows([]job.Maintenance{{Name: "lunch", Match: job.Match{Groups: []string{"db"}}, Cron: "0 12 * * *", Until: "13:30"}}); err != nil {
@@ -169,7 +169,7 @@ func TestMaintenanceEndsAndWhatIsStillDownIsTold(t *testing.T) {
 	w.expect(ops, "[DOWN] db1: connect refused")
 }
 
-func TestThousandBehindOneAreOneMail(t *testing.T) {
+func TestThousandDependentsShareTheirParentsMail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	router := monitor("router")
@@ -192,7 +192,7 @@ func TestThousandBehindOneAreOneMail(t *testing.T) {
 	w.check()
 }
 
-func TestWhoDoesNotHearOfTheParentHearsWhatIsBehindIt(t *testing.T) {
+func TestAddressWithoutParentMailsGetsMailsAboutDependents(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	router := monitor("router")
@@ -207,7 +207,7 @@ func TestWhoDoesNotHearOfTheParentHearsWhatIsBehindIt(t *testing.T) {
 	w.expect("net@example.org", "[DOWN] router: connect refused")
 }
 
-func TestChildThatStaysDownAfterItsParentIsToldThen(t *testing.T) {
+func TestDependentThatStaysDownAfterItsParentIsNotified(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	router, child := monitor("router"), monitor("child", "router")
@@ -222,7 +222,7 @@ func TestChildThatStaysDownAfterItsParentIsToldThen(t *testing.T) {
 	w.expect(ops, "[DOWN ×2] router: connect refused, and 1 that depend on it", "[UP] router: was down 10 min", "[DOWN] child: connect refused", "[UP] child: was down 20 min")
 }
 
-func TestFlappingIsToldInsteadOfEachChange(t *testing.T) {
+func TestFlappingIsNotifiedInsteadOfEachChange(t *testing.T) {
 	t.Parallel()
 	w, m := newWorld(t), monitor("website")
 	m.Flapping, m.Period = nil, 30*time.Second
@@ -261,7 +261,7 @@ func TestNoDataGoesToOperatorsOnly(t *testing.T) {
 	w.expect("owner@example.org")
 }
 
-func TestGroupsHaveMailsOfTheirOwn(t *testing.T) {
+func TestEachGroupHasItsOwnMail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.grouping(job.Grouping{GroupBy: []string{job.GroupByGroup}, GroupWait: seconds(30), GroupInterval: seconds(300), MaxListed: 10})
@@ -278,7 +278,7 @@ func TestGroupsHaveMailsOfTheirOwn(t *testing.T) {
 	}
 }
 
-func TestRestartTellsNothing(t *testing.T) {
+func TestRestartSendsNoMail(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for i := range 500 {
@@ -299,7 +299,7 @@ func TestRestartTellsNothing(t *testing.T) {
 	}
 }
 
-func TestNewRecipientHearsOfWhatIsOpenAndOfNoHistory(t *testing.T) {
+func TestNewAddressIsNotifiedAboutOpenIncidentsOnly(t *testing.T) {
 	t.Parallel()
 	w, m := newWorld(t), monitor("website")
 	w.result(m, job.Down)
@@ -314,7 +314,7 @@ func TestNewRecipientHearsOfWhatIsOpenAndOfNoHistory(t *testing.T) {
 	w.expect("new@example.org", "[UP] website: was down 1 min")
 }
 
-func TestWhoWasToldHearsTheEndWhateverTheFileSaysByThen(t *testing.T) {
+func TestNotifiedAddressGetsTheEndEvenIfRemovedFromTheFile(t *testing.T) {
 	t.Parallel()
 	w, m := newWorld(t), monitor("website")
 	w.result(m, job.Down)
@@ -326,7 +326,7 @@ func TestWhoWasToldHearsTheEndWhateverTheFileSaysByThen(t *testing.T) {
 	w.expect(ops, "[DOWN] website: connect refused", "[UP] website: was down 1 h")
 }
 
-func TestLostTimerIsFoundByTheSweep(t *testing.T) {
+func TestSweepRepairsALostTimer(t *testing.T) {
 	t.Parallel()
 	w, m := newWorld(t), monitor("website")
 	w.result(m, job.Down)
@@ -337,9 +337,8 @@ func TestLostTimerIsFoundByTheSweep(t *testing.T) {
 	w.expect(ops, "[DOWN] website: connect refused")
 }
 
-// story plays days of a small installation by chance, and is the same for the
-// same seed: monitors that fail and recover, parents, silences, a relay that is
-// away for hours.
+// story simulates random days of a small installation, the same for the same seed:
+// monitors that fail and recover, parents, silences, relay outages for hours.
 func story(w *world, seed uint64, days int) {
 	w.tb.Helper()
 	random := rand.New(rand.NewPCG(seed, 1))
@@ -380,7 +379,7 @@ func story(w *world, seed uint64, days int) {
 		w.pass(time.Minute)
 	}
 	w.relayAway = false
-	for range 24 * 60 { // and all is well in the end
+	for range 24 * 60 { // all monitors are up in the end
 		for _, m := range monitors {
 			w.result(m, job.Up)
 		}
@@ -388,13 +387,13 @@ func story(w *world, seed uint64, days int) {
 	}
 }
 
-func TestThirtyDaysTellNothingTwiceAndForgetNothing(t *testing.T) {
+func TestThirtyDaysNotifyEverythingExactlyOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	story(w, 1, 30)
 	w.check()
 	if owed := w.owes(); owed != nil {
-		t.Errorf("got %v owed in the end, want nothing", owed)
+		t.Errorf("got %v outstanding in the end, want nothing", owed)
 	}
 	if len(w.delivered) < 100 {
 		t.Errorf("got %d mails in 30 days, want more to look at", len(w.delivered))
@@ -402,7 +401,7 @@ func TestThirtyDaysTellNothingTwiceAndForgetNothing(t *testing.T) {
 	t.Logf("%d mails, %d withdrawn", len(w.delivered), len(w.order)-len(w.delivered))
 }
 
-func TestCrashesAnywhereGiveTheSameMails(t *testing.T) {
+func TestCrashesChangeNoMail(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(6) {
 		calm := newWorld(t)
@@ -420,7 +419,7 @@ func TestCrashesAnywhereGiveTheSameMails(t *testing.T) {
 	}
 }
 
-func TestMoreThanAMessageHoldsIsTwoMails(t *testing.T) {
+func TestTooManyUpdatesForAMessageAreTwoMails(t *testing.T) {
 	t.Parallel()
 	s := notify.Input{Now: began.Add(time.Hour)}
 	for i := range 50_000 {
@@ -431,20 +430,20 @@ func TestMoreThanAMessageHoldsIsTwoMails(t *testing.T) {
 	}
 	d := notify.Plan(s)
 	if len(d.Lines) != len(d.Updates) || len(d.Lines) >= 50_000 || d.Next.IsZero() {
-		t.Errorf("got %d lines and %d tells, want a part, and a time for the rest", len(d.Lines), len(d.Updates))
+		t.Errorf("got %d lines and %d updates, want a part, and a time for the rest", len(d.Lines), len(d.Updates))
 	}
 	body, err := job.Encode(job.Notification{Updates: d.Updates})
 	if err != nil || len(body) > 4<<20 {
-		t.Errorf("got a letter of %d bytes, %v, want it to fit into a message", len(body), err)
+		t.Errorf("got a notification of %d bytes, %v, want it to fit into a message", len(body), err)
 	}
 	for i := range d.Lines {
 		if d.Lines[i].Incident.ID != d.Updates[i].Incident {
-			t.Fatal("got lines and tells of different monitors")
+			t.Fatal("got lines and updates for different monitors")
 		}
 	}
 }
 
-func TestWhatIsBehindIsListedWhateverItsGroup(t *testing.T) {
+func TestDependentsInOtherGroupsAreListed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.grouping(job.Grouping{GroupBy: []string{job.GroupByGroup}, GroupWait: seconds(30), GroupInterval: seconds(300), MaxListed: 10})

@@ -16,7 +16,7 @@ import (
 	"vedette/workers/notify"
 )
 
-var update = flag.Bool("update", false, "write the golden mails anew")
+var update = flag.Bool("update", false, "rewrite the golden mails")
 
 func incident(condition job.Condition) *job.Incident {
 	return &job.Incident{
@@ -48,7 +48,7 @@ func named(l notify.Line, name string) notify.Line {
 	return l
 }
 
-// decisions are what the golden mails tell, by their names.
+// decisions are the content of the golden mails, by name.
 func decisions() map[string]notify.Decision {
 	down := line(job.EventBegan, job.ConditionDown, 0)
 	noData := line(job.EventBegan, job.ConditionNoData, 0)
@@ -102,7 +102,7 @@ func decisions() map[string]notify.Decision {
 
 func write(t *testing.T, d notify.Decision) job.Notification {
 	t.Helper()
-	words, err := notify.NewRenderer(notify.Templates{})
+	renderer, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,19 +110,19 @@ func write(t *testing.T, d notify.Decision) job.Notification {
 	if err != nil {
 		t.Fatal(err)
 	}
-	letter, err := words.Render(&d, &job.NotificationGroup{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{MaxListed: 10}, zone, began.Add(4*time.Hour))
+	notification, err := renderer.Render(&d, &job.NotificationGroup{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{MaxListed: 10}, zone, began.Add(4*time.Hour))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return letter
+	return notification
 }
 
-func TestMailsAreWhatTheGoldenFilesSay(t *testing.T) {
+func TestMailsMatchTheGoldenFiles(t *testing.T) {
 	t.Parallel()
 	for name, d := range decisions() {
 		mail := write(t, d).Mail
 		golden(t, name+".txt", "Subject: "+mail.Subject+"\n\n"+mail.Text)
-		if slices.Contains([]string{"down", "up", "parent", "digest"}, name) { // the others are of the same parts
+		if slices.Contains([]string{"down", "up", "parent", "digest"}, name) { // the others have the same parts
 			golden(t, name+".html", mail.HTML)
 		}
 	}
@@ -145,7 +145,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-func TestMailsOfOneIncidentThread(t *testing.T) {
+func TestMailsAboutOneIncidentFormAThread(t *testing.T) {
 	t.Parallel()
 	all := decisions()
 	down, up := write(t, all["down"]).Mail, write(t, all["up"]).Mail
@@ -157,7 +157,7 @@ func TestMailsOfOneIncidentThread(t *testing.T) {
 	}
 }
 
-func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
+func TestCauseFromAHostileServerIsHarmless(t *testing.T) {
 	t.Parallel()
 	l := line(job.EventBegan, job.ConditionDown, 0)
 	l.Incident.ProbeResult.Cause = "oops\u202e\r\nBcc: victim@example.org\r\n\r\n<script>alert(1)</script>" + strings.Repeat("x", 500)
@@ -172,7 +172,7 @@ func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
 			t.Error("got a script in the HTML, want it escaped")
 		}
 		if strings.Contains(mail.Text, "\nBcc:") {
-			t.Error("got a line of the server's own in the text, want it inside the cause")
+			t.Error("got a line from the server in the text, want it within the cause")
 		}
 	}
 }
@@ -180,7 +180,7 @@ func TestWhatAHostileServerSaidDoesNoHarm(t *testing.T) {
 func TestTemplatesAreTriedBeforeTheyAreUsed(t *testing.T) {
 	t.Parallel()
 	if _, err := notify.NewRenderer(notify.Templates{Text: "{{.Headline}} {{range .Sections}}{{.Title}}{{end}}", HTML: "<b>{{.Headline}}</b>"}); err != nil {
-		t.Errorf("got %v, want templates that can be used", err)
+		t.Errorf("got %v, want valid templates", err)
 	}
 	for _, bad := range []notify.Templates{{Text: "{{.Headlin}}"}, {HTML: "{{range}}"}, {HTML: "{{range .Sections}}{{.Monitor}}{{end}}"}} {
 		if _, err := notify.NewRenderer(bad); err == nil || !strings.Contains(err.Error(), "template") {
@@ -189,7 +189,7 @@ func TestTemplatesAreTriedBeforeTheyAreUsed(t *testing.T) {
 	}
 }
 
-func TestDurationsForPeople(t *testing.T) {
+func TestHumanDuration(t *testing.T) {
 	t.Parallel()
 	for want, d := range map[string]time.Duration{
 		"0 s": 0, "45 s": 45 * time.Second, "12 min": 12*time.Minute + 40*time.Second, "3 h 5 min": 3*time.Hour + 5*time.Minute,

@@ -17,30 +17,30 @@ import (
 	"vedette/workers/notify"
 )
 
-// began is when all tests begin.
+// began is the time at which all tests begin.
 var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 var errCrash = errors.New("crashed")
 
-// world is everything around a notifier, in memory and on a clock of its own:
-// a store, timers, a queue of mails and a relay. It can crash the notifier
-// before and after anything that it does, which then has to be done again.
+// world is a notifier's environment in memory, with its own clock: a store, timers,
+// a mail queue and a relay. It can crash the notifier before and after each of its
+// actions, which are then repeated.
 type world struct {
 	tb       testing.TB
-	mu       sync.Mutex // of what the notifier calls
+	mu       sync.Mutex // for calls from the notifier
 	now      time.Time
 	notifier *notify.Notifier
 
-	keys     map[string]notify.Entry
-	revision uint64
-	timers   map[string]time.Time // by "what id"
-	mails    map[string]job.Mail  // that were ordered
-	order    []string
-	sent     map[string]job.Delivery
-	letters  map[string]job.Notification // that ever stood in a mailing
+	keys          map[string]notify.Entry
+	revision      uint64
+	timers        map[string]time.Time // by "kind id"
+	mails         map[string]job.Mail  // enqueued
+	order         []string
+	sent          map[string]job.Delivery
+	notifications map[string]job.Notification // ever pending in a group
 
 	relayAway bool
-	delivered []string // ids, in their order
+	delivered []string // ids, in order
 
 	defined map[string]job.Monitor
 	states  map[string]job.State
@@ -52,14 +52,14 @@ func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := &world{
 		tb: tb, now: began, keys: map[string]notify.Entry{}, timers: map[string]time.Time{}, mails: map[string]job.Mail{},
-		sent: map[string]job.Delivery{}, letters: map[string]job.Notification{}, defined: map[string]job.Monitor{}, states: map[string]job.State{},
+		sent: map[string]job.Delivery{}, notifications: map[string]job.Notification{}, defined: map[string]job.Monitor{}, states: map[string]job.State{},
 	}
 	w.restart()
 	w.recipient("oncall", "ops@example.org")
 	return w
 }
 
-// restart replaces the notifier by one that remembers nothing.
+// restart replaces the notifier with one without memory.
 func (w *world) restart() {
 	words, err := notify.NewRenderer(notify.Templates{})
 	if err != nil {
@@ -77,14 +77,14 @@ func (w *world) recipient(name string, addresses ...string) {
 	w.notifier.Directory().Set(job.Recipient{Name: name, Addresses: addresses})
 }
 
-// grouping is that of everybody.
+// grouping sets the grouping for all recipients.
 func (w *world) grouping(g job.Grouping) {
 	w.notifier.Directory().SetSettings(job.Settings{Grouping: &g, Operators: []string{"oncall"}})
 }
 
 func seconds(n int) job.Duration { return job.Duration(time.Duration(n) * time.Second) }
 
-// point is a place at which the notifier may crash.
+// point is where the notifier may crash.
 func (w *world) point() error {
 	if w.crashes != nil && w.crashes.IntN(12) == 0 {
 		w.crashed++
@@ -93,7 +93,7 @@ func (w *world) point() error {
 	return nil
 }
 
-// do has something done, again and again while it crashes.
+// do repeats an action while it crashes.
 func (w *world) do(what func() error) {
 	w.tb.Helper()
 	for range 10_000 {
@@ -105,7 +105,7 @@ func (w *world) do(what func() error) {
 			w.tb.Fatalf("at %s: %v", w.now, err)
 		}
 	}
-	w.tb.Fatalf("at %s: got no end of crashes", w.now)
+	w.tb.Fatalf("at %s: got endless crashes", w.now)
 }
 
 func matches(filter, key string) bool {
@@ -147,7 +147,7 @@ func (w *world) Swap(_ context.Context, key string, value []byte, revision uint6
 		return 0, err
 	}
 	if w.keys[key].Revision != revision {
-		return 0, notify.ErrConflict
+		return 0, job.ErrConflict
 	}
 	w.revision++
 	w.keys[key] = notify.Entry{Key: key, Value: value, Revision: w.revision}
@@ -157,7 +157,7 @@ func (w *world) Swap(_ context.Context, key string, value []byte, revision uint6
 			w.tb.Fatal(err)
 		}
 		if m.Pending != nil {
-			w.letters[m.Pending.ID] = *m.Pending
+			w.notifications[m.Pending.ID] = *m.Pending
 		}
 	}
 	return w.revision, w.point()
@@ -209,7 +209,7 @@ func (w *world) SetTimer(_ context.Context, what, id string, at time.Time) error
 	return w.point()
 }
 
-// Monitor, State and Failing are what the world knows about parents.
+// Monitor, State and Failing look up parents.
 func (w *world) Monitor(_ context.Context, name string) (job.Monitor, bool, error) {
 	m, ok := w.defined[name]
 	return m, ok, nil
@@ -221,22 +221,22 @@ func (w *world) State(_ context.Context, name string) (job.State, error) {
 
 func (w *world) Failing(_ context.Context, m *job.Monitor) bool { return w.states[m.Name].Failures > 0 }
 
-// result judges a result of a monitor, and has the notifier hear of it.
+// result evaluates a monitor's result, and passes new events to the notifier.
 func (w *world) result(m *evaluate.Monitor, health job.Health) {
 	w.tb.Helper()
 	outcome := &job.ProbeResult{Health: health}
 	if health == job.Down {
 		outcome.Class, outcome.Cause = job.ClassConnect, "connect refused"
 	}
-	w.judge(m, job.Result{Monitor: m.Name, Slot: w.now, ProbeResult: outcome})
+	w.evaluate(m, job.Result{Monitor: m.Name, Slot: w.now, ProbeResult: outcome})
 }
 
 func (w *world) miss(m *evaluate.Monitor) {
 	w.tb.Helper()
-	w.judge(m, job.Result{Monitor: m.Name, Slot: w.now, Miss: &job.Miss{Reason: job.MissNoWorker, Count: 1, Last: w.now}})
+	w.evaluate(m, job.Result{Monitor: m.Name, Slot: w.now, Miss: &job.Miss{Reason: job.MissNoWorker, Count: 1, Last: w.now}})
 }
 
-func (w *world) judge(m *evaluate.Monitor, r job.Result) {
+func (w *world) evaluate(m *evaluate.Monitor, r job.Result) {
 	w.tb.Helper()
 	w.defined[m.Name] = m.Monitor
 	change := evaluate.Step(w.states[m.Name], r, *m)
@@ -246,8 +246,8 @@ func (w *world) judge(m *evaluate.Monitor, r job.Result) {
 	}
 }
 
-// pass lets time go by, second by second while something is due, and has the
-// relay take what waits.
+// pass lets time go by, fires timers when they are due, and has the relay deliver
+// queued mails.
 func (w *world) pass(d time.Duration) {
 	w.tb.Helper()
 	end := w.now.Add(d)
@@ -267,7 +267,7 @@ func (w *world) pass(d time.Duration) {
 	}
 }
 
-// fire has the timers handled whose time has come.
+// fire handles the timers that are due.
 func (w *world) fire() {
 	w.tb.Helper()
 	for range 1000 {
@@ -289,7 +289,7 @@ func (w *world) fire() {
 			return w.notifier.Flush(w.tb.Context(), id)
 		})
 	}
-	w.tb.Fatalf("at %s: got timers that are due again and again", w.now)
+	w.tb.Fatalf("at %s: got timers that stay due", w.now)
 }
 
 func (w *world) relay() {
@@ -305,7 +305,7 @@ func (w *world) relay() {
 	}
 }
 
-// subjects are those of the mails that an address got, in their order.
+// subjects are the subjects of an address's mails, in order.
 func (w *world) subjects(address string) []string {
 	var subjects []string
 	for _, id := range w.delivered {
@@ -324,33 +324,33 @@ func (w *world) expect(address string, want ...string) {
 	}
 }
 
-// check goes through what was delivered: whoever heard of a beginning hears of
-// its end, once, and nobody hears of an end alone.
+// check checks all delivered mails: each beginning and each end was notified once,
+// and no end without its beginning.
 func (w *world) check() {
 	w.tb.Helper()
-	type told struct{ begun, ended int }
-	heard := map[string]*told{} // by address and incident
+	type count struct{ begun, ended int }
+	counts := map[string]*count{} // by address and incident
 	for _, id := range w.delivered {
-		for _, t := range w.letters[id].Updates {
+		for _, t := range w.notifications[id].Updates {
 			if t.Suppressed {
 				continue
 			}
 			key := w.mails[id].To + " " + t.Monitor + " " + t.Incident
-			if heard[key] == nil {
-				heard[key] = &told{}
+			if counts[key] == nil {
+				counts[key] = &count{}
 			}
 			if t.Firing {
-				heard[key].begun++
+				counts[key].begun++
 			}
 			if t.Resolved {
-				heard[key].ended++
-				if heard[key].begun == 0 {
+				counts[key].ended++
+				if counts[key].begun == 0 {
 					w.tb.Errorf("%s: got an end before its beginning", key)
 				}
 			}
 		}
 	}
-	for key, h := range heard {
+	for key, h := range counts {
 		if h.begun != 1 || h.ended > 1 {
 			w.tb.Errorf("%s: got the beginning %d and the end %d times", key, h.begun, h.ended)
 		}
@@ -365,19 +365,19 @@ func (w *world) check() {
 	}
 }
 
-// owes lists the accounts in which something is yet to be told.
+// owes lists the logs with outstanding notifications.
 func (w *world) owes() []string {
 	var keys []string
 	for key, e := range w.keys {
 		if strings.Count(key, ".") == 1 {
 			continue
 		}
-		account, err := job.Decode[job.NotificationLog](e.Value)
+		log, err := job.Decode[job.NotificationLog](e.Value)
 		if err != nil {
 			w.tb.Fatal(err)
 		}
-		if slices.ContainsFunc(account.Incidents, outstanding) {
-			keys = append(keys, key+" "+strconv.Itoa(len(account.Incidents)))
+		if slices.ContainsFunc(log.Incidents, outstanding) {
+			keys = append(keys, key+" "+strconv.Itoa(len(log.Incidents)))
 		}
 	}
 	return keys

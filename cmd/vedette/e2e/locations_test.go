@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/job"
 )
 
@@ -75,7 +74,7 @@ func explained(r *running) (health string, votes map[string]job.Health) {
 // that each of them has for itself.
 func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 	t.Parallel()
-	target, box := newParted(t), inboxtest.New(t)
+	target, box := newParted(t), newInbox(t)
 	r := newInstance(t, fmt.Sprintf(partedFile, target.URL, box.Relay()))
 	secrets := func(location string) string {
 		dir := filepath.Join(r.dir, location)
@@ -109,7 +108,7 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 		return box.Holds("[DOWN] website", "(2 of 3 locations)", "From fra:", "up", "From nyc:", "down: status 502", "Quorum:", "2 of 3")
 	})
 	status, code := r.vedette("status")
-	if code != cli.ExitDown || !strings.Contains(status, "DOWN") {
+	if code != cli.ExitFound || !strings.Contains(status, "DOWN") {
 		t.Errorf("got %q and %d, want the website down", status, code)
 	}
 	target.illFor()

@@ -9,12 +9,11 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 )
 
 func TestMailSendAndLog(t *testing.T) {
 	t.Parallel()
-	box := inboxtest.New(t)
+	box := newInbox(t)
 	r := newInstance(t, fmt.Sprintf(`
 mail: {from: vedette@example.org, relays: [%s], allow_recipients: ['*@example.org']}
 monitors: []
@@ -45,7 +44,7 @@ monitors: []
 	if got := len(box.All()); got != 3 {
 		t.Errorf("got %d mails, want no more than three", got)
 	}
-	if output, code := r.vedette("mail", "send", "--to", "x@example.com", "--subject", "s", "--text", "t"); code != cli.ExitDown || !strings.Contains(output, "not sent (forbidden)") {
+	if output, code := r.vedette("mail", "send", "--to", "x@example.com", "--subject", "s", "--text", "t"); code != cli.ExitFound || !strings.Contains(output, "not sent (forbidden)") {
 		t.Errorf("got %d %s, want it forbidden", code, output)
 	}
 	if output, code := r.vedette("mail", "send", "--async", "--to", "a@example.org", "--subject", "[LATER] s", "--text", "t"); code != 0 || !strings.Contains(output, "stored") {
@@ -53,10 +52,10 @@ monitors: []
 	}
 	eventually(t, "the mail sent with --async", func() bool { return box.Count("a@example.org", "[LATER]") == 1 })
 	box.Refuse(true)
-	if output, code := r.vedette("mail", "send", "--wait", "1s", "--to", "a@example.org", "--subject", "[PENDING] s", "--text", "t", "--id", "p1"); code != cli.ExitDown || !strings.Contains(output, "vedette outcome mail p1") {
+	if output, code := r.vedette("mail", "send", "--wait", "1s", "--to", "a@example.org", "--subject", "[PENDING] s", "--text", "t", "--id", "p1"); code != cli.ExitFound || !strings.Contains(output, "vedette outcome mail p1") {
 		t.Errorf("got %d %s, want it pending", code, output)
 	}
-	if output, code := r.vedette("mail", "send", "--to", "gone@example.org", "--subject", "s", "--text", "t"); code != cli.ExitDown || !strings.Contains(output, "not sent (permanent)") {
+	if output, code := r.vedette("mail", "send", "--to", "gone@example.org", "--subject", "s", "--text", "t"); code != cli.ExitFound || !strings.Contains(output, "not sent (permanent)") {
 		t.Errorf("got %d %s, want it refused for good", code, output)
 	}
 	output, code = r.vedette("mail", "log")
@@ -72,7 +71,7 @@ func TestMailSendListsAllMistakes(t *testing.T) {
 	t.Parallel()
 	_, stderr, code := vedette(t, "mail", "send", "--text", "t", "--header", "nonsense", "--attach", "/nowhere/x", "--html", "/nowhere/y")
 	for _, want := range []string{"read --to: found none", `found "nonsense"`, "/nowhere/x", "/nowhere/y"} {
-		if code != cli.ExitInvalid || !strings.Contains(stderr, want) {
+		if code != cli.ExitUsage || !strings.Contains(stderr, want) {
 			t.Errorf("got %d %s, want %q in it", code, stderr, want)
 		}
 	}
@@ -80,7 +79,7 @@ func TestMailSendListsAllMistakes(t *testing.T) {
 
 func TestMailTestExplainsRelayErrors(t *testing.T) {
 	t.Parallel()
-	box := inboxtest.New(t)
+	box := newInbox(t)
 	host, port, err := net.SplitHostPort(box.Address)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +110,7 @@ func TestMailTestExplainsRelayErrors(t *testing.T) {
 
 		"{host: 127.0.0.1, port: 1}": "check the host, and whether this machine may connect to the port",
 	} {
-		if output, code := try(relay, "--to", "you@example.org"); code != cli.ExitDown || !strings.Contains(output, "cannot be used") || !strings.Contains(output, want) {
+		if output, code := try(relay, "--to", "you@example.org"); code != cli.ExitFound || !strings.Contains(output, "cannot be used") || !strings.Contains(output, want) {
 			t.Errorf("%s: got %d %s, want %q in it", relay, code, output, want)
 		}
 	}

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/rights"
 	"vedette/pipeline/topology"
 )
@@ -145,7 +144,7 @@ func as(nodes []clusterNode, role rights.Role) []string {
 // three nodes that prove to each other who they are, and workers that log in.
 func TestClusterOfServersAndWorkersDoesTheWorkByTLS(t *testing.T) {
 	t.Parallel()
-	dir, box := t.TempDir(), inboxtest.New(t)
+	dir, box := t.TempDir(), newInbox(t)
 	file := filepath.Join(dir, "monitors.yaml")
 	yaml := fmt.Sprintf(`
 recipients: {ops: ops@example.org}
@@ -314,17 +313,17 @@ func TestServerRefusesWhatCannotBe(t *testing.T) {
 		code int
 		says []string
 	}{
-		"reached in clear text":       {[]string{"--listen", "0.0.0.0:4222"}, cli.ExitInvalid, []string{"listen on 0.0.0.0:4222: other machines reach it", "hint: 'vedette auth init'", "--insecure"}},
-		"of every interface":          {[]string{"--listen", ":4222"}, cli.ExitInvalid, []string{"listen on :4222: other machines reach it"}},
-		"nodes in clear text":         {append(node, "192.0.2.1:6222"), cli.ExitInvalid, []string{"listen on 192.0.2.1:6222: other machines reach it"}},
-		"a cluster without users":     {[]string{"--cluster", "127.0.0.1:0", "--routes", "nats://127.0.0.1:1"}, cli.ExitInvalid, []string{"read --users", "hint: 'vedette roles'"}},
-		"a cluster without routes":    {[]string{"--cluster", "127.0.0.1:0", "--users", users}, cli.ExitInvalid, []string{"read --routes"}},
-		"a route that is none":        {[]string{"--cluster", "127.0.0.1:0", "--users", users, "--routes", "n1"}, cli.ExitInvalid, []string{`found "n1", expected nats://host:port`}},
-		"routes without a cluster":    {[]string{"--routes", "nats://127.0.0.1:1"}, cli.ExitInvalid, []string{"found no --cluster"}},
-		"half a certificate":          {[]string{"--tls-cert", "x"}, cli.ExitInvalid, []string{"expected both"}},
-		"a certificate without CA":    {append(node, "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"), cli.ExitInvalid, []string{"read --tls-ca"}},
+		"reached in clear text":       {[]string{"--listen", "0.0.0.0:4222"}, cli.ExitUsage, []string{"listen on 0.0.0.0:4222: other machines reach it", "hint: 'vedette auth init'", "--insecure"}},
+		"of every interface":          {[]string{"--listen", ":4222"}, cli.ExitUsage, []string{"listen on :4222: other machines reach it"}},
+		"nodes in clear text":         {append(node, "192.0.2.1:6222"), cli.ExitUsage, []string{"listen on 192.0.2.1:6222: other machines reach it"}},
+		"a cluster without users":     {[]string{"--cluster", "127.0.0.1:0", "--routes", "nats://127.0.0.1:1"}, cli.ExitUsage, []string{"read --users", "hint: 'vedette roles'"}},
+		"a cluster without routes":    {[]string{"--cluster", "127.0.0.1:0", "--users", users}, cli.ExitUsage, []string{"read --routes"}},
+		"a route that is none":        {[]string{"--cluster", "127.0.0.1:0", "--users", users, "--routes", "n1"}, cli.ExitUsage, []string{`found "n1", expected nats://host:port`}},
+		"routes without a cluster":    {[]string{"--routes", "nats://127.0.0.1:1"}, cli.ExitUsage, []string{"found no --cluster"}},
+		"half a certificate":          {[]string{"--tls-cert", "x"}, cli.ExitUsage, []string{"expected both"}},
+		"a certificate without CA":    {append(node, "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"), cli.ExitUsage, []string{"read --tls-ca"}},
 		"a certificate that is none":  {[]string{"--tls-cert", users, "--tls-key", users}, cli.ExitFailed, []string{"read certificate of the NATS server"}},
-		"no address":                  {[]string{"--listen", "4222"}, cli.ExitInvalid, []string{`read --listen: found "4222"`}},
+		"no address":                  {[]string{"--listen", "4222"}, cli.ExitUsage, []string{`read --listen: found "4222"`}},
 		"a taken port":                {[]string{"--listen", taken.Addr().String()}, cli.ExitFailed, []string{taken.Addr().String() + ": address is in use", "--listen"}},
 		"a taken port of nodes":       {append(node, taken.Addr().String()), cli.ExitFailed, []string{taken.Addr().String() + ": address is in use", "--cluster"}},
 		"a taken port of the health":  {[]string{"--http", taken.Addr().String()}, cli.ExitFailed, []string{"address already in use"}},
@@ -366,7 +365,7 @@ func TestKeysAreKeptWhenNodesAreAdded(t *testing.T) {
 		t.Errorf("got %v %v, want a directory for its owner only", info, err)
 	}
 	for _, name := range []string{"ca", "../n2", ""} {
-		if _, stderr, code := vedette(t, "auth", "init", dir, name); code != cli.ExitInvalid || !strings.Contains(stderr, "read NODE") {
+		if _, stderr, code := vedette(t, "auth", "init", dir, name); code != cli.ExitUsage || !strings.Contains(stderr, "read NODE") {
 			t.Errorf("%q: got %d %s, want a refusal", name, code, stderr)
 		}
 	}
@@ -386,8 +385,8 @@ func TestWorkerRefusesWhatItCannotDo(t *testing.T) {
 	} {
 		t.Setenv("NATS_URL", "")
 		_, stderr, code := vedette(t, append([]string{"worker"}, c.args...)...)
-		if code != cli.ExitInvalid || !strings.Contains(stderr, c.says) {
-			t.Errorf("%s: got %d %s, want %d and %q", name, code, stderr, cli.ExitInvalid, c.says)
+		if code != cli.ExitUsage || !strings.Contains(stderr, c.says) {
+			t.Errorf("%s: got %d %s, want %d and %q", name, code, stderr, cli.ExitUsage, c.says)
 		}
 	}
 }

@@ -7,13 +7,12 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/job"
 )
 
 func TestSilencesOfARunningInstance(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	r.start()
 	r.ready()
@@ -42,11 +41,11 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 	eventually(t, "it down", func() bool { return r.health("website") == "down" })
 	eventually(t, "what holds the mail back", func() bool {
 		output, code := r.vedette("explain", "website")
-		return code == cli.ExitDown && strings.Contains(output, "held back: silence "+id) && strings.Contains(output, "not notified yet") &&
+		return code == cli.ExitFound && strings.Contains(output, "held back: silence "+id) && strings.Contains(output, "not notified yet") &&
 			strings.Contains(output, "status 503") && strings.Contains(output, "website is down for ")
 	})
 	output, code = r.vedette("status")
-	if code != cli.ExitDown || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" of monitor=web* until ") {
+	if code != cli.ExitFound || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" of monitor=web* until ") {
 		t.Errorf("got %d %s, want it down, and the silence", code, output)
 	}
 	if got := len(box.All()); got != 0 {
@@ -90,19 +89,19 @@ func TestSilenceThatCannotBeSaysAllThatIsWrong(t *testing.T) {
 	} {
 		_, stderr, code := vedette(t, append([]string{"silence", "add"}, c.args...)...)
 		for _, want := range c.says {
-			if code != cli.ExitInvalid || !strings.Contains(stderr, want) {
+			if code != cli.ExitUsage || !strings.Contains(stderr, want) {
 				t.Errorf("%v: got %d %s, want %q", c.args, code, stderr, want)
 			}
 		}
 	}
-	if _, stderr, code := vedette(t, "run", "--stages", "check,cook", "nothing.yaml"); code != cli.ExitInvalid || !strings.Contains(stderr, `found "cook"`) {
+	if _, stderr, code := vedette(t, "run", "--stages", "check,cook", "nothing.yaml"); code != cli.ExitUsage || !strings.Contains(stderr, `found "cook"`) {
 		t.Errorf("got %d %s, want the role refused", code, stderr)
 	}
 }
 
 func TestDependenciesAndPausesAreExplained(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	x.setIll(true)
 	r := newInstance(t, fmt.Sprintf(`
 recipients: {oncall: ops@example.org}
@@ -115,7 +114,7 @@ monitors:
 `, box.Relay(), x.url, x.url, x.url))
 	r.start()
 	eventually(t, "both down", func() bool { return r.health("router") == "down" && r.health("host") == "down" })
-	if output, code := r.vedette("explain", "host"); code != cli.ExitDown || !strings.Contains(output, "held back: router is down, which it depends on") || !strings.Contains(output, "recipients: ops@example.org") {
+	if output, code := r.vedette("explain", "host"); code != cli.ExitFound || !strings.Contains(output, "held back: router is down, which it depends on") || !strings.Contains(output, "recipients: ops@example.org") {
 		t.Errorf("got %d %s, want the router named", code, output)
 	}
 	eventually(t, "a paused monitor that is not checked", func() bool {

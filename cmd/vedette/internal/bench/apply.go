@@ -69,7 +69,7 @@ func (s *applyScenario) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cli.Say(s.stdout, "%d monitors in %.1f MB, %d processors\n%-38s%9s%9s%16s\n", s.monitors, float64(size)/1e6, processors(), "", "took", "CPU", "memory at most")
+	cli.Writef(s.stdout, "%d monitors in %.1f MB, %d processors\n%-38s%9s%9s%16s\n", s.monitors, float64(size)/1e6, processors(), "", "took", "CPU", "memory at most")
 	err = withServer(ctx, broker.Config{}, func(p *pipeline.Pipeline, _ *broker.Broker) error {
 		s.pipeline = p
 		return s.steps(ctx)
@@ -130,7 +130,7 @@ func (s *applyScenario) step(name string, do func() error) error {
 	if m := readMemory(); m.peak > 0 {
 		peak = fmt.Sprintf("%d MB", m.peak>>20)
 	}
-	cli.Say(s.stdout, "%-38s%7.1f s%7.1f s%16s\n", name, used.took.Seconds(), used.cpu.Seconds(), peak)
+	cli.Writef(s.stdout, "%-38s%7.1f s%7.1f s%16s\n", name, used.took.Seconds(), used.cpu.Seconds(), peak)
 	return nil
 }
 

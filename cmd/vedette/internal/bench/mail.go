@@ -46,8 +46,8 @@ share a session: one mail is sent while another's record is written.`,
 				return err
 			}
 			out := cmd.OutOrStdout()
-			cli.Say(out, "mails of 2 KB, %d processors; the relay is in another process\n", processors())
-			cli.Say(out, "%-10s  %8s  %-24s  %14s  %17s  %16s\n", "round trip", "sessions", "by", "mails a second", "CPU-s per 1,000", "of the bare loop")
+			cli.Writef(out, "mails of 2 KB, %d processors; the relay is in another process\n", processors())
+			cli.Writef(out, "%-10s  %8s  %-24s  %14s  %17s  %16s\n", "round trip", "sessions", "by", "mails a second", "CPU-s per 1,000", "of the bare loop")
 			for _, rtt := range rtts {
 				if err := s.run(cmd.Context(), out, rtt, sessions); err != nil {
 					return err
@@ -113,7 +113,7 @@ func (s mailScenario) compare(ctx context.Context, out io.Writer, rtt time.Durat
 		if bare == 0 {
 			bare = speed
 		}
-		cli.Say(out, "%-10s  %8d  %-24s  %14.0f  %17.3f  %16.3f\n", rtt, s.sessions, w.name, speed, used.perThousand(int(sent)), speed/bare)
+		cli.Writef(out, "%-10s  %8d  %-24s  %14.0f  %17.3f  %16.3f\n", rtt, s.sessions, w.name, speed, used.perThousand(int(sent)), speed/bare)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func withServer(ctx context.Context, config broker.Config, do func(*pipeline.Pip
 		if err != nil {
 			return err
 		}
-		defer func() { err = cli.Closing(p, err) }()
+		defer func() { err = cli.JoinClose(p, err) }()
 		if err := p.Ensure(ctx); err != nil {
 			return err
 		}

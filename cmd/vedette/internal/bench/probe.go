@@ -72,8 +72,8 @@ func (s probeScenario) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cli.Say(stdout, "%d at once, %d processors; targets in another process\n", s.concurrency, processors())
-	cli.Say(stdout, "%-6s %-14s %14s %10s %7s\n", "kind", "by", "CPU µs a check", "a second", "ratio")
+	cli.Writef(stdout, "%d at once, %d processors; targets in another process\n", s.concurrency, processors())
+	cli.Writef(stdout, "%-6s %-14s %14s %10s %7s\n", "kind", "by", "CPU µs a check", "a second", "ratio")
 	for _, c := range s.contests(checker, targets, roots) {
 		if err := s.compare(ctx, stdout, c); err != nil {
 			return err
@@ -118,7 +118,7 @@ func (s probeScenario) compare(ctx context.Context, stdout io.Writer, c contest)
 		}
 	}
 	for i, contestant := range c.contestants {
-		cli.Say(stdout, "%-6s %-14s %14.1f %10.0f %7.2f\n", c.kind, contestant.name,
+		cli.Writef(stdout, "%-6s %-14s %14.1f %10.0f %7.2f\n", c.kind, contestant.name,
 			1000*used[i].perThousand(c.checks), used[i].rate(c.checks), float64(used[0].cpu)/float64(used[i].cpu))
 	}
 	return nil

@@ -108,7 +108,7 @@ func (r *run) install(ctx context.Context, p *pipeline.Pipeline) error {
 		return err
 	}
 	r.stored = time.Since(began)
-	cli.BeLean(r.n)
+	cli.ReleaseMemory(r.n)
 	checker, err := check.New(check.Config{})
 	if err != nil {
 		return err

@@ -116,7 +116,7 @@ func (l load) measureScale(ctx context.Context, monitors int, stdout io.Writer) 
 func (l load) compare(ctx context.Context, monitors []int, stdout, stderr io.Writer) error {
 	for i, n := range monitors {
 		if i > 0 {
-			cli.Say(stdout, "\n")
+			cli.Writef(stdout, "\n")
 		}
 		cmd, err := harness.Command("child", "bench", "scale", "--monitors", strconv.Itoa(n), "--interval", l.interval.String(), "--for", l.length.String(),
 			"--profile", l.profile, "--silent", strconv.Itoa(l.silent), "--timeout", l.timeout.String(), "--delay", l.delay.String(), "--checks", strconv.Itoa(l.checks))

@@ -84,10 +84,10 @@ func (s workerScenario) monitors() int {
 
 // run prints a row for each number of workers.
 func (s workerScenario) run(ctx context.Context, stdout io.Writer) error {
-	cli.Say(stdout, "%d monitors every %s, targets that take %s, %d slots in each worker, %d processors\n",
+	cli.Writef(stdout, "%d monitors every %s, targets that take %s, %d slots in each worker, %d processors\n",
 		s.monitors(), s.interval, s.delay, s.checks, processors())
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	cli.Say(table, "workers\tchecks a second\tratio\tof what slots allow\tslots missed\t\n")
+	cli.Writef(table, "workers\tchecks a second\tratio\tof what slots allow\tslots missed\t\n")
 	first := 0.0
 	for _, n := range s.workers {
 		speed, missed, err := s.measure(ctx, n)
@@ -97,7 +97,7 @@ func (s workerScenario) run(ctx context.Context, stdout io.Writer) error {
 		if first == 0 {
 			first = speed
 		}
-		cli.Say(table, "%d\t%.0f\t%.2f\t%.0f %%\t%s\t\n", n, speed, speed/first, 100*speed/s.capacity(n), missed)
+		cli.Writef(table, "%d\t%.0f\t%.2f\t%.0f %%\t%s\t\n", n, speed, speed/first, 100*speed/s.capacity(n), missed)
 	}
 	if err := table.Flush(); err != nil {
 		return fmt.Errorf("print table: %w", err)
@@ -162,5 +162,5 @@ func startWorker(url string, checks int) (*harness.Process, error) {
 		return nil, err
 	}
 	cmd.Env = append(os.Environ(), "NATS_URL="+url)
-	return harness.Start(cmd, func(err error) { cli.Say(os.Stderr, "vedette: worker ended: %v\n", err) })
+	return harness.Start(cmd, func(err error) { cli.Writef(os.Stderr, "vedette: worker ended: %v\n", err) })
 }

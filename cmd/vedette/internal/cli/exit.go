@@ -13,15 +13,15 @@ import (
 // Exit codes, the same for every subcommand.
 const (
 	ExitOK      = 0
-	ExitDown    = 1 // check: something is down
+	ExitFound    = 1 // check: something is down
 	ExitFailed  = 1 // any other command: it could not do what it should
-	ExitInvalid = 2 // the input or the command line is wrong; nothing was tried
+	ExitUsage = 2 // the input or the command line is wrong; nothing was tried
 	ExitGaveUp  = 3 // run: the supervision tree gave up
 )
 
-// Say tells people something beside a command's output. That nobody may be
-// reading any more must not stop the command.
-func Say(to io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(to, format, args...) }
+// Writef tells people something beside a command's output. That nobody may be
+// readProgress any more must not stop the command.
+func Writef(to io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(to, format, args...) }
 
 // ExitError carries an exit code out of a subcommand. A nil err means that
 // everything was already said.
@@ -41,5 +41,5 @@ func (e *ExitError) Error() string {
 // Unwrap returns what went wrong.
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Invalid makes an error exit with [ExitInvalid].
-func Invalid(err error) error { return &ExitError{Code: ExitInvalid, Err: err} }
+// InputError makes an error exit with [].
+func InputError(err error) error { return &ExitError{Code: ExitUsage, Err: err} }

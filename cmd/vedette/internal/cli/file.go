@@ -21,7 +21,7 @@ func LoadFile(path string, stderr io.Writer) (*monitor.File, error) {
 		return nil, err
 	}
 	file, err := monitor.Load(path, monitor.Options{
-		Encode: true, Progress: reading(stderr, path, time.Now),
+		Encode: true, Progress: readProgress(stderr, path, time.Now),
 		CheckSpec: validator.Validate, CheckTemplate: checkTemplate,
 		CheckDKIMKey: func(text string) error { _, err := mail.ParseDKIMKey([]byte(text)); return err },
 		CheckTarget: func(target string) error {
@@ -30,13 +30,13 @@ func LoadFile(path string, stderr io.Writer) (*monitor.File, error) {
 		},
 	})
 	if invalidFile, ok := errors.AsType[*monitor.InvalidError](err); ok {
-		return nil, Invalid(invalidFile)
+		return nil, InputError(invalidFile)
 	}
 	if err != nil {
-		return nil, Invalid(err)
+		return nil, InputError(err)
 	}
 	for _, warning := range file.Warnings {
-		Say(stderr, "warning: %s\n", warning)
+		Writef(stderr, "warning: %s\n", warning)
 	}
 	return file, nil
 }

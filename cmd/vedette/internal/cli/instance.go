@@ -18,13 +18,13 @@ type Instance struct {
 	Remote
 
 	Data string
-	end  context.CancelCauseFunc // of the command
+	cancel  context.CancelCauseFunc // of the command
 }
 
-// endAtRefusal ends the context of a command with what the server does not
+// cancelOnRefusal ends the context of a command with what the server does not
 // allow: whoever waits for the answer to that gets none, and would only learn
 // that it took too long.
-func endAtRefusal(run func(*cobra.Command, []string) error, end *context.CancelCauseFunc) func(*cobra.Command, []string) error {
+func cancelOnRefusal(run func(*cobra.Command, []string) error, end *context.CancelCauseFunc) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		ctx, cancel := context.WithCancelCause(cmd.Context())
 		defer cancel(nil)
@@ -47,7 +47,7 @@ const FindTimeout = 3 * time.Second
 
 // Flags adds the flags that say where the installation is.
 func (i *Instance) Flags(cmd *cobra.Command) {
-	cmd.RunE = endAtRefusal(cmd.RunE, &i.end)
+	cmd.RunE = cancelOnRefusal(cmd.RunE, &i.cancel)
 	cmd.Flags().StringVar(&i.Data, "data", DefaultData, "data directory of the running instance")
 	i.NATSFlags(cmd, "URL of a NATS server, instead of the instance's own (default $NATS_URL, then --data)")
 }
@@ -75,14 +75,14 @@ func (i *Instance) server() (pipeline.Config, error) {
 		return pipeline.Config{}, err
 	}
 	if !i.Local() {
-		url, login := i.Login.at(url, environment)
-		return pipeline.Config{URL: url, Login: login, Refused: i.end}, nil
+		url, login := i.Login.forURL(url, environment)
+		return pipeline.Config{URL: url, Login: login, Refused: i.cancel}, nil
 	}
 	login := i.Login.Login
 	if login.CAFile == "" {
 		login.Pinned, err = broker.FindCertificate(i.Data)
 	}
-	return pipeline.Config{URL: url, Login: login, Refused: i.end}, err
+	return pipeline.Config{URL: url, Login: login, Refused: i.cancel}, err
 }
 
 // Connect joins the running installation.
@@ -105,7 +105,7 @@ func (i *Instance) Connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	limited, done := context.WithTimeout(ctx, CommandTimeout) // in which a cluster chooses who leads
 	defer done()
 	if err := p.CheckInstalled(limited); err != nil {
-		return nil, Closing(p, err)
+		return nil, JoinClose(p, err)
 	}
 	return p, nil
 }

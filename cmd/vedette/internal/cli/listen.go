@@ -8,8 +8,8 @@ import (
 	"net/netip"
 )
 
-// CanListen finds out before anything is started whether an address can be had.
-func CanListen(ctx context.Context, address string) error {
+// CheckListen finds out before anything is started whether an address can be had.
+func CheckListen(ctx context.Context, address string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
 		return fmt.Errorf("listen for the overview: %w", err)

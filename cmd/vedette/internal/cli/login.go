@@ -34,10 +34,10 @@ func (l *Login) flags(cmd *cobra.Command) {
 	}
 }
 
-// at completes a login for the server at a URL, and returns the URL to use: a
+// forURL completes a login for the server at a URL, and returns the URL to use: a
 // name in it whose password is elsewhere has to be taken out, since one without
 // a password is a token there.
-func (l *Login) at(url string, lookup func(string) string) (string, pipeline.Login) {
+func (l *Login) forURL(url string, lookup func(string) string) (string, pipeline.Login) {
 	complete := l.Login
 	for variable, into := range map[string]*string{"NATS_CA": &complete.CAFile, "NATS_CERT": &complete.CertFile, "NATS_KEY": &complete.KeyFile} {
 		if *into == "" {

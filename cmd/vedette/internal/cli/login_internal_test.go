@@ -28,7 +28,7 @@ func TestLoginsComeFromFlagsURLsAndVariables(t *testing.T) {
 		"a certificate in env":         {url: "nats://h:1", env: map[string]string{"NATS_CERT": "c", "NATS_KEY": "k"}, want: pipeline.Login{CertFile: "c", KeyFile: "k"}, at: "nats://h:1"},
 	} {
 		l := Login{c.flags}
-		at, got := l.at(c.url, func(name string) string { return c.env[name] })
+		at, got := l.forURL(c.url, func(name string) string { return c.env[name] })
 		if diff := cmp.Diff(c.want, got); diff != "" || at != c.at {
 			t.Errorf("%s: got %s, want %s (-want +got):\n%s", name, at, c.at, diff)
 		}

@@ -16,8 +16,8 @@ func Printable(s string) string {
 	}, s)
 }
 
-// Closing closes a connection at the end of a command, and joins both errors.
-func Closing(c interface{ Close() error }, err error) error { return errors.Join(err, c.Close()) }
+// JoinClose closes a connection at the end of a command, and joins both errors.
+func JoinClose(c interface{ Close() error }, err error) error { return errors.Join(err, c.Close()) }
 
 // Count is a number of things, as "1 monitor" or "2 monitors".
 func Count(n int, what string) string {

@@ -11,8 +11,8 @@ import (
 // before anybody could read it.
 const progressPause = 2 * time.Second
 
-// seldom tells whether it is time to say something again.
-func seldom(now func() time.Time) func() bool {
+// throttle tells whether it is time to say something again.
+func throttle(now func() time.Time) func() bool {
 	said := now()
 	return func() bool {
 		at := now()
@@ -27,32 +27,32 @@ func seldom(now func() time.Time) func() bool {
 // Progress tells people how far the comparing and the writing of many definitions
 // are.
 func Progress(stderr io.Writer, now func() time.Time) producer.ApplyOptions {
-	due := seldom(now)
+	due := throttle(now)
 	return producer.ApplyOptions{
 		Compared: func(definitions int) {
 			if due() {
-				Say(stderr, "compared %d definitions that are stored\n", definitions)
+				Writef(stderr, "compared %d definitions that are stored\n", definitions)
 			}
 		},
 		Progress: func(written, all int) {
 			if due() {
-				Say(stderr, "stored %d of %d definitions\n", written, all)
+				Writef(stderr, "stored %d of %d definitions\n", written, all)
 			}
 		},
 	}
 }
 
-// reading reports how many monitors of a large file are read, and has the rest
+// readProgress reports how many monitors of a large file are read, and has the rest
 // read with less garbage.
-func reading(stderr io.Writer, path string, now func() time.Time) func(monitors int) {
-	due, lean := seldom(now), false
+func readProgress(stderr io.Writer, path string, now func() time.Time) func(monitors int) {
+	due, lean := throttle(now), false
 	return func(monitors int) {
-		if !lean && monitors >= leanFrom {
+		if !lean && monitors >= manyMonitors {
 			lean = true
-			readLean()
+			limitGarbage()
 		}
 		if due() {
-			Say(stderr, "read %d monitors of %s\n", monitors, path)
+			Writef(stderr, "read %d monitors of %s\n", monitors, path)
 		}
 	}
 }

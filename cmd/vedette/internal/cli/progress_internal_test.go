@@ -25,7 +25,7 @@ func TestProgressOfReadingAndComparingIsTold(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	clock := func() time.Time { return now }
 	var said bytes.Buffer
-	read, compared := reading(&said, "many.yaml", clock), Progress(&said, clock).Compared
+	read, compared := readProgress(&said, "many.yaml", clock), Progress(&said, clock).Compared
 	read(1)
 	compared(2)
 	now = now.Add(progressPause)

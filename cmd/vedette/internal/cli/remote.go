@@ -20,6 +20,6 @@ func (r *Remote) NATSFlags(cmd *cobra.Command, usage string) {
 
 // Config is what it takes to connect to a server.
 func (r *Remote) Config(urls string) pipeline.Config {
-	url, login := r.Login.at(urls, environment)
+	url, login := r.Login.forURL(urls, environment)
 	return pipeline.Config{URL: url, Login: login}
 }

@@ -15,7 +15,7 @@ func SecretsFlag(cmd *cobra.Command, dir *string) {
 func OpenSecrets(dir string) (*check.SecretStore, error) {
 	store, err := check.NewSecretStore(dir, nil)
 	if err != nil {
-		return nil, Invalid(&HintError{Err: err, Hint: "--secrets names a directory with a file for each secret, such as " + check.DefaultSecrets})
+		return nil, InputError(&HintError{Err: err, Hint: "--secrets names a directory with a file for each secret, such as " + check.DefaultSecrets})
 	}
 	return store, nil
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// KnownCommand refuses what is no subcommand, and says which was meant.
-func KnownCommand(cmd *cobra.Command, args []string) error {
+// CheckSubcommand refuses what is no subcommand, and says which was meant.
+func CheckSubcommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
 	err := fmt.Errorf("run %s: found unknown command %q", cmd.Name(), args[0])
 	cmd.SuggestionsMinimumDistance = 2
 	if meant := cmd.SuggestionsFor(args[0]); len(meant) > 0 {
-		return Invalid(&HintError{Err: err, Hint: fmt.Sprintf("did you mean %q?", meant[0])})
+		return InputError(&HintError{Err: err, Hint: fmt.Sprintf("did you mean %q?", meant[0])})
 	}
 	return UsageError(cmd, err)
 }
@@ -25,7 +25,7 @@ func UsageError(cmd *cobra.Command, err error) error {
 	if err == nil {
 		return nil
 	}
-	return Invalid(&HintError{Err: err, Hint: "see '" + cmd.CommandPath() + " --help'"})
+	return InputError(&HintError{Err: err, Hint: "see '" + cmd.CommandPath() + " --help'"})
 }
 
 // HintError is an error with a way out.

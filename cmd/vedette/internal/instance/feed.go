@@ -41,13 +41,13 @@ func (f *Feed) Serve(ctx context.Context) error {
 	}
 	nothing := func() {}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return monitors.Watch(ctx, f.learnMonitor, nothing) })
-	group.Go(func() error { return states.Watch(ctx, f.learnState, nothing) })
-	group.Go(func() error { return inspect.Tail(ctx, f.Pipeline, topology.Result, resultAge, f.learnResults) })
+	group.Go(func() error { return monitors.Watch(ctx, f.updateMonitor, nothing) })
+	group.Go(func() error { return states.Watch(ctx, f.updateState, nothing) })
+	group.Go(func() error { return inspect.Tail(ctx, f.Pipeline, topology.Result, resultAge, f.addResults) })
 	return group.Wait()
 }
 
-func (f *Feed) learnMonitor(e pipeline.Entry) {
+func (f *Feed) updateMonitor(e pipeline.Entry) {
 	name, ok := topology.CutMonitorKey(e.Key)
 	if !ok {
 		return
@@ -62,13 +62,13 @@ func (f *Feed) learnMonitor(e pipeline.Entry) {
 	f.Heartbeats.Define(monitor)
 }
 
-func (f *Feed) learnState(e pipeline.Entry) {
+func (f *Feed) updateState(e pipeline.Entry) {
 	if state, err := job.DecodeKnown[job.State](e.Value); err == nil && !e.Deleted {
 		f.Monitors.SetState(state)
 	}
 }
 
-func (f *Feed) learnResults(d pipeline.Delivery) {
+func (f *Feed) addResults(d pipeline.Delivery) {
 	batch, err := job.DecodeKnown[job.Results](d.Body)
 	if err != nil {
 		return // the evaluator buries it
@@ -94,17 +94,17 @@ func (r *instanceRun) printChanges(ctx context.Context) error {
 		if err != nil || e.Deleted {
 			return
 		}
-		fresh := unseen(printed, state)
+		fresh := newEvents(printed, state)
 		for i := range fresh {
 			if loaded {
-				cli.Say(r.stdout, "%s\n", changeLine(fresh[i]))
+				cli.Writef(r.stdout, "%s\n", changeLine(fresh[i]))
 			}
 		}
 	}, func() { loaded = true })
 }
 
-// unseen returns the events of a state that were not there before.
-func unseen(seen map[string][]string, state job.State) []job.Event {
+// newEvents returns the events of a state that were not there before.
+func newEvents(seen map[string][]string, state job.State) []job.Event {
 	known := map[string]bool{}
 	for _, id := range seen[state.Monitor] {
 		known[id] = true

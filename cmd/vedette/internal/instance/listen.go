@@ -24,6 +24,6 @@ func (o Options) checkListen(stderr io.Writer) error {
 	case !o.Insecure:
 		return fmt.Errorf("listen on %s: %w", o.Listen, cli.ErrExposed)
 	}
-	cli.Say(stderr, "WARNING: --insecure: NATS listens on %s in clear text. Whoever is on the way reads its secret, all definitions, results and mails, and can order any.\n", o.Listen)
+	cli.Writef(stderr, "WARNING: --insecure: NATS listens on %s in clear text. Whoever is on the way reads its secret, all definitions, results and mails, and can order any.\n", o.Listen)
 	return nil
 }

@@ -84,7 +84,7 @@ func (r *instanceRun) transport() (mail.Transport, *mail.Sender, error) {
 		maildir, err := r.openMaildir()
 		return maildir, nil, err
 	}
-	key, err := Signing(r.file.Mail)
+	key, err := DKIMKey(r.file.Mail)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -103,8 +103,8 @@ func (r *instanceRun) openMaildir() (*mail.Maildir, error) {
 	return mail.NewMaildir(mail.MaildirConfig{Dir: r.maildir(), From: from, Logger: r.log})
 }
 
-// Signing returns the file's DKIM key, or nil if there is none.
-func Signing(file monitor.Mail) (*mail.DKIM, error) {
+// DKIMKey returns the file's DKIM key, or nil if there is none.
+func DKIMKey(file monitor.Mail) (*mail.DKIM, error) {
 	if file.DKIM == nil {
 		return nil, nil //nolint:nilnil // mails need no signature
 	}

@@ -27,14 +27,14 @@ import (
 // Run starts everything, and stops it in reverse: first the tree, then the
 // connection that it stands on, then the server.
 func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
-	hangups, unhook := hangups()
+	hangups, unhook := notifyHangups()
 	defer unhook()
 	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
 	if err != nil {
-		return cli.Invalid(err)
+		return cli.InputError(err)
 	}
-	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.LocationProblem(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
-		return cli.Invalid(err)
+	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocation(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
+		return cli.InputError(err)
 	}
 	secrets, err := cli.OpenSecrets(o.Secrets)
 	if err != nil {
@@ -46,9 +46,9 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 	}
 	o = o.resolve(file.Server)
 	if err := o.checkListen(stderr); err != nil {
-		return cli.Invalid(err)
+		return cli.InputError(err)
 	}
-	if err := cli.CanListen(ctx, o.HTTP); err != nil {
+	if err := cli.CheckListen(ctx, o.HTTP); err != nil {
 		return err
 	}
 	installing, refuse := context.WithCancelCause(ctx)
@@ -71,7 +71,7 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 	}
 	r.warnOfSecrets(file)
 	file.Encoded = nil // they are stored; the memory is for those who work with them
-	cli.BeLean(r.monitors)
+	cli.ReleaseMemory(r.monitors)
 	return r.serve(ctx)
 }
 
@@ -80,7 +80,7 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
 	config := o.Config(o.NATS)
 	if err := config.Login.Validate(); o.NATS != "" && err != nil {
-		return nil, nil, cli.Invalid(err)
+		return nil, nil, cli.InputError(err)
 	}
 	config.Replicas, config.Logger, config.Refused = o.Replicas, log, o.refused
 	stopServer := func() error { return nil }
@@ -127,8 +127,8 @@ type instanceRun struct {
 	hangups        <-chan os.Signal
 }
 
-// greet tells where things are.
-func (r *instanceRun) greet() error {
+// printBanner tells where things are.
+func (r *instanceRun) printBanner() error {
 	mail := "by SMTP, first " + firstRelay(r.file.Mail)
 	if len(r.file.Mail.Relays) == 0 {
 		mail = "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)

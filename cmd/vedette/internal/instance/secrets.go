@@ -34,13 +34,13 @@ func (r *instanceRun) warnOfSecrets(file *monitor.File) {
 	})
 	for _, name := range slices.Sorted(maps.Keys(needed)) {
 		if _, err := r.secrets.Secret(name); err != nil {
-			cli.Say(r.stderr, "warning: %v; needed by %s\n", err, someOf(needed[name]))
+			cli.Writef(r.stderr, "warning: %v; needed by %s\n", err, abbreviate(needed[name]))
 		}
 	}
 }
 
-// someOf lists some of many names.
-func someOf(names []string) string {
+// abbreviate lists some of many names.
+func abbreviate(names []string) string {
 	const few = 3
 	if len(names) <= few {
 		return strings.Join(names, ", ")

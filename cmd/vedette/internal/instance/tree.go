@@ -47,7 +47,7 @@ func (r *instanceRun) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.greet(); err != nil {
+	if err := r.printBanner(); err != nil {
 		return err
 	}
 	return r.serveTree(ctx, tree)
@@ -56,7 +56,7 @@ func (r *instanceRun) serve(ctx context.Context) error {
 func (r *instanceRun) serveTree(ctx context.Context, tree *supervise.Supervisor) error {
 	if err := tree.Serve(ctx); err != nil {
 		r.log.ErrorContext(ctx, "the process ends", "reason", err)
-		return r.gaveUp(ctx, err)
+		return r.reportGiveUp(ctx, err)
 	}
 	_, err := fmt.Fprintln(r.stdout, "vedette stopped cleanly")
 	return err
@@ -112,17 +112,17 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	return tree, err
 }
 
-// lastWordTime bounds the telling of why the process ends.
-const lastWordTime = 2 * time.Second
+// noticeTimeout bounds the telling of why the process ends.
+const noticeTimeout = 2 * time.Second
 
-// gaveUp gives a tree that gave up its own exit code, and tells the operators.
-func (r *instanceRun) gaveUp(ctx context.Context, err error) error {
+// reportGiveUp gives a tree that gave up its own exit code, and tells the operators.
+func (r *instanceRun) reportGiveUp(ctx context.Context, err error) error {
 	_, breach := errors.AsType[*supervise.BreachError](err)
 	_, start := errors.AsType[*supervise.StartError](err)
 	if !breach && !start {
 		return err
 	}
-	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWordTime)
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), noticeTimeout)
 	defer cancel()
 	notice := job.Notice{
 		ID:   job.DeriveID("gave_up", r.pipeline.Process(), time.Now().UTC().Format(time.RFC3339Nano)),

@@ -23,7 +23,7 @@ var ErrNoRelays = errors.New("found no relay")
 
 // CheckWorker finds what is wrong with the flags of a worker.
 func (o Options) CheckWorker() error {
-	problems := []error{cli.LocationProblem(o.Location)}
+	problems := []error{cli.CheckLocation(o.Location)}
 	if o.NATS == "" {
 		problems = append(problems, errors.New("read --nats: found neither that nor $NATS_URL, expected the URL of a NATS server"))
 	}
@@ -38,11 +38,11 @@ func (o Options) CheckWorker() error {
 
 // Work does the work of a worker until ctx ends.
 func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
-	hangups, unhook := hangups()
+	hangups, unhook := notifyHangups()
 	defer unhook()
 	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
 	if err != nil {
-		return cli.Invalid(err)
+		return cli.InputError(err)
 	}
 	secrets, err := cli.OpenSecrets(o.Secrets)
 	if err != nil {
@@ -53,7 +53,7 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 		return err
 	}
 	if o.HTTP != "" {
-		if err := cli.CanListen(ctx, o.HTTP); err != nil {
+		if err := cli.CheckListen(ctx, o.HTTP); err != nil {
 			return err
 		}
 	}
@@ -74,7 +74,7 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
-	cli.Say(stdout, "vedette works at %s: %s\n", p.URL(), strings.Join(o.Stages, ", "))
+	cli.Writef(stdout, "vedette works at %s: %s\n", p.URL(), strings.Join(o.Stages, ", "))
 	return r.serveTree(ctx, tree)
 }
 
@@ -89,7 +89,7 @@ func (o Options) workerFile(path string) (*monitor.File, error) {
 		return nil, err
 	}
 	if slices.Contains(o.Stages, workers.StageMail) && len(file.Mail.Relays) == 0 {
-		return nil, cli.Invalid(fmt.Errorf("set up mail: %w in the section mail, which the role mail needs", ErrNoRelays))
+		return nil, cli.InputError(fmt.Errorf("set up mail: %w in the section mail, which the role mail needs", ErrNoRelays))
 	}
 	return file, nil
 }
@@ -101,7 +101,7 @@ func (r *instanceRun) awaitInstallation(ctx context.Context) error {
 	defer cancel()
 	err := r.pipeline.AwaitInstalled(soon)
 	if soon.Err() != nil && ctx.Err() == nil {
-		cli.Say(r.stderr, "vedette: %v yet; waiting for 'vedette run FILE' to make one\n", pipeline.ErrNotInstalled)
+		cli.Writef(r.stderr, "vedette: %v yet; waiting for 'vedette run FILE' to make one\n", pipeline.ErrNotInstalled)
 		err = r.pipeline.AwaitInstalled(ctx)
 	}
 	if ctx.Err() != nil {

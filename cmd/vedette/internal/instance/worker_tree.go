@@ -74,12 +74,12 @@ func (r *instanceRun) relimit(ctx context.Context, work *workers.Workers) error 
 		}
 		file, err := cli.LoadFile(r.path, io.Discard)
 		if err != nil {
-			cli.Say(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
+			cli.Writef(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
 			continue
 		}
 		if err := work.SetLimits(r.options.limits(file.Workers)); err != nil {
-			cli.Say(r.stderr, "warning: %v\n", err)
+			cli.Writef(r.stderr, "warning: %v\n", err)
 		}
-		r.tellUnapplied(file)
+		r.warnUnapplied(file)
 	}
 }

@@ -26,7 +26,7 @@ func Make(dir string, locations, nodes []string, made io.Writer) error {
 	}
 	k := &keyMaker{dir: dir}
 	err := errors.Join(k.users(locations), k.nodes(nodes))
-	cli.Say(made, "%s", k.made.String())
+	cli.Writef(made, "%s", k.made.String())
 	return err
 }
 

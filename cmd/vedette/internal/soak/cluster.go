@@ -83,7 +83,7 @@ func (c *cluster) run(ctx context.Context, dir string) (err error) {
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
-	defer func() { err = cli.Closing(log, err) }()
+	defer func() { err = cli.JoinClose(log, err) }()
 	if c.witness, err = newWitness(ctx, c.hosts.address("hub")); err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (c *cluster) run(ctx context.Context, dir string) (err error) {
 	if c.pipeline, err = c.connect(ctx, dir); err != nil {
 		return err
 	}
-	defer func() { err = cli.Closing(c.pipeline, err) }()
+	defer func() { err = cli.JoinClose(c.pipeline, err) }()
 	if err := c.work(ctx); err != nil {
 		return err
 	}
@@ -119,7 +119,7 @@ func (c *cluster) connect(ctx context.Context, dir string) (*pipeline.Pipeline, 
 		return nil, err
 	}
 	if err := p.AwaitInstalled(limited); err != nil {
-		return nil, cli.Closing(p, err)
+		return nil, cli.JoinClose(p, err)
 	}
 	return p, nil
 }

@@ -49,7 +49,7 @@ func (c *cluster) chaos(ctx context.Context) error {
 		c.events = append(c.events, fmt.Sprintf("%s, from %s to %s; all were ready at %s", what, wall(began), wall(over), wall(time.Now())))
 		pause := c.witness.lap()
 		c.pause = max(c.pause, pause)
-		cli.Say(c.stderr, "%4.0fs: %s; longest pause %s\n", time.Since(c.began).Seconds(), what, pause.Round(time.Millisecond))
+		cli.Writef(c.stderr, "%4.0fs: %s; longest pause %s\n", time.Since(c.began).Seconds(), what, pause.Round(time.Millisecond))
 	}
 	return harness.Wait(ctx, calm)
 }

@@ -40,7 +40,7 @@ func (s *single) run(ctx context.Context, dir string) (err error) {
 	if s.pipeline, err = install(ctx, dir); err != nil {
 		return err
 	}
-	defer func() { err = cli.Closing(s.pipeline, err) }()
+	defer func() { err = cli.JoinClose(s.pipeline, err) }()
 	if err := s.work(ctx); err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func install(ctx context.Context, dir string) (*pipeline.Pipeline, error) {
 		return nil, err
 	}
 	if err := p.Ensure(limited); err != nil {
-		return nil, cli.Closing(p, err)
+		return nil, cli.JoinClose(p, err)
 	}
 	return p, nil
 }
@@ -108,6 +108,6 @@ func (s *single) work(ctx context.Context) error {
 func (s *single) progress(ctx context.Context) {
 	const every = 10 * time.Second
 	for began := time.Now(); harness.Wait(ctx, every) == nil; {
-		cli.Say(s.stderr, "%s: %d of %d enqueued\n", time.Since(began).Round(time.Second), s.enqueued.Load(), s.jobs)
+		cli.Writef(s.stderr, "%s: %d of %d enqueued\n", time.Since(began).Round(time.Second), s.enqueued.Load(), s.jobs)
 	}
 }

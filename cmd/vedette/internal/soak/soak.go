@@ -36,7 +36,7 @@ A worker renews its claim to a job every third of --ack-wait, so a minute at 80m
 renews as often as an hour at 5s.`,
 		Example: `  vedette soak --for 60s --chaos
   vedette soak --for 60s --ack-wait 80ms`,
-		Args: cli.KnownCommand,
+		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := harness.CheckFlags(cmd, atLeast("--for", s.length, time.Second), harness.AtLeastOne("--jobs", s.jobs),
 				harness.AtLeastOne("--workers", s.workers), atLeast("--ack-wait", s.ackWait, 10*time.Millisecond))
@@ -78,7 +78,7 @@ func (p *processes) start(host string, args ...string) (*harness.Process, error)
 	cmd.Stderr = p.log
 	return harness.Start(cmd, func(err error) {
 		p.crashes.Add(1)
-		cli.Say(p.log, "vedette: process %v ended unexpectedly: %v\n", args, err)
+		cli.Writef(p.log, "vedette: process %v ended unexpectedly: %v\n", args, err)
 	})
 }
 

@@ -45,7 +45,7 @@ func work(ctx context.Context, dir string, ackWait time.Duration) error {
 		Pipeline: p, Stages: []string{workers.StageCheck}, Prober: prober{}, AckWait: ackWait, Grace: 10 * time.Second,
 	})
 	if err != nil {
-		return cli.Closing(p, err)
+		return cli.JoinClose(p, err)
 	}
 	return errors.Join(w.Serve(ctx), p.Close())
 }
