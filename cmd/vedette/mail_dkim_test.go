@@ -67,7 +67,7 @@ func (c recordedConn) Read(part []byte) (int, error) { return c.input.Read(part)
 
 func newRelay(t *testing.T) *relay {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -166,7 +166,11 @@ func (s *applyScenario) readBare() error {
 		return fmt.Errorf("read monitors: %w", err)
 	}
 	defer file.Close() //nolint:errcheck // it was only read
-	type plain struct{ Name, HTTP, Interval string }
+	type plain struct {
+		Name     string `json:"name"`
+		HTTP     string `json:"http"`
+		Interval string `json:"interval"`
+	}
 	var all []plain
 	for lines := json.NewDecoder(bufio.NewReader(file)); lines.More(); {
 		var m plain
@@ -174,6 +178,9 @@ func (s *applyScenario) readBare() error {
 			return fmt.Errorf("read monitors: %w", err)
 		}
 		all = append(all, m)
+	}
+	if len(all) != s.monitors {
+		return fmt.Errorf("read monitors: found %d, expected %d", len(all), s.monitors)
 	}
 	return nil
 }

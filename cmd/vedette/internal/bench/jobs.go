@@ -58,7 +58,7 @@ Server and client share the process.`,
 }
 
 func (s jobScenario) run(ctx context.Context, p *pipeline.Pipeline, b *broker.Broker, stdout io.Writer) error {
-	var bare, pool []pace
+	var bare, ours []pace
 	for range s.rounds {
 		runtime.GC() // each side pays for its own garbage
 		took, err := measure(func() error { return yardstick.Jobs(ctx, b, broker.User, b.Secret(), s.jobs, jobBody()) })
@@ -70,13 +70,13 @@ func (s jobScenario) run(ctx context.Context, p *pipeline.Pipeline, b *broker.Br
 		if took, err = measure(func() error { return s.pool(ctx, p) }); err != nil {
 			return fmt.Errorf("run pool: %w", err)
 		}
-		pool = append(pool, took)
+		ours = append(ours, took)
 	}
 	waits, err := s.call(ctx, p)
 	if err != nil {
 		return fmt.Errorf("make calls: %w", err)
 	}
-	_, err = fmt.Fprint(stdout, s.report(median(pool), median(bare), waits))
+	_, err = fmt.Fprint(stdout, s.report(median(ours), median(bare), waits))
 	return err
 }
 
@@ -147,13 +147,13 @@ func (s jobScenario) call(ctx context.Context, p *pipeline.Pipeline) (*spread, e
 	}, workers.Serve)
 }
 
-func (s jobScenario) report(pool, bare pace, waits *spread) string {
+func (s jobScenario) report(ours, bare pace, waits *spread) string {
 	million := func(p pace) float64 { return 1000 * p.perThousand(s.jobs) }
 	return fmt.Sprintf(`%d jobs, %d at once, %d processors
 pool            %8.0f jobs a second  %6.1f CPU-seconds a million  published, delivered, settled
 bare JetStream  %8.0f jobs a second  %6.1f CPU-seconds a million  published, delivered, acknowledged
 ratio               %.2f                 %.2f
 a call waits    %s, through its queue, one call at a time
-`, s.jobs, s.concurrency, processors(), pool.rate(s.jobs), million(pool), bare.rate(s.jobs), million(bare),
-		pool.rate(s.jobs)/bare.rate(s.jobs), million(pool)/million(bare), waits)
+`, s.jobs, s.concurrency, processors(), ours.rate(s.jobs), million(ours), bare.rate(s.jobs), million(bare),
+		ours.rate(s.jobs)/bare.rate(s.jobs), million(ours)/million(bare), waits)
 }

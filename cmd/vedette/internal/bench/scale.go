@@ -130,7 +130,8 @@ func (l load) compare(ctx context.Context, monitors []int, stdout, stderr io.Wri
 		}
 		stop := context.AfterFunc(ctx, process.Stop)
 		<-process.Ended
-		if stop(); process.Err != nil {
+		stop()
+		if process.Err != nil {
 			return fmt.Errorf("measure %d monitors: %w", n, process.Err)
 		}
 	}

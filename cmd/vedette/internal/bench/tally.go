@@ -146,7 +146,10 @@ type outcomes struct {
 
 func (o *outcomes) add(r *job.Result) {
 	if r.Miss != nil {
-		o.missed.add(r.Miss)
+		if o.missed == nil {
+			o.missed = misses{}
+		}
+		o.missed[r.Miss.Reason] += r.Miss.Count
 		return
 	}
 	o.done++
@@ -156,13 +159,6 @@ func (o *outcomes) add(r *job.Result) {
 
 // misses counts missed slots by reason.
 type misses map[job.MissReason]int
-
-func (m *misses) add(miss *job.Miss) {
-	if *m == nil {
-		*m = misses{}
-	}
-	(*m)[miss.Reason] += miss.Count
-}
 
 func (m misses) sum() int {
 	sum := 0

@@ -121,12 +121,18 @@ func (s workerScenario) measure(ctx context.Context, n int) (speed float64, miss
 		if err != nil {
 			return err
 		}
+		var crew []*harness.Process
+		defer func() {
+			for _, worker := range crew {
+				worker.Stop()
+			}
+		}()
 		for range n {
 			worker, err := startWorker(b.URL(), s.checks)
 			if err != nil {
 				return err
 			}
-			defer worker.Stop()
+			crew = append(crew, worker)
 		}
 		services, err := stages(workers.Config{Pipeline: p, Stages: []string{workers.StageEvaluate}})
 		if err != nil {
