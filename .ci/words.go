@@ -54,7 +54,7 @@ var unwanted = []struct {
 }
 
 // allowed has what a match may be part of.
-var allowed = regexp.MustCompile(`(?i)dead[- ]letters?|(?:capital|upper-?case|lower-?case|single|ascii|small|latin|first) letters?|letters? (?:and|or) (?:digits?|figures?)|letters, (?:digits|figures)|mailing list|VEDETTE_\w+`)
+var allowed = regexp.MustCompile(`(?i)dead[- ]letters?|(?:capital|upper-?case|lower-?case|single|ascii|small|latin|first) letters?|letters? (?:and|or) (?:digits?|figures?)|letters, (?:digits|figures)|mailing list|\bLetter is\b|VEDETTE_\w+`)
 
 func word(alternatives string) *regexp.Regexp {
 	return regexp.MustCompile(`(?i)\b(?:` + alternatives + `)\b`)
