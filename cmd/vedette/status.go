@@ -27,10 +27,10 @@ func statusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show what is not well, on one screen",
-		Long: `Counts the monitors by what they are, and lists those that are down, degraded,
-flapping or without data, the silences and maintenance windows that hold, and the jobs
-that could not be done. Exits with 1 when a monitor is down.`,
+		Short: "Show all problems on one screen",
+		Long: `Counts the monitors, and lists those that are down, degraded, flapping or without
+data, the silences and maintenance windows in effect, and the number of dead
+letters. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -58,7 +58,7 @@ that could not be done. Exits with 1 when a monitor is down.`,
 	return cmd
 }
 
-// status is what is not well.
+// status is all problems at one time.
 type status struct {
 	Monitors int `json:"monitors"`
 	Down     int `json:"down"`
@@ -150,7 +150,7 @@ func (s *status) readMutes(ctx context.Context, p *pipeline.Pipeline, now time.T
 	return nil
 }
 
-// maxProblems is how many are listed; a screen holds no more.
+// maxProblems is how many fit on a screen.
 const maxProblems = 20
 
 func (s *status) print(to io.Writer, now time.Time) error {
@@ -179,8 +179,7 @@ func (s *status) print(to io.Writer, now time.Time) error {
 	return nil
 }
 
-// monitorText names the monitor of an incident, and where it is one of a single
-// location of several.
+// monitorText is the monitor, with the location for one of several.
 func monitorText(incident *job.Incident) string {
 	if incident.OfOneLocation() {
 		return incident.Monitor + " from " + incident.Location
@@ -188,7 +187,7 @@ func monitorText(incident *job.Incident) string {
 	return incident.Monitor
 }
 
-// otherCounts counts what is neither up nor down.
+// otherCounts counts the other problems, and paused monitors.
 func (s *status) otherCounts() string {
 	counts := map[job.Condition]int{}
 	for i := range s.Problems {

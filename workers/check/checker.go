@@ -163,7 +163,7 @@ func (c *Checker) validate(kind string, spec job.Spec) error {
 		known.validate(spec, &p)
 	}
 	if len(p.found) > 0 {
-		return fmt.Errorf("invalid spec: %s", p.found[0])
+		return fmt.Errorf("invalid spec: %w", p.found[0])
 	}
 	return nil
 }

@@ -220,7 +220,7 @@ func TestOtherProbesSpeakTLS(t *testing.T) {
 	t.Cleanup(web.Close)
 	names := secureDNS(t, config.Clone())
 	days := []string{`certificate.expires_in > duration("700h")`}
-	results(t, check.Config{RootCAs: pool}, []outcomeCase{
+	results(t, check.Config{RootCAs: pool}, []resultCase{
 		{"grpc", job.Spec{GRPC: &job.GRPC{Address: listener.Addr().String(), TLS: &job.TLSOptions{}}, Expect: days}, "up"},
 		{"websocket", job.Spec{WebSocket: &job.WebSocket{URL: strings.Replace(web.URL, "https", "wss", 1)}, Expect: days}, "up"},
 		{"tcp", job.Spec{TCP: &job.TCP{Address: web.Listener.Addr().String(), TLS: &job.TLSOptions{}}, Expect: days}, "up"},

@@ -70,7 +70,7 @@ func results(t *testing.T, config check.Config, cases []struct {
 	}
 }
 
-type outcomeCase = struct {
+type resultCase = struct {
 	name string
 	spec job.Spec
 	want string
@@ -114,7 +114,7 @@ func TestHTTPRequestMatchesTheSpec(t *testing.T) {
 		}
 		return job.Spec{HTTP: &h, Expect: []string{fmt.Sprintf("body.contains(%q)", part)}}
 	}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"get", says(job.HTTP{}, "GET host="+host+" agent=vedette auth= user=: body= cookie= encoding= close=true"), "up"},
 		{"post", says(job.HTTP{Method: "POST", Body: "hello"}, "body=hello"), "up"},
 		{"body file", says(job.HTTP{Method: "PUT", BodyFile: file}, "body=from a file"), "up"},
@@ -146,7 +146,7 @@ func TestHTTPRequestMatchesTheSpec(t *testing.T) {
 func TestHTTPUsesAProxy(t *testing.T) {
 	t.Parallel()
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprintf(w, "proxy for %s", r.URL) })
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"plain", job.Spec{HTTP: &job.HTTP{URL: "http://example.invalid/x", Proxy: proxy.URL}, Expect: []string{`body == "proxy for http://example.invalid/x"`}}, "up"},
 		{"CONNECT refused by the proxy", job.Spec{HTTP: &job.HTTP{URL: "https://example.invalid/x", Proxy: proxy.URL}}, "down"},
 	})
@@ -195,7 +195,7 @@ func TestTLSOptions(t *testing.T) {
 	spec := func(address string, o job.TLSOptions, expect ...string) job.Spec {
 		return job.Spec{TLS: &job.TLS{Address: address, TLSOptions: o}, Expect: expect}
 	}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"unknown authority", spec(good, job.TLSOptions{ServerName: "inside.example"}), "down tls certificate is signed by an unknown authority"},
 		{"its own authority, another name", spec(good, job.TLSOptions{CAFile: ca}), "down tls certificate is for inside.example, not 127.0.0.1"},
 		{"its own authority and name", spec(good, job.TLSOptions{CAFile: ca, ServerName: "inside.example"}, `certificate.subject == "CN=test"`, `certificate.expires_in > duration("700h")`, `tls_version == "TLS 1.3"`), "up"},
@@ -265,7 +265,7 @@ func TestTCPDialogue(t *testing.T) {
 	smtp := []job.Step{{Expect: `^220 .*\r\n`}, {Send: "STARTTLS\r\n"}, {Expect: `^220 .*\r\n`}, {StartTLS: true}, {Send: "EHLO x\r\n"}, {Expect: "^250 secured"}}
 	captured := dialogue(challenge, nil, job.Step{Expect: `nonce=(?P<nonce>\w+)\r\n(READY)`}, job.Step{Send: "%{nonce} %{2} 100%%\r\n"}, job.Step{Expect: "got x42y READY 100%"})
 	captured.Expect = []string{`captures.nonce == "x42y"`, `captures["2"] == "READY"`}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"captures", captured, "up"},
 		{"bytes", dialogue(challenge, nil, job.Step{ExpectHex: "52454144590d0a"}, job.Step{SendHex: "6162"}, job.Step{Expect: "^got ab$"}), "up"},
 		{"something else", dialogue(challenge, nil, job.Step{Send: "x"}, job.Step{Expect: "got y"}), `down expectation expected "got y", found "220 hello`},
@@ -322,7 +322,7 @@ func TestDNS(t *testing.T) {
 		return job.Spec{DNS: &d, Expect: expect}
 	}
 	no := false
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"a", ask(job.DNS{Name: "www.example"}, `rcode == "NOERROR"`, `answers == ["192.0.2.1"]`, "ttl == 60", "authoritative", "authority == []"), "up"},
 		{"mx", ask(job.DNS{Name: "www.example", Type: "mx"}, `"10 mail.example." in answers`, "ttl == 300", "size(answers) == 2"), "up"},
 		{"tcp", ask(job.DNS{Name: "www.example", Server: tcpListener, Protocol: "tcp"}), "up"},
@@ -390,7 +390,7 @@ func TestGRPCHealth(t *testing.T) {
 	ask := func(service string, metadata map[string]string, expect ...string) job.Spec {
 		return job.Spec{GRPC: &job.GRPC{Address: listener.Addr().String(), Service: service, Metadata: metadata}, Expect: expect}
 	}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"the server", ask("", nil, `serving == "SERVING"`), "up"},
 		{"a good service", ask("good", map[string]string{"locked": "no"}), "up"},
 		{"a bad service", ask("bad", nil), "down status the service is NOT_SERVING"},
@@ -428,7 +428,7 @@ func TestWebSocket(t *testing.T) {
 		w.URL = "ws://" + u.Host + path
 		return job.Spec{WebSocket: &w, Expect: expect}
 	}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"upgrade", at("/", job.WebSocket{}, "status == 101"), "up"},
 		{"message", at("/", job.WebSocket{Send: "hello", Expect: "^echo h"}, `message == "echo hello"`), "up"},
 		{"first message", at("/", job.WebSocket{Expect: "welcome"}), "up"},

@@ -66,7 +66,7 @@ func targetProblem(s string, spec job.Spec) error {
 	var p problems
 	validateWithPlaceholders(probeKinds()[name], spec, &p)
 	if len(p.found) > 0 {
-		return fmt.Errorf("read target: found %q: %s", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0])
+		return fmt.Errorf("read target: found %q: %w", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0])
 	}
 	return nil
 }
