@@ -44,7 +44,7 @@ func ExampleSupervisor() {
 			{Name: "worker", Service: worker, StartTimeout: time.Minute, Backoff: immediately},
 		},
 		Events: func(e supervise.Event) {
-			if e.Kind == supervise.EventFailed {
+			if e.Err != nil {
 				fmt.Printf("%s %s: %v\n", e.Child, e.Kind, e.Err)
 			} else if e.Kind == supervise.EventStarted || e.Kind == supervise.EventStopped {
 				fmt.Println(e.Child, e.Kind)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 	"vedette/workers/check"
@@ -82,7 +81,7 @@ func TestReadyMadeDialoguesAreHeldWithServersAsTheyAre(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(source(t, cert)))
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	mail := new(inboxtest.Inbox).Server()
+	mail := new(inbox).Server()
 	mail.Domain, mail.TLSConfig = "localhost", config
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
@@ -283,7 +282,7 @@ func TestFullQueueIsFeltByTheClientWhichMayWait(t *testing.T) {
 
 func TestOrdersOnTheCommandLineAndWhatBecameOfThem(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	r.start()
 	r.ready()

@@ -7,13 +7,12 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/job"
 )
 
 func TestSilencesOfARunningInstance(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	r.start()
 	r.ready()
@@ -102,7 +101,7 @@ func TestSilenceThatCannotBeSaysAllThatIsWrong(t *testing.T) {
 
 func TestDependenciesAndPausesAreExplained(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	x.setIll(true)
 	r := newInstance(t, fmt.Sprintf(`
 recipients: {oncall: ops@example.org}

@@ -6,13 +6,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"vedette/cmd/vedette/internal/inboxtest"
 )
 
 func TestOperatorsAreNotifiedWhenAllCheckWorkersHang(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	file := fmt.Sprintf(`
 recipients: {day: ops@example.org, owner: owner@example.org}
 operators: day
@@ -53,7 +51,7 @@ monitors:
 
 func TestServerThatWasAwayIsTheReasonOfWhatWasMissed(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	file := "operators: night\n" + watching(x, box)
 	server := newInstance(t, file)
 	server.start("--stages", "maintain")

@@ -1,4 +1,4 @@
-package pipelinetest
+package e2e_test
 
 import (
 	"os"
@@ -9,10 +9,10 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 )
 
-// Server runs an external nats-server with JetStream and the given additional
+// natsServer runs an external nats-server with JetStream and the given additional
 // configuration on a free port, and returns its host and port. It ends with the
 // test.
-func Server(tb testing.TB, config string) string {
+func natsServer(tb testing.TB, config string) string {
 	tb.Helper()
 	dir := tb.TempDir()
 	path := filepath.Join(dir, "nats-server.conf")

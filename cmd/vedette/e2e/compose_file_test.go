@@ -1,5 +1,4 @@
-// Package composetest reads compose.yaml for tests.
-package composetest
+package e2e_test
 
 import (
 	"os"
@@ -8,8 +7,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// File is what the test reads of compose.yaml.
-type File struct {
+// composeFile is what the test reads of compose.yaml.
+type composeFile struct {
 	Services map[string]struct {
 		Image       string
 		Command     []string
@@ -22,14 +21,14 @@ type File struct {
 	Secrets map[string]struct{ File string }
 }
 
-// Read reads such a file.
-func Read(t *testing.T, path string) File {
+// readCompose reads a compose file.
+func readCompose(t *testing.T, path string) composeFile {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var file File
+	var file composeFile
 	if err := yaml.Unmarshal(text, &file); err != nil {
 		t.Fatal(err)
 	}

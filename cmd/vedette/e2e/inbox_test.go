@@ -1,5 +1,4 @@
-// Package inboxtest is an SMTP server for tests, which keeps what it takes.
-package inboxtest
+package e2e_test
 
 import (
 	"bytes"
@@ -18,26 +17,26 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Inbox is a real SMTP server that keeps what it takes.
-type Inbox struct {
+// inbox is a real SMTP server that keeps what it takes.
+type inbox struct {
 	Address string
 	mu      sync.Mutex
 	mails   []string // "recipient [KIND]"
 	bodies  []string
-	letters []Mail
+	letters []receivedMail
 	refuses bool          // every recipient, for now
 	Pause   time.Duration // before a mail is taken
 	stop    func()        // ends the server; nil when it is closed
 }
 
-// Mail is a mail that an inbox took.
-type Mail struct {
+// receivedMail is a mail that an inbox took.
+type receivedMail struct {
 	To, Subject, ID, Text string
 	at                    time.Time
 }
 
 // Subjects are those that an address got, in their order.
-func (b *Inbox) Subjects(address string) []string {
+func (b *inbox) Subjects(address string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var subjects []string
@@ -50,14 +49,14 @@ func (b *Inbox) Subjects(address string) []string {
 }
 
 // All are the mails that were taken.
-func (b *Inbox) All() []Mail {
+func (b *inbox) All() []receivedMail {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.letters)
 }
 
 // Arrivals counts how often each Message-ID arrived, and when it did first.
-func (b *Inbox) Arrivals() (times map[string]int, first map[string]time.Time) {
+func (b *inbox) Arrivals() (times map[string]int, first map[string]time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	times, first = map[string]int{}, map[string]time.Time{}
@@ -71,14 +70,14 @@ func (b *Inbox) Arrivals() (times map[string]int, first map[string]time.Time) {
 }
 
 // Refuse has it refuse every recipient, or take them again.
-func (b *Inbox) Refuse(refuses bool) {
+func (b *inbox) Refuse(refuses bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refuses = refuses
 }
 
 // Holds tells whether any mail holds all the parts.
-func (b *Inbox) Holds(parts ...string) bool {
+func (b *inbox) Holds(parts ...string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.ContainsFunc(b.bodies, func(body string) bool {
@@ -86,17 +85,17 @@ func (b *Inbox) Holds(parts ...string) bool {
 	})
 }
 
-// New opens one until the test ends.
-func New(t *testing.T) *Inbox {
+// newInbox opens an inbox until the test ends.
+func newInbox(t *testing.T) *inbox {
 	t.Helper()
-	box := &Inbox{Address: "127.0.0.1:0"}
+	box := &inbox{Address: "127.0.0.1:0"}
 	box.Listen(t)
 	t.Cleanup(box.Close)
 	return box
 }
 
 // Listen opens the inbox, at its address once it has one.
-func (b *Inbox) Listen(t *testing.T) {
+func (b *inbox) Listen(t *testing.T) {
 	t.Helper()
 	listener, err := net.Listen("tcp", b.Address)
 	for limit, look := time.After(time.Minute), time.Tick(20*time.Millisecond); err != nil; listener, err = net.Listen("tcp", b.Address) {
@@ -122,12 +121,12 @@ func (b *Inbox) Listen(t *testing.T) {
 }
 
 // Server is what takes the mails; it does not listen yet.
-func (b *Inbox) Server() *smtp.Server {
+func (b *inbox) Server() *smtp.Server {
 	return smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) { return &inboxSession{box: b}, nil }))
 }
 
 // Close closes the inbox; it keeps what it has.
-func (b *Inbox) Close() {
+func (b *inbox) Close() {
 	if b.stop != nil {
 		b.stop()
 		b.stop = nil
@@ -135,13 +134,13 @@ func (b *Inbox) Close() {
 }
 
 // Relay is the inbox as a line of a monitor file.
-func (b *Inbox) Relay() string {
+func (b *inbox) Relay() string {
 	host, port, _ := net.SplitHostPort(b.Address)
 	return fmt.Sprintf("{host: %s, port: %s, tls: none}", host, port)
 }
 
 // Count returns how many mails of a kind an address got.
-func (b *Inbox) Count(address, kind string) int {
+func (b *inbox) Count(address, kind string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n := 0
@@ -154,7 +153,7 @@ func (b *Inbox) Count(address, kind string) int {
 }
 
 type inboxSession struct {
-	box *Inbox
+	box *inbox
 	to  string
 }
 
@@ -201,23 +200,23 @@ func (s *inboxSession) Data(r io.Reader) error {
 }
 
 // openLetter reads the header and the plain text of a mail.
-func openLetter(body []byte) (Mail, error) {
+func openLetter(body []byte) (receivedMail, error) {
 	message, err := mail.ReadMessage(bytes.NewReader(body))
 	if err != nil {
-		return Mail{}, err
+		return receivedMail{}, err
 	}
 	subject, err := new(mime.WordDecoder).DecodeHeader(message.Header.Get("Subject"))
 	if err != nil {
-		return Mail{}, err
+		return receivedMail{}, err
 	}
-	read := Mail{Subject: subject, ID: message.Header.Get("Message-Id")}
+	read := receivedMail{Subject: subject, ID: message.Header.Get("Message-Id")}
 	_, params, err := mime.ParseMediaType(message.Header.Get("Content-Type"))
 	if err != nil || params["boundary"] == "" {
 		return read, err
 	}
 	part, err := multipart.NewReader(message.Body, params["boundary"]).NextPart() // undoes the encoding
 	if err != nil {
-		return Mail{}, err
+		return receivedMail{}, err
 	}
 	text, err := io.ReadAll(part)
 	read.Text = string(text)
