@@ -23,7 +23,7 @@ func TestBenchMailComparesWaysToSend(t *testing.T) {
 	}
 }
 
-func TestBenchPrintsItsFigures(t *testing.T) {
+func TestBenchPrintsAllFigures(t *testing.T) {
 	t.Parallel()
 	stdout, stderr, code := vedette(t, "bench", "--monitors", "50", "--interval", "1s", "--for", "2s")
 	if code != cli.ExitOK {

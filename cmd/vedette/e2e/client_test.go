@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// client is somebody else's program, which knows NATS and the wire format.
+// client is another program, which uses NATS and the wire format.
 type client struct {
 	t    *testing.T
 	conn *nats.Conn
@@ -30,7 +30,7 @@ func natsClient(t *testing.T, url string) *client {
 	return &client{t: t, conn: conn, js: js}
 }
 
-// publish is what `nats pub` does: it does not even wait for an answer.
+// publish publishes like `nats pub`, without waiting for an acknowledgement.
 func (c *client) publish(subject, body string) {
 	c.t.Helper()
 	if err := c.conn.Publish(subject, []byte(body)); err != nil {
@@ -41,7 +41,7 @@ func (c *client) publish(subject, body string) {
 	}
 }
 
-// read is what `nats kv get` prints; empty for a key that is not there.
+// read returns what `nats kv get` prints, and nothing for a missing key.
 func (c *client) read(bucket, key string) string {
 	c.t.Helper()
 	kv, err := c.js.KeyValue(c.t.Context(), bucket)
@@ -58,7 +58,7 @@ func (c *client) read(bucket, key string) string {
 	return string(entry.Value())
 }
 
-// dead is the reason and the body of the last dead letter; empty for none.
+// dead returns the reason and the body from the last dead letter.
 func (c *client) dead() string {
 	c.t.Helper()
 	stream, err := c.js.Stream(c.t.Context(), "VEDETTE_DEAD")
@@ -76,7 +76,7 @@ func (c *client) dead() string {
 	return message.Header.Get("Vedette-Reason") + " " + string(message.Data)
 }
 
-// overhear writes down whatever is said on the server from now on.
+// overhear records all messages on the server from now on.
 func (c *client) overhear() *lockedBuffer {
 	c.t.Helper()
 	heard := &lockedBuffer{}
@@ -90,8 +90,7 @@ func (c *client) overhear() *lockedBuffer {
 	return heard
 }
 
-// stored are all messages of all streams, those of buckets among them, as they
-// are now.
+// stored returns all messages in all streams, including buckets.
 func (c *client) stored() string {
 	c.t.Helper()
 	all := &lockedBuffer{}

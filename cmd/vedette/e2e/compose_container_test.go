@@ -15,24 +15,23 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 )
 
-// imageUser is the user of the images.
+// imageUser is the user in the images.
 const imageUser = 10001
 
 // compound is compose.yaml without Docker: each container is a process that sees
-// nothing but what is in its image and what is mounted there, as the user of the
-// image, who can write nothing but volumes. Its network is an address of its own
-// on loopback, which the others know by its name.
+// only its image and its mounts, and runs as the image's user, who can only write
+// to volumes. Its network is a separate loopback address with the service's name.
 type compound struct {
 	t       *testing.T
 	dir     string
 	file    composeFile
-	image   string // the directory of the binaries
-	network string // the first three numbers of all addresses
+	image   string // the directory with the binaries
+	network string // the first three numbers in all addresses
 	hosts   []string
 	up      map[string]*container
 }
 
-// container is one that runs.
+// container is a running container.
 type container struct {
 	*child
 
@@ -61,7 +60,7 @@ func newCompound(t *testing.T) *compound {
 	return c
 }
 
-// addressOf is that by which others know a service.
+// addressOf returns a service's address.
 func (c *compound) addressOf(service string) string {
 	for _, line := range c.hosts {
 		if address, name, _ := strings.Cut(line, " "); name == service {
@@ -72,7 +71,7 @@ func (c *compound) addressOf(service string) string {
 	return ""
 }
 
-// root makes what a container of a service sees.
+// root makes the root directory for a service's container.
 func (c *compound) root(service, name string) string {
 	c.t.Helper()
 	s := c.file.Services[service]
@@ -115,7 +114,7 @@ func (c *compound) root(service, name string) string {
 // command is a command line in a container.
 func (k *container) command(args []string) *exec.Cmd {
 	own := make([]string, len(args))
-	for i, arg := range args { // its loopback, and all its addresses, are the one that it has
+	for i, arg := range args { // loopback and the wildcard become its only address
 		own[i] = strings.NewReplacer("127.0.0.1", k.address, "0.0.0.0", k.address).Replace(arg)
 	}
 	cmd := exec.Command(own[0], own[1:]...)
@@ -124,13 +123,13 @@ func (k *container) command(args []string) *exec.Cmd {
 	return cmd
 }
 
-// start starts a container of a service, or starts it again.
+// start starts a service's container, or restarts it.
 func (c *compound) start(service, name string) *container {
 	c.t.Helper()
 	k := c.up[name]
 	if k == nil {
 		k = &container{name: name, root: c.root(service, name), address: c.addressOf(service)}
-		if name != service { // one of several, which has an address of its own
+		if name != service { // one of several, with a separate address
 			k.address = c.network + strconv.Itoa(100+len(c.up))
 		}
 		c.up[name] = k
@@ -143,7 +142,7 @@ func (c *compound) start(service, name string) *container {
 	return k
 }
 
-// healthy waits until the service's own health check says that a container is.
+// healthy waits until the service's health check succeeds.
 func (c *compound) healthy(service string, k *container) {
 	c.t.Helper()
 	check := c.file.Services[service].Healthcheck.Test
@@ -155,7 +154,7 @@ func (c *compound) healthy(service string, k *container) {
 	})
 }
 
-// written are the files of a container that were not there when it was made.
+// written returns the files that a container has created.
 func (k *container) written(t *testing.T) []string {
 	t.Helper()
 	var found []string

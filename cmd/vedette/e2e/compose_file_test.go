@@ -7,7 +7,7 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// composeFile is what the test reads of compose.yaml.
+// composeFile has the parts of compose.yaml that the tests need.
 type composeFile struct {
 	Services map[string]struct {
 		Image       string

@@ -12,9 +12,9 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 )
 
-const root = "../../../" // of the repository
+const root = "../../../" // the repository's
 
-// Everything that compose.yaml names exists.
+// All files and commands in compose.yaml exist.
 func TestComposeFileNamesWhatThereIs(t *testing.T) {
 	t.Parallel()
 	file := readCompose(t, root+"compose.yaml")
@@ -43,7 +43,7 @@ func TestComposeFileNamesWhatThereIs(t *testing.T) {
 		}
 		for _, arg := range service.Command {
 			if _, secret, ok := strings.Cut(arg, "=/run/secrets/"); ok && !slices.Contains(service.Secrets, secret) {
-				t.Errorf("%s: got %s, want a secret that it is given", name, arg)
+				t.Errorf("%s: got %s, want a secret of the service", name, arg)
 			}
 		}
 		for _, volume := range service.Volumes {
@@ -55,15 +55,15 @@ func TestComposeFileNamesWhatThereIs(t *testing.T) {
 		}
 	}
 	if ours != 7 {
-		t.Errorf("got %d services of ours, want three nodes and four kinds of workers", ours)
+		t.Errorf("got %d services with our image, want three nodes and four kinds of workers", ours)
 	}
 	if stdout, stderr, code := vedette(t, "validate", root+"testdata/compose.yaml"); code != cli.ExitOK {
-		t.Errorf("got %d %s%s, want a good monitor file", code, stdout, stderr)
+		t.Errorf("got %d %s%s, want a valid monitor file", code, stdout, stderr)
 	}
 }
 
-// What testdata/compose.sh lays over compose.yaml must be about the same
-// services and secrets.
+// The overlay in testdata/compose.sh has the same services and secrets as
+// compose.yaml.
 func TestLocalImagesAreOfAllServices(t *testing.T) {
 	t.Parallel()
 	file := readCompose(t, root+"compose.yaml")
@@ -73,7 +73,7 @@ func TestLocalImagesAreOfAllServices(t *testing.T) {
 	}
 	for name, service := range local.Services {
 		if !strings.HasSuffix(service.Image, "-local") {
-			t.Errorf("%s: got the image %s, want one of this machine", name, service.Image)
+			t.Errorf("%s: got the image %s, want a local image", name, service.Image)
 		}
 	}
 	for name, secret := range file.Secrets {
@@ -85,7 +85,7 @@ func TestLocalImagesAreOfAllServices(t *testing.T) {
 		t.Errorf("got %d secrets, want %d", len(local.Secrets), len(file.Secrets))
 	}
 	if exec.Command("docker", "compose", "version").Run() != nil {
-		return // it knows better whether the files fit, but needs no engine for that
+		return // it can validate the files without an engine
 	}
 	cmd := exec.Command("docker", "compose", "-f", "compose.yaml", "-f", "testdata/compose.local.yaml", "config", "--quiet")
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "VEDETTE_IMAGE="+t.TempDir(), "VEDETTE_SECRETS="+t.TempDir())

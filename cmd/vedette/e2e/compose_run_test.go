@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// mails is what the catcher's page shows.
+// mails returns the catcher's page.
 func (c *compound) mails() string {
 	response, err := http.Get("http://" + c.addressOf("catcher") + ":8025/")
 	if err != nil {
@@ -28,13 +28,12 @@ func (c *compound) mailed(subject string) {
 	eventually(c.t, "a mail "+subject, func() bool { return strings.Contains(c.mails(), "Subject: "+subject) })
 }
 
-// There is no Docker where tests run. What can be tried without it is all that
-// is ours: the commands of compose.yaml as its containers would run them, with
-// their files, their secrets, their user and their health checks.
-func TestComposeFileDoesTheWork(t *testing.T) {
+// There is no Docker where tests run. The test runs the commands in compose.yaml as
+// containers would, with their files, secrets, user and health checks.
+func TestComposeFileRunsAnInstallation(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
-		t.Skip("only root can give processes a root directory and a user of their own")
+		t.Skip("only root can give processes a separate root directory and user")
 	}
 	c := newCompound(t)
 	c.start("catcher", "catcher")
@@ -63,7 +62,7 @@ func TestComposeFileDoesTheWork(t *testing.T) {
 		k.stop(t)
 		for _, wrong := range []string{"ermissions Violation", "level=ERROR", "read-only", "permission denied"} {
 			if strings.Contains(k.output.String(), wrong) {
-				t.Errorf("%s: got %s, want a process that may do what it must", name, k.output)
+				t.Errorf("%s: got %s, want a process with sufficient rights", name, k.output)
 			}
 		}
 	}
@@ -72,7 +71,7 @@ func TestComposeFileDoesTheWork(t *testing.T) {
 	}
 	for name, k := range c.up {
 		if found := k.written(t); len(found) > 0 {
-			t.Errorf("%s: got %v written, want nothing outside its volume", name, found)
+			t.Errorf("%s: got %v written, want files only in its volume", name, found)
 		}
 	}
 	for service, s := range c.file.Services {

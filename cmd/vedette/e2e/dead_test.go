@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testing.T) {
+func TestDeadLettersAreListedShownReplayedDroppedAndMailedToOperators(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, "operators: day\n"+watching(x, box))
@@ -15,14 +15,14 @@ func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testi
 	url, _ := r.vedette("env")
 	c := natsClient(t, strings.TrimSpace(strings.TrimPrefix(url, "export NATS_URL=")))
 	const broken = `{"http": "https://example.org"`
-	orders := []struct{ subject, body string }{
+	jobs := []struct{ subject, body string }{
 		{"adhoc.default.bad1", broken},
 		{"mail.adhoc.bad2", `{"to": "nobody", "subject": "x", "text": "y"}`},
 		{"adhoc.default.bad3", "\xff\xfe"},
 	}
-	for i, order := range orders {
-		c.publish("vedette."+order.subject, order.body)
-		eventually(t, fmt.Sprintf("%d letters", i+1), func() bool {
+	for i, enqueued := range jobs {
+		c.publish("vedette."+enqueued.subject, enqueued.body)
+		eventually(t, fmt.Sprintf("%d dead letters", i+1), func() bool {
 			output, _ := r.vedette("dead", "list", "--json")
 			return strings.Count(output, "\n") == i+1
 		})
@@ -43,10 +43,10 @@ func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testi
 		}
 	}
 	if output := expect(0, "mail.adhoc.bad2", "list", "--stage", "mail"); strings.Contains(output, "bad1") {
-		t.Errorf("got %s, want mails alone", output)
+		t.Errorf("got %s, want only mails", output)
 	}
 	if output := expect(0, "bad1", "list", "--reason", "malformed", "--newer-than", "1h"); strings.Contains(output, "bad2") {
-		t.Errorf("got %s, want what is malformed alone", output)
+		t.Errorf("got %s, want only malformed jobs", output)
 	}
 	expect(0, "no dead letters", "list", "--older-than", "1h")
 	expect(0, "and more", "list", "--limit", "1")
@@ -62,10 +62,10 @@ func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testi
 	expect(2, "expected one or the other", "drop", "--all", "1")
 	expect(2, "more than 0", "replay", "--rate", "0", "1")
 
-	// Replayed as it was, it dies again: another letter, and the old one is gone.
+	// The replayed job fails again: a new dead letter replaces the old one.
 	expect(0, "would be replayed: 1  check  malformed", "replay", "1", "--dry-run")
 	expect(0, "1 dead letter replayed", "replay", "1")
-	eventually(t, "a new letter in place of the old one", func() bool {
+	eventually(t, "a new dead letter in place of the old one", func() bool {
 		output, _ := r.vedette("dead", "list")
 		return strings.Contains(output, "\n4 ") && !strings.Contains(output, "\n1 ")
 	})
@@ -76,11 +76,11 @@ func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testi
 	for _, operator := range []string{"ops@example.org", "boss@example.org"} {
 		eventually(t, "a mail for "+operator, func() bool { return box.Count(operator, "[VEDETTE]") > 0 })
 		if got := box.Count(operator, "[VEDETTE]"); got != 1 {
-			t.Errorf("%s: got %d mails, want one for all letters", operator, got)
+			t.Errorf("%s: got %d mails, want one for all dead letters", operator, got)
 		}
 	}
 	if got := box.Count("night@example.org", "[VEDETTE]"); got != 0 {
-		t.Errorf("got %d mails for somebody who is no operator", got)
+		t.Errorf("got %d mails for a recipient who is no operator", got)
 	}
 	if body, _ := r.get("/status.json"); !strings.Contains(body, `"dead_letters": 0`) || !strings.Contains(body, fmt.Sprintf("%q: ", "depth")) {
 		t.Errorf("got %s, want the dead letters and the depths of queues", body)

@@ -17,8 +17,8 @@ import (
 	"vedette/workers/check"
 )
 
-// lineServer is a server that greets, then answers lines by their beginning; an
-// answer "TLS" makes it speak TLS after it said the greeting of that.
+// lineServer greets, then answers lines by their prefix. The answer "TLS" starts
+// TLS after its own greeting.
 func lineServer(t *testing.T, greeting string, config *tls.Config, answers map[string]string) string {
 	t.Helper()
 	return listen(t, func(conn net.Conn) {
@@ -43,7 +43,7 @@ func lineServer(t *testing.T, greeting string, config *tls.Config, answers map[s
 	})
 }
 
-// listen gives each connection to handle until the test ends.
+// listen calls handle with each connection until the test ends.
 func listen(t *testing.T, handle func(net.Conn)) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -71,7 +71,7 @@ func listen(t *testing.T, handle func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-func TestReadyMadeDialoguesAreHeldWithServersAsTheyAre(t *testing.T) {
+func TestExampleDialoguesMatchRealServers(t *testing.T) {
 	t.Parallel()
 	cert, key := certificateFiles(t, t.TempDir())
 	certificate, err := tls.LoadX509KeyPair(cert, key)
@@ -93,7 +93,7 @@ func TestReadyMadeDialoguesAreHeldWithServersAsTheyAre(t *testing.T) {
 		_ = mail.Serve(listener)
 	}()
 	t.Cleanup(func() {
-		_ = listener.Close() // a server that does not serve yet does not know of it
+		_ = listener.Close() // before Serve, the server does not know the listener
 		_ = mail.Close()
 		<-done
 	})
@@ -132,7 +132,7 @@ func TestReadyMadeDialoguesAreHeldWithServersAsTheyAre(t *testing.T) {
 			})
 			spec.TCP.Address = servers[strings.TrimSuffix(filepath.Base(path), ".yaml")]
 			spec.Timeout = job.Duration(10 * time.Second)
-			for i, e := range spec.Expect { // the certificate of the test is for a day
+			for i, e := range spec.Expect { // the test's certificate is valid for a day
 				spec.Expect[i] = strings.ReplaceAll(e, "168h", "1h")
 			}
 			if got := checker.Check(t.Context(), spec); got.Health != job.Up {
@@ -141,13 +141,13 @@ func TestReadyMadeDialoguesAreHeldWithServersAsTheyAre(t *testing.T) {
 			spec.TCP.Address = lineServer(t, "nonsense\r\n", nil, nil)
 			spec.Timeout = job.Duration(300 * time.Millisecond)
 			if got := checker.Check(t.Context(), spec); got.Health != job.Down {
-				t.Errorf("got %s of a server that talks nonsense, want down", got.Health)
+				t.Errorf("got %s for a server with wrong answers, want down", got.Health)
 			}
 		})
 	}
 }
 
-// pipe connects a connection with a server until either ends.
+// pipe copies between a connection and a server until either ends.
 func pipe(conn net.Conn, address string) {
 	server, err := net.Dial("tcp", address)
 	if err != nil {

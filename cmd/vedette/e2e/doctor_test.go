@@ -14,7 +14,7 @@ import (
 // silentListener accepts connections and never answers.
 func silentListener(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts for it
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // the system accepts connections
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,12 +22,12 @@ func silentListener(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func TestDoctorFindsNothingThenSaysWhichLimitToRaise(t *testing.T) {
+func TestDoctorNamesTheLimitToRaise(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	if output, code := r.vedette("doctor"); code != cli.ExitFailed || !strings.Contains(output, "hint: ") {
-		t.Errorf("got %d %s, want that nothing runs, with a hint", code, output)
+		t.Errorf("got %d %s, want that no instance runs, with a hint", code, output)
 	}
 	r.start()
 	r.ready()
@@ -37,7 +37,7 @@ func TestDoctorFindsNothingThenSaysWhichLimitToRaise(t *testing.T) {
 	}
 	r.stop()
 
-	// Ten silent monitors hold ten slots, and there are two.
+	// Ten silent monitors need ten slots, and the pool has two.
 	var crowd strings.Builder
 	crowd.WriteString(watching(x, box))
 	silent := silentListener(t)
@@ -67,7 +67,7 @@ func TestDoctorFindsNothingThenSaysWhichLimitToRaise(t *testing.T) {
 		}
 	}
 	if output, code := r.vedette("doctor", "--window", "1ms"); code != cli.ExitUsage {
-		t.Errorf("got %d %s, want a refusal of the window", code, output)
+		t.Errorf("got %d %s, want the window refused", code, output)
 	}
 	r.stop()
 }

@@ -18,7 +18,7 @@ import (
 	"vedette/workers"
 )
 
-// gate is a prober whose checks wait until it is opened.
+// gate is a prober whose checks wait until the gate opens.
 type gate struct {
 	began chan string
 	open  chan struct{}
@@ -35,7 +35,7 @@ func (g *gate) Check(ctx context.Context, spec job.Spec) job.ProbeResult {
 	return job.ProbeResult{Health: job.Up}
 }
 
-// clientOf is a client of a pipeline on which workers work.
+// clientOf returns a client for a pipeline with workers.
 func clientOf(t *testing.T, p *pipeline.Pipeline, config workers.Config) *producer.Client {
 	t.Helper()
 	config.Pipeline, config.Stages = p, append(config.Stages, workers.StageCheck)
@@ -67,7 +67,7 @@ func within(t *testing.T) context.Context {
 
 func tcp(address string) job.Spec { return job.Spec{TCP: &job.TCP{Address: address}} }
 
-func TestCallThatTimesOutIsPendingAndItsOutcomeIsThereLater(t *testing.T) {
+func TestCallThatTimesOutIsPendingAndHasAnOutcomeLater(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	g := newGate()
@@ -75,7 +75,7 @@ func TestCallThatTimesOutIsPendingAndItsOutcomeIsThereLater(t *testing.T) {
 	short, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-g.began
-		cancel() // the caller loses its patience while the check runs
+		cancel() // the caller gives up while the check runs
 	}()
 	answer, err := client.Check(short, job.Check{Spec: tcp("a:1")})
 	if !errors.Is(err, producer.ErrPending) || answer.ID == "" || answer.Kind != job.JobCheck {
@@ -89,12 +89,12 @@ func TestCallThatTimesOutIsPendingAndItsOutcomeIsThereLater(t *testing.T) {
 		found, err := client.Outcome(t.Context(), job.JobCheck, answer.ID)
 		return err == nil && found.Check != nil && found.Check.ProbeResult.Health == job.Up && found.Attempts == 1
 	})
-	if _, err := client.Outcome(t.Context(), job.JobCheck, "nobody-ordered-this"); !errors.Is(err, producer.ErrUnknown) {
+	if _, err := client.Outcome(t.Context(), job.JobCheck, "unknown-id"); !errors.Is(err, producer.ErrUnknown) {
 		t.Errorf("got %v, want ErrUnknown", err)
 	}
 }
 
-func TestSecondOrderOfALiveIDIsADuplicateWithoutEffectWhicheverTheVerb(t *testing.T) {
+func TestUsedIDIsADuplicateForEveryVerb(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	g := newGate()
@@ -123,8 +123,7 @@ func TestSecondOrderOfALiveIDIsADuplicateWithoutEffectWhicheverTheVerb(t *testin
 	if len(g.began) != 0 {
 		t.Errorf("got %d more checks, want none", len(g.began))
 	}
-	// What is done is no longer live: the id may be used again, and the answer is
-	// the new one.
+	// The id of a finished job may be used again, and has the new outcome.
 	before, err := client.Outcome(t.Context(), job.JobCheck, "mine")
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +134,7 @@ func TestSecondOrderOfALiveIDIsADuplicateWithoutEffectWhicheverTheVerb(t *testin
 	}
 }
 
-func TestCallsDoNotWaitBehindABacklogOfCasts(t *testing.T) {
+func TestCallsDoNotWaitBehindAdhocJobs(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	slow := probeFunc(func(ctx context.Context, spec job.Spec) job.ProbeResult {
@@ -160,7 +159,7 @@ type probeFunc func(context.Context, job.Spec) job.ProbeResult
 
 func (f probeFunc) Check(ctx context.Context, spec job.Spec) job.ProbeResult { return f(ctx, spec) }
 
-func TestManyCallsAtOnceEachGetTheirOwnAnswer(t *testing.T) {
+func TestConcurrentCallsGetTheirOwnOutcomes(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	echo := probeFunc(func(_ context.Context, spec job.Spec) job.ProbeResult {
@@ -181,44 +180,44 @@ func TestManyCallsAtOnceEachGetTheirOwnAnswer(t *testing.T) {
 	group.Wait()
 }
 
-func TestOrderThatCannotBeDoneIsAnsweredWithItsReason(t *testing.T) {
+func TestFailedCallReturnsItsReason(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	client := clientOf(t, p, workers.Config{Prober: probeFunc(func(context.Context, job.Spec) job.ProbeResult { return job.ProbeResult{Health: job.Up} })})
 	past := job.Check{ID: "late", NotAfter: time.Now().Add(-time.Minute), Spec: tcp("a:1")}
 	answer, err := client.Check(within(t), past)
 	if err != nil || answer.Failure == nil || answer.Failure.Reason != job.ReasonExpired {
-		t.Errorf("got %+v, %v, want an answer that it expired", answer, err)
+		t.Errorf("got %+v, %v, want the reason expired", answer, err)
 	}
 	var later job.Outcome
-	eventually(t, "a job that is settled, which it is after its answer", func() bool {
+	eventually(t, "a job that is settled after its outcome", func() bool {
 		later, err = client.Outcome(t.Context(), job.JobCheck, "late")
 		return !errors.Is(err, producer.ErrPending)
 	})
 	if err != nil || later.Failure == nil || later.Failure.Reason != job.ReasonExpired || !strings.Contains(later.Failure.Error, "found not_after") {
 		t.Errorf("got %+v, %v, want the same later", later, err)
 	}
-	// An order that would have a secret sent wherever who orders it likes.
+	// A job that would send a secret to a target of the client's choice.
 	message := pipeline.Message{Subject: topology.AdhocSubject(job.DefaultLocation, "thief"), Body: []byte(`{"http": "http://a/${secret:API}"}`)}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "an answer to the thief", func() bool {
+	eventually(t, "an outcome of the thief", func() bool {
 		answer, err := client.Outcome(t.Context(), job.JobCheck, "thief")
 		return err == nil && answer.Failure != nil && answer.Failure.Reason == job.ReasonForbidden
 	})
-	// Bytes that are no job, under a subject that names one.
+	// Malformed bytes under a job's subject.
 	message = pipeline.Message{Subject: topology.AdhocSubject(job.DefaultLocation, "broken"), Body: []byte("{")}
 	if err := p.Publish(t.Context(), message); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "an answer to the broken one", func() bool {
+	eventually(t, "an outcome of the broken job", func() bool {
 		answer, err := client.Outcome(t.Context(), job.JobCheck, "broken")
 		return err == nil && answer.Failure != nil && answer.Failure.Reason == job.ReasonMalformed
 	})
 }
 
-func TestWrongOrdersAreRefusedBeforeTheyAreStored(t *testing.T) {
+func TestInvalidJobsAreRefusedBeforeTheyAreStored(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
@@ -250,10 +249,10 @@ func TestWrongOrdersAreRefusedBeforeTheyAreStored(t *testing.T) {
 	}
 }
 
-func TestFullQueueIsFeltByTheClientWhichMayWait(t *testing.T) {
+func TestFullQueueIsAnErrorForTheClientUnlessItWaits(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	messages := make([]pipeline.Message, 10_000) // as many as the stream of calls takes
+	messages := make([]pipeline.Message, 10_000) // the limit of the call stream
 	for i := range messages {
 		messages[i] = pipeline.Message{Subject: topology.CallCheckSubject("nowhere", strconv.Itoa(i)), Body: []byte("{}")}
 	}
@@ -272,7 +271,7 @@ func TestFullQueueIsFeltByTheClientWhichMayWait(t *testing.T) {
 		t.Cleanup(cancel)
 		_, err = client.Check(ctx, job.Check{Spec: tcp("a:1")})
 		if !errors.Is(err, pipeline.ErrFull) && (!wait || !errors.Is(err, context.DeadlineExceeded)) {
-			t.Errorf("wait %v: got %v, want ErrFull, or the end of waiting", wait, err)
+			t.Errorf("wait %v: got %v, want ErrFull, or a timeout", wait, err)
 		}
 		if waited := ctx.Err() != nil; waited != wait {
 			t.Errorf("wait %v: got waiting %v", wait, waited)
@@ -280,7 +279,7 @@ func TestFullQueueIsFeltByTheClientWhichMayWait(t *testing.T) {
 	}
 }
 
-func TestOrdersOnTheCommandLineAndWhatBecameOfThem(t *testing.T) {
+func TestEnqueueAndOutcomeOnTheCommandLine(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
@@ -298,7 +297,7 @@ func TestOrdersOnTheCommandLineAndWhatBecameOfThem(t *testing.T) {
 	expect(0, "was taken by", "enqueue", "mail", "--to", "you@example.org", "--subject", "[HELLO] you", "--text", "x", "--id", "m1", "--wait", "20s")
 	expect(0, "was taken by", "enqueue", "mail", "--to", "you@example.org", "--subject", "[HELLO] you", "--text", "x", "--id", "m1", "--wait", "20s")
 	if got := box.Count("you@example.org", "[HELLO]"); got != 1 {
-		t.Errorf("got %d mails, want one for two orders of one id", got)
+		t.Errorf("got %d mails, want one for an id that was enqueued twice", got)
 	}
 	expect(0, "c2", "enqueue", "check", x.url, "--id", "c2")
 	x.setIll(true)

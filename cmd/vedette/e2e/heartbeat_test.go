@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// ping posts a job's ping, and returns the answer's status.
+// ping posts a ping and returns the status.
 func (r *running) ping(path, body string) int {
 	r.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
@@ -21,7 +21,7 @@ func (r *running) ping(path, body string) int {
 	return response.StatusCode
 }
 
-func TestHeartbeatOutlivesRestartsAndTellsWhatTheJobSaid(t *testing.T) {
+func TestHeartbeatSurvivesRestartsAndReportsTheJobsOutput(t *testing.T) {
 	t.Parallel()
 	const token, lazy = "backup-0123456789", "lazy-0123456789abc"
 	box := newInbox(t)
@@ -37,11 +37,11 @@ monitors:
 	r.start()
 	r.ready()
 	eventually(t, "a silent job down", func() bool { return r.health("lazy") == "down" })
-	eventually(t, "a mail about it", func() bool {
+	eventually(t, "a mail about the silence", func() bool {
 		return box.Holds("[DOWN] lazy", "silent for ", "expected a ping every 2s, with 1s of grace")
 	})
 
-	eventually(t, "a ping that is taken", func() bool { return r.ping(token, "") == http.StatusOK })
+	eventually(t, "an accepted ping", func() bool { return r.ping(token, "") == http.StatusOK })
 	eventually(t, "a job that ran up", func() bool { return r.health("backup") == "up" })
 	for path, want := range map[string]int{
 		"wrong-0123456789": http.StatusNotFound, "wrong-0123456789/fail": http.StatusNotFound, token + "/7x": http.StatusNotFound,
@@ -55,13 +55,13 @@ monitors:
 		t.Errorf("got %d for a body that is too large, want a refusal", got)
 	}
 	if got := r.ping(token+"/3", "copying\ndisk full\n"); got != http.StatusOK {
-		t.Errorf("got %d, want the failure taken", got)
+		t.Errorf("got %d, want it accepted", got)
 	}
 	eventually(t, "a mail about the failure", func() bool {
 		return box.Holds("[DOWN] backup", "exit code 3: copying", "disk full") && !box.Holds(token)
 	})
 
-	// What was said is not forgotten with the process, nor judged twice.
+	// A restart neither forgets a ping nor evaluates it twice.
 	r.kill()
 	r.start()
 	r.ready()
@@ -69,8 +69,8 @@ monitors:
 	url, _ := r.vedette("env")
 	client := natsClient(t, strings.TrimSpace(strings.TrimPrefix(url, "export NATS_URL=")))
 	client.publish("vedette.ping."+token+".ok", "")
-	eventually(t, "the job up after it ran well", func() bool { return r.health("backup") == "up" })
-	eventually(t, "a mail about that", func() bool { return box.Count("ops@example.org", "[UP]") == 1 })
+	eventually(t, "the job up after a success", func() bool { return r.health("backup") == "up" })
+	eventually(t, "the UP mail", func() bool { return box.Count("ops@example.org", "[UP]") == 1 })
 	r.stop()
 	if got := box.Count("ops@example.org", "[DOWN]"); got != 2 {
 		t.Errorf("got %d DOWN mails, want one for each job", got)

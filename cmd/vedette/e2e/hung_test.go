@@ -18,14 +18,14 @@ import (
 	"vedette/workers/check"
 )
 
-// hungEach is how many checks of each kind hang at once, and healthySlots how
-// many slots of the healthy monitor are counted beside them.
+// hungEach is how many checks hang at once for each kind, and healthySlots how
+// many slots of the healthy monitor are counted meanwhile.
 const (
 	hungEach     = 100
 	healthySlots = 20
 )
 
-func TestHungChecksOfEveryKindDelayNoHealthyOne(t *testing.T) {
+func TestHungChecksDelayNoHealthyCheck(t *testing.T) {
 	t.Parallel()
 	x := newTarget(t)
 	silent := listen(t, func(conn net.Conn) {
@@ -76,7 +76,7 @@ func TestHungChecksOfEveryKindDelayNoHealthyOne(t *testing.T) {
 	}
 	background(t, "workers", w.Serve)
 	background(t, "scheduler", scheduler.Serve)
-	eventually(t, "nearly all of them hanging", func() bool {
+	eventually(t, "nearly all checks hanging", func() bool {
 		for _, q := range w.Queues(t.Context(), time.Now()) {
 			if strings.HasPrefix(q.Name, "check-") && q.Running > hungEach*len(specs)*8/10 {
 				return true
@@ -90,7 +90,7 @@ func TestHungChecksOfEveryKindDelayNoHealthyOne(t *testing.T) {
 	}
 }
 
-// slots counts what became of a monitor's slots from a time on.
+// slots counts a monitor's checked and missed slots from a time on.
 func slots(t *testing.T, p *pipeline.Pipeline, name string, from time.Time) (checked, missed int) {
 	t.Helper()
 	ctx, enough := context.WithTimeout(t.Context(), patience)
@@ -109,7 +109,7 @@ func slots(t *testing.T, p *pipeline.Pipeline, name string, from time.Time) (che
 			case r.ProbeResult.Health == job.Up:
 				checked++
 			default:
-				t.Errorf("got %+v of a healthy target, want up", r.ProbeResult)
+				t.Errorf("got %+v for a healthy target, want up", r.ProbeResult)
 			}
 		}
 		if checked+missed >= healthySlots {

@@ -17,30 +17,30 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// inbox is a real SMTP server that keeps what it takes.
+// inbox is a real SMTP server that keeps all mails.
 type inbox struct {
-	Address string
-	mu      sync.Mutex
-	mails   []string // "recipient [KIND]"
-	bodies  []string
-	letters []receivedMail
-	refuses bool          // every recipient, for now
-	Pause   time.Duration // before a mail is taken
-	stop    func()        // ends the server; nil when it is closed
+	Address  string
+	mu       sync.Mutex
+	mails    []string // "recipient [KIND]"
+	bodies   []string
+	received []receivedMail
+	refuses  bool          // every recipient
+	Pause    time.Duration // before a mail is accepted
+	stop     func()        // closes the server; nil when it is closed
 }
 
-// receivedMail is a mail that an inbox took.
+// receivedMail is a mail in an inbox.
 type receivedMail struct {
 	To, Subject, ID, Text string
 	at                    time.Time
 }
 
-// Subjects are those that an address got, in their order.
+// Subjects returns the subjects for an address, in order.
 func (b *inbox) Subjects(address string) []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var subjects []string
-	for _, l := range b.letters {
+	for _, l := range b.received {
 		if l.To == address {
 			subjects = append(subjects, l.Subject)
 		}
@@ -48,19 +48,19 @@ func (b *inbox) Subjects(address string) []string {
 	return subjects
 }
 
-// All are the mails that were taken.
+// All returns all mails.
 func (b *inbox) All() []receivedMail {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.Clone(b.letters)
+	return slices.Clone(b.received)
 }
 
-// Arrivals counts how often each Message-ID arrived, and when it did first.
+// Arrivals counts the arrivals of each Message-ID and returns the first times.
 func (b *inbox) Arrivals() (times map[string]int, first map[string]time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	times, first = map[string]int{}, map[string]time.Time{}
-	for _, l := range b.letters {
+	for _, l := range b.received {
 		times[l.ID]++
 		if times[l.ID] == 1 {
 			first[l.ID] = l.at
@@ -69,14 +69,14 @@ func (b *inbox) Arrivals() (times map[string]int, first map[string]time.Time) {
 	return times, first
 }
 
-// Refuse has it refuse every recipient, or take them again.
+// Refuse makes the inbox refuse or accept all recipients.
 func (b *inbox) Refuse(refuses bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.refuses = refuses
 }
 
-// Holds tells whether any mail holds all the parts.
+// Holds reports whether a mail has all parts.
 func (b *inbox) Holds(parts ...string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,7 +114,7 @@ func (b *inbox) Listen(t *testing.T) {
 		_ = server.Serve(listener)
 	}()
 	b.stop = func() {
-		_ = listener.Close() // a server that does not serve yet does not know of it
+		_ = listener.Close() // before Serve, the server does not know the listener
 		_ = server.Close()
 		<-done
 	}
@@ -193,7 +193,7 @@ func (s *inboxSession) Data(r io.Reader) error {
 	read.To, read.at = s.to, time.Now()
 	s.box.mu.Lock()
 	defer s.box.mu.Unlock()
-	s.box.letters = append(s.box.letters, read)
+	s.box.received = append(s.box.received, read)
 	s.box.mails = append(s.box.mails, s.to+" "+kind)
 	s.box.bodies = append(s.box.bodies, strings.ReplaceAll(string(body), "=\r\n", "")) // without the folds of quoted-printable
 	return nil

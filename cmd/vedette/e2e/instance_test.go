@@ -16,11 +16,10 @@ import (
 	"time"
 )
 
-// patience is how long a test waits for what should come; it is only ever
-// spent by a test that fails.
+// patience bounds the wait for an expected event. Only a failing test uses all of it.
 const patience = 60 * time.Second
 
-// eventually looks until something holds.
+// eventually polls until a condition holds.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(patience)
@@ -36,7 +35,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// freeAddress is one on which nobody listens at the moment.
+// freeAddress returns an address without a listener.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,18 +46,18 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// running is a vedette in a process of its own.
+// running is a vedette instance in a separate process.
 type running struct {
 	t      *testing.T
 	dir    string
 	http   string
 	file   string
-	env    []string // besides that of the test
+	env    []string // in addition to the test's
 	cmd    *exec.Cmd
 	output *lockedBuffer
 }
 
-// newInstance prepares one over a directory of the test's; start runs it.
+// newInstance prepares an instance in a test directory; start runs it.
 func newInstance(t *testing.T, yaml string) *running {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,14 +81,14 @@ func (r *running) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// vedette runs another command beside the instance, and returns what it said
-// and its exit code.
+// vedette runs another command in the instance's directory and returns its output
+// and exit code.
 func (r *running) vedette(args ...string) (string, int) {
 	r.t.Helper()
 	return r.within(2*patience, args...)
 }
 
-// within is [running.vedette] for a command that takes its time.
+// within is [running.vedette] for a command that takes longer.
 func (r *running) within(limit time.Duration, args ...string) (string, int) {
 	r.t.Helper()
 	cmd, output := r.command(args...), &lockedBuffer{}
@@ -103,7 +102,7 @@ func (r *running) within(limit time.Duration, args ...string) (string, int) {
 	return output.String(), cmd.ProcessState.ExitCode()
 }
 
-// start runs the instance; it is killed at the end of the test at the latest.
+// start runs the instance until the end of the test at the latest.
 func (r *running) start(flags ...string) {
 	r.t.Helper()
 	args := append([]string{"run", "--http", r.http, "--nats-listen", "127.0.0.1:0"}, flags...)
@@ -146,7 +145,7 @@ func (r *running) get(path string) (string, int) {
 	return string(body), response.StatusCode
 }
 
-// health is what the page says of a monitor; empty when it is not there.
+// health returns a monitor's health on the status page, if it is there.
 func (r *running) health(monitor string) string {
 	body, _ := r.get("/status.json")
 	var status struct {
@@ -163,7 +162,7 @@ func (r *running) health(monitor string) string {
 	return ""
 }
 
-// limit is that of a queue, as the page has it.
+// limit returns a queue's limit on the status page.
 func (r *running) limit(queue string) int {
 	body, _ := r.get("/status.json")
 	var status struct {
@@ -183,16 +182,16 @@ func (r *running) limit(queue string) int {
 	return 0
 }
 
-// kill ends the instance as a power cut would end it.
+// kill ends the instance like a power cut.
 func (r *running) kill() {
 	r.t.Helper()
 	if err := r.cmd.Process.Kill(); err != nil {
 		r.t.Fatal(err)
 	}
-	_ = r.cmd.Wait() // it was killed, and says so
+	_ = r.cmd.Wait() // the error is only that it was killed
 }
 
-// stop asks the instance to end, and checks that it does so cleanly.
+// stop interrupts the instance and checks that it stops cleanly.
 func (r *running) stop() {
 	r.t.Helper()
 	if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
@@ -202,12 +201,12 @@ func (r *running) stop() {
 		r.t.Errorf("got %v, want exit code 0 after an interrupt", err)
 	}
 	if !strings.Contains(r.output.String(), "stopped cleanly") {
-		r.t.Error("got no word of a clean stop")
+		r.t.Error("got no message about a clean stop")
 	}
 }
 
-// waitFor waits until a process ends. One that does not is made to say where
-// it stands: that is worth more than a test that hangs.
+// waitFor waits until a process ends. After the limit, SIGQUIT makes it print its
+// goroutines, which helps more than a test that hangs.
 func waitFor(cmd *exec.Cmd, limit time.Duration) error {
 	cmd.WaitDelay = patience
 	last := time.AfterFunc(limit, func() { _ = cmd.Process.Signal(syscall.SIGQUIT) })
@@ -215,10 +214,10 @@ func waitFor(cmd *exec.Cmd, limit time.Duration) error {
 	return cmd.Wait()
 }
 
-// dumped tells whether a process was made to say where it stands.
+// dumped reports whether a process has printed its goroutines.
 func dumped(output *lockedBuffer) bool { return strings.Contains(output.String(), "SIGQUIT: quit") }
 
-// lockedBuffer takes the output of processes.
+// lockedBuffer collects output from processes.
 type lockedBuffer struct {
 	mu     sync.Mutex
 	buffer bytes.Buffer
@@ -236,7 +235,7 @@ func (b *lockedBuffer) String() string {
 	return b.buffer.String()
 }
 
-// target is a web server that can be ill. Its address stays the same.
+// target is a web server that can fail. Its address stays the same.
 type target struct {
 	url string
 	mu  sync.Mutex

@@ -15,7 +15,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// parted is a web server that is ill for those who come from some locations.
+// parted is a web server that fails for requests from some locations.
 type parted struct {
 	*httptest.Server
 
@@ -54,7 +54,7 @@ monitors:
   - {name: website, locations: [fra, nyc, sin], http: {url: "%[1]s", headers: {X-From: "${secret:WHERE}"}}}
 `
 
-// explained is what 'vedette explain' says of the website and its locations.
+// explained returns the health and the votes from 'vedette explain'.
 func explained(r *running) (health string, votes map[string]job.Health) {
 	output, _ := r.vedette("explain", "website", "--json")
 	var found struct {
@@ -70,9 +70,9 @@ func explained(r *running) (health string, votes map[string]job.Health) {
 	return string(found.State.Health), votes
 }
 
-// Three processes check one target from three locations, told apart by a secret
-// that each of them has for itself.
-func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
+// Three processes check one target from three locations. Each process has another
+// secret, which identifies its location to the target.
+func TestQuorumOfLocationsMakesAMonitorDown(t *testing.T) {
 	t.Parallel()
 	target, box := newParted(t), newInbox(t)
 	r := newInstance(t, fmt.Sprintf(partedFile, target.URL, box.Relay()))
@@ -101,10 +101,10 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 	target.illFor("nyc")
 	votes("fra up, nyc down, sin up")
 	if health, _ := explained(r); health != "up" || box.Count("you@example.org", "[DOWN]") > 0 {
-		t.Errorf("got %s and mails %q, want one location alone to wake nobody", health, box.Subjects("you@example.org"))
+		t.Errorf("got %s and mails %q, want no mail for one location alone", health, box.Subjects("you@example.org"))
 	}
 	target.illFor("nyc", "sin")
-	eventually(t, "a DOWN mail that tells what each location finds", func() bool {
+	eventually(t, "a DOWN mail with the result from each location", func() bool {
 		return box.Holds("[DOWN] website", "(2 of 3 locations)", "From fra:", "up", "From nyc:", "down: status 502", "Quorum:", "2 of 3")
 	})
 	status, code := r.vedette("status")
@@ -114,14 +114,14 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 	target.illFor()
 	eventually(t, "an UP mail", func() bool { return box.Count("you@example.org", "[UP]") == 1 })
 
-	_ = sin.cmd.Process.Kill() // and nobody checks there
+	_ = sin.cmd.Process.Kill() // then no process checks there
 	votes("fra up, nyc up, sin unknown")
 	eventually(t, "the mail to operators that sin has no data", func() bool {
 		return box.Holds("To: <ops@example.org>", "no data about website from sin")
 	})
 	page, _ := r.get("/")
 	if !strings.Contains(page, "sin no data") || r.health("website") != "up" {
-		t.Errorf("got %s and the page %s, want it up, and blind from sin", r.health("website"), page)
+		t.Errorf("got %s and the page %s, want it up, with no data from sin", r.health("website"), page)
 	}
 	output, _ := r.vedette("explain", "website")
 	for _, want := range []string{"fra, nyc, sin; 2 of 3 make it down", "from sin", "no data since"} {
@@ -130,7 +130,7 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 		}
 	}
 	if first, _, _ := strings.Cut(output, "\n"); first != "website is up" {
-		t.Errorf("got %q, want what one location lacks told with it, and not of the monitor", first)
+		t.Errorf("got %q, want missing data reported for the location, not for the monitor", first)
 	}
 	target.illFor("nyc")
 	votes("fra up, nyc down, sin unknown")
@@ -140,6 +140,6 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 	target.illFor("nyc", "fra")
 	eventually(t, "a second DOWN mail", func() bool { return box.Count("you@example.org", "[DOWN]") == 2 })
 	if got := box.Count("you@example.org", "[NO DATA"); got > 0 {
-		t.Errorf("got %d mails about missing data to the people on call, want them to the operators only", got)
+		t.Errorf("got %d mails about missing data to the people on call, want them only to the operators", got)
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 )
 
-// certificateFiles are a certificate for loopback that is its own CA, and its key.
+// certificateFiles writes a self-signed certificate for loopback and its key.
 func certificateFiles(t *testing.T, dir string) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -48,14 +48,14 @@ func certificateFiles(t *testing.T, dir string) (cert, key string) {
 
 const nothingWatched = "monitors: []\n"
 
-func TestInstanceBehindTLSIsFoundByCommandsOnItsMachine(t *testing.T) {
+func TestCommandsFindAnInstanceWithTLSOnTheSameMachine(t *testing.T) {
 	t.Parallel()
 	r := newInstance(t, nothingWatched)
 	cert, key := certificateFiles(t, r.dir)
 	r.start("--nats-tls-cert", cert, "--nats-tls-key", key)
 	r.ready()
 	if output, code := r.vedette("status"); code != cli.ExitOK {
-		t.Errorf("got code %d and %q by the data directory, want 0", code, output)
+		t.Errorf("got code %d and %q with the data directory, want 0", code, output)
 	}
 	output, _ := r.vedette("env")
 	url, authority, _ := strings.Cut(strings.TrimSpace(output), "\n")
@@ -64,7 +64,7 @@ func TestInstanceBehindTLSIsFoundByCommandsOnItsMachine(t *testing.T) {
 		t.Errorf("got %q, want a URL with TLS", output)
 	}
 	if output, code := r.vedette("status", "--nats", url, "--nats-ca", authority); code != cli.ExitOK {
-		t.Errorf("got code %d and %q by the URL and the CA, want 0", code, output)
+		t.Errorf("got code %d and %q with the URL and the CA, want 0", code, output)
 	}
 	if output, code := r.vedette("status", "--nats", url); code == cli.ExitOK || !strings.Contains(output, "unknown authority") {
 		t.Errorf("got code %d and %q without the CA, want it refused", code, output)
@@ -79,7 +79,7 @@ func TestInstanceBehindTLSIsFoundByCommandsOnItsMachine(t *testing.T) {
 	r.stop()
 }
 
-func TestClientsOfAnInstanceMayHaveToShowACertificate(t *testing.T) {
+func TestInstanceCanRequireClientCertificates(t *testing.T) {
 	t.Parallel()
 	r := newInstance(t, nothingWatched)
 	cert, key := certificateFiles(t, r.dir)
@@ -94,7 +94,7 @@ func TestClientsOfAnInstanceMayHaveToShowACertificate(t *testing.T) {
 	r.stop()
 }
 
-func TestServerThatOthersReachNeedsTLS(t *testing.T) {
+func TestExposedServerNeedsTLS(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "monitors.yaml")
 	if err := os.WriteFile(file, []byte(nothingWatched), 0o600); err != nil {
@@ -123,7 +123,7 @@ func TestServerThatOthersReachNeedsTLS(t *testing.T) {
 	}
 }
 
-func TestInsecureSaysSoAtEachStart(t *testing.T) {
+func TestInsecureInstanceWarnsAtEachStart(t *testing.T) {
 	t.Parallel()
 	r := newInstance(t, nothingWatched)
 	for range 2 {

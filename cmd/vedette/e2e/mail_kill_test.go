@@ -158,7 +158,7 @@ func TestRelayOutageLosesNoMail(t *testing.T) {
 	t.Logf("%d mails %s after the relay was back", len(wanted), time.Since(back).Round(10*time.Millisecond))
 	output, _ := r.vedette("dead", "list")
 	checkAttempts(t, r.natsURL(), wanted)
-	eventually(t, "the mail to the operators by the relay too", func() bool { return box.Holds("[VEDETTE] relays down: no relay has been available") })
+	eventually(t, "the mail to the operators from the relay too", func() bool { return box.Holds("[VEDETTE] relays down: no relay has been available") })
 	r.stop()
 	times, _ := box.Arrivals()
 	for id, n := range times {

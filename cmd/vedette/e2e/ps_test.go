@@ -11,8 +11,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// everyPart is what a running process consists of, in its order.
-const everyPart = "notices presence status-page status-feed changes workers " +
+// everyChild is the supervision tree in a running process.
+const everyChild = "notices presence status-page status-feed changes workers " +
 	"workers/maintain workers/maintain/operators workers/maintain/children workers/maintain/children/processes workers/maintain/children/stages workers/maintain/children/saturation workers/maintain/children/maintain-notices " +
 	"workers/maintain/children/maintain-dead-letters workers/maintain/children/maintain-digest workers/maintain/children/maintain-rescue " +
 	"workers/mail workers/mail/mailer workers/mail/children workers/mail/children/mail-alert workers/mail/children/mail-adhoc workers/mail/children/mail-operator workers/mail/children/call-mail " +
@@ -21,13 +21,13 @@ const everyPart = "notices presence status-page status-feed changes workers " +
 	"workers/check workers/check/results workers/check/children workers/check/children/check-default " +
 	"workers/check/children/adhoc-default workers/check/children/call-check-default scheduler reload"
 
-func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
+func TestPsShowsEveryChildAndSilentProcesses(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	file := "operators: day\n" + watching(x, box)
 	first := newInstance(t, file)
 	if output, code := first.vedette("ps"); code != cli.ExitFailed || !strings.Contains(output, "hint: ") {
-		t.Errorf("got %d %s, want that nothing runs, with a hint", code, output)
+		t.Errorf("got %d %s, want that no instance runs, with a hint", code, output)
 	}
 	first.start()
 	first.ready()
@@ -51,8 +51,8 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 				}
 			}
 		}
-		if got := strings.Join(parts, " "); got != everyPart {
-			t.Errorf("got parts\n%s\nwant\n%s", got, everyPart)
+		if got := strings.Join(parts, " "); got != everyChild {
+			t.Errorf("got children\n%s\nwant\n%s", got, everyChild)
 		}
 	}
 	output, code = first.vedette("ps", "--tree")
@@ -72,7 +72,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 		t.Errorf("got %d %s, want a refusal of both at once", code, output)
 	}
 
-	// One that hangs holds its lease for a while, and is silent.
+	// A process that hangs keeps its lease for a while, and becomes silent.
 	if err := second.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	}
 }
 
-func TestProcessThatStopsAsItShouldIsNotMissed(t *testing.T) {
+func TestProcessThatStopsCleanlyIsNotMissed(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	first := newInstance(t, watching(x, box))

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The README shows what the demo prints. Addresses, times and paths differ.
+// The README shows the demo's output, except for addresses, times and paths.
 func TestTheDemoPrintsWhatTheREADMEShows(t *testing.T) {
 	t.Parallel()
 	readme, err := os.ReadFile("../../../README.md")
@@ -31,7 +31,7 @@ func TestTheDemoPrintsWhatTheREADMEShows(t *testing.T) {
 	}
 }
 
-// anyPlace replaces what differs from run to run.
+// anyPlace replaces everything that differs between runs.
 func anyPlace(text string) string {
 	for _, r := range []struct{ pattern, with string }{
 		{`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`, "TIME"}, {`127\.0\.0\.1:\d+`, "ADDRESS"}, {`\S*/?\w+\.yaml`, "FILE"}, {`Maildir \S+`, "Maildir DIR"},

@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// A copy of the module that is published under a host has another path: see
+// A copy of the module that is published below a host has another path: see
 // .ci/rename-module.
-func TestARenamedModuleBuilds(t *testing.T) {
+func TestRenamedModuleBuilds(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	copySources(t, "../../..", dir)
@@ -45,7 +45,7 @@ func TestARenamedModuleBuilds(t *testing.T) {
 	}
 }
 
-func TestOnlyAPathUnderAHostIsTakenForAModule(t *testing.T) {
+func TestRenameRequiresAPathBelowAHost(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"", "vedette", "https://example.org/x", "example.org/x y", "example.org"} {
 		out, err := exec.CommandContext(t.Context(), "../../../.ci/rename-module", path).CombinedOutput()
@@ -55,7 +55,7 @@ func TestOnlyAPathUnderAHostIsTakenForAModule(t *testing.T) {
 	}
 }
 
-// copySources copies a tree, without what is no part of the repository.
+// copySources copies the files in the repository.
 func copySources(t *testing.T, from, to string) {
 	t.Helper()
 	left := []string{".git", "vedette-data", "secrets"}
@@ -79,7 +79,7 @@ func copySources(t *testing.T, from, to string) {
 		if err != nil {
 			return err
 		}
-		data, err := os.ReadFile(path) //nolint:gosec // a file of the repository
+		data, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}

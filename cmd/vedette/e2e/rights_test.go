@@ -17,14 +17,14 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// rightsFile is who may do what: a line for each thing that could be tried, and
-// a letter for each user who may. It is written by hand, on purpose.
+// rightsFile has the decided rights: a line for each attempt, with the marks for
+// the users that have the right. It is written by hand, on purpose.
 const rightsFile = "testdata/rights.txt"
 
-// column is a user of 'vedette auth init', and the letter that stands for it.
+// column is a user from 'vedette auth init' and its mark.
 type column struct {
-	letter byte
-	user   rights.User
+	mark byte
+	user rights.User
 }
 
 func columns() []column {
@@ -41,8 +41,8 @@ func columns() []column {
 	}
 }
 
-// attempts are everything that could be tried with the streams, buckets and
-// consumers that there are, and with what belongs to others.
+// attempts returns everything that a client can try with all streams, buckets and
+// consumers, including those of another installation.
 func attempts(t *testing.T) []string {
 	t.Helper()
 	var all []string
@@ -66,7 +66,7 @@ func attempts(t *testing.T) []string {
 	}
 	for _, config := range topology.Streams(topology.Names{Prefix: "vedette"}, 1) {
 		if strings.HasPrefix(config.Name, "VEDETTE_ADVISORY") {
-			continue // its subjects are the server's own; the stream is among those below
+			continue // its subjects belong to the server; the stream follows below
 		}
 		for _, filter := range config.Subjects {
 			for _, subject := range examples(filter) {
@@ -115,7 +115,7 @@ func streamsOf(installation topology.Names) []string {
 	return names
 }
 
-// consumersOf are the consumers of each stream.
+// consumersOf returns the consumers for each stream.
 func consumersOf() map[string][]string {
 	return map[string][]string{
 		"VEDETTE_TICK":     {topology.SchedulerConsumer().Name},
@@ -132,8 +132,7 @@ func consumersOf() map[string][]string {
 	}
 }
 
-// examples are subjects that match a filter: any, and those that somebody has
-// reason to use.
+// examples returns subjects that match a filter: an arbitrary one, and useful ones.
 func examples(filter string) []string {
 	known := map[string][]string{
 		"vedette.check.>":       {"vedette.check.default.x", "vedette.check.fra.x"},
@@ -147,8 +146,8 @@ func examples(filter string) []string {
 	return append(slices.Clone(known[filter]), one)
 }
 
-// allowed tells which of the attempts the server allows to a user. There is
-// nothing installed, so that nothing happens.
+// allowed returns the attempts that the server allows to a user. Without an
+// installation they have no effect.
 func allowed(t *testing.T, url string, all []string) map[string]bool {
 	t.Helper()
 	const last = "the.last.of.all"
@@ -186,7 +185,7 @@ func allowed(t *testing.T, url string, all []string) map[string]bool {
 	select {
 	case <-over: // the server answers in order
 	case <-within(t).Done():
-		t.Fatal("got no refusal of what nobody may")
+		t.Fatal("got no refusal for an attempt that no user may make")
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -197,7 +196,7 @@ func allowed(t *testing.T, url string, all []string) map[string]bool {
 	return may
 }
 
-// expected reads who may do what.
+// expected reads the decided rights.
 func expected(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile(rightsFile)
@@ -210,17 +209,17 @@ func expected(t *testing.T) map[string]string {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
 		}
-		letters, attempt, ok := strings.Cut(line, " ")
+		marks, attempt, ok := strings.Cut(line, " ")
 		if !ok || want[attempt] != "" {
-			t.Fatalf("%s: got %q, want letters and an attempt, each once", rightsFile, line)
+			t.Fatalf("%s: got %q, want marks and an attempt, each once", rightsFile, line)
 		}
-		want[strings.TrimSpace(attempt)] = strings.ReplaceAll(letters, "-", "")
+		want[strings.TrimSpace(attempt)] = strings.ReplaceAll(marks, "-", "")
 	}
 	return want
 }
 
-// decisionOn finds what is decided about an attempt: about itself, or about those
-// like it.
+// decisionOn finds the decision about an attempt: its own, or one for similar
+// attempts.
 func decisionOn(attempt string, decisions map[string]string) (string, bool) {
 	if _, ok := decisions[attempt]; ok {
 		return attempt, true
@@ -234,10 +233,9 @@ func decisionOn(attempt string, decisions map[string]string) (string, bool) {
 	return "", false
 }
 
-// TestEachUserMayDoWhatIsDecidedAndNothingElse tries everything as every user of
-// 'vedette auth init'. What there is a stream, bucket or consumer for and no
-// decision about is a failure.
-func TestEachUserMayDoWhatIsDecidedAndNothingElse(t *testing.T) {
+// TestEachUserHasExactlyTheDecidedRights tries everything as every user from
+// 'vedette auth init'. A stream, bucket or consumer without a decision is a failure.
+func TestEachUserHasExactlyTheDecidedRights(t *testing.T) {
 	t.Parallel()
 	secrets := filepath.Join(t.TempDir(), "secrets")
 	if _, stderr, code := vedette(t, "auth", "init", secrets, "n1", "--location", "default,fra"); code != 0 {
@@ -252,34 +250,34 @@ func TestEachUserMayDoWhatIsDecidedAndNothingElse(t *testing.T) {
 		password := strings.TrimSpace(source(t, filepath.Join(secrets, name+".password")))
 		may := allowed(t, "nats://"+name+":"+password+"@"+address, all)
 		for _, attempt := range all {
-			letter := "-"
+			mark := "-"
 			if may[attempt] {
-				letter = string(c.letter)
+				mark = string(c.mark)
 			}
-			got[attempt] += letter
+			got[attempt] += mark
 		}
 		if roles := strings.Count(users, `"`+name+`"`); roles != 1 {
 			t.Errorf("got %d users %s, want one", roles, name)
 		}
 	}
 	if n := strings.Count(users, "user: "); n != len(columns()) {
-		t.Errorf("got %d users of 'vedette auth init', want a column for each of them", n)
+		t.Errorf("got %d users from 'vedette auth init', want a column for each", n)
 	}
 	used := map[string]bool{}
 	for _, attempt := range all {
 		decision, decided := decisionOn(attempt, want)
 		used[decision] = true
-		letters := want[decision]
+		marks := want[decision]
 		switch {
 		case !decided:
-			t.Errorf("%s: got no decision in %s who may; at the moment %s", attempt, rightsFile, got[attempt])
-		case letters != strings.ReplaceAll(got[attempt], "-", ""):
-			t.Errorf("%s: got %s who may, want %q", attempt, got[attempt], letters)
+			t.Errorf("%s: got no decision in %s; allowed now: %s", attempt, rightsFile, got[attempt])
+		case marks != strings.ReplaceAll(got[attempt], "-", ""):
+			t.Errorf("%s: got it allowed to %s, want %q", attempt, got[attempt], marks)
 		}
 	}
 	for _, decision := range slices.Sorted(maps.Keys(want)) {
 		if !used[decision] {
-			t.Errorf("%s: got a decision about what nobody tries", decision)
+			t.Errorf("%s: got a decision without an attempt", decision)
 		}
 	}
 	var table strings.Builder

@@ -23,8 +23,8 @@ import (
 	"vedette/workers"
 )
 
-// roleServer is a server whose users are those that 'vedette roles' prints.
-// Each password is the name of the role.
+// roleServer starts a server with the users from 'vedette roles'. Each password is
+// the role's name.
 func roleServer(t *testing.T) (address string, names topology.Names) {
 	t.Helper()
 	names = topology.Names{Prefix: "vedette"}
@@ -42,8 +42,8 @@ func asRole(names topology.Names, address string, role rights.Role) string {
 	return "nats://" + rights.UserName(names, rights.User{Role: role}) + ":" + string(role) + "@" + address
 }
 
-// joinAs connects with a role's rights. A refusal of the server is a failure of
-// the test: what the role needs must work.
+// joinAs connects with a role's rights. A refusal by the server fails the test:
+// everything the role needs must work.
 func joinAs(t *testing.T, names topology.Names, address string, role rights.Role) *pipeline.Pipeline {
 	t.Helper()
 	log := refusals(t, string(role))
@@ -69,7 +69,7 @@ func background(t *testing.T, name string, serve func(context.Context) error) {
 	})
 }
 
-// mailbag takes mails.
+// mailbag collects mails.
 type mailbag struct{ mails chan job.Mail }
 
 func (b *mailbag) Handle(_ context.Context, m job.Mail, _ time.Time) error {
@@ -87,7 +87,7 @@ func (*mailbag) Serve(ctx context.Context) error {
 
 func (*mailbag) Close() {}
 
-func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
+func TestEachRoleWorksWithItsOwnRights(t *testing.T) {
 	address, names := roleServer(t)
 	operator := joinAs(t, names, address, rights.Admin)
 	if err := operator.Ensure(t.Context()); err != nil {
@@ -134,9 +134,9 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	}
 	background(t, "scheduler", scheduler.Serve)
 
-	waitForMail(t, bag, "[DOWN] site") // scheduler, check worker, evaluator and mail worker have done their work
+	waitForMail(t, bag, "[DOWN] site") // after the scheduler, a check worker, the evaluator and a mail worker
 	publisherWorks(t, joinAs(t, names, address, rights.Publisher))
-	waitForMail(t, bag, "[VEDETTE]") // and the operator its own, about what the publisher got wrong
+	waitForMail(t, bag, "[VEDETTE]") // from the admin's process, about the publisher's invalid job
 	viewerSees(t, joinAs(t, names, address, rights.Viewer))
 	for _, args := range [][]string{{"explain", "site"}, {"status"}, {"silence", "list"}} {
 		stdout, stderr, code := vedette(t, append(args, "--nats", asRole(names, address, rights.Viewer))...)
@@ -224,8 +224,8 @@ func viewerSees(t *testing.T, p *pipeline.Pipeline) {
 	}
 }
 
-// universe is what somebody could try, each allowed to the roles beside it; the
-// operator may all of it but what is another installation's.
+// universe has the subjects a client can try, each with the roles that may use it;
+// an admin may use all, except another installation's.
 func universe() map[string][]rights.Role {
 	const create, next, info = "$JS.API.CONSUMER.CREATE.", "$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.STREAM.INFO."
 	publisher, scheduler, check := rights.Publisher, rights.Scheduler, rights.CheckWorker
@@ -263,7 +263,7 @@ func universe() map[string][]rights.Role {
 		"$KV.VEDETTE_CURSOR.0":           {scheduler},
 		"$KV.VEDETTE_PROCESS.x":          {scheduler, check, evaluator, notifier, mail},
 		"$KV.VEDETTE_DIGEST.operators":   {},
-		// taking other people's jobs, and looking at them
+		// taking other clients' jobs, and looking at them
 		next + "VEDETTE_CHECK.check-default":                            {check},
 		next + "VEDETTE_CHECK.check-fra":                                {},
 		next + "VEDETTE_MAIL.mail":                                      {mail},
@@ -291,7 +291,7 @@ func universe() map[string][]rights.Role {
 	}
 }
 
-// foreign is what no role may, the operator neither.
+// foreign has what no role may do, not even an admin.
 func foreign() []string {
 	return []string{
 		"other.subject", "$JS.API.STREAM.DELETE.OTHER", "$JS.API.STREAM.CREATE.OTHER", "$KV.OTHER.key",
@@ -299,7 +299,7 @@ func foreign() []string {
 	}
 }
 
-func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
+func TestEachRoleIsRefusedAllOtherRights(t *testing.T) {
 	address, names := roleServer(t)
 	for _, role := range rights.Roles() {
 		refused := foreign()
@@ -324,7 +324,7 @@ func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
 	}
 }
 
-// violates tells whether the server refuses what somebody does.
+// violates reports whether the server refuses an action.
 func violates(t *testing.T, url string, do func(*nats.Conn) error) bool {
 	t.Helper()
 	conn, err := nats.Connect(url, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))
@@ -341,7 +341,7 @@ func violates(t *testing.T, url string, do func(*nats.Conn) error) bool {
 	return conn.LastError() != nil && strings.Contains(strings.ToLower(conn.LastError().Error()), "permissions violation")
 }
 
-// refusals is a log that fails the test when the server refuses something.
+// refusals is a log that fails the test when the server refuses an action.
 func refusals(t *testing.T, who string) *slog.Logger {
 	t.Helper()
 	return slog.New(slog.NewTextHandler(writerFunc(func(line []byte) (int, error) {
@@ -356,7 +356,7 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
-func TestCommandThatLacksARightSaysSo(t *testing.T) {
+func TestCommandWithoutARightNamesIt(t *testing.T) {
 	address, names := roleServer(t)
 	if err := joinAs(t, names, address, rights.Admin).Ensure(t.Context()); err != nil {
 		t.Fatal(err)
@@ -369,7 +369,7 @@ func TestCommandThatLacksARightSaysSo(t *testing.T) {
 	}{
 		"dead letters":   {rights.Publisher, []string{"dead", "list"}, "publish $JS.API.STREAM.INFO.VEDETTE_DEAD"},
 		"processes":      {rights.Publisher, []string{"ps"}, "publish $JS.API.STREAM.INFO.KV_VEDETTE_PROCESS"},
-		"an order":       {rights.Viewer, []string{"enqueue", "mail", "--to", "a@example.org", "--subject", "x", "--text", "x"}, "subscribe vedette.reply."},
+		"a mail job":     {rights.Viewer, []string{"enqueue", "mail", "--to", "a@example.org", "--subject", "x", "--text", "x"}, "subscribe vedette.reply."},
 		"an answer":      {rights.Viewer, []string{"enqueue", "check", "127.0.0.1:1", "--wait", "30s"}, "subscribe vedette.reply."},
 		"a file":         {rights.Viewer, []string{"apply", file}, "publish $KV.VEDETTE_MONITOR"},
 		"a silence":      {rights.Viewer, []string{"silence", "add", "monitor=x", "--for", "1h"}, "publish $KV.VEDETTE_SILENCE."},
@@ -381,10 +381,10 @@ func TestCommandThatLacksARightSaysSo(t *testing.T) {
 		_, stderr, code := vedette(t, append(c.args, "--nats", asRole(names, address, c.role))...)
 		if code != cli.ExitFailed || !strings.Contains(stderr, c.lacks) || !strings.Contains(stderr, "hint: the user lacks a right") ||
 			strings.Contains(stderr, "deadline") {
-			t.Errorf("%s as %s: got %d %s, want 1 and that it lacks %q", name, c.role, code, stderr, c.lacks)
+			t.Errorf("%s as %s: got %d %s, want 1 and the missing right %q", name, c.role, code, stderr, c.lacks)
 		}
 		if took := time.Since(began); took > cli.FindTimeout {
-			t.Errorf("%s as %s: got word after %s, want it at once", name, c.role, took)
+			t.Errorf("%s as %s: got the error after %s, want it at once", name, c.role, took)
 		}
 	}
 }

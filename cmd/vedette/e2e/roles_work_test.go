@@ -16,8 +16,8 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// walled is a server whose users are those of 'vedette auth init', and the
-// processes that log in there.
+// walled is a server with the users from 'vedette auth init', and the processes
+// that log in there.
 type walled struct {
 	t                    *testing.T
 	dir, secrets, listen string
@@ -49,7 +49,7 @@ func (g *walled) as(user rights.User) []string {
 	return []string{"--nats", "tls://" + name + "@" + g.listen, "--nats-ca", filepath.Join(g.secrets, "ca.pem"), "--nats-password-file", filepath.Join(g.secrets, name+".password")}
 }
 
-// start starts a process, and waits until it does its work.
+// start starts a process and waits until it is ready.
 func (g *walled) start(name string, user rights.User, args ...string) {
 	g.t.Helper()
 	health := lastingAddress(g.t)
@@ -58,7 +58,7 @@ func (g *walled) start(name string, user rights.User, args ...string) {
 	eventually(g.t, "a ready "+name, func() bool { return answers("http://" + health + "/readyz") })
 }
 
-// says is what a command of a user says.
+// says returns the output from a user's command.
 func (g *walled) says(role rights.Role, args ...string) string {
 	g.t.Helper()
 	stdout, stderr, code := vedette(g.t, append(args, g.as(rights.User{Role: role})...)...)
@@ -68,7 +68,7 @@ func (g *walled) says(role rights.Role, args ...string) string {
 	return stdout
 }
 
-// consumers are the lasting ones of each stream.
+// consumers returns the durable consumers for each stream.
 func (g *walled) consumers() map[string][]string {
 	g.t.Helper()
 	operator := rights.UserName(g.names, rights.User{Role: rights.Admin})
@@ -102,9 +102,9 @@ func (g *walled) consumers() map[string][]string {
 	return found
 }
 
-// TestEachUserDoesItsWorkEndToEnd runs a process for each role, under the user
-// that 'vedette auth init' makes for it and nothing else, by TLS.
-func TestEachUserDoesItsWorkEndToEnd(t *testing.T) {
+// TestEachUserWorksEndToEnd runs a process for each role, with the role's user from
+// 'vedette auth init', over TLS.
+func TestEachUserWorksEndToEnd(t *testing.T) {
 	t.Parallel()
 	box, site := newInbox(t), newTarget(t)
 	g := newWalled(t, fmt.Sprintf(`
@@ -128,22 +128,22 @@ monitors:
 	}
 	g.start("check in fra", rights.User{Role: rights.CheckWorker, Location: "fra"}, "worker", "--location", "fra")
 
-	site.setIll(true) // scheduler, check worker, evaluator, notifier with a check of what others depend on, mail worker
+	site.setIll(true) // scheduler, check worker, evaluator, notifier with a parent's recheck, mail worker
 	eventually(t, "a DOWN mail", func() bool { return box.Count("ops@example.org", "[DOWN]") >= 1 })
 	site.setIll(false)
 	eventually(t, "an UP mail", func() bool { return box.Count("ops@example.org", "[UP]") >= 1 })
 
 	for _, location := range []string{"default", "fra"} {
 		if said := g.says(rights.Publisher, "enqueue", "check", site.url, "--location", location, "--wait", "30s"); !strings.Contains(said, "is UP") {
-			t.Errorf("%s: got %s, want a check by order", location, said)
+			t.Errorf("%s: got %s, want an ad-hoc check", location, said)
 		}
 	}
 	g.says(rights.Publisher, "enqueue", "mail", "--to", "you@example.org", "--subject", "x", "--text", "x", "--wait", "30s", "--id", "m1")
 	g.says(rights.Publisher, "outcome", "mail", "m1")
 	g.says(rights.Publisher, "enqueue", "mail", "--to", "you@example.org", "--subject", "y", "--text", "y", "--id", "m2")
 	g.says(rights.Publisher, "mail", "send", "--to", "you@example.org", "--subject", "z", "--text", "z")
-	g.dies("vedette.mail.adhoc.bad", "{") // a dead letter, of which the operator's process tells
-	eventually(t, "word of the dead letter", func() bool { return box.Holds("boss@example.org", "mail.adhoc.bad") })
+	g.dies("vedette.mail.adhoc.bad", "{") // a dead letter, which the admin's process reports
+	eventually(t, "a mail about the dead letter", func() bool { return box.Holds("boss@example.org", "mail.adhoc.bad") })
 
 	for _, args := range [][]string{{"status"}, {"explain", "site"}, {"silence", "list"}, {"dead", "list"}, {"mail", "log"}} {
 		g.says(rights.Viewer, args...)
@@ -159,7 +159,7 @@ monitors:
 		slices.Sort(names)
 	}
 	if got := fmt.Sprint(g.consumers()); got != fmt.Sprint(want) {
-		t.Errorf("got consumers %s, want those of which the test of rights knows: %v", got, want)
+		t.Errorf("got consumers %s, want those in the test for rights: %v", got, want)
 	}
 	for name, c := range g.children {
 		if name == "server" {
@@ -168,14 +168,14 @@ monitors:
 		c.stop(t)
 		for _, wrong := range []string{"ermissions Violation", "level=ERROR"} {
 			if strings.Contains(c.output.String(), wrong) && !strings.Contains(c.output.String(), "mail.adhoc.bad") {
-				t.Errorf("%s: got %s, want a process that may do what it must", name, c.output)
+				t.Errorf("%s: got %s, want a process with sufficient rights", name, c.output)
 			}
 		}
 	}
 	g.children["server"].stop(t)
 }
 
-// dies publishes what is no job.
+// dies publishes a malformed job.
 func (g *walled) dies(subject, body string) {
 	g.t.Helper()
 	publisher := rights.UserName(g.names, rights.User{Role: rights.Publisher})

@@ -14,7 +14,7 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 )
 
-// recipients are who should hear of everything, once.
+// recipients returns the addresses that should get each mail once.
 func recipients() []string {
 	return []string{"ops@example.org", "boss@example.org", "night@example.org"}
 }
@@ -32,8 +32,8 @@ monitors:
 `, box.Relay(), x.url)
 }
 
-// everybodyHas tells whether each recipient got mails of a kind.
-func everybodyHas(box *inbox, kind string) bool {
+// allHave reports whether each recipient got a number of mails with a prefix.
+func allHave(box *inbox, kind string) bool {
 	for _, address := range recipients() {
 		if box.Count(address, kind) == 0 {
 			return false
@@ -42,7 +42,7 @@ func everybodyHas(box *inbox, kind string) bool {
 	return true
 }
 
-// expectOneOfEach checks that each recipient got one mail of each kind.
+// expectOneOfEach checks that each recipient got each mail once.
 func expectOneOfEach(t *testing.T, box *inbox) {
 	t.Helper()
 	for _, address := range recipients() {
@@ -54,8 +54,8 @@ func expectOneOfEach(t *testing.T, box *inbox) {
 	}
 }
 
-// The promise of the whole program: whatever happens to the process, each
-// recipient gets one mail for each transition.
+// The program's promise: each recipient gets one mail for each transition, whatever
+// happens to the process.
 func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
@@ -65,7 +65,7 @@ func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	killSometimes := func() {
 		for range 5 {
-			// The point is to hit any moment: it is what is tested.
+			// The kill may come at any moment: that is the test.
 			<-time.After(time.Duration(random.IntN(2500)) * time.Millisecond)
 			r.kill()
 			r.start()
@@ -76,14 +76,14 @@ func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
 	eventually(t, "an up website", func() bool { return r.health("website") == "up" })
 	x.setIll(true)
 	killSometimes()
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for each recipient", func() bool { return allHave(box, "[DOWN]") })
 	x.setIll(false)
 	killSometimes()
-	eventually(t, "an UP mail for everybody", func() bool { return everybodyHas(box, "[UP]") })
+	eventually(t, "an UP mail for each recipient", func() bool { return allHave(box, "[UP]") })
 	r.ready()
 	r.stop()
 
-	// Once more from the beginning: nothing is announced again.
+	// After another restart nothing is announced again.
 	r.start()
 	r.ready()
 	eventually(t, "an up website after the restart", func() bool { return r.health("website") == "up" })
@@ -91,7 +91,7 @@ func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
 	expectOneOfEach(t, box)
 }
 
-func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
+func TestSIGHUPAndApplyReadTheFileAgain(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
@@ -122,7 +122,7 @@ func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 	}
 	eventually(t, "a refusal", func() bool { return strings.Contains(r.output.String(), "was not applied") })
 	if got := r.health("second"); got != "up" {
-		t.Errorf("got %q after a file with a mistake, want everything as before", got)
+		t.Errorf("got %q after a file with a mistake, want no change", got)
 	}
 
 	file := filepath.Join(r.dir, "other.yaml")
@@ -130,7 +130,7 @@ func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 		t.Fatal(err)
 	}
 	if output, code := r.vedette("apply", "--dry-run", file); code != 0 || !strings.Contains(output, "- second") || !strings.Contains(output, "would apply") {
-		t.Errorf("got %d %s, want what would be removed", code, output)
+		t.Errorf("got %d %s, want the monitors that would be removed", code, output)
 	}
 	if output, code := r.vedette("apply", file); code != 0 || !strings.Contains(output, "1 removed, 4 unchanged") {
 		t.Errorf("got %d %s, want one removed", code, output)
@@ -145,7 +145,7 @@ func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 	r.stop()
 }
 
-func TestFilesOfJSONLinesAreReadAtStartAndAtSIGHUP(t *testing.T) {
+func TestMonitorsFileIsReadAtStartAndAtSIGHUP(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box)+"monitors_file: lines.ndjson\n")
@@ -176,27 +176,27 @@ func TestFilesOfJSONLinesAreReadAtStartAndAtSIGHUP(t *testing.T) {
 
 	write("line-1", "website")
 	if output, code := r.vedette("apply", r.file); code != 2 || !strings.Contains(output, "lines.ndjson:2:10: name: found \"website\" again") {
-		t.Errorf("got %d %s, want the name that both files have", code, output)
+		t.Errorf("got %d %s, want the duplicate name", code, output)
 	}
 	r.stop()
 }
 
-func TestRemovedMonitorThatIsDownIsToldOnce(t *testing.T) {
+func TestRemovedMonitorThatIsDownIsOneMail(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	x.setIll(true)
 	r := newInstance(t, watching(x, box))
 	r.start()
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for each recipient", func() bool { return allHave(box, "[DOWN]") })
 	r.write(strings.Split(watching(x, box), "monitors:")[0] + "monitors: []\n")
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a REMOVED mail for everybody", func() bool { return everybodyHas(box, "[REMOVED]") })
+	eventually(t, "a REMOVED mail for each recipient", func() bool { return allHave(box, "[REMOVED]") })
 	r.stop()
 }
 
-func TestSecondInstanceOverTheSameDataIsRefused(t *testing.T) {
+func TestSecondInstanceWithTheSameDataIsRefused(t *testing.T) {
 	t.Parallel()
 	r := newInstance(t, "monitors: []\n")
 	r.start()
@@ -227,18 +227,18 @@ func TestProcessesShareTheWorkOfOneServer(t *testing.T) {
 	second.start("--nats", url)
 	second.ready()
 	x.setIll(true)
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for each recipient", func() bool { return allHave(box, "[DOWN]") })
 	eventually(t, "the change printed by both", func() bool {
 		return strings.Contains(first.output.String(), "DOWN    website") && strings.Contains(second.output.String(), "DOWN    website")
 	})
 	second.stop()
 	x.setIll(false)
-	eventually(t, "an UP mail for everybody, by the one that is left", func() bool { return everybodyHas(box, "[UP]") })
+	eventually(t, "an UP mail for each recipient from the remaining process", func() bool { return allHave(box, "[UP]") })
 	first.stop()
 	expectOneOfEach(t, box)
 }
 
-func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
+func TestJobsFromOtherProgramsAreDone(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
@@ -257,7 +257,7 @@ func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
 	r.stop()
 }
 
-func TestProcessOutlivesItsServerAndStopsCleanlyWithoutIt(t *testing.T) {
+func TestProcessSurvivesServerOutageAndStopsCleanly(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	first := newInstance(t, watching(x, box))
@@ -274,15 +274,15 @@ func TestProcessOutlivesItsServerAndStopsCleanlyWithoutIt(t *testing.T) {
 	}
 
 	first.kill()
-	eventually(t, "a process that tells of its lost server", unready)
+	eventually(t, "a process that reports its lost server", unready)
 	first.start("--nats-listen", strings.Split(url, "@")[1])
 	second.ready()
 	x.setIll(true)
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for each recipient", func() bool { return allHave(box, "[DOWN]") })
 	parts, _ := second.vedette("ps", "--nats", url)
 	for line := range strings.Lines(parts) {
 		if strings.HasSuffix(strings.Fields(line)[0], fmt.Sprint("-", second.cmd.Process.Pid)) && strings.Fields(line)[5] != "1" {
-			t.Errorf("got %q, want no part restarted while the server was away", line)
+			t.Errorf("got %q, want no child restarted during the server outage", line)
 		}
 	}
 	if !strings.Contains(parts, fmt.Sprint("-", second.cmd.Process.Pid)) {
@@ -290,6 +290,6 @@ func TestProcessOutlivesItsServerAndStopsCleanlyWithoutIt(t *testing.T) {
 	}
 
 	first.kill()
-	eventually(t, "a process that tells of its lost server again", unready)
+	eventually(t, "a process that reports its lost server again", unready)
 	second.stop()
 }

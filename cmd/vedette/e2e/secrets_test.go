@@ -16,8 +16,7 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 )
 
-// guarded is a web server that lets in who knows the token, and repeats what it
-// was sent.
+// guarded is a web server that requires the token, and returns what it received.
 type guarded struct {
 	*httptest.Server
 
@@ -51,7 +50,7 @@ monitors:
   - {name: lost, http: {url: "%[1]s", bearer_token: "${secret:NONE}"}}
 `
 
-func TestSecretsReachTheTargetAndNothingElse(t *testing.T) {
+func TestSecretsReachOnlyTheTarget(t *testing.T) {
 	t.Parallel()
 	first, second, variable := "hunter-one-4711", "hunter-two-4712", "hunter-of-the-environment"
 	g := newGuarded(t, first)
@@ -97,11 +96,11 @@ func TestSecretsReachTheTargetAndNothingElse(t *testing.T) {
 		assertNone(t, "vedette explain "+monitor, explained, first, second, variable)
 	}
 	if got := r.health("lost"); got == "down" {
-		t.Errorf("got %s of a monitor whose secret is unknown, want anything but down", got)
+		t.Errorf("got %s for a monitor whose secret is unknown, want anything but down", got)
 	}
 	refused, code := r.vedette("enqueue", "check", g.URL+"/${secret:TOKEN}")
 	if code == cli.ExitOK || !strings.Contains(refused, "only monitors may use secrets") {
-		t.Errorf("got %q and code %d for an order that refers to a secret, want it refused", refused, code)
+		t.Errorf("got %q and code %d for a job that refers to a secret, want it refused", refused, code)
 	}
 	page, _ := r.get("/")
 	status, _ := r.get("/status.json")
@@ -109,24 +108,24 @@ func TestSecretsReachTheTargetAndNothingElse(t *testing.T) {
 	stored := client.stored()
 	for _, subject := range []string{"$KV.VEDETTE_MONITOR.monitor.hook", "$KV.VEDETTE_STATE.echoed", "vedette.result."} {
 		if !strings.Contains(stored, subject) {
-			t.Errorf("got nothing stored under %s, want what was looked through to be what there is", subject)
+			t.Errorf("got nothing stored under %s, want the search to cover all subjects", subject)
 		}
 	}
 	assertNone(t, "the streams and buckets", stored, first, second, variable)
 	if !strings.Contains(heard.String(), "vedette.check.default.guarded") || !strings.Contains(heard.String(), "${secret:TOKEN}") {
-		t.Error("got no check with its reference, want what was heard to be what was said")
+		t.Error("got no check with its reference, want the recording to have all messages")
 	}
 	assertNone(t, "what was said on the server", heard.String(), first, second, variable)
 	r.stop()
 	assertNone(t, "the log", r.output.String(), first, second, variable)
 	if !strings.Contains(r.output.String(), "warning: read secret NONE: found neither") {
-		t.Error("got no warning of the secret that is not there, want one at the start")
+		t.Error("got no warning about the missing secret, want one at the start")
 	}
 	assertNone(t, "the data directory", filesBelow(t, filepath.Join(r.dir, "vedette-data")), first, second, variable)
 }
 
-// assertNone fails the test for each secret that stands in a text, in the forms
-// in which this test's server says it.
+// assertNone fails the test for each secret in a text, in all forms that the
+// test's server uses.
 func assertNone(t *testing.T, where, text string, secrets ...string) {
 	t.Helper()
 	for _, secret := range secrets {
@@ -138,8 +137,8 @@ func assertNone(t *testing.T, where, text string, secrets ...string) {
 	}
 }
 
-// filesBelow is what all files of a directory hold: also what was deleted from
-// streams, mails and the like.
+// filesBelow returns the content of all files in a directory, which includes deleted
+// messages.
 func filesBelow(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
@@ -159,12 +158,12 @@ func filesBelow(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	if !strings.Contains(all.String(), "${secret:TOKEN}") {
-		t.Error("got no reference in the files, want those of the streams among them")
+		t.Error("got no reference in the files, want them in the stream files")
 	}
 	return all.String()
 }
 
-func TestCheckResolvesSecretsAsAnInstanceDoes(t *testing.T) {
+func TestCheckCommandResolvesSecrets(t *testing.T) {
 	t.Setenv("VEDETTE_SECRET_HOOK", "hunter-of-the-environment")
 	g := newGuarded(t, "hunter-of-the-environment")
 	dir := t.TempDir()
@@ -172,7 +171,7 @@ func TestCheckResolvesSecretsAsAnInstanceDoes(t *testing.T) {
 		t.Errorf("got code %d, %q and %q, want up, and the reference shown", code, stdout, stderr)
 	}
 	if stdout, _, code := vedette(t, "check", "--secrets", dir, g.URL+"/${secret:NONE}"); code != cli.ExitUsage || !strings.Contains(stdout, "could not be checked") || !strings.Contains(stdout, filepath.Join(dir, "NONE")) {
-		t.Errorf("got code %d and %q, want that it could not be checked", code, stdout)
+		t.Errorf("got code %d and %q, want that the check was impossible", code, stdout)
 	}
 	for _, c := range [][]string{
 		{"check", "--secrets", filepath.Join(dir, "none"), g.URL}, {"run", "--secrets", filepath.Join(dir, "none"), "../../../testdata/demo.yaml"},

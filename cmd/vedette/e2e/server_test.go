@@ -19,8 +19,8 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// lastingAddress is a free one that stays so while its server is away: its port
-// is below those that systems give to outgoing connections.
+// lastingAddress returns an address that stays free while its server is down: the
+// port is below the range for outgoing connections.
 func lastingAddress(t *testing.T) string {
 	t.Helper()
 	address := ""
@@ -36,20 +36,20 @@ func lastingAddress(t *testing.T) string {
 	return address
 }
 
-// child is a vedette of any kind in a process of its own.
+// child is a vedette command in a separate process.
 type child struct {
 	cmd    *exec.Cmd
 	output *lockedBuffer
 }
 
-// spawn starts one in a directory; it is killed at the end of the test at the
+// spawn starts a command in a directory. It is killed at the end of the test at the
 // latest.
 func spawn(t *testing.T, dir string, args ...string) *child {
 	t.Helper()
 	return spawnProgram(t, program, dir, args...)
 }
 
-// spawnProgram is spawn for another build of the program.
+// spawnProgram is spawn with another build.
 func spawnProgram(t *testing.T, program, dir string, args ...string) *child {
 	t.Helper()
 	cmd := exec.Command(program, args...)
@@ -57,7 +57,7 @@ func spawnProgram(t *testing.T, program, dir string, args ...string) *child {
 	return spawnCommand(t, cmd)
 }
 
-// spawnCommand is spawn for what runs otherwise.
+// spawnCommand is spawn with a prepared command.
 func spawnCommand(t *testing.T, cmd *exec.Cmd) *child {
 	t.Helper()
 	c := &child{cmd: cmd, output: &lockedBuffer{}}
@@ -82,7 +82,7 @@ func (c *child) says(t *testing.T, part string) {
 	eventually(t, "word of "+part, func() bool { return strings.Contains(c.output.String(), part) })
 }
 
-// stop asks it to end, and checks that it does so cleanly.
+// stop terminates the process and checks that it stops cleanly.
 func (c *child) stop(t *testing.T) {
 	t.Helper()
 	if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -93,7 +93,7 @@ func (c *child) stop(t *testing.T) {
 	}
 }
 
-// clusterNode is where a node of a cluster of processes listens.
+// clusterNode has the addresses of a cluster node.
 type clusterNode struct{ name, listen, routes, http string }
 
 func clusterNodes(t *testing.T) []clusterNode {
@@ -105,7 +105,7 @@ func clusterNodes(t *testing.T) []clusterNode {
 	return nodes
 }
 
-// args are the flags of a node's server, with the keys of the directory.
+// args returns the flags for a node's server, with the keys in the directory.
 func (n clusterNode) args(nodes []clusterNode) []string {
 	var routes []string
 	for _, other := range nodes {
@@ -140,9 +140,9 @@ func as(nodes []clusterNode, role rights.Role) []string {
 	return []string{"--nats", strings.Join(urls, ","), "--nats-ca", "secrets/ca.pem", "--nats-password-file", "secrets/" + user + ".password"}
 }
 
-// The whole installation in processes, each with no more rights than it needs:
-// three nodes that prove to each other who they are, and workers that log in.
-func TestClusterOfServersAndWorkersDoesTheWorkByTLS(t *testing.T) {
+// A whole installation, each process with only the rights it needs: three nodes
+// that authenticate each other, and workers that log in.
+func TestClusterWorksOverTLS(t *testing.T) {
 	t.Parallel()
 	dir, box := t.TempDir(), newInbox(t)
 	file := filepath.Join(dir, "monitors.yaml")
@@ -170,7 +170,7 @@ monitors:
 	for _, n := range nodes {
 		eventually(t, "a ready "+n.name, n.ready)
 	}
-	strangersAreTold(t, dir, nodes)
+	checkStrangers(t, dir, nodes)
 	early.says(t, "waiting for 'vedette run FILE'")
 	scheduler := spawn(t, dir, append(append([]string{"run", "--http", lastingAddress(t), "--stages", "schedule,maintain,evaluate,notify"}, as(nodes, rights.Admin)...), file)...)
 	mails := spawn(t, dir, append(append([]string{"worker", "--stages", "mail"}, as(nodes, rights.MailWorker)...), file)...)
@@ -180,7 +180,7 @@ monitors:
 		p.stop(t)
 		for _, wrong := range []string{"ermissions Violation", "level=ERROR"} {
 			if strings.Contains(p.output.String(), wrong) {
-				t.Errorf("got %q, want a process that may do what it must", p.output)
+				t.Errorf("got %q, want a process with sufficient rights", p.output)
 			}
 		}
 	}
@@ -189,9 +189,8 @@ monitors:
 	}
 }
 
-// strangersAreTold checks what they hear who trust another CA, or have another
-// password.
-func strangersAreTold(t *testing.T, dir string, nodes []clusterNode) {
+// checkStrangers checks the errors for clients with another CA or another password.
+func checkStrangers(t *testing.T, dir string, nodes []clusterNode) {
 	t.Helper()
 	others := filepath.Join(dir, "others")
 	if _, stderr, code := vedette(t, "auth", "init", others, "n1"); code != 0 {
@@ -209,7 +208,7 @@ func strangersAreTold(t *testing.T, dir string, nodes []clusterNode) {
 	}
 }
 
-func TestNodeWithCertificateOfAnotherCADoesNotJoin(t *testing.T) {
+func TestNodeWithForeignCertificateDoesNotJoin(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, nodes := range map[string][]string{"secrets": {"n1", "n2", "n3"}, "others": {"n4"}} {
@@ -228,7 +227,7 @@ func TestNodeWithCertificateOfAnotherCADoesNotJoin(t *testing.T) {
 	stranger := clusterNode{"n4", lastingAddress(t), lastingAddress(t), lastingAddress(t)}
 	args := stranger.args(nodes)
 	for i, arg := range args {
-		args[i] = strings.Replace(arg, "secrets/n4", "others/n4", 1) // it trusts the others, and they do not trust it
+		args[i] = strings.Replace(arg, "secrets/n4", "others/n4", 1) // it trusts the others, but they do not trust it
 	}
 	spawn(t, dir, args...)
 	last.says(t, "certificate signed by unknown authority")
@@ -237,7 +236,7 @@ func TestNodeWithCertificateOfAnotherCADoesNotJoin(t *testing.T) {
 	}
 }
 
-func TestServerTellsHowItIs(t *testing.T) {
+func TestServerReportsItsHealth(t *testing.T) {
 	t.Parallel()
 	dir, address := t.TempDir(), lastingAddress(t)
 	server := spawn(t, dir, "server", "--listen", lastingAddress(t), "--http", address)
@@ -250,7 +249,7 @@ func TestServerTellsHowItIs(t *testing.T) {
 	server.stop(t)
 }
 
-func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
+func TestWorkerReloadsItsLimitsAtSIGHUP(t *testing.T) {
 	t.Parallel()
 	dir, address, health := t.TempDir(), lastingAddress(t), lastingAddress(t)
 	file := write(t, dir, "workers: {adhoc: 7}\n")
@@ -277,7 +276,7 @@ func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
 	}
 }
 
-// mustURL is what a server alone has left for commands beside it.
+// mustURL returns the URL that a single server writes for commands on its machine.
 func mustURL(t *testing.T, dir string) string {
 	t.Helper()
 	url, err := os.ReadFile(filepath.Join(dir, "vedette-data", "nats.url"))
@@ -296,7 +295,7 @@ func write(t *testing.T, dir, text string) string {
 	return path
 }
 
-func TestServerRefusesWhatCannotBe(t *testing.T) {
+func TestServerRefusesInvalidFlags(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -318,7 +317,7 @@ func TestServerRefusesWhatCannotBe(t *testing.T) {
 		"nodes in clear text":         {append(node, "192.0.2.1:6222"), cli.ExitUsage, []string{"listen on 192.0.2.1:6222: other machines reach it"}},
 		"a cluster without users":     {[]string{"--cluster", "127.0.0.1:0", "--routes", "nats://127.0.0.1:1"}, cli.ExitUsage, []string{"read --users", "hint: 'vedette roles'"}},
 		"a cluster without routes":    {[]string{"--cluster", "127.0.0.1:0", "--users", users}, cli.ExitUsage, []string{"read --routes"}},
-		"a route that is none":        {[]string{"--cluster", "127.0.0.1:0", "--users", users, "--routes", "n1"}, cli.ExitUsage, []string{`found "n1", expected nats://host:port`}},
+		"an invalid route":            {[]string{"--cluster", "127.0.0.1:0", "--users", users, "--routes", "n1"}, cli.ExitUsage, []string{`found "n1", expected nats://host:port`}},
 		"routes without a cluster":    {[]string{"--routes", "nats://127.0.0.1:1"}, cli.ExitUsage, []string{"found no --cluster"}},
 		"half a certificate":          {[]string{"--tls-cert", "x"}, cli.ExitUsage, []string{"expected both"}},
 		"a certificate without CA":    {append(node, "127.0.0.1:0", "--tls-cert", "x", "--tls-key", "y"), cli.ExitUsage, []string{"read --tls-ca"}},
@@ -342,7 +341,7 @@ func TestServerRefusesWhatCannotBe(t *testing.T) {
 	}
 }
 
-func TestInsecureServerSaysSoAtEachStart(t *testing.T) {
+func TestInsecureServerWarnsAtEachStart(t *testing.T) {
 	t.Parallel()
 	server := spawn(t, t.TempDir(), "server", "--insecure", "--http", "", "--listen", "0.0.0.0:0")
 	server.says(t, "vedette serves NATS")
@@ -350,7 +349,7 @@ func TestInsecureServerSaysSoAtEachStart(t *testing.T) {
 	server.stop(t)
 }
 
-func TestKeysAreKeptWhenNodesAreAdded(t *testing.T) {
+func TestAddingNodesKeepsKeys(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "secrets")
 	first, _, code := vedette(t, "auth", "init", dir, "n1")
@@ -371,15 +370,15 @@ func TestKeysAreKeptWhenNodesAreAdded(t *testing.T) {
 	}
 }
 
-func TestWorkerRefusesWhatItCannotDo(t *testing.T) {
+func TestWorkerRefusesInvalidFlags(t *testing.T) {
 	for name, c := range map[string]struct {
 		args []string
 		says string
 	}{
 		"no server":           {nil, "read --nats"},
-		"an unknown role":     {[]string{"--nats", "nats://127.0.0.1:1", "--stages", "page"}, `found "page"`},
-		"a location of two":   {[]string{"--nats", "nats://127.0.0.1:1", "--location", "a.b"}, "read --location"},
-		"less than nothing":   {[]string{"--nats", "nats://127.0.0.1:1", "--concurrency", "-1"}, "read --concurrency"},
+		"an unknown stage":    {[]string{"--nats", "nats://127.0.0.1:1", "--stages", "page"}, `found "page"`},
+		"an invalid location": {[]string{"--nats", "nats://127.0.0.1:1", "--location", "a.b"}, "read --location"},
+		"a negative number":   {[]string{"--nats", "nats://127.0.0.1:1", "--concurrency", "-1"}, "read --concurrency"},
 		"mail without relays": {[]string{"--nats", "nats://127.0.0.1:1", "--stages", "mail"}, "found no relay"},
 		"a user without name": {[]string{"--nats", "nats://127.0.0.1:1", "--nats-password-file", os.DevNull}, "found a password without a user"},
 	} {

@@ -10,7 +10,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-func TestSilencesOfARunningInstance(t *testing.T) {
+func TestSilencesInARunningInstance(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
@@ -54,15 +54,15 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 	if output, code := r.vedette("silence", "expire", id); code != 0 || output != "ended 1 silence\n" {
 		t.Errorf("got %d %s, want it ended", code, output)
 	}
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for each recipient", func() bool { return allHave(box, "[DOWN]") })
 	if output, code := r.vedette("silence", "expire", id); code != 0 || output != "ended 0 silences\n" {
-		t.Errorf("got %d %s, want it over already", code, output)
+		t.Errorf("got %d %s, want it expired already", code, output)
 	}
 	if output, _ := r.vedette("silence", "list", "--all"); !strings.Contains(output, "over") {
-		t.Errorf("got %s, want those that are over too", output)
+		t.Errorf("got %s, want the expired ones too", output)
 	}
 	x.setIll(false)
-	eventually(t, "an UP mail for everybody", func() bool { return everybodyHas(box, "[UP]") })
+	eventually(t, "an UP mail for each recipient", func() bool { return allHave(box, "[UP]") })
 	eventually(t, "all well", func() bool { output, code := r.vedette("status"); return code == 0 && output == "1 monitor: 0 down\n" })
 	output, code = r.vedette("explain", "website", "--json")
 	var x2 struct {
@@ -70,13 +70,13 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 		Notified []json.RawMessage `json:"notified"`
 	}
 	if err := json.Unmarshal([]byte(output), &x2); err != nil || code != 0 || x2.Monitor.Name != "website" || len(x2.Notified) != len(recipients()) {
-		t.Errorf("got %d %s, %v, want all that is known", code, output, err)
+		t.Errorf("got %d %s, %v, want all details", code, output, err)
 	}
 	r.stop()
 	expectOneOfEach(t, box)
 }
 
-func TestSilenceThatCannotBeSaysAllThatIsWrong(t *testing.T) {
+func TestInvalidSilenceReportsAllMistakes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		args []string
@@ -95,7 +95,7 @@ func TestSilenceThatCannotBeSaysAllThatIsWrong(t *testing.T) {
 		}
 	}
 	if _, stderr, code := vedette(t, "run", "--stages", "check,cook", "nothing.yaml"); code != cli.ExitUsage || !strings.Contains(stderr, `found "cook"`) {
-		t.Errorf("got %d %s, want the role refused", code, stderr)
+		t.Errorf("got %d %s, want it refused for this role", code, stderr)
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// needNamespaces skips a test that cannot have network namespaces, for which the
-// only reason is that. Where VEDETTE_NETNS is "required" there is none.
+// needNamespaces skips the test on systems without network namespaces, unless
+// VEDETTE_NETNS is "required".
 func needNamespaces(t *testing.T) (script string) {
 	t.Helper()
 	script, err := filepath.Abs("../../../testdata/namespaces.sh")
@@ -22,24 +22,24 @@ func needNamespaces(t *testing.T) (script string) {
 	}
 	output, err := exec.Command(script, "check").CombinedOutput()
 	if err != nil && os.Getenv("VEDETTE_NETNS") == "required" {
-		t.Fatalf("network namespaces are required, and cannot be had: %v: %s", err, output)
+		t.Fatalf("network namespaces are required, but not available: %v: %s", err, output)
 	}
 	if err != nil {
-		t.Skipf("there can be no network namespaces: %v: %s", err, output)
+		t.Skipf("network namespaces are not available: %v: %s", err, output)
 	}
 	return script
 }
 
-// A node that is cut off, and runs on, takes nothing with it: what it had
-// acknowledged is done, no mail is sent twice, and work goes on within 10 s.
-func TestNodesOfAClusterThatAreCutOffLoseNothing(t *testing.T) {
-	script := needNamespaces(t) // not in parallel: what is measured is a pause
+// A running node without a network loses nothing: its acknowledged jobs are done, no
+// mail is sent twice, and work continues within 10 s.
+func TestIsolatedClusterNodesLoseNothing(t *testing.T) {
+	script := needNamespaces(t) // not in parallel: it measures a pause
 	before := namespaces(t)
 	limited, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(limited, script, "run", program, "--for", "20s", "--rate", "50")
 	cmd.Env = append(os.Environ(), "NATS_URL=")
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it has to tidy up
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) } // it has to clean up
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func TestNodesOfAClusterThatAreCutOffLoseNothing(t *testing.T) {
 	output, err := cmd.CombinedOutput()
 	t.Logf("%s", output)
 	if err != nil {
-		t.Errorf("got %v, want a balance without a fault", err)
+		t.Errorf("got %v, want a balance without errors", err)
 	}
 	for _, want := range []string{`(?m)^lost +0$`, `(?m)^mails sent more than once +0$`, `the leader, n[123], was cut off`} {
 		if !regexp.MustCompile(want).Match(output) {
@@ -60,7 +60,7 @@ func TestNodesOfAClusterThatAreCutOffLoseNothing(t *testing.T) {
 	}
 }
 
-// namespaces are those that the script has made, and that are there now.
+// namespaces returns the existing namespaces from the script.
 func namespaces(t *testing.T) string {
 	t.Helper()
 	output, err := exec.Command("ip", "netns", "list").Output()

@@ -11,9 +11,9 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 )
 
-var clusterFor = flag.Duration("cluster", 0, "how long a cluster of processes is soaked; not at all by default")
+var clusterFor = flag.Duration("cluster", 0, "length of the cluster soak; none by default")
 
-// soaked runs a soak in a process of its own and returns its figures.
+// soaked runs a soak and returns its figures.
 func soaked(t *testing.T, args ...string) map[string]int {
 	t.Helper()
 	r := newInstance(t, "")
@@ -39,29 +39,29 @@ func TestNothingIsLostWhileWorkersAndServerAreKilled(t *testing.T) {
 	if got["enqueued"] != 4000 || got["done"]+got["dead"] != 4000 || got["lost"] != 0 || got["pending"] != 0 {
 		t.Errorf("got %v, want 4000 enqueued, and all of them done or dead", got)
 	}
-	if got["dead"] < 70 { // 40 are no jobs, 39 have no probe
-		t.Errorf("got %d dead, want those that are no jobs", got["dead"])
+	if got["dead"] < 70 { // 40 are malformed, 39 have no probe
+		t.Errorf("got %d dead, want at least the invalid jobs", got["dead"])
 	}
 	if got["killed"] < 5 {
 		t.Errorf("got %d workers killed, want one each second", got["killed"])
 	}
 }
 
-func TestNothingRunsTwiceWhileNothingCrashesHoweverOftenItsHoldIsRenewed(t *testing.T) {
+func TestNoJobRunsTwiceWithoutACrash(t *testing.T) {
 	t.Parallel()
-	// Some jobs take as long as their hold lasts, so that only its renewal keeps them.
+	// Some jobs take as long as the ack wait, so that only renewals keep them.
 	got := soaked(t, "--for", "3s", "--jobs", "1500", "--workers", "2", "--ack-wait", "1s")
 	if got["enqueued"] != 1500 || got["done"]+got["dead"] != 1500 || got["done more than once"] != 0 {
 		t.Errorf("got %v, want 1500 jobs, each done or dead once", got)
 	}
 }
 
-// What 'vedette soak cluster' says of itself is what is tested, since it takes
-// minutes: go test ./cmd/vedette/e2e -run Soaked -cluster 2m.
+// 'vedette soak cluster' takes minutes, so it only runs on demand:
+// go test ./cmd/vedette/e2e -run Soaked -cluster 2m.
 func TestSoakedClusterLosesNothing(t *testing.T) {
 	t.Parallel()
 	if *clusterFor < time.Second {
-		t.Skip("takes minutes: say how long with -cluster")
+		t.Skip("takes minutes: set the length with -cluster")
 	}
 	output, code := newInstance(t, "").within(2*(*clusterFor)+10*patience, "soak", "cluster", "--for", clusterFor.String())
 	t.Log(output)

@@ -12,9 +12,9 @@ import (
 
 var killsFor = flag.Duration("kills", 15*time.Second, "how long processes are killed every second")
 
-// Processes of three roles, two of each, of which one of each is killed every
-// second: each transition is announced once to each recipient.
-func TestKilledEvaluatorsNotifiersAndMailWorkersTellEachTransitionOnce(t *testing.T) {
+// Two processes run each of three stages, and every second one of each is killed.
+// Each recipient gets each transition once.
+func TestKilledProcessesMailEachTransitionOnce(t *testing.T) {
 	t.Parallel()
 	const monitors = 20
 	box := newInbox(t)
@@ -54,13 +54,13 @@ monitors:
 	ill := make([]bool, monitors)
 	end := time.Now().Add(*killsFor)
 	for second := 0; time.Now().Before(end); second++ {
-		<-time.After(time.Duration(random.IntN(500)) * time.Millisecond) // any moment may be the wrong one
+		<-time.After(time.Duration(random.IntN(500)) * time.Millisecond) // any moment
 		for i, role := range roles {
 			victim := pairs[i][(second+i)%2]
 			victim.kill()
 			victim.start("--nats", url, "--stages", role)
 		}
-		for i := range ill { // every five seconds each changes, which is 240 a minute
+		for i := range ill { // each changes every five seconds: 240 a minute
 			if (second+i)%5 == 0 {
 				ill[i] = !ill[i]
 				targets[i].setIll(ill[i])
@@ -80,11 +80,11 @@ monitors:
 		return true
 	})
 	truth := transitions(first.output.String())
-	eventually(t, "all told", func() bool {
-		told, _ := announcements(box.All())
+	eventually(t, "all transitions mailed", func() bool {
+		mailed, _ := announcements(box.All())
 		for _, address := range []string{"ops@example.org", "night@example.org"} {
 			for key, n := range truth {
-				if told[address+" "+key] < n {
+				if mailed[address+" "+key] < n {
 					return false
 				}
 			}
@@ -96,13 +96,13 @@ monitors:
 		pair[1].stop()
 	}
 	first.stop()
-	told, doubled := announcements(box.All())
+	mailed, doubled := announcements(box.All())
 	all := 0
 	for key, n := range truth {
 		all += n
 		for _, address := range []string{"ops@example.org", "night@example.org"} {
-			if got := told[address+" "+key]; got != n {
-				t.Errorf("%s %s: told %d times, want %d", address, key, got, n)
+			if got := mailed[address+" "+key]; got != n {
+				t.Errorf("%s %s: got %d mails, want %d", address, key, got, n)
 			}
 		}
 	}
@@ -111,10 +111,10 @@ monitors:
 			t.Errorf("got %d different mails with the Message-ID %s, want the same one", len(bodies), id)
 		}
 	}
-	t.Logf("%d transitions, each told to two recipients; %d mails arrived twice", all, len(box.All())-len(doubled))
+	t.Logf("%d transitions, each mailed to two recipients; %d mails arrived twice", all, len(box.All())-len(doubled))
 }
 
-// transitions counts those that an instance printed, as "m1 down".
+// transitions counts the transitions that an instance printed, such as "m1 down".
 func transitions(output string) map[string]int {
 	truth := map[string]int{}
 	for line := range strings.Lines(output) {
@@ -128,11 +128,11 @@ func transitions(output string) map[string]int {
 
 var mailSubject = regexp.MustCompile(`^\[(DOWN|UP)[^\]]*\] (\S+): `)
 
-// announcements counts what the mails of single monitors tell, as "address m1
-// down", each mail once; and it returns the texts of each Message-ID.
-func announcements(letters []receivedMail) (told map[string]int, texts map[string]map[string]bool) {
-	told, texts = map[string]int{}, map[string]map[string]bool{}
-	for _, l := range letters {
+// announcements counts the transitions in the mails, such as "address m1 down", and
+// returns the texts for each Message-ID.
+func announcements(mails []receivedMail) (mailed map[string]int, texts map[string]map[string]bool) {
+	mailed, texts = map[string]int{}, map[string]map[string]bool{}
+	for _, l := range mails {
 		if texts[l.ID] != nil {
 			texts[l.ID][l.Text] = true
 			continue
@@ -143,17 +143,17 @@ func announcements(letters []receivedMail) (told map[string]int, texts map[strin
 			continue
 		}
 		key := l.To + " " + found[2] + " "
-		told[key+strings.ToLower(found[1])]++
+		mailed[key+strings.ToLower(found[1])]++
 		wholes := strings.Count(l.Text, ", and is up again.") // both at once
-		told[key+"down"] += wholes
+		mailed[key+"down"] += wholes
 		for line := range strings.Lines(l.Text) {
 			if strings.HasPrefix(line, "Also:") && strings.Contains(line, "UP, was down") {
-				told[key+"up"]++
+				mailed[key+"up"]++
 				if strings.Contains(line, "not notified before") {
-					told[key+"down"]++
+					mailed[key+"down"]++
 				}
 			}
 		}
 	}
-	return told, texts
+	return mailed, texts
 }

@@ -49,7 +49,7 @@ monitors:
 	}
 }
 
-func TestServerThatWasAwayIsTheReasonOfWhatWasMissed(t *testing.T) {
+func TestServerOutageIsTheReasonForMissedSlots(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	file := "operators: night\n" + watching(x, box)
@@ -65,7 +65,7 @@ func TestServerThatWasAwayIsTheReasonOfWhatWasMissed(t *testing.T) {
 	eventually(t, "a lost server", func() bool { _, code := worker.get("/readyz"); return code != 200 })
 	<-time.After(4 * time.Second) // the outage
 	server.start("--nats-listen", strings.Split(url, "@")[1], "--stages", "maintain")
-	eventually(t, "a word to the operators about what was missed, and why", func() bool {
+	eventually(t, "a mail to the operators about missed slots and the reason", func() bool {
 		return box.Holds("nothing was checked from ", "the NATS server was not reachable")
 	})
 	eventually(t, "an up website again", func() bool { return worker.health("website") == "up" })

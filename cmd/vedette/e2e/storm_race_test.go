@@ -2,10 +2,9 @@
 
 package e2e_test
 
-// stormSize is how many monitors go down at once, or mails wait. The race
-// detector makes each of them ten times as dear, and finds what it finds with
-// fewer.
+// stormSize is how many monitors go down at once, or mails wait. The race detector
+// makes each ten times as expensive, and needs fewer to find a race.
 const stormSize = 100
 
-// race tells that the race detector is on.
+// race reports whether the race detector is on.
 const race = true

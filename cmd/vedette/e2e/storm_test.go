@@ -43,7 +43,7 @@ func (g *door) open() {
 
 func (g *door) shut() { _ = g.listener.Close() }
 
-// hosts are monitors of one address, with more fields for each.
+// hosts returns monitors for one address, each with more fields.
 func hosts(n int, address, more string) string {
 	var b strings.Builder
 	for i := range n {
@@ -54,9 +54,8 @@ func hosts(n int, address, more string) string {
 
 func lastHost() string { return fmt.Sprintf("host-%d", stormSize-1) }
 
-// storm is a file of many monitors behind one door. All of them are down within
-// six seconds on a machine that has nothing else to do, and their mails wait for
-// twice that.
+// storm returns a file with many monitors behind one door. On an idle machine all
+// are down within six seconds, and their mails wait twice as long.
 func storm(g *door, box *inbox, router, more string) string {
 	return fmt.Sprintf(`
 recipients: {day: ops@example.org, night: night@example.org}
@@ -67,7 +66,7 @@ monitors:
 %s%s`, box.Relay(), router, hosts(stormSize, g.address, more))
 }
 
-func TestThousandMonitorsBehindOneThatDiesAreOneMail(t *testing.T) {
+func TestThousandMonitorsBehindOneParentAreOneMail(t *testing.T) {
 	t.Parallel()
 	g, box := newDoor(t), newInbox(t)
 	r := newInstance(t, storm(g, box, fmt.Sprintf("  - {name: router, tcp: %q}\n", g.address), ", depends_on: router"))
@@ -86,12 +85,12 @@ func TestThousandMonitorsBehindOneThatDiesAreOneMail(t *testing.T) {
 	for _, address := range []string{"ops@example.org", "night@example.org"} {
 		got := box.Subjects(address)
 		if len(got) != 2 || !strings.HasPrefix(got[0], "[DOWN ×") || !strings.Contains(got[0], "] router: connect refused, and ") || !strings.HasPrefix(got[1], "[UP") {
-			t.Errorf("%s: got mails %q, want one for the router with all that is behind it, and one for its end", address, got)
+			t.Errorf("%s: got mails %q, want one DOWN mail for the router with all monitors behind it, and one UP mail", address, got)
 		}
 	}
 }
 
-func TestThousandMonitorsAloneAreOneDigestForEachRecipient(t *testing.T) {
+func TestThousandMonitorsWithoutParentAreOneDigestPerRecipient(t *testing.T) {
 	t.Parallel()
 	g, box := newDoor(t), newInbox(t)
 	r := newInstance(t, storm(g, box, "", ""))
@@ -104,20 +103,20 @@ func TestThousandMonitorsAloneAreOneDigestForEachRecipient(t *testing.T) {
 	})
 	for _, address := range []string{"ops@example.org", "night@example.org"} {
 		if got := box.Subjects(address); len(got) != 1 || !strings.HasPrefix(got[0], fmt.Sprintf("[DOWN ×%d] host-", stormSize)) {
-			t.Errorf("%s: got mails %q, want one digest of all", address, got)
+			t.Errorf("%s: got mails %q, want one digest", address, got)
 		}
 	}
 
-	// A restart while all are down says nothing.
+	// A restart while all are down sends no mail.
 	r.stop()
 	r.start()
 	r.ready()
 	eventually(t, "a down host", func() bool { return r.health(lastHost()) == "down" })
-	eventually(t, "the ledger looked through", func() bool {
+	eventually(t, "the notification log swept", func() bool {
 		output, _ := r.vedette("explain", "host-3")
 		return strings.Contains(output, "notified at")
 	})
-	<-time.After(18 * time.Second) // more than the first sweep and the wait of a group take: nothing must come
+	<-time.After(18 * time.Second) // longer than the first sweep and the group wait: no mail may come
 	r.stop()
 	for _, address := range []string{"ops@example.org", "night@example.org"} {
 		if got := box.Subjects(address); len(got) != 1 {
@@ -126,7 +125,7 @@ func TestThousandMonitorsAloneAreOneDigestForEachRecipient(t *testing.T) {
 	}
 }
 
-func TestTenFlapsAreThreeMailsAtMost(t *testing.T) {
+func TestTenFlapsAreAtMostThreeMails(t *testing.T) {
 	t.Parallel()
 	g, box := newDoor(t), newInbox(t)
 	r := newInstance(t, fmt.Sprintf(`
@@ -146,10 +145,10 @@ monitors:
 		g.open()
 		eventually(t, "it up", func() bool { return r.health("flappy") == "up" })
 	}
-	eventually(t, "a word of flapping", func() bool {
+	eventually(t, "a mail about flapping", func() bool {
 		return strings.Contains(strings.Join(box.Subjects("ops@example.org"), "\n"), "[FLAPPING] flappy")
 	})
-	eventually(t, "a word of its end", func() bool {
+	eventually(t, "a mail about its end", func() bool {
 		return strings.Contains(strings.Join(box.Subjects("ops@example.org"), "\n"), "[STABLE] flappy: up")
 	})
 	r.stop()
@@ -158,7 +157,7 @@ monitors:
 	}
 }
 
-func TestRelayThatRefusesForAWhileTellsWhatIsTrueThen(t *testing.T) {
+func TestMailAfterRelayOutageHasTheCurrentState(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, strings.Replace(watching(x, box), "notify: [day, night]", "notify: night", 1))
@@ -173,14 +172,14 @@ func TestRelayThatRefusesForAWhileTellsWhatIsTrueThen(t *testing.T) {
 		return strings.Contains(output, "notified at")
 	})
 	x.setIll(false)
-	eventually(t, "another mail that tells of both", func() bool {
+	eventually(t, "another mail about both", func() bool {
 		output, _ := r.vedette("explain", "website")
 		return strings.Contains(output, "notified with its end")
 	})
 	box.Refuse(false)
 	eventually(t, "one mail for both", func() bool { return box.Count("night@example.org", "[UP]") == 1 })
 	if got := box.Count("night@example.org", "[DOWN]"); got != 0 || !box.Holds("website was down for ", ", and is up again.") {
-		t.Errorf("got %d DOWN mails of %q, want both in one", got, box.Subjects("night@example.org"))
+		t.Errorf("got %d DOWN mails in %q, want both in one", got, box.Subjects("night@example.org"))
 	}
 
 	box.Refuse(true) // around the beginning
@@ -196,7 +195,7 @@ func TestRelayThatRefusesForAWhileTellsWhatIsTrueThen(t *testing.T) {
 	}
 }
 
-// natsURL is how others reach the instance's server.
+// natsURL returns the URL of the instance's server.
 func (r *running) natsURL() string {
 	r.t.Helper()
 	output, code := r.vedette("env")

@@ -15,12 +15,12 @@ import (
 
 func nowhere() []string { return nil }
 
-// brokenProbe is a probe with a bug. Its name is what the operators have to see.
+// brokenProbe is a probe with a bug. Operators must see its name.
 func brokenProbe(context.Context, job.Spec) (job.ProbeResult, check.Facts) {
 	return job.ProbeResult{Cause: nowhere()[3]}, nil
 }
 
-// page is what the overview's JSON says of monitors.
+// page is the part about monitors in the status page's JSON.
 func (r *running) page() map[string]web.Row {
 	body, _ := r.get("/status.json")
 	var status struct{ Monitors []web.Row }
@@ -34,7 +34,7 @@ func (r *running) page() map[string]web.Row {
 	return rows
 }
 
-func TestProbeThatPanicsIsToldToOperatorsAndMakesNothingDown(t *testing.T) {
+func TestPanicInAProbeIsReportedToOperatorsAndMakesNothingDown(t *testing.T) {
 	t.Parallel()
 	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, fmt.Sprintf(`
@@ -79,6 +79,6 @@ monitors:
 		t.Errorf("got %d DOWN mails, want none", got)
 	}
 	if got := box.Count("ops@example.org", "[VEDETTE]"); got != 1 {
-		t.Errorf("got %d mails to operators, want one for all the panics", got)
+		t.Errorf("got %d mails to operators, want one for all panics", got)
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// edit replaces a text of a source file, which must be there.
+// edit replaces a text that must be in a source file.
 type edit struct{ file, from, to string }
 
-// sooner are the changes by which the present version has the patience of a test.
+// sooner returns changes that shorten the present version's timeouts for a test.
 func sooner() []edit {
 	return []edit{
 		{"pipeline/pool/newer.go", "newerPatience = time.Minute", "newerPatience = 3 * time.Second"},
@@ -20,10 +20,9 @@ func sooner() []edit {
 	}
 }
 
-// nextVersion are the changes that make the next version of the present one:
-// checks, monitors, mails and outcomes have a new field, which goes from one to
-// the other, so that everything that comes of it is of the new version; and a
-// stream is configured otherwise.
+// nextVersion returns the changes for a next version: checks, monitors, mails and
+// outcomes have a new field, which is passed on, so that all messages that follow
+// have the new version too; and a stream has another configuration.
 func nextVersion() []edit {
 	const field = "\tNovelty string `json:\"novelty,omitempty\"`\n"
 	const stamp = "\n// Stamp sets the version of a message that has the new field.\n" +
@@ -43,7 +42,7 @@ func nextVersion() []edit {
 	)
 }
 
-// build builds the program with some changes, which are laid over the sources.
+// build builds the program with changes on top of the sources.
 func build(t *testing.T, name string, edits []edit) string {
 	t.Helper()
 	root, err := filepath.Abs("../../..")

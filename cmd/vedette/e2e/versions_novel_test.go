@@ -11,7 +11,7 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// stored is what stands under a key, and its version.
+// stored returns the value under a key and its version.
 func (m *mixed) stored(name topology.Bucket, key string) (string, bool) {
 	bucket, err := m.p.Bucket(within(m.t), name)
 	if err != nil {
@@ -21,9 +21,9 @@ func (m *mixed) stored(name topology.Bucket, key string) (string, bool) {
 	return string(found.Value), err == nil && job.Newer(found.Value)
 }
 
-// novelMonitor has a monitor that uses what is new, so that its definition, its
-// checks, results and states are of the next version, beside older processes of
-// every kind, which must leave all of that alone; and then goes back.
+// novelMonitor defines a monitor with the new field, so that its definition, checks,
+// results and states have the next version. Older processes of every kind must leave
+// them alone. Then it goes back.
 func novelMonitor(t *testing.T, v versions) {
 	t.Helper()
 	m := newMixed(t, v, v.next)
@@ -47,7 +47,7 @@ func novelMonitor(t *testing.T, v versions) {
 	if _, err := bucket.Put(within(t), topology.MonitorKey("novel"), []byte(novel)); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a DOWN mail of the novel monitor", func() bool { return m.box.Holds("[DOWN] novel") })
+	eventually(t, "a DOWN mail for the novel monitor", func() bool { return m.box.Holds("[DOWN] novel") })
 	if state, newer := m.stored(topology.States, "novel"); !newer || !strings.Contains(state, `"novelty":"x"`) {
 		t.Errorf("got the state %s, want one of the next version", state)
 	}
@@ -60,7 +60,7 @@ func novelMonitor(t *testing.T, v versions) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	eventually(t, "an UP mail of the novel monitor", func() bool { return m.box.Holds("[UP] novel") })
+	eventually(t, "an UP mail for the novel monitor", func() bool { return m.box.Holds("[UP] novel") })
 	m.breaks(1 + m.box.Count("ops@example.org", "[DOWN]"))
 
 	goBack(t, m)
@@ -70,8 +70,8 @@ func novelMonitor(t *testing.T, v versions) {
 	}
 }
 
-// goBack starts an older program where a newer one has stored what it does not
-// understand, and again when that is no more.
+// goBack starts an older program on data that it does not understand, and again
+// after the data is gone.
 func goBack(t *testing.T, m *mixed) {
 	t.Helper()
 	said := m.says(m.versions.present, "run", "--stages", "schedule", "--http", lastingAddress(t), "--data", t.TempDir(), m.file)
@@ -79,7 +79,7 @@ func goBack(t *testing.T, m *mixed) {
 		t.Errorf("got %s, want an older program that refuses to replace what a newer one stored", said)
 	}
 	if definition, newer := m.stored(topology.Monitors, topology.MonitorKey("novel")); !newer {
-		t.Errorf("got the definition %s, want it left alone", definition)
+		t.Errorf("got the definition %s, want it unchanged", definition)
 	}
 	if said := m.says(m.versions.next, "apply", m.file); !strings.Contains(said, "novel") {
 		t.Errorf("got %s, want the novel monitor removed", said)

@@ -16,11 +16,10 @@ import (
 	"vedette/producer"
 )
 
-// versions are the program as it is, and as the next version may be.
+// versions are builds of the present and a possible next version.
 type versions struct{ present, next string }
 
-// Neighbouring versions work together: the program is built twice, and they meet
-// on one server.
+// Neighbouring versions work together: two builds share one server.
 func TestNeighbouringVersionsWorkTogether(t *testing.T) {
 	t.Parallel()
 	var v versions
@@ -34,11 +33,11 @@ func TestNeighbouringVersionsWorkTogether(t *testing.T) {
 	t.Run("what only the next version understands", func(t *testing.T) { t.Parallel(); novelMonitor(t, v) })
 }
 
-// mixed is an installation of processes of both versions.
+// mixed is an installation with processes from both versions.
 type mixed struct {
 	t                    *testing.T
 	versions             versions
-	dir, url, file, home string // home is that of the server's health
+	dir, url, file, home string // home has the server's health
 	listen               string
 	box                  *inbox
 	site                 *target
@@ -85,7 +84,7 @@ func (m *mixed) serve(program string) {
 	eventually(m.t, "a ready server", func() bool { return answers("http://" + m.home + "/readyz") })
 }
 
-// start starts a process that does a part of the work, and waits until it does.
+// start starts a process with some stages and waits until it is ready.
 func (m *mixed) start(program, roles string) *child {
 	m.t.Helper()
 	health := lastingAddress(m.t)
@@ -98,15 +97,15 @@ func (m *mixed) start(program, roles string) *child {
 	return c
 }
 
-// says runs a command of one of the versions.
+// says runs a command from one version.
 func (m *mixed) says(program string, args ...string) string {
 	m.t.Helper()
 	cmd := exec.Command(program, append(args, "--nats", m.url)...)
-	out, _ := cmd.CombinedOutput() // what it says is what counts
+	out, _ := cmd.CombinedOutput() // the output has the error
 	return string(out)
 }
 
-// novel orders a check and a mail that only the next version understands.
+// novel enqueues a check and a mail that only the next version understands.
 func (m *mixed) novel(id string) {
 	m.t.Helper()
 	for subject, body := range map[string]string{
@@ -119,19 +118,19 @@ func (m *mixed) novel(id string) {
 	}
 }
 
-// done waits until what novel ordered is done, and checks that it was so once.
+// done waits until the jobs from novel are done, and checks that they ran once.
 func (m *mixed) done(id string) {
 	m.t.Helper()
-	for _, order := range []string{job.JobCheck, job.JobMail} {
-		eventually(m.t, "an outcome of "+order+" "+id, func() bool {
-			answer, err := m.client.Outcome(within(m.t), order, id)
+	for _, kind := range []string{job.JobCheck, job.JobMail} {
+		eventually(m.t, "an outcome of "+kind+" "+id, func() bool {
+			answer, err := m.client.Outcome(within(m.t), kind, id)
 			return err == nil && answer.Failure == nil
 		})
 	}
 	m.once("you@example.org", id)
 }
 
-// once checks that an address got one mail of a subject.
+// once checks that an address got one mail with a subject.
 func (m *mixed) once(address, subject string) {
 	m.t.Helper()
 	n := 0
@@ -145,7 +144,7 @@ func (m *mixed) once(address, subject string) {
 	}
 }
 
-// breaks has the site go down and come back, which is told once each.
+// breaks makes the site go down and up, and expects one mail for each.
 func (m *mixed) breaks(times int) {
 	m.t.Helper()
 	m.site.setIll(true)
@@ -154,19 +153,19 @@ func (m *mixed) breaks(times int) {
 	eventually(m.t, "an UP mail", func() bool { return m.box.Count("ops@example.org", "[UP]") == times })
 }
 
-// ordersAreDone orders what both versions understand.
-func (m *mixed) ordersAreDone(program, id string) {
+// enqueueBoth enqueues jobs that both versions understand.
+func (m *mixed) enqueueBoth(program, id string) {
 	m.t.Helper()
 	if said := m.says(program, "enqueue", "check", m.site.url, "--wait", "30s", "--id", id); !strings.Contains(said, "is UP") {
-		m.t.Errorf("got %s, want a check that is made", said)
+		m.t.Errorf("got %s, want a finished check", said)
 	}
 	if said := m.says(program, "enqueue", "mail", "--to", "you@example.org", "--subject", id, "--text", "x", "--wait", "30s", "--id", id); !strings.Contains(said, "was taken by") {
-		m.t.Errorf("got %s, want a mail that is sent", said)
+		m.t.Errorf("got %s, want a sent mail", said)
 	}
 	m.once("you@example.org", id)
 }
 
-// clean checks that no process has seen an error.
+// clean checks that no process has logged an error.
 func (m *mixed) clean(children ...*child) {
 	m.t.Helper()
 	for _, c := range children {
@@ -184,9 +183,9 @@ func workersOfTheNext(t *testing.T, v versions) {
 	check, mails := m.start(v.next, "check"), m.start(v.next, "mail")
 	m.breaks(1)
 	for i, program := range []string{v.present, v.next} {
-		m.ordersAreDone(program, fmt.Sprintf("plain%d", i))
+		m.enqueueBoth(program, fmt.Sprintf("plain%d", i))
 		if said := m.says(program, "ps"); strings.Count(said, " presence ") != 3 {
-			t.Errorf("got %s, want the processes of both versions", said)
+			t.Errorf("got %s, want the processes from both versions", said)
 		}
 	}
 	m.novel("novel")
@@ -203,16 +202,16 @@ func workersOfThePresent(t *testing.T, v versions) {
 	run := m.start(v.next, "schedule,evaluate,notify,maintain")
 	check, mails := m.start(v.present, "check"), m.start(v.present, "mail")
 	m.breaks(1)
-	m.ordersAreDone(v.present, "plain0")
-	m.ordersAreDone(v.next, "plain1")
+	m.enqueueBoth(v.present, "plain0")
+	m.enqueueBoth(v.next, "plain1")
 	m.novel("novel")
-	eventually(t, "word to the operators", func() bool {
+	eventually(t, "a mail to the operators", func() bool {
 		return m.box.Holds("To: <boss@example.org>", "newer version") || m.box.Holds("boss@example.org", "newer version")
 	})
 	if n := len(m.box.Subjects("you@example.org")); n != 2 {
-		t.Errorf("got %d mails, want the novel one not sent by who does not understand it", n)
+		t.Errorf("got %d mails, want the novel one not sent by the older version", n)
 	}
-	newCheck, newMails := m.start(v.next, "check"), m.start(v.next, "mail") // beside the older ones
+	newCheck, newMails := m.start(v.next, "check"), m.start(v.next, "mail") // together with the older ones
 	m.done("novel")
 	m.breaks(2)
 	m.clean(newMails, newCheck, run)
@@ -220,14 +219,14 @@ func workersOfThePresent(t *testing.T, v versions) {
 	mails.stop(t)
 }
 
-// load orders checks and mails until it is ended.
+// load enqueues checks and mails until it ends.
 type load struct {
 	ids  []string
 	stop chan struct{}
 	done chan struct{}
 }
 
-// loadPace is how often a check and a mail are ordered.
+// loadPace is how often a check and a mail come.
 const loadPace = 50 * time.Millisecond
 
 func (m *mixed) load() *load {
@@ -263,14 +262,14 @@ func upgrade(t *testing.T, v versions) {
 	for _, roles := range []string{"schedule,evaluate,notify,maintain", "check", "mail"} {
 		old = append(old, m.start(v.present, roles))
 	}
-	m.novel("early") // somebody is ahead of the others
+	m.novel("early") // one client is ahead of the others
 	parked := func() bool {
 		said := m.says(v.present, "dead", "list", "--reason", "unsupported")
 		return strings.Contains(said, "adhoc.default.early") && strings.Contains(said, "mail.adhoc.early")
 	}
-	eventually(t, "the novel orders among the dead letters", parked)
+	eventually(t, "the novel jobs among the dead letters", parked)
 	if said := m.says(v.present, "outcome", "mail", "early"); !strings.Contains(said, "parked until a newer process takes it") {
-		t.Errorf("got %s, want it called parked", said)
+		t.Errorf("got %s, want it parked", said)
 	}
 	l := m.load()
 	m.breaks(1)
@@ -278,22 +277,22 @@ func upgrade(t *testing.T, v versions) {
 	m.serve(v.next)
 	m.breaks(2)
 	var young []*child
-	for i, roles := range []string{"mail", "check", "schedule,evaluate,notify,maintain"} { // workers first: see the README
+	for i, roles := range []string{"mail", "check", "schedule,evaluate,notify,maintain"} { // workers first: see 'vedette help upgrading'
 		young = append(young, m.start(v.next, roles))
 		m.breaks(3 + i)
 		old[len(old)-1-i].stop(t)
 	}
 	m.breaks(6)
-	m.done("early") // came back by itself
+	m.done("early") // returned from the parked jobs
 	close(l.stop)
 	<-l.done
 	if len(l.ids) < 20 {
-		t.Fatalf("got %d orders acknowledged, want a load", len(l.ids))
+		t.Fatalf("got %d jobs acknowledged, want a load", len(l.ids))
 	}
 	for _, id := range l.ids {
-		for _, order := range []string{job.JobCheck, job.JobMail} {
+		for _, kind := range []string{job.JobCheck, job.JobMail} {
 			eventually(t, "an outcome of "+id, func() bool {
-				answer, err := m.client.Outcome(within(t), order, id)
+				answer, err := m.client.Outcome(within(t), kind, id)
 				return err == nil && answer.Failure == nil
 			})
 		}
