@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
@@ -25,7 +24,7 @@ func NewExplainer(ctx context.Context, p *pipeline.Pipeline, directory *notify.D
 		buckets[name] = bucket
 	}
 	lookup := &storedLookup{states: buckets[topology.States], definitions: buckets[topology.Monitors]}
-	return notify.NewExplainer(&notificationStore{bucket: buckets[topology.Notifications]}, lookup, directory, mutes, time.Now), nil
+	return notify.NewExplainer(notify.Config{Store: &notificationStore{bucket: buckets[topology.Notifications]}, Lookup: lookup}, directory, mutes), nil
 }
 
 // LoadRecipients reads the recipients, the silences and the maintenance windows.
