@@ -16,22 +16,9 @@ type maintenanceReader struct{ *reader }
 
 // readMaintenance reads the windows in which no mails are sent.
 func (r maintenanceReader) readMaintenance(root mapping) []job.Maintenance {
-	v, ok := section(root, "maintenance")
-	if !ok {
-		return nil
-	}
-	items, ok := r.list(v, "a list of maintenance windows", false)
-	if !ok {
-		return nil
-	}
-	windows := make([]job.Maintenance, 0, len(items))
+	var windows []job.Maintenance
 	lines := map[string]int{}
-	for _, item := range items {
-		m, ok := r.mapping(item, "a window such as {name: backup, weekly: [sun], from: '01:00', until: '05:00'}",
-			r.keys["maintenance[]"]...)
-		if !ok {
-			continue
-		}
+	for _, m := range r.sectionItems(root, "maintenance", "a list of maintenance windows", "a window such as {name: backup, weekly: [sun], from: '01:00', until: '05:00'}") {
 		window := r.readWindow(m)
 		if line, taken := lines[window.Name]; taken && window.Name != "" {
 			r.report(m.value, quote(window.Name)+" again", fmt.Sprintf("a name of its own, unlike the one in line %d", line), "")

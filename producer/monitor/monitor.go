@@ -49,9 +49,7 @@ func (c *collector) readAttributes(m mapping, monitor *job.Monitor) {
 	}
 	monitor.Labels = recipientReader{c.reader}.readLabels(m)
 	monitor.DependsOn = c.readDependencies(m, monitor.Name)
-	if v, ok := m.get("paused"); ok {
-		monitor.Paused = c.boolean(v)
-	}
+	c.setBoolean(m, "paused", &monitor.Paused)
 }
 
 // readName reads the name, which must be unique.

@@ -106,14 +106,7 @@ func (r recipientReader) readNotify(m mapping) (names []string, set bool) {
 }
 
 func (r recipientReader) recipientNames(m mapping, key string) (names []string, set bool) {
-	v, ok := m.get(key)
-	if !ok {
-		return nil, false
-	}
-	items, ok := r.list(v, "a name of recipients, or a list of them", true)
-	if !ok {
-		return nil, true
-	}
+	items, set := r.entries(m, key, "a name of recipients")
 	for _, item := range items {
 		name, ok := r.text(item, "a name of recipients")
 		switch {
@@ -128,5 +121,5 @@ func (r recipientReader) recipientNames(m mapping, key string) (names []string, 
 			r.report(item, item.describe(), oneOf(r.names), didYouMean(name, r.names))
 		}
 	}
-	return names, true
+	return names, set
 }
