@@ -46,11 +46,7 @@ func (r recipientReader) readRecipient(name string, v value) job.Recipient {
 	if addresses, ok := r.required(m, "addresses", "an address such as ops@example.org, or a list of them"); ok {
 		recipient.Addresses = r.addresses(addresses)
 	}
-	if _, ok := m.get("time_zone"); ok {
-		var in job.Maintenance
-		maintenanceReader{r.reader}.timeZone(m, &in)
-		recipient.TimeZone = in.TimeZone
-	}
+	_, recipient.TimeZone = maintenanceReader{r.reader}.timeZone(m)
 	recipient.Grouping = r.readGrouping(m, r.standard)
 	return recipient
 }
