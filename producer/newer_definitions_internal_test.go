@@ -12,7 +12,7 @@ import (
 	"vedette/pipeline/topology"
 )
 
-func TestMonitorOfANewerVersionIsRecordedAsMissedAndNotForgotten(t *testing.T) {
+func TestNewerMonitorIsRecordedAsMissed(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
 	written := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -31,7 +31,7 @@ func TestMonitorOfANewerVersionIsRecordedAsMissedAndNotForgotten(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.learn(pipeline.Entry{Key: topology.MonitorKey("novel"), Value: []byte(c.body), Written: written})
+		s.define(pipeline.Entry{Key: topology.MonitorKey("novel"), Value: []byte(c.body), Written: written})
 		todo := s.table.due(0, written.Add(59*time.Second), written.Add(time.Minute))
 		var got []job.MissReason
 		for _, result := range todo.missed {
@@ -40,14 +40,14 @@ func TestMonitorOfANewerVersionIsRecordedAsMissedAndNotForgotten(t *testing.T) {
 		if !slices.Equal(got, c.want) || len(todo.checks) > 0 {
 			t.Errorf("%s: got misses %v and checks %v, want misses %v", name, got, todo.checks, c.want)
 		}
-		s.learn(pipeline.Entry{Key: topology.MonitorKey("novel"), Value: []byte(`{"v":1,"name":"novel","tcp":{"address":"a:1"},"interval":"1s"}`), Written: written})
+		s.define(pipeline.Entry{Key: topology.MonitorKey("novel"), Value: []byte(`{"v":1,"name":"novel","tcp":{"address":"a:1"},"interval":"1s"}`), Written: written})
 		if todo := s.table.due(0, written.Add(59*time.Second), written.Add(time.Minute)); len(todo.checks) != 1 {
 			t.Errorf("%s: got %+v after a definition that can be read, want its check", name, todo)
 		}
 	}
 }
 
-func TestApplyDoesNotReplaceWhatANewerProgramStored(t *testing.T) {
+func TestApplyKeepsNewerDefinitions(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	bucket, err := p.Bucket(t.Context(), topology.Monitors)

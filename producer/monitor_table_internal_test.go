@@ -13,7 +13,7 @@ import (
 	"vedette/producer/schedule"
 )
 
-// plain decides the slots of monitors one by one, as their schedules have them.
+// plain computes the due slots from each monitor's schedule.
 func plain(t *testing.T, monitors []job.Monitor, written, cursor, tick time.Time) []string {
 	t.Helper()
 	var want []string
@@ -33,9 +33,9 @@ func plain(t *testing.T, monitors []job.Monitor, written, cursor, tick time.Time
 		if !cursor.IsZero() && cursor.Before(written) {
 			after = written
 		}
-		d := schedule.Decide(s, after, tick, min(period, max(minAllowance, period/10)))
+		d := schedule.Decide(s, after, tick, min(period, max(minLateness, period/10)))
 		for _, location := range m.CheckLocations() {
-			misses, runs := m.Name, m.Name+" at "+location // only one of several is named
+			misses, runs := m.Name, m.Name+" at "+location // a miss has a location only if there are several
 			if m.MultiLocation() {
 				misses = runs
 			}
@@ -55,7 +55,7 @@ func plain(t *testing.T, monitors []job.Monitor, written, cursor, tick time.Time
 	return want
 }
 
-func said(d due) []string {
+func said(d dueSlots) []string {
 	var got []string
 	for _, r := range d.missed {
 		who := r.Monitor
@@ -65,13 +65,13 @@ func said(d due) []string {
 		got = append(got, fmt.Sprintf("%s misses %d from %s", who, r.Miss.Count, r.Slot))
 	}
 	for _, c := range d.checks {
-		got = append(got, fmt.Sprintf("%s at %s runs %s until %s", monitorOf(c.name), c.terms.location, c.slot, c.slot.Add(c.terms.period)))
+		got = append(got, fmt.Sprintf("%s at %s runs %s until %s", monitorOf(c.name), c.profile.location, c.slot, c.slot.Add(c.profile.period)))
 	}
 	slices.Sort(got)
 	return got
 }
 
-func TestTableFindsWhatIsDueAsEachScheduleHasIt(t *testing.T) {
+func TestTableAgreesWithSchedules(t *testing.T) {
 	t.Parallel()
 	var monitors []job.Monitor
 	for i := range 300 {
@@ -88,7 +88,7 @@ func TestTableFindsWhatIsDueAsEachScheduleHasIt(t *testing.T) {
 	}
 	tick := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	written := tick.Add(-90*time.Second + 300*time.Millisecond)
-	table := newTable(1)
+	table := newMonitorTable(1)
 	for i := range monitors {
 		for _, before := range [][]string{{"fra", "tyo"}, nil, {"fra", "nyc", "gru"}, monitors[i].Locations} { // the last takes the place of the others
 			m := monitors[i]

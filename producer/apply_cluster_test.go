@@ -12,9 +12,8 @@ import (
 	"vedette/producer"
 )
 
-// What 'vedette run' does at its start waits for a cluster that chooses a leader
-// meanwhile.
-func TestFileIsAppliedThoughNobodyLeadsForAWhile(t *testing.T) {
+// 'vedette run' applies its file while the cluster may be electing a leader.
+func TestApplyWaitsForLeader(t *testing.T) {
 	t.Parallel()
 	cluster := pipelinetest.NewCluster(t)
 	first := cluster.Connect(pipeline.Config{Replicas: 3})

@@ -14,7 +14,7 @@ import (
 	"vedette/producer"
 )
 
-// encoded are monitors as a large file has them.
+// encoded returns monitors in their stored form, as from a large file.
 func encoded(t *testing.T, monitors ...job.Monitor) *compact.Map[uint32] {
 	t.Helper()
 	var all compact.Map[uint32]
@@ -28,7 +28,7 @@ func encoded(t *testing.T, monitors ...job.Monitor) *compact.Map[uint32] {
 	return &all
 }
 
-// revisions tell by key when each was written.
+// revisions returns the revision for each key.
 func revisions(t *testing.T, p *pipeline.Pipeline) map[string]uint64 {
 	t.Helper()
 	bucket, err := p.Bucket(t.Context(), topology.Monitors)
@@ -42,7 +42,7 @@ func revisions(t *testing.T, p *pipeline.Pipeline) map[string]uint64 {
 	return found
 }
 
-func TestApplyOfEncodedMonitorsWritesOnlyWhatDiffers(t *testing.T) {
+func TestApplyWritesOnlyChangedEncodedMonitors(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	ops := job.Recipient{V: 1, Name: "ops", Addresses: []string{"ops@example.org"}}
@@ -76,7 +76,7 @@ func TestApplyOfEncodedMonitorsWritesOnlyWhatDiffers(t *testing.T) {
 	}
 }
 
-func TestApplyTellsHowFarItIs(t *testing.T) {
+func TestApplyReportsProgress(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	const n = 12_000

@@ -8,18 +8,18 @@ import (
 	"vedette/pipeline/job"
 )
 
-// plant is a queue that workers empty and that is filled at the beginning of
-// each second by the share that a throttle lets through.
+// plant simulates a check queue: at the start of each second it is filled with the
+// throttle's share, and workers empty it.
 type plant struct {
 	t                  throttle
 	now                time.Time
 	waiting, delivered float64
-	longest            time.Duration // that a second's last check has to wait
+	longest            time.Duration // wait of a second's last check
 	ordered            float64
 }
 
-// second lets one pass in which so many are due and workers make so many, and
-// looks at the queue when it is lowest.
+// second simulates a second with a number of due checks and a number that the
+// workers make, and samples the queue at its shortest.
 func (p *plant) second(due, capacity float64) {
 	keep := p.t.keep
 	if keep == 0 {
@@ -31,7 +31,7 @@ func (p *plant) second(due, capacity float64) {
 	}
 	done := min(p.waiting, capacity)
 	p.waiting, p.delivered, p.now = p.waiting-done, p.delivered+done, p.now.Add(time.Second)
-	p.t = p.t.next(sample{at: p.now, delivered: uint64(p.delivered), waiting: uint64(p.waiting), due: due, staffed: true})
+	p.t = p.t.next(queueSample{at: p.now, delivered: uint64(p.delivered), waiting: uint64(p.waiting), demand: due, hasWorkers: true})
 }
 
 func (p *plant) seconds(n int, due, capacity float64) {
@@ -43,7 +43,7 @@ func (p *plant) seconds(n int, due, capacity float64) {
 
 func newPlant() *plant { return &plant{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)} }
 
-func TestThrottleOrdersWhatWorkersMakeAndKeepsTheQueueShort(t *testing.T) {
+func TestThrottleKeepsQueueShort(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ due, capacity float64 }{{160, 80}, {12_000, 5_000}, {100, 80}, {800, 80}, {85, 80}} {
 		p := newPlant()
@@ -58,7 +58,7 @@ func TestThrottleOrdersWhatWorkersMakeAndKeepsTheQueueShort(t *testing.T) {
 	}
 }
 
-func TestThrottleLeavesNothingOutWhileThereIsRoom(t *testing.T) {
+func TestThrottleShedsNothingBelowCapacity(t *testing.T) {
 	t.Parallel()
 	p := newPlant()
 	for range 120 {
@@ -67,7 +67,7 @@ func TestThrottleLeavesNothingOutWhileThereIsRoom(t *testing.T) {
 			t.Fatalf("got a share of %.2f, want all", p.t.keep)
 		}
 	}
-	// What comes together is made up for.
+	// A backlog from a pause is worked off.
 	p.waiting += 300
 	for range 30 {
 		p.second(10, 80)
@@ -77,7 +77,7 @@ func TestThrottleLeavesNothingOutWhileThereIsRoom(t *testing.T) {
 	}
 }
 
-func TestThrottleRecoversWhenThereIsRoomAgain(t *testing.T) {
+func TestThrottleRecovers(t *testing.T) {
 	t.Parallel()
 	p := newPlant()
 	p.seconds(60, 160, 80)
@@ -85,7 +85,7 @@ func TestThrottleRecoversWhenThereIsRoomAgain(t *testing.T) {
 	if p.t.keep != 1 {
 		t.Errorf("got a share of %.2f with more workers, want all", p.t.keep)
 	}
-	p.seconds(20, 160, 0) // they hang
+	p.seconds(20, 160, 0) // the workers hang
 	if p.t.keep > 0.05 {
 		t.Errorf("got a share of %.2f with workers that make nothing, want hardly any", p.t.keep)
 	}
@@ -95,20 +95,20 @@ func TestThrottleRecoversWhenThereIsRoomAgain(t *testing.T) {
 	}
 }
 
-func TestThrottleIsForWorkersThatLive(t *testing.T) {
+func TestThrottleNeedsWorkers(t *testing.T) {
 	t.Parallel()
 	p := newPlant()
 	p.seconds(60, 160, 80)
-	gone := p.t.next(sample{at: p.now.Add(time.Second), delivered: uint64(p.delivered), waiting: 500})
+	gone := p.t.next(queueSample{at: p.now.Add(time.Second), delivered: uint64(p.delivered), waiting: 500})
 	if p.t.keep == 1 || gone.keep != 1 {
 		t.Errorf("got shares of %.2f with workers and %.2f without, want less than all and all: those misses are no_worker", p.t.keep, gone.keep)
 	}
-	if anew := p.t.next(sample{at: p.now.Add(time.Second), delivered: 1, waiting: 500, staffed: true}); anew.keep != 1 {
+	if anew := p.t.next(queueSample{at: p.now.Add(time.Second), delivered: 1, waiting: 500, hasWorkers: true}); anew.keep != 1 {
 		t.Errorf("got a share of %.2f of a consumer that was made anew, want all", anew.keep)
 	}
 }
 
-func TestSlotsAreLeftOutEvenlyOfAllMonitors(t *testing.T) {
+func TestKeptSlotsAreSpreadEvenly(t *testing.T) {
 	t.Parallel()
 	const interval, rounds = 10 * time.Second, 400
 	start := time.Date(2026, 3, 1, 12, 0, 3, 0, time.UTC)
@@ -121,7 +121,7 @@ func TestSlotsAreLeftOutEvenlyOfAllMonitors(t *testing.T) {
 			name := "m" + string(rune('a'+i))
 			keeps, row, longest := 0, 0, 0
 			for round := range rounds {
-				if kept(c.share, name, start.Add(time.Duration(round)*interval), interval) {
+				if keepsSlot(c.share, name, start.Add(time.Duration(round)*interval), interval) {
 					keeps, row = keeps+1, 0
 				} else {
 					row++
@@ -139,35 +139,35 @@ func TestSlotsAreLeftOutEvenlyOfAllMonitors(t *testing.T) {
 	}
 }
 
-func TestWhatIsLeftOutIsAMissWithItsReason(t *testing.T) {
+func TestShedSlotIsMissWithReason(t *testing.T) {
 	t.Parallel()
 	slot := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	busy := &terms{location: "fra", interval: 10 * time.Second}
-	cron := &terms{location: "fra"}
-	calm := &terms{location: "ber", interval: 10 * time.Second}
-	d := due{missed: []job.Result{{Monitor: "late"}}}
-	for _, own := range []*terms{busy, cron, calm} {
+	busy := &profile{location: "fra", interval: 10 * time.Second}
+	cron := &profile{location: "fra"}
+	calm := &profile{location: "ber", interval: 10 * time.Second}
+	d := dueSlots{missed: []job.Result{{Monitor: "late"}}}
+	for _, own := range []*profile{busy, cron, calm} {
 		for i := range 100 {
-			d.checks = append(d.checks, dueCheck{name: "m" + string(rune('a'+i)), terms: own, slot: slot})
+			d.checks = append(d.checks, dueCheck{name: "m" + string(rune('a'+i)), profile: own, slot: slot})
 		}
 	}
-	l := newLoad(nil, slog.New(slog.DiscardHandler), nil, nil)
+	l := newLoadWatch(nil, slog.New(slog.DiscardHandler), nil, nil)
 	if shares := l.shares(d.checks); shares != nil {
 		t.Fatalf("got %v, want all to be checked before anything was seen", shares)
 	}
 	p := newPlant()
 	for range 60 {
 		p.second(160, 80)
-		l.take(t.Context(), "fra", p.t.seen)
+		l.update(t.Context(), "fra", p.t.last)
 	}
 	shares := l.shares(d.checks)
 	if len(shares) != 1 || shares["fra"] < 0.4 || shares["fra"] > 0.6 {
 		t.Fatalf("got %v, want about half at fra", shares)
 	}
 	d.shed(shares)
-	kept := map[*terms]int{}
+	kept := map[*profile]int{}
 	for _, check := range d.checks {
-		kept[check.terms]++
+		kept[check.profile]++
 	}
 	if kept[busy] < 30 || kept[busy] > 70 || kept[cron] != 100 || kept[calm] != 100 || len(d.missed) != 1+100-kept[busy] {
 		t.Errorf("got %d, %d and %d checks of a busy location, by cron and of a calm one, and %d misses, want about 50, 100, 100, and what is left of the first",
@@ -176,7 +176,7 @@ func TestWhatIsLeftOutIsAMissWithItsReason(t *testing.T) {
 	if miss := d.missed[1]; miss.Miss == nil || miss.Miss.Reason != job.MissShed || miss.Location != "fra" || !miss.Miss.Last.Equal(slot) || miss.Miss.Count != 1 {
 		t.Errorf("got %+v, want a slot that was shed", miss)
 	}
-	if !l.doubt() || newLoad(nil, slog.New(slog.DiscardHandler), nil, nil).doubt() {
+	if !l.assumeOverload() || newLoadWatch(nil, slog.New(slog.DiscardHandler), nil, nil).assumeOverload() {
 		t.Error("got another word of whether the server ever answered, want that it did here and did not to a new one")
 	}
 	if again := l.shares(d.checks); again["fra"] >= shares["fra"] || len(again) != 1 {
@@ -184,9 +184,9 @@ func TestWhatIsLeftOutIsAMissWithItsReason(t *testing.T) {
 	}
 }
 
-func TestDemandIsThatOfWhatIsDefined(t *testing.T) {
+func TestDemandFollowsDefinitions(t *testing.T) {
 	t.Parallel()
-	table := newTable(4)
+	table := newMonitorTable(4)
 	set := func(name string, m job.Monitor) {
 		t.Helper()
 		m.Name, m.Spec = name, job.Spec{TCP: &job.TCP{Address: "h:1"}}
