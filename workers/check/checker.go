@@ -5,9 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"vedette/pipeline/job"
@@ -39,18 +41,10 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Probe runs one check. Its context has the check's deadline. A probe should
-// respect the context, but the checker also tolerates a probe that does not.
-type Probe func(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts)
-
-// Facts are the values for expectations, by name. Missing facts have no entry.
-type Facts map[string]any
-
 // Checker runs checks. It is safe for concurrent use.
 type Checker struct {
 	config      Config
 	probes      map[string]Probe
-	strict      map[string]bool
 	kinds       map[string]probeKind
 	programs    *programs
 	buffers     bufferPool
@@ -93,9 +87,9 @@ func New(config Config) (*Checker, error) {
 			return nil, fmt.Errorf("create checker: %w", err)
 		}
 	}
-	c := &Checker{config: config, programs: programs, probes: map[string]Probe{}, strict: map[string]bool{}, kinds: probeKinds(), userAgent: []string{config.UserAgent}, hostLimiter: hostLimiter{limit: config.PerHost}}
+	c := &Checker{config: config, programs: programs, probes: map[string]Probe{}, kinds: probeKinds(), userAgent: []string{config.UserAgent}, hostLimiter: hostLimiter{limit: config.PerHost}}
 	for name, kind := range c.kinds {
-		c.probes[name], c.strict[name] = kind.probe(c), kind.strict && config.Probes[name] == nil
+		c.probes[name] = c.probe(kind)
 	}
 	for name, probe := range config.Probes {
 		c.probes[name] = probe
@@ -130,10 +124,7 @@ func (c *Checker) check(ctx context.Context, spec job.Spec) job.ProbeResult {
 	if err := c.validate(kind, spec); err != nil {
 		return internalResult(time.Now(), err)
 	}
-	timeout := spec.Timeout.Std()
-	if timeout <= 0 {
-		timeout = DefaultTimeout
-	}
+	timeout := timeoutOf(spec)
 	if c.hostLimiter.limit > 0 {
 		leave, err := c.hostLimiter.acquire(ctx, hostOf(spec), timeout)
 		if err != nil {
@@ -171,17 +162,15 @@ func (c *Checker) validate(kind string, spec job.Spec) error {
 // applyExpectations applies expectations, negation and warnings to the result
 // of a probe.
 func (c *Checker) applyExpectations(ctx context.Context, spec job.Spec, facts Facts, result *job.ProbeResult) {
-	if facts != nil && len(spec.Expect)+len(spec.Warn) > 0 {
+	if facts != nil {
 		facts.addCommon(*result)
-	}
-	if facts != nil && result.Health == job.Up {
-		c.expect(ctx, spec, facts, result)
+		c.evaluate(ctx, expectations{spec, spec.Expect, job.Down}, facts, result)
 	}
 	if spec.Negate {
 		negateResult(result)
 	}
-	if facts != nil && result.Health == job.Up {
-		c.warn(ctx, spec, facts, result)
+	if facts != nil {
+		c.evaluate(ctx, expectations{spec, spec.Warn, job.Degraded}, facts, result)
 	}
 }
 
@@ -208,21 +197,22 @@ type probeReturn struct {
 // run calls a strict probe directly, and any other in a separate goroutine, so
 // that a hanging probe blocks only its check and not the worker.
 func (c *Checker) run(ctx context.Context, name string, spec job.Spec) (job.ProbeResult, Facts) {
-	if c.strict[name] {
+	if c.kinds[name].strict { // not replaced
 		return callProbe(ctx, c.probes[name], spec)
 	}
 	answer := make(chan probeReturn, 1)
 	go func() {
-		exited := probeReturn{result: job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: "probe called runtime.Goexit"}}
+		var returned probeReturn
+		exited, started := true, time.Now()
 		defer func() {
-			if exited.result.Cause != "" {
-				exited.result.Stack = string(debug.Stack())
-				answer <- exited
+			if exited {
+				returned.result = internalResult(started, errors.New("probe called runtime.Goexit"))
+				returned.result.Stack = string(debug.Stack())
 			}
+			answer <- returned
 		}()
-		result, facts := callProbe(ctx, c.probes[name], spec)
-		exited.result.Cause = "" // no Goexit
-		answer <- probeReturn{result, facts}
+		returned.result, returned.facts = callProbe(ctx, c.probes[name], spec)
+		exited = false
 	}()
 	select {
 	case f := <-answer:
@@ -261,4 +251,39 @@ func internalResult(started time.Time, err error) job.ProbeResult {
 
 func downResult(class job.Class, cause string) job.ProbeResult {
 	return job.ProbeResult{Health: job.Down, Class: class, Cause: cause}
+}
+
+// CheckAll runs checks, at most limit at once, and yields each result with the
+// index of its spec as it arrives. There is a result for every spec: after the
+// end of ctx, the remaining results are unknown. Ending the iteration cancels
+// running checks.
+func CheckAll(ctx context.Context, specs []job.Spec, limit int, check func(context.Context, job.Spec) job.ProbeResult) iter.Seq2[int, job.ProbeResult] {
+	return func(yield func(int, job.ProbeResult) bool) {
+		ctx, cancel := context.WithCancel(ctx)
+		var group sync.WaitGroup
+		defer group.Wait()
+		defer cancel()
+		type indexed struct {
+			index  int
+			result job.ProbeResult
+		}
+		results := make(chan indexed, len(specs))
+		indexes := make(chan int, len(specs))
+		for index := range specs {
+			indexes <- index
+		}
+		close(indexes)
+		for range min(limit, len(specs)) {
+			group.Go(func() {
+				for index := range indexes {
+					results <- indexed{index, check(ctx, specs[index])}
+				}
+			})
+		}
+		for range specs {
+			if p := <-results; !yield(p.index, p.result) {
+				return
+			}
+		}
+	}
 }

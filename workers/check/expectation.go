@@ -28,25 +28,24 @@ func (f Facts) addCommon(result job.ProbeResult) {
 	f["ip"] = host
 }
 
-// expect sets a result to down at the first expectation that is not true.
-func (c *Checker) expect(ctx context.Context, spec job.Spec, facts Facts, result *job.ProbeResult) {
-	c.evaluate(ctx, spec, spec.Expect, facts, result, job.Down)
+// expectations are the expressions in a field of a spec, and the health if one
+// is not true.
+type expectations struct {
+	spec        job.Spec
+	expressions []string
+	otherwise   job.Health
 }
 
-// warn sets a result to degraded at the first warning expression that is not
+// evaluate changes a result that is up at the first expression that is not
 // true.
-func (c *Checker) warn(ctx context.Context, spec job.Spec, facts Facts, result *job.ProbeResult) {
-	c.evaluate(ctx, spec, spec.Warn, facts, result, job.Degraded)
-}
-
-func (c *Checker) evaluate(ctx context.Context, spec job.Spec, expressions []string, facts Facts, result *job.ProbeResult, failed job.Health) {
-	kind, err := spec.Kind()
-	if err != nil || len(expressions) == 0 {
+func (c *Checker) evaluate(ctx context.Context, e expectations, facts Facts, result *job.ProbeResult) {
+	kind, err := e.spec.Kind()
+	if err != nil || len(e.expressions) == 0 || result.Health != job.Up {
 		return
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, maxEvaluation, errTooLong)
 	defer cancel()
-	for _, expression := range expressions {
+	for _, expression := range e.expressions {
 		compiled, err := c.programs.get(kind, expression)
 		if err != nil { // from a client that did not validate the spec
 			result.Health, result.Class = job.Unknown, job.ClassInternal
@@ -57,7 +56,7 @@ func (c *Checker) evaluate(ctx context.Context, spec job.Spec, expressions []str
 			facts.parseJSON()
 		}
 		if cause := compiled.failureCause(ctx, facts); cause != "" {
-			result.Health, result.Class, result.Cause = failed, job.ClassExpectation, cause
+			result.Health, result.Class, result.Cause = e.otherwise, job.ClassExpectation, cause
 			return
 		}
 	}

@@ -23,19 +23,19 @@ type transport interface {
 // transport selects the transport. The standard library's costs nearly twice as
 // much for a connection that is used once, mostly for goroutines and the
 // management of kept connections. So it is used only for HTTP/2 and proxies.
-func (c *Checker) transport(h *job.HTTP, t *timing) transport {
-	whole := &stdTransport{c: c, h: h, t: t}
+func (a *attempt) transport(h *job.HTTP) transport {
+	whole := &stdTransport{attempt: a, h: h}
 	if h.Proxy != "" || h.HTTPVersion == "2" {
 		return whole
 	}
-	return &http1Transport{c: c, h: h, t: t, fallback: whole}
+	return &http1Transport{attempt: a, h: h, fallback: whole}
 }
 
 // http1Transport speaks HTTP/1.1, with one connection for each request.
 type http1Transport struct {
-	c        *Checker
+	*attempt
+
 	h        *job.HTTP
-	t        *timing
 	fallback *stdTransport
 }
 
@@ -77,8 +77,8 @@ func wantsOtherProtocol(err error) bool {
 }
 
 func (d *http1Transport) connect(request *http.Request) (net.Conn, *tls.ConnectionState, error) {
-	ctx, host := request.Context(), request.URL.Hostname()
-	conn, err := d.c.dial(ctx, "tcp", hostAndPort(request.URL), d.h.Network, d.t)
+	ctx, address := request.Context(), hostAndPort(request.URL)
+	conn, err := d.dial(ctx, "tcp", address, d.h.Network)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -86,7 +86,7 @@ func (d *http1Transport) connect(request *http.Request) (net.Conn, *tls.Connecti
 	if request.URL.Scheme != "https" {
 		return conn, nil, nil
 	}
-	secured, err := d.c.handshake(ctx, conn, host, optionsForHost(d.h, request), handshakeOffer{[]string{"http/1.1"}, d.h.HTTPVersion == ""}, d.t)
+	secured, err := d.handshake(ctx, conn, tlsOffer{address, optionsForHost(d.h, request), []string{"http/1.1"}, d.h.HTTPVersion == ""})
 	if err != nil {
 		conn.Close()
 		return nil, nil, err
@@ -164,7 +164,7 @@ func (b *bufferPool) writer(to io.Writer) *bufio.Writer {
 
 // exchange sends a request and reads the header of the response.
 func (d *http1Transport) exchange(conn net.Conn, request *http.Request) (*http.Response, error) {
-	d.t.enter(inProcessing)
+	d.enter(inProcessing)
 	if err := d.send(conn, request); err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (d *http1Transport) receive(reader *bufio.Reader, request *http.Request) (*
 		}
 		return nil, err
 	}
-	d.t.enter(inTransfer)
+	d.enter(inTransfer)
 	for range maxInformational {
 		response, err := http.ReadResponse(reader, request)
 		if err != nil || response.StatusCode >= http.StatusOK || response.StatusCode == http.StatusSwitchingProtocols {

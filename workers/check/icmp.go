@@ -30,25 +30,19 @@ const (
 var errNoPing = errors.New("this machine does not permit echo requests; permit them with 'sysctl net.ipv4.ping_group_range=\"0 2147483647\"', or give CAP_NET_RAW to the program")
 
 // probeICMP sends echo requests. Up means that at least one was answered.
-func (c *Checker) probeICMP(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
-	var t timing
-	found, err := c.sendEchoes(ctx, spec.ICMP, &t)
-	result := job.ProbeResult{Health: job.Up}
+func probeICMP(ctx context.Context, a *attempt) (Facts, error) {
+	found, err := a.sendEchoes(ctx, a.spec.ICMP)
 	switch {
 	case err != nil:
-		result = failureResult(ctx, err, &t, timeoutOf(spec))
-	case found.PacketsRecv == 0 && len(spec.Expect) == 0:
-		result = downResult(job.ClassTimeout, fmt.Sprintf("none of %d echo requests was answered", found.PacketsSent))
-	}
-	t.addTo(&result)
-	if result.Health != job.Up {
-		return result, nil
+		return nil, err
+	case found.PacketsRecv == 0 && len(a.spec.Expect) == 0:
+		return nil, failed(job.ClassTimeout, "none of %d echo requests was answered", found.PacketsSent)
 	}
 	facts := Facts{"sent": found.PacketsSent, "received": found.PacketsRecv, "loss": found.PacketLoss / 100}
 	if found.PacketsRecv > 0 {
 		facts["rtt"] = map[string]time.Duration{"min": found.MinRtt, "avg": found.AvgRtt, "max": found.MaxRtt}
 	}
-	return result, facts
+	return facts, nil
 }
 
 func icmpFacts() map[string]*cel.Type {
@@ -59,17 +53,17 @@ func icmpFacts() map[string]*cel.Type {
 
 // sendEchoes looks up the host and sends echo requests to its first address:
 // without privileges if the system permits it, otherwise over a raw socket.
-func (c *Checker) sendEchoes(ctx context.Context, i *job.ICMP, t *timing) (*probing.Statistics, error) {
-	addresses, err := c.lookup(ctx, i.Host, i.Network, t)
+func (a *attempt) sendEchoes(ctx context.Context, i *job.ICMP) (*probing.Statistics, error) {
+	addresses, err := a.lookup(ctx, i.Host, i.Network)
 	if err != nil {
 		return nil, err
 	}
 	ip := addresses[0]
-	if err := c.config.NetworkPolicy.check(ip); err != nil {
+	if err := a.c.config.NetworkPolicy.check(ip); err != nil {
 		return nil, err
 	}
-	t.dialled(ip.String())
-	t.enter(inProcessing)
+	a.dialled(ip.String())
+	a.enter(inProcessing)
 	var sendErr error
 	for _, privileged := range []bool{false, true} {
 		pinger := probing.New(ip.String())
@@ -83,7 +77,7 @@ func (c *Checker) sendEchoes(ctx context.Context, i *job.ICMP, t *timing) (*prob
 		sendErr = pinger.RunWithContext(ctx)
 		if !notPermitted(sendErr) {
 			if sendErr == nil {
-				t.done()
+				a.done()
 			}
 			return pinger.Statistics(), sendErr
 		}
@@ -100,14 +94,8 @@ func validateICMP(spec job.Spec, p *problems) {
 	if i.Host == "" {
 		p.add("host", "no host", "a name or an address")
 	}
-	if i.Count < 0 || i.Count > maxEchoCount {
-		p.add("count", fmt.Sprintf("count %d", i.Count), fmt.Sprintf("1 to %d", maxEchoCount))
-	}
-	if i.Size != 0 && (i.Size < minEchoSize || i.Size > maxEchoSize) {
-		p.add("size", fmt.Sprintf("size %d", i.Size), fmt.Sprintf("%d to %d", minEchoSize, maxEchoSize))
-	}
-	if i.Pause < 0 {
-		p.add("pause", fmt.Sprintf("pause %s", i.Pause), "none below 0s")
-	}
+	p.require(i.Count >= 0 && i.Count <= maxEchoCount, "count", i.Count, fmt.Sprintf("1 to %d", maxEchoCount))
+	p.require(i.Size == 0 || i.Size >= minEchoSize && i.Size <= maxEchoSize, "size", i.Size, fmt.Sprintf("%d to %d", minEchoSize, maxEchoSize))
+	p.require(i.Pause >= 0, "pause", i.Pause, "none below 0s")
 	validateNetwork(i.Network, p)
 }

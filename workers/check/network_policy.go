@@ -20,9 +20,6 @@ type rule struct {
 	allowed bool
 }
 
-// errDenied is wrapped by the error for a denied address.
-var errDenied = errors.New("denied by the network policy on this worker")
-
 // protectedNetworks returns networks without useful targets, which a client
 // that may enqueue checks could use to read the worker's credentials:
 // link-local addresses (RFC 3927, RFC 4291), with the metadata services of most
@@ -85,7 +82,7 @@ func (p NetworkPolicy) check(ip netip.Addr) error {
 		}
 	}
 	if !best.allowed {
-		return fmt.Errorf("address %s is %w (%s)", ip, errDenied, best.network)
+		return &localError{fmt.Errorf("address %s is denied by the network policy on this worker (%s)", ip, best.network)}
 	}
 	return nil
 }

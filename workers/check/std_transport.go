@@ -14,9 +14,9 @@ import (
 
 // stdTransport is the standard library's transport, created when needed.
 type stdTransport struct {
-	c         *Checker
+	*attempt
+
 	h         *job.HTTP
-	t         *timing
 	transport *http.Transport
 	// ctx is the check's context. The transport dials with a context without a
 	// deadline, which would leave the connection without one too.
@@ -49,7 +49,7 @@ func (s *stdTransport) newTransport() (*http.Transport, error) {
 	}
 	transport := &http.Transport{
 		DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
-			conn, err := s.c.dial(s.ctx, network, address, s.h.Network, s.t) //nolint:contextcheck // see ctx
+			conn, err := s.dial(s.ctx, network, address, s.h.Network) //nolint:contextcheck // see ctx
 			if err != nil {
 				return nil, err
 			}
@@ -77,13 +77,13 @@ func (s *stdTransport) newTransport() (*http.Transport, error) {
 // withTrace adds a trace that measures the phases.
 func (s *stdTransport) withTrace(ctx context.Context) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		TLSHandshakeStart: func() { s.t.enter(inTLS) },
+		TLSHandshakeStart: func() { s.enter(inTLS) },
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
 			if err == nil { // otherwise the phase stays, for the cause
-				s.t.done()
+				s.done()
 			}
 		},
-		GotConn:              func(httptrace.GotConnInfo) { s.t.enter(inProcessing) },
-		GotFirstResponseByte: func() { s.t.enter(inTransfer) },
+		GotConn:              func(httptrace.GotConnInfo) { s.enter(inProcessing) },
+		GotFirstResponseByte: func() { s.enter(inTransfer) },
 	})
 }

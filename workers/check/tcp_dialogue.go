@@ -15,9 +15,6 @@ import (
 	"vedette/pipeline/job"
 )
 
-// errUnexpected is wrapped by errors about a peer's unexpected data.
-var errUnexpected = errors.New("unexpected")
-
 const (
 	// maxReceived limits the data for one expectation.
 	maxReceived = 1 << 20
@@ -34,7 +31,7 @@ func (d *dialogue) expect(step job.Step) error {
 	if err != nil {
 		return newLocalError("expect", err)
 	}
-	d.t.enter(inProcessing)
+	d.enter(inProcessing)
 	chunk := make([]byte, readSize)
 	for {
 		if end, captured, ok := find(d.received); ok {
@@ -43,14 +40,14 @@ func (d *dialogue) expect(step job.Step) error {
 			return nil
 		}
 		if len(d.received) > maxReceived {
-			return fmt.Errorf("%w: expected %s in the first %d bytes, found %q", errUnexpected, expectedText(step), maxReceived, truncate(d.received))
+			return failed(job.ClassExpectation, "expected %s in the first %d bytes, found %q", expectedText(step), maxReceived, truncate(d.received))
 		}
 		n, err := d.conn.Read(chunk)
 		d.received = append(d.received, chunk[:n]...)
 		switch {
 		case n > 0: // data may arrive together with an error
 		case errors.Is(err, io.EOF) && len(d.received) > 0:
-			return fmt.Errorf("%w: expected %s, found %q, then the end", errUnexpected, expectedText(step), truncate(d.received))
+			return failed(job.ClassExpectation, "expected %s, found %q, then the end", expectedText(step), truncate(d.received))
 		case err != nil:
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 // methods, also after the check has ended.
 type timing struct {
 	mu      sync.Mutex
-	phases  job.Phases
+	spent   [inTransfer + 1]time.Duration
 	current phase
 	since   time.Time
 	address string
@@ -30,39 +30,27 @@ const (
 	inTransfer
 )
 
+// String describes the activity in a phase.
+func (p phase) String() string {
+	return [...]string{
+		noPhase: "waiting", inDNS: "looking up the name", inConnect: "connecting", inTLS: "in the TLS handshake",
+		inProcessing: "waiting for the first byte of the answer", inTransfer: "reading the answer",
+	}[p]
+}
+
 // enter ends the current phase and begins another.
 func (t *timing) enter(p phase) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.addCurrent()
-	t.current, t.since = p, time.Now()
+	now := time.Now()
+	if t.current != noPhase {
+		t.spent[t.current] += now.Sub(t.since)
+	}
+	t.current, t.since = p, now
 }
 
 // done ends the current phase.
-func (t *timing) done() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.addCurrent()
-	t.current = noPhase
-}
-
-// addCurrent adds the current phase. The caller holds the lock.
-func (t *timing) addCurrent() {
-	took := job.Duration(time.Since(t.since))
-	switch t.current {
-	case noPhase:
-	case inDNS:
-		t.phases.DNS += took
-	case inConnect:
-		t.phases.Connect += took
-	case inTLS:
-		t.phases.TLS += took
-	case inProcessing:
-		t.phases.Processing += took
-	case inTransfer:
-		t.phases.Transfer += took
-	}
-}
+func (t *timing) done() { t.enter(noPhase) }
 
 func (t *timing) dialled(address string) {
 	t.mu.Lock()
@@ -74,33 +62,15 @@ func (t *timing) dialled(address string) {
 func (t *timing) addTo(result *job.ProbeResult) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	result.Phases, result.Address = t.phases, t.address
-}
-
-func (t *timing) inHandshake() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.current == inTLS
-}
-
-// currentActivity describes the current phase.
-func (t *timing) currentActivity() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch t.current {
-	case inDNS:
-		return "looking up the name"
-	case inConnect:
-		return "connecting"
-	case inTLS:
-		return "in the TLS handshake"
-	case inProcessing:
-		return "waiting for the first byte of the answer"
-	case inTransfer:
-		return "reading the answer"
-	case noPhase:
-		return "waiting"
-	default:
-		return "waiting"
+	result.Address = t.address
+	result.Phases = job.Phases{
+		DNS: job.Duration(t.spent[inDNS]), Connect: job.Duration(t.spent[inConnect]), TLS: job.Duration(t.spent[inTLS]),
+		Processing: job.Duration(t.spent[inProcessing]), Transfer: job.Duration(t.spent[inTransfer]),
 	}
+}
+
+func (t *timing) currentPhase() phase {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current
 }

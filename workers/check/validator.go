@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vedette/pipeline/job"
@@ -22,6 +23,17 @@ func (p *problems) add(field, found, expected string) {
 		path += "." + field
 	}
 	p.found = append(p.found, job.Problem{Path: strings.TrimPrefix(path, "."), Found: found, Expected: expected})
+}
+
+// require adds a problem with a field's value unless the value is valid.
+func (p *problems) require(valid bool, field string, value any, expected string) {
+	if valid {
+		return
+	}
+	if text, ok := value.(string); ok {
+		value = strconv.Quote(text)
+	}
+	p.add(field, fmt.Sprintf("%s %v", field, value), expected)
 }
 
 // check adds an error in a field, if there is one.
@@ -59,9 +71,7 @@ func (v *Validator) Validate(spec job.Spec) []job.Problem {
 		return []job.Problem{{Found: "none or several probes", Expected: "exactly one of " + strings.Join(job.Kinds(), ", ")}}
 	}
 	all := problems{}
-	if spec.Timeout < 0 {
-		all.add("timeout", fmt.Sprintf("timeout %s", spec.Timeout), "none below 0s")
-	}
+	all.require(spec.Timeout >= 0, "timeout", spec.Timeout, "none below 0s")
 	p := problems{path: name}
 	validateWithPlaceholders(v.kinds[name], spec, &p)
 	all.found = append(all.found, p.found...)

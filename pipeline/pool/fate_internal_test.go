@@ -20,15 +20,15 @@ func TestJobOfANewerVersionWaitsAndIsParkedOnlyWhereItWouldBeInTheWay(t *testing
 		atLeast time.Duration
 		atMost  time.Duration
 	}{
-		{topology.Mail, 0, err, "", newerLeast * 3 / 4, newerLeast * 5 / 4},
+		{topology.Mail, 0, err, "", minNewerWait * 3 / 4, minNewerWait * 5 / 4},
 		{topology.Mail, 20 * time.Second, err, "", 3 * time.Second, 7 * time.Second},
 		{topology.Mail, newerPatience + 1, err, job.ReasonUnsupported, 0, 0},
 		{topology.Adhoc, newerPatience + 1, err, job.ReasonUnsupported, 0, 0},
 		{topology.Call, newerPatience + 1, err, job.ReasonUnsupported, 0, 0},
-		{topology.Checks, 24 * time.Hour, err, "", newerMost * 3 / 4, newerMost * 5 / 4},
-		{topology.Result, 24 * time.Hour, err, "", newerMost * 3 / 4, newerMost * 5 / 4},
-		{topology.StateLog, 24 * time.Hour, err, "", newerMost * 3 / 4, newerMost * 5 / 4},
-		{topology.Timer, 24 * time.Hour, err, "", newerMost * 3 / 4, newerMost * 5 / 4},
+		{topology.Checks, 24 * time.Hour, err, "", maxNewerWait * 3 / 4, maxNewerWait * 5 / 4},
+		{topology.Result, 24 * time.Hour, err, "", maxNewerWait * 3 / 4, maxNewerWait * 5 / 4},
+		{topology.StateLog, 24 * time.Hour, err, "", maxNewerWait * 3 / 4, maxNewerWait * 5 / 4},
+		{topology.Timer, 24 * time.Hour, err, "", maxNewerWait * 3 / 4, maxNewerWait * 5 / 4},
 		{topology.Mail, 0, job.Dead(job.ReasonGivenUp, err), job.ReasonGivenUp, 0, 0},
 	} {
 		config := Config{Consumer: topology.Consumer{Stream: c.stream}, GiveUpAfter: time.Second}
