@@ -31,10 +31,10 @@ type mailJobs struct {
 const maxCopied = 1000
 
 func (j *mailJobs) pool() pool.Config {
-	config := j.base
-	config.Stage, config.Timeout, config.Backoff, config.GiveUpAfter = StageMail, mailTimeout, pool.MailBackoff(), j.giveUpAfter
-	config.OnDeadLetter, config.Handler, config.Available = j.onDeadLetter, j.handle, j.mailer.Available
-	return config
+	return pool.Config{
+		Timeout: mailTimeout, Backoff: pool.MailBackoff(), GiveUpAfter: j.giveUpAfter,
+		OnDeadLetter: j.onDeadLetter, Handler: j.handle, Available: j.mailer.Available,
+	}
 }
 
 func (j *mailJobs) classPool(class string) pool.Config {

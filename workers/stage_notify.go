@@ -107,27 +107,17 @@ func (n *notifyJobs) follow(ctx context.Context, buckets map[topology.Bucket]*pi
 }
 
 func (n *notifyJobs) statePool() pool.Config {
-	config := n.base
-	config.Stage, config.Backoff = StageNotify, retryBackoff()
-	config.Available, config.MaxUnsettled = n.newer.empty, manyUnsettled
-	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
+	receive := handle(func(ctx context.Context, state job.State) error { return n.notifier.Receive(ctx, &state) })
+	return pool.Config{Available: n.newer.empty, MaxUnsettled: manyUnsettled, Handler: func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
 			return nil
 		}
-		state, err := job.Decode[job.State](d.Body)
-		if err != nil {
-			return job.DeadFor(err)
-		}
-		return n.notifier.Receive(ctx, &state)
-	}
-	return config
+		return receive(ctx, d)
+	}}
 }
 
 func (n *notifyJobs) timerPool(handle func(context.Context, pipeline.Delivery) error) pool.Config {
-	config := n.base
-	config.Stage, config.Backoff = StageNotify, retryBackoff()
-	config.Available, config.Handler = n.newer.empty, handle
-	return config
+	return pool.Config{Available: n.newer.empty, Handler: handle}
 }
 
 func (n *notifyJobs) flush(ctx context.Context, d pipeline.Delivery) error {
