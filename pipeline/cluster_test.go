@@ -157,7 +157,7 @@ func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 		cluster.Start(leader)
 	})
 	for i := range pipelinetest.Nodes {
-		cluster.AwaitHealthy() // as whoever rolls a cluster has to wait
+		cluster.AwaitHealthy() // as in any rolling restart
 		begin(cluster.Name(i)+" is restarted", func() {
 			cluster.Stop(i)
 			cluster.Start(i)
@@ -169,7 +169,7 @@ func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 	jobs.report(t, resume)
 }
 
-// report tells the balance, and what is wrong with it.
+// report logs the balance, and fails the test if it is wrong.
 func (l *load) report(t *testing.T, resume time.Duration) {
 	t.Helper()
 	l.mu.Lock()

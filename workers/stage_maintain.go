@@ -49,39 +49,24 @@ func (s *maintainStage) supervisor() (supervise.Child, error) {
 			s.child("processes", s.watchProcesses), s.child("stages", s.watchStages), s.child("saturation", s.watchSaturation),
 		},
 		pools: []stagePool[*maintainJobs]{
-			{topology.NoticeConsumer(), nil, func(m *maintainJobs) pool.Config { return m.pool(m.notice) }},
+			{topology.NoticeConsumer(), nil, func(m *maintainJobs) pool.Config { return pool.Config{Handler: handle(m.collect)} }},
 			{topology.DeadLetterConsumer(), nil, func(m *maintainJobs) pool.Config {
-				config := m.pool(m.deadLetter)
-				config.MaxUnsettled = manyUnsettled
-				return config
+				return pool.Config{Handler: m.deadLetter, MaxUnsettled: manyUnsettled}
 			}},
-			{topology.DigestConsumer(), nil, func(m *maintainJobs) pool.Config {
-				return m.pool(m.sendDigest)
-			}},
-			{topology.RescueConsumer(), nil, func(m *maintainJobs) pool.Config { return m.pool(m.rescue) }},
+			{topology.DigestConsumer(), nil, func(m *maintainJobs) pool.Config { return pool.Config{Handler: m.sendDigest} }},
+			{topology.RescueConsumer(), nil, func(m *maintainJobs) pool.Config { return pool.Config{Handler: m.rescue} }},
 		},
 	}.supervisor(s.shared)
 }
 
 // open is ready when it has the recipients and settings that exist at the start.
 func (s *maintainStage) open(ctx context.Context, ready func(*maintainJobs)) error {
-	definitions, err := s.p.Bucket(ctx, topology.Monitors)
+	buckets, err := pipeline.Buckets(ctx, s.p, topology.Monitors, topology.Digests)
 	if err != nil {
 		return err
 	}
-	digests, err := s.p.Bucket(ctx, topology.Digests)
-	if err != nil {
-		return err
-	}
-	m := &maintainJobs{maintainStage: s, digests: digests}
-	return definitions.WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { m.setDefinition(ctx, e) }, func() { ready(m) })
-}
-
-func (m *maintainJobs) pool(handle func(context.Context, pipeline.Delivery) error) pool.Config {
-	config := m.base
-	config.Stage, config.Backoff = StageMaintain, retryBackoff()
-	config.Handler = handle
-	return config
+	m := &maintainJobs{maintainStage: s, digests: buckets[topology.Digests]}
+	return buckets[topology.Monitors].WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { m.setDefinition(ctx, e) }, func() { ready(m) })
 }
 
 func (m *maintainJobs) rescue(ctx context.Context, d pipeline.Delivery) error {
@@ -121,14 +106,6 @@ func (m *maintainJobs) addresses(ctx context.Context) []string {
 		m.log.ErrorContext(ctx, "operator is not a defined recipient", "recipient", name)
 	}
 	return addresses
-}
-
-func (m *maintainJobs) notice(ctx context.Context, d pipeline.Delivery) error {
-	notice, err := job.Decode[job.Notice](d.Body)
-	if err != nil {
-		return job.DeadFor(err)
-	}
-	return m.collect(ctx, notice)
 }
 
 // deadLetter notifies the operators of a dead letter. A job that was parked for
