@@ -306,7 +306,7 @@ func TestEnqueueAndOutcomeOnTheCommandLine(t *testing.T) {
 	expect(1, "hint: nothing is lost: 'vedette outcome check c3' tells later", "enqueue", "check", x.url, "--location", "moon", "--id", "c3", "--wait", "100ms")
 	expect(1, "is pending", "outcome", "check", "c3")
 	expect(1, "hint: 'vedette outcome'", "enqueue", "check", x.url, "--location", "moon", "--id", "c3")
-	expect(1, "no job of this id is known", "outcome", "mail", "never")
+	expect(1, "no job with this id is known", "outcome", "mail", "never")
 	expect(2, "expected check or mail", "outcome", "letter", "never")
 	expect(2, "unknown command", "enqueue", "pizza")
 	expect(1, `to: found ""`, "enqueue", "mail", "--subject", "s", "--text", "x")
