@@ -382,7 +382,7 @@ func TestCommandThatLacksARightSaysSo(t *testing.T) {
 		_, stderr, code := vedette(t, append(c.args, "--nats", asRole(names, address, c.role))...)
 		if code != cli.ExitFailed || !strings.Contains(stderr, c.lacks) || !strings.Contains(stderr, "hint: the user lacks a right") ||
 			strings.Contains(stderr, "deadline") {
-			t.Errorf("%s as %s: got %d %s, want 1 and that it lacks %q", name, c.role, code, stderr, c.lacks)
+			t.Errorf("%s as %s: got %d %s, want 3 and that it lacks %q", name, c.role, code, stderr, c.lacks)
 		}
 		if took := time.Since(began); took > cli.FindTimeout {
 			t.Errorf("%s as %s: got word after %s, want it at once", name, c.role, took)

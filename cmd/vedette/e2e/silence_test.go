@@ -46,7 +46,7 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 			strings.Contains(output, "status 503") && strings.Contains(output, "website is down for ")
 	})
 	output, code = r.vedette("status")
-	if code != cli.ExitFound || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" of monitor=web* until ") {
+	if code != cli.ExitFound || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" for monitor=web* until ") {
 		t.Errorf("got %d %s, want it down, and the silence", code, output)
 	}
 	if got := len(box.All()); got != 0 {
@@ -59,7 +59,7 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 	if output, code := r.vedette("silence", "expire", id); code != 0 || output != "ended 0 silences\n" {
 		t.Errorf("got %d %s, want it over already", code, output)
 	}
-	if output, _ := r.vedette("silence", "list", "--all"); !strings.Contains(output, "over") {
+	if output, _ := r.vedette("silence", "list", "--all"); !strings.Contains(output, "ended") {
 		t.Errorf("got %s, want those that are over too", output)
 	}
 	x.setIll(false)

@@ -46,7 +46,6 @@ the whole path: clock, check, result, judgement. It prints how many results
 came, how late, and what they cost, beside a bare loop of the same requests in
 the same run. Nothing but loopback is contacted, and everything is removed.`,
 		Example: "  vedette bench --monitors 1000 --interval 10s --for 1m",
-		Args:    cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if options.monitors < 1 || options.interval < time.Second || options.length < options.interval {
 				return cli.UsageError(cmd, errors.New("read flags: expected 1 monitor or more, an interval of 1s or more, and at least one interval of time"))

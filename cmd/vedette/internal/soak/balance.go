@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/deadletter"
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
@@ -129,5 +130,13 @@ func (s *soak) verdict(b balance) error {
 	if n := s.stage.unexpected.Load(); n > 0 {
 		problems = append(problems, fmt.Errorf("balance processes: found %d that ended by themselves, expected none", n))
 	}
-	return errors.Join(problems...)
+	return balanceError(problems)
+}
+
+// balanceError makes the command exit with [cli.ExitFound] if there are problems.
+func balanceError(problems []error) error {
+	if err := errors.Join(problems...); err != nil {
+		return &cli.ExitError{Code: cli.ExitFound, Err: err}
+	}
+	return nil
 }

@@ -2,7 +2,6 @@ package soak
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,5 +110,5 @@ func (s *clusterSoak) verdict(b clusterBalance) error {
 	if n := s.stage.unexpected.Load(); n > 0 {
 		problems = append(problems, fmt.Errorf("balance processes: found %d that ended by themselves, expected none", n))
 	}
-	return errors.Join(problems...)
+	return balanceError(problems)
 }

@@ -94,7 +94,7 @@ func newClusterStage(ctx context.Context, dir string, hosts soakHosts, w *witnes
 		}
 		s.nodes, names = append(s.nodes, node), append(names, node.key)
 	}
-	return s, keys.Make(filepath.Join(dir, "secrets"), []string{job.DefaultLocation}, names, io.Discard)
+	return s, keys.Create(filepath.Join(dir, "secrets"), []string{job.DefaultLocation}, names, io.Discard)
 }
 
 // Ports of a soak: below those that systems give to outgoing connections, and of

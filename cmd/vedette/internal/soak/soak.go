@@ -51,7 +51,6 @@ A job's hold is renewed every third of --ack-wait, so a minute at 80ms renews
 as often as an hour at 5s.`,
 		Example: `  vedette soak --for 60s --chaos
   vedette soak --for 60s --ack-wait 80ms`,
-		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if options.length < time.Second || options.jobs < 1 || options.workers < 1 || options.ackWait < 10*time.Millisecond {
 				return cli.UsageError(cmd, errors.New("read flags: expected a second or more, 1 job and 1 worker or more, and an --ack-wait of 10ms or more"))

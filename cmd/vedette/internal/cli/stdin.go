@@ -6,8 +6,8 @@ import (
 	"os"
 )
 
-// StdinContext ends a context when standard input does: the process that
-// holds its other end has gone.
+// StdinContext returns a context that ends at the end of standard input, and so
+// with the process that holds its other end.
 func StdinContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
