@@ -11,12 +11,13 @@ import (
 	"testing"
 
 	"vedette/pipeline"
+	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/topology"
 )
 
-// Of writes that meet, one wins and the others are told that they lost, on
-// replicas too, where the server says so in other words.
+// One of simultaneous writes wins and the others get a conflict, on replicas too,
+// where the server has another error for it.
 func TestSwapsThatMeetOnReplicasAreConflicts(t *testing.T) {
 	t.Parallel()
 	cluster := pipelinetest.NewCluster(t)
@@ -57,7 +58,7 @@ func race(t *testing.T, bucket *pipeline.Bucket, revision uint64) uint64 {
 	group.Wait()
 	close(lost)
 	for err := range lost {
-		if !errors.Is(err, pipeline.ErrConflict) {
+		if !errors.Is(err, job.ErrConflict) {
 			t.Fatalf("got %v, want ErrConflict", err)
 		}
 	}
@@ -78,13 +79,13 @@ func TestSwapLosesAgainstALaterRevision(t *testing.T) {
 	if err != nil {
 		t.Fatalf("create: %v", err)
 	}
-	if _, err := bucket.CompareAndSwap(t.Context(), "a", []byte("x"), 0); !errors.Is(err, pipeline.ErrConflict) {
+	if _, err := bucket.CompareAndSwap(t.Context(), "a", []byte("x"), 0); !errors.Is(err, job.ErrConflict) {
 		t.Errorf("got %v, want ErrConflict for a second creation", err)
 	}
 	if _, err := bucket.CompareAndSwap(t.Context(), "a", []byte("2"), first); err != nil {
 		t.Errorf("got %v, want nil", err)
 	}
-	if _, err := bucket.CompareAndSwap(t.Context(), "a", []byte("x"), first); !errors.Is(err, pipeline.ErrConflict) {
+	if _, err := bucket.CompareAndSwap(t.Context(), "a", []byte("x"), first); !errors.Is(err, job.ErrConflict) {
 		t.Errorf("got %v, want ErrConflict for an old revision", err)
 	}
 	found, err := bucket.Get(t.Context(), "a")
@@ -170,7 +171,7 @@ func TestKeyIsRemovedOnlyIfNobodyWroteItSince(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := bucket.Remove(t.Context(), "k", first); !errors.Is(err, pipeline.ErrConflict) {
+	if err := bucket.Remove(t.Context(), "k", first); !errors.Is(err, job.ErrConflict) {
 		t.Errorf("got %v, want ErrConflict", err)
 	}
 	if err := bucket.Remove(t.Context(), "k", second); err != nil {
@@ -203,4 +204,51 @@ func TestKeysAreLoadedByAFilter(t *testing.T) {
 			t.Errorf("%s: got %s, %v, want %s", filter, got, err, want)
 		}
 	}
+}
+
+func TestUpdateReadsAgainAfterAConflictAndGivesUpInTheEnd(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	bucket, err := p.Bucket(t.Context(), topology.Cursors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	interfere := 0 // how many steps lose against another writer
+	add := func() (counter, bool, error) {
+		return pipeline.Update(t.Context(), bucket, "n", job.Decode[counter], func(c counter) (counter, bool) {
+			if interfere > 0 {
+				interfere--
+				if _, err := bucket.Put(t.Context(), "n", fmt.Appendf(nil, `{"v":1,"n":%d}`, c.N+10)); err != nil {
+					t.Error(err)
+				}
+			}
+			return counter{V: job.Version, N: c.N + 1}, c.N < 20 || interfere > 0
+		})
+	}
+	for _, c := range []struct{ interfere, want int }{{0, 1}, {1, 12}} {
+		interfere = c.interfere
+		if got, written, err := add(); got.N != c.want || !written || err != nil {
+			t.Errorf("got %+v, %t, %v, want %d written", got, written, err, c.want)
+		}
+	}
+	interfere = 100
+	if _, written, err := add(); written || !errors.Is(err, job.ErrConflict) {
+		t.Errorf("got %t, %v, want ErrConflict", written, err)
+	}
+	interfere = 0
+	before, err := bucket.Get(t.Context(), "n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, written, err := add(); got.N < 20 || written || err != nil {
+		t.Errorf("got %+v, %t, %v, want nothing written", got, written, err)
+	}
+	if after, err := bucket.Get(t.Context(), "n"); err != nil || after.Revision != before.Revision {
+		t.Errorf("got revision %d, %v, want %d", after.Revision, err, before.Revision)
+	}
+}
+
+type counter struct {
+	V int `json:"v"`
+	N int `json:"n"`
 }

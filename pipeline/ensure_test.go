@@ -32,25 +32,30 @@ func TestOlderProcessLeavesAsItIsWhatANewerOneConfigured(t *testing.T) {
 			change := func(config *jetstream.StreamConfig) {
 				config.MaxMsgs, config.Metadata = calls, map[string]string{"vedette-layout": c.layout}
 			}
-			if err := pipelinetest.ChangeStream(t.Context(), p, stream, change); err != nil {
+			config := streamConfig(t, p, stream)
+			change(&config)
+			if _, err := p.JetStream().UpdateStream(t.Context(), config); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if err := p.Ensure(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		call, err := pipelinetest.StreamConfig(t.Context(), p, topology.Call)
-		if err != nil {
-			t.Fatal(err)
-		}
-		states, err := pipelinetest.StreamConfig(t.Context(), p, "KV_STATE")
-		if err != nil {
-			t.Fatal(err)
-		}
+		call, states := streamConfig(t, p, topology.Call), streamConfig(t, p, "KV_STATE")
 		if call.MaxMsgs != c.want || (states.MaxMsgs == calls) != (c.want == calls) {
 			t.Errorf("%s: got %d and %d messages at most, want %d, and the bucket alike", name, call.MaxMsgs, states.MaxMsgs, c.want)
 		}
 	}
+}
+
+// streamConfig is a stream as the server has it.
+func streamConfig(t *testing.T, p *pipeline.Pipeline, stream topology.Stream) jetstream.StreamConfig {
+	t.Helper()
+	found, err := p.JetStream().Stream(t.Context(), p.Names().Stream(stream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.CachedInfo().Config
 }
 
 func TestEnsureTwiceChangesNothing(t *testing.T) {

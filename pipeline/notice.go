@@ -8,9 +8,8 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Notify stores a notice for the operators. Version, time and source are
-// filled in where they are missing. A notice with the id of one that was stored
-// within 20 s is not stored again.
+// Notify stores a notice for the operators, and sets its version, time and source
+// if they are missing. A second notice with the same id within 20 s is dropped.
 func (p *Pipeline) Notify(ctx context.Context, n job.Notice) error {
 	n.V = job.Version
 	if n.At.IsZero() {

@@ -11,49 +11,49 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Definitions are everything that Apply stores: what a monitor file says, with
-// its defaults filled in.
+// Definitions are what Apply stores: a monitor file with its defaults.
 type Definitions struct {
 	Monitors []job.Monitor
-	// Encoded are further monitors by name, as they are stored: of a million, a
-	// fifth of what Monitors would take. Its values are not looked at.
+	// Encoded are further monitors by name, in their stored form, which takes a
+	// fifth of the memory. The map's values are ignored.
 	Encoded    *compact.Map[uint32]
 	Recipients []job.Recipient
 	Settings   job.Settings
 }
 
-// Change is what Apply did: the names of monitors and recipients that were
-// added, changed and removed, each sorted, and how many stayed the same.
+// Change lists the added, changed and removed monitors and recipients by name,
+// each list sorted, and counts the ones that stayed the same.
 type Change struct {
 	Added, Changed, Removed []string
 	Same                    int
 }
 
-// Empty reports whether nothing was to be done.
+// Empty reports whether there is no change.
 func (c Change) Empty() bool { return len(c.Added)+len(c.Changed)+len(c.Removed) == 0 }
 
-// ApplyOptions say how definitions are applied.
+// ApplyOptions configure [ApplyWith].
 type ApplyOptions struct {
-	// Dry finds out what would be done, and does nothing.
+	// Dry returns the change without making it.
 	Dry bool
-	// Progress, when set, is told from time to time how many of the definitions
-	// that differ were written.
+	// Progress, when set, is called repeatedly with the number of written
+	// definitions and the number to write.
 	Progress func(written, all int)
-	// Compared, when set, is told from time to time how many of the stored
-	// definitions were compared, before anything is written.
+	// Compared, when set, is called repeatedly with the number of compared
+	// definitions, before any is written.
 	Compared func(definitions int)
 }
 
-// Apply makes the stored definitions those of the file, by difference: what is
-// the same is not touched, so its schedule and its state go on undisturbed.
-// Recipients are stored before the monitors that name them, and removed after.
+// Apply makes the stored definitions equal to the given ones. It writes only
+// what differs, so that other monitors keep their schedule and state.
+// Recipients are stored before the monitors that refer to them, and removed
+// afterwards.
 //
-// What a newer program has stored is not touched: then nothing is done, and the
-// error wraps [job.ErrNewer].
+// If a definition that would change was stored by a newer program, nothing is
+// written, and the error wraps [job.ErrNewer].
 //
-// The change says what was done; with dry, what would be. While a cluster has no
-// leader, it insists: see [pipeline.Pipeline.RetryUnavailable]. An error in the middle
-// leaves a part done, and applying again does the rest.
+// Apply returns the change; with dry, it makes no change. While a cluster has
+// no leader, Apply retries: see [pipeline.Pipeline.RetryUnavailable]. After an
+// error, a part of the change may be written; applying again writes the rest.
 func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, dry bool) (Change, error) {
 	return ApplyWith(ctx, p, want, ApplyOptions{Dry: dry})
 }
@@ -73,8 +73,8 @@ func ApplyWith(ctx context.Context, p *pipeline.Pipeline, want Definitions, opti
 		if err != nil {
 			return err
 		}
-		d = &difference{wanted: wanted, encoded: want.Encoded, told: options.Compared}
-		return d.find(ctx, bucket)
+		d = &difference{wanted: wanted, encoded: want.Encoded, onCompared: options.Compared}
+		return d.compute(ctx, bucket)
 	})
 	if err != nil {
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
@@ -82,13 +82,13 @@ func ApplyWith(ctx context.Context, p *pipeline.Pipeline, want Definitions, opti
 	if options.Dry {
 		return d.change, nil
 	}
-	if err := d.carryOut(ctx, bucket, options.Progress); err != nil {
+	if err := d.apply(ctx, bucket, options.Progress); err != nil {
 		return d.change, fmt.Errorf("apply definitions: %w", err)
 	}
 	return d.change, nil
 }
 
-// byKey is the bucket as it should be, but for the monitors that are encoded.
+// byKey returns the bucket's intended content, without the encoded monitors.
 func (want *Definitions) byKey() (map[string][]byte, error) {
 	wanted := make(map[string][]byte, len(want.Monitors)+len(want.Recipients))
 	var errs []error

@@ -5,9 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/mail"
-	"strings"
-	"time"
 
 	"vedette/pipeline"
 	"vedette/pipeline/inspect"
@@ -15,319 +12,185 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// ErrPending is returned when the outcome of a job is not known yet: it is
+// ErrPending is returned while the outcome of a job is not known: the job is
 // queued, running, or waiting for another attempt. Nothing is lost; ask
-// [Client.Outcome] later, with the id of the answer.
+// [Client.Outcome] later with the id in the outcome.
 var ErrPending = errors.New("job is pending")
 
-// ErrDuplicate is returned for a job whose id is that of one that is queued or
-// running. The order had no effect.
-var ErrDuplicate = errors.New("a job of this id is queued or running")
+// ErrDuplicate is returned for a job whose id belongs to a queued or running
+// job. Nothing was enqueued.
+var ErrDuplicate = errors.New("a job with this id is queued or running")
 
-// ErrUnknown is returned for an id that no job has, and none has had for two
-// days.
-var ErrUnknown = errors.New("no job of this id is known")
+// ErrUnknown is returned for an id that no job has had in the last two days.
+var ErrUnknown = errors.New("no job with this id is known")
 
-// ClientConfig says what a client works with.
+// ClientConfig configures a [Client].
 type ClientConfig struct {
 	Pipeline *pipeline.Pipeline
-	// Wait makes orders wait for room in a full stream, until their context
-	// ends. Without it they return [pipeline.ErrFull] at once.
+	// Wait makes the client wait for room in a full stream until its context
+	// ends. Without it a full stream returns [pipeline.ErrFull] at once.
 	Wait bool
 }
 
-// Client orders checks and mails. Each can be cast, with the verb Enqueue,
-// which returns once the job is stored; or called, which also waits for the
-// outcome. Calls have queues of their own, so that no backlog of casts delays
-// them.
+// Client enqueues checks and mails. The methods EnqueueCheck and EnqueueMail
+// return once the job is stored. The methods Check and Mail make a call: they
+// also wait for the outcome. Calls have their own queues, so that no backlog
+// delays them.
 //
-// A job's id may be chosen by the caller, to make an order safe to repeat;
-// else it is random. It is safe for concurrent use.
+// A caller may choose a job's id to make a request safe to repeat; otherwise it
+// is random. A Client is safe for concurrent use.
 type Client struct {
 	config  ClientConfig
 	replies *pipeline.Replies
 }
 
-// NewClient makes a client. Close it when no call waits any more.
+// NewClient returns a client. Close it after all calls have returned.
 func NewClient(config ClientConfig) (*Client, error) {
 	if config.Pipeline == nil {
-		return nil, errors.New("make client: found no pipeline")
+		return nil, errors.New("create client: found no pipeline, expected one")
 	}
 	replies, err := config.Pipeline.Replies()
 	if err != nil {
-		return nil, fmt.Errorf("make client: %w", err)
+		return nil, fmt.Errorf("create client: %w", err)
 	}
 	return &Client{config: config, replies: replies}, nil
 }
 
-// Close ends the client.
+// Close closes the client.
 func (c *Client) Close() error { return c.replies.Close() }
 
-// EnqueueCheck orders a check, and returns its id once the order is stored. A
-// check without a location runs in the default one. The error is
-// [ErrDuplicate], [pipeline.ErrFull], what of the check is wrong, or why it
-// could not be stored.
+// EnqueueCheck enqueues a check and returns its id once it is stored. A check
+// without a location runs in the default location. The error is [ErrDuplicate],
+// [pipeline.ErrFull], a description of what is invalid, or why storing failed.
 func (c *Client) EnqueueCheck(ctx context.Context, check job.Check) (string, error) {
-	o, err := checkOrder(check, false)
+	s, err := newCheckSubmission(check, false)
 	if err != nil {
 		return "", err
 	}
-	return o.id, c.enqueue(ctx, o, "")
+	return s.id, c.enqueue(ctx, s, "")
 }
 
-// Check orders a check and waits for its answer, which holds either what the
-// check found or why it could not be made. When ctx ends first the error is
-// [ErrPending], and the answer holds the id alone. Other errors are those of
-// EnqueueCheck.
+// Check enqueues a check and waits for its outcome: the check result, or why
+// there is none. When ctx ends first, the error is [ErrPending], and the
+// outcome has only the id. Other errors are as for EnqueueCheck.
 func (c *Client) Check(ctx context.Context, check job.Check) (job.Outcome, error) {
-	o, err := checkOrder(check, true)
+	s, err := newCheckSubmission(check, true)
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	return c.call(ctx, o)
+	return c.call(ctx, s)
 }
 
-// EnqueueMail orders a mail, and returns its id once the order is stored. The
-// errors are those of EnqueueCheck.
+// EnqueueMail enqueues a mail and returns its id once it is stored. The errors
+// are as for EnqueueCheck.
 func (c *Client) EnqueueMail(ctx context.Context, m job.Mail) (string, error) {
-	o, err := mailOrder(m, false)
+	s, err := newMailSubmission(m, false)
 	if err != nil {
 		return "", err
 	}
-	return o.id, c.enqueue(ctx, o, "")
+	return s.id, c.enqueue(ctx, s, "")
 }
 
-// Mail orders a mail and waits until a relay has taken or refused it, as Check
-// does. A mail with the id of one that was sent in the last two days is not
-// sent again, and answered as sent.
+// Mail enqueues a mail and waits until a relay has accepted or refused it, as
+// Check does. If a mail with the same id was sent in the last two days, it is
+// not sent again, and the outcome says sent.
 func (c *Client) Mail(ctx context.Context, m job.Mail) (job.Outcome, error) {
-	o, err := mailOrder(m, true)
+	s, err := newMailSubmission(m, true)
 	if err != nil {
 		return job.Outcome{}, err
 	}
-	return c.call(ctx, o)
+	return c.call(ctx, s)
 }
 
-// Outcome tells what became of a job that was ordered in the last two days;
-// order is [job.JobCheck] or [job.JobMail]. The error is [ErrPending] while
-// the job lives, [ErrUnknown] for an id that no job has, or why it could not be
-// found out.
-func (c *Client) Outcome(ctx context.Context, order, id string) (job.Outcome, error) {
-	o := orderOf{kind: order, id: id}
-	pending := job.Outcome{V: job.Version, Kind: order, ID: id}
-	if !job.ValidName(id) || order != job.JobCheck && order != job.JobMail {
-		return pending, fmt.Errorf("read outcome: found %q of %q, expected an id, of %s or %s", id, order, job.JobCheck, job.JobMail)
+// Outcome returns the outcome of a job from the last two days; kind is
+// [job.JobCheck] or [job.JobMail]. The error is [ErrPending] while the job is
+// queued or running, [ErrUnknown] for an unknown id, or why the outcome could
+// not be read.
+func (c *Client) Outcome(ctx context.Context, kind, id string) (job.Outcome, error) {
+	s := submission{kind: kind, id: id}
+	pending := job.Outcome{V: job.Version, Kind: kind, ID: id}
+	if !job.ValidName(id) || kind != job.JobCheck && kind != job.JobMail {
+		return pending, fmt.Errorf("read outcome: found id %q and kind %q, expected a valid id and %s or %s", id, kind, job.JobCheck, job.JobMail)
 	}
-	alive, err := c.lives(ctx, o)
+	queued, err := c.exists(ctx, s)
 	if err != nil {
 		return pending, err
 	}
-	if alive {
-		return pending, pendingError(o, nil)
+	if queued {
+		return pending, pendingError(s, nil)
 	}
-	answer, _, err := c.answer(ctx, o)
+	outcome, _, err := c.storedOutcome(ctx, s)
 	if errors.Is(err, pipeline.ErrNotFound) {
-		return pending, fmt.Errorf("read outcome of %s %s: %w", order, id, ErrUnknown)
+		return pending, fmt.Errorf("read outcome of %s %s: %w", kind, id, ErrUnknown)
 	}
-	return answer, err
+	return outcome, err
 }
 
-// orderOf is a job as it is ordered.
-type orderOf struct {
-	kind    string
-	id      string
-	chosen  bool // the id is the caller's
-	subject string
-	message any
-}
-
-func checkOrder(check job.Check, call bool) (orderOf, error) {
-	o := orderOf{kind: job.JobCheck, id: check.ID}
-	if check.Location == "" {
-		check.Location = job.DefaultLocation
-	}
-	check.V = job.Version
-	var problems []error
-	if _, err := check.Kind(); err != nil {
-		problems = append(problems, err)
-	}
-	if check.Monitor != "" || !check.Slot.IsZero() {
-		problems = append(problems, errors.New("monitor and slot: found one, expected none: they are the scheduler's"))
-	}
-	if names := check.SecretNames(); len(names) > 0 {
-		problems = append(problems, fmt.Errorf("secrets: found a reference to %s, expected none: only monitors may use secrets", names[0]))
-	}
-	if !job.ValidName(check.Location) || strings.Contains(check.Location, ".") {
-		problems = append(problems, fmt.Errorf("location: found %q, expected letters, digits, _ and -", check.Location))
-	}
-	if err := o.identify(problems); err != nil {
-		return o, err
-	}
-	check.ID, o.message = o.id, check
-	o.subject = topology.AdhocSubject(check.Location, o.id)
-	if call {
-		o.subject = topology.CallCheckSubject(check.Location, o.id)
-	}
-	return o, nil
-}
-
-func mailOrder(m job.Mail, call bool) (orderOf, error) {
-	o := orderOf{kind: job.JobMail, id: m.ID}
-	m.V = job.Version
-	var problems []error
-	if _, err := mail.ParseAddress(m.To); err != nil {
-		problems = append(problems, fmt.Errorf("to: found %q, expected one address such as ops@example.org", m.To))
-	}
-	if strings.ContainsAny(m.Subject, "\r\n") {
-		problems = append(problems, errors.New("subject: found a line break, expected one line"))
-	}
-	if err := o.identify(problems); err != nil {
-		return o, err
-	}
-	m.ID, o.message = o.id, m
-	o.subject = topology.MailSubject(job.MailAdhoc, o.id)
-	if call {
-		o.subject = topology.CallMailSubject(o.id)
-	}
-	return o, nil
-}
-
-// identify gives the order its id, and joins what is wrong with it.
-func (o *orderOf) identify(problems []error) error {
-	o.chosen = o.id != ""
-	if !o.chosen {
-		o.id = strings.ToLower(rand.Text())
-	}
-	if !job.ValidName(o.id) {
-		problems = append(problems, fmt.Errorf("id: found %q, expected letters, digits, _, - and single dots", o.id))
-	}
-	if err := errors.Join(problems...); err != nil {
-		return fmt.Errorf("order %s: %w", o.kind, err)
-	}
-	return nil
-}
-
-// enqueue stores an order. The server refuses a second one under the same
-// subject. Calls and casts have different subjects, so one with an id of the
-// caller's choosing looks at the others first; only two orders of one id, by
-// two callers in the same moment, one a call and one a cast, both get through.
-func (c *Client) enqueue(ctx context.Context, o orderOf, reply string) error {
-	if o.chosen {
-		alive, err := c.lives(ctx, o)
+// enqueue stores a job. The server refuses a second job with the same subject.
+// Calls have other subjects than enqueued jobs, so a job with a caller's id is
+// looked up first. Both are stored only if two callers use one id at the same
+// moment, one with a call.
+func (c *Client) enqueue(ctx context.Context, s submission, reply string) error {
+	if s.callerID {
+		queued, err := c.exists(ctx, s)
 		if err != nil {
-			return fmt.Errorf("order %s: %w", o.kind, err)
+			return fmt.Errorf("enqueue %s: %w", s.kind, err)
 		}
-		if alive {
-			return duplicate(o)
+		if queued {
+			return duplicate(s)
 		}
 	}
-	body, err := job.Encode(o.message)
+	body, err := job.Encode(s.message)
 	if err != nil {
-		return fmt.Errorf("order %s: %w", o.kind, err)
+		return fmt.Errorf("enqueue %s: %w", s.kind, err)
 	}
-	// The message's own id makes it safe to publish again when the server's word
-	// is lost. It is another one each time: a second order is no repetition.
+	// The random message id makes it safe to publish again when the server's reply
+	// is lost. A second request has another message id.
 	err = c.config.Pipeline.Publish(ctx, pipeline.Message{
-		Subject: o.subject, Body: body, ID: o.id + "-" + rand.Text(), Wait: c.config.Wait, Reply: reply,
+		Subject: s.subject, Body: body, ID: s.id + "-" + rand.Text(), Wait: c.config.Wait, Reply: reply,
 	})
 	switch {
 	case errors.Is(err, pipeline.ErrOccupied):
-		return duplicate(o)
+		return duplicate(s)
 	case err != nil:
-		return fmt.Errorf("order %s: %w", o.kind, err)
+		return fmt.Errorf("enqueue %s: %w", s.kind, err)
 	default:
 		return nil
 	}
 }
 
-func duplicate(o orderOf) error { return fmt.Errorf("order %s %s: %w", o.kind, o.id, ErrDuplicate) }
+func duplicate(s submission) error {
+	return fmt.Errorf("enqueue %s %s: %w", s.kind, s.id, ErrDuplicate)
+}
 
-// lives tells whether a job of the order's kind and id is queued or running.
-func (c *Client) lives(ctx context.Context, o orderOf) (bool, error) {
+// exists reports whether a job with the kind and id is queued or running.
+func (c *Client) exists(ctx context.Context, s submission) (bool, error) {
 	type place struct {
 		stream  topology.Stream
 		subject string
 	}
-	places := []place{{topology.Adhoc, topology.AdhocSubject("*", o.id)}, {topology.Call, topology.CallCheckSubject("*", o.id)}}
-	if o.kind == job.JobMail {
-		places = []place{{topology.Mail, topology.MailSubject(job.MailAdhoc, o.id)}, {topology.Call, topology.CallMailSubject(o.id)}}
+	places := []place{{topology.Adhoc, topology.AdhocSubject("*", s.id)}, {topology.Call, topology.CallCheckSubject("*", s.id)}}
+	if s.kind == job.JobMail {
+		places = []place{{topology.Mail, topology.MailSubject(job.MailAdhoc, s.id)}, {topology.Call, topology.CallMailSubject(s.id)}}
 	}
 	for _, place := range places {
-		if alive, err := inspect.Exists(ctx, c.config.Pipeline, place.stream, place.subject); alive || err != nil {
-			return alive, err
+		if found, err := inspect.Exists(ctx, c.config.Pipeline, place.stream, place.subject); found || err != nil {
+			return found, err
 		}
 	}
 	return false, nil
 }
 
-// answer reads the stored answer, and its revision.
-func (c *Client) answer(ctx context.Context, o orderOf) (job.Outcome, uint64, error) {
+// storedOutcome returns the stored outcome and its revision.
+func (c *Client) storedOutcome(ctx context.Context, s submission) (job.Outcome, uint64, error) {
 	outcomes, err := c.config.Pipeline.Bucket(ctx, topology.Outcomes)
 	if err != nil {
 		return job.Outcome{}, 0, err
 	}
-	found, err := outcomes.Get(ctx, job.OutcomeKey(o.kind, o.id))
+	found, err := outcomes.Get(ctx, job.OutcomeKey(s.kind, s.id))
 	if err != nil {
 		return job.Outcome{}, 0, err
 	}
-	answer, err := job.DecodeKnown[job.Outcome](found.Value)
-	return answer, found.Revision, err
-}
-
-// lookEvery is how often a caller looks for its answer where it is stored: the
-// one that was sent may have got lost with a connection.
-const lookEvery = 2 * time.Second
-
-// lookGrace is how long a caller whose patience has ended waits to hear whether
-// its order was stored.
-const lookGrace = 500 * time.Millisecond
-
-func (c *Client) call(ctx context.Context, o orderOf) (job.Outcome, error) {
-	pending := job.Outcome{V: job.Version, Kind: o.kind, ID: o.id}
-	before := uint64(0) // an answer of this revision is to an earlier order of the same id
-	if o.chosen {
-		_, revision, err := c.answer(ctx, o)
-		if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
-			return pending, fmt.Errorf("order %s: %w", o.kind, err)
-		}
-		before = revision
-	}
-	address, sent, end := c.replies.Await()
-	defer end()
-	if err := c.enqueue(ctx, o, address); err != nil {
-		if ctx.Err() != nil && c.stored(ctx, o) {
-			return pending, pendingError(o, ctx.Err())
-		}
-		return pending, err
-	}
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
-	for {
-		select {
-		case body := <-sent:
-			return job.DecodeKnown[job.Outcome](body)
-		case <-look.C:
-			if answer, revision, err := c.answer(ctx, o); err == nil && revision > before {
-				return answer, nil
-			}
-		case <-ctx.Done():
-			return pending, pendingError(o, ctx.Err())
-		}
-	}
-}
-
-// stored tells whether an order was stored whose storing was not waited for to
-// the end: a job may be at work before its caller hears that it was stored.
-func (c *Client) stored(ctx context.Context, o orderOf) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookGrace)
-	defer cancel()
-	alive, err := c.lives(ctx, o)
-	return err == nil && alive
-}
-
-func pendingError(o orderOf, cause error) error {
-	if cause == nil {
-		return fmt.Errorf("await %s %s: %w", o.kind, o.id, ErrPending)
-	}
-	return fmt.Errorf("await %s %s: %w: %w", o.kind, o.id, ErrPending, cause)
+	outcome, err := job.DecodeKnown[job.Outcome](found.Value)
+	return outcome, found.Revision, err
 }

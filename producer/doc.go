@@ -1,7 +1,7 @@
-// Package producer puts jobs into the pipeline: the scheduler turns the
-// clock's ticks into the checks that are due, and Apply turns a monitor file
-// into stored definitions.
+// Package producer puts jobs into the pipeline. [Scheduler] turns clock ticks
+// into checks that are due, [Apply] stores the definitions from a monitor file,
+// and [Client] enqueues ad-hoc checks and mails.
 //
-// Schedulers are stateless but for a table of monitors, and any number of them
-// may run: whichever takes a tick publishes what is due. There is no leader.
+// A scheduler has no state except a table of monitors. Any number of schedulers
+// may run without a leader: the one that receives a tick publishes its checks.
 package producer

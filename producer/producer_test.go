@@ -20,8 +20,7 @@ import (
 	"vedette/producer"
 )
 
-// patience is how long a test waits for what should come; it is only ever
-// spent by a test that fails.
+// patience is how long a failing test waits.
 const patience = 30 * time.Second
 
 func monitor(name string, interval time.Duration) job.Monitor {
@@ -39,7 +38,7 @@ func apply(t *testing.T, p *pipeline.Pipeline, want producer.Definitions) produc
 	return change
 }
 
-func TestApplyTouchesOnlyWhatDiffers(t *testing.T) {
+func TestApplyWritesOnlyWhatDiffers(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	ops := job.Recipient{V: 1, Name: "ops", Addresses: []string{"ops@example.org"}}
@@ -83,7 +82,7 @@ func schedule(t *testing.T, p *pipeline.Pipeline) (stop func()) {
 	return stop
 }
 
-// take runs a pool that collects what comes.
+// take runs a pool that collects its jobs.
 func take[T any](t *testing.T, p *pipeline.Pipeline, stream topology.Stream) <-chan T {
 	t.Helper()
 	taken := make(chan T, 10_000)
@@ -157,7 +156,7 @@ func TestThreeSchedulersRunEachSlotOnce(t *testing.T) {
 	}
 }
 
-func TestSlotsOfAnOutageAreRecordedAsMissedAndNotFiredInABurst(t *testing.T) {
+func TestSlotsDuringOutageAreMissed(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
 	m := monitor("a", time.Second)
@@ -166,7 +165,7 @@ func TestSlotsOfAnOutageAreRecordedAsMissedAndNotFiredInABurst(t *testing.T) {
 	stop := schedule(t, p)
 	before := next(t, checks, "a check").Slot
 	stop()
-	// The outage: the clock goes on, and nobody takes its ticks.
+	// During the outage ticks continue, but no scheduler receives them.
 	<-time.After(4 * time.Second)
 	for len(checks) > 0 {
 		before = next(t, checks, "a check").Slot
@@ -184,7 +183,7 @@ func TestSlotsOfAnOutageAreRecordedAsMissedAndNotFiredInABurst(t *testing.T) {
 	}
 }
 
-func TestSlotOfACheckThatStillRunsIsRecordedAsOverlap(t *testing.T) {
+func TestOverlappingSlotIsMissed(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
 	apply(t, p, producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Second)}})
@@ -200,14 +199,14 @@ func TestSlotOfACheckThatStillRunsIsRecordedAsOverlap(t *testing.T) {
 	if _, err := leases.Put(t.Context(), "p1", lease); err != nil {
 		t.Fatal(err)
 	}
-	schedule(t, p) // the worker that lives takes nothing, so the first check stays queued
+	schedule(t, p) // the running worker takes no job, so the first check stays queued
 	got := next(t, results, "an overlap").Results
 	if len(got) != 1 || got[0].Miss == nil || got[0].Miss.Reason != job.MissOverlap {
 		t.Errorf("got %+v, want an overlap", got)
 	}
 }
 
-func TestSlotsWithoutAWorkerAndPausedOnesAreRecordedAsThat(t *testing.T) {
+func TestMissReasonsWithoutWorkerAndWhenPaused(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
 	paused := monitor("paused", time.Second)
@@ -229,7 +228,7 @@ func TestSlotsWithoutAWorkerAndPausedOnesAreRecordedAsThat(t *testing.T) {
 	}
 }
 
-func TestDefinitionThatCannotBeUsedIsSaidAndHindersNobody(t *testing.T) {
+func TestInvalidDefinitionAffectsNoOtherMonitor(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Shards: 1})
 	bucket, err := p.Bucket(t.Context(), topology.Monitors)
@@ -256,7 +255,7 @@ func TestDefinitionThatCannotBeUsedIsSaidAndHindersNobody(t *testing.T) {
 	}
 }
 
-func TestSchedulerWithoutAPipelineIsRefused(t *testing.T) {
+func TestSchedulerNeedsPipeline(t *testing.T) {
 	t.Parallel()
 	if _, err := producer.NewScheduler(producer.SchedulerConfig{}); err == nil || !strings.Contains(err.Error(), "pipeline") {
 		t.Errorf("got %v, want an error", err)

@@ -18,20 +18,15 @@ type deliveryStore struct {
 
 // Delivery returns the status of a mail, and whether there is one.
 func (d *deliveryStore) Delivery(ctx context.Context, id string) (job.Delivery, bool, error) {
-	found, revision, err := d.read(ctx, id)
-	return found, revision > 0, err
-}
-
-func (d *deliveryStore) read(ctx context.Context, id string) (job.Delivery, uint64, error) {
 	entry, err := d.bucket.Get(ctx, id)
 	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.Delivery{}, 0, nil
+		return job.Delivery{}, false, nil
 	}
 	if err != nil {
-		return job.Delivery{}, 0, err
+		return job.Delivery{}, false, err
 	}
 	found, err := job.Decode[job.Delivery](entry.Value)
-	return found, entry.Revision, err
+	return found, true, err
 }
 
 // Record replaces the status of a mail.
@@ -54,7 +49,7 @@ func (d *deliveryStore) Begin(ctx context.Context, id string, at time.Time) (job
 	if err != nil {
 		return job.Delivery{}, err
 	}
-	if _, err := d.bucket.CompareAndSwap(ctx, id, body, 0); !errors.Is(err, pipeline.ErrConflict) {
+	if _, err := d.bucket.CompareAndSwap(ctx, id, body, 0); !errors.Is(err, job.ErrConflict) {
 		return begun, err
 	}
 	return d.update(ctx, id, func(found job.Delivery) (job.Delivery, bool) {
@@ -71,12 +66,11 @@ func (d *deliveryStore) Withdraw(ctx context.Context, id string, at time.Time) (
 }
 
 func (d *deliveryStore) update(ctx context.Context, id string, change func(job.Delivery) (job.Delivery, bool)) (job.Delivery, error) {
-	stored, _, err := update(ctx, d.bucket, id, func(ctx context.Context) (job.Delivery, uint64, error) { return d.read(ctx, id) },
-		func(found job.Delivery) (job.Delivery, bool) {
-			next, write := change(found)
-			next.V, next.ID = job.Version, id
-			return next, write
-		})
+	stored, _, err := pipeline.Update(ctx, d.bucket, id, job.Decode[job.Delivery], func(found job.Delivery) (job.Delivery, bool) {
+		next, write := change(found)
+		next.V, next.ID = job.Version, id
+		return next, write
+	})
 	if err != nil {
 		return job.Delivery{}, fmt.Errorf("update status of mail %s: %w", id, err)
 	}

@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"vedette/pipeline"
@@ -49,9 +48,5 @@ func (s *notificationStore) Get(ctx context.Context, key string) (notify.Entry, 
 
 // Swap writes a key if its revision is still the given one.
 func (s *notificationStore) Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	next, err := s.bucket.CompareAndSwap(ctx, key, value, revision)
-	if errors.Is(err, pipeline.ErrConflict) {
-		return 0, fmt.Errorf("%w: %w", notify.ErrConflict, err)
-	}
-	return next, err
+	return s.bucket.CompareAndSwap(ctx, key, value, revision)
 }

@@ -8,6 +8,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
 	"vedette/workers/notify"
 )
 
@@ -15,10 +16,7 @@ import (
 // changes by compare-and-swap, and a server timer says when it is due. So there
 // is one mail however many processes report something, and no notice is lost
 // when a process dies.
-const (
-	digestKey   = "operators"
-	digestTimer = "digest"
-)
+const digestKey = "operators"
 
 // collect adds a notice to the digest. Without operators it does nothing; the
 // stream and the log have the notice.
@@ -35,7 +33,7 @@ func (m *maintainJobs) collect(ctx context.Context, n job.Notice) error {
 // missing: a process may die between the two steps.
 func (m *maintainJobs) updateDigest(ctx context.Context, step func(job.Digest) (job.Digest, bool)) error {
 	var before job.Digest
-	after, changed, err := update(ctx, m.digests, digestKey, m.readDigest, func(found job.Digest) (job.Digest, bool) {
+	after, changed, err := pipeline.Update(ctx, m.digests, digestKey, decodeDigest, func(found job.Digest) (job.Digest, bool) {
 		before = found
 		return step(found)
 	})
@@ -45,31 +43,37 @@ func (m *maintainJobs) updateDigest(ctx context.Context, step func(job.Digest) (
 	if after.Due.IsZero() || changed && after.Due.Equal(before.Due) {
 		return nil
 	}
-	return m.p.SetTimer(ctx, digestTimer, digestKey, after.Due, nil)
+	return m.p.SetTimer(ctx, topology.TimerDigest, digestKey, after.Due, nil)
 }
 
-func (m *maintainJobs) readDigest(ctx context.Context) (job.Digest, uint64, error) {
+func (m *maintainJobs) readDigest(ctx context.Context) (job.Digest, error) {
 	found, err := m.digests.Get(ctx, digestKey)
 	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.Digest{}, 0, nil
+		return job.Digest{}, nil
 	}
 	if err != nil {
-		return job.Digest{}, 0, fmt.Errorf("read digest: %w", err)
+		return job.Digest{}, err
 	}
-	digest, err := job.Decode[job.Digest](found.Value)
+	return decodeDigest(found.Value)
+}
+
+// decodeDigest makes an empty digest from one that cannot be read, which the
+// next write replaces, unless that is from a newer version.
+func decodeDigest(value []byte) (job.Digest, error) {
+	digest, err := job.Decode[job.Digest](value)
 	if errors.Is(err, job.ErrNewer) {
-		return job.Digest{}, found.Revision, fmt.Errorf("read digest: %w", err)
+		return job.Digest{}, fmt.Errorf("read digest: %w", err)
 	}
 	if err != nil {
-		return job.Digest{}, found.Revision, nil //nolint:nilerr // the next write replaces a digest that cannot be read
+		return job.Digest{}, nil //nolint:nilerr // see above
 	}
-	return digest, found.Revision, nil
+	return digest, nil
 }
 
 // sendDigest mails the digest to the operators, if it is due. Its mails have ids
 // derived from the due time, so that a repeated call sends no second mail.
 func (m *maintainJobs) sendDigest(ctx context.Context, _ pipeline.Delivery) error {
-	digest, _, err := m.readDigest(ctx)
+	digest, err := m.readDigest(ctx)
 	if err != nil {
 		return err
 	}

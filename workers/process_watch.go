@@ -85,7 +85,7 @@ func (w *processWatch) report(ctx context.Context, bucket *pipeline.Bucket, sile
 		if err := w.p.Notify(ctx, goneNotice(lease)); err != nil {
 			return err
 		}
-		if err := bucket.Remove(ctx, lease.Key, lease.Revision); err != nil && !errors.Is(err, pipeline.ErrConflict) {
+		if err := bucket.Remove(ctx, lease.Key, lease.Revision); err != nil && !errors.Is(err, job.ErrConflict) {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"golang.org/x/sync/errgroup"
 
@@ -179,9 +178,5 @@ func (s *stateStore) Update(ctx context.Context, state job.State, revision uint6
 	if err != nil {
 		return 0, err
 	}
-	next, err := s.bucket.CompareAndSwap(ctx, state.Monitor, body, revision)
-	if errors.Is(err, pipeline.ErrConflict) {
-		return 0, fmt.Errorf("%w: %w", evaluate.ErrConflict, err)
-	}
-	return next, err
+	return s.bucket.CompareAndSwap(ctx, state.Monitor, body, revision)
 }

@@ -84,6 +84,9 @@ func jobError(outcome job.Outcome, err error) error {
 		hint := fmt.Sprintf("the job stays in its queue: 'vedette outcome %s %s' shows its outcome later", outcome.Kind, outcome.ID)
 		return &cli.ExitError{Code: cli.ExitFound, Err: &cli.HintError{Err: err, Hint: hint}}
 	}
+	if _, ok := errors.AsType[*producer.InvalidError](err); ok {
+		return cli.InputError(err)
+	}
 	return err
 }
 

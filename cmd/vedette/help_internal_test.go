@@ -19,7 +19,9 @@ import (
 	"vedette/pipeline/rights"
 	"vedette/producer/monitor"
 	"vedette/workers/check"
+	"vedette/workers/doctor"
 	"vedette/workers/notify"
+	"vedette/workers/web"
 )
 
 func TestEveryFileInTheManualIsValid(t *testing.T) {
@@ -130,7 +132,7 @@ func TestTopicsCanBeReadInTenMinutes(t *testing.T) {
 
 func TestTheManualHasNoUnwantedWords(t *testing.T) {
 	t.Parallel()
-	check := exec.CommandContext(t.Context(), "go", "run", ".ci/words.go", "-list", "README.md", "CHANGELOG.md", "cmd/vedette/help")
+	check := exec.CommandContext(t.Context(), "go", "run", ".ci/words.go", "README.md", "CHANGELOG.md", "cmd/vedette/help")
 	check.Dir = manualRoot
 	if out, err := check.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
@@ -167,13 +169,17 @@ func TestHelpShowsTopicsAndCommands(t *testing.T) {
 func TestTheManualNamesEveryMemberOfASet(t *testing.T) {
 	t.Parallel()
 	for topic, sets := range map[string][][]string{
-		"probes":        {job.Kinds()},
-		"expressions":   {facts()},
-		"jobs":          {texts(job.Reasons())},
-		"rights":        {texts(rights.Roles())},
-		"cluster":       {instance.AllStages()},
-		"wire":          {job.MailClasses()},
-		"templates":     {fieldNames(notify.View{}), fieldNames(notify.Fact{}), fieldNames(notify.Result{}), fieldNames(notify.Section{}), fieldNames(notify.Item{})},
+		"probes":      {job.Kinds()},
+		"expressions": {facts()},
+		"jobs":        {texts(job.Reasons())},
+		"rights":      {texts(rights.Roles())},
+		"cluster":     {instance.AllStages()},
+		"wire":        {job.MailClasses()},
+		"templates":   {fieldNames(notify.View{}), fieldNames(notify.Fact{}), fieldNames(notify.Result{}), fieldNames(notify.Section{}), fieldNames(notify.Item{})},
+		"json-output": {
+			jsonNames(status{}), jsonNames(explanation{}), jsonNames(notify.Explanation{}), jsonNames(notify.Held{}), jsonNames(doctor.Finding{}),
+			jsonNames(mailLine{}), jsonNames(deadLetterJSON{}), jsonNames(web.Condition{}), jsonNames(web.Row{}), jsonNames(web.Queue{}),
+		},
 		"notifications": {{"down", "degraded", "flapping", "certificate", "no data"}},
 	} {
 		text, err := readTopic(topic)
@@ -201,6 +207,18 @@ func facts() []string {
 	var all []string
 	for _, kind := range job.Kinds() {
 		all = slices.AppendSeq(all, maps.Keys(check.FactTypes(kind)))
+	}
+	return all
+}
+
+// jsonNames are the keys of a struct in JSON.
+func jsonNames(value any) []string {
+	var all []string
+	for _, field := range reflect.VisibleFields(reflect.TypeOf(value)) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name != "" && name != "-" && name != "v" {
+			all = append(all, name)
+		}
 	}
 	return all
 }

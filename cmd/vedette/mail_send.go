@@ -161,14 +161,17 @@ func (o *sendOptions) send(ctx context.Context, mails []job.Mail) error {
 func (o *sendOptions) sendOne(ctx context.Context, client *producer.Client, m job.Mail) (string, error) {
 	if o.async {
 		id, err := client.EnqueueMail(ctx, m)
-		return o.line(map[string]any{"id": id, "to": m.To}, fmt.Sprintf("%s  %s  stored", id, m.To)), err
+		if err != nil {
+			return "", jobError(job.Outcome{}, fmt.Errorf("send mail to %s: %w", m.To, err))
+		}
+		return o.line(map[string]any{"id": id, "to": m.To}, fmt.Sprintf("%s  %s  stored", id, m.To)), nil
 	}
 	outcome, err := client.Mail(ctx, m)
 	switch {
 	case errors.Is(err, producer.ErrPending):
 		return o.line(outcome, fmt.Sprintf("%s  %s  pending: 'vedette outcome mail %s' shows the outcome later", outcome.ID, m.To, outcome.ID)), cli.ErrFound
 	case err != nil:
-		return "", fmt.Errorf("send mail to %s: %w", m.To, err)
+		return "", jobError(outcome, fmt.Errorf("send mail to %s: %w", m.To, err))
 	case outcome.Failure != nil:
 		return o.line(outcome, fmt.Sprintf("%s  %s  not sent (%s): %s", outcome.ID, m.To, outcome.Failure.Reason, cli.Printable(outcome.Failure.Error))), cli.ErrFound
 	case outcome.Mail != nil:

@@ -7,6 +7,7 @@ import (
 
 	"vedette/cmd/vedette/internal/bench"
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/harness"
 	"vedette/cmd/vedette/internal/soak"
 )
 
@@ -33,7 +34,7 @@ server, vedette runs one inside the process.
 	root.SetFlagErrorFunc(cli.FlagError)
 	root.AddCommand(
 		runCommand(), workerCommand(), serverCommand(), checkCommand(), validateCommand(), applyCommand(), enqueueCommand(), outcomeCommand(), deadCommand(),
-		statusCommand(), explainCommand(), silenceCommand(), mailCommand(), psCommand(), doctorCommand(), envCommand(), rolesCommand(), authCommand(), bench.Command(), soak.Command(Main),
+		statusCommand(), explainCommand(), silenceCommand(), mailCommand(), psCommand(), doctorCommand(), envCommand(), rolesCommand(), authCommand(), bench.Command(), soak.Command(), harness.ChildCommand(Main),
 	)
 	return root
 }

@@ -27,9 +27,9 @@ func statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show all problems on one screen",
-		Long: `Counts the monitors, lists those that are down, degraded, flapping or without data,
-lists active silences and maintenance windows, and counts dead letters. Exits with 1
-if a monitor is down.`,
+		Long: `Counts the monitors, and lists those that are down, degraded, flapping or without
+data, the silences and maintenance windows in effect, and the number of dead
+letters. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -53,7 +53,7 @@ if a monitor is down.`,
 	return cmd
 }
 
-// status has the problems of an installation.
+// status is all problems at one time.
 type status struct {
 	Monitors int `json:"monitors"`
 	Down     int `json:"down"`
@@ -174,8 +174,7 @@ func (s *status) print(to io.Writer, now time.Time) error {
 	return nil
 }
 
-// monitorText returns an incident's monitor, and its location if it concerns only
-// one.
+// monitorText is the monitor, with the location for one of several.
 func monitorText(incident *job.Incident) string {
 	if incident.OfOneLocation() {
 		return incident.Monitor + " from " + incident.Location
@@ -183,7 +182,7 @@ func monitorText(incident *job.Incident) string {
 	return incident.Monitor
 }
 
-// otherCounts counts the monitors that are neither up nor down.
+// otherCounts counts the other problems, and paused monitors.
 func (s *status) otherCounts() string {
 	counts := map[job.Condition]int{}
 	for i := range s.Problems {

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"vedette/pipeline"
 	"vedette/pipeline/deadletter"
 	"vedette/pipeline/inspect"
@@ -36,8 +34,14 @@ func TestJobThatTheServerGaveUpOnBecomesADeadLetterAndItsSubjectFree(t *testing.
 	}
 	pipelinetest.Run(t, rescuer)
 	pipelinetest.Receive(t, seen, "an attempt")
-	err = pipelinetest.ChangeConsumer(t.Context(), p, topology.Adhoc, "test", func(c *jetstream.ConsumerConfig) { c.MaxDeliver = 1 })
+	adhoc := p.Names().Stream(topology.Adhoc)
+	consumer, err := p.JetStream().Consumer(t.Context(), adhoc, "test")
 	if err != nil {
+		t.Fatal(err)
+	}
+	config := consumer.CachedInfo().Config
+	config.MaxDeliver = 1
+	if _, err := p.JetStream().UpdateConsumer(t.Context(), adhoc, config); err != nil {
 		t.Fatal(err)
 	}
 	pipelinetest.Eventually(t, "a dead letter", func() bool { return len(pipelinetest.DeadLetters(t, p, deadletter.Filter{})) == 1 })
@@ -50,7 +54,7 @@ func TestJobThatTheServerGaveUpOnBecomesADeadLetterAndItsSubjectFree(t *testing.
 	})
 }
 
-// Removals by limits are told as terminations too, and are none.
+// The server reports removals by limits as terminations too.
 func TestAdvisoriesOfOurOwnLimitsRaiseNoAlarm(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})

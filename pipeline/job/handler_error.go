@@ -79,3 +79,7 @@ func DeadFor(err error) error {
 	}
 	return err
 }
+
+// ErrConflict is returned by stores of states and logs for a value that changed
+// since it was read. Read it again and decide again.
+var ErrConflict = errors.New("value was changed in the meantime")

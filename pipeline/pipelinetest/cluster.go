@@ -7,11 +7,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
@@ -136,41 +136,11 @@ func (c *Cluster) Wipe(i int) {
 	}
 }
 
-const (
-	healthyTimeout = 60 * time.Second
-	healthyPoll    = 20 * time.Millisecond
-)
-
 // AwaitHealthy waits until every running node is healthy.
 func (c *Cluster) AwaitHealthy() {
 	c.tb.Helper()
-	deadline, poll := time.NewTimer(healthyTimeout), time.NewTicker(healthyPoll)
-	defer deadline.Stop()
-	defer poll.Stop()
-	for {
-		problem := c.unhealthy()
-		if problem == nil {
-			return
-		}
-		select {
-		case <-poll.C:
-		case <-deadline.C:
-			c.tb.Fatalf("got an unhealthy cluster after %s: %v", healthyTimeout, problem)
-		}
-	}
-}
-
-// unhealthy returns the error from the first unhealthy node, or nil.
-func (c *Cluster) unhealthy() error {
-	for i, n := range c.nodes {
-		if n.broker == nil {
-			continue
-		}
-		if err := n.broker.Healthy(); err != nil {
-			return fmt.Errorf("%s: %w", c.Name(i), err)
-		}
-	}
-	return nil
+	sick := func(n *node) bool { return n.broker != nil && n.broker.Healthy() != nil }
+	Eventually(c.tb, "a healthy cluster", func() bool { return !slices.ContainsFunc(c.nodes, sick) })
 }
 
 // Connect opens a connection to the cluster, like a separate process. It ends with

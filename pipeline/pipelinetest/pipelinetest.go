@@ -15,7 +15,19 @@ import (
 // test small; other zero fields keep their defaults.
 func New(tb testing.TB, config pipeline.Config) *pipeline.Pipeline {
 	tb.Helper()
-	b := Broker(tb)
+	return installed(tb, Broker(tb), config)
+}
+
+// Listening starts a broker that other processes can reach, installs the streams
+// and opens a connection.
+func Listening(tb testing.TB) (*broker.Broker, *pipeline.Pipeline) {
+	tb.Helper()
+	b := start(tb, "127.0.0.1:0")
+	return b, installed(tb, b, pipeline.Config{Process: "test"})
+}
+
+func installed(tb testing.TB, b *broker.Broker, config pipeline.Config) *pipeline.Pipeline {
+	tb.Helper()
 	p := Connect(tb, b, config)
 	if err := p.Ensure(tb.Context()); err != nil {
 		tb.Fatalf("create streams: %v", err)
@@ -26,7 +38,12 @@ func New(tb testing.TB, config pipeline.Config) *pipeline.Pipeline {
 // Broker starts a broker without a socket that ends with the test.
 func Broker(tb testing.TB) *broker.Broker {
 	tb.Helper()
-	b, err := broker.Start(broker.Config{Dir: tb.TempDir()})
+	return start(tb, "")
+}
+
+func start(tb testing.TB, listen string) *broker.Broker {
+	tb.Helper()
+	b, err := broker.Start(broker.Config{Dir: tb.TempDir(), Listen: listen})
 	if err != nil {
 		tb.Fatalf("start broker: %v", err)
 	}

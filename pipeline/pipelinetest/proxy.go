@@ -5,26 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"vedette/pipeline"
-	"vedette/pipeline/broker"
 )
-
-// Listening starts a broker that other processes can reach, installs the streams
-// and opens a connection.
-func Listening(tb testing.TB) (*broker.Broker, *pipeline.Pipeline) {
-	tb.Helper()
-	b, err := broker.Start(broker.Config{Dir: tb.TempDir(), Listen: "127.0.0.1:0"})
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = b.Stop() })
-	p := Connect(tb, b, pipeline.Config{Process: "test"})
-	if err := p.Ensure(tb.Context()); err != nil {
-		tb.Fatal(err)
-	}
-	return b, p
-}
 
 // Proxy forwards TCP connections to a server. While Deaf, it drops the server's
 // bytes; while Cut, those of both sides, silently.

@@ -31,10 +31,9 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 	const unsettled = 77
 	for layout, want := range map[string]int{"99": unsettled, "0": 20_000} {
 		stop := start()
-		err := pipelinetest.ChangeConsumer(t.Context(), p, topology.Adhoc, "test", func(c *jetstream.ConsumerConfig) {
-			c.MaxAckPending, c.AckWait, c.Metadata = unsettled, 2*time.Second, map[string]string{"vedette-layout": layout}
-		})
-		if err != nil {
+		config := consumerConfig(t, p)
+		config.MaxAckPending, config.AckWait, config.Metadata = unsettled, 2*time.Second, map[string]string{"vedette-layout": layout}
+		if _, err := p.JetStream().UpdateConsumer(t.Context(), p.Names().Stream(topology.Adhoc), config); err != nil {
 			t.Fatal(err)
 		}
 		if err := stop(); err != nil {
@@ -45,11 +44,7 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 			return err == nil && n == 0
 		})
 		stop = start()
-		found, err := pipelinetest.ConsumerConfig(t.Context(), p, topology.Adhoc, "test")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if found.MaxAckPending != want {
+		if found := consumerConfig(t, p); found.MaxAckPending != want {
 			t.Errorf("made by layout %s: got %d, want %d", layout, found.MaxAckPending, want)
 		}
 		if err := stop(); err != nil {
@@ -62,6 +57,16 @@ func TestOlderPoolUsesTheConsumerOfANewerOneAsItIs(t *testing.T) {
 	}
 }
 
+// consumerConfig is the pool's consumer as the server has it.
+func consumerConfig(t *testing.T, p *pipeline.Pipeline) jetstream.ConsumerConfig {
+	t.Helper()
+	found, err := p.JetStream().Consumer(t.Context(), p.Names().Stream(topology.Adhoc), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.CachedInfo().Config
+}
+
 func TestPoolRestoresItsDeletedConsumer(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
@@ -72,7 +77,7 @@ func TestPoolRestoresItsDeletedConsumer(t *testing.T) {
 	}})
 	pipelinetest.Put(t, p, "before")
 	pipelinetest.Receive(t, seen, "a job")
-	if err := pipelinetest.DeleteConsumer(t.Context(), p, topology.Adhoc, "test"); err != nil {
+	if err := p.JetStream().DeleteConsumer(t.Context(), p.Names().Stream(topology.Adhoc), "test"); err != nil {
 		t.Fatalf("delete consumer: %v", err)
 	}
 	pipelinetest.Put(t, p, "after")
@@ -83,7 +88,7 @@ func TestPoolRestoresItsDeletedConsumer(t *testing.T) {
 
 // A consumer's own limit of deliveries and its own back-off are at odds with
 // delayed redelivery: jobs are lost to the limit, or come at the wrong time.
-func TestConsumersGiveUpOnNothingAndKeepNoCurveOfTheirOwn(t *testing.T) {
+func TestConsumersNeverGiveUpAndHaveNoBackoff(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	pipelinetest.Put(t, p, "job")
@@ -93,10 +98,7 @@ func TestConsumersGiveUpOnNothingAndKeepNoCurveOfTheirOwn(t *testing.T) {
 		return nil
 	}})
 	pipelinetest.Receive(t, began, "a job")
-	config, err := pipelinetest.ConsumerConfig(t.Context(), p, topology.Adhoc, "test")
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := consumerConfig(t, p)
 	if config.MaxDeliver != -1 || len(config.BackOff) != 0 || config.AckPolicy != jetstream.AckExplicitPolicy {
 		t.Errorf("got %+v, want no limit of deliveries, no back-off and explicit acks", config)
 	}

@@ -24,7 +24,7 @@ func Values(text string, values ...string) string {
 	return text
 }
 
-// SameWidth returns asterisks in the width of a text, for output in columns.
+// SameWidth returns asterisks as wide as a text, for output in columns.
 func SameWidth(text string) string { return strings.Repeat("*", utf8.RuneCountInString(text)) }
 
 // URL replaces the password in a URL (RFC 3986, section 3.2.1), with or without a
@@ -61,7 +61,7 @@ func URLs(text string) string {
 	}
 }
 
-// authority returns the part before the first of some characters.
+// authority returns the part before any terminating character.
 func authority(text, end string) string {
 	if i := strings.IndexAny(text, end); i >= 0 {
 		return text[:i]

@@ -41,12 +41,12 @@ func (r *Redactor) add(text string) {
 	}
 }
 
-// Redact returns the text with [Mark] in place of the values.
+// Redact returns the text with [Mark] for each value.
 func (r *Redactor) Redact(text string) string {
 	if text == "" {
 		return ""
 	}
-	// Longer forms first: the rest of a form would not be recognized.
+	// Longer forms first: a partly replaced form would not be recognized.
 	slices.SortFunc(r.forms, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	for _, form := range r.forms {
 		text = replaceForm(text, form)
@@ -60,7 +60,7 @@ func (r *Redactor) Redact(text string) string {
 	return text
 }
 
-// forms returns the possible forms of a value: verbatim or encoded up to twice,
+// forms returns the possible forms for a value: verbatim or encoded up to twice,
 // such as JSON in a URL, and each of them with Go's escapes, as error texts have
 // them.
 func forms(value string) []string {
@@ -120,7 +120,7 @@ func replaceForm(text, form string) string {
 	}
 }
 
-// replaceTruncated replaces the beginning of a form where a text was truncated.
+// replaceTruncated replaces an incomplete form where a text was truncated.
 func replaceTruncated(text, form string) string {
 	const ellipsis = "…"
 	var b strings.Builder

@@ -44,10 +44,9 @@ func ExampleSupervisor() {
 			{Name: "worker", Service: worker, StartTimeout: time.Minute, Backoff: immediately},
 		},
 		Events: func(e supervise.Event) {
-			switch e.Kind {
-			case supervise.EventFailed:
+			if e.Err != nil {
 				fmt.Printf("%s %s: %v\n", e.Child, e.Kind, e.Err)
-			case supervise.EventStarted, supervise.EventStopped:
+			} else if e.Kind == supervise.EventStarted || e.Kind == supervise.EventStopped {
 				fmt.Println(e.Child, e.Kind)
 			}
 		},

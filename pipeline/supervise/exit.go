@@ -110,7 +110,7 @@ func (r *run) retire(c *child) {
 	if c.Restart == Temporary {
 		r.forget(c)
 	}
-	if c.Significant && !r.stopping && r.endsAutomatically() {
+	if c.Significant && !r.stopping && r.s.endsAutomatically() {
 		r.shutDown(ErrShutdown)
 		return
 	}
@@ -119,13 +119,13 @@ func (r *run) retire(c *child) {
 
 // endsAutomatically reports whether the supervisor ends after a significant
 // child ended.
-func (r *run) endsAutomatically() bool {
-	if r.s.spec.AutoShutdown == AllSignificant {
-		for c := r.s.children.first; c != nil; c = c.next {
+func (s *Supervisor) endsAutomatically() bool {
+	if s.spec.AutoShutdown == AllSignificant {
+		for c := s.children.first; c != nil; c = c.next {
 			if c.Significant && c.state != Ended {
 				return false
 			}
 		}
 	}
-	return r.s.spec.AutoShutdown != Never
+	return s.spec.AutoShutdown != Never
 }

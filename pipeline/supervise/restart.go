@@ -14,13 +14,13 @@ func (r *run) restart(c *child, class Class, err error) {
 		return // its group is stopping, and will start it again
 	case class == ClassUnavailable:
 		c.restarts++
-		r.delayStart(c, Waiting, Event{Kind: EventWaiting, Wait: max(0, r.nextBackoff(c))})
+		r.delayStart(c, Waiting, Event{Kind: EventWaiting, Wait: max(0, c.nextBackoff(r.s.spec.Stable))})
 		return
 	case r.starting && !c.wasReady && r.s.spec.OnBreach == BreachEscalate:
 		r.shutDown(&StartError{Supervisor: r.s.spec.Name, Child: c.Name, Class: class, Err: err})
 		return
 	}
-	wait := r.nextBackoff(c)
+	wait := c.nextBackoff(r.s.spec.Stable)
 	if r.exceedsIntensity(c) || wait == backoff.Stop {
 		r.breach(c, class, err)
 		return
@@ -31,8 +31,8 @@ func (r *run) restart(c *child, class Class, err error) {
 
 // nextBackoff returns the next wait before a restart. The back-off begins again
 // after the child was ready for the stable time.
-func (r *run) nextBackoff(c *child) time.Duration {
-	if !c.current.ready.IsZero() && time.Since(c.current.ready) >= r.s.spec.Stable {
+func (c *child) nextBackoff(stable time.Duration) time.Duration {
+	if !c.current.ready.IsZero() && time.Since(c.current.ready) >= stable {
 		c.backoff, c.wasParked = nil, false
 	}
 	if c.backoff == nil {

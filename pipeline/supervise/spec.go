@@ -88,7 +88,7 @@ const (
 	longestBackoff   = 30 * time.Second
 )
 
-// NoLimit, as a child's StartTimeout or Shutdown, never expires.
+// NoLimit is a StartTimeout or Shutdown that never expires.
 const NoLimit = time.Duration(1<<63 - 1)
 
 func (s Spec) withDefaults() Spec {

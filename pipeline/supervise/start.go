@@ -16,7 +16,7 @@ func (r *run) continueStart() {
 		if c.state == Idle {
 			r.start(c)
 		}
-		if !r.unblocks(c) {
+		if !c.unblocks(r.s.spec.Strategy) {
 			return
 		}
 		r.startCursor = c.next
@@ -28,8 +28,8 @@ func (r *run) continueStart() {
 }
 
 // unblocks reports whether the children after c need not wait for it.
-func (r *run) unblocks(c *child) bool {
-	return c.state.settled() || !r.s.spec.Strategy.dependent() && (c.state.down() || c.state == Stuck)
+func (c *child) unblocks(s Strategy) bool {
+	return c.state.settled() || !s.dependent() && (c.state.down() || c.state == Stuck)
 }
 
 // rewind moves startCursor back to a child, if it is beyond.

@@ -8,7 +8,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Stream names one of the streams, without the installation's prefix.
+// Stream names a stream, without the prefix.
 type Stream string
 
 // The streams. [Streams] configures each, and says why.
@@ -18,13 +18,13 @@ const (
 	Adhoc  Stream = "ADHOC"
 	Result Stream = "RESULT"
 	Mail   Stream = "MAIL"
-	// Call holds the checks and mails whose callers wait, so that no backlog of
-	// other jobs delays them.
+	// Call holds the checks and mails whose callers wait, so that no other backlog
+	// delays them.
 	Call Stream = "CALL"
 	Dead Stream = "DEAD"
 	// Notice holds notices about the installation for its operators.
 	Notice Stream = "NOTICE"
-	// Ping holds the last pings of heartbeats.
+	// Ping holds the last heartbeat pings.
 	Ping Stream = "PING"
 	// Advisory holds the server's advisories about messages it gave up on, which
 	// are lost unless a stream listens.
@@ -36,7 +36,7 @@ const (
 	StateLog = Stream(kv + States)
 )
 
-// Limits of the streams, at which publishers get an error.
+// Limits at which publishers get an error.
 const (
 	maxAdhoc         = 100_000
 	maxAdhocBytes    = 256 << 20
@@ -59,7 +59,7 @@ const (
 // MaxMessage is the largest message, in bytes, that any stream takes.
 const MaxMessage = 8 << 20
 
-// Streams lists the configurations of all streams except those behind buckets.
+// Streams lists the configurations for all streams except those behind buckets.
 func Streams(names Names, replicas int) []jetstream.StreamConfig {
 	stream := func(name Stream, subjects ...string) jetstream.StreamConfig {
 		config := jetstream.StreamConfig{
@@ -99,7 +99,7 @@ func scheduleStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 }
 
 // checkStream holds at most one outstanding check per monitor, queued or
-// running. It has no MaxMsgs: the number of monitors bounds it, and on three
+// running. It has no MaxMsgs: the monitors bound it, and on three
 // replicas the combination walks every subject at each publish.
 func checkStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	return onePerSubject(config)
@@ -128,7 +128,7 @@ func noticeStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	return config
 }
 
-// pingStream keeps the last ping of each kind and heartbeat; older ones add
+// pingStream keeps the last ping for each kind and heartbeat; older ones add
 // nothing.
 func pingStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	config.Retention, config.Discard = jetstream.LimitsPolicy, jetstream.DiscardOld
@@ -136,7 +136,7 @@ func pingStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	return config
 }
 
-// resultStream keeps a day of results for readers; evaluators follow it.
+// resultStream keeps results for a day; evaluators follow it.
 func resultStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	config.Retention = jetstream.LimitsPolicy
 	config.MaxAge, config.MaxBytes = maxResultAge, maxResultBytes

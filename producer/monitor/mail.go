@@ -33,7 +33,10 @@ type DKIM struct {
 	Key Secret
 }
 
-func (r *reader) readMail(root mapping) Mail {
+// mailReader reads the section mail.
+type mailReader struct{ *reader }
+
+func (r mailReader) readMail(root mapping) Mail {
 	v, ok := section(root, "mail")
 	if !ok {
 		return Mail{}
@@ -61,7 +64,7 @@ func (r *reader) readMail(root mapping) Mail {
 	from, ok := m.get("from")
 	switch {
 	case ok:
-		mail.From, _ = r.address(from, sender)
+		mail.From, _ = recipientReader{r.reader}.address(from, sender)
 	case len(mail.Relays) > 0:
 		r.report(from, "no from", sender, "")
 	}
@@ -72,7 +75,7 @@ func (r *reader) readMail(root mapping) Mail {
 }
 
 // addressPatterns reads address patterns.
-func (r *reader) addressPatterns(m mapping, key string) []string {
+func (r mailReader) addressPatterns(m mapping, key string) []string {
 	const expected = "an address, or a pattern such as *@example.org"
 	v, ok := m.get(key)
 	if !ok {
@@ -99,7 +102,7 @@ func (r *reader) addressPatterns(m mapping, key string) []string {
 // maxGiveUp limits give_up_after: deliveries are remembered for two days.
 const maxGiveUp = 24 * time.Hour
 
-func (r *reader) giveUpAfter(v value) time.Duration {
+func (r mailReader) giveUpAfter(v value) time.Duration {
 	d, ok := r.duration(v)
 	if ok && (d < time.Minute || d > maxGiveUp) {
 		r.report(v, v.written(), "a duration from 1m to "+formatDuration(maxGiveUp), "")
@@ -108,7 +111,7 @@ func (r *reader) giveUpAfter(v value) time.Duration {
 }
 
 // readDKIM reads the key that signs mails from the sender.
-func (r *reader) readDKIM(v value, sender string) *DKIM {
+func (r mailReader) readDKIM(v value, sender string) *DKIM {
 	m, ok := r.mapping(v, "a key such as {selector: v1, key_file: dkim.pem}", r.keys["mail.dkim"]...)
 	if !ok {
 		return nil
@@ -138,7 +141,7 @@ func (r *reader) readDKIM(v value, sender string) *DKIM {
 }
 
 // dnsName reads a DNS name, or a label.
-func (r *reader) dnsName(v value, expected string) string {
+func (r mailReader) dnsName(v value, expected string) string {
 	name, ok := r.nonEmpty(v, expected)
 	if ok && strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789-_.") != "" {
 		r.reject(v, expected)

@@ -39,7 +39,7 @@ type Relay struct {
 	Sessions, PerMinute int
 }
 
-func (r *reader) readRelay(v value) Relay {
+func (r mailReader) readRelay(v value) Relay {
 	relay := Relay{TLS: TLSStart}
 	m, ok := r.mapping(v, "a relay such as {host: smtp.example.org}",
 		r.keys["mail.relays[]"]...)
@@ -77,7 +77,7 @@ func authMechanisms() []string {
 }
 
 // authMechanism reads a login mechanism, in upper or lower case.
-func (r *reader) authMechanism(m mapping) string {
+func (r mailReader) authMechanism(m mapping) string {
 	v, ok := m.get("auth")
 	if !ok {
 		return ""
@@ -94,7 +94,7 @@ func (r *reader) authMechanism(m mapping) string {
 }
 
 // hostName reads a host name or an IP address, without a port.
-func (r *reader) hostName(v value, expected string) string {
+func (r mailReader) hostName(v value, expected string) string {
 	host, ok := r.nonEmpty(v, expected)
 	if !ok {
 		return ""
@@ -110,7 +110,7 @@ func (r *reader) hostName(v value, expected string) string {
 	return host
 }
 
-func (r *reader) tlsMode(m mapping) TLS {
+func (r mailReader) tlsMode(m mapping) TLS {
 	v, ok := m.get("tls")
 	if !ok {
 		return TLSStart
@@ -132,7 +132,7 @@ func (r *reader) tlsMode(m mapping) TLS {
 
 // credentials reads the login for a relay. A password needs TLS unless the file
 // allows clear text.
-func (r *reader) credentials(m mapping, relay *Relay) {
+func (r mailReader) credentials(m mapping, relay *Relay) {
 	username, hasUsername := m.get("username")
 	if hasUsername {
 		relay.Username, _ = r.nonEmpty(username, "the name to log in with")

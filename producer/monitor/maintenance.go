@@ -11,8 +11,11 @@ import (
 	"vedette/producer/schedule"
 )
 
+// maintenanceReader reads the section maintenance.
+type maintenanceReader struct{ *reader }
+
 // readMaintenance reads the windows in which no mails are sent.
-func (r *reader) readMaintenance(root mapping) []job.Maintenance {
+func (r maintenanceReader) readMaintenance(root mapping) []job.Maintenance {
 	v, ok := section(root, "maintenance")
 	if !ok {
 		return nil
@@ -41,14 +44,14 @@ func (r *reader) readMaintenance(root mapping) []job.Maintenance {
 
 // readWindow reads a window: a single one if from is a date, and otherwise a daily,
 // weekly or monthly one, or one that begins when a cron expression matches.
-func (r *reader) readWindow(m mapping) job.Maintenance {
+func (r maintenanceReader) readWindow(m mapping) job.Maintenance {
 	w := job.Maintenance{}
 	if v, ok := r.required(m, "name", aName); ok {
 		if text, ok := r.text(v, aName); ok && r.checkName(v, text) {
 			w.Name = text
 		}
 	}
-	w.Match = r.readMatch(m)
+	w.Match = recipientReader{r.reader}.readMatch(m)
 	zone := r.timeZone(m, &w)
 	repeats := r.exclusive(m, "weekly", "monthly", "cron")
 	from, hasFrom := m.get("from")
@@ -85,7 +88,7 @@ const (
 )
 
 // exclusive returns which key is set, and reports a second one.
-func (r *reader) exclusive(m mapping, keys ...string) string {
+func (r maintenanceReader) exclusive(m mapping, keys ...string) string {
 	found := ""
 	for _, key := range keys {
 		v, ok := m.get(key)
@@ -100,7 +103,7 @@ func (r *reader) exclusive(m mapping, keys ...string) string {
 	return found
 }
 
-func (r *reader) timeZone(m mapping, w *job.Maintenance) *time.Location {
+func (r maintenanceReader) timeZone(m mapping, w *job.Maintenance) *time.Location {
 	v, ok := m.get("time_zone")
 	if !ok {
 		return time.UTC
@@ -125,7 +128,7 @@ func (*reader) isDate(v value) bool {
 }
 
 // readOnce reads the dates for a single window.
-func (r *reader) readOnce(m mapping, from value, w *job.Maintenance, zone *time.Location) {
+func (r maintenanceReader) readOnce(m mapping, from value, w *job.Maintenance, zone *time.Location) {
 	w.TimeZone = "" // the dates are in UTC from now on
 	starts, ok := r.date(from, zone)
 	until, hasUntil := m.get("until")
@@ -147,7 +150,7 @@ func (r *reader) readOnce(m mapping, from value, w *job.Maintenance, zone *time.
 	}
 }
 
-func (r *reader) date(v value, zone *time.Location) (time.Time, bool) {
+func (r maintenanceReader) date(v value, zone *time.Location) (time.Time, bool) {
 	text, ok := r.nonEmpty(v, aDate)
 	if !ok {
 		return time.Time{}, false
@@ -159,7 +162,7 @@ func (r *reader) date(v value, zone *time.Location) (time.Time, bool) {
 	return at.UTC(), true
 }
 
-func (r *reader) clock(v value) (time.Time, bool) {
+func (r maintenanceReader) clock(v value) (time.Time, bool) {
 	text, ok := r.nonEmpty(v, aClock)
 	if !ok {
 		return time.Time{}, false
@@ -172,7 +175,7 @@ func (r *reader) clock(v value) (time.Time, bool) {
 }
 
 // windowCron reads a cron expression.
-func (r *reader) windowCron(v value) string {
+func (r maintenanceReader) windowCron(v value) string {
 	const expected = "a cron expression such as '0 23 * * 6'"
 	text, ok := r.nonEmpty(v, expected)
 	if !ok {
@@ -185,7 +188,7 @@ func (r *reader) windowCron(v value) string {
 }
 
 // windowEnd reads how a recurring window ends.
-func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
+func (r maintenanceReader) windowEnd(m mapping, w *job.Maintenance) {
 	until, hasUntil := m.get("until")
 	length, hasFor := m.get("for")
 	switch {
@@ -207,7 +210,7 @@ func (r *reader) windowEnd(m mapping, w *job.Maintenance) {
 }
 
 // days returns the last three cron fields, for the days on which a window begins.
-func (r *reader) days(m mapping, repeats string) string {
+func (r maintenanceReader) days(m mapping, repeats string) string {
 	v, ok := m.get(repeats)
 	if !ok {
 		return "* * *"
@@ -237,7 +240,7 @@ func (r *reader) days(m mapping, repeats string) string {
 	return strings.Join(days, ",") + " * *"
 }
 
-func (r *reader) weekday(v value) string {
+func (r maintenanceReader) weekday(v value) string {
 	names := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 	text, ok := r.nonEmpty(v, oneOf(names))
 	if !ok {

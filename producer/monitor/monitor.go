@@ -19,23 +19,23 @@ func (c *collector) add(v value) {
 	before := len(c.problems)
 	monitor := job.Monitor{V: job.Version, Name: c.readName(m)}
 	c.readAttributes(m, &monitor)
-	monitor.Spec = c.readSpec(m)
+	monitor.Spec = probeReader{c}.readSpec(m)
 	interval := c.readSchedule(m, &monitor)
 	monitor.Timeout = job.Duration(c.readTimeout(m, interval))
 	failures, successes := c.defaults.failures, c.defaults.success
 	if monitor.Heartbeat != nil { // its grace is what others have thresholds for
 		failures, successes = 1, 1
 	}
-	monitor.FailureThreshold = c.threshold(m, "failure_threshold", failures)
-	monitor.SuccessThreshold = c.threshold(m, "success_threshold", successes)
-	c.readPolicy(m, c.defaults.policy).apply(&monitor)
-	c.readLocations(m, c.defaults.locations).apply(&monitor)
+	monitor.FailureThreshold = policyReader{c.reader}.threshold(m, "failure_threshold", failures)
+	monitor.SuccessThreshold = policyReader{c.reader}.threshold(m, "success_threshold", successes)
+	policyReader{c.reader}.readPolicy(m, c.defaults.policy).apply(&monitor)
+	policyReader{c.reader}.readLocations(m, c.defaults.locations).apply(&monitor)
 	if window, ok := m.get("failure_window"); ok && monitor.FailureWindow > 0 && monitor.FailureWindow <= monitor.FailureThreshold {
 		c.report(window, window.describe(), fmt.Sprintf("more than the failure_threshold, %d", monitor.FailureThreshold), "that many of so many results make it down")
 	}
 	monitor.Notify = c.recipientsOf(m, &monitor)
 	if len(c.problems) == before {
-		c.checkSpec(m, monitor.Spec)
+		probeReader{c}.checkSpec(m, monitor.Spec)
 	}
 	if len(c.problems) == 0 {
 		c.keep(m, monitor)
@@ -47,7 +47,7 @@ func (c *collector) readAttributes(m mapping, monitor *job.Monitor) {
 	if v, ok := m.get("group"); ok {
 		monitor.Group, _ = c.nonEmpty(v, "text")
 	}
-	monitor.Labels = c.readLabels(m)
+	monitor.Labels = recipientReader{c.reader}.readLabels(m)
 	monitor.DependsOn = c.readDependencies(m, monitor.Name)
 	if v, ok := m.get("paused"); ok {
 		monitor.Paused = c.boolean(v)
@@ -76,7 +76,7 @@ func (c *collector) readName(m mapping) string {
 func (c *collector) readSchedule(m mapping, monitor *job.Monitor) optionalDuration {
 	cron, hasCron := m.get("cron")
 	zone, hasZone := m.get("time_zone")
-	interval := c.intervalSetting(m)
+	interval := policyReader{c.reader}.intervalSetting(m)
 	if hasZone && !hasCron {
 		c.report(zone, "a time_zone without cron", "cron next to it", "an interval is the same in all zones")
 	}
@@ -137,7 +137,7 @@ func (c *collector) refused(v value, err error, expected string) {
 }
 
 // intervalSetting reads an interval. Its duration is zero if it is unusable.
-func (r *reader) intervalSetting(m mapping) optionalDuration {
+func (r policyReader) intervalSetting(m mapping) optionalDuration {
 	v, ok := m.get("interval")
 	if !ok {
 		return optionalDuration{value: v}
@@ -154,7 +154,7 @@ func (r *reader) intervalSetting(m mapping) optionalDuration {
 }
 
 // timeoutSetting reads a timeout. Its duration is zero if it is unusable.
-func (r *reader) timeoutSetting(m mapping) optionalDuration {
+func (r policyReader) timeoutSetting(m mapping) optionalDuration {
 	v, ok := m.get("timeout")
 	if !ok {
 		return optionalDuration{value: v}
@@ -165,7 +165,7 @@ func (r *reader) timeoutSetting(m mapping) optionalDuration {
 }
 
 // timeoutFits reports a timeout that reaches into the next slot.
-func (r *reader) timeoutFits(timeout, interval optionalDuration) {
+func (r policyReader) timeoutFits(timeout, interval optionalDuration) {
 	if timeout.duration > 0 && interval.duration > 0 && timeout.duration >= interval.duration {
 		r.report(timeout.value, timeout.written(), "less than the interval "+formatDuration(interval.duration), "")
 	}
@@ -174,10 +174,10 @@ func (r *reader) timeoutFits(timeout, interval optionalDuration) {
 // readTimeout returns the timeout for a monitor. Only its own timeout is compared
 // with the interval; any other is lowered to fit.
 func (c *collector) readTimeout(m mapping, interval optionalDuration) time.Duration {
-	timeout := c.timeoutSetting(m)
+	timeout := policyReader{c.reader}.timeoutSetting(m)
 	switch {
 	case timeout.set:
-		c.timeoutFits(timeout, interval)
+		policyReader{c.reader}.timeoutFits(timeout, interval)
 		return timeout.duration
 	case interval.duration > 0 && interval.duration <= c.defaults.timeout.duration:
 		return interval.duration * 4 / 5
@@ -189,7 +189,7 @@ func (c *collector) readTimeout(m mapping, interval optionalDuration) time.Durat
 // recipientsOf reads a monitor's recipients: its own, those from the routes, or the
 // defaults.
 func (c *collector) recipientsOf(m mapping, monitor *job.Monitor) []string {
-	names, set := c.readNotify(m)
+	names, set := recipientReader{c.reader}.readNotify(m)
 	routed, fits := routed(c.defaults.routes, monitor)
 	switch {
 	case set:

@@ -20,7 +20,10 @@ type defaults struct {
 	notifySet         bool
 }
 
-func (r *reader) readDefaults(root mapping) defaults {
+// policyReader reads what the section defaults and each monitor share.
+type policyReader struct{ *reader }
+
+func (r policyReader) readDefaults(root mapping) defaults {
 	d := defaults{
 		interval: optionalDuration{duration: DefaultInterval}, timeout: optionalDuration{duration: DefaultTimeout},
 		failures: DefaultFailureThreshold, success: DefaultSuccessThreshold,
@@ -47,14 +50,14 @@ func (r *reader) readDefaults(root mapping) defaults {
 	d.success = r.threshold(m, "success_threshold", d.success)
 	d.policy = r.readPolicy(m, d.policy)
 	d.locations = r.readLocations(m, d.locations)
-	d.notify, d.notifySet = r.readNotify(m)
+	d.notify, d.notifySet = recipientReader{r.reader}.readNotify(m)
 	return d
 }
 
 // maxThreshold limits how many results in a row a threshold may need.
 const maxThreshold = 100
 
-func (r *reader) threshold(m mapping, key string, otherwise int) int {
+func (r policyReader) threshold(m mapping, key string, otherwise int) int {
 	v, ok := m.get(key)
 	if !ok {
 		return otherwise

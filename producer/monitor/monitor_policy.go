@@ -27,13 +27,13 @@ type policy struct {
 }
 
 // readPolicy reads a policy; keys that are left out come from otherwise.
-func (r *reader) readPolicy(m mapping, otherwise policy) policy {
+func (r policyReader) readPolicy(m mapping, otherwise policy) policy {
 	p := otherwise
 	if v, ok := m.get("failure_window"); ok {
 		p.window, _ = r.integer(v, 1, maxWindow)
 	}
 	if v, ok := m.get("retry_interval"); ok {
-		p.retry = r.durationOrZero(v)
+		p.retry = recipientReader{r.reader}.durationOrZero(v)
 		p.retrySet = true
 	}
 	if v, ok := m.get("flapping"); ok {
@@ -60,7 +60,7 @@ func (p policy) apply(m *job.Monitor) {
 }
 
 // readFlapping reads percentages, or false for never.
-func (r *reader) readFlapping(v value) *job.Flapping {
+func (r policyReader) readFlapping(v value) *job.Flapping {
 	const expected = "false, or a mapping such as {enter: 30, leave: 20}"
 	if !v.isMapping() {
 		if v.null() || !v.node.isScalar() || v.node.text != "false" {
@@ -89,7 +89,7 @@ func (r *reader) readFlapping(v value) *job.Flapping {
 }
 
 // certificateAlerts reads at which remaining validity an alert is due.
-func (r *reader) certificateAlerts(v value) []job.Duration {
+func (r policyReader) certificateAlerts(v value) []job.Duration {
 	alerts := []job.Duration{}
 	items, ok := r.list(v, "a list of durations such as [21d, 7d, 1d]", true)
 	if !ok {
@@ -113,7 +113,7 @@ type locationPolicy struct {
 // readLocations reads locations and quorum; keys that are left out come from
 // otherwise. A quorum belongs to its locations: a monitor with its own locations
 // does not inherit the default quorum.
-func (r *reader) readLocations(m mapping, otherwise locationPolicy) locationPolicy {
+func (r policyReader) readLocations(m mapping, otherwise locationPolicy) locationPolicy {
 	p := otherwise
 	at, hasLocations := m.get("locations")
 	if hasLocations {
@@ -140,7 +140,7 @@ func count(locations int) string {
 const aLocation = "1 to 128 of A-Z a-z 0-9 _ and -"
 
 // locationNames reads location names; nil if there is none or one is invalid.
-func (r *reader) locationNames(v value) []string {
+func (r policyReader) locationNames(v value) []string {
 	const expected = "a name of a location, or a list of them"
 	items, ok := r.list(v, expected, true)
 	if !ok {

@@ -13,8 +13,11 @@ import (
 	"vedette/pipeline/redact"
 )
 
+// probeReader reads the probe of a monitor.
+type probeReader struct{ *collector }
+
 // readSpec reads the probe and the expectations.
-func (c *collector) readSpec(m mapping) job.Spec {
+func (c probeReader) readSpec(m mapping) job.Spec {
 	var spec job.Spec
 	probes := reflect.ValueOf(&spec).Elem()
 	var found []string
@@ -51,7 +54,7 @@ func oneOfWords(words []string) string {
 const aURL = "a URL such as https://example.org/health"
 
 // httpURL reads a URL with the scheme http or https, which defaults to http.
-func (c *collector) httpURL(v value) string {
+func (c probeReader) httpURL(v value) string {
 	text, ok := c.nonEmpty(v, aURL)
 	if !ok {
 		return ""
@@ -81,7 +84,7 @@ func goodHost(u *url.URL) bool {
 
 // httpMethod reads a method. Methods are case-sensitive (RFC 9110, section 9.1), so
 // one in lower case is reported as a slip.
-func (c *collector) httpMethod(v value) string {
+func (c probeReader) httpMethod(v value) string {
 	const expected = "an HTTP method such as GET or HEAD"
 	method, ok := c.nonEmpty(v, expected)
 	if !ok {
@@ -112,7 +115,7 @@ func isToken(s string) bool {
 
 // headers reads header names and values. Values may hold secrets and are never
 // shown.
-func (c *collector) headers(v value) map[string]string {
+func (c probeReader) headers(v value) map[string]string {
 	m, ok := c.mapping(v, "header names with their values")
 	if !ok {
 		return nil
@@ -140,7 +143,7 @@ func (c *collector) headers(v value) map[string]string {
 }
 
 // expressions reads one expression, or a list.
-func (c *collector) expressions(m mapping, field string) []string {
+func (c probeReader) expressions(m mapping, field string) []string {
 	const expected = "an expression such as 'status == 200'"
 	v, ok := m.get(field)
 	if !ok {
@@ -159,7 +162,7 @@ func (c *collector) expressions(m mapping, field string) []string {
 }
 
 // checkSpec reports what CheckSpec finds.
-func (c *collector) checkSpec(m mapping, spec job.Spec) {
+func (c probeReader) checkSpec(m mapping, spec job.Spec) {
 	if c.options.CheckSpec == nil {
 		return
 	}
@@ -170,7 +173,7 @@ func (c *collector) checkSpec(m mapping, spec job.Spec) {
 
 // at returns the value at a path such as http.url or expect[1], or the mapping where
 // it is missing.
-func (c *collector) at(m mapping, path string) value {
+func (c probeReader) at(m mapping, path string) value {
 	v := m.value
 	for part := range strings.SplitSeq(path, ".") {
 		name, index, listed := strings.Cut(strings.TrimSuffix(part, "]"), "[")
@@ -195,7 +198,7 @@ func (c *collector) at(m mapping, path string) value {
 
 // reportSpec reports a mistake in a spec. The mistake may quote the value, so it is
 // withheld if the value comes from the environment.
-func (c *collector) reportSpec(at value, p job.Problem) {
+func (c probeReader) reportSpec(at value, p job.Problem) {
 	if !at.safe() {
 		c.report(at, "a value that the check refuses", "one that it takes", "the value of the variable is not shown")
 		return

@@ -51,7 +51,7 @@ func probeFields(t reflect.Type) []probeField {
 }
 
 // fieldsOf caches probeFields: there may be a million probes.
-func (c *collector) fieldsOf(t reflect.Type) []probeField {
+func (c probeReader) fieldsOf(t reflect.Type) []probeField {
 	known, ok := c.structs[t]
 	if !ok {
 		known = probeFields(t)
@@ -64,7 +64,7 @@ func (c *collector) fieldsOf(t reflect.Type) []probeField {
 const maxNumber = 1 << 30
 
 // probeValue reads a value into a field.
-func (c *collector) probeValue(v value, f probeField, into reflect.Value) {
+func (c probeReader) probeValue(v value, f probeField, into reflect.Value) {
 	v.secret, v.sent = v.secret || f.has("secret"), f.has("sent")
 	switch into.Interface().(type) {
 	case string:
@@ -85,7 +85,7 @@ func (c *collector) probeValue(v value, f probeField, into reflect.Value) {
 }
 
 // probeCompound reads pointers, lists and structs.
-func (c *collector) probeCompound(v value, f probeField, into reflect.Value) {
+func (c probeReader) probeCompound(v value, f probeField, into reflect.Value) {
 	switch into.Kind() {
 	case reflect.Pointer:
 		made := reflect.New(into.Type().Elem())
@@ -106,14 +106,14 @@ func (c *collector) probeCompound(v value, f probeField, into reflect.Value) {
 }
 
 // probeText reads text with the syntax in the field's tag.
-func (c *collector) probeText(v value, f probeField) string {
+func (c probeReader) probeText(v value, f probeField) string {
 	switch {
 	case f.has("url"):
 		return c.httpURL(v)
 	case f.has("method"):
 		return c.httpMethod(v)
 	case f.has("address"):
-		return c.hostPort(v, 1)
+		return processReader{c.reader}.hostPort(v, 1)
 	case f.has("required"):
 		text, _ := c.nonEmpty(v, "text")
 		return text
@@ -124,7 +124,7 @@ func (c *collector) probeText(v value, f probeField) string {
 }
 
 // probeMapping reads a mapping into a struct; a text is the short form.
-func (c *collector) probeMapping(v value, into reflect.Value) {
+func (c probeReader) probeMapping(v value, into reflect.Value) {
 	fields := c.fieldsOf(into.Type())
 	names := make([]string, len(fields))
 	expected := "a mapping"

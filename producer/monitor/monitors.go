@@ -42,7 +42,7 @@ func newCollector(r *reader, d defaults) *collector {
 }
 
 // readMonitors reads the sections monitors and monitors_file.
-func (r *reader) readMonitors(root mapping, d defaults) *collector {
+func readMonitors(r *reader, root mapping, d defaults) *collector {
 	c := newCollector(r, d)
 	list, _ := root.get("monitors")
 	if v, ok := section(root, "monitors"); ok {

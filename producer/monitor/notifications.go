@@ -20,7 +20,7 @@ type Notifications struct {
 // maxListedMonitors limits max_listed.
 const maxListedMonitors = 1000
 
-func (r *reader) readNotifications(root mapping) Notifications {
+func (r recipientReader) readNotifications(root mapping) Notifications {
 	var n Notifications
 	v, ok := section(root, "notifications")
 	if !ok {
@@ -43,7 +43,7 @@ func (r *reader) readNotifications(root mapping) Notifications {
 }
 
 // templateFile reads the template file that a key names.
-func (r *reader) templateFile(m mapping, key string) string {
+func (r recipientReader) templateFile(m mapping, key string) string {
 	v, ok := m.get(key)
 	if !ok {
 		return ""
@@ -62,7 +62,7 @@ func (r *reader) templateFile(m mapping, key string) string {
 }
 
 // readGrouping reads a grouping; nil if no key is set.
-func (r *reader) readGrouping(m mapping, otherwise job.Grouping) *job.Grouping {
+func (r recipientReader) readGrouping(m mapping, otherwise job.Grouping) *job.Grouping {
 	found := false
 	g := otherwise
 	if v, ok := m.get("group_by"); ok {
@@ -88,7 +88,7 @@ func (r *reader) readGrouping(m mapping, otherwise job.Grouping) *job.Grouping {
 	return &g
 }
 
-func (r *reader) groupBy(v value) []string {
+func (r recipientReader) groupBy(v value) []string {
 	known := []string{job.GroupByMonitor, job.GroupByGroup, job.GroupByLocation, job.GroupByLabel + "NAME"}
 	items, ok := r.list(v, "a list such as [group]", true)
 	if !ok {
@@ -110,7 +110,7 @@ func (r *reader) groupBy(v value) []string {
 }
 
 // durationOrZero reads a duration that may be 0s.
-func (r *reader) durationOrZero(v value) time.Duration {
+func (r recipientReader) durationOrZero(v value) time.Duration {
 	if text, ok := v.literal(); ok {
 		var d job.Duration
 		if d.UnmarshalText([]byte(text)) == nil && d == 0 {

@@ -98,20 +98,20 @@ func (r *reader) sections(v value) *File {
 	if !ok {
 		return file
 	}
-	file.Notifications = r.readNotifications(root)
+	file.Notifications = recipientReader{r}.readNotifications(root)
 	r.standard = job.DefaultGrouping()
 	if own := file.Notifications.Grouping; own != nil {
 		r.standard = *own
 	}
-	file.Recipients = r.readRecipients(root)
-	file.Operators, _ = r.recipientNames(root, "operators")
-	file.Maintenance = r.readMaintenance(root)
-	file.Mail = r.readMail(root)
-	file.Server = r.readServer(root)
-	file.Workers = r.readWorkers(root)
-	d := r.readDefaults(root)
-	d.routes = r.readRoutes(root)
-	monitors := r.readMonitors(root, d)
+	file.Recipients = recipientReader{r}.readRecipients(root)
+	file.Operators, _ = recipientReader{r}.recipientNames(root, "operators")
+	file.Maintenance = maintenanceReader{r}.readMaintenance(root)
+	file.Mail = mailReader{r}.readMail(root)
+	file.Server = processReader{r}.readServer(root)
+	file.Workers = processReader{r}.readWorkers(root)
+	d := policyReader{r}.readDefaults(root)
+	d.routes = recipientReader{r}.readRoutes(root)
+	monitors := readMonitors(r, root, d)
 	file.Monitors = monitors.monitors
 	if r.options.Encode {
 		file.Encoded = monitors.known

@@ -8,7 +8,10 @@ import (
 	"vedette/pipeline/job"
 )
 
-func (r *reader) readRecipients(root mapping) []job.Recipient {
+// recipientReader reads who is notified, about what and how often.
+type recipientReader struct{ *reader }
+
+func (r recipientReader) readRecipients(root mapping) []job.Recipient {
 	r.recipients = map[string]bool{}
 	v, ok := section(root, "recipients")
 	if !ok {
@@ -30,7 +33,7 @@ func (r *reader) readRecipients(root mapping) []job.Recipient {
 }
 
 // readRecipient reads addresses, or a mapping with addresses and other keys.
-func (r *reader) readRecipient(name string, v value) job.Recipient {
+func (r recipientReader) readRecipient(name string, v value) job.Recipient {
 	recipient := job.Recipient{V: job.Version, Name: name}
 	if !v.isMapping() {
 		recipient.Addresses = r.addresses(v)
@@ -45,7 +48,7 @@ func (r *reader) readRecipient(name string, v value) job.Recipient {
 	}
 	if _, ok := m.get("time_zone"); ok {
 		var in job.Maintenance
-		r.timeZone(m, &in)
+		maintenanceReader{r.reader}.timeZone(m, &in)
 		recipient.TimeZone = in.TimeZone
 	}
 	recipient.Grouping = r.readGrouping(m, r.standard)
@@ -53,7 +56,7 @@ func (r *reader) readRecipient(name string, v value) job.Recipient {
 }
 
 // addresses reads one address, or a list.
-func (r *reader) addresses(v value) []string {
+func (r recipientReader) addresses(v value) []string {
 	const expected = "an address such as ops@example.org"
 	items, ok := r.list(v, expected+", or a list of them", true)
 	if !ok {
@@ -72,7 +75,7 @@ func (r *reader) addresses(v value) []string {
 }
 
 // address reads an RFC 5322 address, with or without a display name.
-func (r *reader) address(v value, expected string) (string, bool) {
+func (r recipientReader) address(v value, expected string) (string, bool) {
 	text, ok := r.nonEmpty(v, expected)
 	if !ok {
 		return "", false
@@ -98,11 +101,11 @@ func (r *reader) checkName(at value, name string) bool {
 
 // readNotify reads one recipient name, or a list. An empty list means that no one is
 // notified.
-func (r *reader) readNotify(m mapping) (names []string, set bool) {
+func (r recipientReader) readNotify(m mapping) (names []string, set bool) {
 	return r.recipientNames(m, "notify")
 }
 
-func (r *reader) recipientNames(m mapping, key string) (names []string, set bool) {
+func (r recipientReader) recipientNames(m mapping, key string) (names []string, set bool) {
 	v, ok := m.get(key)
 	if !ok {
 		return nil, false

@@ -14,7 +14,7 @@ type route struct {
 	continues bool
 }
 
-func (r *reader) readRoutes(root mapping) []route {
+func (r recipientReader) readRoutes(root mapping) []route {
 	v, ok := section(root, "routes")
 	if !ok {
 		return nil
@@ -65,7 +65,7 @@ func routed(routes []route, m *job.Monitor) (names []string, fits bool) {
 const aPattern = "a pattern such as web-*"
 
 // readMatch reads which monitors match.
-func (r *reader) readMatch(m mapping) job.Match {
+func (r recipientReader) readMatch(m mapping) job.Match {
 	var match job.Match
 	v, ok := m.get("match")
 	if !ok {
@@ -90,7 +90,7 @@ func (r *reader) readMatch(m mapping) job.Match {
 	return match
 }
 
-func (r *reader) patterns(m mapping, key string) []string {
+func (r recipientReader) patterns(m mapping, key string) []string {
 	v, ok := m.get(key)
 	if !ok {
 		return nil
@@ -109,7 +109,7 @@ func (r *reader) patterns(m mapping, key string) []string {
 	return patterns
 }
 
-func (r *reader) pattern(v value) string {
+func (r recipientReader) pattern(v value) string {
 	text, ok := r.nonEmpty(v, aPattern)
 	if !ok {
 		return ""
@@ -121,7 +121,7 @@ func (r *reader) pattern(v value) string {
 }
 
 // readLabels reads a monitor's labels.
-func (r *reader) readLabels(m mapping) map[string]string {
+func (r recipientReader) readLabels(m mapping) map[string]string {
 	v, ok := m.get("labels")
 	if !ok {
 		return nil

@@ -30,7 +30,10 @@ type Server struct {
 	Replicas int
 }
 
-func (r *reader) readServer(root mapping) Server {
+// processReader reads the sections server and workers.
+type processReader struct{ *reader }
+
+func (r processReader) readServer(root mapping) Server {
 	server := Server{Data: DefaultData, HTTP: DefaultHTTP, NATS: DefaultNATS, Grace: DefaultGrace}
 	v, ok := section(root, "server")
 	if !ok {
@@ -64,7 +67,7 @@ func (r *reader) readServer(root mapping) Server {
 
 // replicas reads 1, 3 or 5: an even number tolerates no more lost nodes than the odd
 // one below it.
-func (r *reader) replicas(v value) int {
+func (r processReader) replicas(v value) int {
 	n, ok := r.integer(v, 1, 5)
 	if ok && n%2 == 0 {
 		r.reject(v, "1, 3 or 5")
@@ -77,7 +80,7 @@ const maxPort = 65535
 
 // hostPort reads a TCP address. With 0 as the lowest port, the address is for
 // listening: port 0 is any free port, and no host is all addresses.
-func (r *reader) hostPort(v value, lowest int) string {
+func (r processReader) hostPort(v value, lowest int) string {
 	expected := fmt.Sprintf("host:port with a port from %d to %d", lowest, maxPort)
 	text, ok := r.nonEmpty(v, expected)
 	if !ok {

@@ -20,7 +20,7 @@ type Workers struct {
 // maxWorkers limits concurrent jobs in a process.
 const maxWorkers = 1 << 16
 
-func (r *reader) readWorkers(root mapping) Workers {
+func (r processReader) readWorkers(root mapping) Workers {
 	var workers Workers
 	v, ok := section(root, "workers")
 	if !ok {
@@ -52,7 +52,7 @@ func (r *reader) readWorkers(root mapping) Workers {
 }
 
 // referenceTargets reads targets that are up whenever the worker's network is.
-func (r *reader) referenceTargets(m mapping) []string {
+func (r processReader) referenceTargets(m mapping) []string {
 	const expected = "a target such as https://example.org or tcp://192.0.2.1:443"
 	v, ok := m.get("reference_targets")
 	if !ok {
@@ -78,7 +78,7 @@ func (r *reader) referenceTargets(m mapping) []string {
 }
 
 // networks reads networks and addresses.
-func (r *reader) networks(m mapping, key string) []string {
+func (r processReader) networks(m mapping, key string) []string {
 	const expected = "a network such as 10.0.0.0/8, or an address"
 	v, ok := m.get(key)
 	if !ok {

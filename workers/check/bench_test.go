@@ -13,8 +13,8 @@ import (
 	"vedette/workers/check"
 )
 
-// BenchmarkCheck is a check of a target in this process, whose cost is part of
-// it: see "vedette bench probe" for the probe's alone.
+// BenchmarkCheck checks a target in this process, and includes the target's cost.
+// "vedette bench probe" measures the probe alone.
 func BenchmarkCheck(b *testing.B) {
 	s := serve(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	address := s.Listener.Addr().String()

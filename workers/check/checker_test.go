@@ -43,7 +43,7 @@ func httpSpec(url string, timeout time.Duration, expect ...string) job.Spec {
 	return job.Spec{HTTP: &job.HTTP{URL: url}, Timeout: job.Duration(timeout), Expect: expect}
 }
 
-// serve answers http requests until the test ends.
+// serve serves http requests until the test ends.
 func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 	tb.Helper()
 	s := httptest.NewUnstartedServer(handler)
@@ -53,8 +53,7 @@ func serve(tb testing.TB, handler http.HandlerFunc) *httptest.Server {
 	return s
 }
 
-// accept gives each connection to handle, and closes it after, until the test
-// ends.
+// accept calls handle with each connection, and closes it, until the test ends.
 func accept(tb testing.TB, handle func(net.Conn)) string {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,7 +79,7 @@ func accept(tb testing.TB, handle func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-// closedPort is an address on which nobody listens.
+// closedPort returns an address without a listener.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -91,10 +90,10 @@ func closedPort(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// silent reads until the peer has had enough.
+// silent reads until the peer closes the connection.
 func silent(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 
-// answer reads a request's head, writes text, and is silent if hold is set.
+// answer reads a request header, writes text, and then is silent if hold is set.
 func answer(text string, hold bool) func(net.Conn) {
 	return func(conn net.Conn) {
 		reader := bufio.NewReader(conn)
@@ -111,7 +110,7 @@ func answer(text string, hold bool) func(net.Conn) {
 	}
 }
 
-func TestOutcomesOfMisbehavingServers(t *testing.T) {
+func TestResultsForMisbehavingServers(t *testing.T) {
 	t.Parallel()
 	const timeout = 300 * time.Millisecond
 	cases := []struct {
@@ -161,7 +160,7 @@ func TestOutcomesOfMisbehavingServers(t *testing.T) {
 				t.Errorf("got %s %s %q, want down %s with %q", got.Health, got.Class, got.Cause, c.class, c.cause)
 			}
 			if took := time.Since(started); took > timeout+2*time.Second {
-				t.Errorf("got an answer after %s, want it about %s", took, timeout)
+				t.Errorf("got a result after %s, want it after about %s", took, timeout)
 			}
 			checkPhases(t, got)
 		})
@@ -178,7 +177,7 @@ func checkPhases(t *testing.T, o job.ProbeResult) {
 		sum += p
 	}
 	if sum > o.Latency || o.Started.IsZero() {
-		t.Errorf("got phases of %s in a check of %s begun %s, want at most the whole", sum, o.Latency, o.Started)
+		t.Errorf("got phases that sum to %s in a check of %s begun %s, want at most the whole", sum, o.Latency, o.Started)
 	}
 }
 
@@ -186,7 +185,7 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
 }
 
-// tlsServer serves with a certificate made for the test; the pool trusts it.
+// tlsServer serves with a test certificate that the pool trusts.
 func tlsServer(t *testing.T, change func(*x509.Certificate)) (string, *x509.CertPool) {
 	t.Helper()
 	config, workers := tlsConfig(t, change)
@@ -199,8 +198,8 @@ func tlsServer(t *testing.T, change func(*x509.Certificate)) (string, *x509.Cert
 	return s.URL, workers
 }
 
-// tlsConfig is a server's configuration with a certificate made for the test;
-// the pool trusts it.
+// tlsConfig returns a server configuration with a test certificate that the pool
+// trusts.
 func tlsConfig(t *testing.T, change func(*x509.Certificate)) (*tls.Config, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -225,7 +224,7 @@ func tlsConfig(t *testing.T, change func(*x509.Certificate)) (*tls.Config, *x509
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, workers
 }
 
-func TestCertificatesAreCheckedAndNamed(t *testing.T) {
+func TestCertificateErrorsAreDescribed(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name   string
@@ -283,17 +282,17 @@ func TestRedirects(t *testing.T) {
 	})
 	c := checker(t, check.Config{})
 	if got := c.Check(t.Context(), httpSpec(s.URL, 5*time.Second)); got.Health != job.Up || got.Status != 200 {
-		t.Errorf("got %+v, want up with the cookie of the redirect", got)
+		t.Errorf("got %+v, want up with the cookie from the redirect", got)
 	}
 	nowhere := 0
 	spec := httpSpec(s.URL, 5*time.Second, "status == 302")
 	spec.HTTP.MaxRedirects = &nowhere
 	if got := c.Check(t.Context(), spec); got.Health != job.Up {
-		t.Errorf("got %+v, want the redirect as the answer", got)
+		t.Errorf("got %+v, want the redirect as the response", got)
 	}
 }
 
-func TestRequestIsWhatTheSpecSays(t *testing.T) {
+func TestRequestMatchesTheSpec(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -307,7 +306,7 @@ func TestRequestIsWhatTheSpecSays(t *testing.T) {
 	}
 }
 
-func TestBodyIsReadWithinItsLimitAndItsTimeCounts(t *testing.T) {
+func TestBodyIsReadUpToItsLimitAndTimed(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, strings.Repeat("x", 1<<20)) })
 	got := checker(t, check.Config{BodyLimit: 1000}).Check(t.Context(), httpSpec(s.URL, 5*time.Second, `size(body) == 1000`))
@@ -316,14 +315,14 @@ func TestBodyIsReadWithinItsLimitAndItsTimeCounts(t *testing.T) {
 	}
 }
 
-func TestSecretsOfAURLStayOutOfTheOutcome(t *testing.T) {
+func TestResultContainsNoPasswordFromAURL(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{
 		"http://user:hunter2@" + closedPort(t), "http://user:hunter2@127.0.0.1:1:1/", "http://user:hunter2@nosuchhost.invalid/", "http://user:hunter2%zz@host/",
 	} {
 		got := checker(t, check.Config{}).Check(t.Context(), httpSpec(url, time.Second))
 		if strings.Contains(fmt.Sprintf("%+v", got), "hunter2") {
-			t.Errorf("got %+v, want no password in it", got)
+			t.Errorf("got %+v, want no password", got)
 		}
 	}
 }
@@ -394,7 +393,7 @@ func TestExpectations(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoJSONHasNoJSON(t *testing.T) {
+func TestOtherBodiesHaveNoJSON(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>error</html>") })
 	for _, expression := range []string{`json.a == 0`, `json.a != 0`} {
@@ -418,7 +417,7 @@ func TestExpensiveExpressionIsStopped(t *testing.T) {
 	}
 }
 
-func TestFaultsOfOursAreNeverDown(t *testing.T) {
+func TestLocalFailuresAreNeverDown(t *testing.T) {
 	t.Parallel()
 	probes := map[string]check.Probe{job.KindTCP: func(_ context.Context, spec job.Spec) (job.ProbeResult, check.Facts) {
 		if spec.TCP.Address == "goexit" {
@@ -437,11 +436,11 @@ func TestFaultsOfOursAreNeverDown(t *testing.T) {
 		t.Errorf("got %+v for a spec without a probe, want unknown", got)
 	}
 	if got := c.Check(t.Context(), httpSpec(serve(t, status(200)).URL, time.Second, "nonsense ==")); got.Health != job.Unknown {
-		t.Errorf("got %+v for an expression that nobody validated, want unknown", got)
+		t.Errorf("got %+v for an invalid expression, want unknown", got)
 	}
 }
 
-func TestCheckThatIsInterruptedIsNotDown(t *testing.T) {
+func TestInterruptedCheckIsNotDown(t *testing.T) {
 	t.Parallel()
 	accepted := make(chan struct{})
 	address := accept(t, func(conn net.Conn) {
@@ -455,11 +454,11 @@ func TestCheckThatIsInterruptedIsNotDown(t *testing.T) {
 	}()
 	got := checker(t, check.Config{}).Check(ctx, httpSpec(address, 10*time.Second))
 	if got.Health != job.Unknown || !strings.Contains(got.Cause, "interrupted") {
-		t.Errorf("got %+v, want unknown: it was us who stopped", got)
+		t.Errorf("got %+v, want unknown: the checker was stopped", got)
 	}
 }
 
-func TestManyGivesAnOutcomeForEachWhateverTheOthersDo(t *testing.T) {
+func TestCheckAllYieldsAResultForEverySpec(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
 	probes := map[string]check.Probe{job.KindTCP: func(_ context.Context, spec job.Spec) (job.ProbeResult, check.Facts) {
@@ -489,7 +488,7 @@ func TestManyGivesAnOutcomeForEachWhateverTheOthersDo(t *testing.T) {
 	}
 }
 
-func TestManyCanBeLeftEarly(t *testing.T) {
+func TestCheckAllCanEndEarly(t *testing.T) {
 	t.Parallel()
 	address := accept(t, silent)
 	specs := []job.Spec{httpSpec(closedPort(t), time.Second), httpSpec(address, time.Hour), httpSpec(address, time.Hour)}
@@ -498,7 +497,7 @@ func TestManyCanBeLeftEarly(t *testing.T) {
 	}
 }
 
-func TestTargets(t *testing.T) {
+func TestParseTarget(t *testing.T) {
 	t.Parallel()
 	for input, want := range map[string]string{
 		"https://example.org/a?b": "http https://example.org/a?b", "example.org": "http example.org", "example.org/health:1": "http example.org/health:1",
@@ -519,7 +518,7 @@ func TestTargets(t *testing.T) {
 	}
 }
 
-func TestValidateFindsEverything(t *testing.T) {
+func TestValidateFindsEveryProblem(t *testing.T) {
 	t.Parallel()
 	v, err := check.NewValidator()
 	if err != nil {
@@ -540,19 +539,19 @@ func TestValidateFindsEverything(t *testing.T) {
 		}
 	}
 	if strings.Contains(got, "{expect[0] ") {
-		t.Errorf("got %s, want nothing against the first expression", got)
+		t.Errorf("got %s, want no problem in the first expression", got)
 	}
 	if got := v.Validate(job.Spec{TCP: &job.TCP{Address: "db"}, Expect: []string{"status == 200"}}); len(got) != 2 {
-		t.Errorf("got %v, want the address, and that tcp has no status", got)
+		t.Errorf("got %v, want problems for the address, and for status in tcp", got)
 	}
 	if got := v.Validate(job.Spec{}); len(got) != 1 {
-		t.Errorf("got %v, want that there is no probe", got)
+		t.Errorf("got %v, want a problem for the missing probe", got)
 	}
 }
 
-func TestFactsAreThoseOfTheDocumentation(t *testing.T) {
+func TestDocumentationListsAllFacts(t *testing.T) {
 	t.Parallel()
-	source, err := os.ReadFile("check.go")
+	source, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -575,18 +574,18 @@ func TestFactsAreThoseOfTheDocumentation(t *testing.T) {
 		types := check.FactTypes(kind)
 		for name := range facts {
 			if types[name] == "" {
-				t.Errorf("%s: got %s documented, want it to exist", kind, name)
+				t.Errorf("%s: got the documented fact %s, want it to exist", kind, name)
 			}
 		}
 		for name := range types {
 			if !facts[name] {
-				t.Errorf("%s: got %s, want it documented", kind, name)
+				t.Errorf("%s: got the fact %s, want it documented", kind, name)
 			}
 		}
 	}
 }
 
-func TestCheckerIsRefusedABadConfig(t *testing.T) {
+func TestNewRejectsAnInvalidConfig(t *testing.T) {
 	t.Parallel()
 	if _, err := check.New(check.Config{BodyLimit: -1}); err == nil {
 		t.Error("got nil, want an error")

@@ -21,14 +21,14 @@ import (
 	"vedette/workers/check"
 )
 
-// peer listens, and tells when its connections have ended.
+// peer listens, and reports when its connections have ended.
 type peer struct {
 	address string
 	ended   chan struct{}
 }
 
-// silentAfter is a peer that does something with each connection and is silent
-// from then on, until the other side hangs up.
+// silentAfter returns a peer that runs begin on each connection and is silent
+// until the other side closes it.
 func silentAfter(t *testing.T, begin func(net.Conn) net.Conn) *peer {
 	t.Helper()
 	p := &peer{ended: make(chan struct{}, 100)}
@@ -51,7 +51,7 @@ func saying(text string) func(net.Conn) net.Conn {
 	}
 }
 
-// hearing waits for a line that holds a text, then says something.
+// hearing waits for a line that contains a text, and then writes an answer.
 func hearing(line, answer string) func(net.Conn) net.Conn {
 	return func(conn net.Conn) net.Conn {
 		reader := bufio.NewReader(conn)
@@ -68,7 +68,7 @@ func hearing(line, answer string) func(net.Conn) net.Conn {
 	}
 }
 
-// secured makes the handshake, then does something.
+// secured makes the TLS handshake, and then calls another function.
 func secured(config *tls.Config, then func(net.Conn) net.Conn) func(net.Conn) net.Conn {
 	return func(conn net.Conn) net.Conn {
 		server := tls.Server(conn, config)
@@ -79,7 +79,7 @@ func secured(config *tls.Config, then func(net.Conn) net.Conn) func(net.Conn) ne
 	}
 }
 
-// silentUDP is a peer that takes datagrams and says nothing.
+// silentUDP returns the address of a peer that ignores all datagrams.
 func silentUDP(t *testing.T) string {
 	t.Helper()
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -92,8 +92,8 @@ func silentUDP(t *testing.T) string {
 
 const upgraded = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n"
 
-// conformance are checks of peers that are silent at some step of their
-// dialogue, and what the check has to have been waiting for.
+// conformance returns checks for peers that become silent at some step, with the
+// activity that the cause must name.
 func conformance(t *testing.T, config *tls.Config, insecure *job.TLSOptions) []struct {
 	name string
 	spec job.Spec
@@ -181,7 +181,7 @@ func withProtocol(config *tls.Config, protocol string) *tls.Config {
 	return config
 }
 
-func TestEveryProbeKeepsItsDeadlineAtEveryStep(t *testing.T) {
+func TestEveryProbeEndsAtItsDeadlineInEveryStep(t *testing.T) {
 	t.Parallel()
 	const timeout = 400 * time.Millisecond
 	config, _ := tlsConfig(t, func(*x509.Certificate) {})
@@ -192,7 +192,7 @@ func TestEveryProbeKeepsItsDeadlineAtEveryStep(t *testing.T) {
 			row.spec.Timeout = job.Duration(timeout)
 			c := checker(t, check.Config{})
 			got := c.Check(t.Context(), row.spec)
-			for range 2 { // a machine that is busy at one moment is not at each
+			for range 2 { // a second try, for a busy machine
 				if got.Latency.Std() <= timeout*11/10+50*time.Millisecond {
 					break
 				}
@@ -202,25 +202,25 @@ func TestEveryProbeKeepsItsDeadlineAtEveryStep(t *testing.T) {
 				t.Errorf("got %s %s %q, want down timeout with %q", got.Health, got.Class, got.Cause, row.what)
 			}
 			if took := got.Latency.Std(); took < timeout*9/10 || took > timeout*11/10+50*time.Millisecond {
-				t.Errorf("got an answer after %s, want it after %s", took, timeout)
+				t.Errorf("got a result after %s, want it after %s", took, timeout)
 			}
 			checkPhases(t, got)
 			if row.peer == nil {
 				return
 			}
 			if got.Phases.Connect <= 0 {
-				t.Errorf("got phases %+v, want those that were completed", got.Phases)
+				t.Errorf("got phases %+v, want the completed ones", got.Phases)
 			}
 			select {
 			case <-row.peer.ended:
 			case <-time.After(5 * time.Second):
-				t.Error("got a connection that stays open, want it closed with the check")
+				t.Error("got an open connection, want it closed with the check")
 			}
 		})
 	}
 }
 
-func TestEveryProbeNamesWhatIsWrongWithTheConnection(t *testing.T) {
+func TestEveryProbeReportsARefusedConnection(t *testing.T) {
 	t.Parallel()
 	closed := closedPort(t)
 	for name, spec := range map[string]job.Spec{
@@ -237,10 +237,10 @@ func TestEveryProbeNamesWhatIsWrongWithTheConnection(t *testing.T) {
 			spec.Timeout = job.Duration(5 * time.Second)
 			got := checker(t, check.Config{}).Check(t.Context(), spec)
 			if got.Health != job.Down || got.Class != job.ClassConnect || got.Cause != "connect refused" || got.Address != closed {
-				t.Errorf("got %+v, want that %s refused", got, closed)
+				t.Errorf("got %+v, want a refusal by %s", got, closed)
 			}
 			if got.Latency.Std() > time.Second {
-				t.Errorf("got it after %s, want it at once", got.Latency)
+				t.Errorf("got a result after %s, want it at once", got.Latency)
 			}
 			spec.Negate = true
 			if got := checker(t, check.Config{}).Check(t.Context(), spec); got.Health != job.Up || got.Cause != "" {
@@ -250,7 +250,7 @@ func TestEveryProbeNamesWhatIsWrongWithTheConnection(t *testing.T) {
 	}
 }
 
-func TestEveryProbeObeysTheNetworkPolicy(t *testing.T) {
+func TestEveryProbeAppliesTheNetworkPolicy(t *testing.T) {
 	t.Parallel()
 	policy, err := check.NewNetworkPolicy(nil, []string{"127.0.0.0/8"})
 	if err != nil {
@@ -274,8 +274,8 @@ func TestEveryProbeObeysTheNetworkPolicy(t *testing.T) {
 			t.Parallel()
 			spec.Timeout = job.Duration(5 * time.Second)
 			got := checker(t, check.Config{NetworkPolicy: policy}).Check(t.Context(), spec)
-			if got.Health != job.Unknown || got.Class != job.ClassInternal || !strings.Contains(got.Cause, "127.0.0.0/8 is denied") {
-				t.Errorf("got %+v, want that the policy denies it", got)
+			if got.Health != job.Unknown || got.Class != job.ClassInternal || !strings.Contains(got.Cause, "is denied by the network policy on this worker (127.0.0.0/8)") {
+				t.Errorf("got %+v, want it denied by the policy", got)
 			}
 			spec.Negate = true
 			if got := checker(t, check.Config{NetworkPolicy: policy}).Check(t.Context(), spec); got.Health != job.Unknown {
@@ -285,7 +285,7 @@ func TestEveryProbeObeysTheNetworkPolicy(t *testing.T) {
 	}
 }
 
-// dnsServer answers questions until the test ends.
+// dnsServer answers queries until the test ends.
 func dnsServer(t *testing.T, network string, handle dns.HandlerFunc) string {
 	t.Helper()
 	started := make(chan string, 1)
@@ -313,8 +313,7 @@ func dnsServer(t *testing.T, network string, handle dns.HandlerFunc) string {
 
 func describe(o job.ProbeResult) string { return fmt.Sprintf("%s %s %s", o.Health, o.Class, o.Cause) }
 
-// writePEM writes a certificate and its key into files; the certificate is its
-// own authority.
+// writePEM writes a self-signed certificate and its key to files.
 func writePEM(t *testing.T, dir string, c tls.Certificate) (ca, cert, key string) {
 	t.Helper()
 	der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)

@@ -5,16 +5,17 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 
 	"vedette/pipeline/job"
 )
 
-// dial opens a new connection to host:port: it looks the name up, then tries
-// the addresses one after the other, so that each phase is measured for itself.
-// An address that does not answer leaves the next ones their share of the time.
-func (c *Checker) dial(ctx context.Context, network, address string, n job.Network, t *timing) (net.Conn, error) {
+// dial opens a new connection to host:port. It looks up the name and then tries
+// the addresses in order, so that each phase is measured separately. An address
+// that does not answer leaves a share of the time for the next ones.
+func (a *attempt) dial(ctx context.Context, network, address string, n job.Network) (net.Conn, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
@@ -23,60 +24,61 @@ func (c *Checker) dial(ctx context.Context, network, address string, n job.Netwo
 	if err != nil {
 		return nil, fmt.Errorf("found port %q, expected 1 to 65535", service)
 	}
-	addresses, err := c.lookup(ctx, host, n, t)
+	addresses, err := a.lookup(ctx, host, n)
 	if err != nil {
 		return nil, err
 	}
-	var first error
+	var firstErr error
 	for i, ip := range addresses {
-		t.enter(inConnect)
-		target := net.JoinHostPort(ip.String(), service)
-		t.dialled(target)
-		conn, err := c.dialAddress(ctx, network, ip, uint16(port), len(addresses)-i)
+		a.enter(inConnect)
+		a.dialled(net.JoinHostPort(ip.String(), service))
+		conn, err := a.c.dialAddress(ctx, network, netip.AddrPortFrom(ip, uint16(port)), len(addresses)-i)
 		if err == nil {
-			t.done()
+			a.done()
 			return conn, nil
 		}
-		if first == nil {
-			first = err // the preferred address; the next ones are a fallback
+		if firstErr == nil {
+			firstErr = err // from the preferred address
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return nil, first
+	return nil, firstErr
 }
 
-// dialAddress dials one address; left is how many have to share the time.
-func (c *Checker) dialAddress(ctx context.Context, network string, ip netip.Addr, port uint16, left int) (net.Conn, error) {
-	if err := c.config.NetworkPolicy.check(ip); err != nil {
+// dialAddress dials one address; left is the number of addresses that share the
+// remaining time.
+func (c *Checker) dialAddress(ctx context.Context, network string, to netip.AddrPort, left int) (net.Conn, error) {
+	if err := c.config.NetworkPolicy.check(to.Addr()); err != nil {
 		return nil, err
 	}
 	deadline, bounded := ctx.Deadline()
 	if bounded && left > 1 {
 		deadline = time.Now().Add(time.Until(deadline) / time.Duration(left))
 	}
-	if network == protocolTCP && ip.Zone() == "" {
-		return connect(ctx, ip, port, deadline)
+	if network == protocolTCP && to.Addr().Zone() == "" {
+		return connect(ctx, to, deadline)
 	}
 	dialer := net.Dialer{Deadline: deadline}
-	return dialer.DialContext(ctx, network, net.JoinHostPort(ip.String(), strconv.Itoa(int(port))))
+	return dialer.DialContext(ctx, network, to.String())
 }
 
-// lookup returns the addresses of a host, those of the wanted family.
-func (c *Checker) lookup(ctx context.Context, host string, n job.Network, t *timing) ([]netip.Addr, error) {
+// lookup returns the addresses of a host in the wanted family.
+func (a *attempt) lookup(ctx context.Context, host string, n job.Network) ([]netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ofFamily([]netip.Addr{ip}, host, n.IPFamily)
 	}
-	if err := c.checkResolver(n); err != nil {
-		return nil, err
-	}
-	t.enter(inDNS)
-	addresses, err := c.resolver(n).LookupNetIP(ctx, "ip"+n.IPFamily, host)
+	resolver, err := a.c.resolver(n)
 	if err != nil {
 		return nil, err
 	}
-	t.done()
+	a.enter(inDNS)
+	addresses, err := resolver.LookupNetIP(ctx, "ip"+n.IPFamily, host)
+	if err != nil {
+		return nil, err
+	}
+	a.done()
 	return ofFamily(addresses, host, n.IPFamily)
 }
 
@@ -88,60 +90,50 @@ func ofFamily(addresses []netip.Addr, host, family string) ([]netip.Addr, error)
 			found = append(found, ip)
 		}
 	}
-	if len(found) == 0 && family != "" {
-		return nil, &noAddressError{host + " has no address of family IPv" + family}
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case family != "":
+		return nil, failed(job.ClassDNS, "%s has no address of family IPv%s", host, family)
+	default:
+		return nil, failed(job.ClassDNS, "%s has no address", host)
 	}
-	if len(found) == 0 {
-		return nil, &noAddressError{host + " has no address"}
-	}
-	return found, nil
 }
 
-// resolver is what looks names up: the system's, unless the spec has its own.
-func (c *Checker) resolver(n job.Network) *net.Resolver {
+// resolver returns the spec's resolver, which must be an address, or the
+// system's.
+func (c *Checker) resolver(n job.Network) (*net.Resolver, error) {
 	if n.Resolver == "" {
-		return c.config.Resolver
-	}
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, n.Resolver)
-	}}
-}
-
-// checkResolver holds a spec's own resolver to the policy. It is an address, so
-// that no name leads anywhere else.
-func (c *Checker) checkResolver(n job.Network) error {
-	if n.Resolver == "" {
-		return nil
+		return c.config.Resolver, nil
 	}
 	at, err := netip.ParseAddrPort(n.Resolver)
 	if err != nil {
-		return newLocalError("read resolver", err)
+		return nil, newLocalError("read resolver", err)
 	}
-	return c.config.NetworkPolicy.check(at.Addr())
+	if err := c.config.NetworkPolicy.check(at.Addr()); err != nil {
+		return nil, err
+	}
+	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, n.Resolver)
+	}}, nil
 }
 
-// noAddressError is that of a name that was found, without what was wanted.
-type noAddressError struct{ text string }
-
-// Error says what is missing.
-func (e *noAddressError) Error() string { return e.text }
-
-// abort closes a connection whose check is over, at once: a socket that waits
-// in TIME_WAIT holds its local port for a minute, and at 28,000 of them for one
-// destination there would be none left.
+// abort closes a connection with a reset. A normal close leaves the socket in
+// TIME_WAIT, which occupies its local port for a minute, and only 28,000 ports
+// are available for one destination.
 func abort(conn net.Conn) {
 	if tcp, ok := conn.(interface{ SetLinger(int) error }); ok {
-		_ = tcp.SetLinger(0) // an error means that it is closed already
+		_ = tcp.SetLinger(0) // fails only if closed
 	}
 	_ = conn.Close()
 }
 
-// withContext is a connection that is hung up when it is closed, and at the latest
-// when ctx ends: nothing waits for a peer longer than its check.
+// withContext returns a connection that ends with ctx, and is aborted when it
+// is closed, so that nothing waits for a peer longer than its check.
 func withContext(ctx context.Context, conn net.Conn) net.Conn {
 	b := &abortingConn{Conn: conn}
 	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline) // an error means that it is closed, which the next call tells
+		_ = conn.SetDeadline(deadline) // fails only if closed, as the next call will
 	}
 	b.release = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	return b
@@ -153,19 +145,16 @@ type abortingConn struct {
 	release func() bool
 }
 
-// Close ends the connection without waiting for the peer.
+// Close aborts the connection.
 func (b *abortingConn) Close() error {
 	b.release()
 	abort(b.Conn)
 	return nil
 }
 
-// validateNetwork finds mistakes in how a probe gets to its target.
+// validateNetwork validates the network options in a probe.
 func validateNetwork(n job.Network, p *problems) {
-	if n.IPFamily != "" && n.IPFamily != "4" && n.IPFamily != "6" {
-		p.add("ip_family", fmt.Sprintf("ip_family %q", n.IPFamily), "4 or 6")
-	}
-	if _, err := netip.ParseAddrPort(n.Resolver); err != nil && n.Resolver != "" {
-		p.add("resolver", fmt.Sprintf("resolver %q", n.Resolver), "an address and a port such as 192.0.2.53:53")
-	}
+	p.require(slices.Contains([]string{"", "4", "6"}, n.IPFamily), "ip_family", n.IPFamily, "4 or 6")
+	_, err := netip.ParseAddrPort(n.Resolver)
+	p.require(err == nil || n.Resolver == "", "resolver", n.Resolver, "an address and a port such as 192.0.2.53:53")
 }

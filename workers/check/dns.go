@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,35 +16,25 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Ways to ask a DNS server.
+// The protocols for DNS queries.
 const (
 	protocolUDP = "udp"
 	protocolTCP = "tcp"
 	protocolTLS = "tls" // RFC 7858
 )
 
-// probeDNS asks a DNS server. Up means NOERROR with at least one answer.
-func (c *Checker) probeDNS(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
-	var t timing
-	answer, err := c.queryDNS(ctx, spec.DNS, &t)
-	result := dnsResult(ctx, spec, answer, err, &t)
-	t.addTo(&result)
-	if result.Health != job.Up {
-		return result, nil
-	}
-	return result, dnsAnswerFacts(answer)
-}
-
-func dnsResult(ctx context.Context, spec job.Spec, answer *dns.Msg, err error, t *timing) job.ProbeResult {
+// probeDNS queries a DNS server. Up means NOERROR with at least one answer.
+func probeDNS(ctx context.Context, a *attempt) (Facts, error) {
+	answer, err := a.queryDNS(ctx, a.spec.DNS)
 	switch {
 	case err != nil:
-		return failureResult(ctx, err, t, timeoutOf(spec))
-	case len(spec.Expect) > 0, answer.Rcode == dns.RcodeSuccess && len(answer.Answer) > 0:
-		return job.ProbeResult{Health: job.Up}
+		return nil, err
+	case len(a.spec.Expect) > 0, answer.Rcode == dns.RcodeSuccess && len(answer.Answer) > 0:
+		return dnsAnswerFacts(answer), nil
 	case answer.Rcode != dns.RcodeSuccess:
-		return downResult(job.ClassStatus, "the server says "+rcode(answer))
+		return nil, failed(job.ClassStatus, "the server answered %s", rcode(answer))
 	default:
-		return downResult(job.ClassStatus, "the name has no record of the type")
+		return nil, failed(job.ClassStatus, "the name has no record of the type")
 	}
 }
 
@@ -78,66 +69,62 @@ func dnsAnswerFacts(m *dns.Msg) Facts {
 	return facts
 }
 
-// recordData is what a record says, without its name, time to live, class and type.
+// recordData returns the data in a record, without name, TTL, class and type.
 func recordData(record dns.RR) string {
 	return strings.TrimSpace(strings.TrimPrefix(record.String(), record.Header().String()))
 }
 
-// queryDNS asks by the protocol of the spec. An answer by UDP that was cut off is
-// asked for again by TCP (RFC 7766).
-func (c *Checker) queryDNS(ctx context.Context, d *job.DNS, t *timing) (*dns.Msg, error) {
+// queryDNS sends the query over the protocol in the spec. It repeats a query
+// over TCP after a truncated UDP response (RFC 7766).
+func (a *attempt) queryDNS(ctx context.Context, d *job.DNS) (*dns.Msg, error) {
 	server, err := dnsServer(d)
 	if err != nil {
 		return nil, err
 	}
-	protocol := d.Protocol
-	if protocol == "" {
-		protocol = protocolUDP
-	}
-	answer, err := c.queryDNSOver(ctx, protocol, server, d, t)
+	protocol := cmp.Or(d.Protocol, protocolUDP)
+	answer, err := a.queryDNSOver(ctx, protocol, server, d)
 	if err == nil && answer.Truncated && protocol == protocolUDP {
-		return c.queryDNSOver(ctx, protocolTCP, server, d, t)
+		return a.queryDNSOver(ctx, protocolTCP, server, d)
 	}
 	return answer, err
 }
 
-func (c *Checker) queryDNSOver(ctx context.Context, protocol, server string, d *job.DNS, t *timing) (*dns.Msg, error) {
+func (a *attempt) queryDNSOver(ctx context.Context, protocol, server string, d *job.DNS) (*dns.Msg, error) {
 	network := protocolTCP
 	if protocol == protocolUDP {
 		network = protocolUDP
 	}
-	dialled, err := c.dial(ctx, network, server, d.Network, t)
+	dialled, err := a.dial(ctx, network, server, d.Network)
 	if err != nil {
 		return nil, err
 	}
 	conn := withContext(ctx, dialled)
 	defer conn.Close()
 	if protocol == protocolTLS {
-		host, _, _ := net.SplitHostPort(server) // it was dialled
-		secured, err := c.handshake(ctx, conn, host, d.TLS, handshakeOffer{}, t)
+		secured, err := a.handshake(ctx, conn, tlsOffer{address: server, options: d.TLS})
 		if err != nil {
 			return nil, err
 		}
 		conn = secured
 	}
-	t.enter(inProcessing)
+	a.enter(inProcessing)
 	question := newQuestion(d)
 	talk := &dns.Conn{Conn: conn, UDPSize: dns.DefaultMsgSize}
 	if network == protocolUDP {
-		talk.Conn = dialled // the library tells UDP by its type
+		talk.Conn = dialled // the library recognizes UDP by its type
 	}
 	if err := talk.WriteMsg(question); err != nil {
 		return nil, err
 	}
 	answer, err := receiveAnswer(talk, question)
 	if err == nil {
-		t.done()
+		a.done()
 	}
 	return answer, err
 }
 
-// receiveAnswer reads until the answer to the question comes: by UDP anybody can
-// send something, and answers to somebody else's question are passed over.
+// receiveAnswer reads until the response to the query arrives. Any host can
+// send UDP packets, so others are ignored.
 func receiveAnswer(talk *dns.Conn, question *dns.Msg) (*dns.Msg, error) {
 	for {
 		answer, err := talk.ReadMsg()
@@ -153,8 +140,8 @@ func receiveAnswer(talk *dns.Conn, question *dns.Msg) (*dns.Msg, error) {
 	}
 }
 
-// sameQuestion compares as RFC 1035 does; a server may leave the question out
-// of a refusal.
+// sameQuestion compares as in RFC 1035. A server may omit the question in a
+// refusal.
 func sameQuestion(answer, question *dns.Msg) bool {
 	if len(answer.Question) == 0 {
 		return answer.Rcode != dns.RcodeSuccess
@@ -164,32 +151,19 @@ func sameQuestion(answer, question *dns.Msg) bool {
 }
 
 func newQuestion(d *job.DNS) *dns.Msg {
+	recordType, class := strings.ToUpper(cmp.Or(d.Type, "A")), strings.ToUpper(cmp.Or(d.Class, "IN"))
 	m := new(dns.Msg)
 	m.Id = dns.Id()
 	m.RecursionDesired = d.Recursion == nil || *d.Recursion
-	m.Question = []dns.Question{{Name: dns.Fqdn(d.Name), Qtype: recordType(d), Qclass: recordClass(d)}}
+	m.Question = []dns.Question{{Name: dns.Fqdn(d.Name), Qtype: dns.StringToType[recordType], Qclass: dns.StringToClass[class]}}
 	m.SetEdns0(dns.DefaultMsgSize, false)
 	return m
 }
 
-func recordType(d *job.DNS) uint16 {
-	if d.Type == "" {
-		return dns.TypeA
-	}
-	return dns.StringToType[strings.ToUpper(d.Type)]
-}
-
-func recordClass(d *job.DNS) uint16 {
-	if d.Class == "" {
-		return dns.ClassINET
-	}
-	return dns.StringToClass[strings.ToUpper(d.Class)]
-}
-
-// resolvConf is where the system's resolvers stand.
+// resolvConf lists the system's resolvers.
 const resolvConf = "/etc/resolv.conf"
 
-// dnsServer is the host:port that is asked.
+// dnsServer returns the host:port of the server.
 func dnsServer(d *job.DNS) (string, error) {
 	port := "53"
 	if d.Protocol == protocolTLS {
@@ -201,7 +175,7 @@ func dnsServer(d *job.DNS) (string, error) {
 			err = errors.New("found no server")
 		}
 		if err != nil {
-			return "", newLocalError("read the system's resolvers", err)
+			return "", newLocalError("read system resolvers", err)
 		}
 		return net.JoinHostPort(system.Servers[0], port), nil
 	}
@@ -213,18 +187,12 @@ func dnsServer(d *job.DNS) (string, error) {
 
 func validateDNS(spec job.Spec, p *problems) {
 	d := spec.DNS
-	if _, ok := dns.IsDomainName(d.Name); !ok || d.Name == "" {
-		p.add("name", fmt.Sprintf("name %q", d.Name), "a domain name")
-	}
-	if d.Type != "" && dns.StringToType[strings.ToUpper(d.Type)] == 0 {
-		p.add("type", fmt.Sprintf("type %q", d.Type), "a record type such as A, AAAA or MX")
-	}
-	if _, ok := dns.StringToClass[strings.ToUpper(d.Class)]; !ok && d.Class != "" {
-		p.add("class", fmt.Sprintf("class %q", d.Class), "IN, CH or HS")
-	}
-	if !slices.Contains([]string{"", protocolUDP, protocolTCP, protocolTLS}, d.Protocol) {
-		p.add("protocol", fmt.Sprintf("protocol %q", d.Protocol), "udp, tcp or tls")
-	}
+	_, isName := dns.IsDomainName(d.Name)
+	p.require(isName && d.Name != "", "name", d.Name, "a domain name")
+	p.require(d.Type == "" || dns.StringToType[strings.ToUpper(d.Type)] != 0, "type", d.Type, "a record type such as A, AAAA or MX")
+	_, isClass := dns.StringToClass[strings.ToUpper(d.Class)]
+	p.require(isClass || d.Class == "", "class", d.Class, "IN, CH or HS")
+	p.require(slices.Contains([]string{"", protocolUDP, protocolTCP, protocolTLS}, d.Protocol), "protocol", d.Protocol, "udp, tcp or tls")
 	if server, err := dnsServer(d); d.Server != "" && err == nil {
 		p.check("server", checkAddress(server))
 	}

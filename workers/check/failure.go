@@ -17,73 +17,92 @@ import (
 	"vedette/pipeline/job"
 )
 
-// failureResult turns the error of a probe into an result: whose fault it was, in
-// which part of the check, in a few words.
-func failureResult(ctx context.Context, err error, t *timing, timeout time.Duration) job.ProbeResult {
+// targetError is a failure of the target that a probe has identified.
+type targetError struct {
+	class job.Class
+	cause string
+}
+
+// Error returns the cause.
+func (e *targetError) Error() string { return e.cause }
+
+// failed returns a targetError.
+func failed(class job.Class, format string, args ...any) error {
+	return &targetError{class, fmt.Sprintf(format, args...)}
+}
+
+// localError is an error on this side, without relation to the target.
+type localError struct{ err error }
+
+// Error returns the cause's text.
+func (e *localError) Error() string { return e.err.Error() }
+
+// Unwrap returns the cause.
+func (e *localError) Unwrap() error { return e.err }
+
+func newLocalError(doing string, err error) error {
+	return &localError{fmt.Errorf("%s: %w", doing, err)}
+}
+
+// failureResult returns the result for an error in a probe: whether the target
+// or this side is at fault, the part of the check, and a short cause.
+func (a *attempt) failureResult(ctx context.Context, err error) job.ProbeResult {
+	if target, ok := errors.AsType[*targetError](err); ok {
+		return downResult(target.class, target.cause)
+	}
 	if reason := localCause(err); reason != "" {
 		return job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: reason}
 	}
-	if deadlinePassed(ctx, err) {
-		return downResult(job.ClassTimeout, fmt.Sprintf("no answer within %s (%s)", timeout, t.currentActivity()))
+	class, cause := a.classify(ctx, err)
+	if a.step > 0 {
+		cause += fmt.Sprintf(", at step %d of the dialogue", a.step)
 	}
-	if dns, ok := errors.AsType[*net.DNSError](err); ok {
-		return downResult(job.ClassDNS, dnsCause(dns))
-	}
-	if none, ok := errors.AsType[*noAddressError](err); ok {
-		return downResult(job.ClassDNS, none.text)
-	}
-	if cause := tlsCause(err); cause != "" {
-		return downResult(job.ClassTLS, cause)
-	}
-	if cause := connectCause(err); cause != "" {
-		return downResult(job.ClassConnect, cause)
-	}
-	if t.inHandshake() {
-		return downResult(job.ClassTLS, "handshake failed: "+innermostText(err))
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return downResult(job.ClassProtocol, "connection closed before the answer was complete")
-	}
-	return downResult(job.ClassProtocol, innermostText(err))
+	return downResult(class, cause)
 }
 
-// localCause tells what is wrong on this machine; empty when the fault is not ours.
+// classify returns the class and the cause for an error from a connection.
+func (a *attempt) classify(ctx context.Context, err error) (job.Class, string) {
+	if deadlinePassed(ctx, err) {
+		return job.ClassTimeout, fmt.Sprintf("no answer within %s (%s)", timeoutOf(a.spec), a.currentPhase())
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		return job.ClassDNS, dnsCause(dns)
+	}
+	if cause := tlsCause(err); cause != "" {
+		return job.ClassTLS, cause
+	}
+	if cause := connectCause(err); cause != "" {
+		return job.ClassConnect, cause
+	}
+	if a.currentPhase() == inTLS {
+		return job.ClassTLS, "handshake failed: " + innermostText(err)
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return job.ClassProtocol, "connection closed before the answer was complete"
+	}
+	return job.ClassProtocol, innermostText(err)
+}
+
+// localCause returns the cause for errors on this machine, or "".
 func localCause(err error) string {
 	if fault, ok := errors.AsType[*localError](err); ok {
 		return fault.Error()
 	}
-	if errors.Is(err, errDenied) {
-		return innermostDenial(err)
-	}
-	for number, reason := range map[syscall.Errno]string{
+	const firewall = "not permitted by this machine, such as by its firewall"
+	number, _ := errors.AsType[syscall.Errno](err)
+	return map[syscall.Errno]string{
 		syscall.EMFILE:        "too many open files; raise the limit of open files",
 		syscall.ENFILE:        "too many open files on this machine",
 		syscall.ENOBUFS:       "no buffer space for sockets",
 		syscall.ENOMEM:        "no memory for sockets",
 		syscall.EADDRNOTAVAIL: "no local port is free for this destination",
-		syscall.EPERM:         "not permitted by this machine, such as by its firewall",
-		syscall.EACCES:        "not permitted by this machine, such as by its firewall",
-	} {
-		if errors.Is(err, number) {
-			return reason
-		}
-	}
-	return ""
+		syscall.EPERM:         firewall,
+		syscall.EACCES:        firewall,
+	}[number]
 }
 
-// innermostDenial is what the policy says, without the layers around it.
-func innermostDenial(err error) string {
-	for {
-		inner := errors.Unwrap(err)
-		if inner == nil || errors.Is(inner, errDenied) && !strings.Contains(inner.Error(), " is not to be checked") {
-			return err.Error()
-		}
-		err = inner
-	}
-}
-
-// deadlinePassed tells whether the check's deadline is what ended it. A lookup that timed
-// out on its own counts too.
+// deadlinePassed reports whether the check's deadline caused an error. A name
+// lookup with its own timeout counts too.
 func deadlinePassed(ctx context.Context, err error) bool {
 	if errors.Is(context.Cause(ctx), errDeadline) || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
 		return true
@@ -99,8 +118,7 @@ func dnsCause(err *net.DNSError) string {
 	return "lookup of " + err.Name + " failed: " + err.Err
 }
 
-// tlsCause puts what is wrong with a certificate or a handshake into words;
-// empty when it is neither.
+// tlsCause returns the cause for a certificate or handshake error, or "".
 func tlsCause(err error) string {
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		if invalid.Reason == x509.Expired {
@@ -147,31 +165,26 @@ func certificateNames(cert *x509.Certificate) []string {
 		found = append(found, ip.String())
 	}
 	if len(found) == 0 {
-		return []string{"nobody"}
+		return []string{"no name"}
 	}
 	return found
 }
 
-// connectCause names why there was no connection, or no longer one; empty for
-// other errors.
+// connectCause returns the cause for a failed or lost connection, or "".
 func connectCause(err error) string {
-	for number, cause := range map[syscall.Errno]string{
+	number, _ := errors.AsType[syscall.Errno](err)
+	return map[syscall.Errno]string{
 		syscall.ECONNREFUSED: "connect refused",
 		syscall.ECONNRESET:   "connection reset by the peer",
 		syscall.EPIPE:        "connection closed by the peer",
 		syscall.EHOSTUNREACH: "host is unreachable",
 		syscall.ENETUNREACH:  "network is unreachable",
 		syscall.ECONNABORTED: "connection aborted",
-	} {
-		if errors.Is(err, number) {
-			return cause
-		}
-	}
-	return ""
+	}[number]
 }
 
-// innermostText is the message of an error without the layers around it, which
-// repeat the URL, and with it maybe a password.
+// innermostText returns the message of the innermost error. Outer errors repeat
+// the URL, perhaps with a password.
 func innermostText(err error) string {
 	for {
 		inner := errors.Unwrap(err)

@@ -9,18 +9,18 @@ import (
 	"vedette/workers/check"
 )
 
-// fuzzPeer checks a server that says the given bytes, whatever it is asked, and
-// hangs up. Nothing that a server says may make a check panic, or our fault.
+// fuzzPeer checks a server that sends the fuzzed bytes for any request and closes
+// the connection. No response may cause a panic, or count as a local failure.
 func fuzzPeer(f *testing.F, seeds []string, spec func(address string) job.Spec) {
 	f.Helper()
 	for _, seed := range seeds {
 		f.Add([]byte(seed))
 	}
 	c := checker(f, check.Config{})
-	said := make(chan []byte, 1)
+	bodies := make(chan []byte, 1)
 	address := accept(f, func(conn net.Conn) {
-		body := <-said
-		said <- body // for the next connection of the same check
+		body := <-bodies
+		bodies <- body // for the next connection of the same check
 		_, _ = conn.Write(body)
 		_ = conn.(*net.TCPConn).CloseWrite()
 		_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
@@ -29,9 +29,9 @@ func fuzzPeer(f *testing.F, seeds []string, spec func(address string) job.Spec) 
 	s := spec(address)
 	s.Timeout = job.Duration(2 * time.Second)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		said <- body
+		bodies <- body
 		got := c.Check(t.Context(), s)
-		<-said
+		<-bodies
 		if got.Stack != "" || got.Class == job.ClassInternal || got.Health == job.Unknown {
 			t.Errorf("got %+v, want up or down", got)
 		}

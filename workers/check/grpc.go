@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	"github.com/google/cel-go/cel"
 	"google.golang.org/grpc"
@@ -20,23 +18,15 @@ import (
 	"vedette/pipeline/job"
 )
 
-// probeGRPC asks a server's health service. Up means that it says SERVING.
-func (c *Checker) probeGRPC(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
-	var t timing
-	call := &healthCall{c: c, spec: spec.GRPC, t: &t}
-	serving, err := call.call(ctx)
-	result := call.result(ctx, spec, serving, err)
-	t.addTo(&result)
-	state := call.state()
-	if state != nil {
-		result.CertificateExpires = certificateExpiry(*state)
-	}
-	if result.Health != job.Up {
-		return result, nil
-	}
-	facts := Facts{"serving": serving.String()}
-	facts.addCertificate(state, time.Now())
-	return result, facts
+// probeGRPC calls a server's health service. Up means that the service is
+// SERVING.
+func probeGRPC(ctx context.Context, a *attempt) (Facts, error) {
+	call := &healthCall{attempt: a}
+	serving, err := call.call(ctx, a.spec.GRPC)
+	call.mu.Lock() // the library's goroutines may go on
+	defer call.mu.Unlock()
+	a.tls = call.secured
+	return Facts{"serving": serving.String()}, call.failure(ctx, serving, err)
 }
 
 func grpcFacts() map[string]*cel.Type {
@@ -51,94 +41,83 @@ func validateGRPC(spec job.Spec, p *problems) {
 	validateNestedTLS(g.TLS, p)
 }
 
-// healthCall is one call of the health service, over a connection of its own.
+// healthCall is one call to the health service, over a new connection.
 type healthCall struct {
-	c    *Checker
-	spec *job.GRPC
-	t    *timing
+	*attempt
 
-	mu      sync.Mutex
-	connectErr error // of the connection, which the library puts into words of its own
-	tls     *tls.ConnectionState
+	mu         sync.Mutex
+	connectErr error // which the library would rephrase
+	secured    *tls.ConnectionState
 }
 
-func (h *healthCall) call(ctx context.Context) (grpc_health_v1.HealthCheckResponse_ServingStatus, error) {
-	// The connection speaks TLS before the library has it, so that its phases
-	// are measured as everywhere.
-	conn, err := grpc.NewClient("passthrough:///"+h.spec.Address,
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(h.dial), grpc.WithDisableServiceConfig(), grpc.WithNoProxy())
+func (h *healthCall) call(ctx context.Context, spec *job.GRPC) (grpc_health_v1.HealthCheckResponse_ServingStatus, error) {
+	// The dialer does the TLS handshake, not the library, to measure its phases.
+	conn, err := grpc.NewClient("passthrough:///"+spec.Address,
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(h.connect), grpc.WithDisableServiceConfig(), grpc.WithNoProxy())
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = conn.Close() }() // it fails when it is closed already
-	ctx = metadata.NewOutgoingContext(ctx, metadata.New(h.spec.Metadata))
-	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: h.spec.Service})
+	defer func() { _ = conn.Close() }() // fails only if closed
+	ctx = metadata.NewOutgoingContext(ctx, metadata.New(spec.Metadata))
+	answer, err := grpc_health_v1.NewHealthClient(conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: spec.Service})
 	if err != nil {
 		return 0, err
 	}
-	h.t.done()
+	h.done()
 	return answer.GetStatus(), nil
 }
 
-func (h *healthCall) dial(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := h.connect(ctx, address)
+// connect dials, and remembers the error and the TLS state.
+func (h *healthCall) connect(ctx context.Context, address string) (net.Conn, error) {
+	conn, state, err := h.open(ctx, address, h.spec.GRPC)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.connectErr = err
-	return conn, err
-}
-
-func (h *healthCall) connect(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := h.c.dial(ctx, "tcp", address, h.spec.Network, h.t)
 	if err != nil {
 		return nil, err
 	}
-	short := &abortingConn{Conn: conn, release: func() bool { return true }} // the library ends it with the call
-	if h.spec.TLS == nil {
-		h.t.enter(inProcessing)
-		return short, nil
+	h.secured = state
+	h.enter(inProcessing)
+	return conn, nil
+}
+
+func (h *healthCall) open(ctx context.Context, address string, spec *job.GRPC) (net.Conn, *tls.ConnectionState, error) {
+	conn, err := h.dial(ctx, "tcp", address, spec.Network)
+	if err != nil {
+		return nil, nil, err
 	}
-	host, _, _ := net.SplitHostPort(address) // it was dialled
-	secured, err := h.c.handshake(ctx, short, host, h.spec.TLS, handshakeOffer{protocols: []string{"h2"}}, h.t)
+	short := &abortingConn{Conn: conn, release: func() bool { return true }} // the library closes it with the call
+	if spec.TLS == nil {
+		return short, nil, nil
+	}
+	secured, err := h.handshake(ctx, short, tlsOffer{address: address, options: spec.TLS, protocols: []string{"h2"}})
 	if err != nil {
 		abort(conn)
-		return nil, err
+		return nil, nil, err
 	}
 	state := secured.ConnectionState()
-	h.mu.Lock()
-	h.tls = &state
-	h.mu.Unlock()
-	h.t.enter(inProcessing)
-	return &abortingTLSConn{Conn: secured, raw: short}, nil
+	return &abortingTLSConn{Conn: secured, raw: short}, &state, nil
 }
 
-func (h *healthCall) state() *tls.ConnectionState {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.tls
-}
-
-func (h *healthCall) result(ctx context.Context, spec job.Spec, serving grpc_health_v1.HealthCheckResponse_ServingStatus, err error) job.ProbeResult {
-	h.mu.Lock()
-	refused := h.connectErr
-	h.mu.Unlock()
+// failure returns why the service is not up, or nil. The caller holds the lock.
+func (h *healthCall) failure(ctx context.Context, serving grpc_health_v1.HealthCheckResponse_ServingStatus, err error) error {
 	code := status.Code(err)
 	switch {
-	case err == nil && (serving == grpc_health_v1.HealthCheckResponse_SERVING || len(spec.Expect) > 0):
-		return job.ProbeResult{Health: job.Up}
+	case err == nil && (serving == grpc_health_v1.HealthCheckResponse_SERVING || len(h.spec.Expect) > 0):
+		return nil
 	case err == nil:
-		return downResult(job.ClassStatus, "the service is "+serving.String())
-	case refused != nil:
-		return failureResult(ctx, refused, h.t, timeoutOf(spec))
+		return failed(job.ClassStatus, "the service is %s", serving)
+	case h.connectErr != nil:
+		return h.connectErr
 	case ctx.Err() != nil, code == codes.DeadlineExceeded:
-		return failureResult(ctx, context.DeadlineExceeded, h.t, timeoutOf(spec))
+		return context.DeadlineExceeded
 	case code == codes.NotFound:
-		return downResult(job.ClassStatus, fmt.Sprintf("the server does not know the service %q", h.spec.Service))
+		return failed(job.ClassStatus, "the server does not know the service %q", h.spec.GRPC.Service)
 	case code == codes.Unimplemented:
-		return downResult(job.ClassProtocol, "the server has no health service (grpc.health.v1)")
+		return failed(job.ClassProtocol, "the server has no health service (grpc.health.v1)")
 	case code == codes.Unavailable:
-		return failureResult(ctx, errors.New(status.Convert(err).Message()), h.t, timeoutOf(spec))
+		return errors.New(status.Convert(err).Message())
 	default:
-		return downResult(job.ClassStatus, fmt.Sprintf("the server says %s: %s", code, status.Convert(err).Message()))
+		return failed(job.ClassStatus, "the server answered %s: %s", code, status.Convert(err).Message())
 	}
 }

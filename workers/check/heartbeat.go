@@ -12,39 +12,37 @@ import (
 	"vedette/pipeline/job"
 )
 
-// PingSource knows what jobs have said of themselves.
+// PingSource returns the pings from jobs.
 type PingSource interface {
-	// LastPings returns what was said under a token.
+	// LastPings returns the last pings with a token.
 	LastPings(ctx context.Context, token string) (LastPings, error)
 }
 
-// LastPings are the last pings of a heartbeat, each kind for itself. Times are zero
-// for what was never said; Since is when the heartbeat was first judged.
+// LastPings has the times of the last pings by kind, zero for kinds without
+// one. Since is when the heartbeat was first checked.
 type LastPings struct {
 	OK, Start, Fail, Since time.Time
-	// Last is what was said with the later of OK and Fail.
+	// Last is the later ping among OK and Fail.
 	Last job.Ping
 }
 
-// errNoPings is why heartbeats cannot be judged.
-var errNoPings = errors.New("heartbeats are judged by running instances only")
+// errNoPings is why a heartbeat cannot be checked.
+var errNoPings = errors.New("only a running instance can check heartbeats")
 
-// probeHeartbeat judges a job by what it said of itself last. Up means that it ran
-// in time, and did not fail.
-func (c *Checker) probeHeartbeat(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
-	started := time.Now()
-	if c.config.Pings == nil {
-		return internalResult(started, errNoPings), nil
+// probeHeartbeat checks a job by its last pings. Up means that it succeeded in
+// time, and has not failed since.
+func probeHeartbeat(ctx context.Context, a *attempt) (Facts, error) {
+	if a.c.config.Pings == nil {
+		return nil, &localError{errNoPings}
 	}
-	beats, err := c.config.Pings.LastPings(ctx, spec.Heartbeat.Token)
+	pings, err := a.c.config.Pings.LastPings(ctx, a.spec.Heartbeat.Token)
 	if err != nil {
-		return internalResult(started, fmt.Errorf("read pings: %w", err)), nil
+		return nil, newLocalError("read pings", err)
 	}
 	now := time.Now()
-	result := heartbeatResult(beats, spec.Heartbeat, now)
-	return result, Facts{
-		"silence": now.Sub(beats.lastSuccess()), "exit_code": beats.Last.ExitCode, "output": beats.Last.Output, "running": beats.Start.After(beats.OK) && beats.Start.After(beats.Fail),
-	}
+	return Facts{
+		"silence": now.Sub(pings.lastSuccess()), "exit_code": pings.Last.ExitCode, "output": pings.Last.Output, "running": pings.Start.After(pings.OK) && pings.Start.After(pings.Fail),
+	}, heartbeatFailure(pings, a.spec.Heartbeat, now)
 }
 
 // lastSuccess is since when nothing good was heard.
@@ -55,9 +53,9 @@ func (b LastPings) lastSuccess() time.Time {
 	return b.Since
 }
 
-// heartbeatResult is a pure function. A job that failed is down until it has run
-// well, whatever it begins meanwhile.
-func heartbeatResult(b LastPings, h *job.Heartbeat, now time.Time) job.ProbeResult {
+// heartbeatFailure returns an error if the job is down. A job that failed is
+// down until it succeeds, even if it starts again.
+func heartbeatFailure(b LastPings, h *job.Heartbeat, now time.Time) error {
 	silence := now.Sub(b.lastSuccess()).Truncate(time.Second)
 	switch {
 	case b.Fail.After(b.OK):
@@ -68,15 +66,15 @@ func heartbeatResult(b LastPings, h *job.Heartbeat, now time.Time) job.ProbeResu
 		if output := strings.TrimSpace(b.Last.Output); output != "" {
 			cause += ": " + truncate([]byte(output))
 		}
-		return downResult(job.ClassStatus, cause)
+		return &targetError{job.ClassStatus, cause}
 	case silence > h.Deadline():
 		cause := fmt.Sprintf("silent for %s, expected a ping every %s", silence, h.Interval.Std())
 		if h.Grace > 0 {
 			cause += fmt.Sprintf(", with %s of grace", h.Grace.Std())
 		}
-		return downResult(job.ClassTimeout, cause)
+		return &targetError{job.ClassTimeout, cause}
 	default:
-		return job.ProbeResult{Health: job.Up}
+		return nil
 	}
 }
 
@@ -84,18 +82,14 @@ func heartbeatFacts() map[string]*cel.Type {
 	return map[string]*cel.Type{"silence": cel.DurationType, "exit_code": cel.IntType, "output": cel.StringType, "running": cel.BoolType}
 }
 
-// minTokenLength is how long a token has to be, so that nobody can guess it.
+// minTokenLength is a length that prevents guessing.
 const minTokenLength = 16
 
 func validateHeartbeat(spec job.Spec, p *problems) {
 	h := spec.Heartbeat
 	if len(h.Token) < minTokenLength || !job.ValidName(h.Token) || strings.Contains(h.Token, ".") {
-		p.add("token", "a token that will not do", fmt.Sprintf("%d or more letters, digits, _ and -", minTokenLength))
+		p.add("token", "an invalid token", fmt.Sprintf("%d or more letters, digits, _ and -", minTokenLength))
 	}
-	if h.Interval <= 0 {
-		p.add("interval", fmt.Sprintf("interval %s", h.Interval), "more than 0s")
-	}
-	if h.Grace < 0 {
-		p.add("grace", fmt.Sprintf("grace %s", h.Grace), "none below 0s")
-	}
+	p.require(h.Interval > 0, "interval", h.Interval, "more than 0s")
+	p.require(h.Grace >= 0, "grace", h.Grace, "none below 0s")
 }

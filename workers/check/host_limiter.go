@@ -12,7 +12,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// hostLimiter bounds how many checks of one host are made at once.
+// hostLimiter limits the concurrent checks on one host.
 type hostLimiter struct {
 	limit int
 
@@ -20,60 +20,61 @@ type hostLimiter struct {
 	hosts map[string]*hostSlots
 }
 
-// hostSlots is the checks of one host. It is forgotten with the last of them.
+// hostSlots are the slots for one host. They exist only while checks use or
+// await them.
 type hostSlots struct {
-	slots chan struct{}
-	users int
+	tokens chan struct{}
+	users  int
 }
 
-var errHostBusy = errors.New("other checks of the host took all the time")
+var errHostBusy = errors.New("other checks on the host used up the time")
 
-// acquire waits for a turn, no longer than a check may take. The function that it
-// returns gives the turn back.
-func (t *hostLimiter) acquire(ctx context.Context, host string, patience time.Duration) (leave func(), err error) {
-	mine := t.hostSlots(host)
-	timer := time.NewTimer(patience)
+// acquire waits for a slot, at most for a timeout. The returned function
+// releases the slot.
+func (l *hostLimiter) acquire(ctx context.Context, host string, timeout time.Duration) (release func(), err error) {
+	slots := l.slotsFor(host)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
-	case mine.slots <- struct{}{}:
+	case slots.tokens <- struct{}{}:
 		return func() {
-			<-mine.slots
-			t.release(host, mine)
+			<-slots.tokens
+			l.release(host, slots)
 		}, nil
 	case <-timer.C:
 		err = errHostBusy
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	t.release(host, mine)
-	return nil, fmt.Errorf("wait for a turn at %s, with %d checks of it at once: %w", host, t.limit, err)
+	l.release(host, slots)
+	return nil, fmt.Errorf("wait for a slot at host %s (limit %d): %w", host, l.limit, err)
 }
 
-func (t *hostLimiter) hostSlots(host string) *hostSlots {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.hosts == nil {
-		t.hosts = map[string]*hostSlots{}
+func (l *hostLimiter) slotsFor(host string) *hostSlots {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.hosts == nil {
+		l.hosts = map[string]*hostSlots{}
 	}
-	mine := t.hosts[host]
-	if mine == nil {
-		mine = &hostSlots{slots: make(chan struct{}, t.limit)}
-		t.hosts[host] = mine
+	slots := l.hosts[host]
+	if slots == nil {
+		slots = &hostSlots{tokens: make(chan struct{}, l.limit)}
+		l.hosts[host] = slots
 	}
-	mine.users++
-	return mine
+	slots.users++
+	return slots
 }
 
-func (t *hostLimiter) release(host string, mine *hostSlots) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	mine.users--
-	if mine.users == 0 {
-		delete(t.hosts, host)
+func (l *hostLimiter) release(host string, slots *hostSlots) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	slots.users--
+	if slots.users == 0 {
+		delete(l.hosts, host)
 	}
 }
 
-// hostOf is the host that a spec checks, as it is written.
+// hostOf returns the host in a spec, as it is written.
 func hostOf(spec job.Spec) string {
 	target := spec.Target()
 	if _, rest, ok := strings.Cut(target, "://"); ok {

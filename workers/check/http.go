@@ -1,77 +1,67 @@
 package check
 
 import (
+	"cmp"
 	"compress/gzip"
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"vedette/pipeline/job"
+
+	"github.com/google/cel-go/cel"
 )
 
-// defaultRedirects is how many redirects are followed unless the spec says.
+// defaultRedirects is the number of redirects to follow by default.
 const defaultRedirects = 10
 
-// The ways in which an answer is one, and not what was asked for.
-var (
-	errRedirects = errors.New("too many redirects")
-	errVersion   = errors.New("another version of HTTP")
-)
-
-// probeHTTP asks a web server, over a new connection each time: a kept one would
-// hide that nobody can connect any more, or that the certificate was changed.
-// Up means a status of 2xx from the last response, with its whole body read.
-func (c *Checker) probeHTTP(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
-	var t timing
-	exchange, err := c.exchangeHTTP(ctx, spec, &t)
-	result := httpResult(ctx, spec, exchange, err, &t)
-	t.addTo(&result)
-	if exchange == nil {
-		return result, nil
+// probeHTTP sends a request over a new connection. A kept connection would hide
+// that new ones fail, or that the certificate has changed. Up means that the
+// last response has a 2xx status, and its body was read.
+func probeHTTP(ctx context.Context, a *attempt) (Facts, error) {
+	h := a.spec.HTTP
+	request, err := a.c.httpRequest(ctx, h)
+	if err != nil {
+		return nil, err
 	}
-	result.Status = exchange.status
-	if exchange.tls != nil {
-		result.CertificateExpires = certificateExpiry(*exchange.tls)
+	transport := a.transport(h)
+	defer transport.CloseIdleConnections()
+	response, err := roundTrip(transport, request, redirects(h))
+	if response == nil {
+		return nil, err
 	}
-	if result.Health != job.Up || len(spec.Expect)+len(spec.Warn) == 0 {
-		return result, nil // most checks have nobody who would look at facts
+	defer response.Body.Close()
+	a.status, a.tls = response.StatusCode, response.TLS
+	if err != nil { // a redirect that was not followed
+		return nil, err
 	}
-	return result, exchange.facts(time.Now())
-}
-
-func httpResult(ctx context.Context, spec job.Spec, x *httpExchange, err error, t *timing) job.ProbeResult {
-	switch {
-	case errors.Is(err, errRedirects):
-		return downResult(job.ClassProtocol, fmt.Sprintf("more than %d redirects", redirects(spec.HTTP)))
-	case errors.Is(err, errVersion):
-		return downResult(job.ClassProtocol, textAfter(err, errVersion))
-	case err != nil:
-		return failureResult(ctx, err, t, timeoutOf(spec))
-	case spec.HTTP.RequireTLS && x.tls == nil:
-		return downResult(job.ClassTLS, "the last server answered without TLS")
-	case len(spec.Expect) > 0, x.status/100 == 2:
-		return job.ProbeResult{Health: job.Up}
-	default:
-		return downResult(job.ClassStatus, strings.TrimSpace(fmt.Sprintf("status %d %s", x.status, http.StatusText(x.status))))
+	version := strings.TrimSuffix(strings.TrimPrefix(response.Proto, "HTTP/"), ".0")
+	if h.HTTPVersion == "2" && response.ProtoMajor != 2 {
+		return nil, failed(job.ClassProtocol, "the server speaks HTTP/%s, not 2", version)
 	}
-}
-
-// textAfter is what an error of ours says, without what others put around
-// it or what it stands for.
-func textAfter(err, kind error) string {
-	text := err.Error()
-	if i := strings.LastIndex(text, kind.Error()+": "); i >= 0 {
-		return text[i+len(kind.Error())+2:]
+	body, err := a.readBody(h, response)
+	if err != nil {
+		return nil, err // the phase stays, for the cause
 	}
-	return text
+	a.done()
+	if h.RequireTLS && a.tls == nil {
+		return nil, failed(job.ClassTLS, "the last server answered without TLS")
+	}
+	if len(a.spec.Expect) == 0 && a.status/100 != 2 {
+		return nil, &targetError{job.ClassStatus, strings.TrimSpace(fmt.Sprintf("status %d %s", a.status, http.StatusText(a.status)))}
+	}
+	var facts Facts
+	if a.wantsFacts() {
+		facts = httpResponseFacts(response, body, version)
+	}
+	return facts, nil
 }
 
 func timeoutOf(spec job.Spec) time.Duration {
@@ -88,69 +78,30 @@ func redirects(h *job.HTTP) int {
 	return *h.MaxRedirects
 }
 
-// httpExchange is what came back of an http check.
-type httpExchange struct {
-	status  int
-	version string
-	headers http.Header
-	body    []byte
-	tls     *tls.ConnectionState
-}
-
-// httpExchange makes the request and reads the answer. With an error there may
-// still be one: the last redirect, or an answer whose body did not end.
-func (c *Checker) exchangeHTTP(ctx context.Context, spec job.Spec, t *timing) (*httpExchange, error) {
-	h := spec.HTTP
-	request, err := c.httpRequest(ctx, h)
-	if err != nil {
-		return nil, err
-	}
-	transport := c.transport(h, t)
-	defer transport.CloseIdleConnections()
-	response, err := roundTrip(transport, request, redirects(h))
-	if response == nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	x := &httpExchange{
-		status: response.StatusCode, headers: response.Header, tls: response.TLS,
-		version: strings.TrimSuffix(strings.TrimPrefix(response.Proto, "HTTP/"), ".0"),
-	}
-	if err != nil { // a redirect that was not followed; its body is closed
-		return x, err
-	}
-	if h.HTTPVersion == "2" && response.ProtoMajor != 2 {
-		return x, fmt.Errorf("%w: the server speaks HTTP/%s, not 2", errVersion, x.version)
-	}
-	x.body, err = c.readBody(h, response, len(spec.Expect)+len(spec.Warn) > 0)
-	if err == nil { // else the check stands there, and is told to
-		t.done()
-	}
-	return x, err
-}
-
-// roundTrip makes a request, and follows redirects. Most answers are none, and
-// then the standard library's client, which knows all about them, is not needed.
+// roundTrip sends a request and follows redirects. Most responses are no
+// redirects, and do not need the standard library's client.
 func roundTrip(transport http.RoundTripper, request *http.Request, limit int) (*http.Response, error) {
 	response, err := transport.RoundTrip(request)
 	if err != nil || limit == 0 || response.StatusCode/100 != 3 || response.Header.Get("Location") == "" {
 		return response, err
 	}
+	jar, _ := cookiejar.New(nil) // never fails, according to its documentation
 	client := &http.Client{
-		Transport: &resumedTransport{RoundTripper: transport, first: response}, Jar: &lazyJar{},
+		Transport: &resumedTransport{RoundTripper: transport, first: response}, Jar: jar,
 		CheckRedirect: func(next *http.Request, via []*http.Request) error { return checkRedirect(next, via, limit) },
 	}
 	return client.Do(request)
 }
 
-// resumedTransport gives a client the answer that its first request has had already.
+// resumedTransport returns the first response again to a client that continues
+// from it.
 type resumedTransport struct {
 	http.RoundTripper
 
 	first *http.Response
 }
 
-// RoundTrip makes one request.
+// RoundTrip sends one request.
 func (r *resumedTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if response := r.first; response != nil {
 		r.first = nil
@@ -159,14 +110,10 @@ func (r *resumedTransport) RoundTrip(request *http.Request) (*http.Response, err
 	return r.RoundTripper.RoundTrip(request)
 }
 
-// readBody reads what the spec wants of a body, decompressed if it asked for
-// that, and keeps it if somebody will look at it. A body that goes on beyond the
-// limit is hung up on.
-func (c *Checker) readBody(h *job.HTTP, response *http.Response, keep bool) ([]byte, error) {
-	limit := c.config.BodyLimit
-	if h.BodyLimit > 0 {
-		limit = int64(h.BodyLimit)
-	}
+// readBody reads the body up to the limit, decompresses it if the spec
+// requested compression, and keeps it if needed.
+func (a *attempt) readBody(h *job.HTTP, response *http.Response) ([]byte, error) {
+	limit := cmp.Or(int64(h.BodyLimit), a.c.config.BodyLimit)
 	var body io.Reader = response.Body
 	if h.Compression == "gzip" && strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip") && response.Request.Method != http.MethodHead {
 		unzipped, err := gzip.NewReader(response.Body)
@@ -176,18 +123,18 @@ func (c *Checker) readBody(h *job.HTTP, response *http.Response, keep bool) ([]b
 		body = unzipped
 	}
 	limited := io.LimitReader(body, limit)
-	if !keep {
+	if !a.wantsFacts() {
 		_, err := io.Copy(io.Discard, limited)
 		return nil, err
 	}
 	return io.ReadAll(limited)
 }
 
-// checkRedirect decides whether one more redirect is followed. Credentials do not go
-// from TLS to clear text; the client keeps them from other domains.
+// checkRedirect decides whether to follow a redirect. Credentials are not sent
+// from TLS to clear text; the client does not send them to other domains.
 func checkRedirect(next *http.Request, via []*http.Request, limit int) error {
 	if len(via) > limit {
-		return errRedirects
+		return failed(job.ClassProtocol, "more than %d redirects", limit)
 	}
 	if next.URL.Scheme == "http" && via[len(via)-1].URL.Scheme == "https" {
 		next.Header.Del("Authorization")
@@ -204,15 +151,11 @@ func (c *Checker) httpRequest(ctx context.Context, h *job.HTTP) (*http.Request, 
 	if err != nil {
 		return nil, err
 	}
-	method := h.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	request, err := http.NewRequestWithContext(ctx, method, "", body)
+	request, err := http.NewRequestWithContext(ctx, cmp.Or(h.Method, http.MethodGet), "", body)
 	if err != nil {
 		return nil, err
 	}
-	request.URL, request.Host = target, target.Host // which spares reading the URL a second time
+	request.URL, request.Host = target, target.Host // instead of parsing the URL again
 	request.Close = true
 	request.Header["User-Agent"] = c.userAgent
 	if h.Compression != "" {
@@ -252,27 +195,8 @@ func requestBody(h *job.HTTP) (io.Reader, error) {
 	}
 }
 
-// lazyJar is a cookie jar that is made when there is a cookie to keep: most
-// answers have none.
-type lazyJar struct{ jar *cookiejar.Jar }
-
-// SetCookies keeps cookies for redirects.
-func (l *lazyJar) SetCookies(from *url.URL, cookies []*http.Cookie) {
-	if l.jar == nil {
-		l.jar, _ = cookiejar.New(nil) // it returns no error, says its documentation
-	}
-	l.jar.SetCookies(from, cookies)
-}
-
-// Cookies returns those for a URL.
-func (l *lazyJar) Cookies(to *url.URL) []*http.Cookie {
-	if l.jar == nil {
-		return nil
-	}
-	return l.jar.Cookies(to)
-}
-
-// parseURL reads a URL: http or https in any case; without a scheme it is http.
+// parseURL parses an http or https URL in any case. Without a scheme it is
+// http.
 func parseURL(raw string) (*url.URL, error) {
 	if !strings.Contains(raw, "://") {
 		raw = "http://" + raw
@@ -280,12 +204,12 @@ func parseURL(raw string) (*url.URL, error) {
 	return parseURLWithScheme(raw, "http", "https")
 }
 
-// parseURLWithScheme reads a URL of one of two schemes.
+// parseURLWithScheme parses a URL with one of two schemes.
 func parseURLWithScheme(raw, plain, secure string) (*url.URL, error) {
 	target, err := url.Parse(raw)
 	if err != nil {
-		// The parser's own words would repeat the URL, and a password in it.
-		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "a URL that cannot be read (" + innermostText(err) + ")", Expected: "one such as " + plain + "://example.org"})
+		// The parser's error would repeat the URL, perhaps with a password.
+		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "an invalid URL (" + innermostText(err) + ")", Expected: "one such as " + plain + "://example.org"})
 	}
 	target.Scheme = strings.ToLower(target.Scheme)
 	if target.Scheme != plain && target.Scheme != secure {
@@ -295,4 +219,67 @@ func parseURLWithScheme(raw, plain, secure string) (*url.URL, error) {
 		return nil, fmt.Errorf("read URL: %w", job.Problem{Found: "no host", Expected: "one"})
 	}
 	return target, nil
+}
+
+func httpFacts() map[string]*cel.Type {
+	return map[string]*cel.Type{
+		"status":       cel.IntType,
+		"headers":      cel.MapType(cel.StringType, cel.StringType),
+		"body":         cel.StringType,
+		"json":         cel.DynType,
+		"http_version": cel.StringType,
+		"certificate":  certificateType(),
+	}
+}
+
+func httpResponseFacts(response *http.Response, body []byte, version string) Facts {
+	headers := make(map[string]string, len(response.Header))
+	for name, values := range response.Header {
+		headers[strings.ToLower(name)] = strings.Join(values, ", ")
+	}
+	return Facts{
+		"status": response.StatusCode, "headers": headers, "body": strings.ToValidUTF8(string(body), "\uFFFD"), "http_version": version,
+	}
+}
+
+func validateHTTP(spec job.Spec, p *problems) {
+	h := spec.HTTP
+	_, err := parseURL(h.URL)
+	p.check("url", err)
+	isCapital := func(r rune) bool { return r >= 'A' && r <= 'Z' }
+	p.require(strings.TrimFunc(h.Method, isCapital) == "", "method", h.Method, "capital letters such as GET")
+	p.require(redirects(h) >= 0 && redirects(h) <= 100, "max_redirects", redirects(h), "0 to 100")
+	p.require(slices.Contains([]string{"", "1.1", "2"}, h.HTTPVersion), "http_version", h.HTTPVersion, "1.1 or 2")
+	p.require(h.Compression == "" || h.Compression == "gzip", "compression", h.Compression, "gzip")
+	p.require(h.BodyLimit >= 0, "body_limit", h.BodyLimit, "a number of bytes")
+	if h.Body != "" && h.BodyFile != "" {
+		p.add("body_file", "body and body_file", "one of them")
+	}
+	if h.BasicAuth != nil && h.BearerToken != "" {
+		p.add("bearer_token", "basic_auth and bearer_token", "one of them")
+	}
+	if h.Proxy != "" {
+		if proxy, err := url.Parse(h.Proxy); err != nil || proxy.Scheme != "http" && proxy.Scheme != "https" || proxy.Host == "" {
+			p.add("proxy", "an invalid proxy", "a URL such as http://proxy.example.org:3128")
+		}
+	}
+	validateHeaders(h.Headers, "headers", p)
+	validateNetwork(h.Network, p)
+	validateNestedTLS(h.TLS, p)
+}
+
+func validateHeaders(headers map[string]string, field string, p *problems) {
+	for name, value := range headers {
+		if name == "" || strings.ContainsAny(name, " :\r\n\t") || http.CanonicalHeaderKey(name) == "" {
+			p.add(field, fmt.Sprintf("header name %q", name), "letters, digits and -")
+		}
+		if strings.ContainsAny(value, "\r\n") && !isBinary(field, name) {
+			p.add(field, fmt.Sprintf("a line break in the value of header %q", name), "none")
+		}
+	}
+}
+
+// isBinary reports whether gRPC encodes a metadata value.
+func isBinary(field, name string) bool {
+	return field == "metadata" && strings.HasSuffix(strings.ToLower(name), "-bin")
 }

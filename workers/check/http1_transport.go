@@ -2,55 +2,52 @@ package check
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"sync"
 
 	"vedette/pipeline/job"
 )
 
-// transport makes the connections of one check, each used once.
+// transport makes the connections for one check. Each is used once.
 type transport interface {
 	http.RoundTripper
 	CloseIdleConnections()
 }
 
-// transport chooses how requests travel. The standard library's transport costs
-// nearly twice as much for a connection that is used once, most of it for
-// goroutines and bookkeeping of connections to be kept; so it is there for what
-// needs it: HTTP/2, and proxies.
-func (c *Checker) transport(h *job.HTTP, t *timing) transport {
-	whole := &stdTransport{c: c, h: h, t: t}
+// transport selects the transport. The standard library's costs nearly twice as
+// much for a connection that is used once, mostly for goroutines and the
+// management of kept connections. So it is used only for HTTP/2 and proxies.
+func (a *attempt) transport(h *job.HTTP) transport {
+	whole := &stdTransport{attempt: a, h: h}
 	if h.Proxy != "" || h.HTTPVersion == "2" {
 		return whole
 	}
-	return &http1Transport{c: c, h: h, t: t, fallback: whole}
+	return &http1Transport{attempt: a, h: h, fallback: whole}
 }
 
-// http1Transport speaks HTTP/1.1 over a connection of its own.
+// http1Transport speaks HTTP/1.1, with one connection for each request.
 type http1Transport struct {
-	c     *Checker
-	h     *job.HTTP
-	t     *timing
+	*attempt
+
+	h        *job.HTTP
 	fallback *stdTransport
 }
 
-// CloseIdleConnections closes what the other transport may have kept.
+// CloseIdleConnections closes the connections of the fallback.
 func (d *http1Transport) CloseIdleConnections() { d.fallback.CloseIdleConnections() }
 
-// RoundTrip makes one request. The connection ends with the response's body.
+// RoundTrip sends one request. The connection ends with the response's body.
 func (d *http1Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	conn, state, err := d.connect(request)
 	if err != nil {
 		if d.h.HTTPVersion == "" && wantsOtherProtocol(err) {
-			return d.fallback.RoundTrip(request) // nothing was sent yet
+			return d.fallback.RoundTrip(request) // nothing has been sent yet
 		}
 		return nil, err
 	}
@@ -63,14 +60,15 @@ func (d *http1Transport) RoundTrip(request *http.Request) (*http.Response, error
 	return response, nil
 }
 
-// wantsOtherProtocol tells whether a server ended a handshake because it wants another
-// protocol than HTTP/1.1, or a key exchange that we did not offer.
+// wantsOtherProtocol reports whether a server ended the handshake because it
+// requires a protocol other than HTTP/1.1, or a key exchange that was not
+// offered.
 func wantsOtherProtocol(err error) bool {
 	alert, ok := errors.AsType[*net.OpError](err)
 	if !ok || alert.Op != "remote error" {
 		return false
 	}
-	switch alert.Err.Error() { // the library keeps the type of alerts to itself
+	switch alert.Err.Error() { // the library does not export the type of alerts
 	case "tls: handshake failure", "tls: insufficient security level", "tls: no application protocol":
 		return true
 	default:
@@ -79,8 +77,8 @@ func wantsOtherProtocol(err error) bool {
 }
 
 func (d *http1Transport) connect(request *http.Request) (net.Conn, *tls.ConnectionState, error) {
-	ctx, host := request.Context(), request.URL.Hostname()
-	conn, err := d.c.dial(ctx, "tcp", hostAndPort(request.URL), d.h.Network, d.t)
+	ctx, address := request.Context(), hostAndPort(request.URL)
+	conn, err := d.dial(ctx, "tcp", address, d.h.Network)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -88,29 +86,28 @@ func (d *http1Transport) connect(request *http.Request) (net.Conn, *tls.Connecti
 	if request.URL.Scheme != "https" {
 		return conn, nil, nil
 	}
-	secured, err := d.c.handshake(ctx, conn, host, optionsForHost(d.h, request), handshakeOffer{[]string{"http/1.1"}, d.h.HTTPVersion == ""}, d.t)
+	secured, err := d.handshake(ctx, conn, tlsOffer{address, optionsForHost(d.h, request), []string{"http/1.1"}, d.h.HTTPVersion == ""})
 	if err != nil {
 		conn.Close()
 		return nil, nil, err
 	}
 	state := secured.ConnectionState()
-	// A TLS connection says goodbye when it is closed, for which nobody waits.
+	// Closing a TLS connection sends a close alert, which is not needed.
 	return &abortingTLSConn{Conn: secured, raw: conn}, &state, nil
 }
 
-// abortingTLSConn is a TLS connection that is hung up.
+// abortingTLSConn is a TLS connection that is aborted when it is closed.
 type abortingTLSConn struct {
 	net.Conn
 
 	raw net.Conn
 }
 
-// Close ends the connection below.
+// Close aborts the underlying connection.
 func (s *abortingTLSConn) Close() error { return s.raw.Close() }
 
-// optionsForHost are the TLS options for a request: the server name and the client
-// certificate of the spec are for its own host, not for one that it redirects
-// to.
+// optionsForHost returns the TLS options for a request. The spec's server name
+// and client certificate are for its own host, not for redirects.
 func optionsForHost(h *job.HTTP, request *http.Request) *job.TLSOptions {
 	if h.TLS == nil {
 		return nil
@@ -136,14 +133,15 @@ func hostAndPort(u *url.URL) string {
 
 const (
 	bufferSize = 4 << 10
-	// maxHeaderBytes bounds a response's head, as the standard library's transport does.
+	// maxHeaderBytes limits a response's header, as in the standard library.
 	maxHeaderBytes = 1 << 20
-	// maxInformational is how many informational responses (1xx) are passed over.
+	// maxInformational is the number of informational responses (1xx) that are
+	// skipped.
 	maxInformational = 5
 )
 
-// bufferPool are kept from check to check: making them anew was a quarter of what
-// a check cost.
+// bufferPool keeps buffers between checks. Allocating them was a quarter of the
+// cost of a check.
 type bufferPool struct {
 	readers, writers sync.Pool
 }
@@ -164,9 +162,9 @@ func (b *bufferPool) writer(to io.Writer) *bufio.Writer {
 	return bufio.NewWriterSize(to, bufferSize)
 }
 
-// exchange sends a request and reads the head of the response.
+// exchange sends a request and reads the header of the response.
 func (d *http1Transport) exchange(conn net.Conn, request *http.Request) (*http.Response, error) {
-	d.t.enter(inProcessing)
+	d.enter(inProcessing)
 	if err := d.send(conn, request); err != nil {
 		return nil, err
 	}
@@ -186,8 +184,8 @@ func (d *http1Transport) exchange(conn net.Conn, request *http.Request) (*http.R
 }
 
 func (d *http1Transport) send(conn net.Conn, request *http.Request) error {
-	if !request.Close { // one that a redirect led to
-		once := *request // a transport leaves the request as it is
+	if !request.Close { // after a redirect
+		once := *request // a transport must not change the request
 		once.Close = true
 		request = &once
 	}
@@ -206,7 +204,7 @@ func (d *http1Transport) receive(reader *bufio.Reader, request *http.Request) (*
 		}
 		return nil, err
 	}
-	d.t.enter(inTransfer)
+	d.enter(inTransfer)
 	for range maxInformational {
 		response, err := http.ReadResponse(reader, request)
 		if err != nil || response.StatusCode >= http.StatusOK || response.StatusCode == http.StatusSwitchingProtocols {
@@ -216,7 +214,7 @@ func (d *http1Transport) receive(reader *bufio.Reader, request *http.Request) (*
 	return nil, fmt.Errorf("more than %d informational responses", maxInformational)
 }
 
-// http1Body is the body of a response; its end is the connection's.
+// http1Body is the body of a response. Its end is the end of the connection.
 type http1Body struct {
 	io.ReadCloser
 
@@ -226,90 +224,14 @@ type http1Body struct {
 	closed  bool
 }
 
-// Close hangs up.
+// Close aborts the connection.
 func (b *http1Body) Close() error {
 	if b.closed {
 		return nil
 	}
 	b.closed = true
-	err := b.conn.Close() // first, since closing the body would drain it
+	err := b.conn.Close() // before the body, whose Close would drain it
 	b.reader.Reset(nil)
 	b.buffers.readers.Put(b.reader)
 	return err
-}
-
-// stdTransport is the standard library's transport, made when it is needed.
-type stdTransport struct {
-	c    *Checker
-	h    *job.HTTP
-	t    *timing
-	transport *http.Transport
-	// ctx is the check's. The transport dials by one of its own, which has no
-	// deadline, and would leave a connection without one too.
-	ctx context.Context //nolint:containedctx // a transport lives as long as its check
-}
-
-// CloseIdleConnections closes what was kept.
-func (w *stdTransport) CloseIdleConnections() {
-	if w.transport != nil {
-		w.transport.CloseIdleConnections()
-	}
-}
-
-// RoundTrip makes one request.
-func (w *stdTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	if w.transport == nil {
-		made, err := w.newTransport()
-		if err != nil {
-			return nil, err
-		}
-		w.transport, w.ctx = made, request.Context()
-	}
-	return w.transport.RoundTrip(request.WithContext(w.withTrace(request.Context())))
-}
-
-func (w *stdTransport) newTransport() (*http.Transport, error) {
-	config, err := w.c.tlsConfig("", w.h.TLS)
-	if err != nil {
-		return nil, err
-	}
-	made := &http.Transport{
-		DialContext: func(_ context.Context, network, address string) (net.Conn, error) {
-			conn, err := w.c.dial(w.ctx, network, address, w.h.Network, w.t) //nolint:contextcheck // see ctx
-			if err != nil {
-				return nil, err
-			}
-			return withContext(w.ctx, conn), nil //nolint:contextcheck // see ctx
-		},
-		TLSClientConfig: config, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeaderBytes,
-		// No proxy from the environment: it would be checked in the target's place.
-		Proxy: nil,
-	}
-	var protocols http.Protocols
-	protocols.SetHTTP1(w.h.HTTPVersion != "2")
-	protocols.SetHTTP2(w.h.HTTPVersion != "1.1")
-	protocols.SetUnencryptedHTTP2(w.h.HTTPVersion == "2")
-	made.Protocols = &protocols
-	if w.h.Proxy != "" {
-		proxy, err := url.Parse(w.h.Proxy)
-		if err != nil {
-			return nil, newLocalError("read proxy", errors.New(innermostText(err)))
-		}
-		made.Proxy = http.ProxyURL(proxy)
-	}
-	return made, nil
-}
-
-// withTrace has the transport tell the phases.
-func (w *stdTransport) withTrace(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		TLSHandshakeStart: func() { w.t.enter(inTLS) },
-		TLSHandshakeDone: func(_ tls.ConnectionState, err error) {
-			if err == nil { // else the check stands there
-				w.t.done()
-			}
-		},
-		GotConn:              func(httptrace.GotConnInfo) { w.t.enter(inProcessing) },
-		GotFirstResponseByte: func() { w.t.enter(inTransfer) },
-	})
 }

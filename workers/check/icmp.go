@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,36 +18,31 @@ import (
 
 const (
 	defaultEchoCount    = 3
-	defaultEchoSize  = 56
+	defaultEchoSize     = 56
 	defaultEchoInterval = 200 * time.Millisecond
 	maxEchoCount        = 1000
-	maxEchoSize      = 65_500
-	minEchoSize      = 24 // the library's own marks in it
+	maxEchoSize         = 65_500
+	minEchoSize         = 24 // for data added by the library
 )
 
-// errNoPing tells what to do where neither kind of socket is to be had.
-var errNoPing = errors.New("this machine does not let us send echo requests; allow it by 'sysctl net.ipv4.ping_group_range=\"0 2147483647\"', or give the program CAP_NET_RAW")
+// errNoPing recommends a change for machines that permit neither kind of
+// socket.
+var errNoPing = errors.New("this machine does not permit echo requests; permit them with 'sysctl net.ipv4.ping_group_range=\"0 2147483647\"', or give CAP_NET_RAW to the program")
 
-// probeICMP sends echo requests. Up means that one was answered at least.
-func (c *Checker) probeICMP(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
-	var t timing
-	found, err := c.sendEchoes(ctx, spec.ICMP, &t)
-	result := job.ProbeResult{Health: job.Up}
+// probeICMP sends echo requests. Up means that at least one was answered.
+func probeICMP(ctx context.Context, a *attempt) (Facts, error) {
+	found, err := a.sendEchoes(ctx, a.spec.ICMP)
 	switch {
 	case err != nil:
-		result = failureResult(ctx, err, &t, timeoutOf(spec))
-	case found.PacketsRecv == 0 && len(spec.Expect) == 0:
-		result = downResult(job.ClassTimeout, fmt.Sprintf("none of %d echo requests was answered", found.PacketsSent))
-	}
-	t.addTo(&result)
-	if result.Health != job.Up {
-		return result, nil
+		return nil, err
+	case found.PacketsRecv == 0 && len(a.spec.Expect) == 0:
+		return nil, failed(job.ClassTimeout, "none of %d echo requests was answered", found.PacketsSent)
 	}
 	facts := Facts{"sent": found.PacketsSent, "received": found.PacketsRecv, "loss": found.PacketLoss / 100}
 	if found.PacketsRecv > 0 {
 		facts["rtt"] = map[string]time.Duration{"min": found.MinRtt, "avg": found.AvgRtt, "max": found.MaxRtt}
 	}
-	return result, facts
+	return facts, nil
 }
 
 func icmpFacts() map[string]*cel.Type {
@@ -55,51 +51,42 @@ func icmpFacts() map[string]*cel.Type {
 	}
 }
 
-// sendEchoes looks the host up, and pings its first address: without privileges where
-// the system allows that, else by a raw socket.
-func (c *Checker) sendEchoes(ctx context.Context, i *job.ICMP, t *timing) (*probing.Statistics, error) {
-	addresses, err := c.lookup(ctx, i.Host, i.Network, t)
+// sendEchoes looks up the host and sends echo requests to its first address:
+// without privileges if the system permits it, otherwise over a raw socket.
+func (a *attempt) sendEchoes(ctx context.Context, i *job.ICMP) (*probing.Statistics, error) {
+	addresses, err := a.lookup(ctx, i.Host, i.Network)
 	if err != nil {
 		return nil, err
 	}
 	ip := addresses[0]
-	if err := c.config.NetworkPolicy.check(ip); err != nil {
+	if err := a.c.config.NetworkPolicy.check(ip); err != nil {
 		return nil, err
 	}
-	t.dialled(ip.String())
-	t.enter(inProcessing)
-	var refused error
+	a.dialled(ip.String())
+	a.enter(inProcessing)
+	var sendErr error
 	for _, privileged := range []bool{false, true} {
 		pinger := probing.New(ip.String())
 		pinger.SetIPAddr(&net.IPAddr{IP: ip.AsSlice(), Zone: ip.Zone()})
 		pinger.SetPrivileged(privileged)
-		pinger.Count, pinger.Size, pinger.Interval = or(i.Count, defaultEchoCount), or(i.Size, defaultEchoSize), or(i.Pause.Std(), defaultEchoInterval)
+		pinger.Count, pinger.Size, pinger.Interval = cmp.Or(i.Count, defaultEchoCount), cmp.Or(i.Size, defaultEchoSize), cmp.Or(i.Pause.Std(), defaultEchoInterval)
 		pinger.RecordRtts = false
 		if deadline, ok := ctx.Deadline(); ok {
-			pinger.Timeout = max(time.Millisecond, time.Until(deadline)*9/10) // it ends the wait for answers that do not come
+			pinger.Timeout = max(time.Millisecond, time.Until(deadline)*9/10) // limits the wait for missing replies
 		}
-		refused = pinger.RunWithContext(ctx)
-		if !notPermitted(refused) {
-			if refused == nil {
-				t.done()
+		sendErr = pinger.RunWithContext(ctx)
+		if !notPermitted(sendErr) {
+			if sendErr == nil {
+				a.done()
 			}
-			return pinger.Statistics(), refused
+			return pinger.Statistics(), sendErr
 		}
 	}
-	return nil, newLocalError("open socket for echo requests", fmt.Errorf("%w (%s)", errNoPing, innermostText(refused)))
+	return nil, newLocalError("open socket for echo requests", fmt.Errorf("%w (%s)", errNoPing, innermostText(sendErr)))
 }
 
 func notPermitted(err error) bool {
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPROTONOSUPPORT)
-}
-
-// or is a value, or what stands for it when it is zero.
-func or[T comparable](value, standard T) T {
-	var zero T
-	if value == zero {
-		return standard
-	}
-	return value
 }
 
 func validateICMP(spec job.Spec, p *problems) {
@@ -107,14 +94,8 @@ func validateICMP(spec job.Spec, p *problems) {
 	if i.Host == "" {
 		p.add("host", "no host", "a name or an address")
 	}
-	if i.Count < 0 || i.Count > maxEchoCount {
-		p.add("count", fmt.Sprintf("count %d", i.Count), fmt.Sprintf("1 to %d", maxEchoCount))
-	}
-	if i.Size != 0 && (i.Size < minEchoSize || i.Size > maxEchoSize) {
-		p.add("size", fmt.Sprintf("size %d", i.Size), fmt.Sprintf("%d to %d", minEchoSize, maxEchoSize))
-	}
-	if i.Pause < 0 {
-		p.add("pause", fmt.Sprintf("pause %s", i.Pause), "none below 0s")
-	}
+	p.require(i.Count >= 0 && i.Count <= maxEchoCount, "count", i.Count, fmt.Sprintf("1 to %d", maxEchoCount))
+	p.require(i.Size == 0 || i.Size >= minEchoSize && i.Size <= maxEchoSize, "size", i.Size, fmt.Sprintf("%d to %d", minEchoSize, maxEchoSize))
+	p.require(i.Pause >= 0, "pause", i.Pause, "none below 0s")
 	validateNetwork(i.Network, p)
 }

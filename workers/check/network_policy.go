@@ -7,39 +7,36 @@ import (
 	"slices"
 )
 
-// NetworkPolicy says which addresses may be dialled. Its zero value denies the
-// link-local ones, among them those where clouds keep the secrets of their
-// machines, and allows all others.
+// NetworkPolicy selects the addresses that may be dialled. The zero value
+// denies link-local addresses and the metadata services of clouds, which hold
+// machine credentials, and allows all others.
 type NetworkPolicy struct {
 	rules []rule
 }
 
-// rule is a network, and whether it may be dialled.
+// rule allows or denies a network.
 type rule struct {
 	network netip.Prefix
 	allowed bool
 }
 
-// errDenied is the cause of a check that the policy does not allow.
-var errDenied = errors.New("the network policy of this worker denies it")
-
-// protectedNetworks are networks that nobody means to check, and that whoever can order
-// checks could use to get at the worker's secrets: link-local addresses (RFC
-// 3927, RFC 4291), where most clouds have their metadata, and the addresses of
-// the others.
+// protectedNetworks returns networks without useful targets, which a client
+// that may enqueue checks could use to read the worker's credentials:
+// link-local addresses (RFC 3927, RFC 4291), with the metadata services of most
+// clouds, and the metadata addresses of other clouds.
 func protectedNetworks() []string {
 	return []string{
 		"169.254.0.0/16", "fe80::/10",
 		"100.100.100.200/32", // Alibaba Cloud
 		"168.63.129.16/32",   // Azure
-		"fd00:ec2::254/128",  // AWS, by IPv6
+		"fd00:ec2::254/128",  // AWS over IPv6
 	}
 }
 
-// NewNetworkPolicy makes a policy from networks such as 10.0.0.0/8; a single address
-// is a network too. The smallest network that holds an address decides about
-// it, and if that is both allowed and denied, it is denied. To allow nothing but
-// some networks, deny 0.0.0.0/0 and ::/0.
+// NewNetworkPolicy returns a policy for networks such as 10.0.0.0/8 and single
+// addresses. The smallest network with an address decides, and deny wins over
+// allow for the same network. To allow only some networks, deny 0.0.0.0/0 and
+// ::/0.
 func NewNetworkPolicy(allow, deny []string) (NetworkPolicy, error) {
 	var p NetworkPolicy
 	var problems []error
@@ -53,7 +50,7 @@ func NewNetworkPolicy(allow, deny []string) (NetworkPolicy, error) {
 				problems = append(problems, err)
 				continue
 			}
-			if list.allowed { // what the user allows counts more than what we guard
+			if list.allowed { // the user may allow protected networks
 				p.rules = slices.DeleteFunc(p.rules, func(r rule) bool { return r.network == network })
 			}
 			p.rules = append(p.rules, rule{network, list.allowed})
@@ -73,7 +70,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 	return network.Masked(), nil
 }
 
-// check returns an error for an address that may not be dialled.
+// check returns an error for an address that must not be dialled.
 func (p NetworkPolicy) check(ip netip.Addr) error {
 	ip = ip.Unmap().WithZone("")
 	best := rule{allowed: true}
@@ -85,7 +82,7 @@ func (p NetworkPolicy) check(ip netip.Addr) error {
 		}
 	}
 	if !best.allowed {
-		return fmt.Errorf("address %s is not to be checked, %w: %s is denied", ip, errDenied, best.network)
+		return &localError{fmt.Errorf("address %s is denied by the network policy on this worker (%s)", ip, best.network)}
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ import (
 	"vedette/workers/check"
 )
 
-// resolver is a DNS server that knows some names.
+// resolver returns a DNS server with some names.
 func resolver(t *testing.T, names map[string][]string) job.Network {
 	t.Helper()
 	return job.Network{Resolver: dnsServer(t, "udp", func(w dns.ResponseWriter, r *dns.Msg) {
@@ -44,7 +44,7 @@ func resolver(t *testing.T, names map[string][]string) job.Network {
 	})}
 }
 
-func TestAddressThatDoesNotAnswerIsNotTheLastWord(t *testing.T) {
+func TestOtherAddressesAreTriedAfterASilentOne(t *testing.T) {
 	t.Parallel()
 	s := serve(t, status(http.StatusOK))
 	_, port, err := net.SplitHostPort(s.Listener.Addr().String())
@@ -64,7 +64,7 @@ func TestAddressThatDoesNotAnswerIsNotTheLastWord(t *testing.T) {
 		}
 	}
 	if got := checker(t, check.Config{}).Check(t.Context(), at("two.example", "6")); got.Class != job.ClassDNS {
-		t.Errorf("got %+v, want that there is no such address", got)
+		t.Errorf("got %+v, want no such address", got)
 	}
 	policy, err := check.NewNetworkPolicy(nil, []string{"127.0.0.1"})
 	if err != nil {
@@ -73,11 +73,11 @@ func TestAddressThatDoesNotAnswerIsNotTheLastWord(t *testing.T) {
 	spec := at("two.example", "")
 	spec.HTTP.Resolver = network.Resolver
 	if got := checker(t, check.Config{NetworkPolicy: policy}).Check(t.Context(), spec); got.Health != job.Unknown {
-		t.Errorf("got %+v by a denied resolver, want unknown", got)
+		t.Errorf("got %+v with a denied resolver, want unknown", got)
 	}
 }
 
-func TestServerNameIsThatOfEachHop(t *testing.T) {
+func TestServerNameIsTheHostOfEachRedirect(t *testing.T) {
 	t.Parallel()
 	config, pool := tlsConfig(t, func(c *x509.Certificate) { c.DNSNames = []string{"one.example", "other.example"} })
 	var mu sync.Mutex
@@ -108,12 +108,12 @@ func TestServerNameIsThatOfEachHop(t *testing.T) {
 			t.Fatalf("got %+v, want up", got)
 		}
 		if got := fmt.Sprint(asked); got != "[one.example other.example]" {
-			t.Errorf("got server names %s, want those of the hosts", got)
+			t.Errorf("got server names %s, want the host names", got)
 		}
 	}
 }
 
-func TestPolicyLetsTheSmallestNetworkDecide(t *testing.T) {
+func TestSmallestNetworkInThePolicyDecides(t *testing.T) {
 	t.Parallel()
 	s := serve(t, status(http.StatusOK))
 	inside := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -124,15 +124,15 @@ func TestPolicyLetsTheSmallestNetworkDecide(t *testing.T) {
 		url         string
 		health      job.Health
 	}{
-		"nothing said":         {nil, nil, s.URL, job.Up},
+		"no rules":             {nil, nil, s.URL, job.Up},
 		"denied":               {nil, []string{"127.0.0.1"}, s.URL, job.Unknown},
-		"the smaller allows":   {[]string{"127.0.0.1/32"}, []string{"127.0.0.0/8"}, s.URL, job.Up},
-		"the smaller denies":   {[]string{"127.0.0.0/8"}, []string{"127.0.0.1/32"}, s.URL, job.Unknown},
-		"both the same":        {[]string{"127.0.0.1"}, []string{"127.0.0.1"}, s.URL, job.Unknown},
-		"nothing but":          {[]string{"127.0.0.0/8"}, []string{"0.0.0.0/0", "::/0"}, s.URL, job.Up},
-		"nothing at all":       {nil, []string{"0.0.0.0/0", "::/0"}, s.URL, job.Unknown},
+		"smaller allows":       {[]string{"127.0.0.1/32"}, []string{"127.0.0.0/8"}, s.URL, job.Up},
+		"smaller denies":       {[]string{"127.0.0.0/8"}, []string{"127.0.0.1/32"}, s.URL, job.Unknown},
+		"same network":         {[]string{"127.0.0.1"}, []string{"127.0.0.1"}, s.URL, job.Unknown},
+		"one network only":     {[]string{"127.0.0.0/8"}, []string{"0.0.0.0/0", "::/0"}, s.URL, job.Up},
+		"no network":           {nil, []string{"0.0.0.0/0", "::/0"}, s.URL, job.Unknown},
 		"redirect to metadata": {nil, nil, inside.URL, job.Unknown},
-		"metadata in disguise": {nil, nil, "http://[::ffff:169.254.169.254]/", job.Unknown},
+		"mapped metadata":      {nil, nil, "http://[::ffff:169.254.169.254]/", job.Unknown},
 	} {
 		policy, err := check.NewNetworkPolicy(c.allow, c.deny)
 		if err != nil {
@@ -144,11 +144,11 @@ func TestPolicyLetsTheSmallestNetworkDecide(t *testing.T) {
 		}
 	}
 	if _, err := check.NewNetworkPolicy([]string{"example.org"}, []string{"10.0.0.0/99"}); err == nil || strings.Count(err.Error(), "found network") != 2 {
-		t.Errorf("got %v, want both mistakes", err)
+		t.Errorf("got %v, want both errors", err)
 	}
 }
 
-func TestChecksOfOneHostTakeTurns(t *testing.T) {
+func TestChecksOnOneHostAreLimited(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	now, most := 0, 0
@@ -171,14 +171,14 @@ func TestChecksOfOneHostTakeTurns(t *testing.T) {
 	other := serve(t, status(http.StatusOK))
 	elsewhere := strings.Replace(other.URL, "127.0.0.1", "localhost", 1)
 	if got := c.Check(t.Context(), httpSpec(elsewhere, 5*time.Second)); got.Health != job.Up {
-		t.Errorf("got %+v of another host, want up", got)
+		t.Errorf("got %+v for another host, want up", got)
 	}
 	crowded := httpSpec(s.URL, 50*time.Millisecond)
-	for { // until both turns are taken
+	for { // until both slots are taken
 		got := c.Check(t.Context(), crowded)
 		if got.Health == job.Unknown {
-			if !strings.Contains(got.Cause, "wait for a turn at 127.0.0.1, with 2 checks of it at once") {
-				t.Errorf("got %+v, want why it was not made", got)
+			if !strings.Contains(got.Cause, "wait for a slot at host 127.0.0.1 (limit 2)") {
+				t.Errorf("got %+v, want the reason why it did not run", got)
 			}
 			break
 		}
@@ -186,15 +186,15 @@ func TestChecksOfOneHostTakeTurns(t *testing.T) {
 	close(release)
 	for range 6 {
 		if got := <-results; got.Health != job.Up {
-			t.Errorf("got %+v, want up in its turn", got)
+			t.Errorf("got %+v, want up after waiting", got)
 		}
 	}
-	if most > 3 { // the two, and one that a crowded check left behind at the server
+	if most > 3 { // two, and one that an abandoned check left at the server
 		t.Errorf("got %d requests at once, want 2", most)
 	}
 }
 
-func TestOthersSpeakTLSToo(t *testing.T) {
+func TestOtherProbesSpeakTLS(t *testing.T) {
 	t.Parallel()
 	config, pool := tlsConfig(t, func(*x509.Certificate) {})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -220,7 +220,7 @@ func TestOthersSpeakTLSToo(t *testing.T) {
 	t.Cleanup(web.Close)
 	names := secureDNS(t, config.Clone())
 	days := []string{`certificate.expires_in > duration("700h")`}
-	results(t, check.Config{RootCAs: pool}, []outcomeCase{
+	results(t, check.Config{RootCAs: pool}, []resultCase{
 		{"grpc", job.Spec{GRPC: &job.GRPC{Address: listener.Addr().String(), TLS: &job.TLSOptions{}}, Expect: days}, "up"},
 		{"websocket", job.Spec{WebSocket: &job.WebSocket{URL: strings.Replace(web.URL, "https", "wss", 1)}, Expect: days}, "up"},
 		{"tcp", job.Spec{TCP: &job.TCP{Address: web.Listener.Addr().String(), TLS: &job.TLSOptions{}}, Expect: days}, "up"},
@@ -228,7 +228,7 @@ func TestOthersSpeakTLSToo(t *testing.T) {
 	})
 }
 
-// secureDNS is a DNS server that speaks TLS.
+// secureDNS returns a DNS server that speaks TLS.
 func secureDNS(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
@@ -259,20 +259,20 @@ func secureDNS(t *testing.T, config *tls.Config) string {
 
 func TestEchoRequestsEndWithTheDeadline(t *testing.T) {
 	t.Parallel()
-	const timeout = 3 * time.Second // long enough for an answer to be read on a machine that has much else to do
+	const timeout = 3 * time.Second // long enough for replies on a busy machine
 	spec := job.Spec{ICMP: &job.ICMP{Host: "127.0.0.1", Count: 1000, Pause: job.Duration(100 * time.Millisecond)}, Timeout: job.Duration(timeout)}
 	if got := checker(t, check.Config{}).Check(t.Context(), spec); got.Latency.Std() > 2*timeout || got.Health == job.Down {
 		t.Errorf("got %+v, want an end with the deadline", got)
 	}
 }
 
-func TestWrongSpecSaysNothingOfItsTarget(t *testing.T) {
+func TestInvalidSpecIsUnknown(t *testing.T) {
 	t.Parallel()
 	for name, spec := range map[string]job.Spec{
 		"http": {HTTP: &job.HTTP{URL: "ftp://x"}}, "tcp": {TCP: &job.TCP{Address: "x"}}, "tls": {TLS: &job.TLS{Address: "x:1", TLSOptions: job.TLSOptions{MinVersion: "9"}}},
 		"dns": {DNS: &job.DNS{Name: "x", Type: "ZZ"}}, "icmp": {ICMP: &job.ICMP{}}, "grpc": {GRPC: &job.GRPC{Address: "x"}},
 		"websocket": {WebSocket: &job.WebSocket{URL: "http://x"}}, "heartbeat": {Heartbeat: &job.Heartbeat{Token: "short"}},
-		"dialogue": {TCP: &job.TCP{Address: "x:1", Dialogue: []job.Step{{Send: "%{nobody}"}}}}, "none": {},
+		"dialogue": {TCP: &job.TCP{Address: "x:1", Dialogue: []job.Step{{Send: "%{none}"}}}}, "none": {},
 	} {
 		if got := checker(t, check.Config{}).Check(t.Context(), spec); got.Health != job.Unknown || got.Class != job.ClassInternal {
 			t.Errorf("%s: got %+v, want unknown", name, got)

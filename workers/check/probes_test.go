@@ -33,7 +33,7 @@ import (
 	"vedette/workers/check"
 )
 
-// agreeing agrees to an upgrade.
+// agreeing accepts an upgrade.
 func agreeing(conn net.Conn) net.Conn {
 	buffer := make([]byte, 4096)
 	n, err := conn.Read(buffer)
@@ -47,7 +47,7 @@ func agreeing(conn net.Conn) net.Conn {
 	return conn
 }
 
-// results runs a table of specs; want is the beginning of what describe says.
+// results runs a table of specs. want is a prefix of the description.
 func results(t *testing.T, config check.Config, cases []struct {
 	name string
 	spec job.Spec
@@ -70,13 +70,13 @@ func results(t *testing.T, config check.Config, cases []struct {
 	}
 }
 
-type outcomeCase = struct {
+type resultCase = struct {
 	name string
 	spec job.Spec
 	want string
 }
 
-func TestHTTPSpeaksAsTheSpecSays(t *testing.T) {
+func TestHTTPRequestMatchesTheSpec(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "body")
 	if err := os.WriteFile(file, []byte("from a file"), 0o600); err != nil {
@@ -114,7 +114,7 @@ func TestHTTPSpeaksAsTheSpecSays(t *testing.T) {
 		}
 		return job.Spec{HTTP: &h, Expect: []string{fmt.Sprintf("body.contains(%q)", part)}}
 	}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"get", says(job.HTTP{}, "GET host="+host+" agent=vedette auth= user=: body= cookie= encoding= close=true"), "up"},
 		{"post", says(job.HTTP{Method: "POST", Body: "hello"}, "body=hello"), "up"},
 		{"body file", says(job.HTTP{Method: "PUT", BodyFile: file}, "body=from a file"), "up"},
@@ -143,16 +143,16 @@ func TestHTTPSpeaksAsTheSpecSays(t *testing.T) {
 	})
 }
 
-func TestHTTPGoesThroughAProxy(t *testing.T) {
+func TestHTTPUsesAProxy(t *testing.T) {
 	t.Parallel()
 	proxy := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = fmt.Fprintf(w, "proxy for %s", r.URL) })
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"plain", job.Spec{HTTP: &job.HTTP{URL: "http://example.invalid/x", Proxy: proxy.URL}, Expect: []string{`body == "proxy for http://example.invalid/x"`}}, "up"},
-		{"connect refused by it", job.Spec{HTTP: &job.HTTP{URL: "https://example.invalid/x", Proxy: proxy.URL}}, "down"},
+		{"CONNECT refused by the proxy", job.Spec{HTTP: &job.HTTP{URL: "https://example.invalid/x", Proxy: proxy.URL}}, "down"},
 	})
 }
 
-func TestRedirectLosesCredentialsWhereItLeavesTLS(t *testing.T) {
+func TestRedirectToClearTextLosesCredentials(t *testing.T) {
 	t.Parallel()
 	got := make(chan string, 1)
 	plain := serve(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("Authorization") })
@@ -195,7 +195,7 @@ func TestTLSOptions(t *testing.T) {
 	spec := func(address string, o job.TLSOptions, expect ...string) job.Spec {
 		return job.Spec{TLS: &job.TLS{Address: address, TLSOptions: o}, Expect: expect}
 	}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"unknown authority", spec(good, job.TLSOptions{ServerName: "inside.example"}), "down tls certificate is signed by an unknown authority"},
 		{"its own authority, another name", spec(good, job.TLSOptions{CAFile: ca}), "down tls certificate is for inside.example, not 127.0.0.1"},
 		{"its own authority and name", spec(good, job.TLSOptions{CAFile: ca, ServerName: "inside.example"}, `certificate.subject == "CN=test"`, `certificate.expires_in > duration("700h")`, `tls_version == "TLS 1.3"`), "up"},
@@ -208,11 +208,11 @@ func TestTLSOptions(t *testing.T) {
 	})
 	got := checker(t, check.Config{}).Check(t.Context(), spec(good, job.TLSOptions{InsecureSkipVerify: true}))
 	if days := time.Until(got.CertificateExpires).Hours() / 24; days < 29 || days > 31 {
-		t.Errorf("got a certificate that expires %s, want it in a month", got.CertificateExpires)
+		t.Errorf("got a certificate expiring at %s, want it in a month", got.CertificateExpires)
 	}
 }
 
-func TestServerThatWantsMoreThanIsOfferedFirstIsUp(t *testing.T) {
+func TestServerThatRejectsTheFirstHandshakeIsUp(t *testing.T) {
 	t.Parallel()
 	config, pool := tlsConfig(t, func(*x509.Certificate) {})
 	hybrid := config.Clone()
@@ -235,11 +235,11 @@ func TestServerThatWantsMoreThanIsOfferedFirstIsUp(t *testing.T) {
 	}
 }
 
-func TestTCPHoldsADialogue(t *testing.T) {
+func TestTCPDialogue(t *testing.T) {
 	t.Parallel()
 	config, _ := tlsConfig(t, func(*x509.Certificate) {})
 	insecure := &job.TLSOptions{InsecureSkipVerify: true}
-	// challenge greets with a word, and wants it back.
+	// challenge sends a word, and expects it back.
 	challenge := accept(t, func(conn net.Conn) {
 		_, _ = io.WriteString(conn, "220 hello nonce=x42y\r\nREADY\r\n")
 		buffer := make([]byte, 100)
@@ -265,13 +265,13 @@ func TestTCPHoldsADialogue(t *testing.T) {
 	smtp := []job.Step{{Expect: `^220 .*\r\n`}, {Send: "STARTTLS\r\n"}, {Expect: `^220 .*\r\n`}, {StartTLS: true}, {Send: "EHLO x\r\n"}, {Expect: "^250 secured"}}
 	captured := dialogue(challenge, nil, job.Step{Expect: `nonce=(?P<nonce>\w+)\r\n(READY)`}, job.Step{Send: "%{nonce} %{2} 100%%\r\n"}, job.Step{Expect: "got x42y READY 100%"})
 	captured.Expect = []string{`captures.nonce == "x42y"`, `captures["2"] == "READY"`}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"captures", captured, "up"},
 		{"bytes", dialogue(challenge, nil, job.Step{ExpectHex: "52454144590d0a"}, job.Step{SendHex: "6162"}, job.Step{Expect: "^got ab$"}), "up"},
 		{"something else", dialogue(challenge, nil, job.Step{Send: "x"}, job.Step{Expect: "got y"}), `down expectation expected "got y", found "220 hello`},
 		{"starttls", dialogue(starting, insecure, smtp...), "up"},
 		{"starttls with an unknown authority", dialogue(starting, &job.TLSOptions{}, smtp...), "down tls certificate is signed by an unknown authority"},
-		{"somebody between", dialogue(injecting, insecure, smtp...), `down expectation the server said more before the TLS handshake than was expected: "250 from`},
+		{"man in the middle", dialogue(injecting, insecure, smtp...), `down expectation the server sent unexpected data before the TLS handshake: "250 from`},
 	})
 }
 
@@ -322,13 +322,13 @@ func TestDNS(t *testing.T) {
 		return job.Spec{DNS: &d, Expect: expect}
 	}
 	no := false
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"a", ask(job.DNS{Name: "www.example"}, `rcode == "NOERROR"`, `answers == ["192.0.2.1"]`, "ttl == 60", "authoritative", "authority == []"), "up"},
 		{"mx", ask(job.DNS{Name: "www.example", Type: "mx"}, `"10 mail.example." in answers`, "ttl == 300", "size(answers) == 2"), "up"},
 		{"tcp", ask(job.DNS{Name: "www.example", Server: tcpListener, Protocol: "tcp"}), "up"},
 		{"no recursion", ask(job.DNS{Name: "recursion.example", Recursion: &no}), "up"},
-		{"recursion refused", ask(job.DNS{Name: "recursion.example"}), "down status the server says REFUSED"},
-		{"no such name", ask(job.DNS{Name: "gone.example"}), "down status the server says NXDOMAIN"},
+		{"recursion refused", ask(job.DNS{Name: "recursion.example"}), "down status the server answered REFUSED"},
+		{"no such name", ask(job.DNS{Name: "gone.example"}), "down status the server answered NXDOMAIN"},
 		{"no such name, as expected", ask(job.DNS{Name: "gone.example"}, `rcode == "NXDOMAIN"`), "up"},
 		{"no record of the type", ask(job.DNS{Name: "empty.example"}), "down status the name has no record of the type"},
 		{"no ttl without an answer", ask(job.DNS{Name: "empty.example"}, "ttl > 0"), "down expectation expected ttl > 0, found no ttl"},
@@ -343,9 +343,9 @@ func TestICMP(t *testing.T) {
 	switch got.Health {
 	case job.Up:
 		if got.Latency.Std() > time.Second || got.Address != "127.0.0.1" {
-			t.Errorf("got %+v, want two quick answers", got)
+			t.Errorf("got %+v, want two quick replies", got)
 		}
-	case job.Unknown: // a machine that allows neither kind of socket has to say what to do
+	case job.Unknown: // without permission, the cause must include the remedy
 		if !strings.Contains(got.Cause, "ping_group_range") {
 			t.Errorf("got %+v, want the remedy", got)
 		}
@@ -390,13 +390,13 @@ func TestGRPCHealth(t *testing.T) {
 	ask := func(service string, metadata map[string]string, expect ...string) job.Spec {
 		return job.Spec{GRPC: &job.GRPC{Address: listener.Addr().String(), Service: service, Metadata: metadata}, Expect: expect}
 	}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"the server", ask("", nil, `serving == "SERVING"`), "up"},
 		{"a good service", ask("good", map[string]string{"locked": "no"}), "up"},
 		{"a bad service", ask("bad", nil), "down status the service is NOT_SERVING"},
 		{"a bad service, as expected", ask("bad", nil, `serving == "NOT_SERVING"`), "up"},
 		{"an unknown service", ask("other", nil), `down status the server does not know the service "other"`},
-		{"not allowed", ask("", map[string]string{"locked": "yes"}), "down status the server says PermissionDenied: not you"},
+		{"not allowed", ask("", map[string]string{"locked": "yes"}), "down status the server answered PermissionDenied: not you"},
 		{"no health service", job.Spec{GRPC: &job.GRPC{Address: emptyListener.Addr().String()}}, "down protocol the server has no health service"},
 		{"no grpc at all", job.Spec{GRPC: &job.GRPC{Address: strings.TrimPrefix(serve(t, http.NotFound).URL, "http://")}}, "down protocol"},
 	})
@@ -428,7 +428,7 @@ func TestWebSocket(t *testing.T) {
 		w.URL = "ws://" + u.Host + path
 		return job.Spec{WebSocket: &w, Expect: expect}
 	}
-	results(t, check.Config{}, []outcomeCase{
+	results(t, check.Config{}, []resultCase{
 		{"upgrade", at("/", job.WebSocket{}, "status == 101"), "up"},
 		{"message", at("/", job.WebSocket{Send: "hello", Expect: "^echo h"}, `message == "echo hello"`), "up"},
 		{"first message", at("/", job.WebSocket{Expect: "welcome"}), "up"},

@@ -9,10 +9,10 @@ import (
 	"vedette/pipeline/job"
 )
 
-// originalSpecKey is where the context of a check keeps the spec as it was written.
+// originalSpecKey is the context key for the spec with its references.
 type originalSpecKey struct{}
 
-// originalSpec is a spec as it was written, with its references.
+// originalSpec returns the spec with its references.
 func originalSpec(ctx context.Context, spec job.Spec) job.Spec {
 	if original, ok := ctx.Value(originalSpecKey{}).(job.Spec); ok {
 		return original
@@ -20,10 +20,10 @@ func originalSpec(ctx context.Context, spec job.Spec) job.Spec {
 	return spec
 }
 
-// stripSecrets keeps secrets from hosts that a redirect leads to: what was written
-// for one host is not for another, nor for clear text. The client does so with
-// credentials; it cannot know of other headers, of the path in Referer, and of
-// bodies. The error is [http.ErrUseLastResponse] where nothing can be left out.
+// stripSecrets removes secrets from a redirect to another host, or to clear
+// text. The HTTP client does that for credentials, but not for other headers,
+// the path in Referer, and bodies. It returns [http.ErrUseLastResponse] if a
+// secret cannot be removed.
 func stripSecrets(next, via *http.Request) error {
 	original, ok := next.Context().Value(originalSpecKey{}).(job.Spec)
 	if !ok || original.HTTP == nil || sameSite(next.URL, via.URL) {
@@ -41,8 +41,9 @@ func stripSecrets(next, via *http.Request) error {
 	return nil
 }
 
-// sameSite tells whether a redirect leads to the same host or one below it, as
-// the client sees it for credentials, and not from TLS to clear text.
+// sameSite reports whether a redirect leads to the same host or a subdomain,
+// which is also how the client treats credentials, and not from TLS to clear
+// text.
 func sameSite(next, first *url.URL) bool {
 	below := next.Hostname() == first.Hostname() || strings.HasSuffix(next.Hostname(), "."+first.Hostname())
 	return below && (next.Scheme == first.Scheme || next.Scheme == "https")

@@ -12,12 +12,12 @@ import (
 	"vedette/pipeline/job"
 )
 
-// ReferenceGuard makes checks, and doubts itself: when a target cannot be reached, it
-// looks whether its canaries can, which are there whenever the network is. If
-// noPhase can, it is we who are cut off, and the result is unknown. It is safe for
-// concurrent use.
+// ReferenceGuard runs checks and verifies failures: when a target is
+// unreachable, it checks reference targets, which are always reachable through
+// a working network. If none of them is reachable, this worker is disconnected,
+// and the result is unknown. It is safe for concurrent use.
 type ReferenceGuard struct {
-	checker   checker
+	checker checker
 	targets []job.Spec
 
 	flight singleflight.Group
@@ -29,29 +29,30 @@ type checker interface {
 	Check(ctx context.Context, spec job.Spec) job.ProbeResult
 }
 
-// selfCheck is what a look at the canaries came to: why none can be reached, or
-// nothing.
+// selfCheck is the result of checking the reference targets. cause is empty if
+// one of them was reachable.
 type selfCheck struct {
 	cause string
 	began time.Time
 }
 
 const (
-	// selfCheckTimeout bounds a look at the canaries.
+	// selfCheckTimeout limits a self-check.
 	selfCheckTimeout = 3 * time.Second
-	// selfCheckValidity is how long a look counts, so that a thousand failures at once
-	// are one look, and a target that is down for days is no burden to canaries.
+	// selfCheckValidity is how long a self-check is reused, so that a thousand
+	// simultaneous failures cause one, and a target that is down for days puts
+	// no load on the reference targets.
 	selfCheckValidity = 2 * time.Second
 )
 
-// NewReferenceGuard makes a guard. The canaries are targets as of [ParseTarget]; without
-// any, no result is doubted.
-func NewReferenceGuard(checker *Checker, canaries []string) (*ReferenceGuard, error) {
+// NewReferenceGuard returns a guard with reference targets as for
+// [ParseTarget]. Without targets, all results are final.
+func NewReferenceGuard(checker *Checker, targets []string) (*ReferenceGuard, error) {
 	g := &ReferenceGuard{checker: checker}
-	for _, target := range canaries {
+	for _, target := range targets {
 		spec, err := ParseTarget(target)
 		if err != nil {
-			return nil, fmt.Errorf("read canaries: %w", err)
+			return nil, fmt.Errorf("read reference targets: %w", err)
 		}
 		spec.Timeout = job.Duration(selfCheckTimeout)
 		g.targets = append(g.targets, spec)
@@ -59,7 +60,7 @@ func NewReferenceGuard(checker *Checker, canaries []string) (*ReferenceGuard, er
 	return g, nil
 }
 
-// Check makes one check, as [Checker.Check] does.
+// Check runs one check, like [Checker.Check].
 func (g *ReferenceGuard) Check(ctx context.Context, spec job.Spec) job.ProbeResult {
 	result := g.checker.Check(ctx, spec)
 	if len(g.targets) == 0 || !mayBeLocal(&result) {
@@ -67,13 +68,13 @@ func (g *ReferenceGuard) Check(ctx context.Context, spec job.Spec) job.ProbeResu
 	}
 	if cause := g.unreachableCause(ctx); cause != "" {
 		result.Health, result.SelfCheckFailed = job.Unknown, true
-		result.Cause = "this worker reaches none of its canaries (" + cause + "), so it cannot tell about: " + result.Cause
+		result.Cause = "no reference target is reachable from this worker (" + cause + "), so this failure is not confirmed: " + result.Cause
 		result.Class = job.ClassInternal
 	}
 	return result
 }
 
-// mayBeLocal tells whether an result may be due to our own network.
+// mayBeLocal reports whether a failure may be caused by the local network.
 func mayBeLocal(result *job.ProbeResult) bool {
 	if result.Health != job.Down {
 		return false
@@ -82,13 +83,13 @@ func mayBeLocal(result *job.ProbeResult) bool {
 	case job.ClassDNS, job.ClassConnect, job.ClassTimeout:
 		return true
 	case job.ClassTLS, job.ClassProtocol, job.ClassStatus, job.ClassExpectation, job.ClassInternal:
-		return false // something answered
+		return false // the target answered
 	default:
 		return false
 	}
 }
 
-// selfCheck returns why no canary can be reached, or nothing.
+// unreachableCause returns why no reference target is reachable, or "".
 func (g *ReferenceGuard) unreachableCause(ctx context.Context) string {
 	g.mu.Lock()
 	last := g.last
@@ -98,7 +99,7 @@ func (g *ReferenceGuard) unreachableCause(ctx context.Context) string {
 	}
 	found, _, _ := g.flight.Do("", func() (any, error) {
 		began := time.Now()
-		// Others wait for this look, whoever gives up waiting.
+		// Other checks wait for this one, even if its own context ends.
 		cause := g.checkTargets(context.WithoutCancel(ctx))
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -109,10 +110,10 @@ func (g *ReferenceGuard) unreachableCause(ctx context.Context) string {
 	return cause
 }
 
-// checkTargets checks all canaries, until one is up.
+// checkTargets checks all reference targets until one is up.
 func (g *ReferenceGuard) checkTargets(ctx context.Context) string {
-	ctx, enough := context.WithTimeout(ctx, selfCheckTimeout)
-	defer enough()
+	ctx, cancel := context.WithTimeout(ctx, selfCheckTimeout)
+	defer cancel()
 	results := make(chan job.ProbeResult, len(g.targets))
 	for _, spec := range g.targets {
 		go func() { results <- g.checker.Check(ctx, spec) }()
@@ -130,5 +131,5 @@ func (g *ReferenceGuard) checkTargets(ctx context.Context) string {
 	return strings.Join(causes, "; ")
 }
 
-// maxCauses bounds what is told of them.
+// maxCauses limits the causes in a result.
 const maxCauses = 3

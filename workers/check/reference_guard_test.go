@@ -13,20 +13,20 @@ import (
 	"vedette/workers/check"
 )
 
-func guard(t *testing.T, canaries ...string) *check.ReferenceGuard {
+func guard(t *testing.T, targets ...string) *check.ReferenceGuard {
 	t.Helper()
 	checker, err := check.New(check.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := check.NewReferenceGuard(checker, canaries)
+	g, err := check.NewReferenceGuard(checker, targets)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return g
 }
 
-// closed is an address on which nobody listens.
+// closed returns an address without a listener.
 func closed(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -37,15 +37,15 @@ func closed(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestFailureOfAWorkerThatReachesNothingSaysNothing(t *testing.T) {
+func TestFailureIsUnknownIfNoReferenceTargetIsReachable(t *testing.T) {
 	t.Parallel()
 	down := job.Spec{TCP: &job.TCP{Address: closed(t)}}
 	got := guard(t, "tcp://"+closed(t), "tcp://"+closed(t)).Check(t.Context(), down)
-	if got.Health != job.Unknown || !got.SelfCheckFailed || got.Class != job.ClassInternal || !strings.Contains(got.Cause, "none of its canaries") {
-		t.Errorf("got %+v, want it unknown, because of us", got)
+	if got.Health != job.Unknown || !got.SelfCheckFailed || got.Class != job.ClassInternal || !strings.Contains(got.Cause, "no reference target is reachable") {
+		t.Errorf("got %+v, want unknown, due to the worker", got)
 	}
 	if got := guard(t).Check(t.Context(), down); got.Health != job.Down || got.SelfCheckFailed {
-		t.Errorf("got %+v without canaries, want down", got)
+		t.Errorf("got %+v without reference targets, want down", got)
 	}
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -55,14 +55,14 @@ func TestFailureOfAWorkerThatReachesNothingSaysNothing(t *testing.T) {
 	defer l.Close()
 	one := guard(t, "tcp://"+closed(t), "tcp://"+l.Addr().String())
 	if got := one.Check(t.Context(), down); got.Health != job.Down || got.Class != job.ClassConnect {
-		t.Errorf("got %+v with a canary that is there, want down", got)
+		t.Errorf("got %+v with a reachable reference target, want down", got)
 	}
 	if got := one.Check(t.Context(), job.Spec{TCP: &job.TCP{Address: l.Addr().String()}}); got.Health != job.Up {
 		t.Errorf("got %+v, want up", got)
 	}
 }
 
-func TestThousandFailuresAtOnceAskTheCanariesOnce(t *testing.T) {
+func TestSimultaneousFailuresShareOneSelfCheck(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
 	checker, err := check.New(check.Config{Probes: map[string]check.Probe{
@@ -77,7 +77,7 @@ func TestThousandFailuresAtOnceAskTheCanariesOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := check.NewReferenceGuard(checker, []string{"https://canary.example.org"})
+	g, err := check.NewReferenceGuard(checker, []string{"https://reference.example.org"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,23 +86,23 @@ func TestThousandFailuresAtOnceAskTheCanariesOnce(t *testing.T) {
 	for range 1000 {
 		group.Go(func() {
 			if got := g.Check(t.Context(), job.Spec{TCP: &job.TCP{Address: "a:1"}}); !got.SelfCheckFailed {
-				t.Errorf("got %+v, want it impaired", got)
+				t.Errorf("got %+v, want a failed self-check", got)
 			}
 		})
 	}
 	group.Wait()
 	if n, most := asked.Load(), 2+int64(time.Since(began)/time.Second); n > most {
-		t.Errorf("got the canary asked %d times, want %d at most", n, most)
+		t.Errorf("got %d checks of the reference target, want at most %d", n, most)
 	}
 }
 
-func TestCanaryThatIsNoTargetIsRefused(t *testing.T) {
+func TestInvalidReferenceTargetIsRejected(t *testing.T) {
 	t.Parallel()
 	checker, err := check.New(check.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := check.NewReferenceGuard(checker, []string{"http://"}); err == nil {
-		t.Error("got no error, want one that shows the target")
+		t.Error("got no error, want one with the target")
 	}
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/base64"
 	"net/url"
+	"slices"
 	"strings"
 
 	"vedette/pipeline/job"
@@ -21,28 +22,32 @@ func (f *secretExpansion) redactReferenced(filled job.Spec, result *job.ProbeRes
 	if h := filled.HTTP; h != nil && h.BasicAuth != nil {
 		secrets.Add(base64.StdEncoding.EncodeToString([]byte(h.BasicAuth.Username + ":" + h.BasicAuth.Password)))
 	}
-	for _, credentials := range urlCredentials(filled) {
-		secrets.Add(base64.StdEncoding.EncodeToString([]byte(credentials)))
+	for _, user := range urlUsers(filled) {
+		password, _ := user.Password()
+		secrets.Add(base64.StdEncoding.EncodeToString([]byte(user.Username() + ":" + password)))
 	}
 	result.Cause, result.Stack = secrets.Redact(result.Cause), secrets.Redact(result.Stack)
 }
 
-// urlCredentials returns the credentials in the URLs in a spec, as they are sent.
-func urlCredentials(spec job.Spec) []string {
-	var urls, found []string
+// urlUsers returns the credentials in the URLs in a spec.
+func urlUsers(spec job.Spec) []*url.Userinfo {
+	var urls []string
 	switch {
 	case spec.HTTP != nil:
 		urls = []string{spec.HTTP.URL, spec.HTTP.Proxy}
 	case spec.WebSocket != nil:
 		urls = []string{spec.WebSocket.URL}
 	}
+	var users []*url.Userinfo
 	for _, raw := range urls {
-		if parsed, err := parseAnyURL(raw); err == nil && parsed.User != nil {
-			password, _ := parsed.User.Password()
-			found = append(found, parsed.User.Username()+":"+password)
+		if !strings.Contains(raw, "://") {
+			raw = "http://" + raw
+		}
+		if parsed, err := url.Parse(raw); err == nil && parsed.User != nil {
+			users = append(users, parsed.User)
 		}
 	}
-	return found
+	return users
 }
 
 // redactLiteral removes the literal secrets in a spec from a cause. A server that
@@ -57,41 +62,29 @@ func redactLiteral(cause string, spec job.Spec) string {
 // literalSecrets returns all values in a spec that may be secrets.
 func literalSecrets(spec job.Spec) []string {
 	var found []string
-	urls, headers := []string{}, map[string]string{}
+	var headers map[string]string
 	switch {
 	case spec.HTTP != nil:
-		h := spec.HTTP
-		urls, headers = []string{h.URL, h.Proxy}, h.Headers
-		found = append(found, h.BearerToken)
-		if h.BasicAuth != nil {
-			found = append(found, h.BasicAuth.Password)
+		headers = spec.HTTP.Headers
+		found = append(found, spec.HTTP.BearerToken)
+		if spec.HTTP.BasicAuth != nil {
+			found = append(found, spec.HTTP.BasicAuth.Password)
 		}
 	case spec.Heartbeat != nil:
 		found = append(found, spec.Heartbeat.Token)
 	case spec.GRPC != nil:
 		headers = spec.GRPC.Metadata
 	case spec.WebSocket != nil:
-		urls, headers = []string{spec.WebSocket.URL}, spec.WebSocket.Headers
+		headers = spec.WebSocket.Headers
 	}
 	for name, value := range headers {
-		if !strings.EqualFold(name, "host") && !strings.EqualFold(name, "accept") && !strings.EqualFold(name, "user-agent") {
+		if !slices.Contains([]string{"host", "accept", "user-agent"}, strings.ToLower(name)) {
 			found = append(found, value)
 		}
 	}
-	for _, u := range urls {
-		if parsed, err := parseAnyURL(u); err == nil && parsed.User != nil {
-			if password, ok := parsed.User.Password(); ok {
-				found = append(found, password)
-			}
-		}
+	for _, user := range urlUsers(spec) {
+		password, _ := user.Password()
+		found = append(found, password)
 	}
 	return found
-}
-
-// parseAnyURL parses a URL with any scheme, or without one.
-func parseAnyURL(raw string) (*url.URL, error) {
-	if !strings.Contains(raw, "://") {
-		raw = "http://" + raw
-	}
-	return url.Parse(raw)
 }

@@ -10,24 +10,24 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Secrets knows what references to secrets stand for; [*SecretStore] does.
+// Secrets resolves secret references, as [*SecretStore] does.
 type Secrets interface {
-	// Secret returns the value of a secret as it is now. The error names the
-	// secret and where it was looked for, and never holds a value.
+	// Secret returns the current value. An error contains the name and the
+	// searched places, but never a value.
 	Secret(name string) (string, error)
 }
 
-// errNoSecrets is why references cannot be replaced.
-var errNoSecrets = errors.New("this process was given no secrets")
+// errNoSecrets is why references cannot be resolved.
+var errNoSecrets = errors.New("this process has no secrets")
 
-// secretExpansion puts secrets for the references of one spec, for one check.
+// secretExpansion resolves the references in one spec, for one check.
 type secretExpansion struct {
 	secrets Secrets
 	known   map[string]string
 }
 
-// fillCaptures returns the spec as its probe needs it, and the values that nobody may
-// be told. The error says why the check cannot be made.
+// expandSecrets returns the spec with its secrets, and the expansion that knows
+// their values. An error means that the check cannot run.
 func (c *Checker) expandSecrets(spec job.Spec) (job.Spec, *secretExpansion, error) {
 	f := &secretExpansion{secrets: c.config.Secrets, known: map[string]string{}}
 	filled, err := spec.MapSentTexts(f.expand)
@@ -36,7 +36,7 @@ func (c *Checker) expandSecrets(spec job.Spec) (job.Spec, *secretExpansion, erro
 
 func (f *secretExpansion) expand(s job.SentText) (string, error) {
 	if err := checkReferences(s); err != nil {
-		return "", fmt.Errorf("the spec is wrong: %s: %w", s.Path, err)
+		return "", fmt.Errorf("invalid spec: %s: %w", s.Path, err)
 	}
 	return job.ExpandReferences(s.Text, func(name string) (string, error) {
 		value, err := f.secret(name)
@@ -44,13 +44,13 @@ func (f *secretExpansion) expand(s job.SentText) (string, error) {
 			return "", err
 		}
 		if what := invalidPart(s.Context, value); what != "" {
-			return "", fmt.Errorf("put secret %s into %s: found %s in the secret, expected none, since a %s cannot hold it", name, s.Path, what, s.Context)
+			return "", fmt.Errorf("insert secret %s into %s: found %s in the secret, expected none, since a %s cannot contain it", name, s.Path, what, s.Context)
 		}
 		return encodeFor(s.Context, value), nil
 	})
 }
 
-// secret looks a secret up, once in a check.
+// secret looks up a secret, once per check.
 func (f *secretExpansion) secret(name string) (string, error) {
 	if value, ok := f.known[name]; ok {
 		return value, nil
@@ -65,15 +65,16 @@ func (f *secretExpansion) secret(name string) (string, error) {
 	return value, err
 }
 
-// invalidPart tells what in a value would break the protocol at a place; empty when
-// nothing would. A line break could even begin another header or command.
-func invalidPart(place job.SecretContext, value string) string {
-	switch place {
+// invalidPart describes the part of a value that would break the protocol in a
+// context, or returns "". A line break could even start another header or
+// command.
+func invalidPart(context job.SecretContext, value string) string {
+	switch context {
 	case job.ContextHeader, job.ContextUsername:
 		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
 			return lineBreakOr(value, "a control character")
 		}
-		if place == job.ContextUsername && strings.Contains(value, ":") {
+		if context == job.ContextUsername && strings.Contains(value, ":") {
 			return "a colon"
 		}
 	case job.ContextMetadata:
@@ -86,9 +87,9 @@ func invalidPart(place job.SecretContext, value string) string {
 		}
 	case job.ContextMessage:
 		if !utf8.ValidString(value) {
-			return "bytes that are no UTF-8"
+			return "invalid UTF-8"
 		}
-	case job.ContextURL, job.ContextBody, job.ContextBinary: // encoded, or free
+	case job.ContextURL, job.ContextBody, job.ContextBinary: // encoded, or without restrictions
 	}
 	return ""
 }
@@ -100,13 +101,13 @@ func lineBreakOr(value, other string) string {
 	return other
 }
 
-// encodeFor writes a value so that it stays one at its place.
-func encodeFor(place job.SecretContext, value string) string {
-	switch place {
+// encodeFor encodes a value so that it stays intact in a context.
+func encodeFor(context job.SecretContext, value string) string {
+	switch context {
 	case job.ContextURL:
 		return percentEncode(value)
 	case job.ContextDialogue:
-		return strings.ReplaceAll(value, "%", "%%") // see fill
+		return strings.ReplaceAll(value, "%", "%%") // see fillCaptures
 	case job.ContextHeader, job.ContextUsername, job.ContextMetadata, job.ContextBody, job.ContextMessage, job.ContextBinary:
 		return value
 	default:
@@ -114,28 +115,28 @@ func encodeFor(place job.SecretContext, value string) string {
 	}
 }
 
-// percentEncode encodes a text for any part of a URL: all but what RFC 3986,
-// section 2.3, calls unreserved.
+// percentEncode encodes a text for any part of a URL. It keeps only the
+// unreserved characters in RFC 3986, section 2.3.
 func percentEncode(text string) string {
 	return strings.ReplaceAll(url.QueryEscape(text), "+", "%20")
 }
 
-// checkReferences tells what is wrong with the references in a text.
+// checkReferences validates the references in a text.
 func checkReferences(s job.SentText) error {
 	if _, err := job.ExpandReferences(s.Text, func(string) (string, error) { return "", nil }); err != nil {
 		return err
 	}
 	if s.Context == job.ContextDialogue && percentBeforeReference(s.Text) {
-		return job.Problem{Found: "a percent sign directly before a reference to a secret", Expected: "%%, which is one"}
+		return job.Problem{Found: "a percent sign directly before a secret reference", Expected: "%% for a percent sign"}
 	}
 	if s.Context == job.ContextURL && job.HasReference(schemeAndHost(s.Text)) {
-		return job.Problem{Found: "a reference to a secret in the host of a URL", Expected: "one behind it, or before the @"}
+		return job.Problem{Found: "a secret reference in the host of a URL", Expected: "one after the host, or before the @"}
 	}
 	return nil
 }
 
-// percentBeforeReference tells whether a reference stands where a dialogue would take
-// what the secret begins with for the name of a group.
+// percentBeforeReference reports whether a dialogue would read the secret's
+// first bytes as part of a group reference.
 func percentBeforeReference(text string) bool {
 	for {
 		before, after, found := strings.Cut(text, job.ReferenceStart)
@@ -150,8 +151,7 @@ func percentBeforeReference(text string) bool {
 	}
 }
 
-// schemeAndHost is what of a URL says where it leads: the scheme, the host and the
-// port.
+// schemeAndHost returns the scheme, host and port in a URL.
 func schemeAndHost(raw string) string {
 	scheme, rest, found := strings.Cut(raw, "://")
 	if !found {
@@ -163,8 +163,8 @@ func schemeAndHost(raw string) string {
 	return scheme + "://" + rest[strings.LastIndexByte(rest, '@')+1:]
 }
 
-// validateWithPlaceholders validates the parameters of a probe with a word for each
-// reference, unless the references themselves are wrong.
+// validateWithPlaceholders validates parameters with a placeholder for each
+// valid reference.
 func validateWithPlaceholders(kind probeKind, spec job.Spec, p *problems) {
 	plain, err := spec.MapSentTexts(func(s job.SentText) (string, error) {
 		err := checkReferences(s)

@@ -27,7 +27,7 @@ import (
 	"vedette/workers/check"
 )
 
-// vault are secrets by their names.
+// vault has secrets by name.
 type vault map[string]string
 
 func (v vault) Secret(name string) (string, error) {
@@ -37,10 +37,10 @@ func (v vault) Secret(name string) (string, error) {
 	return "", fmt.Errorf("read secret %s: nowhere", name)
 }
 
-// awkward is a value that every place must be kept from taking for its syntax.
+// awkward contains the syntax of every context.
 const awkward = `p@ss/w%{0}"<é>?#&`
 
-func TestHTTPSendsSecretsWhereTheirReferencesStand(t *testing.T) {
+func TestHTTPSendsSecretsInPlaceOfReferences(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -50,7 +50,7 @@ func TestHTTPSendsSecretsWhereTheirReferencesStand(t *testing.T) {
 			"body": string(body) == awkward+awkward, "user": name == "me" && password == awkward,
 		} {
 			if !same {
-				t.Errorf("got another %s in %s %v and %q, want the secret in it", what, r.URL, r.Header, body)
+				t.Errorf("got %s in %s %v and %q, want the secret in it", what, r.URL, r.Header, body)
 			}
 		}
 	})
@@ -86,7 +86,7 @@ func TestBearerTokenMayBeASecret(t *testing.T) {
 	}
 }
 
-func TestDialogueSendsSecretsAsTheyAre(t *testing.T) {
+func TestDialogueSendsSecretsVerbatim(t *testing.T) {
 	t.Parallel()
 	address := accept(t, func(conn net.Conn) {
 		_, _ = conn.Write([]byte("hello 7\n"))
@@ -101,7 +101,7 @@ func TestDialogueSendsSecretsAsTheyAre(t *testing.T) {
 	spec.Expect = []string{`captures["1"] == "nothing"`}
 	got := checker(t, check.Config{Secrets: vault{"P": awkward}}).Check(t.Context(), spec)
 	if got.Class != job.ClassExpectation || !strings.Contains(got.Cause, `captures["1"] = "****"`) {
-		t.Errorf("got %+v, want what was sent, masked", got)
+		t.Errorf("got %+v, want the sent text, redacted", got)
 	}
 }
 
@@ -124,8 +124,8 @@ func TestWebSocketSendsSecrets(t *testing.T) {
 		URL: strings.Replace(s.URL, "http", "ws", 1) + "/?token=${secret:P}", Headers: map[string]string{"X-Key": "${secret:P}"}, Send: "say ${secret:P}", Expect: "nothing",
 	}}
 	got := checker(t, check.Config{Secrets: vault{"P": awkward}}).Check(t.Context(), spec)
-	if got.Class != job.ClassExpectation || !strings.Contains(got.Cause, `"echo say ****" and the end`) {
-		t.Errorf("got %+v, want what was sent, masked", got)
+	if got.Class != job.ClassExpectation || !strings.Contains(got.Cause, `"echo say ****", then the end`) {
+		t.Errorf("got %+v, want the sent text, redacted", got)
 	}
 }
 
@@ -146,7 +146,7 @@ func TestGRPCSendsSecrets(t *testing.T) {
 	spec := job.Spec{GRPC: &job.GRPC{Address: listener.Addr().String(), Metadata: map[string]string{"authorization": "Bearer ${secret:T}", "key-bin": "${secret:B}"}}}
 	got := checker(t, check.Config{Secrets: vault{"T": "hunter2", "B": "a\n\xff\x00b"}}).Check(t.Context(), spec)
 	if got.Class != job.ClassStatus || !strings.Contains(got.Cause, `not with [Bearer ****] and ["****"]`) && !strings.Contains(got.Cause, `not with [****] and ["****"]`) {
-		t.Errorf("got %+v, want what was sent, masked", got)
+		t.Errorf("got %+v, want the sent text, redacted", got)
 	}
 }
 
@@ -168,20 +168,20 @@ func TestCheckWithoutItsSecretIsUnknownAndSendsNothing(t *testing.T) {
 	}{
 		"unknown":           {at(job.HTTP{BearerToken: "${secret:NONE}"}), "read secret NONE: nowhere"},
 		"two, one unknown":  {at(job.HTTP{Body: "${secret:GOOD} ${secret:NONE}"}), "read secret NONE: nowhere"},
-		"header":            {at(job.HTTP{Headers: map[string]string{"X-A": "${secret:LINES}"}}), "put secret LINES into headers.X-A: found a line break"},
+		"header":            {at(job.HTTP{Headers: map[string]string{"X-A": "${secret:LINES}"}}), "insert secret LINES into headers.X-A: found a line break"},
 		"control character": {at(job.HTTP{Headers: map[string]string{"X-A": "${secret:BELL}"}}), "a control character"},
 		"bearer token":      {at(job.HTTP{BearerToken: "${secret:LINES}"}), "into bearer_token: found a line break"},
 		"username":          {at(job.HTTP{BasicAuth: &job.BasicAuth{Username: "${secret:COLON}", Password: "x"}}), "into basic_auth.username: found a colon"},
 		"password":          {at(job.HTTP{BasicAuth: &job.BasicAuth{Username: "x", Password: "${secret:LINES}"}}), "into basic_auth.password: found a line break"},
 		"metadata":          {rpc("${secret:BYTES}"), "into metadata.a: found a character that is not printable ASCII"},
-		"message":           {ws(job.WebSocket{Send: "${secret:BYTES}"}), "into send: found bytes that are no UTF-8"},
+		"message":           {ws(job.WebSocket{Send: "${secret:BYTES}"}), "into send: found invalid UTF-8"},
 		"dialogue":          {job.Spec{TCP: &job.TCP{Address: s.Listener.Addr().String(), Dialogue: []job.Step{{Send: "${secret:LINES}"}}}}, "into dialogue[0].send: found a line break"},
 		"zero byte":         {job.Spec{TCP: &job.TCP{Address: s.Listener.Addr().String(), Dialogue: []job.Step{{Send: "${secret:ZERO}"}}}}, "a zero byte"},
 		"group":             {job.Spec{TCP: &job.TCP{Address: s.Listener.Addr().String(), Dialogue: []job.Step{{Send: "%%%${secret:GOOD}"}}}}, "a percent sign directly before"},
 		"malformed":         {at(job.HTTP{Body: "${secret:hunter 2}"}), "body: found a reference to a secret whose name holds another character"},
 		"host":              {job.Spec{HTTP: &job.HTTP{URL: "http://${secret:GOOD}/"}}, "in the host of a URL"},
 		"port":              {job.Spec{HTTP: &job.HTTP{URL: s.URL + "${secret:GOOD}"}}, "in the host of a URL"},
-		"expectation":       {job.Spec{HTTP: &job.HTTP{URL: s.URL, Proxy: "gopher://x:${secret:GOOD}@y"}}, "the spec is wrong: found a proxy"},
+		"expectation":       {job.Spec{HTTP: &job.HTTP{URL: s.URL, Proxy: "gopher://x:${secret:GOOD}@y"}}, "invalid spec: found an invalid proxy"},
 	} {
 		c.spec.Negate = true
 		got := checker(t, check.Config{Secrets: secrets}).Check(t.Context(), c.spec)
@@ -189,12 +189,12 @@ func TestCheckWithoutItsSecretIsUnknownAndSendsNothing(t *testing.T) {
 			t.Errorf("%s: got %+v, want unknown because %q", name, got, c.says)
 		}
 	}
-	if got := checker(t, check.Config{}).Check(t.Context(), at(job.HTTP{BearerToken: "${secret:GOOD}"})); got.Health != job.Unknown || !strings.Contains(got.Cause, "read secret GOOD: this process was given no secrets") {
+	if got := checker(t, check.Config{}).Check(t.Context(), at(job.HTTP{BearerToken: "${secret:GOOD}"})); got.Health != job.Unknown || !strings.Contains(got.Cause, "read secret GOOD: this process has no secrets") {
 		t.Errorf("got %+v from a process without secrets, want unknown", got)
 	}
 }
 
-func TestBasicAuthKeepsWhatAUserNameMayNotHold(t *testing.T) {
+func TestBasicAuthPasswordMayContainAColon(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if _, password, _ := r.BasicAuth(); password != "a:b" {
@@ -207,7 +207,7 @@ func TestBasicAuthKeepsWhatAUserNameMayNotHold(t *testing.T) {
 	}
 }
 
-// echoes are the ways in which a server may give back what it was sent.
+// echoes returns the forms in which a server may echo a value.
 func echoes(secret string) map[string]string {
 	return map[string]string{
 		"as it is": secret, "in capitals": strings.ToUpper(url.QueryEscape(secret)), "in small letters": strings.ToLower(url.QueryEscape(secret)), "twice": secret + secret, "in a word": "x" + secret + "x", "in HTML": html.EscapeString(secret),
@@ -216,7 +216,7 @@ func echoes(secret string) map[string]string {
 	}
 }
 
-func TestSecretThatAServerEchoesIsMaskedInWhateverForm(t *testing.T) {
+func TestEchoedSecretIsRedactedInEveryForm(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{awkward, "hunter2", "ünsäglich geheim", strings.Repeat("long and secret ", 20), `{"key": "\u00e9\n"}` + "<&>"} {
 		for how, echo := range echoes(secret) {
@@ -230,14 +230,14 @@ func TestSecretThatAServerEchoesIsMaskedInWhateverForm(t *testing.T) {
 				spec.Expect = []string{expression}
 				got := c.Check(t.Context(), spec)
 				if got.Class != job.ClassExpectation || !strings.Contains(got.Cause, "****") || leaks(got.Cause, secret) {
-					t.Errorf("%s, %s: got %+v, want it masked", how, expression, got)
+					t.Errorf("%s, %s: got %+v, want it redacted", how, expression, got)
 				}
 			}
 		}
 	}
 }
 
-// leaks tells whether some characters in a row of a secret are left.
+// leaks reports whether several consecutive characters of a secret remain.
 func leaks(text, secret string) bool {
 	const telling = 7
 	text = strings.ToLower(text)
@@ -250,7 +250,7 @@ func leaks(text, secret string) bool {
 	return false
 }
 
-func TestLineOfASecretThatAServerEchoesIsMasked(t *testing.T) {
+func TestEchoedLineOfASecretIsRedacted(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "line 2 is bad: hunter2") })
 	spec := job.Spec{HTTP: &job.HTTP{URL: s.URL, Method: "POST", Body: "${secret:P}"}, Expect: []string{`body == "x"`}}
@@ -260,7 +260,7 @@ func TestLineOfASecretThatAServerEchoesIsMasked(t *testing.T) {
 	}
 }
 
-func TestShortSecretsAreMaskedWhereTheyStandAlone(t *testing.T) {
+func TestShortSecretsAreRedactedAsWholeWords(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "sa, message of sa") })
 	spec := job.Spec{HTTP: &job.HTTP{URL: s.URL, BasicAuth: &job.BasicAuth{Username: "${secret:U}", Password: "x"}}, Expect: []string{`body == "x"`}}
@@ -294,7 +294,7 @@ func TestRedirectToAnotherHostGetsNoSecret(t *testing.T) {
 		t.Fatalf("got %+v, want up", got)
 	}
 	if r := <-requests; strings.Contains(fmt.Sprint(r.Header, r.URL), "hunter2") || r.Header.Get("X-Plain") != "yes" {
-		t.Errorf("got %v, want nothing of the secret, and the header without one", r.Header)
+		t.Errorf("got %v, want the header without a secret only", r.Header)
 	}
 	spec.HTTP.URL = first.URL + "/?near"
 	if got := c.Check(t.Context(), spec); got.Health != job.Up {
@@ -305,11 +305,11 @@ func TestRedirectToAnotherHostGetsNoSecret(t *testing.T) {
 	}
 	spec.HTTP = &job.HTTP{URL: first.URL, Method: http.MethodPost, Body: "${secret:P}"}
 	if got := c.Check(t.Context(), spec); got.Health != job.Down || got.Status != http.StatusTemporaryRedirect {
-		t.Errorf("got %+v, want the redirect to be the answer: a body with a secret does not go on", got)
+		t.Errorf("got %+v, want the redirect as the response, since a body with a secret is not sent again", got)
 	}
 }
 
-func TestNeitherLogNorPanicTellsASecret(t *testing.T) {
+func TestLogAndPanicContainNoSecret(t *testing.T) {
 	t.Parallel()
 	spec := job.Spec{HTTP: &job.HTTP{URL: "http://127.0.0.1/${secret:P}"}, Timeout: job.Duration(10 * time.Millisecond)}
 	var log bytes.Buffer
@@ -322,7 +322,7 @@ func TestNeitherLogNorPanicTellsASecret(t *testing.T) {
 	c.Check(t.Context(), spec)
 	close(ended)
 	if strings.Contains(log.String(), "hunter2") || !strings.Contains(log.String(), "${secret:P}") {
-		t.Errorf("got %s, want the target as it is written", log.String())
+		t.Errorf("got %s, want the target with its reference", log.String())
 	}
 	spec.Timeout = 0
 	fall := func(_ context.Context, spec job.Spec) (job.ProbeResult, check.Facts) {
@@ -334,7 +334,7 @@ func TestNeitherLogNorPanicTellsASecret(t *testing.T) {
 	}
 }
 
-func TestValidateFindsWhatIsWrongWithReferences(t *testing.T) {
+func TestValidateFindsInvalidReferences(t *testing.T) {
 	t.Parallel()
 	v, err := check.NewValidator()
 	if err != nil {
@@ -354,19 +354,19 @@ func TestValidateFindsWhatIsWrongWithReferences(t *testing.T) {
 		delete(found, path)
 	}
 	if len(found) > 0 {
-		t.Errorf("got %v too, want nothing else", found)
+		t.Errorf("got more problems: %v", found)
 	}
 	good := job.Spec{HTTP: &job.HTTP{URL: "https://${secret:A}:${secret:B}@example.org/${secret:C}", Proxy: "http://x:${secret:D}@proxy:1"}, Expect: []string{"status == 200"}}
 	if found := v.Validate(good); len(found) > 0 {
-		t.Errorf("got %v, want nothing wrong", found)
+		t.Errorf("got %v, want no problem", found)
 	}
 }
 
-func TestTargetsMayReferToSecretsInURLs(t *testing.T) {
+func TestTargetURLsMayContainSecretReferences(t *testing.T) {
 	t.Parallel()
 	for target, want := range map[string]string{
 		"https://me:${secret:P}@example.org": "", "example.org/${secret:P}": "", "wss://example.org/${secret:P}": "",
-		"https://${secret:P}/": "in the host", "https://example.org/${secret:}": "without a name", "tcp://${secret:P}:1": "in a URL of http or websocket alone", "${secret:P}": "in a URL of http",
+		"https://${secret:P}/": "in the host", "https://example.org/${secret:}": "without a name", "tcp://${secret:P}:1": "only in an http or websocket URL", "${secret:P}": "only in an http",
 	} {
 		if _, err := check.ParseTarget(target); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", target, err, want)

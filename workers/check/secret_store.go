@@ -13,28 +13,29 @@ import (
 	"vedette/pipeline/job"
 )
 
-// DefaultSecrets is where Docker and others put the secrets of a container.
+// DefaultSecrets is the directory where Docker and others mount secrets.
 const DefaultSecrets = "/run/secrets"
 
-// variablePrefix begins the names of variables that hold secrets.
+// variablePrefix begins the names of environment variables with secrets.
 const variablePrefix = "VEDETTE_SECRET_"
 
-// maxSecret is how long a secret may be; what is longer is another file.
+// maxSecret is the maximum size. A larger file is not a secret.
 const maxSecret = 64 << 10
 
-// SecretStore finds secrets where those who run containers and services put
-// them: in a directory with a file for each, whose name is the secret's, and
-// else in the environment. A file is read at each check that needs it, so that
-// a new value counts from the next check on.
+// SecretStore reads secrets from a directory with one file per secret, named
+// after it, and otherwise from the environment, as usual for containers and
+// services. It reads the file for each check, so that a new value applies to
+// the next check.
 type SecretStore struct {
 	dir       string
 	lookupEnv func(string) (string, bool)
 }
 
-// NewSecretStore makes a store over a directory; empty means [DefaultSecrets],
-// which need not exist. Variables are found by lookupEnv, [os.LookupEnv] if it
-// is nil: VEDETTE_SECRET_ and the name in capitals, with _ for - and dots. The
-// error says that the directory is none.
+// NewSecretStore returns a store for a directory; "" means [DefaultSecrets],
+// which need not exist. lookupEnv returns environment variables, and defaults
+// to [os.LookupEnv]. A variable is VEDETTE_SECRET_ followed by the name in
+// capitals, with _ for - and dots. An error means that the directory is
+// invalid.
 func NewSecretStore(dir string, lookupEnv func(string) (string, bool)) (*SecretStore, error) {
 	if lookupEnv == nil {
 		lookupEnv = os.LookupEnv
@@ -56,22 +57,21 @@ func NewSecretStore(dir string, lookupEnv func(string) (string, bool)) (*SecretS
 	return &SecretStore{dir: whole, lookupEnv: lookupEnv}, nil
 }
 
-// Secret returns the value of a secret as it is now, without the newline that
-// editors leave at its end. The error says where it was looked for; a nil store
-// knows none.
+// Secret returns the current value without a final newline. The error includes
+// the searched places. A nil store has no secrets.
 func (s *SecretStore) Secret(name string) (string, error) {
 	if s == nil {
 		return "", fmt.Errorf("read secret %s: %w", name, errNoSecrets)
 	}
-	if !job.ValidName(name) { // which could lead out of the directory
-		return "", errors.New("read secret: found a name that will not do, expected letters, digits, _, - and single dots")
+	if !job.ValidName(name) { // it could be a path out of the directory
+		return "", errors.New("read secret: found an invalid name, expected letters, digits, _, - and single dots")
 	}
 	path, variable := filepath.Join(s.dir, name), variableName(name)
 	value, err := readSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		var set bool
 		if value, set = s.lookupEnv(variable); !set {
-			return "", fmt.Errorf("read secret %s: found neither the file %s nor the variable %s; make one of them on this worker, or name another directory with --secrets", name, path, variable)
+			return "", fmt.Errorf("read secret %s: found neither the file %s nor the variable %s; create one of them on this worker, or set another directory with --secrets", name, path, variable)
 		}
 		path, err = "the variable "+variable, nil
 	}
@@ -80,29 +80,29 @@ func (s *SecretStore) Secret(name string) (string, error) {
 	}
 	value = strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 	if value == "" {
-		return "", fmt.Errorf("read secret %s: found nothing in %s, expected the secret", name, path)
+		return "", fmt.Errorf("read secret %s: found an empty value in %s, expected the secret", name, path)
 	}
 	return value, nil
 }
 
-// variableName is the variable that may hold a secret.
+// variableName returns the environment variable for a secret.
 func variableName(name string) string {
 	return variablePrefix + strings.ToUpper(strings.NewReplacer("-", "_", ".", "_").Replace(name))
 }
 
-// readSecret reads a file. It does not wait for one that is a pipe.
+// readSecret reads a regular file. It never waits for a pipe.
 func readSecret(path string) (string, error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) //nolint:gosec // its name is one of letters, digits, _, - and single dots
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = file.Close() }() // it was only read
+	defer func() { _ = file.Close() }() // only read
 	info, err := file.Stat()
 	if err != nil {
 		return "", err
 	}
 	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("found %s, which is no file", path)
+		return "", fmt.Errorf("found %s, expected a regular file", path)
 	}
 	body, err := io.ReadAll(io.LimitReader(file, maxSecret+1))
 	if err == nil && len(body) > maxSecret {

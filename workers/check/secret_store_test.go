@@ -26,7 +26,7 @@ func store(t *testing.T, dir string, env map[string]string) *check.SecretStore {
 	return s
 }
 
-func TestSecretsComeFromTheDirectoryAndElseFromTheEnvironment(t *testing.T) {
+func TestSecretsComeFromTheDirectoryOrTheEnvironment(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"plain": "hunter2", "newline": "hunter2\n", "windows": "hunter2\r\n", "lines": "a\nb\n\n", "BOTH": "file", "spaces": " a "} {
@@ -44,7 +44,7 @@ func TestSecretsComeFromTheDirectoryAndElseFromTheEnvironment(t *testing.T) {
 	}
 }
 
-func TestSecretsAreReadAnewWhenTheyAreExchangedAsKubernetesDoes(t *testing.T) {
+func TestSecretsAreReadAgainAfterAKubernetesUpdate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, version := range []string{"v1", "v2"} {
@@ -66,12 +66,12 @@ func TestSecretsAreReadAnewWhenTheyAreExchangedAsKubernetesDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got, err := s.Secret("API"); got != "secret of "+version || err != nil {
-			t.Errorf("got %q and %v, want that of %s", got, err, version)
+			t.Errorf("got %q and %v, want the one from %s", got, err, version)
 		}
 	}
 }
 
-func TestSecretThatCannotBeHadSaysWhereItWasLookedFor(t *testing.T) {
+func TestErrorForAMissingSecretNamesTheSearchedPlaces(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "empty"), "\n")
@@ -85,11 +85,11 @@ func TestSecretThatCannotBeHadSaysWhereItWasLookedFor(t *testing.T) {
 	s := store(t, dir, map[string]string{"VEDETTE_SECRET_BLANK": ""})
 	for name, says := range map[string][]string{
 		"none":   {filepath.Join(dir, "none"), "VEDETTE_SECRET_NONE", "--secrets"},
-		"empty":  {"found nothing in " + filepath.Join(dir, "empty")},
-		"blank":  {"found nothing in the variable VEDETTE_SECRET_BLANK"},
+		"empty":  {"found an empty value in " + filepath.Join(dir, "empty")},
+		"blank":  {"found an empty value in the variable VEDETTE_SECRET_BLANK"},
 		"large":  {"more than 65536 bytes"},
-		"folder": {"which is no file"},
-		"pipe":   {"which is no file"},
+		"folder": {"expected a regular file"},
+		"pipe":   {"expected a regular file"},
 		"..":     nil,
 		"../x":   nil,
 	} {
@@ -102,7 +102,7 @@ func TestSecretThatCannotBeHadSaysWhereItWasLookedFor(t *testing.T) {
 	}
 }
 
-func TestDirectoryOfSecretsMustBeOne(t *testing.T) {
+func TestSecretDirectoryMustBeADirectory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "file"), "hunter2")
@@ -111,10 +111,10 @@ func TestDirectoryOfSecretsMustBeOne(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
 	}
-	if _, err := (*check.SecretStore)(nil).Secret("API"); err == nil || !strings.Contains(err.Error(), "was given no secrets") {
-		t.Errorf("got %v of no store, want that there are no secrets", err)
+	if _, err := (*check.SecretStore)(nil).Secret("API"); err == nil || !strings.Contains(err.Error(), "has no secrets") {
+		t.Errorf("got %v without a store, want an error", err)
 	}
 	if _, err := check.NewSecretStore("", nil); err != nil {
-		t.Errorf("got %v, want the default, which need not be there", err)
+		t.Errorf("got %v, want no error for a missing default directory", err)
 	}
 }

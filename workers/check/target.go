@@ -9,10 +9,9 @@ import (
 	"vedette/pipeline/job"
 )
 
-// ParseTarget reads what a person types: a URL whose scheme is that of a probe
-// (http, https, tcp, tls, dns, icmp, grpc, grpcs, ws, wss), a host, which is
-// asked by http, or host:port, which is connected to. The error shows what was
-// probeReturn and what was expected.
+// ParseTarget parses a target on the command line: a URL with a scheme for a
+// probe (http, https, tcp, tls, dns, icmp, grpc, grpcs, ws, wss), a host for
+// http, or host:port for tcp.
 func ParseTarget(s string) (job.Spec, error) {
 	scheme, rest, found := strings.Cut(s, "://")
 	if !found && !strings.ContainsAny(s, "/?#") {
@@ -33,7 +32,7 @@ func ParseTarget(s string) (job.Spec, error) {
 	return spec, nil
 }
 
-// schemeSpec is the spec of a target with a scheme other than those of http.
+// schemeSpec returns the spec for a scheme other than http and https.
 func schemeSpec(scheme, rest, whole string) (job.Spec, bool) {
 	switch scheme {
 	case job.KindTCP:
@@ -55,24 +54,24 @@ func schemeSpec(scheme, rest, whole string) (job.Spec, bool) {
 	}
 }
 
-// targetProblem is what is wrong with a target, if anything is.
+// targetProblem returns an error for an invalid target.
 func targetProblem(s string, spec job.Spec) error {
 	name, err := spec.Kind()
 	if err != nil {
 		return fmt.Errorf("read target: %w", err)
 	}
 	if job.HasReference(s) && !spec.HasReference() {
-		return fmt.Errorf("read target: found a reference to a secret in %q, expected one in a URL of http or websocket alone", s)
+		return fmt.Errorf("read target: found a secret reference in %q, expected one only in an http or websocket URL", s)
 	}
 	var p problems
 	validateWithPlaceholders(probeKinds()[name], spec, &p)
 	if len(p.found) > 0 {
-		return fmt.Errorf("read target: found %q: %s", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0])
+		return fmt.Errorf("read target: found %q: %w", job.Spec{HTTP: &job.HTTP{URL: s}}.Target(), p.found[0])
 	}
 	return nil
 }
 
-// checkAddress tells what is wrong with a host:port.
+// checkAddress validates a host:port.
 func checkAddress(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" {

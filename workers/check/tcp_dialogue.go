@@ -15,26 +15,23 @@ import (
 	"vedette/pipeline/job"
 )
 
-// errUnexpected is wrapped by what a peer says that was not expected.
-var errUnexpected = errors.New("unexpected")
-
 const (
-	// maxReceived bounds what an expectation looks through.
+	// maxReceived limits the data for one expectation.
 	maxReceived = 1 << 20
-	// readSize is how much is read at once.
+	// readSize is the size of one read.
 	readSize = 4 << 10
-	// maxQuoted is how much of what was received is told.
+	// maxQuoted limits the received data in a cause.
 	maxQuoted = 100
 )
 
-// expect reads until what was received holds what is expected. What is up to
-// its end has been taken, what comes after is for the next step.
+// expect reads until the received data matches the expectation. Data after the
+// match is left for the next step.
 func (d *dialogue) expect(step job.Step) error {
 	find, err := newMatcher(step)
 	if err != nil {
 		return newLocalError("expect", err)
 	}
-	d.t.enter(inProcessing)
+	d.enter(inProcessing)
 	chunk := make([]byte, readSize)
 	for {
 		if end, captured, ok := find(d.received); ok {
@@ -43,14 +40,14 @@ func (d *dialogue) expect(step job.Step) error {
 			return nil
 		}
 		if len(d.received) > maxReceived {
-			return fmt.Errorf("%w: expected %s in the first %d bytes, found %q", errUnexpected, expectedText(step), maxReceived, truncate(d.received))
+			return failed(job.ClassExpectation, "expected %s in the first %d bytes, found %q", expectedText(step), maxReceived, truncate(d.received))
 		}
 		n, err := d.conn.Read(chunk)
 		d.received = append(d.received, chunk[:n]...)
 		switch {
-		case n > 0: // what came with an error may be what is expected
+		case n > 0: // data may arrive together with an error
 		case errors.Is(err, io.EOF) && len(d.received) > 0:
-			return fmt.Errorf("%w: expected %s, found %q and the end", errUnexpected, expectedText(step), truncate(d.received))
+			return failed(job.ClassExpectation, "expected %s, found %q, then the end", expectedText(step), truncate(d.received))
 		case err != nil:
 			return err
 		}
@@ -70,13 +67,13 @@ func truncate(received []byte) string {
 	}
 	end := maxQuoted
 	for end > maxQuoted-utf8.UTFMax && !utf8.RuneStart(received[end]) {
-		end-- // not within a character
+		end-- // not within a UTF-8 sequence
 	}
 	return string(received[:end]) + "…"
 }
 
-// newMatcher returns what looks for a step's expectation: where it ends, and what
-// its groups have captured, by number and by name.
+// newMatcher returns a function that finds the expectation of a step. It
+// returns the end of the match, and the captured groups by number and name.
 func newMatcher(step job.Step) (func([]byte) (int, map[string]string, bool), error) {
 	if step.ExpectHex != "" {
 		want, err := hex.DecodeString(step.ExpectHex)
@@ -97,7 +94,7 @@ func newMatcher(step job.Step) (func([]byte) (int, map[string]string, bool), err
 		captured := map[string]string{}
 		for i, name := range expression.SubexpNames() {
 			if at[2*i] < 0 {
-				continue // a group that took no part
+				continue // not part of the match
 			}
 			value := string(received[at[2*i]:at[2*i+1]])
 			captured[strconv.Itoa(i)] = value
@@ -109,7 +106,7 @@ func newMatcher(step job.Step) (func([]byte) (int, map[string]string, bool), err
 	}, nil
 }
 
-// fillCaptures replaces %{name} by what was captured, and %% by a percent sign.
+// fillCaptures replaces %{name} by a captured group, and %% by a percent sign.
 func fillCaptures(text string, captured map[string]string) ([]byte, error) {
 	var filled strings.Builder
 	for {
@@ -125,10 +122,10 @@ func fillCaptures(text string, captured map[string]string) ([]byte, error) {
 			filled.WriteByte('%')
 			text = after[1:]
 		case !strings.HasPrefix(after, "{"):
-			filled.WriteByte('%') // one that begins nothing
+			filled.WriteByte('%') // a plain percent sign
 			text = after
 		case !closed || !known:
-			return nil, job.Problem{Found: fmt.Sprintf("%q", "%{"+name+"}"), Expected: "a group that an earlier step captures"}
+			return nil, job.Problem{Found: fmt.Sprintf("%q", "%{"+name+"}"), Expected: "a group captured by an earlier step"}
 		default:
 			filled.WriteString(value)
 			text = rest
@@ -136,14 +133,14 @@ func fillCaptures(text string, captured map[string]string) ([]byte, error) {
 	}
 }
 
-// captureNames are the groups that the steps so far capture, for validation.
+// captureNames are the groups captured by the steps so far, for validation.
 type captureNames map[string]string
 
-// addStep finds what is wrong with a step, and takes in its groups.
+// addStep validates a step, and adds its groups.
 func (c captureNames) addStep(step job.Step) error {
 	set := 0
-	for _, is := range []bool{step.Send != "", step.SendHex != "", step.Expect != "", step.ExpectHex != "", step.StartTLS} {
-		if is {
+	for _, present := range []bool{step.Send != "", step.SendHex != "", step.Expect != "", step.ExpectHex != "", step.StartTLS} {
+		if present {
 			set++
 		}
 	}
@@ -161,7 +158,7 @@ func (c captureNames) addStep(step job.Step) error {
 	}
 	expression, err := regexp.Compile(step.Expect)
 	if err != nil {
-		return job.Problem{Found: fmt.Sprintf("%q (%v)", step.Expect, err), Expected: "an expression of RE2"}
+		return job.Problem{Found: fmt.Sprintf("%q (%v)", step.Expect, err), Expected: "a regular expression in RE2 syntax"}
 	}
 	for i, name := range expression.SubexpNames() {
 		c[strconv.Itoa(i)] = ""

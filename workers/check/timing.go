@@ -7,12 +7,12 @@ import (
 	"vedette/pipeline/job"
 )
 
-// timing measures the phases of a check. Phases that come several times, over
-// redirects or addresses, add up. Its methods may be called from the
-// transport's goroutines, and after the check gave up.
+// timing measures the phases of a check. Repeated phases, through redirects or
+// several addresses, are summed. The transport's goroutines may call its
+// methods, also after the check has ended.
 type timing struct {
 	mu      sync.Mutex
-	phases  job.Phases
+	spent   [inTransfer + 1]time.Duration
 	current phase
 	since   time.Time
 	address string
@@ -30,39 +30,27 @@ const (
 	inTransfer
 )
 
-// enter ends the present phase and begins another.
+// String describes the activity in a phase.
+func (p phase) String() string {
+	return [...]string{
+		noPhase: "waiting", inDNS: "looking up the name", inConnect: "connecting", inTLS: "in the TLS handshake",
+		inProcessing: "waiting for the first byte of the answer", inTransfer: "reading the answer",
+	}[p]
+}
+
+// enter ends the current phase and begins another.
 func (t *timing) enter(p phase) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.addCurrent()
-	t.current, t.since = p, time.Now()
-}
-
-// done ends the present phase.
-func (t *timing) done() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.addCurrent()
-	t.current = noPhase
-}
-
-// addCurrent adds up the present phase; the lock is held.
-func (t *timing) addCurrent() {
-	took := job.Duration(time.Since(t.since))
-	switch t.current {
-	case noPhase:
-	case inDNS:
-		t.phases.DNS += took
-	case inConnect:
-		t.phases.Connect += took
-	case inTLS:
-		t.phases.TLS += took
-	case inProcessing:
-		t.phases.Processing += took
-	case inTransfer:
-		t.phases.Transfer += took
+	now := time.Now()
+	if t.current != noPhase {
+		t.spent[t.current] += now.Sub(t.since)
 	}
+	t.current, t.since = p, now
 }
+
+// done ends the current phase.
+func (t *timing) done() { t.enter(noPhase) }
 
 func (t *timing) dialled(address string) {
 	t.mu.Lock()
@@ -70,38 +58,19 @@ func (t *timing) dialled(address string) {
 	t.address = address
 }
 
-// addTo puts what was measured into an result; a phase that did not end is
-// not part of it.
+// addTo adds the measured phases to a result, without the current one.
 func (t *timing) addTo(result *job.ProbeResult) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	result.Phases, result.Address = t.phases, t.address
-}
-
-func (t *timing) inHandshake() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.current == inTLS
-}
-
-// currentActivity tells people what the check was waiting for.
-func (t *timing) currentActivity() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch t.current {
-	case inDNS:
-		return "looking up the name"
-	case inConnect:
-		return "connecting"
-	case inTLS:
-		return "in the TLS handshake"
-	case inProcessing:
-		return "waiting for the first byte of the answer"
-	case inTransfer:
-		return "reading the answer"
-	case noPhase:
-		return "waiting"
-	default:
-		return "waiting"
+	result.Address = t.address
+	result.Phases = job.Phases{
+		DNS: job.Duration(t.spent[inDNS]), Connect: job.Duration(t.spent[inConnect]), TLS: job.Duration(t.spent[inTLS]),
+		Processing: job.Duration(t.spent[inProcessing]), Transfer: job.Duration(t.spent[inTransfer]),
 	}
+}
+
+func (t *timing) currentPhase() phase {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.current
 }

@@ -1,12 +1,14 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/google/cel-go/cel"
@@ -14,38 +16,23 @@ import (
 	"vedette/pipeline/job"
 )
 
-// probeTLS makes a TLS handshake. Up means that the chain was verified for the name.
-func (c *Checker) probeTLS(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
-	var t timing
-	state, err := c.handshakeOnly(ctx, spec.TLS, &t)
-	result := job.ProbeResult{Health: job.Up}
-	if err != nil {
-		result = failureResult(ctx, err, &t, timeoutOf(spec))
-	}
-	t.addTo(&result)
-	if err != nil {
-		return result, nil
-	}
-	result.CertificateExpires = certificateExpiry(*state)
-	facts := Facts{"tls_version": tls.VersionName(state.Version)}
-	facts.addCertificate(state, time.Now())
-	return result, facts
-}
-
-func (c *Checker) handshakeOnly(ctx context.Context, spec *job.TLS, t *timing) (*tls.ConnectionState, error) {
-	conn, err := c.dial(ctx, "tcp", spec.Address, spec.Network, t)
+// probeTLS makes a TLS handshake. Up means that the certificate chain is valid
+// for the name.
+func probeTLS(ctx context.Context, a *attempt) (Facts, error) {
+	spec := a.spec.TLS
+	conn, err := a.dial(ctx, "tcp", spec.Address, spec.Network)
 	if err != nil {
 		return nil, err
 	}
 	conn = withContext(ctx, conn)
 	defer conn.Close()
-	host, _, _ := net.SplitHostPort(spec.Address) // it was dialled
-	secured, err := c.handshake(ctx, conn, host, &spec.TLSOptions, handshakeOffer{}, t)
+	secured, err := a.handshake(ctx, conn, tlsOffer{address: spec.Address, options: &spec.TLSOptions})
 	if err != nil {
 		return nil, err
 	}
 	state := secured.ConnectionState()
-	return &state, nil
+	a.tls = &state
+	return Facts{"tls_version": tls.VersionName(state.Version)}, nil
 }
 
 func tlsFacts() map[string]*cel.Type {
@@ -58,53 +45,51 @@ func validateTLS(spec job.Spec, p *problems) {
 	validateTLSOptions(&spec.TLS.TLSOptions, p)
 }
 
-// handshakeOffer is what a handshake offers to a server.
-type handshakeOffer struct {
+// tlsOffer says what a handshake offers, and to whom.
+type tlsOffer struct {
+	address   string // the dialled host:port
+	options   *job.TLSOptions
 	protocols []string // ALPN, RFC 7301
-	// classical leaves out the key exchanges that are safe from quantum
-	// computers, which cost a third of a handshake. Whoever sets it tries again
-	// without when a server insists on them.
+	// classical omits the post-quantum key exchanges, which cost a third of a
+	// handshake. The caller tries again with them if the server requires them.
 	classical bool
 }
 
-// handshake makes a connection speak TLS with a host.
-func (c *Checker) handshake(ctx context.Context, conn net.Conn, host string, o *job.TLSOptions, offered handshakeOffer, t *timing) (*tls.Conn, error) {
-	config, err := c.tlsConfig(host, o)
+// handshake starts TLS on a connection.
+func (a *attempt) handshake(ctx context.Context, conn net.Conn, offer tlsOffer) (*tls.Conn, error) {
+	host, _, _ := net.SplitHostPort(offer.address) // valid, since it was dialled
+	config, err := a.c.tlsConfig(host, offer.options)
 	if err != nil {
 		return nil, err
 	}
-	config.NextProtos = offered.protocols
-	if offered.classical {
+	config.NextProtos = offer.protocols
+	if offer.classical {
 		config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 	}
-	t.enter(inTLS)
+	a.enter(inTLS)
 	secured := tls.Client(conn, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}
-	t.done()
+	a.done()
 	return secured, nil
 }
 
-// tlsConfig is the configuration of a handshake with a host.
+// tlsConfig returns the configuration for a handshake with a host.
 func (c *Checker) tlsConfig(host string, o *job.TLSOptions) (*tls.Config, error) {
 	config := &tls.Config{RootCAs: c.config.RootCAs, MinVersion: tls.VersionTLS12, ServerName: host}
 	if o == nil {
 		return config, nil
 	}
 	config.InsecureSkipVerify = o.InsecureSkipVerify
-	if o.ServerName != "" {
-		config.ServerName = o.ServerName
-	}
-	if version, ok := tlsVersions()[o.MinVersion]; ok {
-		config.MinVersion = version
-	}
+	config.ServerName = cmp.Or(o.ServerName, host)
+	config.MinVersion = cmp.Or(tlsVersions()[o.MinVersion], config.MinVersion)
 	if o.CAFile != "" {
-		workers, err := readCertPool(o.CAFile)
+		roots, err := readCertPool(o.CAFile)
 		if err != nil {
 			return nil, err
 		}
-		config.RootCAs = workers
+		config.RootCAs = roots
 	}
 	if o.CertFile != "" {
 		certificate, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile)
@@ -121,42 +106,26 @@ func tlsVersions() map[string]uint16 {
 }
 
 func readCertPool(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path) //nolint:gosec // whoever writes specs names the file
+	pem, err := os.ReadFile(path) //nolint:gosec // the spec names the file
 	if err != nil {
 		return nil, newLocalError("read ca_file", err)
 	}
-	workers := x509.NewCertPool()
-	if !workers.AppendCertsFromPEM(pem) {
-		return nil, newLocalError("read ca_file", fmt.Errorf("found no certificate in %s, expected some in PEM", path))
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, newLocalError("read ca_file", fmt.Errorf("found no certificate in %s, expected PEM certificates", path))
 	}
-	return workers, nil
+	return roots, nil
 }
 
-// localError is an error that says nothing about the target.
-type localError struct{ err error }
-
-// Error is what went wrong on our side.
-func (e *localError) Error() string { return e.err.Error() }
-
-// Unwrap returns it.
-func (e *localError) Unwrap() error { return e.err }
-
-func newLocalError(doing string, err error) error { return &localError{fmt.Errorf("%s: %w", doing, err)} }
-
-// certificateExpiry is the earliest end of validity in the chain that was verified; there
-// may be several, of which the last to end counts: one good one is enough. Of a
-// chain that was not verified it is the first certificate's.
+// certificateExpiry returns the earliest expiry in the verified chain, and with
+// several chains the latest of these, since one valid chain suffices. For an
+// unverified chain it is the first certificate's.
 func certificateExpiry(state tls.ConnectionState) time.Time {
 	var last time.Time
 	for _, chain := range state.VerifiedChains {
-		earliest := chain[0].NotAfter
-		for _, certificate := range chain {
-			if certificate.NotAfter.Before(earliest) {
-				earliest = certificate.NotAfter
-			}
-		}
-		if earliest.After(last) {
-			last = earliest
+		first := slices.MinFunc(chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) })
+		if first.NotAfter.After(last) {
+			last = first.NotAfter
 		}
 	}
 	if last.IsZero() && len(state.PeerCertificates) > 0 {
@@ -165,7 +134,7 @@ func certificateExpiry(state tls.ConnectionState) time.Time {
 	return last.UTC()
 }
 
-// addCertificate adds what is known of the certificate that a server showed.
+// addCertificate adds the facts about a server's certificate.
 func (f Facts) addCertificate(state *tls.ConnectionState, now time.Time) {
 	if state == nil || len(state.PeerCertificates) == 0 {
 		return
@@ -177,10 +146,7 @@ func (f Facts) addCertificate(state *tls.ConnectionState, now time.Time) {
 	}
 }
 
-var errOneOfTwo = job.Problem{Found: "cert_file or key_file alone", Expected: "both or none"}
-
-// validateNestedTLS finds mistakes in the TLS options that are one parameter of a
-// probe.
+// validateNestedTLS validates TLS options that are a parameter of a probe.
 func validateNestedTLS(o *job.TLSOptions, p *problems) {
 	if o == nil {
 		return
@@ -191,10 +157,9 @@ func validateNestedTLS(o *job.TLSOptions, p *problems) {
 }
 
 func validateTLSOptions(o *job.TLSOptions, p *problems) {
-	if _, ok := tlsVersions()[o.MinVersion]; !ok && o.MinVersion != "" {
-		p.add("min_version", fmt.Sprintf("min_version %q", o.MinVersion), "1.0, 1.1, 1.2 or 1.3")
-	}
+	_, known := tlsVersions()[o.MinVersion]
+	p.require(known || o.MinVersion == "", "min_version", o.MinVersion, "1.0, 1.1, 1.2 or 1.3")
 	if (o.CertFile == "") != (o.KeyFile == "") {
-		p.check("cert_file", errOneOfTwo)
+		p.add("cert_file", "only one of cert_file and key_file", "both or none")
 	}
 }

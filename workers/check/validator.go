@@ -4,24 +4,36 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"vedette/pipeline/job"
 )
 
-// problems collects mistakes below a path.
+// problems collects the problems below a path.
 type problems struct {
 	path  string
 	found []job.Problem
 }
 
-// add adds a mistake in a field; the field may be empty, for the whole.
+// add adds a problem in a field, or without one.
 func (p *problems) add(field, found, expected string) {
 	path := p.path
 	if field != "" {
 		path += "." + field
 	}
 	p.found = append(p.found, job.Problem{Path: strings.TrimPrefix(path, "."), Found: found, Expected: expected})
+}
+
+// require adds a problem with a field's value unless the value is valid.
+func (p *problems) require(valid bool, field string, value any, expected string) {
+	if valid {
+		return
+	}
+	if text, ok := value.(string); ok {
+		value = strconv.Quote(text)
+	}
+	p.add(field, fmt.Sprintf("%s %v", field, value), expected)
 }
 
 // check adds an error in a field, if there is one.
@@ -36,42 +48,40 @@ func (p *problems) check(field string, err error) {
 	p.add(field, problem.Found, problem.Expected)
 }
 
-// Validator validates specs. It remembers the expressions that it has seen.
+// Validator validates specs. It keeps compiled expressions.
 type Validator struct {
 	programs *programs
-	kinds    map[string]probeKind // made once: to make them is ten times the work of a validation
+	kinds    map[string]probeKind // kept, since creating them costs ten times a validation
 }
 
-// NewValidator makes a validator.
+// NewValidator returns a validator.
 func NewValidator() (*Validator, error) {
 	programs, err := newPrograms()
 	if err != nil {
-		return nil, fmt.Errorf("make validator: %w", err)
+		return nil, fmt.Errorf("create validator: %w", err)
 	}
 	return &Validator{programs: programs, kinds: probeKinds()}, nil
 }
 
-// Validate finds everything that is wrong with a spec, so that it can be told
-// to whoever writes it instead of being found out at each check.
+// Validate returns every problem in a spec, so that its author learns about
+// them before the first check.
 func (v *Validator) Validate(spec job.Spec) []job.Problem {
 	name, err := spec.Kind()
 	if err != nil {
 		return []job.Problem{{Found: "none or several probes", Expected: "exactly one of " + strings.Join(job.Kinds(), ", ")}}
 	}
-	whole := problems{}
-	if spec.Timeout < 0 {
-		whole.add("timeout", fmt.Sprintf("timeout %s", spec.Timeout), "none below 0s")
-	}
+	all := problems{}
+	all.require(spec.Timeout >= 0, "timeout", spec.Timeout, "none below 0s")
 	p := problems{path: name}
 	validateWithPlaceholders(v.kinds[name], spec, &p)
-	whole.found = append(whole.found, p.found...)
-	v.expressions(&whole, name, "expect", spec.Expect)
-	v.expressions(&whole, name, "warn", spec.Warn)
-	slices.SortStableFunc(whole.found, func(a, b job.Problem) int { return strings.Compare(a.Path, b.Path) })
-	return whole.found
+	all.found = append(all.found, p.found...)
+	v.expressions(&all, name, "expect", spec.Expect)
+	v.expressions(&all, name, "warn", spec.Warn)
+	slices.SortStableFunc(all.found, func(a, b job.Problem) int { return strings.Compare(a.Path, b.Path) })
+	return all.found
 }
 
-// expressions compiles those of a field.
+// expressions compiles the expressions in a field.
 func (v *Validator) expressions(p *problems, kind, field string, expressions []string) {
 	for i, expression := range expressions {
 		_, err := v.programs.get(kind, expression)
@@ -79,7 +89,7 @@ func (v *Validator) expressions(p *problems, kind, field string, expressions []s
 		case err != nil && !described:
 			err = job.Problem{Found: fmt.Sprintf("%q (%v)", truncate([]byte(expression)), err), Expected: "an expression that can be evaluated"}
 		case err == nil && job.HasReference(expression):
-			err = job.Problem{Found: "a reference to a secret", Expected: "an expression without one: secrets are for what a probe sends"}
+			err = job.Problem{Found: "a secret reference", Expected: "an expression without one: only sent texts can contain secrets"}
 		}
 		p.check(fmt.Sprintf("%s[%d]", field, i), err)
 	}

@@ -2,11 +2,9 @@ package check
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"regexp"
-	"time"
 
 	"github.com/coder/websocket"
 	"github.com/google/cel-go/cel"
@@ -14,43 +12,34 @@ import (
 	"vedette/pipeline/job"
 )
 
-// maxMessage bounds a message that is read.
+// maxMessage limits the size of a message.
 const maxMessage = 1 << 20
 
-// probeWebSocket upgrades a connection, and exchanges messages if the spec says so.
-// Up means that the server agreed, and said what was expected.
-func (c *Checker) probeWebSocket(ctx context.Context, spec job.Spec) (job.ProbeResult, Facts) {
-	var t timing
-	talk, err := c.exchangeWebSocket(ctx, spec.WebSocket, &t)
-	result := job.ProbeResult{Health: job.Up}
-	switch {
-	case errors.Is(err, errUnexpected):
-		result = downResult(job.ClassExpectation, textAfter(err, errUnexpected))
-	case errors.Is(err, errNoUpgrade):
-		result = downResult(job.ClassStatus, textAfter(err, errNoUpgrade))
-	case err != nil:
-		result = failureResult(ctx, err, &t, timeoutOf(spec))
+// probeWebSocket upgrades a connection, and exchanges messages if the spec says
+// so. Up means that the upgrade succeeded and the expected message arrived.
+func probeWebSocket(ctx context.Context, a *attempt) (Facts, error) {
+	w := a.spec.WebSocket
+	conn, err := a.upgrade(ctx, w)
+	if err != nil {
+		return nil, err
 	}
-	t.addTo(&result)
-	if talk.response != nil {
-		result.Status = talk.response.StatusCode
-		if talk.response.TLS != nil {
-			result.CertificateExpires = certificateExpiry(*talk.response.TLS)
+	defer func() { _ = conn.CloseNow() }() // without a closing handshake
+	conn.SetReadLimit(maxMessage)
+	a.enter(inProcessing)
+	if w.Send != "" {
+		if err := conn.Write(ctx, websocket.MessageText, []byte(w.Send)); err != nil {
+			return nil, err
 		}
 	}
-	if result.Health != job.Up {
-		return result, nil
+	facts := Facts{"status": a.status}
+	if w.Expect != "" {
+		if facts["message"], err = awaitMatch(ctx, conn, w.Expect); err != nil {
+			return nil, err
+		}
 	}
-	facts := Facts{"status": result.Status}
-	if talk.matched {
-		facts["message"] = talk.message
-	}
-	facts.addCertificate(talk.response.TLS, time.Now())
-	return result, facts
+	a.done()
+	return facts, nil
 }
-
-// errNoUpgrade is wrapped by an answer that does not agree to the upgrade.
-var errNoUpgrade = errors.New("no upgrade")
 
 func webSocketFacts() map[string]*cel.Type {
 	return map[string]*cel.Type{"status": cel.IntType, "message": cel.StringType, "certificate": certificateType()}
@@ -61,62 +50,40 @@ func validateWebSocket(spec job.Spec, p *problems) {
 	_, err := parseURLWithScheme(w.URL, "ws", "wss")
 	p.check("url", err)
 	if _, err := regexp.Compile(w.Expect); err != nil {
-		p.add("expect", fmt.Sprintf("%q (%v)", w.Expect, err), "an expression of RE2")
+		p.add("expect", fmt.Sprintf("%q (%v)", w.Expect, err), "a regular expression in RE2 syntax")
 	}
 	validateHeaders(w.Headers, "headers", p)
 	validateNetwork(w.Network, p)
 	validateNestedTLS(w.TLS, p)
 }
 
-// webSocketExchange is what came back of a websocket check.
-type webSocketExchange struct {
-	response *http.Response
-	message  string
-	matched  bool
-}
-
-func (c *Checker) exchangeWebSocket(ctx context.Context, w *job.WebSocket, t *timing) (webSocketExchange, error) {
+// upgrade opens a connection.
+func (a *attempt) upgrade(ctx context.Context, w *job.WebSocket) (*websocket.Conn, error) {
 	target, err := parseURLWithScheme(w.URL, "ws", "wss")
 	if err != nil {
-		return webSocketExchange{}, err
+		return nil, err
 	}
-	transport := &stdTransport{c: c, t: t, h: &job.HTTP{URL: w.URL, HTTPVersion: "1.1", TLS: w.TLS, Network: w.Network}}
+	transport := &stdTransport{attempt: a, h: &job.HTTP{URL: w.URL, HTTPVersion: "1.1", TLS: w.TLS, Network: w.Network}}
 	defer transport.CloseIdleConnections()
-	header := http.Header{"User-Agent": {c.config.UserAgent}}
+	header := http.Header{"User-Agent": a.c.userAgent}
 	for name, value := range w.Headers {
 		header.Set(name, value)
 	}
-	conn, response, err := websocket.Dial( //nolint:bodyclose // the library closes it, or the connection is it
+	conn, response, err := websocket.Dial( //nolint:bodyclose // closed by the library, or used as the connection
 		ctx, target.String(), &websocket.DialOptions{
 			HTTPClient: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 			HTTPHeader: header, Host: header.Get("Host"),
 		})
-	found := webSocketExchange{response: response}
-	if err != nil {
-		if response != nil && response.StatusCode != http.StatusSwitchingProtocols {
-			err = fmt.Errorf("%w: status %d %s, expected 101", errNoUpgrade, response.StatusCode, http.StatusText(response.StatusCode))
-		}
-		return found, err
-	}
-	defer func() { _ = conn.CloseNow() }() // it is hung up; nobody waits for the peer's goodbye
-	conn.SetReadLimit(maxMessage)
-	t.enter(inProcessing)
-	if w.Send != "" {
-		if err := conn.Write(ctx, websocket.MessageText, []byte(w.Send)); err != nil {
-			return found, err
+	if response != nil {
+		a.status, a.tls = response.StatusCode, response.TLS
+		if err != nil && a.status != http.StatusSwitchingProtocols {
+			err = failed(job.ClassStatus, "status %d %s, expected 101", a.status, http.StatusText(a.status))
 		}
 	}
-	if w.Expect != "" {
-		found.message, err = awaitMatch(ctx, conn, w.Expect)
-		found.matched = err == nil
-	}
-	if err == nil {
-		t.done()
-	}
-	return found, err
+	return conn, err
 }
 
-// awaitMatch reads messages until one holds what is expected.
+// awaitMatch reads messages until one matches.
 func awaitMatch(ctx context.Context, conn *websocket.Conn, expect string) (string, error) {
 	expression, err := regexp.Compile(expect)
 	if err != nil {
@@ -127,7 +94,7 @@ func awaitMatch(ctx context.Context, conn *websocket.Conn, expect string) (strin
 		_, message, err := conn.Read(ctx)
 		switch {
 		case err != nil && last != "" && ctx.Err() == nil:
-			return "", fmt.Errorf("%w: expected %q, found %q and the end", errUnexpected, expect, truncate([]byte(last)))
+			return "", failed(job.ClassExpectation, "expected %q, found %q, then the end", expect, truncate([]byte(last)))
 		case err != nil:
 			return "", err
 		case expression.Match(message):

@@ -23,7 +23,7 @@ const (
 	maxLimit = 1 << 16
 )
 
-// Saturation finds locations that miss slots because of too little capacity. It
+// Saturation finds locations that miss slots due to insufficient capacity. It
 // is the part of [Examine] for automatic notices to operators.
 func Saturation(s Snapshot) []Finding {
 	return saturations(s, func(c *capacity) bool { return c.insufficient() && c.missedSlots() > 0 })
@@ -87,7 +87,7 @@ func walk(children []job.ChildStatus, visit func(job.ChildStatus)) {
 	}
 }
 
-// starvedSlots counts slots missed only because of too little capacity.
+// starvedSlots counts slots missed only due to insufficient capacity.
 func (c *capacity) starvedSlots() int { return c.Missed[job.MissExpired] + c.Missed[job.MissShed] }
 
 // missedSlots counts slots missed under too little capacity.

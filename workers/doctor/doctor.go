@@ -9,7 +9,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Kind is the kind of a finding. Programs can rely on the set of kinds.
+// Kind classifies a finding. Programs can rely on these kinds.
 type Kind string
 
 // The kinds.
@@ -61,7 +61,7 @@ type Snapshot struct {
 	// Processes have answered; Silent hold a lease and have not answered.
 	Processes []job.ProcessStatus
 	Silent    []job.Process
-	// Queues are the queues of all pools.
+	// Queues are the queues for all pools.
 	Queues []Queue
 	// Window is the period covered by Locations and Clocks.
 	Window    time.Duration

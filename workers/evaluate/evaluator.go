@@ -12,16 +12,13 @@ import (
 	"vedette/pipeline/job"
 )
 
-// ErrConflict is returned by a [Store] for a state that changed since it was read.
-var ErrConflict = errors.New("state was changed in the meantime")
-
 // Store holds states.
 type Store interface {
 	// Get reads a monitor's state and its revision. A missing state is zero, with
 	// revision zero, and is no error.
 	Get(ctx context.Context, monitor string) (job.State, uint64, error)
 	// Update writes a state if its revision is still the given one, and returns
-	// the new revision; otherwise the error is [ErrConflict].
+	// the new revision; otherwise the error is [job.ErrConflict].
 	Update(ctx context.Context, state job.State, revision uint64) (uint64, error)
 }
 
@@ -269,7 +266,7 @@ func (e *Evaluator) apply(ctx context.Context, k entry, step func(job.State) Cha
 			k.setState(change.State, next)
 			return change, nil
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, job.ErrConflict) {
 			return Change{}, err
 		}
 		if state, revision, err = e.config.Store.Get(ctx, k.name); err != nil {
@@ -277,7 +274,7 @@ func (e *Evaluator) apply(ctx context.Context, k entry, step func(job.State) Cha
 		}
 		k.setState(state, revision)
 	}
-	return Change{}, fmt.Errorf("store state: %w, %d times", ErrConflict, maxTries)
+	return Change{}, fmt.Errorf("store state: %w, %d times", job.ErrConflict, maxTries)
 }
 
 // current is a monitor's state and revision, both zero for none.

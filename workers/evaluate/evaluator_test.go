@@ -38,7 +38,7 @@ func (s *store) Update(_ context.Context, state job.State, revision uint64) (uin
 		return 0, s.err
 	}
 	if s.revision[state.Monitor] != revision {
-		return 0, evaluate.ErrConflict
+		return 0, job.ErrConflict
 	}
 	s.revision[state.Monitor]++
 	s.states[state.Monitor] = state

@@ -319,9 +319,9 @@ func certify(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	workers := x509.NewCertPool()
-	workers.AddCert(parsed)
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, workers
+	roots := x509.NewCertPool()
+	roots.AddCert(parsed)
+	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, roots
 }
 
 // newSender returns a sender that is closed before the relay.

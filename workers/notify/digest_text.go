@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -116,36 +117,21 @@ func indent(detail string) string {
 
 // remedy is what a person can do about a kind of notice.
 func remedy(kind job.NoticeKind) string {
-	switch kind {
-	case job.NoticeDead:
-		return "To see dead letters:  vedette dead list\nTo run them again:  vedette dead replay ID..."
-	case job.NoticeStuckJob:
-		return "Another process tries the job again. The stack shows where its handler hangs: please report it."
-	case job.NoticeStranded:
-		return "Someone changed a consumer or settled a job by hand. 'vedette run' corrects consumers when it starts."
-	case job.NoticePanic:
-		return "This is a bug in Vedette: please report it with the stack. A check that panics makes no monitor down; a child that panics is restarted."
-	case job.NoticeParked:
-		return "To see what each child does:  vedette ps --tree\nIts jobs wait in their queue, or other processes do them."
-	case job.NoticeStuckChild:
-		return "The stack shows where it hangs: please report it. Restart the process to end it."
-	case job.NoticeProcessGone:
-		return "To see the processes:  vedette ps\nIf there are other processes, they do its jobs."
-	case job.NoticeRelaysDown:
-		return "Mails wait in their queue, and no attempt is counted. The process's log shows the cause."
-	case job.NoticeScheduleGap:
-		return "The slots in that time are recorded as missed. Checks continue now."
-	case job.NoticeStageGone:
-		return "To see the processes:  vedette ps\nTo start a process with all stages:  vedette run, without --stages"
-	case job.NoticeNewer:
-		return "It waits for a newer process, and nothing is lost. To see the versions:  vedette ps --tree\nJobs that waited longer than a minute:  vedette dead list --reason unsupported"
-	case job.NoticeSaturated:
-		return "To see the cause:  vedette doctor\nUntil there is room, each monitor misses some slots. No monitor is down for that reason."
-	case job.NoticeGaveUp:
-		return "The process ended with an error, so that it is started again by its service manager. Its log shows the cause."
-	default:
-		return "See the log of the process that reported it."
-	}
+	return cmp.Or(map[job.NoticeKind]string{
+		job.NoticeDead:        "To see dead letters:  vedette dead list\nTo run them again:  vedette dead replay ID...",
+		job.NoticeStuckJob:    "Another process tries the job again. The stack shows where its handler hangs: please report it.",
+		job.NoticeStranded:    "Someone changed a consumer or settled a job by hand. 'vedette run' corrects consumers when it starts.",
+		job.NoticePanic:       "This is a bug in Vedette: please report it with the stack. A check that panics makes no monitor down; a child that panics is restarted.",
+		job.NoticeParked:      "To see what each child does:  vedette ps --tree\nIts jobs wait in their queue, or other processes do them.",
+		job.NoticeStuckChild:  "The stack shows where it hangs: please report it. Restart the process to end it.",
+		job.NoticeProcessGone: "To see the processes:  vedette ps\nIf there are other processes, they do its jobs.",
+		job.NoticeRelaysDown:  "Mails wait in their queue, and no attempt is counted. The process's log shows the cause.",
+		job.NoticeScheduleGap: "The slots in that time are recorded as missed. Checks continue now.",
+		job.NoticeStageGone:   "To see the processes:  vedette ps\nTo start a process with all stages:  vedette run, without --stages",
+		job.NoticeNewer:       "It waits for a newer process, and nothing is lost. To see the versions:  vedette ps --tree\nJobs that waited longer than a minute:  vedette dead list --reason unsupported",
+		job.NoticeSaturated:   "To see the cause:  vedette doctor\nUntil there is room, each monitor misses some slots. No monitor is down for that reason.",
+		job.NoticeGaveUp:      "The process ended with an error, so that it is started again by its service manager. Its log shows the cause.",
+	}[kind], "See the log of the process that reported it.")
 }
 
 // DeadLetterNotice is the notice about a dead letter, identified by its subject.

@@ -84,26 +84,16 @@ func voteText(v *job.Vote) string {
 
 // classPrefix names a class of failure.
 func classPrefix(class job.Class) string {
-	switch class {
-	case job.ClassDNS:
-		return "name lookup: "
-	case job.ClassConnect:
-		return "connection: "
-	case job.ClassTLS:
-		return "TLS: "
-	case job.ClassTimeout:
-		return "timeout: "
-	case job.ClassProtocol:
-		return "protocol: "
-	case job.ClassStatus:
-		return "answer: "
-	case job.ClassExpectation:
-		return "expectation: "
-	case job.ClassInternal:
-		return "could not check: "
-	default:
-		return ""
-	}
+	return map[job.Class]string{
+		job.ClassDNS:         "name lookup: ",
+		job.ClassConnect:     "connection: ",
+		job.ClassTLS:         "TLS: ",
+		job.ClassTimeout:     "timeout: ",
+		job.ClassProtocol:    "protocol: ",
+		job.ClassStatus:      "answer: ",
+		job.ClassExpectation: "expectation: ",
+		job.ClassInternal:    "could not check: ",
+	}[class]
 }
 
 func causeText(result *job.ProbeResult) string {

@@ -19,11 +19,11 @@ func (n *Notifier) Flush(ctx context.Context, id string) error {
 	}
 	for range maxSwaps {
 		err := n.tryFlush(ctx, key)
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, job.ErrConflict) {
 			return err
 		}
 	}
-	return fmt.Errorf("flush notification group %s: %w", key, ErrConflict)
+	return fmt.Errorf("flush notification group %s: %w", key, job.ErrConflict)
 }
 
 func (n *Notifier) tryFlush(ctx context.Context, key string) error {

@@ -105,14 +105,14 @@ func (s *logStore) change(ctx context.Context, log *storedLog, step func(job.Not
 			log.NotificationLog, log.revision = next, revision
 			return nil
 		}
-		if !errors.Is(err, ErrConflict) {
+		if !errors.Is(err, job.ErrConflict) {
 			return err
 		}
 		if err := s.reread(ctx, log); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("change notification log %s: %w", log.key(), ErrConflict)
+	return fmt.Errorf("change notification log %s: %w", log.key(), job.ErrConflict)
 }
 
 func (s *logStore) reread(ctx context.Context, log *storedLog) error {

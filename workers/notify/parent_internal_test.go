@@ -115,7 +115,8 @@ func TestParentMutes(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 			before := lookup.lookups
-			if mute(known); lookup.lookups != before {
+			mute(known)
+			if lookup.lookups != before {
 				t.Errorf("got %d lookups more for the same decision, want none", lookup.lookups-before)
 			}
 		})

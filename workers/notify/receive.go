@@ -130,7 +130,7 @@ func (n *Notifier) schedule(ctx context.Context, key string, m member) error {
 			// The group has to exist when its timer fires.
 			group = job.NotificationGroup{Address: m.Address, Recipient: m.Recipient, Group: m.group, Operators: m.operators}
 			revision, err = n.logs.swapGroup(ctx, key, group, 0)
-			if errors.Is(err, ErrConflict) {
+			if errors.Is(err, job.ErrConflict) {
 				continue
 			}
 			if err != nil {
@@ -148,11 +148,11 @@ func (n *Notifier) schedule(ctx context.Context, key string, m member) error {
 		if err := n.config.Timers.SetTimer(ctx, TimerFlush, timerID(key), at); err != nil {
 			return err
 		}
-		if _, err = n.logs.swapGroup(ctx, key, group, revision); !errors.Is(err, ErrConflict) {
+		if _, err = n.logs.swapGroup(ctx, key, group, revision); !errors.Is(err, job.ErrConflict) {
 			return err
 		}
 	}
-	return fmt.Errorf("schedule notification group %s: %w", key, ErrConflict)
+	return fmt.Errorf("schedule notification group %s: %w", key, job.ErrConflict)
 }
 
 // soonest is when a group with outstanding notifications is due, and whether the

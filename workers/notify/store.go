@@ -2,14 +2,10 @@ package notify
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"vedette/pipeline/job"
 )
-
-// ErrConflict is returned by a [Store] for a key that changed since it was read.
-var ErrConflict = errors.New("key was changed in the meantime")
 
 // Entry is a key and its value in a [Store]. The revision of a missing key is
 // zero.
@@ -28,7 +24,7 @@ type Store interface {
 	// Get reads a key. A missing key is no error.
 	Get(ctx context.Context, key string) (Entry, error)
 	// Swap writes a key if its revision is still the given one, and returns the
-	// new revision; otherwise the error is [ErrConflict].
+	// new revision; otherwise the error is [job.ErrConflict].
 	Swap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error)
 }
 

@@ -9,7 +9,7 @@ import (
 // tag is the text in the brackets of a subject: the change that a line reports.
 type tag string
 
-// The tags, the worst first.
+// The tags.
 const (
 	tagDown        tag = "DOWN"
 	tagNoData      tag = "NO DATA"
@@ -52,58 +52,42 @@ func either(first bool, a, b tag) tag {
 	return b
 }
 
+// tagText is how a tag is presented.
+type tagText struct {
+	tag tag
+	// title heads a section of a mail, severity selects a colour in templates.
+	title, severity string
+}
+
+// tagTexts lists the tags, the worst first.
+func tagTexts() []tagText {
+	return []tagText{
+		{tagDown, "Down", "critical"},
+		{tagNoData, "No data", "warning"},
+		{tagFlapping, "Flapping", "warning"},
+		{tagDegraded, "Degraded", "warning"},
+		{tagCertificate, "Certificates that expire soon", "warning"},
+		{tagStable, "Stable again", "ok"},
+		{tagRemoved, "Removed", "info"},
+		{tagUp, "Up again", "ok"},
+		{tagOK, "No longer degraded", "ok"},
+		{tagDataAgain, "Data again", "ok"},
+	}
+}
+
 // weight orders lines, the worst first.
 func (t tag) weight() int {
-	return slices.Index([]tag{
-		tagDown, tagNoData, tagFlapping, tagDegraded, tagCertificate, tagStable, tagRemoved, tagUp, tagOK, tagDataAgain,
-	}, t)
+	return slices.IndexFunc(tagTexts(), func(known tagText) bool { return known.tag == t })
+}
+
+func (t tag) text() tagText {
+	if at := t.weight(); at >= 0 {
+		return tagTexts()[at]
+	}
+	return tagText{tag: t, title: string(t), severity: "info"} // a condition from a newer version
 }
 
 // present is higher the more a tag says about a monitor's present health.
 func (t tag) present() int {
 	return slices.Index([]tag{tagUp, tagStable, tagDown, tagFlapping, tagRemoved}, t)
-}
-
-// severity selects a colour in templates.
-func (t tag) severity() string {
-	switch t {
-	case tagDown:
-		return "critical"
-	case tagNoData, tagFlapping, tagDegraded, tagCertificate:
-		return "warning"
-	case tagUp, tagOK, tagStable, tagDataAgain:
-		return "ok"
-	case tagRemoved:
-		return "info"
-	default:
-		return "info"
-	}
-}
-
-// title heads a section of a mail.
-func (t tag) title() string {
-	switch t {
-	case tagDown:
-		return "Down"
-	case tagUp:
-		return "Up again"
-	case tagRemoved:
-		return "Removed"
-	case tagDegraded:
-		return "Degraded"
-	case tagOK:
-		return "No longer degraded"
-	case tagFlapping:
-		return "Flapping"
-	case tagStable:
-		return "Stable again"
-	case tagNoData:
-		return "No data"
-	case tagDataAgain:
-		return "Data again"
-	case tagCertificate:
-		return "Certificates that expire soon"
-	default:
-		return string(t)
-	}
 }

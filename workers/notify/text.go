@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -198,28 +199,17 @@ func MissText(reason job.MissReason, detail string) string {
 }
 
 func missText(reason job.MissReason) string {
-	switch reason {
-	case job.MissLate:
-		return "no process scheduled its checks"
-	case job.MissOverlap:
-		return "its check does not end"
-	case job.MissExpired:
-		return "its checks wait too long for a worker"
-	case job.MissShed:
-		return "workers have no room for its checks"
-	case job.MissRefused:
-		return "the NATS server refuses its checks"
-	case job.MissNoWorker:
-		return "no worker takes its checks"
-	case job.MissBrokerDown:
-		return "the NATS server was not reachable"
-	case job.MissNewer:
-		return "its definition needs a newer version than the scheduler"
-	case job.MissPaused:
-		return "it is paused"
-	case job.MissCheckFailed:
-		return "its checks fail in the worker"
-	default:
-		return strings.ReplaceAll(plain(string(reason)), "_", " ")
+	known := map[job.MissReason]string{
+		job.MissLate:        "no process scheduled its checks",
+		job.MissOverlap:     "its check does not end",
+		job.MissExpired:     "its checks wait too long for a worker",
+		job.MissShed:        "workers have no room for its checks",
+		job.MissRefused:     "the NATS server refuses its checks",
+		job.MissNoWorker:    "no worker takes its checks",
+		job.MissBrokerDown:  "the NATS server was not reachable",
+		job.MissNewer:       "its definition needs a newer version than the scheduler",
+		job.MissPaused:      "it is paused",
+		job.MissCheckFailed: "its checks fail in the worker",
 	}
+	return cmp.Or(known[reason], strings.ReplaceAll(plain(string(reason)), "_", " "))
 }

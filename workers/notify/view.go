@@ -69,7 +69,7 @@ func (b *viewBuilder) view(d *Decision, group []string) View {
 	lines, also := mainLines(d.Lines)
 	first := &lines[0]
 	v := View{
-		Subject: subjectOf(lines, d.Reminder, b.now), Severity: first.tag().severity(), Group: group, Thread: first.Incident.ID,
+		Subject: subjectOf(lines, d.Reminder, b.now), Severity: first.tag().text().severity, Group: group, Thread: first.Incident.ID,
 	}
 	if len(lines) == 1 && len(first.Dependents) == 0 {
 		b.single(&v, first, also[first.Incident.Monitor])
@@ -165,7 +165,7 @@ func (b *viewBuilder) several(v *View, lines []Line, reminder bool) {
 				own = append(own, lines[i])
 			}
 		}
-		title := fmt.Sprintf("%s: %d", count.tag.title(), count.n)
+		title := fmt.Sprintf("%s: %d", count.tag.text().title, count.n)
 		if reminder {
 			title = "Still " + title
 		}
@@ -177,7 +177,7 @@ func (b *viewBuilder) several(v *View, lines []Line, reminder bool) {
 const maxDependents = 20
 
 func (b *viewBuilder) section(title string, lines []Line) Section {
-	s := Section{Title: title, Severity: lines[0].tag().severity()}
+	s := Section{Title: title, Severity: lines[0].tag().text().severity}
 	limit := b.max
 	if limit <= 0 {
 		limit = job.DefaultGrouping().MaxListed

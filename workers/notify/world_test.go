@@ -147,7 +147,7 @@ func (w *world) Swap(_ context.Context, key string, value []byte, revision uint6
 		return 0, err
 	}
 	if w.keys[key].Revision != revision {
-		return 0, notify.ErrConflict
+		return 0, job.ErrConflict
 	}
 	w.revision++
 	w.keys[key] = notify.Entry{Key: key, Value: value, Revision: w.revision}

@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/composetest"
 )
 
 // imageUser is the user of the images.
@@ -26,7 +25,7 @@ const imageUser = 10001
 type compound struct {
 	t       *testing.T
 	dir     string
-	file    composetest.File
+	file    composeFile
 	image   string // the directory of the binaries
 	network string // the first three numbers of all addresses
 	hosts   []string
@@ -42,7 +41,7 @@ type container struct {
 
 func newCompound(t *testing.T) *compound {
 	t.Helper()
-	c := &compound{t: t, dir: t.TempDir(), file: composetest.Read(t, "../../../compose.yaml"), up: map[string]*container{}}
+	c := &compound{t: t, dir: t.TempDir(), file: readCompose(t, root+"compose.yaml"), up: map[string]*container{}}
 	c.image = filepath.Join(c.dir, "image")
 	for name, source := range map[string]string{"vedette": "..", "catcher": "../../../testdata/catcher"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(c.image, name), source)

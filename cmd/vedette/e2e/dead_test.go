@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"vedette/cmd/vedette/internal/inboxtest"
 )
 
 func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, "operators: day\n"+watching(x, box))
 	r.start()
 	r.ready()

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 	"vedette/workers/check"
@@ -79,10 +78,10 @@ func TestReadyMadeDialoguesAreHeldWithServersAsTheyAre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	workers := x509.NewCertPool()
-	workers.AppendCertsFromPEM([]byte(source(t, cert)))
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM([]byte(source(t, cert)))
 	config := &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
-	mail := new(inboxtest.Inbox).Server()
+	mail := new(inbox).Server()
 	mail.Domain, mail.TLSConfig = "localhost", config
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -107,7 +106,7 @@ func TestReadyMadeDialoguesAreHeldWithServersAsTheyAre(t *testing.T) {
 		"ssh":   lineServer(t, "Welcome\r\nSSH-2.0-OpenSSH_9.9 Debian\r\n", nil, nil),
 		"redis": lineServer(t, "", nil, map[string]string{"PING": "+PONG\r\n"}),
 	}
-	checker, err := check.New(check.Config{RootCAs: workers})
+	checker, err := check.New(check.Config{RootCAs: roots})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/workers/doctor"
 )
 
@@ -25,7 +24,7 @@ func silentListener(t *testing.T) string {
 
 func TestDoctorFindsNothingThenSaysWhichLimitToRaise(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	if output, code := r.vedette("doctor"); code != cli.ExitFailed || !strings.Contains(output, "hint: ") {
 		t.Errorf("got %d %s, want that nothing runs, with a hint", code, output)

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
@@ -283,7 +282,7 @@ func TestFullQueueIsFeltByTheClientWhichMayWait(t *testing.T) {
 
 func TestOrdersOnTheCommandLineAndWhatBecameOfThem(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	r.start()
 	r.ready()
@@ -308,7 +307,7 @@ func TestOrdersOnTheCommandLineAndWhatBecameOfThem(t *testing.T) {
 	expect(1, "hint: the job stays in its queue: 'vedette outcome check c3' shows its outcome later", "enqueue", "check", x.url, "--location", "moon", "--id", "c3", "--wait", "100ms")
 	expect(1, "is pending", "outcome", "check", "c3")
 	expect(3, "hint: 'vedette outcome'", "enqueue", "check", x.url, "--location", "moon", "--id", "c3")
-	expect(3, "no job of this id is known", "outcome", "mail", "never")
+	expect(3, "no job with this id is known", "outcome", "mail", "never")
 	expect(2, "expected one of check, mail", "outcome", "ping", "never")
 	expect(2, `find command: found "pizza"`, "enqueue", "pizza")
 	expect(2, `to: found ""`, "enqueue", "mail", "--subject", "s", "--text", "x")

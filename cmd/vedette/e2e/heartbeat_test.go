@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"vedette/cmd/vedette/internal/inboxtest"
 )
 
 // ping posts a job's ping, and returns the answer's status.
@@ -26,7 +24,7 @@ func (r *running) ping(path, body string) int {
 func TestHeartbeatOutlivesRestartsAndTellsWhatTheJobSaid(t *testing.T) {
 	t.Parallel()
 	const token, lazy = "backup-0123456789", "lazy-0123456789abc"
-	box := inboxtest.New(t)
+	box := newInbox(t)
 	r := newInstance(t, fmt.Sprintf(`
 recipients: {day: ops@example.org}
 notifications: {group_wait: 0s, group_interval: 0s}

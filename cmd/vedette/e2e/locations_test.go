@@ -12,7 +12,6 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/job"
 )
 
@@ -75,7 +74,7 @@ func explained(r *running) (health string, votes map[string]job.Health) {
 // that each of them has for itself.
 func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 	t.Parallel()
-	target, box := newParted(t), inboxtest.New(t)
+	target, box := newParted(t), newInbox(t)
 	r := newInstance(t, fmt.Sprintf(partedFile, target.URL, box.Relay()))
 	secrets := func(location string) string {
 		dir := filepath.Join(r.dir, location)

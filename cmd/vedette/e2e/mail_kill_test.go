@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/producer"
@@ -58,7 +57,7 @@ func enqueueMails(t *testing.T, url string, n int) map[string]bool {
 // record of it.
 func TestMailsArriveWhileWorkersAreKilled(t *testing.T) {
 	t.Parallel()
-	box := inboxtest.New(t)
+	box := newInbox(t)
 	box.Pause = 20 * time.Millisecond // a round trip
 	file := fmt.Sprintf(`
 mail: {from: vedette@example.org, relays: [%s]}
@@ -134,7 +133,7 @@ func justBefore(at time.Time, kills []time.Time) bool {
 // attempt is counted.
 func TestRelayOutageLosesNoMail(t *testing.T) {
 	t.Parallel()
-	box := inboxtest.New(t)
+	box := newInbox(t)
 	file := fmt.Sprintf("operators: ops\nrecipients: {ops: ops@example.org}\nmail: {from: vedette@example.org, relays: [%s]}\nmonitors: []\n", box.Relay())
 	r := newInstance(t, file)
 	box.Close()

@@ -9,12 +9,11 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 )
 
 func TestMailSendAndLog(t *testing.T) {
 	t.Parallel()
-	box := inboxtest.New(t)
+	box := newInbox(t)
 	r := newInstance(t, fmt.Sprintf(`
 mail: {from: vedette@example.org, relays: [%s], allow_recipients: ['*@example.org']}
 monitors: []
@@ -80,7 +79,7 @@ func TestMailSendListsAllMistakes(t *testing.T) {
 
 func TestMailTestExplainsRelayErrors(t *testing.T) {
 	t.Parallel()
-	box := inboxtest.New(t)
+	box := newInbox(t)
 	host, port, err := net.SplitHostPort(box.Address)
 	if err != nil {
 		t.Fatal(err)

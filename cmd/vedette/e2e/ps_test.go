@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/job"
 )
 
@@ -24,7 +23,7 @@ const everyPart = "notices presence status-page status-feed changes workers " +
 
 func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	file := "operators: day\n" + watching(x, box)
 	first := newInstance(t, file)
 	if output, code := first.vedette("ps"); code != cli.ExitFailed || !strings.Contains(output, "hint: ") {
@@ -97,7 +96,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 
 func TestProcessThatStopsAsItShouldIsNotMissed(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	first := newInstance(t, watching(x, box))
 	first.start()
 	first.ready()

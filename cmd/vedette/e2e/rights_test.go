@@ -13,7 +13,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"vedette/pipeline/job"
-	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/rights"
 	"vedette/pipeline/topology"
 )
@@ -245,7 +244,7 @@ func TestEachUserMayDoWhatIsDecidedAndNothingElse(t *testing.T) {
 		t.Fatalf("make users: got %d %s", code, stderr)
 	}
 	users := source(t, filepath.Join(secrets, "users.conf"))
-	address, names := pipelinetest.Server(t, users), topology.Names{Prefix: "vedette"}
+	address, names := natsServer(t, users), topology.Names{Prefix: "vedette"}
 	all, want := attempts(t), expected(t)
 	got := map[string]string{}
 	for _, c := range columns() {

@@ -16,7 +16,6 @@ import (
 	"vedette/pipeline/deadletter"
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
-	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/process"
 	"vedette/pipeline/rights"
 	"vedette/pipeline/topology"
@@ -36,7 +35,7 @@ func roleServer(t *testing.T) (address string, names topology.Names) {
 	if code != 0 {
 		t.Fatalf("vedette roles: got %d %s", code, stderr)
 	}
-	return pipelinetest.Server(t, config), names
+	return natsServer(t, config), names
 }
 
 func asRole(names topology.Names, address string, role rights.Role) string {

@@ -12,7 +12,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/rights"
 	"vedette/pipeline/topology"
 )
@@ -107,7 +106,7 @@ func (g *walled) consumers() map[string][]string {
 // that 'vedette auth init' makes for it and nothing else, by TLS.
 func TestEachUserDoesItsWorkEndToEnd(t *testing.T) {
 	t.Parallel()
-	box, site := inboxtest.New(t), newTarget(t)
+	box, site := newInbox(t), newTarget(t)
 	g := newWalled(t, fmt.Sprintf(`
 recipients: {ops: ops@example.org, boss: boss@example.org}
 operators: [boss]

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 )
 
 // recipients are who should hear of everything, once.
@@ -20,7 +19,7 @@ func recipients() []string {
 	return []string{"ops@example.org", "boss@example.org", "night@example.org"}
 }
 
-func watching(x *target, box *inboxtest.Inbox) string {
+func watching(x *target, box *inbox) string {
 	return fmt.Sprintf(`
 recipients:
   day: [ops@example.org, boss@example.org]
@@ -34,7 +33,7 @@ monitors:
 }
 
 // everybodyHas tells whether each recipient got mails of a kind.
-func everybodyHas(box *inboxtest.Inbox, kind string) bool {
+func everybodyHas(box *inbox, kind string) bool {
 	for _, address := range recipients() {
 		if box.Count(address, kind) == 0 {
 			return false
@@ -44,7 +43,7 @@ func everybodyHas(box *inboxtest.Inbox, kind string) bool {
 }
 
 // expectOneOfEach checks that each recipient got one mail of each kind.
-func expectOneOfEach(t *testing.T, box *inboxtest.Inbox) {
+func expectOneOfEach(t *testing.T, box *inbox) {
 	t.Helper()
 	for _, address := range recipients() {
 		for _, kind := range []string{"[DOWN]", "[UP]"} {
@@ -59,7 +58,7 @@ func expectOneOfEach(t *testing.T, box *inboxtest.Inbox) {
 // recipient gets one mail for each transition.
 func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -94,7 +93,7 @@ func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
 
 func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	r.start()
 	r.ready()
@@ -148,7 +147,7 @@ func TestFileIsReadAgainAtSIGHUPAndByApply(t *testing.T) {
 
 func TestFilesOfJSONLinesAreReadAtStartAndAtSIGHUP(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box)+"monitors_file: lines.ndjson\n")
 	lines := filepath.Join(filepath.Dir(r.file), "lines.ndjson")
 	write := func(names ...string) {
@@ -184,7 +183,7 @@ func TestFilesOfJSONLinesAreReadAtStartAndAtSIGHUP(t *testing.T) {
 
 func TestRemovedMonitorThatIsDownIsToldOnce(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	x.setIll(true)
 	r := newInstance(t, watching(x, box))
 	r.start()
@@ -215,7 +214,7 @@ func TestSecondInstanceOverTheSameDataIsRefused(t *testing.T) {
 
 func TestProcessesShareTheWorkOfOneServer(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	first := newInstance(t, watching(x, box))
 	first.start()
 	first.ready()
@@ -241,7 +240,7 @@ func TestProcessesShareTheWorkOfOneServer(t *testing.T) {
 
 func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	r.start()
 	r.ready()
@@ -260,7 +259,7 @@ func TestOrdersOfOtherProgramsAreCarriedOut(t *testing.T) {
 
 func TestProcessOutlivesItsServerAndStopsCleanlyWithoutIt(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	first := newInstance(t, watching(x, box))
 	first.start()
 	first.ready()

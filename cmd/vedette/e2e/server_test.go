@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/rights"
 	"vedette/pipeline/topology"
 )
@@ -145,7 +144,7 @@ func as(nodes []clusterNode, role rights.Role) []string {
 // three nodes that prove to each other who they are, and workers that log in.
 func TestClusterOfServersAndWorkersDoesTheWorkByTLS(t *testing.T) {
 	t.Parallel()
-	dir, box := t.TempDir(), inboxtest.New(t)
+	dir, box := t.TempDir(), newInbox(t)
 	file := filepath.Join(dir, "monitors.yaml")
 	yaml := fmt.Sprintf(`
 recipients: {ops: ops@example.org}

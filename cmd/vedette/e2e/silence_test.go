@@ -7,13 +7,12 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline/job"
 )
 
 func TestSilencesOfARunningInstance(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, watching(x, box))
 	r.start()
 	r.ready()
@@ -83,10 +82,10 @@ func TestSilenceThatCannotBeSaysAllThatIsWrong(t *testing.T) {
 		args []string
 		says []string
 	}{
-		{[]string{"x=y", "monitor=", "label.a b=c", "group=[", "web"}, []string{`found "x=y"`, `found "monitor="`, `found "label.a b=c"`, `found "group=["`, `found "web"`, "expected one of --for and --until"}},
-		{[]string{"monitor=a", "--for", "1h", "--until", "18:00"}, []string{"expected one of --for and --until"}},
+		{[]string{"x=y", "monitor=", "label.a b=c", "group=[", "web"}, []string{`found "x=y"`, `found "monitor="`, `found "label.a b=c"`, `found "group=["`, `found "web"`, "expected one of them"}},
+		{[]string{"monitor=a", "--for", "1h", "--until", "18:00"}, []string{"expected one of them"}},
 		{[]string{"monitor=a", "--until", "6 pm", "--from", "noon"}, []string{`read --until: found "6 pm"`, `read --from: found "noon"`}},
-		{[]string{"monitor=a", "--for", "-1h"}, []string{"expected a time after the beginning"}},
+		{[]string{"monitor=a", "--for", "-1h"}, []string{"expected a time after the start"}},
 	} {
 		_, stderr, code := vedette(t, append([]string{"silence", "add"}, c.args...)...)
 		for _, want := range c.says {
@@ -102,7 +101,7 @@ func TestSilenceThatCannotBeSaysAllThatIsWrong(t *testing.T) {
 
 func TestDependenciesAndPausesAreExplained(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	x.setIll(true)
 	r := newInstance(t, fmt.Sprintf(`
 recipients: {oncall: ops@example.org}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"vedette/cmd/vedette/internal/inboxtest"
 )
 
 var killsFor = flag.Duration("kills", 15*time.Second, "how long processes are killed every second")
@@ -19,7 +17,7 @@ var killsFor = flag.Duration("kills", 15*time.Second, "how long processes are ki
 func TestKilledEvaluatorsNotifiersAndMailWorkersTellEachTransitionOnce(t *testing.T) {
 	t.Parallel()
 	const monitors = 20
-	box := inboxtest.New(t)
+	box := newInbox(t)
 	var targets []*target
 	var b strings.Builder
 	fmt.Fprintf(&b, `
@@ -132,7 +130,7 @@ var mailSubject = regexp.MustCompile(`^\[(DOWN|UP)[^\]]*\] (\S+): `)
 
 // announcements counts what the mails of single monitors tell, as "address m1
 // down", each mail once; and it returns the texts of each Message-ID.
-func announcements(letters []inboxtest.Mail) (told map[string]int, texts map[string]map[string]bool) {
+func announcements(letters []receivedMail) (told map[string]int, texts map[string]map[string]bool) {
 	told, texts = map[string]int{}, map[string]map[string]bool{}
 	for _, l := range letters {
 		if texts[l.ID] != nil {

@@ -6,13 +6,11 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"vedette/cmd/vedette/internal/inboxtest"
 )
 
 func TestOperatorsAreNotifiedWhenAllCheckWorkersHang(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	file := fmt.Sprintf(`
 recipients: {day: ops@example.org, owner: owner@example.org}
 operators: day
@@ -53,7 +51,7 @@ monitors:
 
 func TestServerThatWasAwayIsTheReasonOfWhatWasMissed(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	file := "operators: night\n" + watching(x, box)
 	server := newInstance(t, file)
 	server.start("--stages", "maintain")
@@ -68,7 +66,7 @@ func TestServerThatWasAwayIsTheReasonOfWhatWasMissed(t *testing.T) {
 	<-time.After(4 * time.Second) // the outage
 	server.start("--nats-listen", strings.Split(url, "@")[1], "--stages", "maintain")
 	eventually(t, "a word to the operators about what was missed, and why", func() bool {
-		return box.Holds("nothing was checked from ", "the NATS server was away")
+		return box.Holds("nothing was checked from ", "the NATS server was not reachable")
 	})
 	eventually(t, "an up website again", func() bool { return worker.health("website") == "up" })
 	worker.stop()

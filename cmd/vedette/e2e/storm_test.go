@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"vedette/cmd/vedette/internal/inboxtest"
 )
 
 // door is a TCP address that can be closed and opened again.
@@ -59,7 +57,7 @@ func lastHost() string { return fmt.Sprintf("host-%d", stormSize-1) }
 // storm is a file of many monitors behind one door. All of them are down within
 // six seconds on a machine that has nothing else to do, and their mails wait for
 // twice that.
-func storm(g *door, box *inboxtest.Inbox, router, more string) string {
+func storm(g *door, box *inbox, router, more string) string {
 	return fmt.Sprintf(`
 recipients: {day: ops@example.org, night: night@example.org}
 notifications: {group_wait: 12s, group_interval: 6s}
@@ -71,7 +69,7 @@ monitors:
 
 func TestThousandMonitorsBehindOneThatDiesAreOneMail(t *testing.T) {
 	t.Parallel()
-	g, box := newDoor(t), inboxtest.New(t)
+	g, box := newDoor(t), newInbox(t)
 	r := newInstance(t, storm(g, box, fmt.Sprintf("  - {name: router, tcp: %q}\n", g.address), ", depends_on: router"))
 	r.start()
 	r.ready()
@@ -95,7 +93,7 @@ func TestThousandMonitorsBehindOneThatDiesAreOneMail(t *testing.T) {
 
 func TestThousandMonitorsAloneAreOneDigestForEachRecipient(t *testing.T) {
 	t.Parallel()
-	g, box := newDoor(t), inboxtest.New(t)
+	g, box := newDoor(t), newInbox(t)
 	r := newInstance(t, storm(g, box, "", ""))
 	r.start()
 	r.ready()
@@ -130,7 +128,7 @@ func TestThousandMonitorsAloneAreOneDigestForEachRecipient(t *testing.T) {
 
 func TestTenFlapsAreThreeMailsAtMost(t *testing.T) {
 	t.Parallel()
-	g, box := newDoor(t), inboxtest.New(t)
+	g, box := newDoor(t), newInbox(t)
 	r := newInstance(t, fmt.Sprintf(`
 recipients: {day: ops@example.org}
 notifications: {group_wait: 1s, group_interval: 10s}
@@ -162,7 +160,7 @@ monitors:
 
 func TestRelayThatRefusesForAWhileTellsWhatIsTrueThen(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, strings.Replace(watching(x, box), "notify: [day, night]", "notify: night", 1))
 	r.start()
 	r.ready()

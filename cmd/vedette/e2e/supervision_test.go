@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline/job"
 	"vedette/workers/check"
@@ -37,7 +36,7 @@ func (r *running) page() map[string]web.Row {
 
 func TestProbeThatPanicsIsToldToOperatorsAndMakesNothingDown(t *testing.T) {
 	t.Parallel()
-	x, box := newTarget(t), inboxtest.New(t)
+	x, box := newTarget(t), newInbox(t)
 	r := newInstance(t, fmt.Sprintf(`
 recipients: {day: ops@example.org}
 notifications: {group_wait: 0s, group_interval: 0s}

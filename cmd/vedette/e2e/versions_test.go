@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"vedette/cmd/vedette/internal/inboxtest"
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
@@ -41,7 +40,7 @@ type mixed struct {
 	versions             versions
 	dir, url, file, home string // home is that of the server's health
 	listen               string
-	box                  *inboxtest.Inbox
+	box                  *inbox
 	site                 *target
 	p                    *pipeline.Pipeline
 	client               *producer.Client
@@ -50,7 +49,7 @@ type mixed struct {
 
 func newMixed(t *testing.T, v versions, server string) *mixed {
 	t.Helper()
-	m := &mixed{t: t, versions: v, dir: t.TempDir(), home: lastingAddress(t), listen: lastingAddress(t), box: inboxtest.New(t), site: newTarget(t)}
+	m := &mixed{t: t, versions: v, dir: t.TempDir(), home: lastingAddress(t), listen: lastingAddress(t), box: newInbox(t), site: newTarget(t)}
 	m.file = filepath.Join(m.dir, "monitors.yaml")
 	text := fmt.Sprintf(`
 recipients: {ops: ops@example.org, boss: boss@example.org}

@@ -1,0 +1,99 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
+)
+
+// missFor turns the error from publishing a check into a miss, or nothing if
+// the check was stored. It returns any other error.
+func missFor(check *dueCheck, err error) ([]job.Result, error) {
+	reason := job.MissRefused
+	detail := ""
+	switch {
+	case err == nil:
+		return nil, nil
+	case errors.Is(err, errNoWorker):
+		reason = job.MissNoWorker
+	case errors.Is(err, pipeline.ErrOccupied):
+		reason = job.MissOverlap
+	case errors.Is(err, pipeline.ErrFull), errors.Is(err, pipeline.ErrTooLarge):
+		detail = err.Error()
+	default:
+		return nil, err
+	}
+	return []job.Result{miss(monitorOf(check.name), check.profile.location, check.slot, job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail})}, nil
+}
+
+// errNoWorker means that no process makes checks at the location.
+var errNoWorker = errors.New("no worker is running")
+
+// setMissReasons marks misses from missing ticks as caused by the server, if it
+// was away after the cursor. Otherwise no scheduler was running.
+func (s *Scheduler) setMissReasons(cursor time.Time, misses []job.Result) {
+	if lost := s.config.Pipeline.Lost(); lost.IsZero() || lost.Before(cursor) {
+		return
+	}
+	for i := range misses {
+		if misses[i].Miss.Reason == job.MissLate {
+			misses[i].Miss.Reason = job.MissBrokerDown
+		}
+	}
+}
+
+// minGapSlots is how many slots of a monitor must be missed in a row before the
+// operators are notified.
+const minGapSlots = 3
+
+// notifyGap notifies the operators that nothing was scheduled for some time.
+// All shards have the same gap and use the same notice id.
+func (s *Scheduler) notifyGap(ctx context.Context, cursor, second time.Time, misses []job.Result) error {
+	for i := range misses {
+		miss := misses[i].Miss
+		if miss.Count < minGapSlots || miss.Reason != job.MissLate && miss.Reason != job.MissBrokerDown {
+			continue
+		}
+		why := "no scheduler was running"
+		if miss.Reason == job.MissBrokerDown {
+			why = "the NATS server was not reachable"
+		}
+		return s.config.Pipeline.Notify(ctx, job.Notice{
+			ID: job.DeriveID("gap", second.Truncate(time.Minute).Format(time.RFC3339)), Kind: job.NoticeScheduleGap,
+			Summary: fmt.Sprintf("nothing was checked from %s to %s: %s", cursor.Format(time.DateTime), second.Format("15:04:05 UTC"), why),
+		})
+	}
+	return nil
+}
+
+// maxResults is the maximum number of results in a message.
+const maxResults = 100
+
+func (s *Scheduler) publishMisses(ctx context.Context, shard int, second time.Time, misses []job.Result) error {
+	for part := 0; len(misses) > 0; part++ {
+		batch := misses[:min(maxResults, len(misses))]
+		misses = misses[len(batch):]
+		body, err := job.Encode(job.Results{V: job.Version, Results: batch})
+		if err != nil {
+			return err
+		}
+		err = s.config.Pipeline.Publish(ctx, pipeline.Message{
+			Subject: topology.ResultSubject(shard), Body: body, ID: fmt.Sprintf("miss-%d-%d-%d", shard, second.Unix(), part),
+		})
+		if err != nil {
+			return fmt.Errorf("publish misses: %w", err)
+		}
+	}
+	return nil
+}
+
+// miss returns the result for a missed slot. The location is empty for a
+// monitor with one location.
+func miss(monitor, location string, slot job.Slot, m job.Miss) job.Result {
+	return job.Result{Monitor: monitor, Location: location, Slot: slot, Miss: &m}
+}

@@ -1,0 +1,96 @@
+package producer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"vedette/pipeline"
+	"vedette/pipeline/job"
+	"vedette/pipeline/topology"
+)
+
+// tick handles one tick for one shard: it publishes checks, records misses and
+// moves the cursor, in this order, so that a crash in between repeats slots but
+// skips none.
+func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeline.Delivery) error {
+	shard, err := strconv.Atoi(topology.CutTick(d.Subject))
+	if err != nil || shard < 0 || shard >= len(s.handledUntil) {
+		return job.Dead(job.ReasonInvalid, fmt.Errorf("read tick: found shard %q, expected 0 to %d", d.Subject, len(s.handledUntil)-1))
+	}
+	second := d.Stored.UTC().Truncate(time.Second)
+	known := s.lastHandled(shard)
+	todo := s.table.due(shard, known, second)
+	if !known.IsZero() && todo.empty() {
+		s.setHandled(shard, second)
+		return nil // nothing is due since then, whatever other schedulers have handled
+	}
+	at, revision, err := readCursor(ctx, cursors, shard)
+	if err != nil {
+		return err
+	}
+	if !second.After(at) {
+		s.setHandled(shard, at)
+		return nil // a later tick was handled
+	}
+	if !at.Equal(known) {
+		todo = s.table.due(shard, at, second)
+	}
+	s.setMissReasons(at, todo.missed)
+	todo.shed(s.load.shares(todo.checks))
+	if todo.empty() {
+		s.setHandled(shard, second)
+		return nil
+	}
+	if err := s.publishChecks(ctx, shard, second, todo); err != nil {
+		return err
+	}
+	if err := s.notifyGap(ctx, at, second, todo.missed); err != nil {
+		return err
+	}
+	if err := moveCursor(ctx, cursors, shard, second, revision); err != nil {
+		return err
+	}
+	s.setHandled(shard, second)
+	return nil
+}
+
+func (s *Scheduler) lastHandled(shard int) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.handledUntil[shard]
+}
+
+func (s *Scheduler) setHandled(shard int, second time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if second.After(s.handledUntil[shard]) {
+		s.handledUntil[shard] = second
+	}
+}
+
+// publishChecks publishes the checks and misses for a tick.
+func (s *Scheduler) publishChecks(ctx context.Context, shard int, second time.Time, d dueSlots) error {
+	messages := make([]pipeline.Message, len(d.checks))
+	for i := range d.checks {
+		check := &d.checks[i]
+		messages[i] = pipeline.Message{
+			Subject: topology.CheckSubject(check.profile.location, monitorOf(check.name)), Body: check.encode(),
+			ID: check.name + "@" + strconv.FormatInt(check.slot.Unix(), 10),
+		}
+	}
+	misses := d.missed
+	for i, err := range s.config.Pipeline.PublishAll(ctx, messages) {
+		if errors.Is(err, pipeline.ErrOccupied) && !s.workers.exists(ctx, d.checks[i].profile.location) {
+			err = fmt.Errorf("%w: %w", errNoWorker, err)
+		}
+		miss, err := missFor(&d.checks[i], err)
+		if err != nil {
+			return err // the server is away; the tick is retried
+		}
+		misses = append(misses, miss...)
+	}
+	return s.publishMisses(ctx, shard, second, misses)
+}
