@@ -18,11 +18,7 @@ type mailOutbox struct {
 // Enqueue enqueues a mail. It returns no error for a mail whose id is already
 // queued.
 func (o *mailOutbox) Enqueue(ctx context.Context, m job.Mail) error {
-	body, err := job.Encode(m)
-	if err != nil {
-		return err
-	}
-	err = o.p.Publish(ctx, pipeline.Message{Subject: topology.MailSubject(o.class, m.ID), Body: body, ID: "mail-" + m.ID})
+	err := pipeline.PublishJob(ctx, o.p, m, pipeline.Message{Subject: topology.MailSubject(o.class, m.ID), ID: "mail-" + m.ID})
 	if errors.Is(err, pipeline.ErrOccupied) {
 		return nil
 	}

@@ -66,15 +66,12 @@ func (e *evaluateJobs) recheckPool() pool.Config {
 // enqueueCheck enqueues a check with its own slot. A check that is already
 // queued or running gives the same result, so this is no error.
 func (e *evaluateJobs) enqueueCheck(ctx context.Context, m *evaluate.Monitor, location string, slot job.Slot) error {
-	body, err := job.Encode(job.Check{V: job.Version, Monitor: m.Name, Slot: slot, Location: location, NotAfter: slot.Add(m.Period), Spec: m.Spec})
-	if err != nil {
-		return err
-	}
+	check := job.Check{V: job.Version, Monitor: m.Name, Slot: slot, Location: location, NotAfter: slot.Add(m.Period), Spec: m.Spec}
 	name := m.Name
 	if m.MultiLocation() {
 		name = job.LocationName(m.Name, location)
 	}
-	err = e.p.Publish(ctx, pipeline.Message{Subject: topology.CheckSubject(location, m.Name), Body: body, ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
+	err := pipeline.PublishJob(ctx, e.p, check, pipeline.Message{Subject: topology.CheckSubject(location, m.Name), ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
 	if err != nil && !errors.Is(err, pipeline.ErrOccupied) {
 		return fmt.Errorf("enqueue recheck: %w", err)
 	}

@@ -64,16 +64,12 @@ func (s *maintainStage) supervisor() (supervise.Child, error) {
 
 // open is ready when it has the recipients and settings that exist at the start.
 func (s *maintainStage) open(ctx context.Context, ready func(*maintainJobs)) error {
-	definitions, err := s.p.Bucket(ctx, topology.Monitors)
+	buckets, err := pipeline.Buckets(ctx, s.p, topology.Monitors, topology.Digests)
 	if err != nil {
 		return err
 	}
-	digests, err := s.p.Bucket(ctx, topology.Digests)
-	if err != nil {
-		return err
-	}
-	m := &maintainJobs{maintainStage: s, digests: digests}
-	return definitions.WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { m.setDefinition(ctx, e) }, func() { ready(m) })
+	m := &maintainJobs{maintainStage: s, digests: buckets[topology.Digests]}
+	return buckets[topology.Monitors].WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { m.setDefinition(ctx, e) }, func() { ready(m) })
 }
 
 func (m *maintainJobs) pool(handle func(context.Context, pipeline.Delivery) error) pool.Config {

@@ -60,7 +60,7 @@ func (s *notifyStage) open(ctx context.Context, ready func(*notifyJobs)) error {
 		return err
 	}
 	defer func() { _ = replies.Close() }() // it fails only when the connection is gone, and the subscription with it
-	buckets, err := s.openBuckets(ctx)
+	buckets, err := pipeline.Buckets(ctx, s.p, notifyBuckets()...)
 	if err != nil {
 		return err
 	}
@@ -75,16 +75,8 @@ func (s *notifyStage) open(ctx context.Context, ready func(*notifyJobs)) error {
 	return n.follow(ctx, buckets, ready)
 }
 
-func (s *notifyStage) openBuckets(ctx context.Context) (map[topology.Bucket]*pipeline.Bucket, error) {
-	buckets := map[topology.Bucket]*pipeline.Bucket{}
-	for _, name := range []topology.Bucket{topology.Notifications, topology.Deliveries, topology.States, topology.Monitors, topology.Silences} {
-		bucket, err := s.p.Bucket(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		buckets[name] = bucket
-	}
-	return buckets, nil
+func notifyBuckets() []topology.Bucket {
+	return []topology.Bucket{topology.Notifications, topology.Deliveries, topology.States, topology.Monitors, topology.Silences}
 }
 
 // follow keeps recipients, settings and silences up to date until ctx ends. It

@@ -42,10 +42,5 @@ func (a *attemptLog) next(ctx context.Context, sequence uint64) int {
 
 // count records that attempts have been made at a job.
 func (a *attemptLog) count(ctx context.Context, sequence uint64, attempts int) error {
-	body, err := job.Encode(attemptRecord{V: job.Version, Attempts: attempts})
-	if err != nil {
-		return err
-	}
-	_, err = a.bucket.Put(ctx, a.key(sequence), body)
-	return err
+	return pipeline.Store(ctx, a.bucket, a.key(sequence), attemptRecord{V: job.Version, Attempts: attempts})
 }
