@@ -180,12 +180,12 @@ type WebSocket struct {
 
 // The same structs without UnmarshalJSON.
 type (
-	httpFields HTTP
-	tcpFields TCP
-	tlsFields TLS
-	dnsFields DNS
-	icmpFields ICMP
-	grpcFields GRPC
+	httpFields      HTTP
+	tcpFields       TCP
+	tlsFields       TLS
+	dnsFields       DNS
+	icmpFields      ICMP
+	grpcFields      GRPC
 	webSocketFields WebSocket
 )
 
@@ -205,10 +205,14 @@ func (d *DNS) UnmarshalJSON(data []byte) error { return decodeShort(data, "name"
 func (i *ICMP) UnmarshalJSON(data []byte) error { return decodeShort(data, "host", (*icmpFields)(i)) }
 
 // UnmarshalJSON accepts the mapping or its short form, a string.
-func (g *GRPC) UnmarshalJSON(data []byte) error { return decodeShort(data, "address", (*grpcFields)(g)) }
+func (g *GRPC) UnmarshalJSON(data []byte) error {
+	return decodeShort(data, "address", (*grpcFields)(g))
+}
 
 // UnmarshalJSON accepts the mapping or its short form, a string.
-func (w *WebSocket) UnmarshalJSON(data []byte) error { return decodeShort(data, "url", (*webSocketFields)(w)) }
+func (w *WebSocket) UnmarshalJSON(data []byte) error {
+	return decodeShort(data, "url", (*webSocketFields)(w))
+}
 
 // decodeShort decodes a probe from its mapping, or from a string, which is the value
 // for key.
