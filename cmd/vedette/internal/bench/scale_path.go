@@ -131,7 +131,7 @@ func (r *scaleRun) watch(ctx context.Context) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	group, running := errgroup.WithContext(running)
-	presence := process.NewPresence(r.pipeline, cli.Version(), instance.AllStages(), job.DefaultLocation, func() []job.ChildStatus { return nil })
+	presence := process.NewPresence(r.pipeline, process.Config{Version: cli.Version(), Stages: instance.AllStages(), Location: job.DefaultLocation})
 	group.Go(func() error { return presence.Serve(running) }) // or misses would be blamed on workers that nobody sees
 	group.Go(func() error { return board.Serve(running) })
 	group.Go(func() error { return work.Serve(running) })

@@ -35,13 +35,13 @@ func (s *clusterSoak) count(ctx context.Context) (clusterBalance, error) {
 	s.load.mu.Unlock()
 	b := clusterBalance{checks: len(checks), mails: len(mails)}
 	for _, check := range checks {
-		found := missing{check, topology.Adhoc, topology.AdhocSubject(job.DefaultLocation, check.id), topology.AdhocConsumer(job.DefaultLocation).Name}
+		found := missing{check, topology.AdhocConsumer(job.DefaultLocation), topology.AdhocSubject(job.DefaultLocation, check.id)}
 		if err := s.countJob(ctx, &b, &b.checksAgain, found); err != nil {
 			return b, err
 		}
 	}
 	for _, mail := range mails {
-		found := missing{mail, topology.Mail, topology.MailSubject(job.MailAdhoc, mail.id), topology.MailConsumer(job.MailAdhoc).Name}
+		found := missing{mail, topology.MailConsumer(job.MailAdhoc), topology.MailSubject(job.MailAdhoc, mail.id)}
 		if err := s.countJob(ctx, &b, &b.mailAgain, found); err != nil {
 			return b, err
 		}
@@ -65,7 +65,7 @@ func (s *clusterSoak) countJob(ctx context.Context, b *clusterBalance, again *in
 		*again += times - 1
 		return nil
 	}
-	alive, err := inspect.ExistsOnLeader(ctx, s.pipeline, m.queue, m.subject)
+	alive, err := inspect.ExistsOnLeader(ctx, s.pipeline, m.consumer.Stream, m.subject)
 	if alive {
 		b.pending = append(b.pending, m)
 	} else if err == nil {

@@ -15,8 +15,8 @@ import (
 type missing struct {
 	acknowledged
 
-	queue             topology.Stream
-	subject, consumer string
+	consumer topology.Consumer
+	subject  string
 }
 
 func names(jobs []missing) []string {
@@ -57,7 +57,7 @@ func (s *clusterSoak) trace(ctx context.Context, b clusterBalance) string {
 	for _, j := range jobs[:min(len(jobs), maxTraced)] {
 		fmt.Fprintf(&out, "%s was ordered at %s, and acknowledged at %s as %d in %d tries, stored before: %t\n",
 			j.id, wall(j.ordered), wall(j.at), j.stored.Sequence, j.stored.Tries, j.stored.Before)
-		for _, line := range inspect.Trace(ctx, s.pipeline, j.queue, j.subject, j.consumer, j.id, j.stored.Sequence) {
+		for _, line := range inspect.Trace(ctx, s.pipeline, inspect.Job{Consumer: j.consumer, Subject: j.subject, ID: j.id, Sequence: j.stored.Sequence}) {
 			out.WriteString("  " + line + "\n")
 		}
 	}
