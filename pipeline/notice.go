@@ -18,9 +18,5 @@ func (p *Pipeline) Notify(ctx context.Context, n job.Notice) error {
 	if n.Source == "" {
 		n.Source = p.config.Process
 	}
-	body, err := job.Encode(n)
-	if err != nil {
-		return err
-	}
-	return p.Publish(ctx, Message{Subject: topology.NoticeSubject(n.Kind), Body: body, ID: "notice-" + n.ID})
+	return PublishJob(ctx, p, n, Message{Subject: topology.NoticeSubject(n.Kind), ID: "notice-" + n.ID})
 }

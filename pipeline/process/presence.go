@@ -94,14 +94,9 @@ func (s *Presence) Serve(ctx context.Context) error {
 }
 
 func (s *Presence) renew(ctx context.Context, leases *pipeline.Bucket) error {
-	body, err := job.Encode(s.process)
-	if err != nil {
-		return err
-	}
 	limited, cancel := context.WithTimeout(ctx, renewalInterval)
 	defer cancel()
-	_, err = leases.Put(limited, s.process.ID, body)
-	return err
+	return pipeline.Store(limited, leases, s.process.ID, s.process)
 }
 
 // withdraw deletes the lease. While the server is away that fails, and other

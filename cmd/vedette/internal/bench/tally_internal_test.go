@@ -8,7 +8,7 @@ import (
 	"vedette/producer/schedule"
 )
 
-func TestSpreadsTellQuantilesToThreePercent(t *testing.T) {
+func TestSpreadQuantilesAreAccurateToThreePercent(t *testing.T) {
 	t.Parallel()
 	for _, unit := range []time.Duration{time.Microsecond, time.Millisecond, time.Second} {
 		var s spread
@@ -28,28 +28,28 @@ func TestSpreadsTellQuantilesToThreePercent(t *testing.T) {
 	}
 }
 
-func TestEachSlotOfACountIsDoneTwiceMissedOrOpen(t *testing.T) {
+func TestTallyCountsEachSlotAsDoneTwiceMissedOrOpen(t *testing.T) {
 	t.Parallel()
 	from := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	c := newScaleCount(2, time.Minute, 2*time.Minute)
+	c := newTally(2, load{interval: time.Minute, length: 2 * time.Minute})
 	c.begin(from)
 	slot := func(i, n int) time.Time {
-		grid, err := schedule.Every(time.Minute, scaleName(i))
+		grid, err := schedule.Every(time.Minute, monitorName(i))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return grid.Next(from.Add(time.Duration(n)*time.Minute - time.Second))
 	}
 	result := func(i int, slot time.Time) job.Result {
-		return job.Result{Monitor: scaleName(i), Slot: slot, ProbeResult: &job.ProbeResult{Health: job.Up, Started: slot.Add(time.Second)}}
+		return job.Result{Monitor: monitorName(i), Slot: slot, ProbeResult: &job.ProbeResult{Health: job.Up, Started: slot.Add(time.Second)}}
 	}
 	c.add([]job.Result{
 		result(0, slot(0, -1)), result(0, slot(0, 0)), result(0, slot(0, 0)), result(1, slot(1, 0).Add(time.Second)),
-		{Monitor: scaleName(0), Slot: slot(0, 1), Miss: &job.Miss{Reason: job.MissOverlap, Count: 1}},
+		{Monitor: monitorName(0), Slot: slot(0, 1), Miss: &job.Miss{Reason: job.MissOverlap, Count: 1}},
 	})
-	if c.due() != 4 || c.done != 2 || c.twice != 1 || c.offGrid != 1 || c.missed[job.MissOverlap] != 1 || c.open() != 1 || c.arrived != 4 {
+	if c.due() != 4 || c.total.done != 2 || c.twice != 1 || c.offGrid != 1 || c.total.missed[job.MissOverlap] != 1 || c.open() != 1 || c.arrived != 4 {
 		t.Errorf("got %d due, %d done, %d twice, %d off the grid, %v missed, %d open, %d arrived, want 4, 2, 1, 1, 1 overlap, 1, 4",
-			c.due(), c.done, c.twice, c.offGrid, c.missed, c.open(), c.arrived)
+			c.due(), c.total.done, c.twice, c.offGrid, c.total.missed, c.open(), c.arrived)
 	}
 	select {
 	case <-c.all:

@@ -1,5 +1,4 @@
-// Package sink is an SMTP server that takes every mail and keeps none.
-package sink
+package harness
 
 import (
 	"bufio"
@@ -10,24 +9,35 @@ import (
 	"time"
 )
 
-// Session answers a client. Answers to what came together leave together,
-// after one round trip, as over a long way.
-type Session struct {
-	Conn net.Conn
-	In   *bufio.Reader
-	out  bytes.Buffer
-	RTT  time.Duration
-	Took func(id, subject string) // told of each mail, if it is set
+// Relay is an SMTP server that accepts every mail and stores none.
+type Relay struct {
+	RTT   time.Duration            // delay before each answer, to simulate a distant relay
+	Taken func(id, subject string) // called for each mail if set
 }
 
-// Talk answers the client until it has gone.
-func (s *Session) Talk() error {
+// Serve answers a client until the client closes the connection.
+func (r Relay) Serve(conn net.Conn) {
+	s := &session{Relay: r, conn: conn, in: bufio.NewReader(conn)}
+	_ = s.talk() // it fails when the client has gone
+}
+
+// session answers one client. The answers to pipelined commands are sent
+// together, after one round trip.
+type session struct {
+	Relay
+
+	conn net.Conn
+	in   *bufio.Reader
+	out  bytes.Buffer
+}
+
+func (s *session) talk() error {
 	s.out.WriteString("220 sink ESMTP\r\n")
 	for {
 		if err := s.flush(); err != nil {
 			return err
 		}
-		line, err := s.In.ReadString('\n')
+		line, err := s.in.ReadString('\n')
 		if err != nil {
 			return err
 		}
@@ -40,7 +50,7 @@ func (s *Session) Talk() error {
 			if err := s.body(); err != nil {
 				return err
 			}
-			s.out.WriteString("250 2.0.0 taken\r\n")
+			s.out.WriteString("250 2.0.0 accepted\r\n")
 		case "QUIT":
 			s.out.WriteString("221 bye\r\n")
 			return s.flush()
@@ -50,32 +60,32 @@ func (s *Session) Talk() error {
 	}
 }
 
-// flush sends the answers, when there is nothing more to answer.
-func (s *Session) flush() error {
-	if s.out.Len() == 0 || s.In.Buffered() > 0 {
+// flush sends the answers unless more commands wait in the buffer.
+func (s *session) flush() error {
+	if s.out.Len() == 0 || s.in.Buffered() > 0 {
 		return nil
 	}
 	if s.RTT > 0 {
 		<-time.After(s.RTT)
 	}
-	_, err := s.out.WriteTo(s.Conn)
+	_, err := s.out.WriteTo(s.conn)
 	return err
 }
 
-// body reads a mail to its end.
-func (s *Session) body() error {
+// body reads a mail.
+func (s *session) body() error {
 	if err := s.flush(); err != nil {
 		return err
 	}
 	id, subject := "", ""
 	for {
-		line, err := s.In.ReadSlice('\n')
+		line, err := s.in.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return err
 		}
 		if bytes.Equal(line, []byte(".\r\n")) {
-			if s.Took != nil {
-				s.Took(id, subject)
+			if s.Taken != nil {
+				s.Taken(id, subject)
 			}
 			return nil
 		}

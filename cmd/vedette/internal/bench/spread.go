@@ -1,13 +1,14 @@
 package bench
 
 import (
+	"fmt"
 	"math/bits"
 	"time"
 )
 
-// spread counts durations in a fixed amount of memory: of each power of two of
-// microseconds, 32 parts of equal width. So a quantile is right to three
-// percent, whatever was counted.
+// spread counts durations in constant memory: each power of two in
+// microseconds has 32 cells with equal width, so every quantile is accurate to
+// three percent.
 type spread struct {
 	counts [spreadOctaves * spreadParts]uint32
 	n      int
@@ -17,7 +18,7 @@ type spread struct {
 const (
 	spreadParts   = 32
 	spreadOctaves = 40 // up to twelve days
-	spreadShift   = 5  // the power of two that spreadParts is
+	spreadShift   = 5  // log2(spreadParts)
 )
 
 func (s *spread) add(d time.Duration) {
@@ -26,7 +27,8 @@ func (s *spread) add(d time.Duration) {
 	s.max = max(s.max, d)
 }
 
-// spreadCell numbers the parts: below 32 µs each microsecond is one.
+// spreadCell returns the cell for a duration. Below 32 µs each microsecond has
+// its own.
 func spreadCell(d time.Duration) int {
 	value := uint64(max(0, d.Microseconds()))
 	octave := max(0, bits.Len64(value)-spreadShift-1)
@@ -34,14 +36,14 @@ func spreadCell(d time.Duration) int {
 	return min(cell, spreadOctaves*spreadParts-1)
 }
 
-// spreadEnd is the longest duration of a part.
+// spreadEnd returns the longest duration in a cell.
 func spreadEnd(cell int) time.Duration {
 	octave := max(0, cell/spreadParts-1)
 	return time.Duration((cell-octave*spreadParts+1)<<octave-1) * time.Microsecond
 }
 
-// quantile is the duration that the share q of all was no longer than; zero of
-// none.
+// quantile returns the shortest duration that the share q does not exceed, and
+// zero for an empty spread.
 func (s *spread) quantile(q float64) time.Duration {
 	left := int(q*float64(s.n) + 0.5)
 	for cell, count := range &s.counts {
@@ -50,4 +52,21 @@ func (s *spread) quantile(q float64) time.Duration {
 		}
 	}
 	return s.max
+}
+
+// String returns the usual quantiles.
+func (s *spread) String() string {
+	return fmt.Sprintf("p50 %s, p99 %s, max %s", rounded(s.quantile(0.5)), rounded(s.quantile(0.99)), rounded(s.max))
+}
+
+// rounded rounds a duration to two to five digits.
+func rounded(d time.Duration) time.Duration {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(time.Second / 10)
+	case d >= time.Millisecond:
+		return d.Round(time.Millisecond)
+	default:
+		return d.Round(time.Microsecond)
+	}
 }
