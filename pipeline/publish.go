@@ -31,7 +31,7 @@ type Message struct {
 	Header map[string]string
 }
 
-// Headers of a job.
+// Job headers.
 const (
 	// HeaderReply is the address for the answer.
 	HeaderReply = "Vedette-Reply"
@@ -66,7 +66,7 @@ func (p *Pipeline) Publish(ctx context.Context, m Message) error {
 	return err
 }
 
-// Stored is the server's acknowledgement of a message.
+// Stored is the server's acknowledgement for a message.
 type Stored struct {
 	// Sequence is the message's within its stream.
 	Sequence uint64
@@ -79,11 +79,6 @@ type Stored struct {
 // Store is [Pipeline.Publish] with the server's acknowledgement.
 func (p *Pipeline) Store(ctx context.Context, m Message) (Stored, error) {
 	return p.store(ctx, m.message(p.names), m.Wait)
-}
-
-func (p *Pipeline) publish(ctx context.Context, message *nats.Msg) error {
-	_, err := p.store(ctx, message, false)
-	return err
 }
 
 func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Stored, error) {
@@ -100,7 +95,7 @@ func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Sto
 		}
 		err = publishError(err)
 		if stored.Tries > 1 && errors.Is(err, ErrOccupied) {
-			stored.Sequence, stored.Before = p.isSameMessage(ctx, message)
+			stored.Sequence, stored.Before = isSameMessage(ctx, p, message)
 		}
 		if stored.Before {
 			return nil
@@ -116,7 +111,7 @@ func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Sto
 // isSameMessage reports whether the message itself occupies its subject, because
 // an earlier try stored it and the acknowledgement was lost. It also returns the
 // sequence.
-func (p *Pipeline) isSameMessage(ctx context.Context, message *nats.Msg) (uint64, bool) {
+func isSameMessage(ctx context.Context, p *Pipeline, message *nats.Msg) (uint64, bool) {
 	id := message.Header.Get(jetstream.MsgIDHeader)
 	if id == "" {
 		return 0, false

@@ -28,7 +28,7 @@ const (
 // RetryUnavailable repeats do while the cluster does not answer or elects a
 // leader, for at most [Config.Patience]; what names it in the log, as "apply
 // definitions". Other errors are returned at once, as is every error once ctx
-// has ended. It must be safe to repeat do after a part of it succeeded.
+// has ended. It must be safe to repeat do after it succeeded in part.
 func (p *Pipeline) RetryUnavailable(ctx context.Context, what string, do func(context.Context) error) error {
 	return p.retryPatiently(ctx, what, transient, do)
 }
@@ -59,7 +59,7 @@ func Retry(ctx context.Context, do func(context.Context) error) error {
 	return retry(ctx, limited(do), transient)
 }
 
-// retry repeats do as long as again approves of its error and ctx lasts.
+// retry repeats do as long as again accepts its error and ctx lasts.
 func retry(ctx context.Context, do func(context.Context) error, again func(error) bool) error {
 	pause := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxInterval(maxRetryPause), backoff.WithMaxElapsedTime(0))

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"vedette/pipeline"
@@ -132,7 +133,10 @@ func (m *maintainJobs) reportDead(ctx context.Context, subject string, dead dead
 		m.log.ErrorContext(ctx, "mail to operators is dead", "dead_letter", dead.ID, "reason", dead.Reason, "error", dead.Error)
 		return nil
 	}
-	return m.collect(ctx, notify.DeadLetterNotice(subject, dead.Stage, dead.Subject, dead.Reason, dead.Error, dead.Worker, dead.DeadAt))
+	return m.collect(ctx, job.Notice{
+		V: job.Version, ID: job.DeriveID("dead", subject), Kind: job.NoticeDead, At: dead.DeadAt.UTC(), Source: dead.Worker,
+		Summary: fmt.Sprintf("stage %s gave up on %s (%s): %s", dead.Stage, dead.Subject, dead.Reason, dead.Error),
+	})
 }
 
 // errParked means that a job waits for a newer process, which receives it from
