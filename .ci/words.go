@@ -52,7 +52,7 @@ var unwanted = []struct {
 }
 
 // allowed has what a match may be part of.
-var allowed = regexp.MustCompile(`(?i)dead[-\s]letters?|(?:capital|upper-?case|lower-?case|single|ascii|small|latin|first)\sletters?|letters?\s(?:and|or)\s(?:digits?|figures?)|letters,\s(?:digits|figures)|mailing\slist|VEDETTE_\w+`)
+var allowed = regexp.MustCompile(`(?i)dead[-\s]letters?|(?:capital|upper-?case|lower-?case|single|ascii|small|latin|first)\sletters?|letters?\s(?:and|or)\s(?:digits?|figures?)|letters,\s(?:digits|figures)|mailing\slist|\bLetter\sis\b|VEDETTE_\w+`)
 
 // phrase matches one of several phrases, which may be broken between two lines.
 func phrase(alternatives string) *regexp.Regexp {

@@ -2,8 +2,7 @@ package pipeline
 
 import "sync"
 
-// broadcast tells any number of listeners that something happened, without
-// ever waiting for one of them.
+// broadcast signals an event to any number of listeners without blocking.
 type broadcast struct {
 	mu        sync.Mutex
 	listeners map[chan struct{}]struct{}
@@ -13,8 +12,8 @@ func newBroadcast() *broadcast {
 	return &broadcast{listeners: map[chan struct{}]struct{}{}}
 }
 
-// listen returns a channel that holds a token once something happened, and a
-// function that ends the listening.
+// listen returns a channel that holds a token once the event happened, and a
+// function that removes the listener.
 func (b *broadcast) listen() (<-chan struct{}, func()) {
 	listener := make(chan struct{}, 1)
 	b.mu.Lock()
@@ -33,7 +32,7 @@ func (b *broadcast) notify() {
 	for listener := range b.listeners {
 		select {
 		case listener <- struct{}{}:
-		default: // it has not yet seen the token before
+		default: // the previous token is still there
 		}
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Of writes that meet, one wins and the others are told that they lost, on
-// replicas too, where the server says so in other words.
+// One of simultaneous writes wins and the others get a conflict, on replicas too,
+// where the server has another error for it.
 func TestSwapsThatMeetOnReplicasAreConflicts(t *testing.T) {
 	t.Parallel()
 	cluster := pipelinetest.NewCluster(t)

@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Write is one of many writes to a bucket.
+// Write is one write in a [Bucket.WriteAll].
 type Write struct {
 	Key   string
 	Value []byte
@@ -15,10 +15,9 @@ type Write struct {
 	Delete bool
 }
 
-// WriteAll writes many keys, each once, whatever they hold, with a bounded number
-// on their way at once: one after the other, each would wait for the server.
-// Writing again is safe, so it insists: see [Pipeline.RetryUnavailable]. The error is that
-// of the first write that could not be done; others may have been.
+// WriteAll writes many keys, each once, with a limited number in flight. It
+// retries: see [Pipeline.RetryUnavailable]. The error is the first failed write's;
+// others may have succeeded.
 func (b *Bucket) WriteAll(ctx context.Context, writes []Write) error {
 	if err := unfenced(ctx); err != nil {
 		return fmt.Errorf("write keys: %w", err)
@@ -31,7 +30,7 @@ func (b *Bucket) WriteAll(ctx context.Context, writes []Write) error {
 				continue
 			}
 			failed = append(failed, writes[i])
-			if reason == nil || transient(reason) && !transient(err) { // what does not pass decides
+			if reason == nil || transient(reason) && !transient(err) { // a permanent error comes first
 				reason = fmt.Errorf("write key %s: %w", writes[i].Key, err)
 			}
 		}
@@ -40,7 +39,7 @@ func (b *Bucket) WriteAll(ctx context.Context, writes []Write) error {
 	})
 }
 
-// writeOnce tries each write, and returns an error for each, or nil.
+// writeOnce tries each write once, and returns an error or nil for each.
 func (b *Bucket) writeOnce(ctx context.Context, writes []Write) []error {
 	flights, errs := make([]flight, min(len(writes), maxInFlight)), make([]error, len(writes))
 	settle := func(i int) { errs[i] = publishError(flights[i%maxInFlight].land(ctx)) }
@@ -48,7 +47,7 @@ func (b *Bucket) writeOnce(ctx context.Context, writes []Write) []error {
 		if i >= maxInFlight {
 			settle(i - maxInFlight)
 		}
-		flights[i%maxInFlight] = b.p.launch(b.message(w))
+		flights[i%maxInFlight] = launch(b.p.js, b.message(w))
 	}
 	for i := max(0, len(writes)-maxInFlight); i < len(writes); i++ {
 		settle(i)
@@ -56,7 +55,7 @@ func (b *Bucket) writeOnce(ctx context.Context, writes []Write) []error {
 	return errs
 }
 
-// message is a write as the server stores it.
+// message is the write as the server stores it.
 func (b *Bucket) message(w Write) *nats.Msg {
 	message := nats.NewMsg("$KV." + b.kv.Bucket() + "." + w.Key)
 	message.Data = w.Value

@@ -126,7 +126,7 @@ func leading(t *testing.T, p *pipeline.Pipeline, stream topology.Stream) int {
 	return leader
 }
 
-// The promise of three nodes: any of them may go, and even come back without
+// The promise with three nodes: any may go, and even come back without
 // its disk, and nothing that was acknowledged is lost.
 func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 	t.Parallel()
@@ -157,7 +157,7 @@ func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 		cluster.Start(leader)
 	})
 	for i := range pipelinetest.Nodes {
-		cluster.AwaitHealthy() // as whoever rolls a cluster has to wait
+		cluster.AwaitHealthy() // as in any rolling restart
 		begin(cluster.Name(i)+" is restarted", func() {
 			cluster.Stop(i)
 			cluster.Start(i)
@@ -169,7 +169,7 @@ func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 	jobs.report(t, resume)
 }
 
-// report tells the balance, and what is wrong with it.
+// report logs the balance, and fails the test if it is wrong.
 func (l *load) report(t *testing.T, resume time.Duration) {
 	t.Helper()
 	l.mu.Lock()

@@ -1,142 +1,128 @@
-// Package pipeline is JetStream for the rest of Vedette, and the only place
-// that knows it: which streams and buckets there are, how a message gets into
-// one, and how a pool of workers takes jobs out.
+// Package pipeline is the connection to an installation on JetStream. Only this
+// package and the ones below it know NATS. Package topology names streams and
+// buckets, package pool takes jobs out, package deadletter keeps the jobs that
+// could not be done.
 //
-//	tick ──▶ check ──▶ result ──▶ state ──▶ ledger ──▶ mail
-//	TICK     CHECK      RESULT     STATE     LEDGER     MAIL ──▶ relay or Maildir
-//	         REQUEST                         CALL
-//	         CALL                 what can't be done ──▶ DEAD
+//	tick ──▶ check ──▶ result ──▶ state ──▶ notification ──▶ mail
+//	TICK     CHECK      RESULT     STATE     NOTIFICATION     MAIL ──▶ relay or Maildir
+//	         ADHOC                                            CALL
+//	         CALL                 jobs that cannot be done ──▶ DEAD
 //
-// Each arrow is a stream ([Topology] lists them), each stage a [Pool] in any
-// number of processes. What JetStream has acknowledged to a publisher ends as
-// done or as a dead letter with its reason; nothing is dropped in silence.
+// Each arrow is a stream or a bucket, each stage a pool in any number of
+// processes. A message that JetStream has acknowledged to its publisher ends as
+// done or as a dead letter with a reason.
 //
-// # What a node promises
+// # Durability
 //
-// JetStream acknowledges a message when the operating system has it, and syncs
-// to disk a quarter of a second later at the latest. So on one node a killed
-// process loses nothing, while a power cut may lose the last quarter of a
-// second. With three replicas a message is acknowledged when two nodes have it.
+// JetStream acknowledges a message when the operating system has it, and syncs it
+// to disk within a quarter of a second. So on one node a killed process loses
+// nothing, while a power cut may lose the last quarter of a second. With three
+// replicas a message is acknowledged when two nodes have it.
 //
 // # Versions
 //
-// Two versions are told apart. That of messages is package job's: a handler that
-// meets a newer one returns [job.ErrNewer], and its pool gives the job back
-// without counting an attempt. Orders and alerts, which are not bounded by the
-// number of monitors, are parked in DEAD after a minute, as unsupported; the stage
-// operate of a process that reads them gives them back to their queues. CHECK,
-// RESULT, TIMER and the log of STATE hold what the pipeline makes for itself, and
-// there it waits. The attempts at a job and the cursor of a shard have one field
-// each, and will stay so.
+// Messages and topology have separate versions. Package job defines the version
+// of messages: a handler that gets a newer one returns [job.ErrNewer], and its
+// pool returns the job to the queue without counting an attempt. Jobs in ADHOC,
+// CALL and MAIL, whose number is not bounded, are parked in DEAD after a minute
+// as unsupported; the stage maintain in a process that understands them replays
+// them. In CHECK, RESULT, TIMER and the log of STATE, which have the pipeline's
+// own messages, newer ones wait. Attempts and cursors have one field each, and
+// must keep it.
 //
-// That of the topology stands in the metadata of each stream, bucket and
-// consumer ("vedette-layout"): [Pipeline.Ensure] and pools change only what a
-// program of their own layout or an older one has configured.
+// The version of the topology is in the metadata of each stream, bucket and
+// consumer ("vedette-layout"). [Pipeline.Ensure] and pools change only
+// configurations from their own version or an older one.
 //
 // # Departures that experience taught
 //
-// A check in CHECK has no time to live. One that expired in the queue would
-// end a slot without anybody's knowing; instead the worker that finds it past
-// its not_after records the miss, and while it waits the refusal of the next
-// slots is recorded as overlap. Each monitor still has at most one.
+// A check in CHECK has no time to live. One that expired in the queue would end a
+// slot without a record; instead the worker that finds it past its not_after
+// records the miss, and while it waits, the refused checks for the next slots are
+// recorded as overlap. Each monitor still has at most one.
 //
-// The queue of checks is first in, first out, so one that is longer than a slot
-// has every check come too late, however many workers make. Nothing in JetStream
-// would drop the right ones; the scheduler leaves out an even part of the slots
-// instead, by what it sees of the consumer, and records them as shed.
+// The queue of checks is first in, first out, so in a queue longer than a slot
+// every check is late, however many workers there are. JetStream cannot drop the
+// right checks; the scheduler leaves out an even part of the slots, by the
+// consumer's backlog, and records them as shed.
 //
-// A job may give its slot back before it is done ([Yield]), when it only waits
-// for the storing of what it found; a pool holds twice its limit at most.
+// A job may give its slot back before it is done when it only waits for its
+// result to be stored; a pool has at most twice its limit.
 //
-// Results travel on one partition. Evaluators share them by a common consumer,
-// and what two of them decide at once is settled by compare-and-swap, so that
-// nothing is gained by more until one stream is too slow.
+// Results travel on one partition. Evaluators share it by a common consumer, and
+// settle simultaneous decisions by compare-and-swap, so more partitions gain
+// nothing until one stream is too slow.
 //
-// Mails carry no signature: whoever may publish to MAIL may order mail. A
-// signature would take away the order from a shell, and protect from nobody who
-// holds the right to publish there, which [Names.Permissions] gives to few. The
-// two ways around rights that the server leaves open lead nowhere: no stream
-// with schedules holds jobs, and an answer of the server that somebody has it
-// put into MAIL is no mail, and a dead letter.
+// Mails carry no signature: every user who may publish to MAIL may enqueue mails.
+// A signature would exclude enqueueing from a shell, and protect only against the
+// few users with that right. The server leaves two ways around rights open, both
+// harmless: no stream with schedules holds jobs, and an acknowledgement that the
+// server was made to publish to MAIL becomes a dead letter.
 //
-// Calls have a stream of their own, and not only a subject: the one of casts
-// may be full. An id is therefore kept apart by the server within a verb, and
-// across verbs by looking first.
+// Calls have a stream, and not only a subject, because ADHOC may be full. So the
+// server keeps ids unique within each of the two streams, and clients look into
+// the other one first.
 //
-// A pool asks for exactly its free slots, but not for each at once: while the
-// server owes it some, up to an eighth of the limit waits for the next request.
+// A pool requests exactly its free slots, but not each at once: while requested
+// jobs have not arrived, up to an eighth of the limit waits for the next request.
 //
-// The leases of processes, in WORKER, do not expire by themselves: nobody would
-// notice. Each process watches the others' ([Processes]), tells the operators
-// of one that was not renewed in its time, and takes it away.
+// The leases in PROCESS do not expire, since an expiry would go unnoticed. Each
+// process watches the others' leases, notifies the operators of one that was not
+// renewed in time, and deletes it.
 //
 // Heartbeats have no timers: PING keeps the last ping of each kind with the
-// server's time, and each slot of the monitor judges by it, so that neither a
+// server's time, and each slot of the monitor evaluates it, so that neither a
 // restart nor a lost timer resets or misfires a deadline.
 //
-// What addresses were told stands in LEDGER: an account for each address and
-// monitor, and a mailing for each address and group, which decides. Keys are
-// never deleted there: a key that was purged can come back after an unclean
-// stop, and a ledger that forgets tells twice.
+// NOTIFICATION has a log for each address and monitor, which says what the
+// address was notified of, and a group for each address, which decides what to
+// send. Keys are never deleted there: a purged key can come back after an unclean
+// stop, and without its log an address would be notified twice.
 //
-// Whether a mail that waits for a relay can still be taken back is decided in
-// SENT, by compare-and-swap: its worker's intent, or the word of the notifier
-// that withdraws it, is first.
+// Whether a waiting mail can still be withdrawn is decided in DELIVERY by
+// compare-and-swap between the worker that begins an attempt and the notifier. An
+// attempt younger than [job.AttemptLease] is left to its worker: while a cluster
+// elects a leader, holds on jobs cannot be renewed, so the job for a sent mail
+// reaches a second worker before the first one could record that it was sent.
 //
-// An intent in SENT that is younger than [job.AttemptLease] is left to whoever wrote it.
-// While a cluster chooses a leader holds cannot be renewed, so that the job of a
-// mail which has left comes to a second worker before the first could write that
-// down.
+// A known message id, or an occupied subject, does not prove that a message is
+// stored before the cluster has agreed on it: the leader may lose it. So messages
+// that count as stored when they exist, dead letters included, have ids: by these
+// the server reports the ones still in process, and they are retried.
 //
-// That the server knows a message's id, or that its subject is occupied, is no
-// word that it is stored while the cluster has not agreed on it: the leader may
-// take it along. So messages whose storing is taken for done when they are there
-// already, dead letters among them, have ids: the server tells those that are in
-// process apart, and they are tried again.
+// Workers do not wait for the server to confirm that a mail is settled: DELIVERY
+// records that it was sent, and a mail that is delivered again is settled without
+// sending it. Each class of mails has its own queue. A mail to operators that no
+// relay takes is also copied to the Maildir.
 //
-// The server's word that a mail is settled is not waited for: SENT has it that
-// it left, and one that comes again because our word got lost is settled unsent.
-// Each class of mails has a queue of its own; a mail to operators that no relay
-// takes is kept in the Maildir too, and sent all the same.
+// DKIM signatures have the time of the job, not of the attempt, so that each
+// attempt sends the same bytes.
 //
-// DKIM signatures bear the time of the order, not of the attempt: a mail that is
-// tried again is the same, byte for byte.
+// A timer is set before the record that it belongs to is written, so that a crash
+// in between repeats both. Timers fire at whole seconds; times are rounded up.
 //
-// A timer is set before what it belongs to is written, so that a crash between
-// the two repeats both. Timers fire at whole seconds; times are rounded up.
+// A missing scheduler shows in the leases, which have the stages of each process,
+// and not in the cursors: the cursor of a shard without due slots does not move.
 //
-// That nobody schedules is not seen by a shard without ticks, since the cursor
-// of a shard in which nothing is due stands still, but by the leases, in which
-// each process says its roles.
+// Workers use producer/schedule too, for maintenance windows and the distance
+// between cron slots; it is the one package that both sides share.
 //
-// The arithmetic of producer/schedule is used by workers too, for maintenance
-// windows and the distance of cron's slots; it is the one package that both
-// sides know.
+// A child that an operator stopped restarts with its group, as in OTP; a disabled
+// one stays down: see package supervise.
 //
-// A child of a supervisor that an operator stopped comes back with its group,
-// as in OTP; one that was disabled stays down: see package supervise.
+// A dead state is replayed by writing the present state again: the one in the
+// dead letter is of the past.
 //
-// The letter of a state that could not be announced is replayed by writing the
-// present state again: the one in the letter is of the past.
+// Cluster nodes do not advertise each other to clients: those addresses may be in
+// a network of the nodes, and their certificates may not be valid for them.
+// Clients use the configured addresses.
 //
-// Nodes of a cluster do not tell clients of each other. Those addresses may be
-// of a network of the nodes' own, and a certificate may not be good for them, so
-// clients use the ones that they were given.
+// Replicas of consumers follow those of their streams once these are current, and
+// cannot be hastened: consumers of work queues have no number of their own.
 //
-// The copies of consumers follow those of their streams by themselves, when these
-// have caught up. Nothing hastens that: consumers of queues have no number of
-// their own that could be changed.
+// The number of replicas belongs to the installation: only a process that has one
+// configured changes it, so that a worker with other flags removes no replicas.
 //
-// The number of replicas belongs to the installation and not to each process:
-// only one that was told a number sees to it ([Pipeline.Ensure]), lest a worker
-// with other flags take copies away.
-//
-// What the locations of a monitor find, and what that makes of it, is one state
-// and one write. States of their own, and a vote that is cast when one of them
-// changes, would be two writes with a crash between them, and evaluators that
-// know the one and not the other.
-//
-// A pool speaks the pull protocol itself, because the client library's
-// iterators ask for messages before a slot is free, and the time until a
-// redelivery runs while those wait in the client's buffer.
+// What the locations of a monitor find, and the vote on it, is one state and one
+// write. Separate states and a vote would be two writes with a crash in between.
 package pipeline

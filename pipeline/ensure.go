@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -12,18 +11,18 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// ErrTooFewNodes is returned by [Pipeline.Ensure] when the server, or its
-// cluster, has fewer nodes than streams are to have replicas.
+// ErrTooFewNodes is returned by [Pipeline.Ensure] when the cluster has fewer nodes
+// than [Config.Replicas].
 var ErrTooFewNodes = errors.New("too few nodes for so many replicas")
 
-// Ensure makes the streams, buckets and clocks of the installation what this
-// program expects: what is missing is created, what differs is changed, what
-// is right is left alone, and so is what a newer program has configured. Call it from the process that owns the installation,
-// at every start. The number of replicas changes while everything runs; new
-// ones catch up by themselves, those of consumers within half a minute, before
-// which no node should be taken away. A cluster that is just coming together, or
-// chooses a leader, is given time: see [Pipeline.RetryUnavailable]. The error is [ErrTooFewNodes], or names the stream that the
-// server refuses to change; nothing is ever deleted to make it fit.
+// Ensure creates or updates the installation's streams, buckets and clocks,
+// except those that a newer program has configured. The process that owns the
+// installation calls it at every start. The replica count can change at any time; new replicas
+// catch up automatically, consumer replicas within half a minute, before which no
+// node should be removed. While a cluster forms or elects
+// a leader, Ensure retries: see [Pipeline.RetryUnavailable]. The error is
+// [ErrTooFewNodes], or names the stream that the server refuses to change; Ensure
+// never deletes a stream.
 func (p *Pipeline) Ensure(ctx context.Context) error {
 	i := installer{Pipeline: p}
 	for _, config := range topology.Streams(p.names, p.config.Replicas) {
@@ -39,7 +38,7 @@ func (p *Pipeline) Ensure(ctx context.Context) error {
 	return i.ensureClocks(ctx)
 }
 
-// installer configures the streams, buckets and clocks of an installation.
+// installer configures streams, buckets and clocks.
 type installer struct{ *Pipeline }
 
 func (i installer) ensureStream(ctx context.Context, config jetstream.StreamConfig) error {
@@ -72,8 +71,8 @@ func (i installer) ensureBucket(ctx context.Context, config jetstream.KeyValueCo
 	})
 }
 
-// replicas is how many a stream is to have. A process that was not told leaves
-// them alone, lest it undo what another one was told.
+// replicas is the replica count for a stream. Without a configured one it is the
+// present one, which another process may have configured.
 func (i installer) replicas(ctx context.Context, stream string) (int, error) {
 	if i.config.Replicas != 0 {
 		return i.config.Replicas, nil
@@ -88,17 +87,16 @@ func (i installer) replicas(ctx context.Context, stream string) (int, error) {
 	return max(1, found.CachedInfo().Config.Replicas), nil
 }
 
-// gatherTime is how long a cluster may take to know of its nodes.
+// gatherTime is how long a cluster may take to discover its nodes.
 const gatherTime = 15 * time.Second
 
-// Codes of the server for too few nodes: for now, and when it is alone.
+// Server error codes for too few nodes: for now, and outside a cluster.
 const (
 	noPeers      = 10005
 	notClustered = 10074
 )
 
-// gathering changes something of the cluster, which may be coming together, or
-// be about to choose a leader.
+// gathering makes a change to a cluster that may be forming or electing a leader.
 func (i installer) gathering(ctx context.Context, what string, change func(context.Context) error) error {
 	began := time.Now()
 	passing := func(err error) bool {
@@ -116,65 +114,8 @@ func refused(err error, code jetstream.ErrorCode) bool {
 	return errors.As(err, &api) && api.ErrorCode == code
 }
 
-// everySecond is a schedule of the server's six-field cron.
-const everySecond = "* * * * * *"
-
-// ensureClocks makes one clock tick for each shard, and stops the clocks of
-// shards that are no more. A clock that is there is not written again: a
-// schedule that is replaced loses its next tick.
-func (i installer) ensureClocks(ctx context.Context) error {
-	var stream jetstream.Stream
-	var there map[string]uint64
-	newer := false
-	err := i.gathering(ctx, "ensure clocks", func(ctx context.Context) error {
-		var err error
-		if stream, err = i.js.Stream(ctx, i.names.Stream(topology.Tick)); err != nil {
-			return err
-		}
-		newer = topology.IsNewer(stream.CachedInfo().Config.Metadata)
-		info, err := stream.Info(ctx, jetstream.WithSubjectFilter(i.names.Subject(topology.ClockSubject("*"))))
-		if err == nil {
-			there = info.State.Subjects
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("ensure clocks: %w", err)
-	}
-	if newer {
-		return nil // so are its clocks
-	}
-	for shard := range i.config.Shards {
-		subject := i.names.Subject(topology.ClockSubject(strconv.Itoa(shard)))
-		if there[subject] > 0 {
-			delete(there, subject)
-			continue
-		}
-		if err := i.startClock(ctx, shard); err != nil {
-			return err
-		}
-	}
-	for subject := range there {
-		purge := func(ctx context.Context) error { return stream.Purge(ctx, jetstream.WithPurgeSubject(subject)) }
-		if err := i.RetryUnavailable(ctx, "stop clocks", limited(purge)); err != nil {
-			return fmt.Errorf("stop clock %s: %w", subject, err)
-		}
-	}
-	return nil
-}
-
-func (i installer) startClock(ctx context.Context, shard int) error {
-	message := schedule{at: everySecond, holder: topology.ClockSubject(strconv.Itoa(shard)), target: topology.TickSubject(strconv.Itoa(shard))}.message(i.names)
-	ctx, cancel := context.WithTimeout(ctx, i.config.Patience)
-	defer cancel()
-	if err := i.publish(ctx, message); err != nil {
-		return fmt.Errorf("start clock %d: %w", shard, err)
-	}
-	return nil
-}
-
-// newer returns the configuration of a stream that a newer program configured,
-// nil if none did.
+// newer returns a stream's configuration if a newer program configured it, nil
+// otherwise.
 func (i installer) newer(ctx context.Context, stream string) (*jetstream.StreamConfig, error) {
 	found, err := i.js.Stream(ctx, stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -190,8 +131,8 @@ func (i installer) newer(ctx context.Context, stream string) (*jetstream.StreamC
 	return &config, nil
 }
 
-// keep leaves a stream as a newer program configured it, except for the number
-// of replicas, if one is configured. It reports whether the stream is such a one.
+// keep leaves a stream as a newer program configured it, except for a configured
+// replica count, and reports whether the stream is such a one.
 func (i installer) keep(ctx context.Context, stream string) (bool, error) {
 	config, err := i.newer(ctx, stream)
 	if config == nil || err != nil {

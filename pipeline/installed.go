@@ -11,14 +11,13 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// ErrNotInstalled is returned by [Pipeline.CheckInstalled] when nobody has
-// made the streams yet.
+// ErrNotInstalled is returned by [Pipeline.CheckInstalled] when the streams do not
+// exist.
 var ErrNotInstalled = errors.New("no installation found on this server")
 
-// CheckInstalled tells whether the installation is there, for commands that
-// must not create one by accident. The error is [ErrNotInstalled], or why it
-// could not be found out. While the server does not answer, as a cluster that
-// has just lost a node, it asks again until ctx ends.
+// CheckInstalled checks that the installation exists, for commands that must not
+// create one. The error is [ErrNotInstalled], or another cause. While the server
+// does not answer, it retries until ctx ends.
 func (p *Pipeline) CheckInstalled(ctx context.Context) error {
 	err := Retry(ctx, func(ctx context.Context) error {
 		_, err := p.js.Stream(ctx, p.names.Stream(topology.Checks))
@@ -33,22 +32,22 @@ func (p *Pipeline) CheckInstalled(ctx context.Context) error {
 	return nil
 }
 
-// installedLook is how often [Pipeline.AwaitInstalled] looks.
-const installedLook = 500 * time.Millisecond
+// installedPoll is how often [Pipeline.AwaitInstalled] looks.
+const installedPoll = 500 * time.Millisecond
 
-// AwaitInstalled returns when the installation is there: for processes that do
-// not make it, and may be started before the one that does. It looks for what
-// every role may see. The error is ctx's, or why it could not be found out.
+// AwaitInstalled returns when the installation exists, for processes that may
+// start before the one that creates it. It looks for a bucket that every role may
+// read.
 func (p *Pipeline) AwaitInstalled(ctx context.Context) error {
-	look := time.NewTicker(installedLook)
-	defer look.Stop()
+	poll := time.NewTicker(installedPoll)
+	defer poll.Stop()
 	for {
 		_, err := p.Bucket(ctx, topology.Processes)
 		if err == nil || !errors.Is(err, jetstream.ErrBucketNotFound) && !transient(err) {
 			return err
 		}
 		select {
-		case <-look.C:
+		case <-poll.C:
 		case <-ctx.Done():
 			return fmt.Errorf("wait for the installation: %w", context.Cause(ctx))
 		}

@@ -12,32 +12,29 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Login says how the server is known, and how it knows this program. Its zero
-// value trusts the system's CAs, uses TLS where the server wants it, and logs in
-// with what stands in the URL. Files are read at each connection, so they can be
-// exchanged.
+// Login authenticates the server and this program. Its zero value trusts the
+// system's CAs, uses TLS if the server requires it, and takes credentials from
+// the URL. Files are read at each connection, so they can be replaced.
 type Login struct {
-	// CAFile holds the certificates, PEM, that are trusted instead of the
-	// system's, and makes TLS a must.
+	// CAFile has the trusted certificates, PEM, instead of the system's, and makes
+	// TLS mandatory.
 	CAFile string
-	// Pinned is a certificate, PEM, that the server must show itself; no other
-	// and no CA is trusted then. It is for a server whose data directory can be
-	// read.
+	// Pinned is the only certificate, PEM, that is trusted. It is for a server whose
+	// data directory can be read.
 	Pinned string
 	// CertFile and KeyFile are a client certificate and its key, PEM.
 	CertFile, KeyFile string
-	// CredsFile holds a user's JWT and its seed, as nsc writes them.
+	// CredsFile has a user's JWT and its seed, as nsc writes them.
 	CredsFile string
-	// SeedFile holds the seed of a user's nkey.
+	// SeedFile has the seed for a user's nkey.
 	SeedFile string
-	// TokenFile holds a token. Token is one from elsewhere.
+	// TokenFile has a token. Token is one without a file.
 	TokenFile, Token string
-	// User and Password, or what PasswordFile holds, are for URLs without them.
+	// User and Password, or the content of PasswordFile, are for URLs without them.
 	User, Password, PasswordFile string
 }
 
-// Validate finds what cannot be, and files that cannot be read, before anything
-// is tried.
+// Validate finds contradictions, and files that cannot be read.
 func (l Login) Validate() error {
 	ways := 0
 	for _, set := range []bool{l.CredsFile != "", l.SeedFile != "", l.TokenFile != "" || l.Token != "", l.User != ""} {
@@ -74,7 +71,7 @@ func readable(path string) error {
 	return file.Close()
 }
 
-// options are those of the connection.
+// options are for the connection.
 func (l Login) options() ([]nats.Option, error) {
 	if err := l.Validate(); err != nil {
 		return nil, err
@@ -93,15 +90,15 @@ func (l Login) options() ([]nats.Option, error) {
 	if l.CertFile != "" {
 		options = append(options, nats.ClientCert(l.CertFile, l.KeyFile))
 	}
-	way, err := l.way()
-	if way != nil {
-		options = append(options, way)
+	credentials, err := l.credentials()
+	if credentials != nil {
+		options = append(options, credentials)
 	}
 	return options, err
 }
 
-// way is how the program logs in; nil for what stands in the URL.
-func (l Login) way() (nats.Option, error) {
+// credentials is the option for the login; nil for credentials in the URL.
+func (l Login) credentials() (nats.Option, error) {
 	switch {
 	case l.CredsFile != "":
 		return nats.UserCredentials(l.CredsFile), nil
@@ -112,17 +109,17 @@ func (l Login) way() (nats.Option, error) {
 		}
 		return option, nil
 	case l.TokenFile != "" || l.Token != "":
-		return nats.TokenHandler(func() string { return wordOr(l.TokenFile, l.Token) }), nil
+		return nats.TokenHandler(func() string { return secret(l.TokenFile, l.Token) }), nil
 	case l.User != "":
-		return nats.UserInfoHandler(func() (string, string) { return l.User, wordOr(l.PasswordFile, l.Password) }), nil
+		return nats.UserInfoHandler(func() (string, string) { return l.User, secret(l.PasswordFile, l.Password) }), nil
 	default:
-		return nil, nil //nolint:nilnil // the URL says it all
+		return nil, nil //nolint:nilnil // the URL has them
 	}
 }
 
-// wordOr is what a file holds, without the newline at its end. A file that is
-// gone holds nothing, which the server refuses.
-func wordOr(path, otherwise string) string {
+// secret is the content of a file without the newline at its end, or the given
+// secret without a file. A missing file is empty, which the server rejects.
+func secret(path, otherwise string) string {
 	if path == "" {
 		return otherwise
 	}
@@ -133,9 +130,9 @@ func wordOr(path, otherwise string) string {
 	return strings.TrimSpace(string(body))
 }
 
-var errPinned = errors.New("found another certificate than the one that was pinned")
+var errPinned = errors.New("found another certificate than the pinned one")
 
-// pinned trusts one certificate and no other, whatever its names and its CA.
+// pinned trusts only one certificate, with any name and CA.
 func pinned(text string) (*tls.Config, error) {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
@@ -143,7 +140,7 @@ func pinned(text string) (*tls.Config, error) {
 	}
 	return &tls.Config{
 		MinVersion:         tls.VersionTLS12,
-		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection asks for more than a name and a CA: this very certificate
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection requires this certificate
 		VerifyConnection: func(state tls.ConnectionState) error {
 			if len(state.PeerCertificates) == 0 || !bytes.Equal(state.PeerCertificates[0].Raw, block.Bytes) {
 				return &tls.CertificateVerificationError{UnverifiedCertificates: state.PeerCertificates, Err: errPinned}

@@ -287,7 +287,7 @@ func TestLoginThatCannotBeIsRefusedBeforeAnythingIsTried(t *testing.T) {
 }
 
 // A renewed certificate counts from the next connection on, and one that cannot be
-// read does not: whoever renews it writes one file after the other.
+// read does not: a renewal writes one file after the other.
 func TestRenewedCertificateOfTheServerIsTakenUp(t *testing.T) {
 	t.Parallel()
 	own, other := newCertificates(t), newCertificates(t)

@@ -55,7 +55,7 @@ func TestLostWordOfThePublishIsNeitherALossNorADouble(t *testing.T) {
 }
 
 // The server forgets the ids of messages when it restarts, but not the subjects
-// of those that it holds.
+// of stored ones.
 func TestJobIsOrderedOnceThroughARestartOfTheServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -91,8 +91,8 @@ func TestJobIsOrderedOnceThroughARestartOfTheServer(t *testing.T) {
 	}
 }
 
-// A node that dies takes answers with it. Whoever waits has to hear of that in
-// seconds, however much time its job has: it can try again.
+// Answers get lost with a node. The caller must notice within seconds, however long
+// its context lasts, so that it can retry.
 func TestRequestWhoseAnswerIsLostFailsLongBeforeItsContextEnds(t *testing.T) {
 	t.Parallel()
 	b, _ := pipelinetest.Listening(t)

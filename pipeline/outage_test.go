@@ -13,7 +13,7 @@ import (
 	"vedette/pipeline/supervise"
 )
 
-func TestServerThatIsAwayIsNobodysFailure(t *testing.T) {
+func TestOutageIsNoFailure(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	b, err := broker.Start(broker.Config{Dir: dir})

@@ -7,21 +7,20 @@ import (
 	"strings"
 )
 
-// ErrRefused is what a [RefusedError] is.
+// ErrRefused matches every [RefusedError].
 var ErrRefused = errors.New("the server does not allow it to this user")
 
-// RefusedError is the server's word that the user lacks a right. The server
-// tells it apart from requests, of which whoever waits for the answer learns
-// nothing.
+// RefusedError means that the user lacks a right. The server reports it to the
+// connection, and leaves the request without an answer.
 type RefusedError struct {
-	// Action is what was tried, publish or subscribe, and Subject where; both are
-	// empty when the server says it in words that are not known.
+	// Action is publish or subscribe. It and Subject are empty if the server's text
+	// is not known.
 	Action, Subject string
-	// Text is how the server said it.
+	// Text is the server's text.
 	Text string
 }
 
-// Error tells which right is missing.
+// Error names the missing right.
 func (e *RefusedError) Error() string {
 	if e.Subject == "" {
 		return fmt.Sprintf("%v: %s", ErrRefused, e.Text)
@@ -29,12 +28,12 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("%s %s: %v", e.Action, e.Subject, ErrRefused)
 }
 
-// Is makes it an [ErrRefused].
+// Is reports whether target is [ErrRefused].
 func (*RefusedError) Is(target error) bool { return target == ErrRefused }
 
 var violation = regexp.MustCompile(`(?i)for (publish|subscription) to "([^"]*)"`)
 
-// refusal reads the library's error.
+// refusal parses the library's error.
 func refusal(err error) *RefusedError {
 	refused := &RefusedError{Text: err.Error()}
 	if found := violation.FindStringSubmatch(refused.Text); found != nil {

@@ -12,9 +12,9 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Replies is where the answers to this process's calls arrive: one
-// subscription for all of them, for as long as the process lives. One for each
-// call would cost more, and lost answers when that was measured in a cluster.
+// Replies receives the answers to this process's calls, with one subscription for
+// all. One for each call would cost more, and lost answers when that was measured
+// in a cluster.
 type Replies struct {
 	p      *Pipeline
 	sub    *nats.Subscription
@@ -23,7 +23,7 @@ type Replies struct {
 	waiter map[string]chan []byte
 }
 
-// Replies opens a place for answers. Close it when no call waits any more.
+// Replies opens an inbox for answers. Close it when no call waits any more.
 func (p *Pipeline) Replies() (*Replies, error) {
 	r := &Replies{p: p, inbox: nuid.Next(), waiter: map[string]chan []byte{}}
 	if p.config.Inbox != "" {
@@ -37,9 +37,9 @@ func (p *Pipeline) Replies() (*Replies, error) {
 	return r, nil
 }
 
-// Await returns an address to put into [Message.Reply], a channel on which the
-// first answer to it arrives, and a function that ends the waiting. An answer
-// may get lost with a connection, so whoever waits looks elsewhere now and then.
+// Await returns an address for [Message.Reply], a channel for the first answer to
+// it, and a function that ends the wait. A lost connection may lose the answer,
+// so the caller should also look for the outcome now and then.
 func (r *Replies) Await() (address string, answer <-chan []byte, end func()) {
 	token := nuid.Next()
 	waiting := make(chan []byte, 1)
@@ -71,9 +71,8 @@ func (r *Replies) Close() error {
 	return nil
 }
 
-// Reply sends the answer to the caller who waits for a job, if one does. The
-// address came with the job, from outside, so it is only ever a part of a
-// subject below "reply", on which nothing but answers travels.
+// Reply sends the answer to a job's caller, if one waits. The address came with
+// the job, from outside; in a subject below "reply" it can only reach inboxes.
 func (p *Pipeline) Reply(ctx context.Context, address string, body []byte) error {
 	if address == "" {
 		return nil

@@ -69,11 +69,11 @@ func newDefinition(m *job.Monitor, location string, written time.Time) (definiti
 }
 
 // schedule returns a monitor's schedule.
-func (t *profile) schedule(name string) schedule.Schedule {
-	if t.interval == 0 {
-		return t.cron
+func (p *profile) schedule(name string) schedule.Schedule {
+	if p.interval == 0 {
+		return p.cron
 	}
-	s, err := schedule.Every(t.interval, name)
+	s, err := schedule.Every(p.interval, name)
 	if err != nil {
 		return schedule.Schedule{} // refused by newDefinition
 	}
@@ -81,6 +81,6 @@ func (t *profile) schedule(name string) schedule.Schedule {
 }
 
 // phase is the second within the interval in which a monitor is due.
-func (t *profile) phase(name string) int64 {
-	return t.schedule(name).Next(time.Unix(0, 0)).Unix() % int64(t.interval/time.Second)
+func (p *profile) phase(name string) int64 {
+	return p.schedule(name).Next(time.Unix(0, 0)).Unix() % int64(p.interval/time.Second)
 }

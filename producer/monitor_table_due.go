@@ -79,12 +79,12 @@ func (d *dueSlots) add(s *shard, id compact.ID, own *profile, cursor, tick time.
 	case own.paused:
 		d.missed = append(d.missed, miss(monitor, location, decision.Run, job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run}))
 	default:
-		d.checks = append(d.checks, dueCheck{name: name, template: s.template(id), profile: own, slot: decision.Run})
+		d.checks = append(d.checks, dueCheck{name: name, template: s.checkTemplate(id), profile: own, slot: decision.Run})
 	}
 }
 
-// template returns the template for a monitor's checks.
-func (s *shard) template(id compact.ID) job.CheckTemplate {
+// checkTemplate returns the template for a monitor's checks.
+func (s *shard) checkTemplate(id compact.ID) job.CheckTemplate {
 	const room = 128 // enough for most
 	e := s.entries.Value(id)
 	monitor, _, _ := bytes.Cut(s.entries.Name(id), []byte("/"))

@@ -61,7 +61,7 @@ func (s *Scheduler) notifyGap(ctx context.Context, cursor, second time.Time, mis
 		}
 		why := "no scheduler was running"
 		if miss.Reason == job.MissBrokerDown {
-			why = "the NATS server was unavailable"
+			why = "the NATS server was not reachable"
 		}
 		return s.config.Pipeline.Notify(ctx, job.Notice{
 			ID: job.DeriveID("gap", second.Truncate(time.Minute).Format(time.RFC3339)), Kind: job.NoticeScheduleGap,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
@@ -20,7 +19,7 @@ func NewExplainer(ctx context.Context, p *pipeline.Pipeline, directory *notify.D
 		return nil, err
 	}
 	lookup := &storedLookup{states: buckets[topology.States], definitions: buckets[topology.Monitors]}
-	return notify.NewExplainer(&notificationStore{bucket: buckets[topology.Notifications]}, lookup, directory, mutes, time.Now), nil
+	return notify.NewExplainer(notify.Config{Store: &notificationStore{bucket: buckets[topology.Notifications]}, Lookup: lookup}, directory, mutes), nil
 }
 
 // LoadRecipients reads the recipients, the silences and the maintenance windows.

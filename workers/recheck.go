@@ -44,13 +44,7 @@ func (r *rechecker) Recheck(ctx context.Context, monitor, location string, at ti
 
 // recheckPool takes the timers and enqueues the checks.
 func (e *evaluateJobs) recheckPool() pool.Config {
-	config := e.base
-	config.Stage, config.Backoff = StageEvaluate, retryBackoff()
-	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
-		recheck, err := job.Decode[recheckJob](d.Body)
-		if err != nil {
-			return job.DeadFor(err)
-		}
+	return pool.Config{Handler: handle(func(ctx context.Context, recheck recheckJob) error {
 		if err := e.evaluator.Supports(recheck.Monitor); err != nil {
 			return err
 		}
@@ -59,8 +53,7 @@ func (e *evaluateJobs) recheckPool() pool.Config {
 			return nil // its next regular slot is enough
 		}
 		return e.enqueueCheck(ctx, &monitor, recheck.Location, recheck.Slot)
-	}
-	return config
+	})}
 }
 
 // enqueueCheck enqueues a check with its own slot. A check that is already

@@ -79,17 +79,7 @@ func (s *evaluateStage) open(ctx context.Context, ready func(*evaluateJobs)) err
 }
 
 func (e *evaluateJobs) resultPool() pool.Config {
-	config := e.base
-	config.Stage, config.Backoff = StageEvaluate, retryBackoff()
-	config.MaxUnsettled = manyUnsettled
-	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
-		results, err := job.Decode[job.Results](d.Body)
-		if err != nil {
-			return job.DeadFor(err)
-		}
-		return e.evaluator.Handle(ctx, results)
-	}
-	return config
+	return pool.Config{MaxUnsettled: manyUnsettled, Handler: handle(e.evaluator.Handle)}
 }
 
 // manyUnsettled is how many messages may wait for a newer process, in streams

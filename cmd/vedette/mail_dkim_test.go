@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -18,8 +17,8 @@ import (
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/harness"
 	"vedette/cmd/vedette/internal/instance"
-	"vedette/cmd/vedette/internal/sink"
 )
 
 // dkimFile writes the key file for a monitor file.
@@ -57,9 +56,18 @@ func (r *relay) received() string {
 	return r.sent.String()
 }
 
+// recordedConn is a connection with another source for its input.
+type recordedConn struct {
+	net.Conn
+
+	input io.Reader
+}
+
+func (c recordedConn) Read(part []byte) (int, error) { return c.input.Read(part) }
+
 func newRelay(t *testing.T) *relay {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +82,7 @@ func newRelay(t *testing.T) *relay {
 			}
 			group.Go(func() {
 				defer conn.Close()
-				session := sink.Session{Conn: conn, In: bufio.NewReader(io.TeeReader(conn, r))}
-				_ = session.Talk()
+				harness.Relay{}.Serve(recordedConn{conn, io.TeeReader(conn, r)})
 			})
 		}
 	})

@@ -88,7 +88,7 @@ func (t *relayTest) run(ctx context.Context) error {
 		}
 		cancel()
 		failed = failed || err != nil
-		if err := t.print(found, receipt, err); err != nil {
+		if err := t.printRelay(found, receipt, err); err != nil {
 			return err
 		}
 	}
@@ -113,7 +113,7 @@ func (t *relayTest) send(ctx context.Context, relay mail.Relay, key *mail.DKIM) 
 	}, now)
 }
 
-func (t *relayTest) print(found mail.Inspection, receipt mail.Receipt, err error) error {
+func (t *relayTest) printRelay(found mail.Inspection, receipt mail.Receipt, err error) error {
 	if t.json {
 		line := struct {
 			mail.Inspection

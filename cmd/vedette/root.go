@@ -8,6 +8,7 @@ import (
 
 	"vedette/cmd/vedette/internal/bench"
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/harness"
 	"vedette/cmd/vedette/internal/soak"
 )
 
@@ -36,7 +37,7 @@ which runs inside the process unless you have one.
 	root.SetFlagErrorFunc(cli.UsageError)
 	root.AddCommand(
 		runCommand(), workerCommand(), serverCommand(), checkCommand(), validateCommand(), applyCommand(), enqueueCommand(), outcomeCommand(), deadCommand(),
-		statusCommand(), explainCommand(), silenceCommand(), mailCommand(), psCommand(), doctorCommand(), envCommand(), rolesCommand(), authCommand(), bench.Command(), soak.Command(Main),
+		statusCommand(), explainCommand(), silenceCommand(), mailCommand(), psCommand(), doctorCommand(), envCommand(), rolesCommand(), authCommand(), bench.Command(), soak.Command(), harness.ChildCommand(Main),
 	)
 	explainArgs(root)
 	return root

@@ -21,29 +21,28 @@ import (
 
 // Letter is a job that was set aside, with the reason.
 type Letter struct {
-	// ID is the sequence of the letter itself.
+	// ID is the sequence of the dead letter.
 	ID uint64 `json:"id"`
-	// Stage is which pool's stage could not do it: check, evaluate, notify, mail.
+	// Stage is the stage that could not do the job: check, evaluate, notify, mail.
 	Stage string `json:"stage"`
 	// Subject and Body are the job's, byte for byte.
 	Subject string     `json:"subject"`
 	Body    []byte     `json:"body"`
 	Reason  job.Reason `json:"reason"`
-	// Error is what the last attempt said, Attempts how many there were.
+	// Error is the last attempt's error, Attempts the number of attempts.
 	Error    string `json:"error"`
 	Attempts int    `json:"attempts"`
-	// FirstStoredAt is when the job was first stored, Died when it was set aside, and
-	// Worker the process that did.
+	// FirstStoredAt is when the job was first stored, DeadAt when Worker, a process,
+	// set it aside.
 	FirstStoredAt time.Time `json:"first_stored_at"`
 	DeadAt        time.Time `json:"dead_at"`
 	Worker        string    `json:"worker"`
-	// Sequence is what the job's was within its stream; zero when the letter
-	// does not say.
+	// Sequence was the job's within its stream; zero if it is not known.
 	Sequence uint64 `json:"-"`
 }
 
-// Headers of a dead letter, in addition to [pipeline.HeaderFirstStored]. Its body
-// is the job's, byte for byte.
+// Headers of a dead letter, in addition to [pipeline.HeaderFirstStored]. The body
+// is the job's.
 const (
 	HeaderStage    = "Vedette-Stage"
 	HeaderReason   = "Vedette-Reason"
@@ -53,16 +52,16 @@ const (
 	HeaderWorker   = "Vedette-Worker"
 )
 
-// Store stores the dead letter of a job that a consumer delivered. Storing it
-// again changes nothing, since its subject names the job's message.
+// Store stores a job that a consumer delivered as a dead letter. A second time
+// changes nothing, since the subject has the job's stream and sequence.
 func Store(ctx context.Context, p *pipeline.Pipeline, l Letter, consumer topology.Consumer) error {
 	subject := topology.DeadSubject(consumer.Stream, consumer.Name, l.Sequence)
 	err := p.Publish(ctx, pipeline.Message{
-		// Without an id, a letter on which the cluster has not agreed yet, and which
-		// may be lost with its leader, would look like one that was stored before.
+		// The id distinguishes a dead letter that was stored before from one on which
+		// the cluster has not agreed yet, and which may be lost with its leader.
 		Subject: subject, ID: subject, Body: l.Body, FirstStored: l.FirstStoredAt,
 		Header: map[string]string{
-			HeaderStage: l.Stage, HeaderReason: string(l.Reason), HeaderError: oneLine(l.Error),
+			HeaderStage: l.Stage, HeaderReason: string(l.Reason), HeaderError: OneLine(l.Error),
 			HeaderSubject: l.Subject, HeaderAttempts: strconv.Itoa(l.Attempts), HeaderWorker: l.Worker,
 		},
 	})
@@ -72,11 +71,11 @@ func Store(ctx context.Context, p *pipeline.Pipeline, l Letter, consumer topolog
 	return nil
 }
 
-// oneLine makes a text fit a header.
-func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
+// OneLine makes a text fit a header.
+func OneLine(text string) string { return strings.Join(strings.Fields(text), " ") }
 
-// Read reads a letter that a pool over [topology.Dead] delivers. A field that a
-// foreign letter lacks stays zero.
+// Read reads a dead letter that a pool over [topology.Dead] delivers. Fields
+// without a header stay zero.
 func Read(d pipeline.Delivery) Letter {
 	return read(d.Sequence, d.Stored, d.Subject, d.Header, d.Body)
 }
@@ -93,18 +92,18 @@ func read(id uint64, died time.Time, subject string, header nats.Header, body []
 	}
 }
 
-// Filter selects dead letters. What is zero selects all.
+// Filter selects dead letters. Zero fields select all.
 type Filter struct {
-	// IDs selects these.
+	// IDs selects by id.
 	IDs []uint64
-	// Stage and Reason select those that have one of them.
+	// Stages and Reasons select by one of several.
 	Stages  []string
 	Reasons []job.Reason
-	// Before and After select by the time of death.
+	// Before and After select by DeadAt.
 	Before, After time.Time
 }
 
-func (f Filter) match(l Letter) bool {
+func (f Filter) matches(l Letter) bool {
 	return (len(f.IDs) == 0 || slices.Contains(f.IDs, l.ID)) &&
 		(len(f.Stages) == 0 || slices.Contains(f.Stages, l.Stage)) &&
 		(len(f.Reasons) == 0 || slices.Contains(f.Reasons, l.Reason)) &&
@@ -112,8 +111,8 @@ func (f Filter) match(l Letter) bool {
 		(f.After.IsZero() || l.DeadAt.After(f.After))
 }
 
-// Each calls each with every dead letter that there is now and that the
-// filter selects, oldest first, until each returns false.
+// Each calls each with every present dead letter that the filter selects, oldest
+// first, until each returns false.
 func Each(ctx context.Context, p *pipeline.Pipeline, filter Filter, each func(Letter) bool) error {
 	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(topology.Dead))
 	if err != nil {
@@ -133,8 +132,8 @@ func Each(ctx context.Context, p *pipeline.Pipeline, filter Filter, each func(Le
 		if err != nil {
 			return fmt.Errorf("read dead letter %d: %w", next, err)
 		}
-		letter := read(message.Sequence, message.Time, message.Subject, message.Header, message.Data)
-		if letter.ID <= state.LastSeq && filter.match(letter) && !each(letter) {
+		dead := read(message.Sequence, message.Time, message.Subject, message.Header, message.Data)
+		if dead.ID <= state.LastSeq && filter.matches(dead) && !each(dead) {
 			return nil
 		}
 		next = message.Sequence + 1

@@ -16,7 +16,7 @@ import (
 	"vedette/pipeline/topology"
 )
 
-func TestLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
+func TestDeadLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	for _, id := range []string{"a", "b", "c"} {
@@ -53,7 +53,7 @@ func TestLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
 	}
 }
 
-func TestDroppingALetterTwiceIsDroppingItOnce(t *testing.T) {
+func TestDroppingADeadLetterTwiceIsNoError(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	pipelinetest.Put(t, p, "job")

@@ -14,54 +14,53 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// ErrNotReplayable is returned by [Replay] for a letter that does not
-// say which job it was.
-var ErrNotReplayable = errors.New("letter cannot be replayed")
+// ErrNotReplayable is returned by [Replay] for a dead letter without the subject
+// of a job.
+var ErrNotReplayable = errors.New("dead letter cannot be replayed")
 
-// ErrStillQueued is returned by [Replay] for a letter whose job has not
-// left its queue yet. That takes a moment.
+// ErrStillQueued is returned by [Replay] for a dead letter whose job has not yet
+// left its queue.
 var ErrStillQueued = errors.New("job is still being set aside")
 
-// Replay gives a dead letter's job back to its stage, as it was, with all its
-// attempts before it, and drops the letter. Doing it twice is doing it once: a
-// job that lives under its id is left alone, and what each stage does to the
-// world bears the job's id. If the process dies in between, the letter stays,
-// and may be replayed again.
+// Replay publishes a dead letter's job again, unchanged and with a new count of
+// attempts, and drops the dead dead. It is idempotent: a job that is queued
+// under the same id is left alone, and the effects of each stage bear the job's
+// id. If the process dies in between, the dead letter can be replayed again.
 //
-// The stage notify takes no jobs but the writes of states. Its letter is
-// replayed by writing the present state once more, which announces whatever of
-// it has not been announced.
+// The stage notify has the writes of states as its jobs. A replay writes the
+// present state again, which announces what has not been announced; the state in
+// the dead letter is of the past.
 //
-// The error is [ErrNotReplayable], [ErrStillQueued], [pipeline.ErrFull], or why it could not be done; then
-// the letter stays.
-func Replay(ctx context.Context, p *pipeline.Pipeline, letter Letter) error {
-	err := republish(ctx, p, letter)
+// After an error the dead letter stays. The error is [ErrNotReplayable],
+// [ErrStillQueued], [pipeline.ErrFull], or another cause.
+func Replay(ctx context.Context, p *pipeline.Pipeline, dead Letter) error {
+	err := republish(ctx, p, dead)
 	if errors.Is(err, ErrStillQueued) {
-		err = republishLater(ctx, p, letter)
+		err = republishLater(ctx, p, dead)
 	}
 	if err != nil {
-		return fmt.Errorf("replay dead letter %d: %w", letter.ID, err)
+		return fmt.Errorf("replay dead letter %d: %w", dead.ID, err)
 	}
-	return Drop(ctx, p, letter.ID)
+	return Drop(ctx, p, dead.ID)
 }
 
-// How often a letter is tried whose job is still in its queue, and for how long:
-// if our word that it was set aside got lost, it leaves at the next try.
+// How often, and how long, a replay waits for the job to leave its queue. If its
+// acknowledgement was lost, it leaves after the next attempt.
 const (
 	pendingPoll    = 50 * time.Millisecond
 	pendingTimeout = 10 * time.Second
 )
 
-// reviveLater is revive for a job that is about to leave its queue.
-func republishLater(ctx context.Context, p *pipeline.Pipeline, letter Letter) error {
-	look := time.NewTicker(pendingPoll)
-	defer look.Stop()
+// republishLater is republish for a job that is about to leave its queue.
+func republishLater(ctx context.Context, p *pipeline.Pipeline, dead Letter) error {
+	poll := time.NewTicker(pendingPoll)
+	defer poll.Stop()
 	patience := time.NewTimer(pendingTimeout)
 	defer patience.Stop()
 	for {
 		select {
-		case <-look.C:
-			if err := republish(ctx, p, letter); !errors.Is(err, ErrStillQueued) {
+		case <-poll.C:
+			if err := republish(ctx, p, dead); !errors.Is(err, ErrStillQueued) {
 				return err
 			}
 		case <-patience.C:
@@ -72,38 +71,38 @@ func republishLater(ctx context.Context, p *pipeline.Pipeline, letter Letter) er
 	}
 }
 
-func republish(ctx context.Context, p *pipeline.Pipeline, letter Letter) error {
-	if key, ok := p.Names().CutKey(topology.States, letter.Subject); ok {
+func republish(ctx context.Context, p *pipeline.Pipeline, dead Letter) error {
+	if key, ok := p.Names().CutKey(topology.States, dead.Subject); ok {
 		return touch(ctx, p, key)
 	}
-	if !topology.IsJob(letter.Subject) { // a header is no proof that the subject is
-		return fmt.Errorf("%w: found subject %q, expected that of a job", ErrNotReplayable, letter.Subject)
+	if !topology.IsJob(dead.Subject) { // a header is no proof that the subject is
+		return fmt.Errorf("%w: found subject %q, expected that of a job", ErrNotReplayable, dead.Subject)
 	}
 	err := p.Publish(ctx, pipeline.Message{
-		Subject: letter.Subject, Body: letter.Body, FirstStored: letter.FirstStoredAt,
-		ID: "replay-" + strconv.FormatUint(letter.ID, 10),
+		Subject: dead.Subject, Body: dead.Body, FirstStored: dead.FirstStoredAt,
+		ID: "replay-" + strconv.FormatUint(dead.ID, 10),
 	})
 	if errors.Is(err, pipeline.ErrOccupied) {
-		return leftQueue(ctx, p, letter) // it was ordered again, or replayed before
+		return leftQueue(ctx, p, dead) // it was enqueued again, or replayed before
 	}
 	return err
 }
 
-// leftQueue returns nil if what occupies the subject of a letter's job is
-// another job, and not that one itself: to drop the letter of that would lose it.
-func leftQueue(ctx context.Context, p *pipeline.Pipeline, letter Letter) error {
-	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(topology.StreamOf(letter.Subject)))
+// leftQueue returns nil if another job occupies the subject, and [ErrStillQueued]
+// if the dead job itself does: without its dead letter it would be lost.
+func leftQueue(ctx context.Context, p *pipeline.Pipeline, dead Letter) error {
+	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(topology.StreamOf(dead.Subject)))
 	if err != nil {
 		return err
 	}
-	found, err := stream.GetLastMsgForSubject(ctx, p.Names().Subject(letter.Subject))
-	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && found.Sequence == letter.Sequence {
-		return fmt.Errorf("replay %s: %w", letter.Subject, ErrStillQueued)
+	found, err := stream.GetLastMsgForSubject(ctx, p.Names().Subject(dead.Subject))
+	if errors.Is(err, jetstream.ErrMsgNotFound) || err == nil && found.Sequence == dead.Sequence {
+		return fmt.Errorf("replay %s: %w", dead.Subject, ErrStillQueued)
 	}
 	return err
 }
 
-// touch writes a state as it is. Whoever wrote it meanwhile has done as much.
+// touch writes a state unchanged. A conflict means that it was written anyway.
 func touch(ctx context.Context, p *pipeline.Pipeline, key string) error {
 	states, err := p.Bucket(ctx, topology.States)
 	if err != nil {
@@ -122,7 +121,7 @@ func touch(ctx context.Context, p *pipeline.Pipeline, key string) error {
 	return nil
 }
 
-// Drop removes a dead letter for good. One that is not there is no error.
+// Drop removes a dead dead. A missing one is no error.
 func Drop(ctx context.Context, p *pipeline.Pipeline, id uint64) error {
 	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(topology.Dead))
 	if err != nil {
@@ -134,8 +133,8 @@ func Drop(ctx context.Context, p *pipeline.Pipeline, id uint64) error {
 	return nil
 }
 
-// remove deletes a message. The server's error for one that is not there tells
-// nothing apart, so a failure looks for the message.
+// remove deletes a message. The server's error for a missing message is not
+// specific, so remove looks for it after a failure.
 func remove(ctx context.Context, stream jetstream.Stream, sequence uint64) error {
 	err := stream.DeleteMsg(ctx, sequence)
 	if err == nil {

@@ -16,7 +16,7 @@ import (
 	"vedette/pipeline/topology"
 )
 
-func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
+func TestDeadLetterIsCompleteAndReplayEnqueuesTheJobOnce(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "worker-1"})
 	ordered := time.Now()
@@ -66,7 +66,7 @@ func TestDeadLetterTellsEverythingAndReplayGivesTheJobBackOnce(t *testing.T) {
 	}
 }
 
-func TestReplayOfWhatLivesAgainDropsTheLetterAlone(t *testing.T) {
+func TestReplayOfAJobThatIsQueuedAgainOnlyDropsTheDeadLetter(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	pipelinetest.Put(t, p, "job")
@@ -78,9 +78,9 @@ func TestReplayOfWhatLivesAgainDropsTheLetterAlone(t *testing.T) {
 	}
 }
 
-// A letter's headers are what somebody wrote: they must not become a way to
-// publish anywhere.
-func TestLetterThatNamesNoJobIsNotReplayed(t *testing.T) {
+// Any client with the right may write the headers of a dead letter: they must not
+// allow to publish anywhere.
+func TestDeadLetterWithoutAJobIsNotReplayed(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	for _, subject := range []string{"", "job", "tick.clock.0", "timer.at.a.b", "dead.REQUEST.x.1", "notice.dead_letter", "$KV.OTHER.key", "$JS.API.STREAM.DELETE.VEDETTE_MAIL"} {
@@ -91,7 +91,7 @@ func TestLetterThatNamesNoJobIsNotReplayed(t *testing.T) {
 	}
 }
 
-func TestReplayOfAStatesLetterAnnouncesThePresentState(t *testing.T) {
+func TestReplayOfADeadStateAnnouncesThePresentState(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	states, err := p.Bucket(t.Context(), topology.States)
@@ -113,9 +113,9 @@ func TestReplayOfAStatesLetterAnnouncesThePresentState(t *testing.T) {
 	}
 }
 
-// A letter is there before its job has left the queue. To take that job for
-// another, which lives again, would lose it.
-func TestReplayInTheMomentOfBuryingLosesNothing(t *testing.T) {
+// A dead letter is stored before its job has left the queue. If a replay took that
+// job for another one, it would be lost.
+func TestReplayBeforeTheJobHasLeftItsQueueLosesNothing(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	var well atomic.Bool

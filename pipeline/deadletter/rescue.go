@@ -14,7 +14,7 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// advisory is the server's word of a message that it will deliver no more.
+// advisory is the server's event about a message that it will not deliver again.
 type advisory struct {
 	Type       string `json:"type"`
 	Stream     string `json:"stream"`
@@ -24,8 +24,8 @@ type advisory struct {
 	Reason     string `json:"reason"`
 }
 
-// Types of advisory, and the reasons of those that mean no harm: a message in
-// flight was removed by its stream's own limits, as an old tick is.
+// Types of advisories, and the harmless reasons: the limits of a stream removed a
+// delivered message, such as an old tick.
 const (
 	advisoryMaxDeliver   = "io.nats.jetstream.advisory.v1.max_deliver"
 	advisoryTerminated   = "io.nats.jetstream.advisory.v1.terminated"
@@ -33,14 +33,13 @@ const (
 	reasonUnackedRemoved = "Unacknowledged message was deleted"
 )
 
-// Rescue handles one advisory of the stream [topology.Advisory]. Our consumers give up
-// on nothing, so one about them means that somebody has changed a consumer by
-// hand, or settled a job in our place.
+// Rescue handles one advisory from the stream [topology.Advisory]. Our consumers
+// never give up, so an advisory means that a consumer was changed manually, or
+// that another client settled a job.
 //
-// A job that the server delivers no more would stay in its stream, unseen, and
-// block its subject: it becomes a dead letter "stranded". One that was
-// terminated is gone, and the operators are told. Anything else is no advisory
-// that concerns us.
+// A job that the server does not deliver again would stay in its stream and block
+// its subject, so it becomes a dead letter "stranded". A terminated job is lost,
+// and the operators are notified. Other advisories are logged only.
 func Rescue(ctx context.Context, p *pipeline.Pipeline, d pipeline.Delivery) error {
 	var a advisory
 	if err := json.Unmarshal(d.Body, &a); err != nil {
@@ -52,10 +51,10 @@ func Rescue(ctx context.Context, p *pipeline.Pipeline, d pipeline.Delivery) erro
 	case a.Type == advisoryTerminated && a.Reason != reasonLimits && a.Reason != reasonUnackedRemoved:
 		return p.Notify(ctx, job.Notice{
 			Kind: job.NoticeStranded, At: d.Stored.UTC(), ID: a.id(),
-			Summary: fmt.Sprintf("job %d of %s was terminated by somebody else's hand, and is lost: %s", a.Sequence, a.Stream, a.Reason),
+			Summary: fmt.Sprintf("job %d of %s was terminated by another client, and is lost: %s", a.Sequence, a.Stream, a.Reason),
 		})
 	default:
-		p.Logger().DebugContext(ctx, "the server says a message is gone", "kind", a.Type, "stream", a.Stream, "consumer", a.Consumer, "sequence", a.Sequence, "reason", a.Reason)
+		p.Logger().DebugContext(ctx, "message was removed", "kind", a.Type, "stream", a.Stream, "consumer", a.Consumer, "sequence", a.Sequence, "reason", a.Reason)
 		return nil
 	}
 }
@@ -64,7 +63,7 @@ func (a advisory) id() string {
 	return job.DeriveID("advisory", a.Type, a.Stream, a.Consumer, strconv.FormatUint(a.Sequence, 10))
 }
 
-// rescue makes a stranded job a dead letter, and its subject free.
+// rescue makes a stranded job a dead letter, which frees its subject.
 func rescue(ctx context.Context, p *pipeline.Pipeline, a advisory) error {
 	stream, err := p.JetStream().Stream(ctx, a.Stream)
 	if err != nil {
@@ -72,22 +71,22 @@ func rescue(ctx context.Context, p *pipeline.Pipeline, a advisory) error {
 	}
 	message, err := stream.GetMsg(ctx, a.Sequence)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return nil // it was settled after all
+		return nil // it was settled meanwhile
 	}
 	if err != nil {
 		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
 	}
-	letter := Letter{
+	dead := Letter{
 		Stage: a.Consumer, Subject: p.Names().CutPrefix(message.Subject), Body: message.Data, Reason: job.ReasonStranded,
-		Error:    fmt.Sprintf("the server gave up after %d deliveries: consumer %s has a limit that is not ours", a.Deliveries, a.Consumer),
+		Error:    fmt.Sprintf("the server gave up after %d deliveries: consumer %s was changed to a limit", a.Deliveries, a.Consumer),
 		Attempts: int(a.Deliveries), FirstStoredAt: pipeline.FirstStored(message.Header, message.Time), Worker: p.Process(), Sequence: a.Sequence, //nolint:gosec // a small count
 	}
 	consumer := topology.Consumer{Stream: p.Names().CutStream(a.Stream), Name: a.Consumer}
-	if err := Store(ctx, p, letter, consumer); err != nil {
+	if err := Store(ctx, p, dead, consumer); err != nil {
 		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
 	}
 	if stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy {
-		return nil // the message is not a job alone
+		return nil // the stream keeps its messages
 	}
 	if err := remove(ctx, stream, a.Sequence); err != nil {
 		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)

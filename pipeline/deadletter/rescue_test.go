@@ -54,7 +54,7 @@ func TestJobThatTheServerGaveUpOnBecomesADeadLetterAndItsSubjectFree(t *testing.
 	})
 }
 
-// Removals by limits are told as terminations too, and are none.
+// The server reports removals by limits as terminations too.
 func TestAdvisoriesOfOurOwnLimitsRaiseNoAlarm(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})

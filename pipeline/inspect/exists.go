@@ -11,12 +11,12 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// ExistsOnLeader tells whether a stream holds a message of a subject, by the word of the
-// node that leads it, which misses nothing that was acknowledged; it takes the
-// rights of an operator. While nobody leads, it asks again until ctx ends.
+// ExistsOnLeader reports whether a stream holds a message with a subject. The
+// answer is the leader's, which knows every acknowledged message; it takes the
+// rights of an admin. Without a leader, it asks again until ctx ends.
 func ExistsOnLeader(ctx context.Context, p *pipeline.Pipeline, stream topology.Stream, subject string) (bool, error) {
 	err := pipeline.Retry(ctx, func(ctx context.Context) error {
-		_, err := lead(ctx, p, p.Names().Stream(stream), map[string]any{"last_by_subj": p.Names().Subject(subject)})
+		_, err := readLeader(ctx, p, p.Names().Stream(stream), map[string]any{"last_by_subj": p.Names().Subject(subject)})
 		return err
 	})
 	if errors.Is(err, pipeline.ErrNotFound) {
@@ -28,10 +28,9 @@ func ExistsOnLeader(ctx context.Context, p *pipeline.Pipeline, stream topology.S
 	return true, nil
 }
 
-// Exists tells whether a subject of a stream holds a job that is queued or
-// running, by the word of any replica: one that is behind may not know of it yet,
-// or still. The subject may hold wildcards. While the server does not answer, it
-// asks again until ctx ends.
+// Exists reports whether a job with a subject is queued or running. The answer is
+// that of any replica, which may be behind. The subject may have wildcards. While
+// the server does not answer, it asks again until ctx ends.
 func Exists(ctx context.Context, p *pipeline.Pipeline, stream topology.Stream, subject string) (bool, error) {
 	err := pipeline.Retry(ctx, func(ctx context.Context) error {
 		found, err := p.JetStream().Stream(ctx, p.Names().Stream(stream))

@@ -12,8 +12,8 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// LastMessage returns the last message of a subject of a stream, and when it was
-// stored. The error is [pipeline.ErrNotFound] when there is none.
+// LastMessage returns the last message with a subject, and when it was stored. The
+// error is [pipeline.ErrNotFound] if there is none.
 func LastMessage(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, subject string) (body []byte, stored time.Time, err error) {
 	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(name))
 	if err == nil {

@@ -12,10 +12,9 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Waiting tells how many jobs of a consumer nobody has taken yet, and how old
-// the first of them is: zero when none waits, or who asks may not see it. A
-// consumer that is not there, or before which nothing can pile up, has none. The
-// error is that of a server that does not answer.
+// Waiting counts the jobs that a consumer has not delivered yet, and returns the
+// first one's age, zero if there is none or without the right to read it. A
+// missing consumer has none.
 func Waiting(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consumer, now time.Time) (waiting uint64, oldest time.Duration, err error) {
 	found, err := p.JetStream().Consumer(ctx, p.Names().Stream(consumer.Stream), consumer.Name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
@@ -31,7 +30,7 @@ func Waiting(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consum
 	return info.NumPending, oldestAge(ctx, p, consumer.Stream, info, now), nil
 }
 
-// oldestAge is the age of the first message that was not delivered yet.
+// oldestAge is the age for the first message that was not delivered.
 func oldestAge(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, info *jetstream.ConsumerInfo, now time.Time) time.Duration {
 	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(name))
 	if err != nil {
@@ -43,14 +42,13 @@ func oldestAge(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, 
 	}
 	first, err := stream.GetMsg(ctx, info.Delivered.Stream+1, options...)
 	if err != nil {
-		return 0 // somebody has just taken it
+		return 0 // it was just delivered
 	}
 	return max(0, now.Sub(first.Time))
 }
 
-// Delivered is how many jobs of a consumer have been delivered since it was made,
-// those that came again included, and how many wait. One that is not there has
-// none.
+// Delivered returns how many jobs a consumer has delivered since it was created,
+// redeliveries included, and how many wait. A missing consumer has none.
 func Delivered(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consumer) (delivered, waiting uint64, err error) {
 	found, err := p.JetStream().Consumer(ctx, p.Names().Stream(consumer.Stream), consumer.Name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {

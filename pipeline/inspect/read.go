@@ -13,9 +13,9 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// ReadSince calls each with every message of a stream that was stored within the
-// last since, and returns when it has come to the present. When ctx ends before,
-// that is no error: each was called with the oldest ones. whole tells which.
+// ReadSince calls each with every message that a stream has stored within the last
+// since. It is no error if ctx ends before: then each was called with the oldest
+// ones, and whole is false.
 func ReadSince(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, since time.Duration, each func(pipeline.Delivery)) (whole bool, err error) {
 	start := time.Now().Add(-since)
 	consumer, err := p.JetStream().OrderedConsumer(ctx, p.Names().Stream(name), jetstream.OrderedConsumerConfig{
@@ -30,7 +30,7 @@ func ReadSince(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, 
 	}
 	for left := info.NumPending; left > 0; {
 		if ctx.Err() != nil {
-			return false, nil //nolint:nilerr // who waits no longer has what there was
+			return false, nil //nolint:nilerr // the part that was read is the result
 		}
 		batch, err := consumer.Fetch(int(min(left, pastBatch)), jetstream.FetchMaxWait(fetchTimeout))
 		if err != nil {
@@ -62,21 +62,19 @@ const (
 	fetchTimeout = 2 * time.Second
 )
 
-// Tail calls each with every message of a stream that is stored from now
-// minus since on, until ctx ends. It takes nothing out: it is for pages and
-// logs, which only look. It returns nil when ctx ends, and else why it could
-// not go on.
+// Tail calls each with every message that a stream stores, beginning with those
+// from the last since, until ctx ends. Then it returns nil.
 func Tail(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, since time.Duration, each func(pipeline.Delivery)) error {
 	start := time.Now().Add(-since)
 	consumer, err := p.JetStream().OrderedConsumer(ctx, p.Names().Stream(name), jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartTimePolicy, OptStartTime: &start,
 	})
 	if err != nil {
-		return fmt.Errorf("follow stream %s: %w", name, err)
+		return fmt.Errorf("tail stream %s: %w", name, err)
 	}
 	messages, err := consumer.Messages()
 	if err != nil {
-		return fmt.Errorf("follow stream %s: %w", name, err)
+		return fmt.Errorf("tail stream %s: %w", name, err)
 	}
 	stop := context.AfterFunc(ctx, messages.Stop)
 	defer stop()
@@ -86,11 +84,11 @@ func Tail(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, since
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("follow stream %s: %w", name, err)
+			return fmt.Errorf("tail stream %s: %w", name, err)
 		}
 		meta, err := message.Metadata()
 		if err != nil {
-			return fmt.Errorf("follow stream %s: %w", name, err)
+			return fmt.Errorf("tail stream %s: %w", name, err)
 		}
 		each(pipeline.Delivery{
 			Subject: p.Names().CutPrefix(message.Subject()), Body: message.Data(),

@@ -1,4 +1,4 @@
-// Package inspect reads streams and consumers, and takes nothing out of them.
+// Package inspect reads streams and consumers, and leaves them unchanged.
 package inspect
 
 import (
@@ -11,20 +11,20 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// StreamStatus is how full a stream is, and how its copies fare.
+// StreamStatus is a stream's fill level, and its replicas' state.
 type StreamStatus struct {
 	Name            string
 	Messages, Bytes uint64
-	// MaxMessages and MaxBytes are the limits at which publishers are refused; 0
-	// is none.
+	// MaxMessages and MaxBytes are the limits at which publishers get an error; 0
+	// means none.
 	MaxMessages, MaxBytes uint64
-	// Behind and Unreachable are the servers whose copies are not up to date, and
-	// those that are away.
+	// Behind and Unreachable are the servers whose replicas are not current, and
+	// the servers that are away.
 	Behind, Unreachable []string
 }
 
-// Storage tells how the streams fare whose publishers are refused at a limit,
-// and the one of the checks. The error names the first that cannot be seen.
+// Storage returns the status for the streams with limits for publishers, and for
+// the stream of checks. The error names the first one that cannot be read.
 func Storage(ctx context.Context, p *pipeline.Pipeline) ([]StreamStatus, error) {
 	var all []StreamStatus
 	for _, name := range []topology.Stream{topology.Checks, topology.Adhoc, topology.Call, topology.Mail, topology.Dead} {
@@ -56,8 +56,8 @@ func streamStatus(info *jetstream.StreamInfo) StreamStatus {
 	return status
 }
 
-// Count is how many messages a stream holds: of a queue's, the jobs that are
-// not settled; of the dead letters, those that nobody has dropped.
+// Count counts the messages in a stream: in a queue, the unsettled jobs; in
+// [topology.Dead], the dead letters that were not dropped.
 func Count(ctx context.Context, p *pipeline.Pipeline, name topology.Stream) (uint64, error) {
 	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(name))
 	if err != nil {
@@ -66,8 +66,8 @@ func Count(ctx context.Context, p *pipeline.Pipeline, name topology.Stream) (uin
 	return stream.CachedInfo().State.Msgs, nil
 }
 
-// Leader returns the name of the node that leads a stream, which is where the
-// loss of a node costs most; empty on a server alone, and while there is none.
+// Leader returns the name of the node that leads a stream; empty on a single
+// server, and while there is no leader.
 func Leader(ctx context.Context, p *pipeline.Pipeline, name topology.Stream) (string, error) {
 	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(name))
 	if err != nil {

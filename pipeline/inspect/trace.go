@@ -15,23 +15,29 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Trace is all that the cluster knows of the job of an order that was stored
-// as sequence in a queue under a subject, a line for each place: for whoever looks
-// into where it went. What the nodes that lead say stands first; direct reads,
-// which any replica answers, say whether the others agree.
-func Trace(ctx context.Context, p *pipeline.Pipeline, queue topology.Stream, subject, consumer, id string, sequence uint64) []string {
-	stream := p.Names().Stream(queue)
+// Job is a stored job, for [Trace].
+type Job struct {
+	Consumer    topology.Consumer
+	Subject, ID string
+	Sequence    uint64
+}
+
+// Trace returns what the cluster knows about a job that was stored in a queue, one
+// line for each place, to find out where the job went. The leaders' answers come
+// first; direct reads, which any replica answers, show whether the others agree.
+func Trace(ctx context.Context, p *pipeline.Pipeline, j Job) []string {
+	stream, subject := p.Names().Stream(j.Consumer.Stream), p.Names().Subject(j.Subject)
 	lines := []string{
 		traceStream(ctx, p, stream),
-		traceConsumer(ctx, p, stream, consumer),
-		traceLast(ctx, p, stream, p.Names().Subject(subject)),
-		traceSequence(ctx, p, stream, sequence),
-		traceDirect(ctx, p, stream, p.Names().Subject(subject)),
-		traceLast(ctx, p, p.Names().Stream(topology.Dead), p.Names().Subject(topology.DeadSubject(queue, consumer, sequence))),
+		traceConsumer(ctx, p, stream, j.Consumer.Name),
+		traceLast(ctx, p, stream, subject),
+		traceSequence(ctx, p, stream, j.Sequence),
+		traceDirect(ctx, p, stream, subject),
+		traceLast(ctx, p, p.Names().Stream(topology.Dead), p.Names().Subject(topology.DeadSubject(j.Consumer.Stream, j.Consumer.Name, j.Sequence))),
 	}
-	keys := map[topology.Bucket]string{topology.Outcomes: job.OutcomeKey(job.JobCheck, id)}
-	if queue == topology.Mail {
-		keys = map[topology.Bucket]string{topology.Outcomes: job.OutcomeKey(job.JobMail, id), topology.Deliveries: id}
+	keys := map[topology.Bucket]string{topology.Outcomes: job.OutcomeKey(job.JobCheck, j.ID)}
+	if j.Consumer.Stream == topology.Mail {
+		keys = map[topology.Bucket]string{topology.Outcomes: job.OutcomeKey(job.JobMail, j.ID), topology.Deliveries: j.ID}
 	}
 	for bucket, key := range keys {
 		lines = append(lines, traceLast(ctx, p, p.Names().Stream(bucket.Stream()), p.Names().Key(bucket, key)))
@@ -58,10 +64,10 @@ func traceConsumer(ctx context.Context, p *pipeline.Pipeline, stream, name strin
 		info.Delivered.Stream, info.AckFloor.Stream, info.NumPending, info.NumAckPending, describe(info.Cluster))
 }
 
-// describe says who leads, and how far the others are.
+// describe names the leader and the other replicas' states.
 func describe(cluster *jetstream.ClusterInfo) string {
 	if cluster == nil {
-		return "on a server alone"
+		return "on a single server"
 	}
 	words := []string{"led by " + cluster.Leader}
 	for _, peer := range cluster.Replicas {
@@ -77,15 +83,15 @@ func describe(cluster *jetstream.ClusterInfo) string {
 	return strings.Join(words, ", ")
 }
 
-// traceLast asks the leader for the last message of a subject.
+// traceLast asks the leader for the last message with a subject.
 func traceLast(ctx context.Context, p *pipeline.Pipeline, stream, subject string) string {
-	found, err := lead(ctx, p, stream, map[string]any{"last_by_subj": subject})
+	found, err := readLeader(ctx, p, stream, map[string]any{"last_by_subj": subject})
 	return traced(stream+" at its leader, "+subject, found, err)
 }
 
-// traceSequence asks the leader what it holds at a place, and after it.
+// traceSequence asks the leader for the message with a sequence, or the next one.
 func traceSequence(ctx context.Context, p *pipeline.Pipeline, stream string, sequence uint64) string {
-	found, err := lead(ctx, p, stream, map[string]any{"seq": sequence})
+	found, err := readLeader(ctx, p, stream, map[string]any{"seq": sequence})
 	return traced(fmt.Sprintf("%s at its leader, sequence %d", stream, sequence), found, err)
 }
 
@@ -100,10 +106,10 @@ func traced(where string, found *leadersMessage, err error) string {
 	}
 }
 
-// directReads is how often a direct read is made: each replica answers a part.
+// directReads is how many direct reads are made: each replica answers a part.
 const directReads = 30
 
-// traceDirect counts how many direct reads find a subject.
+// traceDirect counts the direct reads that find a subject.
 func traceDirect(ctx context.Context, p *pipeline.Pipeline, name, subject string) string {
 	stream, err := p.JetStream().Stream(ctx, name)
 	if err != nil {
@@ -122,7 +128,7 @@ func traceDirect(ctx context.Context, p *pipeline.Pipeline, name, subject string
 	return fmt.Sprintf("%s by %d direct reads: found %d times, not found %d times", name, directReads, found, none)
 }
 
-// leadersMessage is a message as the leader of its stream has it.
+// leadersMessage is a message from its stream's leader.
 type leadersMessage struct {
 	Subject  string    `json:"subject"`
 	Sequence uint64    `json:"seq"`
@@ -131,9 +137,9 @@ type leadersMessage struct {
 	Time     time.Time `json:"time"`
 }
 
-// lead reads from the leader of a stream, and not, as direct reads do, from any
-// replica, which may be behind. The error is [pipeline.ErrNotFound] when there is nothing.
-func lead(ctx context.Context, p *pipeline.Pipeline, stream string, request map[string]any) (*leadersMessage, error) {
+// readLeader reads from a stream's leader; direct reads go to any replica,
+// which may be behind. The error is [pipeline.ErrNotFound] if there is no message.
+func readLeader(ctx context.Context, p *pipeline.Pipeline, stream string, request map[string]any) (*leadersMessage, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, err

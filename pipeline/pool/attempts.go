@@ -9,8 +9,8 @@ import (
 	"vedette/pipeline/job"
 )
 
-// attemptLog counts the attempts at jobs that failed. The broker's own count
-// of deliveries would count interruptions too.
+// attemptLog counts the failed attempts at jobs. The server's count of deliveries
+// includes interruptions.
 type attemptLog struct {
 	bucket *pipeline.Bucket
 	prefix string
@@ -25,9 +25,8 @@ func (a *attemptLog) key(sequence uint64) string {
 	return a.prefix + "." + strconv.FormatUint(sequence, 10)
 }
 
-// next returns the number of the attempt that begins. When the count cannot be
-// read the job runs all the same, as a first attempt: it waits less than it
-// should have.
+// next returns the number of the attempt that begins. If the count cannot be
+// read, the job runs as a first attempt, and waits less after a failure.
 func (a *attemptLog) next(ctx context.Context, sequence uint64) int {
 	found, err := a.bucket.Get(ctx, a.key(sequence))
 	if err != nil {
@@ -40,7 +39,7 @@ func (a *attemptLog) next(ctx context.Context, sequence uint64) int {
 	return record.Attempts + 1
 }
 
-// count records that attempts have been made at a job.
+// count records the number of attempts at a job.
 func (a *attemptLog) count(ctx context.Context, sequence uint64, attempts int) error {
 	return pipeline.Store(ctx, a.bucket, a.key(sequence), attemptRecord{V: job.Version, Attempts: attempts})
 }

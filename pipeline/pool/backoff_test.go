@@ -7,7 +7,7 @@ import (
 	"vedette/pipeline/pool"
 )
 
-func TestMailCurveGrowsFromSecondsToHalfHours(t *testing.T) {
+func TestMailBackoffGrowsFromSecondsToHalfHours(t *testing.T) {
 	t.Parallel()
 	curve := pool.MailBackoff()
 	want := []time.Duration{
@@ -24,7 +24,7 @@ func TestMailCurveGrowsFromSecondsToHalfHours(t *testing.T) {
 	}
 }
 
-func TestCurveNeverGivesUpNorOverflows(t *testing.T) {
+func TestBackoffNeverGivesUpNorOverflows(t *testing.T) {
 	t.Parallel()
 	for _, attempt := range []int{50, 1000, 1 << 30} {
 		if got := (pool.Backoff{}).Wait(attempt, 0.999); got <= 0 || got > 30*time.Minute {

@@ -88,7 +88,7 @@ func TestPoolRestoresItsDeletedConsumer(t *testing.T) {
 
 // A consumer's own limit of deliveries and its own back-off are at odds with
 // delayed redelivery: jobs are lost to the limit, or come at the wrong time.
-func TestConsumersGiveUpOnNothingAndKeepNoCurveOfTheirOwn(t *testing.T) {
+func TestConsumersNeverGiveUpAndHaveNoBackoff(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	pipelinetest.Put(t, p, "job")

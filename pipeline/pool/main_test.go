@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	pipelinetest.VerifyMain(m)
 }
 
-// work serves a pool until it is told to stop, or killed.
+// work serves a pool until SIGTERM, or until it is killed.
 func work(url string) error {
 	limit, err := strconv.Atoi(os.Getenv(workerLimit))
 	if err != nil {
@@ -61,7 +61,7 @@ func work(url string) error {
 }
 
 // witnessPool is a pool whose jobs write down that they began, under the name
-// of the job, the attempt and the process; the revision tells in which order.
+// of the job, the attempt and the process; the revision has the order.
 func witnessPool(ctx context.Context, p *pipeline.Pipeline, limit int, busy time.Duration) (*pool.Pool, error) {
 	begun, err := p.Bucket(ctx, topology.Outcomes)
 	if err != nil {

@@ -1,5 +1,9 @@
-// Package pool runs jobs: a [Pool] takes them from a consumer, never more than its
-// limit at once, and settles each by what its handler returns.
+// Package pool runs jobs. A [Pool] takes them from a consumer, never more at once
+// than its limit, and settles each according to its handler's result.
+//
+// It speaks JetStream's pull protocol directly: the client library's iterators
+// ask for messages before a slot is free, and the time until a redelivery runs
+// while those messages wait in the client's buffer.
 package pool
 
 import (
@@ -8,31 +12,28 @@ import (
 	"fmt"
 	"log/slog"
 	"sync/atomic"
-	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"vedette/pipeline"
 	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
 )
 
-// Pool takes jobs from a stream and runs them, never more than its limit at
-// once: it asks the server for exactly as many jobs as it has free slots. So a
-// job waits in the stream, where any process can take it, and not in memory.
+// Pool takes jobs from a stream and runs them. It asks the server for exactly as
+// many jobs as it has free slots, so that a waiting job is in the stream, where
+// any process can take it, and not in memory.
 type Pool struct {
 	p      *pipeline.Pipeline
 	config Config
 	log    *slog.Logger
 
 	limit   atomic.Int64
-	changed chan struct{} // holds a token when limit was changed
+	changed chan struct{} // holds a token after a change of the limit
 	serving atomic.Bool
 	running atomic.Int64
 	done    atomic.Uint64
 	failed  atomic.Uint64
 	stuck   atomic.Uint64
-	newer   atomic.Int64 // when operators were last told of jobs of a newer version
+	newer   atomic.Int64 // when the last notice about newer jobs was stored
 }
 
 // New makes a pool. It starts with Serve. The error lists every problem in the
@@ -47,26 +48,32 @@ func New(p *pipeline.Pipeline, config Config) (*Pool, error) {
 	return pool, nil
 }
 
-// SetLimit changes how many jobs run at once, also while the pool serves. What
-// runs goes on; a lower limit holds for what comes next. The error says that
-// the limit is not between 1 and the configured MaxLimit.
+// SetLimit changes how many jobs run at once, also while the pool serves.
+// Running jobs continue. The error says that the limit is not between 1 and the
+// configured MaxLimit.
 func (l *Pool) SetLimit(limit int) error {
 	if limit < 1 || limit > l.config.MaxLimit {
 		return fmt.Errorf("set limit of pool %s: found %d, expected 1 to %d", l.config.Consumer.Name, limit, l.config.MaxLimit)
 	}
 	l.limit.Store(int64(limit))
-	select {
-	case l.changed <- struct{}{}:
-	default: // the loop has not yet seen the change before, and will see this one with it
-	}
+	signal(l.changed)
 	return nil
 }
 
-// Status is what a pool is doing.
+// signal puts a token into a channel for one. A token that is still there
+// announces this event too.
+func signal(token chan<- struct{}) {
+	select {
+	case token <- struct{}{}:
+	default:
+	}
+}
+
+// Status is the status of a pool.
 type Status struct {
 	Name  string `json:"name"`
 	Stage string `json:"stage"`
-	// Running is how many jobs run in this process, Limit how many may.
+	// Running is the number of jobs that run in this process, at most Limit.
 	Running int `json:"running"`
 	Limit   int `json:"limit"`
 	// Done and Failed count attempts since the process started, Stuck those
@@ -76,7 +83,7 @@ type Status struct {
 	Stuck  uint64 `json:"stuck"`
 }
 
-// Status tells what the pool is doing.
+// Status returns the pool's status.
 func (l *Pool) Status() Status {
 	return Status{
 		Name: l.config.Consumer.Name, Stage: l.config.Stage, Running: int(l.running.Load()), Limit: int(l.limit.Load()),
@@ -84,14 +91,18 @@ func (l *Pool) Status() Status {
 	}
 }
 
-// ErrServing is returned by a Serve that is called while another one runs.
+// ErrServing is returned by a second [Pool.Serve] while the first one runs.
 var ErrServing = errors.New("already serving")
 
-// Serve runs jobs until ctx ends; then it takes no more, lets those that run
-// finish within the grace, gives the rest back and returns nil. A lost
-// connection is no error: Serve waits for its return. An error means that the
-// consumer could not be made, or that a stuck job was left behind. It is ready,
-// as supervisors understand it, when it takes jobs.
+// ErrStuck is returned by [Pool.Serve] when jobs ignored the end of their
+// context. They run elsewhere once their hold has expired.
+var ErrStuck = errors.New("jobs are stuck")
+
+// Serve runs jobs until ctx ends. Then it takes no more jobs, gives the running
+// ones the grace to finish, returns the rest to the queue and returns nil. After
+// a lost connection it waits for a new one. An error means that the consumer
+// could not be created, or that a stuck job was left behind. To its supervisor
+// it is ready when it takes jobs.
 func (l *Pool) Serve(ctx context.Context) error {
 	if !l.serving.CompareAndSwap(false, true) {
 		return fmt.Errorf("serve pool %s: %w", l.config.Consumer.Name, ErrServing)
@@ -105,62 +116,7 @@ func (l *Pool) Serve(ctx context.Context) error {
 		return fmt.Errorf("serve pool %s: %w", l.config.Consumer.Name, err)
 	}
 	supervise.Ready(ctx)
-	run := &run{
-		Pool: l, attempts: &attemptLog{bucket: attempts, prefix: string(l.config.Consumer.Stream) + "." + l.config.Consumer.Name},
-		ended: make(chan *task, min(l.config.MaxLimit, defaultMaxLimit)), over: make(chan struct{}), begun: make(chan begun), tasks: map[*task]struct{}{}, held: time.Now(),
-		room: make(chan struct{}, 1),
-	}
+	run := newRun(l, attempts)
 	defer close(run.over)
 	return run.loop(ctx)
-}
-
-// bind makes the consumer, or brings it up to date. One that a newer program has
-// made is used as it is.
-func (l *Pool) bind(ctx context.Context) error {
-	if newer, err := l.boundByNewer(ctx); newer || err != nil {
-		return err
-	}
-	filter := ""
-	if l.config.Consumer.Filter != "" {
-		filter = l.p.Names().Subject(l.config.Consumer.Filter)
-	}
-	_, err := l.p.JetStream().CreateOrUpdateConsumer(ctx, l.stream(), jetstream.ConsumerConfig{
-		Durable:       l.config.Consumer.Name,
-		FilterSubject: filter,
-		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       l.config.AckWait,
-		// The pool settles each job itself. A bound here would leave a job in
-		// a work queue that nobody gets and that blocks its subject.
-		MaxDeliver:    -1,
-		MaxAckPending: l.config.MaxUnsettled,
-		Metadata:      topology.Metadata(),
-	})
-	if err != nil {
-		return fmt.Errorf("bind consumer %s: %w", l.config.Consumer.Name, err)
-	}
-	return nil
-}
-
-// ErrStuck is returned by [Pool.Serve] when jobs ignored the end of their
-// context; they run elsewhere once their hold has passed.
-var ErrStuck = errors.New("jobs are stuck")
-
-// stream is the server's name for the stream of the pool's jobs.
-func (l *Pool) stream() string { return l.p.Names().Stream(l.config.Consumer.Stream) }
-
-// boundByNewer reports whether a newer program has configured the consumer.
-func (l *Pool) boundByNewer(ctx context.Context) (bool, error) {
-	found, err := l.p.JetStream().Consumer(ctx, l.stream(), l.config.Consumer.Name)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("bind consumer %s: %w", l.config.Consumer.Name, err)
-	}
-	config := &found.CachedInfo().Config
-	if !topology.IsNewer(config.Metadata) {
-		return false, nil
-	}
-	l.config.AckWait = min(l.config.AckWait, config.AckWait) // it decides how often the hold on jobs is renewed
-	return true, nil
 }

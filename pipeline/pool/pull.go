@@ -9,14 +9,14 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// puller asks a consumer for messages, and knows how many it has asked for
-// that have not come. It belongs to the loop of one pool.
+// puller asks a consumer for messages, and counts the requested messages that
+// have not arrived. It belongs to the loop of one pool.
 //
 // It has one inbox for its whole life: a subscription for each request costs
-// more, and replies got lost while a cluster was still learning of it. Jobs
-// carry the subject under which they were stored, so which request one answers
-// cannot be seen, and only the sum is kept; the end of a request is told under
-// the request's own subject, with what was left of it.
+// more, and replies got lost before a cluster knew the subscription. Jobs arrive
+// with the subject under which they were stored, not with their request's, so
+// only the sum is counted. The end of a request arrives with the request's own
+// subject and its remaining count.
 type puller struct {
 	pool     *Pool
 	subject  string
@@ -24,25 +24,24 @@ type puller struct {
 	messages chan *nats.Msg
 	sub      *nats.Subscription
 
-	asked  int       // jobs that the server still owes
-	epoch  int       // requests of an earlier one are forgotten
-	heard  time.Time // when the server last said anything
+	asked  int       // requested jobs that have not arrived
+	epoch  int       // requests from earlier epochs are forgotten
+	heard  time.Time // when the last message arrived
 	paused bool      // after a refusal, until again fires
 	again  *time.Timer
 	gone   bool // the consumer may have been deleted
 }
 
-// The server ends a request after pullExpires, and says in between that it is
-// alive; silence for two heartbeats means that it forgot the request. A node of
-// a cluster that dies tells nobody, and those who ask others' nodes lose no
-// connection: they should know by the time that there is a new leader, some 5 s
-// later.
+// The server ends a request after pullExpires, and sends heartbeats in between;
+// silence for two heartbeats means that it forgot the request. When a cluster
+// node dies, processes that are connected to other nodes lose no connection, but
+// should notice by the time there is a new leader, some 5 s later.
 const (
 	pullExpires   = 30 * time.Second
 	pullHeartbeat = 2 * time.Second
 	pullSilence   = 2*pullHeartbeat + time.Second
 	// pullPause is between a refusal and the next request. Most refusals mean that
-	// a leader is being chosen, and work waits for it.
+	// a leader is being elected.
 	pullPause = 250 * time.Millisecond
 )
 
@@ -51,7 +50,7 @@ func newPuller(pool *Pool) (*puller, error) {
 		pool:    pool,
 		subject: fmt.Sprintf("$JS.API.CONSUMER.MSG.NEXT.%s.%s", pool.stream(), pool.config.Consumer.Name),
 		inbox:   pool.p.Conn().NewInbox(),
-		// Room for all jobs, and for the words about requests beside them.
+		// Room for all jobs and for messages about requests.
 		messages: make(chan *nats.Msg, 2*pool.config.MaxLimit+256),
 		heard:    time.Now(),
 		again:    time.NewTimer(0),
@@ -64,16 +63,15 @@ func newPuller(pool *Pool) (*puller, error) {
 	return p, nil
 }
 
-// wants tells whether it is time to ask.
+// wants reports whether it is time for a request.
 func (p *puller) wants(free int) bool {
 	free -= p.asked
 	return free > 0 && !p.paused && p.pool.config.Available() && (p.asked == 0 || free >= int(p.pool.limit.Load())/8)
 }
 
-// ask requests as many jobs as there are free slots that nothing has been
-// requested for. While the server still owes some, a few more slots than that
-// wait until it does not, or until they are an eighth of all: each request costs
-// the server work, and it keeps 512 of them at most.
+// ask requests a job for each free slot without a request. While requested jobs
+// have not arrived, free slots wait until they are an eighth of the limit: each
+// request costs the server work, and it keeps at most 512.
 func (p *puller) ask(free int) error {
 	if !p.wants(free) {
 		return nil
@@ -91,7 +89,7 @@ func (p *puller) ask(free int) error {
 	return nil
 }
 
-// take does the accounts of a message, and returns it if it is a job, else nil.
+// take counts a message, and returns it if it is a job, nil otherwise.
 func (p *puller) take(message *nats.Msg) *nats.Msg {
 	p.heard = time.Now()
 	status := message.Header.Get("Status")
@@ -106,12 +104,12 @@ func (p *puller) take(message *nats.Msg) *nats.Msg {
 	return nil
 }
 
-// ended does the accounts of a request that is over. One that ran out of time
-// is asked again at once, one that was refused after a pause.
+// ended counts the end of a request. An expired request is repeated at once, a
+// refused one after a pause.
 func (p *puller) ended(status string, header nats.Header) {
 	count, err := strconv.Atoi(header.Get("Nats-Pending-Messages"))
 	if err != nil {
-		count = p.asked // it does not say, so all is asked anew
+		count = p.asked // unknown, so all are requested again
 	}
 	p.asked = max(0, p.asked-count)
 	if status == "408" {
@@ -119,7 +117,7 @@ func (p *puller) ended(status string, header nats.Header) {
 	}
 	p.pause()
 	description := header.Get("Description")
-	// Nobody answers for a consumer that was deleted, nor while there is no leader.
+	// There is no answer for a deleted consumer, nor while there is no leader.
 	p.gone = status == "503" || strings.Contains(description, "Deleted")
 	p.pool.log.Debug("request for jobs refused", "status", status, "description", description)
 }
@@ -132,20 +130,20 @@ func (p *puller) pause() {
 // resume ends a pause.
 func (p *puller) resume() { p.paused = false }
 
-// check forgets requests that the server no longer speaks of.
+// check forgets requests after a silence.
 func (p *puller) check(now time.Time) {
 	if p.asked > 0 && now.Sub(p.heard) > pullSilence {
 		p.forget()
 	}
 }
 
-// forget drops every request: the connection was lost, and they with it.
+// forget drops all requests, which a lost connection ends.
 func (p *puller) forget() {
 	p.asked = 0
 	p.epoch++
 }
 
-// close stops the flow. Jobs that were on their way are given back at once.
+// close stops the flow, and gives back the jobs that have arrived.
 func (p *puller) close() {
 	if p.sub == nil {
 		return
@@ -165,6 +163,6 @@ func (p *puller) close() {
 	}
 }
 
-// giveBack returns a job that was not begun. Should the word get lost, the job
-// comes again once its hold has passed.
+// giveBack returns a job that was not begun to its queue. If that fails, the job
+// is delivered again once its hold has expired.
 func giveBack(message *nats.Msg) { _ = message.Nak() }

@@ -9,23 +9,23 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// QueueStatus is how much a pool's consumer has before it, in all processes.
-type QueueStatus struct {
+// Queue is the queue of a pool, in all processes.
+type Queue struct {
 	Name string `json:"name"`
-	// Waiting is how many jobs nobody has taken yet, Unsettled how many run or
-	// wait for another attempt.
+	// Waiting jobs were not delivered yet; Unsettled ones run or wait for another
+	// attempt.
 	Waiting   uint64 `json:"waiting"`
 	Unsettled int    `json:"unsettled"`
-	// Depth and Bytes are those of the whole stream. OldestAge is the age of the
-	// oldest job that is not settled; zero when there is none.
+	// Depth and Bytes count the whole stream. OldestAge is the age of the oldest
+	// unsettled job, zero if there is none.
 	Depth     uint64        `json:"depth"`
 	Bytes     uint64        `json:"bytes"`
 	OldestAge time.Duration `json:"-"`
 }
 
-// Queue asks the server about the queue before a pool.
-func (l *Pool) Queue(ctx context.Context, now time.Time) (QueueStatus, error) {
-	status := QueueStatus{Name: l.config.Consumer.Name}
+// Queue asks the server about the pool's queue.
+func (l *Pool) Queue(ctx context.Context, now time.Time) (Queue, error) {
+	status := Queue{Name: l.config.Consumer.Name}
 	stream, err := l.p.JetStream().Stream(ctx, l.stream())
 	if err != nil {
 		return status, fmt.Errorf("read queue %s: %w", l.config.Consumer.Name, err)

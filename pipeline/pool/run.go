@@ -2,32 +2,42 @@ package pool
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"vedette/pipeline"
 )
 
-// run is one Serve of a pool. Its loop owns tasks and the puller; handlers
-// run beside it and come back through ended.
+// run is one Serve of a pool. Its loop owns tasks and the puller; handlers run in
+// other goroutines, and finished tasks come back through ended.
 type run struct {
 	*Pool
-	attempts *attemptLog
-	begun    chan begun // to goroutines that wait for another job
-	ended    chan *task
-	over     chan struct{} // closed when Serve returns
-	tasks    map[*task]struct{}
-	held     time.Time     // when the hold on the tasks was last renewed
-	yielded  atomic.Int64  // how many of tasks have given their slot back
-	room     chan struct{} // holds a token when one did
-	settling sync.WaitGroup
-	// restoring says that the consumer is being made again.
-	restoring atomic.Bool
+
+	attempts  *attemptLog
+	begun     chan begun // to idle goroutines
+	ended     chan *task
+	over      chan struct{} // closed when Serve returns
+	tasks     map[*task]struct{}
+	held      time.Time     // when the hold on the tasks was last renewed
+	yielded   atomic.Int64  // the number of tasks without a slot
+	room      chan struct{} // holds a token after a task gave its slot back
+	settling  sync.WaitGroup
+	restoring atomic.Bool // the consumer is being created again
 }
 
-// loop asks for jobs as slots come free, starts them, renews their hold, and
+func newRun(l *Pool, attempts *pipeline.Bucket) *run {
+	return &run{
+		Pool:     l,
+		attempts: &attemptLog{bucket: attempts, prefix: string(l.config.Consumer.Stream) + "." + l.config.Consumer.Name},
+		begun:    make(chan begun), ended: make(chan *task, min(l.config.MaxLimit, defaultMaxLimit)), over: make(chan struct{}),
+		tasks: map[*task]struct{}{}, held: time.Now(), room: make(chan struct{}, 1),
+	}
+}
+
+// loop asks for jobs as slots become free, starts them, renews their hold, and
 // ends when ctx does.
 func (r *run) loop(ctx context.Context) error {
 	pull, err := newPuller(r.Pool)
@@ -39,19 +49,19 @@ func (r *run) loop(ctx context.Context) error {
 	defer ignore()
 	beat := time.NewTicker(r.config.AckWait / 3)
 	defer beat.Stop()
-	// Handlers' contexts have no parent that can end: with hundreds of them they
-	// would queue for its lock. The loop knows them all and ends each itself.
+	// The contexts of handlers have no parent that can end: hundreds of them would
+	// queue for its lock. The loop ends each one instead.
 	work := context.WithoutCancel(ctx)
-	// Jobs are settled even while the pool stops, for a while.
+	// Jobs are still settled while the pool stops, for a limited time.
 	settle, hurry := context.WithCancel(context.WithoutCancel(ctx))
 	defer hurry()
 	for {
-		// What has come together is taken in together: choosing among all channels
-		// costs more than the rest of the loop.
-		r.settleEnded(settle)
+		// Events that came together are handled together: the selection among all
+		// channels costs more than the rest of the loop.
+		r.finishEnded(settle)
 		r.receiveAll(work, pull)
 		if err := pull.ask(r.free()); err != nil {
-			r.log.DebugContext(ctx, "ask for jobs", "error", err) // the next beat tries again
+			r.log.DebugContext(ctx, "request for jobs failed; retrying", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -63,7 +73,7 @@ func (r *run) loop(ctx context.Context) error {
 			r.finish(settle, t)
 		case <-regained:
 			pull.forget()
-		case <-r.changed: // the next turn asks by the new limit
+		case <-r.changed: // the next turn asks with the new limit
 		case <-pull.again.C:
 			pull.resume()
 		case <-r.room: // the next turn asks for the slot
@@ -75,29 +85,9 @@ func (r *run) loop(ctx context.Context) error {
 	}
 }
 
-// restore makes the consumer again if somebody deleted it, beside the loop: the
-// server may take long to answer, while the consumer is there after all.
-func (r *run) restore(ctx context.Context, pull *puller) {
-	if !pull.gone || !r.restoring.CompareAndSwap(false, true) {
-		return
-	}
-	pull.gone = false
-	r.settling.Go(func() {
-		defer r.restoring.Store(false)
-		limited, cancel := context.WithTimeout(ctx, bindTimeout)
-		defer cancel()
-		if err := r.bind(limited); err != nil && ctx.Err() == nil {
-			r.log.WarnContext(ctx, "restore consumer", "error", err) // the next refusal tries again
-		}
-	})
-}
-
-// bindTimeout bounds one try to make the consumer again.
-const bindTimeout = 2 * time.Second
-
-// settleEnded takes in everything that has ended by now, so that one request
-// asks for all the slots that came free.
-func (r *run) settleEnded(ctx context.Context) {
+// finishEnded handles all tasks that have ended, so that one request asks for all
+// their slots.
+func (r *run) finishEnded(ctx context.Context) {
 	for {
 		select {
 		case t := <-r.ended:
@@ -108,7 +98,7 @@ func (r *run) settleEnded(ctx context.Context) {
 	}
 }
 
-// receiveAll takes in what has arrived by now, as long as there are slots.
+// receiveAll handles all messages that have arrived, while there are slots.
 func (r *run) receiveAll(work context.Context, pull *puller) {
 	for r.free() > 0 {
 		select {
@@ -120,70 +110,27 @@ func (r *run) receiveAll(work context.Context, pull *puller) {
 	}
 }
 
-// receive starts the job in a message, if there is one.
+// receive starts the job in a message, if it has one.
 func (r *run) receive(work context.Context, pull *puller, message *nats.Msg) {
 	delivered := pull.take(message)
 	switch {
 	case delivered == nil:
 	case r.free() <= 0:
-		giveBack(delivered) // asked for twice, around a lost connection, or before the limit was lowered
+		giveBack(delivered) // requested twice, around a lost connection, or before the limit was lowered
 	default:
 		r.start(work, delivered)
 	}
 }
 
-// drain lets what runs finish within half of the grace, then tells it to stop,
-// and leaves behind what does not within the other half. hurry ends the
-// settling of jobs that are done, when the server does not answer.
-func (r *run) drain(ctx context.Context, hurry context.CancelFunc) error {
-	beat := time.NewTicker(r.config.AckWait / 3)
-	defer beat.Stop()
-	patience := time.NewTimer(r.config.Grace / 2)
-	defer patience.Stop()
-	told := false
-	for len(r.tasks) > 0 {
-		select {
-		case t := <-r.ended:
-			r.finish(ctx, t)
-		case now := <-beat.C:
-			r.renew(ctx, now)
-		case <-patience.C:
-			if told {
-				return r.abandon(ctx, hurry)
-			}
-			told = true
-			for t := range r.tasks {
-				t.interrupt()
-			}
-			patience.Reset(r.config.Grace / 2)
-		}
+// finish handles a task that ended, and settles its job in a goroutine.
+func (r *run) finish(ctx context.Context, t *task) {
+	if _, mine := r.tasks[t]; !mine {
+		r.log.WarnContext(ctx, "stuck job returned", "subject", t.delivery.Subject, "after", time.Since(t.began))
+		return // its slot was freed when it was found stuck
 	}
-	r.settled(hurry)
-	return nil
-}
-
-// settled waits until every job is settled, half of the grace at most: what is
-// not by then runs again elsewhere.
-func (r *run) settled(hurry context.CancelFunc) {
-	late := time.AfterFunc(r.config.Grace/2, hurry)
-	defer late.Stop()
-	r.settling.Wait()
-}
-
-// abandon gives up on handlers that do not return.
-func (r *run) abandon(ctx context.Context, hurry context.CancelFunc) error {
-	stuck := 0
-	for t := range r.tasks {
-		if t.take() {
-			stuck++
-			r.stuck.Add(1)
-			r.tellStuck(ctx, t)
-		}
-		r.left(t)
+	r.remove(t)
+	if !t.fence() {
+		return
 	}
-	r.settled(hurry)
-	if stuck == 0 {
-		return nil
-	}
-	return fmt.Errorf("stop pool %s: %w: %d", r.config.Consumer.Name, ErrStuck, stuck)
+	r.settling.Go(func() { r.settle(ctx, t) })
 }

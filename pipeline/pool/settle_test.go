@@ -18,7 +18,7 @@ import (
 	"vedette/pipeline/topology"
 )
 
-func TestPoolOverDeadLettersBuriesNothing(t *testing.T) {
+func TestPoolOverDeadLettersStoresNoMore(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	pipelinetest.Put(t, p, "job")
@@ -43,7 +43,7 @@ func TestPoolOverDeadLettersBuriesNothing(t *testing.T) {
 	}
 }
 
-func TestBuriedIsCalledUntilItSucceeds(t *testing.T) {
+func TestOnDeadLetterIsCalledUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	pipelinetest.Put(t, p, "job")

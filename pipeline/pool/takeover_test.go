@@ -208,7 +208,7 @@ func TestLimitOfFourHoldsAndTheQueueSurvivesAKillInItsOrder(t *testing.T) {
 }
 
 // A process that stood still, or lost its server, for longer than its jobs are
-// held, has lost them: somebody else does them, and it must not go on.
+// held, has lost them: another process does them, and it must not go on.
 func TestHandlerWhoseJobWasGivenToAnotherIsStoppedAndItsWritesAreRefused(t *testing.T) {
 	t.Parallel()
 	b, err := broker.Start(broker.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})

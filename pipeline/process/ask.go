@@ -16,10 +16,10 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Ask asks every process of the installation what it does. silent are those
-// that hold a lease and did not answer within the given time: they hang, or
-// died a moment ago. It returns as soon as all that hold a lease have answered,
-// but not before others have had a quarter of a second.
+// Ask asks every process of the installation for its status. silent processes
+// hold a lease and did not answer within the given time: they hang, or died a
+// moment ago. It returns as soon as all processes with a lease have answered, but
+// waits a quarter of a second for others.
 func Ask(ctx context.Context, p *pipeline.Pipeline, wait time.Duration) (answers []job.ProcessStatus, silent []job.Process, err error) {
 	expected, err := leased(ctx, p)
 	if err != nil {
@@ -33,7 +33,7 @@ func Ask(ctx context.Context, p *pipeline.Pipeline, wait time.Duration) (answers
 	if err != nil {
 		return nil, nil, fmt.Errorf("ask processes: %w", err)
 	}
-	defer func() { _ = sub.Unsubscribe() }() // it fails only with the connection, which forgets it by itself
+	defer func() { _ = sub.Unsubscribe() }() // it fails only if the connection is closed, and the subscription with it
 	if err := p.Conn().PublishRequest(p.Names().Subject(topology.ProcessRequest), p.Names().Subject(topology.StatusSubject(inbox)), nil); err != nil {
 		return nil, nil, fmt.Errorf("ask processes: %w", err)
 	}
@@ -51,7 +51,7 @@ func Ask(ctx context.Context, p *pipeline.Pipeline, wait time.Duration) (answers
 	return answers, silent, nil
 }
 
-// leased returns the processes that hold a lease, by id.
+// leased returns the processes with a lease, by id.
 func leased(ctx context.Context, p *pipeline.Pipeline) (map[string]job.Process, error) {
 	leases, err := p.Bucket(ctx, topology.Processes)
 	if err != nil {
@@ -64,7 +64,7 @@ func leased(ctx context.Context, p *pipeline.Pipeline) (map[string]job.Process, 
 	found := map[string]job.Process{}
 	for _, e := range entries {
 		process, err := job.DecodeKnown[job.Process](e.Value)
-		if err != nil || process.Name == "" { // all that is known of it is that it lives
+		if err != nil || process.Name == "" { // only its existence is known
 			process = job.Process{ID: e.Key, Name: e.Key, Host: "?"}
 		}
 		found[e.Key] = process
@@ -72,10 +72,9 @@ func leased(ctx context.Context, p *pipeline.Pipeline) (map[string]job.Process, 
 	return found, nil
 }
 
-// Serves tells whether any process lives that does what a role is about, at a
-// location if one is given. One whose lease was not renewed in time does not:
-// the newest lease tells the time, since clocks differ.
-func Serves(ctx context.Context, p *pipeline.Pipeline, role, location string) (bool, error) {
+// Serves reports whether a process with a valid lease runs a stage, at a location
+// if one is given. The newest lease is the clock, since clocks differ.
+func Serves(ctx context.Context, p *pipeline.Pipeline, stage, location string) (bool, error) {
 	leases, err := p.Bucket(ctx, topology.Processes)
 	if err != nil {
 		return false, err
@@ -91,8 +90,8 @@ func Serves(ctx context.Context, p *pipeline.Pipeline, role, location string) (b
 		}
 	}
 	for _, e := range entries {
-		process, err := job.DecodeKnown[job.Process](e.Value)
-		does := err != nil || slices.Contains(process.Stages, role) && (location == "" || process.Location == location)
+		found, err := job.DecodeKnown[job.Process](e.Value)
+		does := err != nil || slices.Contains(found.Stages, stage) && (location == "" || found.Location == location)
 		if does && newest.Sub(e.Written) < LeaseTime {
 			return true, nil
 		}
@@ -100,10 +99,10 @@ func Serves(ctx context.Context, p *pipeline.Pipeline, role, location string) (b
 	return false, nil
 }
 
-// strangersWait is how long processes without a lease may take to answer.
+// strangersWait is how long Ask waits for processes without a lease.
 const strangersWait = 250 * time.Millisecond
 
-// gather takes in answers, and takes those who gave them out of expected.
+// gather collects answers, and removes their processes from expected.
 func gather(ctx context.Context, sub *nats.Subscription, wait time.Duration, expected map[string]job.Process) ([]job.ProcessStatus, error) {
 	var answers []job.ProcessStatus
 	began := time.Now()
@@ -135,7 +134,7 @@ func gather(ctx context.Context, sub *nats.Subscription, wait time.Duration, exp
 	}
 }
 
-// CheckLocations are those at which a process makes checks, by their leases.
+// CheckLocations lists the locations of processes that run checks, by their leases.
 func CheckLocations(ctx context.Context, p *pipeline.Pipeline) ([]string, error) {
 	leases, err := leased(ctx, p)
 	if err != nil {
@@ -151,5 +150,5 @@ func CheckLocations(ctx context.Context, p *pipeline.Pipeline) ([]string, error)
 	return slices.Compact(found), nil
 }
 
-// stageCheck is the stage of processes that run checks, as their leases have it.
+// stageCheck is the stage that runs checks.
 const stageCheck = "check"

@@ -18,41 +18,53 @@ import (
 )
 
 const (
-	// leaseRenewed is how often a process renews its lease.
-	leaseRenewed = 5 * time.Second
-	// LeaseTime is after how long without that others take a process for gone.
-	LeaseTime = 4 * leaseRenewed
+	// renewalInterval is how often a process renews its lease.
+	renewalInterval = 5 * time.Second
+	// LeaseTime is how long a lease is valid without a renewal.
+	LeaseTime = 4 * renewalInterval
 	// withdrawTimeout bounds the withdrawal from a server that may be going away.
 	withdrawTimeout = 2 * time.Second
 )
 
 // Presence is a service that makes this process known to the installation: it
-// keeps its lease, and answers who asks what the process does, by NATS's
-// protocol for services, so that tools that know it find the process too.
+// renews its lease, and answers requests for its status by NATS's protocol for
+// services, so that tools for that protocol find the process too.
 type Presence struct {
 	p        *pipeline.Pipeline
 	process  job.Process
 	children func() []job.ChildStatus
 }
 
-// NewPresence makes a presence, which starts with Serve. version is the
-// program's, roles and location say what it does and where, children tells what
-// its parts do.
-func NewPresence(p *pipeline.Pipeline, version string, roles []string, location string, children func() []job.ChildStatus) *Presence {
+// Config describes a process.
+type Config struct {
+	// Version is the program's.
+	Version string
+	// Stages run in the process, checks at Location.
+	Stages   []string
+	Location string
+	// Children, when set, returns the status of the supervised children.
+	Children func() []job.ChildStatus
+}
+
+// NewPresence makes a presence, which starts with Serve.
+func NewPresence(p *pipeline.Pipeline, config Config) *Presence {
+	if config.Children == nil {
+		config.Children = func() []job.ChildStatus { return nil }
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	started := time.Now().UTC()
-	return &Presence{p: p, children: children, process: job.Process{
+	return &Presence{p: p, children: config.Children, process: job.Process{
 		V: job.Version, ID: job.DeriveID("process", p.Process(), started.Format(time.RFC3339Nano)),
-		Name: p.Process(), Host: host, PID: os.Getpid(), Version: version, Started: started,
-		Stages: roles, Location: location,
+		Name: p.Process(), Host: host, PID: os.Getpid(), Version: config.Version, Started: started,
+		Stages: config.Stages, Location: config.Location,
 	}}
 }
 
-// Serve keeps the lease and answers until ctx ends; then it takes the lease
-// away. A process that ends without that is noticed by the others.
+// Serve renews the lease and answers until ctx ends; then it deletes the lease.
+// Other processes detect a lease that is neither renewed nor deleted.
 func (s *Presence) Serve(ctx context.Context) error {
 	leases, err := s.p.Bucket(ctx, topology.Processes)
 	if err != nil {
@@ -67,7 +79,7 @@ func (s *Presence) Serve(ctx context.Context) error {
 		return err
 	}
 	supervise.Ready(ctx)
-	renew := time.NewTicker(leaseRenewed)
+	renew := time.NewTicker(renewalInterval)
 	defer renew.Stop()
 	for {
 		select {
@@ -75,31 +87,31 @@ func (s *Presence) Serve(ctx context.Context) error {
 			return nil
 		case <-renew.C:
 			if err := s.renew(ctx, leases); err != nil && ctx.Err() == nil {
-				s.p.Logger().WarnContext(ctx, "renew lease of process", "error", err) // the next turn tries again
+				s.p.Logger().WarnContext(ctx, "lease was not renewed; retrying", "error", err)
 			}
 		}
 	}
 }
 
 func (s *Presence) renew(ctx context.Context, leases *pipeline.Bucket) error {
-	limited, cancel := context.WithTimeout(ctx, leaseRenewed)
+	limited, cancel := context.WithTimeout(ctx, renewalInterval)
 	defer cancel()
 	return pipeline.Store(limited, leases, s.process.ID, s.process)
 }
 
-// withdraw leaves no trace of the process. While the server is away there is
-// nobody to tell; then the others notice, and take the lease away.
+// withdraw deletes the lease. While the server is away that fails, and other
+// processes delete it later.
 func (s *Presence) withdraw(ctx context.Context, leases *pipeline.Bucket, service micro.Service) {
 	if !s.p.Connected() {
 		return
 	}
 	if err := service.Stop(); err != nil {
-		s.p.Logger().WarnContext(ctx, "withdraw service", "error", err)
+		s.p.Logger().WarnContext(ctx, "service was not withdrawn", "error", err)
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), withdrawTimeout)
 	defer cancel()
 	if err := leases.Delete(limited, s.process.ID); err != nil {
-		s.p.Logger().WarnContext(ctx, "give up lease of process", "error", err)
+		s.p.Logger().WarnContext(ctx, "lease was not deleted", "error", err)
 	}
 }
 
@@ -126,12 +138,12 @@ func (s *Presence) answer(request micro.Request) {
 		err = request.Respond(body)
 	}
 	if err != nil {
-		s.p.Logger().Warn("answer what the process does", "error", err)
+		s.p.Logger().Warn("status request was not answered", "error", err)
 	}
 }
 
-// semantic is a version as the protocol for services wants it. A build between
-// versions has none.
+// semantic is a version in the form that the protocol for services requires.
+// Builds between versions have none.
 func semantic(version string) string {
 	if found := versionNumber.FindString(version); found != "" {
 		return found

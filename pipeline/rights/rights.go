@@ -1,5 +1,5 @@
-// Package rights computes the permissions of the users of a shared NATS server,
-// and writes them as its configuration.
+// Package rights computes the permissions for users on a shared NATS server, and
+// writes them as its configuration.
 package rights
 
 import (
@@ -45,14 +45,14 @@ type Permissions struct {
 	Publish, Deny, Subscribe []string
 }
 
-// Of returns the permissions of a role. Its programs must connect with
+// Of returns the permissions for a role. Its programs must connect with
 // pipeline.Config.Inbox set to inbox, so that none can read another's answers;
 // location is for check workers.
 //
 // The server does not check two things (both tried with 2.15): where a schedule
-// sends its message, so no stream with schedules holds anything of value, and
-// the reply subject of a publish, to which the server sends its answer, so a
-// message that is no job must end as a harmless dead letter.
+// sends its message, so no stream with schedules holds anything valuable, and the
+// reply subject when a client publishes, to which the server sends its answer, so
+// a message that is no job must end as a harmless dead letter.
 func Of(names topology.Names, role Role, inbox, location string) Permissions {
 	r := rights{names: names}
 	r.Subscribe = []string{"_INBOX." + inbox + ".>"}
@@ -113,7 +113,7 @@ type rights struct {
 }
 
 // notifier allows to follow states, to keep the notification log, and to enqueue
-// mails and checks of parents.
+// mails and checks for parents.
 func (r *rights) notifier(inbox string) {
 	r.pull(topology.NotifyConsumer())
 	r.pull(topology.FlushConsumer())
@@ -140,7 +140,7 @@ func (r *rights) sorted() Permissions {
 
 func (r *rights) raw(subjects ...string) { r.Publish = append(r.Publish, subjects...) }
 
-// publish allows subjects of the installation.
+// publish allows the installation's subjects.
 func (r *rights) publish(subjects ...string) {
 	for _, subject := range subjects {
 		r.raw(r.names.Subject(subject))
@@ -170,8 +170,8 @@ func (r *rights) worker() {
 	r.present()
 }
 
-// present allows a process to keep a lease, and to answer requests for the status
-// of this installation's processes or of all services.
+// present allows a process to keep a lease, and to answer status requests to this
+// installation's processes or to all services.
 func (r *rights) present() {
 	r.write(topology.Processes)
 	r.publish(topology.EveryStatus)
@@ -182,14 +182,14 @@ func (r *rights) present() {
 	}
 }
 
-// ask allows to request the status of all processes.
+// ask allows to send status requests to all processes.
 func (r *rights) ask(inbox string) {
 	r.watch(topology.Processes)
 	r.publish(topology.ProcessRequest)
 	r.Subscribe = append(r.Subscribe, r.names.Subject(topology.StatusSubject(inbox), "*"))
 }
 
-// answers allows to store and send the outcomes of a kind of jobs.
+// answers allows to store and send the outcomes for a kind of jobs.
 func (r *rights) answers(kind string) {
 	r.raw("$JS.API.STREAM.INFO."+r.kv(topology.Outcomes), r.names.Key(topology.Outcomes, kind+".>"))
 	r.publish(topology.EveryReply)
@@ -211,7 +211,7 @@ func (r *rights) write(b topology.Bucket) {
 }
 
 // watch allows to follow a bucket, which takes a consumer with any name; keepOff
-// denies the names of other roles' consumers.
+// denies other roles' consumers.
 func (r *rights) watch(b topology.Bucket) {
 	stream := r.kv(b)
 	r.read(b)
@@ -246,8 +246,8 @@ func (r *rights) enqueue(inbox string) {
 	r.Subscribe = append(r.Subscribe, r.names.Subject(topology.ReplySubject(inbox), ">"))
 }
 
-// views allows to read definitions, states, results, outcomes, queues and dead
-// letters.
+// views allows to read definitions, states, results, outcomes, dead letters and
+// queues.
 func (r *rights) views() {
 	r.watch(topology.Monitors)
 	r.watch(topology.States)

@@ -8,7 +8,7 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// User is a user of a shared server, with the rights of a role.
+// User is a user on a shared server, with the rights for a role.
 type User struct {
 	Role Role
 	// Location is for check workers; empty means the default one.
@@ -19,7 +19,7 @@ type User struct {
 }
 
 // ServerConfig writes users as a block for the nats-server configuration file.
-// Each has the permissions of its role, and an inbox with its own name.
+// Each has the permissions for its role, and an inbox with its own name.
 func ServerConfig(names topology.Names, users []User) string {
 	var b strings.Builder
 	b.WriteString("authorization {\n  users = [\n")
@@ -44,8 +44,8 @@ func location(user User) string {
 	return user.Location
 }
 
-// UserName is the name of a user and its inbox: the prefix, the role, and for a
-// check worker outside the default location its location.
+// UserName names a user and its inbox by the prefix, the role, and for a check
+// worker outside the default location by its location.
 func UserName(names topology.Names, user User) string {
 	name := names.Prefix + "-" + strings.ReplaceAll(string(user.Role), "_", "-")
 	if user.Role == CheckWorker && location(user) != job.DefaultLocation {
@@ -54,8 +54,8 @@ func UserName(names topology.Names, user User) string {
 	return name
 }
 
-// PasswordVariable is the environment variable of the server that may hold the
-// password of a user.
+// PasswordVariable is the server's environment variable that may hold a user's
+// password.
 func PasswordVariable(names topology.Names, user User) string {
 	return strings.ToUpper(strings.NewReplacer("-", "_").Replace(names.Prefix + "_" + strings.TrimPrefix(UserName(names, user), names.Prefix+"-") + "_PASSWORD"))
 }

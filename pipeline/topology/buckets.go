@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Bucket names one of the key-value buckets, without the prefix.
+// Bucket names a key-value bucket, without the prefix.
 type Bucket string
 
 // The buckets.
@@ -18,10 +18,10 @@ const (
 	Cursors    Bucket = "CURSOR"
 	Attempts   Bucket = "ATTEMPT"
 	Outcomes   Bucket = "OUTCOME"
-	// Notifications logs what each address was notified of, and what is on its
-	// way: see [job.NotificationLog] and [job.NotificationGroup].
+	// Notifications has what addresses were and will be notified about: see
+	// [job.NotificationLog] and [job.NotificationGroup].
 	Notifications Bucket = "NOTIFICATION"
-	// Digests hold what the operators are still to be notified of.
+	// Digests has pending notices for the operators.
 	Digests Bucket = "DIGEST"
 	// Processes holds the leases of running processes: see [job.Process]. Leases
 	// do not expire, because a process has to notice each one that is not renewed.
@@ -40,7 +40,7 @@ const (
 	outcomesKept   = 48 * time.Hour
 )
 
-// Buckets lists the configurations of all buckets.
+// Buckets lists the configurations for all buckets.
 func Buckets(names Names, replicas int) []jetstream.KeyValueConfig {
 	bucket := func(name Bucket, history uint8, ttl time.Duration) jetstream.KeyValueConfig {
 		return jetstream.KeyValueConfig{
@@ -67,23 +67,22 @@ func Buckets(names Names, replicas int) []jetstream.KeyValueConfig {
 const (
 	monitorKey   = "monitor."
 	recipientKey = "recipient."
-	// SettingsKey is the key of the installation's [job.Settings].
+	// SettingsKey is the key for the installation's [job.Settings].
 	SettingsKey = "settings"
 )
 
 // NonMonitorKeys are filters for every key in [Monitors] that is not a monitor.
 func NonMonitorKeys() []string { return []string{recipientKey + ">", SettingsKey} }
 
-// MonitorKey is the key of a monitor's definition.
+// MonitorKey is the key for a monitor's definition.
 func MonitorKey(name string) string { return monitorKey + name }
 
-// RecipientKey is the key of a recipient.
+// RecipientKey is the key for a recipient.
 func RecipientKey(name string) string { return recipientKey + name }
 
-// CutMonitorKey returns the name of the monitor under a key, and whether the key
-// is a monitor's.
+// CutMonitorKey reverses [MonitorKey], and reports whether the key is a monitor's.
 func CutMonitorKey(key string) (string, bool) { return strings.CutPrefix(key, monitorKey) }
 
-// CutRecipientKey returns the name of the recipient under a key, and whether the
-// key is a recipient's.
+// CutRecipientKey reverses [RecipientKey], and reports whether the key is a
+// recipient's.
 func CutRecipientKey(key string) (string, bool) { return strings.CutPrefix(key, recipientKey) }

@@ -2,8 +2,8 @@ package topology
 
 import "strings"
 
-// Consumer is a consumer of the server, from which the pools with its name in
-// all processes take their jobs.
+// Consumer is a consumer on the server, from which the pools with its name in all
+// processes take their jobs.
 type Consumer struct {
 	Name   string
 	Stream Stream
@@ -37,7 +37,7 @@ func EvaluateConsumer() Consumer { return Consumer{Name: "evaluate", Stream: Res
 // RecheckConsumer takes the timers for rechecks.
 func RecheckConsumer() Consumer { return timerConsumer("evaluate-recheck", TimerRecheck) }
 
-// NotifyConsumer takes the writes of states.
+// NotifyConsumer takes state writes.
 func NotifyConsumer() Consumer { return Consumer{Name: "notify", Stream: StateLog} }
 
 // FlushConsumer takes the timers for notification groups.

@@ -2,13 +2,13 @@ package topology
 
 import "strconv"
 
-// Layout is the version of everything in this package. It goes up with each
+// Layout is the version for everything in this package. It goes up with each
 // change, so that a process can recognise what a newer program has configured
 // and leave it alone: during an upgrade both are started again and again, and
 // the older one must not undo the newer one's work.
 const Layout = 1
 
-// layoutKey is the layout's key in the metadata of streams, buckets and consumers.
+// layoutKey is the layout's key in metadata.
 const layoutKey = "vedette-layout"
 
 // Metadata says which layout a stream, bucket or consumer was configured by.

@@ -1,6 +1,6 @@
-// Package topology is the one table of what an installation consists of on the
-// server: streams, buckets, consumers, subjects and their limits. Whatever
-// installs, uses, guards or inspects them takes their names from here.
+// Package topology is the table of everything an installation has on the server:
+// streams, buckets, consumers, subjects and their limits. No other package has
+// their names.
 package topology
 
 import (
@@ -25,12 +25,12 @@ func (n Names) Validate() error {
 	return nil
 }
 
-// Subject joins tokens to a subject of the installation.
+// Subject joins tokens to a subject with the prefix.
 func (n Names) Subject(tokens ...string) string {
 	return n.Prefix + "." + strings.Join(tokens, ".")
 }
 
-// CutPrefix is the reverse of [Names.Subject].
+// CutPrefix reverses [Names.Subject].
 func (n Names) CutPrefix(subject string) string { return strings.TrimPrefix(subject, n.Prefix+".") }
 
 // Stream returns the server's name for a stream.
@@ -41,7 +41,7 @@ func (n Names) Stream(s Stream) string {
 	return n.upper() + string(s)
 }
 
-// CutStream is the reverse of [Names.Stream].
+// CutStream reverses [Names.Stream].
 func (n Names) CutStream(name string) Stream {
 	if bucket, ok := strings.CutPrefix(name, kv+n.upper()); ok {
 		return Stream(kv + bucket)
@@ -52,16 +52,16 @@ func (n Names) CutStream(name string) Stream {
 // Bucket returns the server's name for a bucket.
 func (n Names) Bucket(b Bucket) string { return n.upper() + string(b) }
 
-// Key returns the subject under which the server stores a key of a bucket.
+// Key returns the subject under which the server stores a key.
 func (n Names) Key(b Bucket, key string) string { return "$KV." + n.Bucket(b) + "." + key }
 
-// CutKey is the reverse of [Names.Key], and reports whether the subject is that
-// of a key in the bucket.
+// CutKey reverses [Names.Key], and reports whether the subject has a key in the
+// bucket.
 func (n Names) CutKey(b Bucket, subject string) (string, bool) {
 	return strings.CutPrefix(subject, n.Key(b, ""))
 }
 
 func (n Names) upper() string { return strings.ToUpper(n.Prefix) + "_" }
 
-// kv begins the name of the stream that backs a bucket.
+// kv begins the names of the streams that back buckets.
 const kv = "KV_"

@@ -8,7 +8,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Stream names one of the streams, without the installation's prefix.
+// Stream names a stream, without the prefix.
 type Stream string
 
 // The streams. [Streams] configures each, and says why.
@@ -18,13 +18,13 @@ const (
 	Adhoc  Stream = "ADHOC"
 	Result Stream = "RESULT"
 	Mail   Stream = "MAIL"
-	// Call holds the checks and mails whose callers wait, so that no backlog of
-	// other jobs delays them.
+	// Call holds the checks and mails whose callers wait, so that no other backlog
+	// delays them.
 	Call Stream = "CALL"
 	Dead Stream = "DEAD"
 	// Notice holds notices about the installation for its operators.
 	Notice Stream = "NOTICE"
-	// Ping holds the last pings of heartbeats.
+	// Ping holds the last heartbeat pings.
 	Ping Stream = "PING"
 	// Advisory holds the server's advisories about messages it gave up on, which
 	// are lost unless a stream listens.
@@ -39,7 +39,7 @@ const (
 // MaxMessage is the largest message, in bytes, that any stream takes.
 const MaxMessage = 8 << 20
 
-// Streams lists the configurations of all streams except those behind buckets.
+// Streams lists the configurations for all streams except those behind buckets.
 func Streams(names Names, replicas int) []jetstream.StreamConfig {
 	// Message ids are a second line of defence; meanwhile each costs 240 bytes.
 	stream := func(name Stream, subjects ...string) jetstream.StreamConfig {
@@ -105,7 +105,7 @@ func schedules(config jetstream.StreamConfig) jetstream.StreamConfig {
 	return config
 }
 
-// pingStream keeps the last ping of each kind and heartbeat; older ones add
+// pingStream keeps the last ping for each kind and heartbeat; older ones add
 // nothing.
 func pingStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	config.Retention, config.Discard = jetstream.LimitsPolicy, jetstream.DiscardOld

@@ -24,7 +24,7 @@ const (
 	everyTimer      = "timer.due.>"
 )
 
-// Subjects of requests to processes and of answers.
+// Subjects for requests to processes, and for answers.
 const (
 	// ProcessRequest asks all processes of the installation for their status.
 	ProcessRequest = "ps"
@@ -41,13 +41,13 @@ func StatusSubject(address string) string { return "status." + address }
 // ClockSubject holds the schedule that makes a shard tick.
 func ClockSubject(shard string) string { return "tick.clock." + shard }
 
-// TickSubject is where the ticks of a shard arrive.
+// TickSubject is where a shard's ticks arrive.
 func TickSubject(shard string) string { return "tick.due." + shard }
 
-// CutTick returns the shard of a tick.
+// CutTick returns a tick's shard.
 func CutTick(subject string) string { return strings.TrimPrefix(subject, TickSubject("")) }
 
-// CheckSubject is for the scheduled check of a monitor.
+// CheckSubject is for a monitor's scheduled check.
 func CheckSubject(location, monitor string) string { return "check." + location + "." + monitor }
 
 // AdhocSubject is for an ad-hoc check.
@@ -62,13 +62,13 @@ func CallCheckSubject(location, id string) string { return "call.check." + locat
 // CallMailSubject is for a mail whose caller waits.
 func CallMailSubject(id string) string { return "call.mail." + id }
 
-// NoticeSubject is for notices of a kind.
+// NoticeSubject is for notices.
 func NoticeSubject(kind job.NoticeKind) string { return "notice." + string(kind) }
 
-// PingSubject is for the pings of a heartbeat, by its token.
+// PingSubject is for a heartbeat's pings, by its token.
 func PingSubject(token, kind string) string { return "ping." + token + "." + kind }
 
-// Kinds of timers.
+// Timer kinds.
 const (
 	TimerFlush   = "flush"
 	TimerSweep   = "sweep"
@@ -79,21 +79,20 @@ const (
 // TimerSubject is where a timer fires.
 func TimerSubject(kind, id string) string { return "timer.due." + kind + "." + id }
 
-// SetTimerSubject holds the schedule of a timer.
+// SetTimerSubject holds a timer's schedule.
 func SetTimerSubject(kind, id string) string { return "timer.at." + kind + "." + id }
 
 // ResultSubject is for results. Partitions spread them for readers that want
 // only a part.
 func ResultSubject(partition int) string { return "result." + strconv.Itoa(partition) }
 
-// DeadSubject is for the dead letter of a job. It names the job's message, so
-// that storing the letter twice is impossible.
+// DeadSubject is for a job's dead letter. It has the job's stream and sequence, so
+// that a dead letter cannot be stored twice.
 func DeadSubject(stream Stream, consumer string, sequence uint64) string {
 	return "dead." + string(stream) + "." + consumer + "." + strconv.FormatUint(sequence, 10)
 }
 
-// StreamOf is the stream of a subject: each first token has a stream with its
-// name.
+// StreamOf is a subject's stream: each first token has a stream with its name.
 func StreamOf(subject string) Stream {
 	first, _, _ := strings.Cut(subject, ".")
 	return Stream(strings.ToUpper(first))
@@ -111,12 +110,12 @@ func IsJob(subject string) bool {
 	}
 }
 
-// InMailClass reports whether a subject is that of a mail in a class.
+// InMailClass reports whether a job is a mail in a class.
 func InMailClass(subject, class string) bool {
 	return strings.HasPrefix(subject, MailSubject(class, ""))
 }
 
-// IsCall reports whether the caller of a job waits for its outcome.
+// IsCall reports whether a job's caller waits for its outcome.
 func IsCall(subject string) bool { return StreamOf(subject) == Call }
 
 // IsCheckCall reports whether a job is a check whose caller waits.

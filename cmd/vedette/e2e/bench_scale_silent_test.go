@@ -9,8 +9,7 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 )
 
-// benchSilent runs the benchmark with a fifth of its targets silent, and returns
-// what it prints.
+// benchSilent runs the benchmark with 20 % silent targets and returns its output.
 func benchSilent(t *testing.T, checks int) string {
 	t.Helper()
 	output, code := newInstance(t, "").vedette("bench", "scale", "--monitors", "100", "--interval", "5s", "--for", "5s",
@@ -21,7 +20,7 @@ func benchSilent(t *testing.T, checks int) string {
 	return output
 }
 
-func TestSilentTargetsCostTheHealthyNoSlotWhileThereIsRoom(t *testing.T) {
+func TestSilentTargetsDelayNoHealthyCheckWithEnoughSlots(t *testing.T) {
 	t.Parallel()
 	output := benchSilent(t, 64)
 	for _, want := range []string{
@@ -34,13 +33,13 @@ func TestSilentTargetsCostTheHealthyNoSlotWhileThereIsRoom(t *testing.T) {
 	}
 }
 
-func TestSilentTargetsWithoutRoomAreMissesWithAReason(t *testing.T) {
+func TestSilentTargetsWithTooFewSlotsCauseMissesWithAReason(t *testing.T) {
 	t.Parallel()
-	output := benchSilent(t, 2) // where the silent ones alone need eight
+	output := benchSilent(t, 2) // the silent ones alone need eight
 	if !strings.Contains(output, "; 2 given\n") {
-		t.Errorf("got %s, want the slots that were given", output)
+		t.Errorf("got %s, want the given slots", output)
 	}
-	if !regexp.MustCompile(`slots missed +[1-9]\d*: `).MatchString(output) || strings.Contains(output, "neither a result nor a reason") {
+	if !regexp.MustCompile(`slots missed +[1-9]\d* \(`).MatchString(output) || strings.Contains(output, "neither a result nor a reason") {
 		t.Errorf("got %s, want misses, each with its reason", output)
 	}
 }

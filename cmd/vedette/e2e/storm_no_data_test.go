@@ -66,7 +66,7 @@ func TestServerThatWasAwayIsTheReasonOfWhatWasMissed(t *testing.T) {
 	<-time.After(4 * time.Second) // the outage
 	server.start("--nats-listen", strings.Split(url, "@")[1], "--stages", "maintain")
 	eventually(t, "a word to the operators about what was missed, and why", func() bool {
-		return box.Holds("nothing was checked from ", "the NATS server was away")
+		return box.Holds("nothing was checked from ", "the NATS server was not reachable")
 	})
 	eventually(t, "an up website again", func() bool { return worker.health("website") == "up" })
 	worker.stop()

@@ -52,7 +52,7 @@ func novelMonitor(t *testing.T, v versions) {
 		t.Errorf("got the state %s, want one of the next version", state)
 	}
 	for _, said := range []string{m.says(v.present, "status"), m.says(v.present, "explain", "novel")} {
-		if !strings.Contains(said, "novel") || strings.Contains(said, "newer version") && !strings.Contains(said, "account") {
+		if !strings.Contains(said, "novel") || strings.Contains(said, "newer version") && !strings.Contains(said, "notification log") {
 			t.Errorf("got %s, want the older program to show what it understands", said)
 		}
 	}

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -17,98 +17,93 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/harness"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/producer"
 )
 
-// benchApply are the flags of `vedette bench apply`.
-type benchApply struct {
+// applyScenario is `vedette bench apply`.
+type applyScenario struct {
 	monitors int
 	bare     bool
 	profile  string
+
+	stdout, stderr io.Writer
+	path           string // to the file
+	pipeline       *pipeline.Pipeline
 }
 
-func benchApplyCommand() *cobra.Command {
-	var options benchApply
+func applyCommand() *cobra.Command {
+	var s applyScenario
 	cmd := &cobra.Command{
 		Use:   "apply",
-		Short: "Measure reading and applying a file of many monitors",
-		Long: `Writes a file of many monitors, and does with it what 'vedette run', 'vedette
-apply' and SIGHUP do: it reads the file, stores what it says, and then the same
-again, which writes nothing. It tells what each stage took, and the most memory
-that the process had in it, beside a plain reading of the same lines by
-encoding/json alone, which knows nothing of monitors. Everything is removed.`,
+		Short: "Measure reading and applying a file with many monitors",
+		Long: `Writes a file with many monitors, reads it and stores the definitions, as
+'vedette run', 'vedette apply' and SIGHUP do. It repeats that without a change
+and with a few changes. For each step it prints the time and the peak memory. It
+compares them with encoding/json, which only decodes the same lines. Everything
+is removed.`,
 		Example: `  vedette bench apply --monitors 100000
   vedette bench apply --monitors 1000000 --bare=false`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if options.monitors < 1 || options.monitors > maxScale {
-				return cli.UsageError(cmd, fmt.Errorf("read --monitors: found %d, expected 1 to %d", options.monitors, maxScale))
+			if err := harness.CheckFlags(cmd, upTo("--monitors", s.monitors, maxMonitors)); err != nil {
+				return err
 			}
-			return options.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			s.stdout, s.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return harness.WithDir(func(dir string) error {
+				s.path = filepath.Join(dir, "monitors.yaml")
+				return s.run(cmd.Context())
+			})
 		},
 	}
-	cmd.Flags().IntVar(&options.monitors, "monitors", 100_000, "how many monitors")
-	cmd.Flags().BoolVar(&options.bare, "bare", true, "read the lines with encoding/json alone, too")
-	cmd.Flags().StringVar(&options.profile, "profile", "", "write profiles of processor and memory into this directory")
+	cmd.Flags().IntVar(&s.monitors, "monitors", 100_000, "number of monitors")
+	cmd.Flags().BoolVar(&s.bare, "bare", true, "also read the lines with encoding/json alone")
+	cmd.Flags().StringVar(&s.profile, "profile", "", "directory for CPU and memory profiles")
 	return cmd
 }
 
-// applyRun is one measurement.
-type applyRun struct {
-	benchApply
-
-	stdout, stderr io.Writer
-	path           string // of the file
-	pipeline       *pipeline.Pipeline
-}
-
-func (o benchApply) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
-	dir, err := os.MkdirTemp("", "vedette-bench-*")
-	if err != nil {
-		return fmt.Errorf("make directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	r := &applyRun{benchApply: o, stdout: stdout, stderr: stderr, path: filepath.Join(dir, "monitors.yaml")}
-	size, err := writeManyMonitors(r.path, o.monitors, "1m")
+func (s *applyScenario) run(ctx context.Context) error {
+	size, err := s.write("1m")
 	if err != nil {
 		return err
 	}
-	cli.Writef(stdout, "%d monitors in %.1f MB, %d processors\n%-38s%9s%9s%16s\n", o.monitors, float64(size)/1e6, runtime.GOMAXPROCS(0), "", "took", "CPU", "memory at most")
-	err = withServer(ctx, broker.Config{Dir: dir}, func(p *pipeline.Pipeline) error { return r.stages(ctx, p) })
-	if err != nil || !o.bare {
+	cli.Writef(s.stdout, "%d monitors in %.1f MB, %d processors\n%-38s%9s%9s%16s\n", s.monitors, float64(size)/1e6, processors(), "", "took", "CPU", "memory at most")
+	err = withServer(ctx, broker.Config{}, func(p *pipeline.Pipeline, _ *broker.Broker) error {
+		s.pipeline = p
+		return s.steps(ctx)
+	})
+	if err != nil || !s.bare {
 		return err
 	}
-	debug.SetGCPercent(100) // as it would be without us
-	return r.stage("encoding/json alone reads it", func() error { return readBare(ndjsonPath(r.path)) })
+	debug.SetGCPercent(100) // the default
+	return s.step("encoding/json alone reads it", s.readBare)
 }
 
-// stages does with the file what a process does.
-func (r *applyRun) stages(ctx context.Context, p *pipeline.Pipeline) (err error) {
-	r.pipeline = p
-	stop, err := startProfile(r.profile, r.monitors)
+// steps reads and applies the file as a process does.
+func (s *applyScenario) steps(ctx context.Context) (err error) {
+	stop, err := startProfile(s.profile, s.monitors)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := r.apply(ctx, "is read", "is applied where nothing was"); err != nil {
+	if err := s.apply(ctx, "is read", "is applied where nothing was"); err != nil {
 		return err
 	}
-	if err := r.apply(ctx, "is read again", "is applied again, and nothing written"); err != nil {
+	if err := s.apply(ctx, "is read again", "is applied again, and nothing written"); err != nil {
 		return err
 	}
-	if _, err := writeManyMonitors(r.path, r.monitors, "2m"); err != nil {
+	if _, err := s.write("2m"); err != nil {
 		return err
 	}
-	return r.apply(ctx, "is read with one in 1,000 changed", "is applied with these")
+	return s.apply(ctx, "is read with one in 1,000 changed", "is applied with these")
 }
 
-// apply reads the file and applies it, as two stages.
-func (r *applyRun) apply(ctx context.Context, read, applied string) error {
+func (s *applyScenario) apply(ctx context.Context, read, applied string) error {
 	var want producer.Definitions
-	err := r.stage(read, func() error {
-		file, err := cli.LoadFile(r.path, r.stderr)
+	err := s.step(read, func() error {
+		file, err := cli.LoadFile(s.path, s.stderr)
 		if err == nil {
 			want = cli.Definitions(file)
 		}
@@ -117,89 +112,75 @@ func (r *applyRun) apply(ctx context.Context, read, applied string) error {
 	if err != nil {
 		return err
 	}
-	return r.stage(applied, func() error {
-		_, err := producer.ApplyWith(ctx, r.pipeline, want, cli.Progress(r.stderr, time.Now))
+	return s.step(applied, func() error {
+		_, err := producer.ApplyWith(ctx, s.pipeline, want, cli.Progress(s.stderr, time.Now))
 		return err
 	})
 }
 
-// stage tells what a part of the work takes.
-func (r *applyRun) stage(name string, do func() error) error {
+// step prints the time and the memory that a step takes.
+func (s *applyScenario) step(name string, do func() error) error {
 	debug.FreeOSMemory()
-	forgetPeak()
-	began, cpu := time.Now(), cpuTime()
-	if err := do(); err != nil {
+	resetPeak()
+	used, err := measure(do)
+	if err != nil {
 		return err
 	}
-	took, used := time.Since(began), cpuTime()-cpu
-	most := "untold"
-	if peak := readMemory().peak; peak > 0 {
-		most = fmt.Sprintf("%d MB", peak>>20)
+	peak := "unknown"
+	if m := readMemory(); m.peak > 0 {
+		peak = fmt.Sprintf("%d MB", m.peak>>20)
 	}
-	cli.Writef(r.stdout, "%-38s%7.1f s%7.1f s%16s\n", name, took.Seconds(), used.Seconds(), most)
+	cli.Writef(s.stdout, "%-38s%7.1f s%7.1f s%16s\n", name, used.took.Seconds(), used.cpu.Seconds(), peak)
 	return nil
 }
 
-// forgetPeak has the system count anew what memory the process has at most.
-// Where it does not, the peak is that of the stages before, too.
-func forgetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+// linesPath returns the path to the monitors_file.
+func (s *applyScenario) linesPath() string { return strings.TrimSuffix(s.path, ".yaml") + ".ndjson" }
 
-// ndjsonPath is where the monitors of a file are.
-func ndjsonPath(path string) string { return strings.TrimSuffix(path, ".yaml") + ".ndjson" }
-
-// writeManyMonitors writes a file with plain monitors in a monitors_file, with an
-// interval of their own for one in a thousand.
-func writeManyMonitors(path string, monitors int, interval string) (size int, err error) {
-	var head strings.Builder
+// write writes the files. One monitor in a thousand has its own interval.
+func (s *applyScenario) write(interval string) (size int, err error) {
+	var head, lines bytes.Buffer
 	head.WriteString("recipients:\n")
 	for i := range 10 {
 		fmt.Fprintf(&head, "  team-%d: team-%d@example.org\n", i, i)
 	}
-	lines := ndjsonPath(path)
-	fmt.Fprintf(&head, "operators: [team-0]\ndefaults:\n  timeout: 5s\n  notify: [team-0, team-1]\nmonitors_file: %s\n", filepath.Base(lines))
-	if err := os.WriteFile(path, []byte(head.String()), 0o600); err != nil {
-		return 0, fmt.Errorf("write monitors: %w", err)
-	}
-	file, err := os.Create(lines) //nolint:gosec // in a directory of our own
-	if err != nil {
-		return 0, fmt.Errorf("write monitors: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	w := bufio.NewWriter(file)
-	for i := range monitors {
-		cli.Writef(w, `{"name": "m-%07d", "http": "http://127.0.0.1:8080/%d"`, i, i)
+	fmt.Fprintf(&head, "operators: [team-0]\ndefaults:\n  timeout: 5s\n  notify: [team-0, team-1]\nmonitors_file: %s\n", filepath.Base(s.linesPath()))
+	for i := range s.monitors {
+		fmt.Fprintf(&lines, `{"name": "m-%07d", "http": "http://127.0.0.1:8080/%d"`, i, i)
 		if i%1000 == 0 {
-			cli.Writef(w, `, "interval": "%s"`, interval)
+			fmt.Fprintf(&lines, `, "interval": "%s"`, interval)
 		}
-		cli.Writef(w, "}\n")
+		lines.WriteString("}\n")
 	}
-	if err := w.Flush(); err != nil {
-		return 0, fmt.Errorf("write monitors: %w", err)
-	}
-	info, err := file.Stat()
+	err = errors.Join(os.WriteFile(s.path, head.Bytes(), 0o600), os.WriteFile(s.linesPath(), lines.Bytes(), 0o600))
 	if err != nil {
 		return 0, fmt.Errorf("write monitors: %w", err)
 	}
-	return int(info.Size()), nil
+	return lines.Len(), nil
 }
 
-// readBare decodes each line and keeps the results, and does nothing else.
-func readBare(path string) (err error) {
-	file, err := os.Open(path) //nolint:gosec // our own
+// readBare decodes each line and keeps the results.
+func (s *applyScenario) readBare() error {
+	file, err := os.Open(s.linesPath())
 	if err != nil {
 		return fmt.Errorf("read monitors: %w", err)
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	type plain struct{ Name, HTTP, Interval string }
+	defer file.Close() //nolint:errcheck // it was only read
+	type plain struct {
+		Name     string `json:"name"`
+		HTTP     string `json:"http"`
+		Interval string `json:"interval"`
+	}
 	var all []plain
-	for lines := json.NewDecoder(bufio.NewReader(file)); ; {
+	for lines := json.NewDecoder(bufio.NewReader(file)); lines.More(); {
 		var m plain
-		switch err := lines.Decode(&m); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
+		if err := lines.Decode(&m); err != nil {
 			return fmt.Errorf("read monitors: %w", err)
 		}
 		all = append(all, m)
 	}
+	if len(all) != s.monitors {
+		return fmt.Errorf("read monitors: found %d, expected %d", len(all), s.monitors)
+	}
+	return nil
 }

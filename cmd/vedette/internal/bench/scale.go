@@ -1,160 +1,170 @@
 package bench
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/harness"
 	"vedette/workers"
 	"vedette/workers/check"
 )
 
-// benchScale are the flags of `vedette bench scale`.
-type benchScale struct {
-	monitors []int
-	interval time.Duration
-	length   time.Duration
-	profile  string
-
-	silent  int // percent of the targets that never answer
-	timeout time.Duration
-	delay   time.Duration // of the targets that do answer
-	checks  int           // the limit of the pool
-}
-
-func benchScaleCommand() *cobra.Command {
-	var options benchScale
+func scaleCommand() *cobra.Command {
+	var monitors []int
+	var l load
 	cmd := &cobra.Command{
 		Use:   "scale",
-		Short: "Measure the whole path with as many monitors as you like",
-		Long: `Watches many monitors of web servers on loopback, through the whole path:
-clock, check, result, judgement, and the board of the overview, as 'vedette run'
-does. The targets answer from a process of their own. Each number of monitors
-gets a fresh process, so that no memory is counted twice.
+		Short: "Measure an installation with any number of monitors",
+		Long: `Runs an installation with many monitors for web servers on loopback, with all
+stages and the status page, as 'vedette run' does. The targets are in a separate
+process. Each number of monitors gets a new process, so that no memory is
+counted twice.
 
-It tells how long the definitions took to store, and the first check to come;
-how many of the slots that were due were checked, how late, and whether they
-lay on their grid; which were missed, and why; and what it cost in processor
-time and memory, beside a bare net/http loop over the same targets.
+It prints how long it took to store the definitions and until the first check;
+how many due slots were checked, how late, and whether they were on their grid;
+which slots were missed, and why; and the CPU time and memory, compared with a
+bare net/http loop over the same targets.
 
-With --silent, that many percent of the targets accept connections and never
-answer, so that each of their checks holds a slot until its timeout; --delay has
-the others take their time. Healthy and silent monitors are then told apart, and
-beside the slots that the process has stand those that are needed: by Little's
-law what comes in a second times how long it is held, for each of the two.
+With --silent, that percentage of the targets accepts connections and never
+answers, so that each of their checks holds a slot until its timeout; --delay
+delays the other answers. The report then separates healthy and silent monitors
+and shows the number of slots that the pool needs: by Little's law, checks per
+second times seconds per check, for both kinds.
 
-Slots are counted of whole intervals, once each monitor was checked once, or
-two intervals after the first check. Nothing but loopback is contacted, and
-everything is removed.`,
+Slots are counted in whole intervals, once each monitor was checked, or two
+intervals after the first check. Only loopback is contacted, and everything is
+removed.`,
 		Example: `  vedette bench scale --monitors 10000
   vedette bench scale --monitors 10000,100000,1000000 --interval 60s --for 2m
   vedette bench scale --monitors 5000 --interval 10s --silent 20 --timeout 2s --checks 256
   vedette bench scale --monitors 100000 --profile /tmp/profiles`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := options.validate(); err != nil {
-				return cli.UsageError(cmd, err)
+			if err := harness.CheckFlags(cmd, append(l.limits(), numbers("--monitors", monitors, maxMonitors)...)...); err != nil {
+				return err
 			}
-			return options.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if len(monitors) == 1 {
+				return l.measureScale(cmd.Context(), monitors[0], cmd.OutOrStdout())
+			}
+			return l.compare(cmd.Context(), monitors, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().IntSliceVar(&options.monitors, "monitors", []int{10_000}, "how many monitors; several numbers are measured one after the other")
-	cmd.Flags().DurationVar(&options.interval, "interval", time.Minute, "interval of each")
-	cmd.Flags().DurationVar(&options.length, "for", time.Minute, "how long to count, in whole intervals")
-	cmd.Flags().IntVar(&options.silent, "silent", 0, "percent of the targets that accept and never answer")
-	cmd.Flags().DurationVar(&options.timeout, "timeout", check.DefaultTimeout, "timeout of each check")
-	cmd.Flags().DurationVar(&options.delay, "delay", 0, "how long the other targets take to answer")
-	cmd.Flags().IntVar(&options.checks, "checks", workers.DefaultChecks, "how many checks run at once")
-	cmd.Flags().StringVar(&options.profile, "profile", "", "write profiles of processor and memory into this directory")
+	cmd.Flags().IntSliceVar(&monitors, "monitors", []int{10_000}, "numbers of monitors, measured one after the other")
+	cmd.Flags().DurationVar(&l.interval, "interval", time.Minute, "interval of each monitor")
+	cmd.Flags().DurationVar(&l.length, "for", time.Minute, "how long to count, in whole intervals")
+	cmd.Flags().IntVar(&l.silent, "silent", 0, "percentage of targets that accept connections and never answer")
+	cmd.Flags().DurationVar(&l.timeout, "timeout", check.DefaultTimeout, "timeout of each check")
+	cmd.Flags().DurationVar(&l.delay, "delay", 0, "delay of the other answers")
+	cmd.Flags().IntVar(&l.checks, "checks", workers.DefaultChecks, "how many checks run at once")
+	cmd.Flags().StringVar(&l.profile, "profile", "", "directory for CPU and memory profiles")
 	return cmd
 }
 
-// maxScale bounds the monitors: what a process that counts them needs for each
-// is small, but not nothing.
-const maxScale = 10_000_000
+// maxMonitors bounds the monitors: the tally needs a few bytes for each.
+const maxMonitors = 10_000_000
 
-// numbersProblems are why the numbers of a flag cannot be measured one after the
-// other.
-func numbersProblems(flag string, numbers []int, most int) []error {
-	var problems []error
-	for _, n := range numbers {
-		if n < 1 || n > most {
-			problems = append(problems, fmt.Errorf("read %s: found %d, expected 1 to %d", flag, n, most))
-		}
+// numbers are the limits for a flag with several numbers.
+func numbers(flag string, found []int, most int) []harness.Limit {
+	limits := []harness.Limit{{Flag: flag, Found: found, Holds: len(found) > 0, Expected: "a number"}}
+	for _, n := range found {
+		limits = append(limits, upTo(flag, n, most))
 	}
-	if len(numbers) == 0 {
-		problems = append(problems, fmt.Errorf("read %s: found none, expected a number", flag))
-	}
-	return problems
+	return limits
 }
 
-func (o benchScale) validate() error {
-	problems := numbersProblems("--monitors", o.monitors, maxScale)
-	if o.interval < time.Second || o.interval%time.Second != 0 {
-		problems = append(problems, fmt.Errorf("read --interval: found %s, expected whole seconds", o.interval))
-	}
-	if o.interval > 0 && o.length%o.interval != 0 || o.length < o.interval {
-		problems = append(problems, fmt.Errorf("read --for: found %s, expected whole intervals of %s", o.length, o.interval))
-	}
-	return errors.Join(append(problems, o.validateTargets())...)
+func upTo(flag string, n, most int) harness.Limit {
+	return harness.Limit{Flag: flag, Found: n, Holds: n >= 1 && n <= most, Expected: fmt.Sprintf("1 to %d", most)}
 }
 
-// validateTargets is about the flags that make the targets other than quick.
-func (o benchScale) validateTargets() error {
-	var problems []error
-	if o.silent < 0 || o.silent > 100 {
-		problems = append(problems, fmt.Errorf("read --silent: found %d, expected 0 to 100 percent", o.silent))
-	}
-	if o.timeout < time.Millisecond {
-		problems = append(problems, fmt.Errorf("read --timeout: found %s, expected 1ms or more", o.timeout))
-	}
-	if o.delay < 0 || o.delay >= o.timeout {
-		problems = append(problems, fmt.Errorf("read --delay: found %s, expected less than the timeout of %s", o.delay, o.timeout))
-	}
-	if o.checks < 1 || o.checks > workers.MaxConcurrency {
-		problems = append(problems, fmt.Errorf("read --checks: found %d, expected 1 to %d", o.checks, workers.MaxConcurrency))
-	}
-	return errors.Join(problems...)
+func wholeSeconds(flag string, d time.Duration) harness.Limit {
+	return harness.Limit{Flag: flag, Found: d, Holds: d >= time.Second && d%time.Second == 0, Expected: "whole seconds"}
 }
 
-// run measures one number of monitors in this process, and each of several in
-// one of its own.
-func (o benchScale) run(ctx context.Context, stdout, stderr io.Writer) error {
-	if len(o.monitors) == 1 {
-		return o.measure(ctx, o.monitors[0], stdout)
+func (l load) limits() []harness.Limit {
+	return []harness.Limit{
+		wholeSeconds("--interval", l.interval),
+		{Flag: "--for", Found: l.length, Holds: l.interval > 0 && l.length >= l.interval && l.length%l.interval == 0, Expected: fmt.Sprintf("whole intervals of %s", l.interval)},
+		{Flag: "--silent", Found: l.silent, Holds: l.silent >= 0 && l.silent <= 100, Expected: "0 to 100 percent"},
+		{Flag: "--timeout", Found: l.timeout, Holds: l.timeout >= time.Millisecond, Expected: "1ms or more"},
+		{Flag: "--delay", Found: l.delay, Holds: l.delay >= 0 && l.delay < l.timeout, Expected: fmt.Sprintf("less than the timeout of %s", l.timeout)},
+		upTo("--checks", l.checks, workers.MaxConcurrency),
 	}
-	self, err := os.Executable()
+}
+
+// measureScale measures n monitors in this process.
+func (l load) measureScale(ctx context.Context, monitors int, stdout io.Writer) error {
+	targets, found, err := startTargets(l.delay)
 	if err != nil {
-		return fmt.Errorf("find the program: %w", err)
+		return err
 	}
-	for i, n := range o.monitors {
+	defer found.Stop()
+	r, err := l.measure(ctx, monitors, targets.URLs, found.cost)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(stdout, r.report())
+	return err
+}
+
+// compare measures each number of monitors in a new process.
+func (l load) compare(ctx context.Context, monitors []int, stdout, stderr io.Writer) error {
+	for i, n := range monitors {
 		if i > 0 {
 			cli.Writef(stdout, "\n")
 		}
-		var output bytes.Buffer
-		cmd := exec.CommandContext(ctx, self, o.arguments(n)...) //nolint:gosec // ourselves
-		cmd.Stdout, cmd.Stderr = &output, stderr
-		err := cmd.Run()
-		cli.Writef(stdout, "%s", output.String())
+		cmd, err := harness.Command("child", "bench", "scale", "--monitors", strconv.Itoa(n), "--interval", l.interval.String(), "--for", l.length.String(),
+			"--profile", l.profile, "--silent", strconv.Itoa(l.silent), "--timeout", l.timeout.String(), "--delay", l.delay.String(), "--checks", strconv.Itoa(l.checks))
 		if err != nil {
-			return fmt.Errorf("measure %d monitors: %w", n, err)
+			return err
+		}
+		cmd.Stdout, cmd.Stderr = stdout, stderr
+		found, err := harness.Start(cmd, func(error) {})
+		if err != nil {
+			return err
+		}
+		stop := context.AfterFunc(ctx, found.Stop)
+		<-found.Ended
+		stop()
+		if found.Err != nil {
+			return fmt.Errorf("measure %d monitors: %w", n, found.Err)
 		}
 	}
 	return nil
 }
 
-func (o benchScale) arguments(monitors int) []string {
-	return []string{
-		"bench", "scale", "--monitors", strconv.Itoa(monitors), "--interval", o.interval.String(), "--for", o.length.String(), "--profile", o.profile,
-		"--silent", strconv.Itoa(o.silent), "--timeout", o.timeout.String(), "--delay", o.delay.String(), "--checks", strconv.Itoa(o.checks),
+func (r *run) report() string {
+	t := r.tally
+	path, loop := r.used.perThousand(r.arrived), r.bare.perThousand(r.requests)
+	all, missed := "more than two intervals", t.total.missed.String()
+	if r.all > 0 {
+		all = rounded(r.all).String()
 	}
+	if open := t.open(); open > 0 {
+		missed += fmt.Sprintf("; %d with neither a result nor a reason", open)
+	}
+	return fmt.Sprintf(`%d monitors every %s, %d processors; targets in another process
+stored                %s, %.0f a second
+first check           %s after the start, each checked once after %s
+checks                %.0f a second
+slots done            %d of %d that were due, %.3f %%; %d twice, %d not up
+slots missed          %s
+%slate by               %s
+late by, p99          %s in the first quarter, %s in the last
+slots off their grid  %d
+cost of the path      %.3f CPU-seconds per 1,000 checks, targets not included
+cost of the targets   %.3f CPU-seconds per 1,000 checks
+cost of a bare loop   %.3f CPU-seconds per 1,000 requests, targets not included
+ratio                 %.2f
+memory                %s
+`,
+		r.n, r.interval, processors(), rounded(r.stored), float64(r.n)/r.stored.Seconds(), rounded(r.firstCheck), all, r.used.rate(r.arrived),
+		t.total.done, t.due(), 100*float64(t.total.done)/float64(t.due()), t.twice, t.down, missed, r.kinds(), &t.total.late,
+		rounded(t.quarters[0].quantile(0.99)), rounded(t.quarters[3].quantile(0.99)), t.offGrid,
+		path, pace{cpu: r.targets}.perThousand(r.arrived), loop, path/loop, r.memory.report(r.n))
 }

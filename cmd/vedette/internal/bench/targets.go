@@ -1,6 +1,9 @@
 package bench
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -10,65 +13,122 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
-	"net/http"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/harness"
 )
 
-// benchTargets is where the targets of a benchmark are.
-type benchTargets struct {
-	HTTP         string `json:"http"` // URLs
-	HTTPS        string `json:"https"`
-	HTTPAddress  string `json:"http_address"`
-	HTTPSAddress string `json:"https_address"`
-	CA           string `json:"ca"` // PEM
+// targetAddresses is how many addresses the targets have. A client has about
+// 28,000 ports for each, and a port is blocked after its connection for a
+// minute.
+const targetAddresses = 64
+
+// targets describes the targets in a child process.
+type targets struct {
+	URLs  []string `json:"urls"`
+	HTTPS string   `json:"https"` // address
+	CA    string   `json:"ca"`    // PEM
 }
 
-func benchTargetsCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "targets", Short: "The targets of a benchmark", Hidden: true, Args: cobra.NoArgs,
+// targetsCommand serves many addresses by hand, so that the processors are free
+// for the installation. It prints the targets, and for each line on standard
+// input the CPU time so far.
+func targetsCommand() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use: "targets", Short: "Serve the targets of a benchmark", Hidden: true, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := cli.StdinContext(cmd.Context())
-			defer cancel()
+			var list targets
+			for i := range targetAddresses {
+				listener, err := listen(cmd.Context(), i)
+				if err != nil {
+					return err
+				}
+				go harness.Accept(listener, t.answer)
+				list.URLs = append(list.URLs, "http://"+listener.Addr().String()+"/")
+			}
 			certificate, ca, err := selfSigned(time.Now())
 			if err != nil {
 				return err
 			}
-			targets := benchTargets{CA: string(ca)}
-			var listen net.ListenConfig
-			plain, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
+			secure, err := listen(cmd.Context(), 0)
 			if err != nil {
-				return fmt.Errorf("listen for targets: %w", err)
+				return err
 			}
-			secure, err := listen.Listen(ctx, "tcp", "127.0.0.1:0")
-			if err != nil {
-				return fmt.Errorf("listen for targets: %w", err)
+			go harness.Accept(tls.NewListener(secure, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}), t.answer)
+			list.HTTPS, list.CA = secure.Addr().String(), string(ca)
+			out := json.NewEncoder(cmd.OutOrStdout())
+			if err := out.Encode(list); err != nil {
+				return fmt.Errorf("print targets: %w", err)
 			}
-			targets.HTTPAddress, targets.HTTPSAddress = plain.Addr().String(), secure.Addr().String()
-			targets.HTTP, targets.HTTPS = "http://"+targets.HTTPAddress+"/", "https://"+targets.HTTPSAddress+"/"
-			server := &http.Server{
-				ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") }),
-				TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-				ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // peers hang up on it all the time
+			for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+				if err := out.Encode(cpuTime()); err != nil {
+					return fmt.Errorf("print cost: %w", err)
+				}
 			}
-			go func() { _ = server.Serve(plain) }()
-			go func() { _ = server.ServeTLS(secure, "", "") }()
-			if err := json.NewEncoder(cmd.OutOrStdout()).Encode(targets); err != nil {
-				return fmt.Errorf("tell where the targets are: %w", err)
-			}
-			<-ctx.Done()
-			return server.Close()
+			return nil
 		},
+	}
+	cmd.Flags().DurationVar(&t.delay, "delay", 0, "delay of each answer")
+	return cmd
+}
+
+// listen uses several loopback addresses, on systems that have more than one.
+func listen(ctx context.Context, i int) (net.Listener, error) {
+	var config net.ListenConfig
+	if listener, err := config.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.%d:0", i+1)); err == nil {
+		return listener, nil
+	}
+	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen on loopback: %w", err)
+	}
+	return listener, nil
+}
+
+// target is a web server.
+type target struct{ delay time.Duration }
+
+const (
+	// requestTimeout bounds the wait for a request.
+	requestTimeout = 10 * time.Second
+	// silentPath begins the path for a request without an answer.
+	silentPath = "silent/"
+	// promptPath begins the path for a request that is answered without delay.
+	promptPath = "prompt/"
+)
+
+// answer reads one request and answers it after the delay. On a silent path it
+// waits until the client closes the connection.
+func (t target) answer(conn net.Conn) {
+	_ = conn.SetDeadline(time.Now().Add(requestTimeout)) // it fails when the client has gone, and so do the reads
+	var request [4096]byte
+	for n := 0; n < len(request); {
+		read, err := conn.Read(request[n:])
+		if n += read; bytes.HasSuffix(request[:n], []byte("\r\n\r\n")) {
+			if bytes.HasPrefix(request[:n], []byte("GET /"+silentPath)) {
+				_ = conn.SetDeadline(time.Time{})
+				_, _ = conn.Read(request[:])
+				return
+			}
+			if t.delay > 0 && !bytes.HasPrefix(request[:n], []byte("GET /"+promptPath)) {
+				<-time.After(t.delay)
+			}
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n")
+			return
+		}
+		if err != nil {
+			return
+		}
 	}
 }
 
-// selfSigned makes a certificate for loopback that is its own authority.
+// selfSigned makes a self-signed certificate for loopback.
 func selfSigned(now time.Time) (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

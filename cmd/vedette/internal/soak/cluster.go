@@ -13,116 +13,108 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/harness"
 	"vedette/pipeline"
 	"vedette/pipeline/rights"
 )
 
-// clusterSoak is one run of `vedette soak cluster`.
-type clusterSoak struct {
+// cluster is `vedette soak cluster`.
+type cluster struct {
 	length, drain time.Duration
-	rate          int // checks a second; a fifth as many mails
-	workers       int // processes of each kind
+	rate          int // checks per second; a fifth as many mails
+	workers       int // for checks, and as many for mails
 	log           string
-	namespaces    string // prefix of the names of network namespaces; empty for none
+	hosts         hosts
 
 	stdout, stderr io.Writer
 	began          time.Time
-	stage          *clusterStage
+	processes      *clusterProcesses
 	witness        *witness
 	pipeline       *pipeline.Pipeline
 	load           *clusterLoad
-	pause          time.Duration // the longest in which nothing was done
-	diary          []string      // what happened to the cluster, and when
+	pause          time.Duration // the longest without a finished job
+	events         []string      // what happened to the cluster, and when
 }
 
-func soakClusterCommand() *cobra.Command {
-	var s clusterSoak
+func clusterCommand() *cobra.Command {
+	var c cluster
 	cmd := &cobra.Command{
 		Use:   "cluster",
 		Short: "Prove on this machine that a cluster loses no job",
-		Long: `Runs a cluster of three 'vedette server' with TLS, workers that check and that
-send mails, and a scheduler, each a process of its own with the rights of its role.
-Checks and mails are ordered all the while, and one after the other happens to them
-what happens to machines:
+		Long: `Runs a cluster of three 'vedette server' with TLS, check and mail workers, and a
+scheduler, each in its own process with its role's rights. While it enqueues
+checks and mails, it causes the failures that machines have, one after the other:
 
   the node that leads the queue of checks is killed, and started again
-  a node stands still for eight seconds, cut off from everything
+  a node freezes for eight seconds, without closing its connections
   a node loses its disk
-  all nodes are restarted, one after the other as they are ready
+  all nodes are restarted, each as soon as the one before is ready
   a worker of each kind is killed
 
-At the end there is a balance: what was acknowledged, and done, and lost; what was
-done more than once, as happens to what a killed process was doing; and the longest
-time in which nothing was done. Nothing but loopback is contacted, and everything
-is removed.
+At the end it prints a balance: acknowledged, done and lost jobs; jobs that were
+done more than once, as can happen to those in progress in a killed process; and
+the longest pause without a finished job. Only loopback is contacted, and
+everything is removed.
 
-Exits with 1 when something is lost, or when there was a pause of more than 10s.`,
+Exits with 1 when a job is lost, or after a pause above 10s.`,
 		Example: "  vedette soak cluster --for 2m",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if s.length < time.Second || s.rate < 5 || s.workers < 1 {
-				return cli.UsageError(cmd, errors.New("read flags: expected a second or more, 5 checks a second and 1 worker or more"))
+			err := harness.CheckFlags(cmd, atLeast("--for", c.length, time.Second), harness.AtLeastOne("--workers", c.workers),
+				harness.Limit{Flag: "--rate", Found: c.rate, Holds: c.rate >= mailEvery, Expected: fmt.Sprintf("%d or more", mailEvery)})
+			if err != nil {
+				return err
 			}
-			s.stdout, s.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
-			return s.run(cmd.Context())
+			c.stdout, c.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return harness.WithDir(func(dir string) error { return c.run(cmd.Context(), dir) })
 		},
 	}
-	cmd.Flags().DurationVar(&s.length, "for", 2*time.Minute, "how long jobs are ordered at least; what has begun by then is finished")
-	cmd.Flags().DurationVar(&s.drain, "drain", time.Minute, "how long to wait at the end until all are done")
-	cmd.Flags().IntVar(&s.rate, "rate", 100, "how many checks are ordered each second, and a fifth as many mails")
-	cmd.Flags().IntVar(&s.workers, "workers", 2, "how many processes check, and as many send mails")
-	cmd.Flags().StringVar(&s.namespaces, "namespaces", "", "run each process in a network namespace whose name begins so, and cut nodes off: see testdata/namespaces.sh")
-	cmd.Flags().StringVar(&s.log, "log", os.DevNull, "file for the log of all processes, with all they have to say")
+	cmd.Flags().DurationVar(&c.length, "for", 2*time.Minute, "least time to enqueue jobs; a round of failures is always finished")
+	cmd.Flags().DurationVar(&c.drain, "drain", time.Minute, "how long to wait at the end until all jobs are done")
+	cmd.Flags().IntVar(&c.rate, "rate", 100, "checks per second, and a fifth as many mails")
+	cmd.Flags().IntVar(&c.workers, "workers", 2, "number of check workers, and of mail workers")
+	cmd.Flags().StringVar(&c.hosts.prefix, "namespaces", "", "run each process in a network namespace with this prefix, and cut nodes off: see testdata/namespaces.sh")
+	cmd.Flags().StringVar(&c.log, "log", os.DevNull, "file for the logs of all processes, with all details")
 	return cmd
 }
 
-func (s *clusterSoak) run(ctx context.Context) (err error) {
-	self, err := os.Executable()
-	if err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	hosts := soakHosts{prefix: s.namespaces, self: self}
-	dir, err := os.MkdirTemp("", "vedette-soak-*")
-	if err != nil {
-		return fmt.Errorf("make directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	log, err := os.Create(s.log)
+func (c *cluster) run(ctx context.Context, dir string) (err error) {
+	log, err := os.Create(c.log)
 	if err != nil {
 		return fmt.Errorf("open log: %w", err)
 	}
 	defer func() { err = cli.JoinClose(log, err) }()
-	if s.witness, err = newWitness(ctx, hosts.address("hub")); err != nil {
+	if c.witness, err = newWitness(ctx, c.hosts.address("hub")); err != nil {
 		return err
 	}
-	defer s.witness.close()
-	if s.stage, err = newClusterStage(ctx, dir, hosts, s.witness, log); err != nil {
+	defer c.witness.close()
+	c.processes = &clusterProcesses{processes: processes{hosts: c.hosts, dir: dir, log: log}, debug: c.log != os.DevNull}
+	defer func() { err = errors.Join(err, c.processes.close()) }()
+	if err := c.processes.prepare(ctx, c.witness); err != nil {
 		return err
 	}
-	s.stage.verbose = s.log != os.DevNull
-	defer func() { err = errors.Join(err, s.stage.close()) }()
-	if err := s.stage.open(ctx, s.workers); err != nil {
+	if err := c.processes.open(ctx, c.workers); err != nil {
 		return err
 	}
-	if s.pipeline, err = s.connect(ctx, dir); err != nil {
+	if c.pipeline, err = c.connect(ctx, dir); err != nil {
 		return err
 	}
-	defer func() { err = cli.JoinClose(s.pipeline, err) }()
-	if err := s.work(ctx); err != nil {
+	defer func() { err = cli.JoinClose(c.pipeline, err) }()
+	if err := c.work(ctx); err != nil {
 		return err
 	}
-	return s.settle(ctx)
+	return c.settle(ctx)
 }
 
-// connect joins as the operator, and waits until the scheduler has made the
-// installation.
-func (s *clusterSoak) connect(ctx context.Context, dir string) (*pipeline.Pipeline, error) {
-	limited, cancel := context.WithTimeout(ctx, clusterPatience)
+// connect joins as an admin and waits until the scheduler has installed the
+// streams.
+func (c *cluster) connect(ctx context.Context, dir string) (*pipeline.Pipeline, error) {
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	where := cli.Remote{Login: cli.Login{Login: pipeline.Login{
-		CAFile: filepath.Join(dir, "secrets", "ca.pem"), PasswordFile: s.stage.password(rights.Admin),
+		CAFile: filepath.Join(dir, "secrets", "ca.pem"), PasswordFile: c.processes.password(rights.Admin),
 	}}}
-	p, err := pipeline.Connect(limited, where.Config(s.stage.urls(rights.Admin)))
+	p, err := pipeline.Connect(limited, where.Config(c.processes.urls(rights.Admin)))
 	if err != nil {
 		return nil, err
 	}
@@ -132,41 +124,34 @@ func (s *clusterSoak) connect(ctx context.Context, dir string) (*pipeline.Pipeli
 	return p, nil
 }
 
-// work orders jobs while things happen to the cluster.
-func (s *clusterSoak) work(ctx context.Context) error {
-	s.load, s.began = &clusterLoad{pipeline: s.pipeline, address: s.witness.checks.Addr().String()}, time.Now()
-	ordering, enough := context.WithCancel(ctx)
+// work enqueues jobs during the failures.
+func (c *cluster) work(ctx context.Context) error {
+	c.load, c.began = &clusterLoad{pipeline: c.pipeline, target: c.witness.checks.Addr().String()}, time.Now()
+	enqueuing, enough := context.WithCancel(ctx)
 	defer enough()
-	group, working := errgroup.WithContext(ordering)
-	group.Go(func() error { return s.load.produce(working, s.rate) })
+	group, working := errgroup.WithContext(enqueuing)
+	group.Go(func() error { return c.load.produce(working, c.rate) })
 	group.Go(func() error {
 		defer enough()
-		return s.chaos(working)
+		return c.chaos(working)
 	})
 	return group.Wait()
 }
 
-// settle waits until what was ordered is done, and tells the balance.
-func (s *clusterSoak) settle(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, s.drain)
+// settle waits until all jobs are done and prints the balance.
+func (c *cluster) settle(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, c.drain)
 	defer cancel()
-	look := time.NewTicker(readyLook)
-	defer look.Stop()
-	for done := false; !done; {
-		b, err := s.count(limited)
-		done = err == nil && len(b.pending)+len(b.lost)+len(b.differing) == 0
-		select {
-		case <-look.C:
-		case <-limited.Done():
-			done = true
-		}
-	}
-	b, err := s.count(ctx)
+	_ = harness.Poll(limited, func() bool { // what is left is in the balance
+		b, err := c.count(limited)
+		return err == nil && len(b.pending)+len(b.lost)+len(b.differing) == 0
+	})
+	b, err := c.count(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(s.stdout, s.report(b), s.trace(ctx, b)); err != nil {
+	if _, err := fmt.Fprint(c.stdout, c.report(b), c.trace(ctx, b)); err != nil {
 		return err
 	}
-	return s.verdict(b)
+	return c.verdict(b)
 }

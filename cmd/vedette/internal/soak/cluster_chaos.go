@@ -10,176 +10,161 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/harness"
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/topology"
 )
 
-// cutOff is how long a node stands still; calm is how long nothing happens
-// before the next event.
+// outage is how long a node is away; calm is the time before the next failure.
 const (
-	cutOff = 8 * time.Second
+	outage = 8 * time.Second
 	calm   = 2 * time.Second
 )
 
-// chaos has one thing after the other happen, until the time is over and each
-// has happened once. Everybody is well before the next: a cluster of three
-// bears the loss of one node, not of two.
-func (s *clusterSoak) chaos(ctx context.Context) error {
-	events := []func(context.Context) (string, error){s.killLeader, s.cutNodeOff, s.wipeNode, s.rollNodes, s.killWorkers}
-	if s.namespaces != "" {
-		events = []func(context.Context) (string, error){s.cutLeaderOff, s.cutLinkOff}
+// chaos causes one failure after the other, until the time is over and each has
+// happened. All nodes are ready before the next: a cluster of three can lose one
+// node, not two.
+func (c *cluster) chaos(ctx context.Context) error {
+	failures := []func(context.Context) (string, error){c.killLeader, c.freezeNode, c.wipeNode, c.restartNodes, c.killWorkers}
+	if c.hosts.prefix != "" {
+		failures = []func(context.Context) (string, error){c.isolateLeader, c.isolateNode}
 	}
-	if err := s.witness.begin(ctx); err != nil {
+	if err := c.witness.awaitFirst(ctx); err != nil {
 		return err
 	}
-	for n := 0; n < len(events) || time.Since(s.began) < s.length; n++ {
-		if err := pass(ctx, calm); err != nil {
+	for n := 0; n < len(failures) || time.Since(c.began) < c.length; n++ {
+		if err := harness.Wait(ctx, calm); err != nil {
 			return err
 		}
-		s.longest(s.witness.lap())
+		c.pause = max(c.pause, c.witness.lap())
 		began := time.Now()
-		what, err := events[n%len(events)](ctx)
+		what, err := failures[n%len(failures)](ctx)
+		over := time.Now()
+		if err == nil {
+			err = c.processes.awaitReady(ctx)
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
-		over := time.Now()
-		if err := s.stage.allReady(ctx); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		s.note("%s, from %s to %s; all were ready at %s", what, wall(began), wall(over), wall(time.Now()))
-		paused := s.witness.lap()
-		s.longest(paused)
-		cli.Writef(s.stderr, "%4.0fs: %s; longest pause %s\n", time.Since(s.began).Seconds(), what, paused.Round(time.Millisecond))
+		c.events = append(c.events, fmt.Sprintf("%s, from %s to %s; all were ready at %s", what, wall(began), wall(over), wall(time.Now())))
+		pause := c.witness.lap()
+		c.pause = max(c.pause, pause)
+		cli.Writef(c.stderr, "%4.0fs: %s; longest pause %s\n", time.Since(c.began).Seconds(), what, pause.Round(time.Millisecond))
 	}
-	return pass(ctx, calm)
+	return harness.Wait(ctx, calm)
 }
 
-func (s *clusterSoak) longest(pause time.Duration) { s.pause = max(s.pause, pause) }
+func (c *cluster) anyNode() *node { return c.processes.nodes[rand.IntN(len(c.processes.nodes))] }
 
-func pass(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (s *clusterSoak) anyNode() *soakNode { return s.stage.nodes[rand.IntN(len(s.stage.nodes))] }
-
-// leader is the node whose loss costs most, once there is one.
-func (s *clusterSoak) leader(ctx context.Context) (*soakNode, error) {
-	ctx, cancel := context.WithTimeout(ctx, clusterPatience)
+// leader waits until the check queue has a leader.
+func (c *cluster) leader(ctx context.Context) (leader *node, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for {
-		name, err := inspect.Leader(ctx, s.pipeline, topology.Adhoc)
-		for _, n := range s.stage.nodes {
+	polled := harness.Poll(ctx, func() bool {
+		var name string
+		name, err = inspect.Leader(ctx, c.pipeline, topology.Adhoc)
+		for _, n := range c.processes.nodes {
 			if err == nil && n.name == name {
-				return n, nil
+				leader = n
 			}
 		}
-		if passed := pass(ctx, readyLook); passed != nil {
-			return nil, fmt.Errorf("find leader: %w", errors.Join(err, passed))
-		}
+		return leader != nil
+	})
+	if polled != nil {
+		return nil, fmt.Errorf("find leader: %w", errors.Join(err, polled))
 	}
+	return leader, nil
 }
 
-func (s *clusterSoak) killLeader(ctx context.Context) (string, error) {
+func (c *cluster) killLeader(ctx context.Context) (string, error) {
 	const what = "the leader was killed"
-	n, err := s.leader(ctx)
+	n, err := c.leader(ctx)
 	if err != nil {
 		return what, err
 	}
-	if err := n.process.end(syscall.SIGKILL); err != nil {
+	if err := n.process.End(syscall.SIGKILL); err != nil {
 		return what, err
 	}
-	if err := pass(ctx, cutOff); err != nil { // the others have to do without it
+	if err := harness.Wait(ctx, outage); err != nil { // the others work without it
 		return what, err
 	}
-	return what, s.stage.startNode(n)
+	return what, c.processes.startNode(n)
 }
 
-// cutNodeOff lets a node stand still. Its connections stay open, and nothing
-// comes from it.
-func (s *clusterSoak) cutNodeOff(ctx context.Context) (string, error) {
-	n := s.anyNode()
-	what := n.name + " stood still for " + cutOff.String()
-	if err := n.process.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+// freezeNode suspends a node. Its connections stay open without traffic.
+func (c *cluster) freezeNode(ctx context.Context) (string, error) {
+	n := c.anyNode()
+	what := n.name + " stood still for " + outage.String()
+	if err := n.process.Signal(syscall.SIGSTOP); err != nil {
 		return what, err
 	}
-	err := pass(ctx, cutOff)
-	if again := n.process.cmd.Process.Signal(syscall.SIGCONT); again != nil {
-		return what, again
-	}
-	return what, err
+	err := harness.Wait(ctx, outage)
+	return what, errors.Join(err, n.process.Signal(syscall.SIGCONT))
 }
 
-// cutLeaderOff is [clusterSoak.cutLinkOff] of the leader.
-func (s *clusterSoak) cutLeaderOff(ctx context.Context) (string, error) {
-	n, err := s.leader(ctx)
+func (c *cluster) isolateLeader(ctx context.Context) (string, error) {
+	n, err := c.leader(ctx)
 	if err != nil {
 		return "the leader was cut off", err
 	}
-	return s.cut(ctx, n, "the leader, "+n.name+", was cut off for "+cutOff.String())
+	return c.isolate(ctx, n, "the leader, "+n.name+", was cut off for "+outage.String())
 }
 
-// cutLinkOff takes a node's network away: it runs on, and hears nobody.
-func (s *clusterSoak) cutLinkOff(ctx context.Context) (string, error) {
-	n := s.anyNode()
-	return s.cut(ctx, n, n.name+" was cut off for "+cutOff.String())
+func (c *cluster) isolateNode(ctx context.Context) (string, error) {
+	n := c.anyNode()
+	return c.isolate(ctx, n, n.name+" was cut off for "+outage.String())
 }
 
-func (s *clusterSoak) cut(ctx context.Context, n *soakNode, what string) (string, error) {
-	if err := s.stage.hosts.link(ctx, n.name, "down"); err != nil {
+// isolate takes a running node's network away.
+func (c *cluster) isolate(ctx context.Context, n *node, what string) (string, error) {
+	if err := c.hosts.link(ctx, n.name, "down"); err != nil {
 		return what, err
 	}
-	if isReady(ctx, n.http) {
-		return what, fmt.Errorf("reach %s: got an answer, expected that it is cut off", n.name)
+	if n.isReady(ctx) {
+		return what, fmt.Errorf("reach %s: got an answer, expected none", n.name)
 	}
-	if err := pass(ctx, cutOff); err != nil {
+	if err := harness.Wait(ctx, outage); err != nil {
 		return what, err
 	}
-	return what, s.stage.hosts.link(ctx, n.name, "up")
+	return what, c.hosts.link(ctx, n.name, "up")
 }
 
-func (s *clusterSoak) wipeNode(context.Context) (string, error) {
-	n := s.anyNode()
+func (c *cluster) wipeNode(context.Context) (string, error) {
+	n := c.anyNode()
 	what := n.name + " lost its disk"
-	if err := n.process.end(syscall.SIGKILL); err != nil {
+	if err := n.process.End(syscall.SIGKILL); err != nil {
 		return what, err
 	}
-	if err := os.RemoveAll(s.stage.data(n)); err != nil {
+	if err := os.RemoveAll(c.processes.data(n)); err != nil {
 		return what, err
 	}
-	return what, s.stage.startNode(n)
+	return what, c.processes.startNode(n)
 }
 
-func (s *clusterSoak) rollNodes(ctx context.Context) (string, error) {
+func (c *cluster) restartNodes(ctx context.Context) (string, error) {
 	const what = "all nodes were restarted"
-	for _, n := range s.stage.nodes {
-		if err := n.process.end(syscall.SIGTERM); err != nil {
+	for _, n := range c.processes.nodes {
+		if err := n.process.End(syscall.SIGTERM); err != nil {
 			return what, err
 		}
-		if err := s.stage.startNode(n); err != nil {
+		if err := c.processes.startNode(n); err != nil {
 			return what, err
 		}
-		if err := s.stage.allReady(ctx); err != nil {
+		if err := c.processes.awaitReady(ctx); err != nil {
 			return what, err
 		}
 	}
 	return what, nil
 }
 
-func (s *clusterSoak) killWorkers(context.Context) (string, error) {
+func (c *cluster) killWorkers(context.Context) (string, error) {
 	const what = "a worker of each kind was killed"
-	for kind, workers := range map[string]*[]*process{"check": &s.stage.checks, "mail": &s.stage.mails} {
-		if err := (*workers)[0].end(syscall.SIGKILL); err != nil {
+	for kind, workers := range map[string]*[]*harness.Process{"check": &c.processes.checks, "mail": &c.processes.mails} {
+		if err := (*workers)[0].End(syscall.SIGKILL); err != nil {
 			return what, err
 		}
 		*workers = (*workers)[1:]
-		if err := s.stage.startWorker(kind, workers); err != nil {
+		if err := c.processes.startWorker(kind, workers); err != nil {
 			return what, err
 		}
 	}

@@ -6,74 +6,52 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
 )
 
-// clusterLoad orders jobs, and knows which the cluster has acknowledged.
+// clusterLoad enqueues jobs and records which ones the cluster acknowledged.
 type clusterLoad struct {
 	pipeline *pipeline.Pipeline
-	address  string // what checks look at
+	target   string // for the checks
 
 	mu            sync.Mutex
 	checks, mails []acknowledged
-	refused       []string // why, each
+	refused       []string // times and errors
 }
 
-// acknowledged is a job that the cluster has, by its own word.
+// acknowledged is a job that the cluster has acknowledged.
 type acknowledged struct {
-	id          string
-	stored      pipeline.Stored
-	ordered, at time.Time // when it was first published, and when that was acknowledged
+	id           string
+	stored       pipeline.Stored
+	enqueued, at time.Time // first publish, and acknowledgement
 }
 
-// mailEvery is how many checks go with each mail.
+// mailEvery is how many checks come with each mail.
 const mailEvery = 5
 
-// produce orders jobs at a rate until ctx ends. What is on its way then is
-// waited for: it may be stored already.
+// produce enqueues jobs at a rate until ctx ends.
 func (l *clusterLoad) produce(ctx context.Context, rate int) error {
-	numbers := make(chan int)
-	group, _ := errgroup.WithContext(context.WithoutCancel(ctx))
-	group.Go(func() error {
-		defer close(numbers)
-		pace := time.NewTicker(time.Second / time.Duration(rate))
-		defer pace.Stop()
-		for n := 0; ; n++ {
-			select {
-			case <-pace.C:
-			case <-ctx.Done():
-				return nil
-			}
-			select {
-			case numbers <- n:
-			case <-ctx.Done():
-				return nil
-			}
+	pace := time.NewTicker(time.Second / time.Duration(rate))
+	defer pace.Stop()
+	next := func(int) bool {
+		select {
+		case <-pace.C:
+			return true
+		case <-ctx.Done():
+			return false
 		}
-	})
-	for range producers {
-		group.Go(func() error {
-			for n := range numbers {
-				if err := l.order(context.WithoutCancel(ctx), n); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
 	}
-	return group.Wait()
+	return produce(ctx, next, func(n int) error { return l.enqueue(context.WithoutCancel(ctx), n) })
 }
 
-// order stores a check, and a mail now and then.
-func (l *clusterLoad) order(ctx context.Context, n int) error {
-	limited, cancel := context.WithTimeout(ctx, clusterPatience)
+// enqueue stores a check, and sometimes a mail.
+func (l *clusterLoad) enqueue(ctx context.Context, n int) error {
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	id := "soak-" + strconv.Itoa(n)
-	check := job.Check{V: job.Version, ID: id, Spec: job.Spec{TCP: &job.TCP{Address: l.address, Dialogue: []job.Step{{Send: id + "\n"}, {Expect: "well"}}}}}
+	id := jobID(n)
+	check := job.Check{V: job.Version, ID: id, Spec: job.Spec{TCP: &job.TCP{Address: l.target, Dialogue: []job.Step{{Send: id + "\n"}, {Expect: "well"}}}}}
 	if err := l.store(limited, topology.AdhocSubject(job.DefaultLocation, id), id, check, &l.checks); err != nil {
 		return err
 	}
@@ -81,26 +59,25 @@ func (l *clusterLoad) order(ctx context.Context, n int) error {
 		return nil
 	}
 	id = "soak-mail-" + strconv.Itoa(n)
-	mail := job.Mail{V: job.Version, ID: id, To: "you@example.org", Subject: id, Text: "A mail of the soak.\n"}
+	mail := job.Mail{V: job.Version, ID: id, To: "you@example.org", Subject: id, Text: "A mail from the soak.\n"}
 	return l.store(limited, topology.MailSubject(job.MailAdhoc, id), id, mail, &l.mails)
 }
 
-// store publishes a job until the cluster has it. What it refused for good was
-// never acknowledged, and is not owed; there should be none.
-func (l *clusterLoad) store(ctx context.Context, subject, id string, order any, into *[]acknowledged) error {
-	body, err := job.Encode(order)
+// store publishes a job until the cluster acknowledges or refuses it. A refused
+// job cannot be lost, but there should be none.
+func (l *clusterLoad) store(ctx context.Context, subject, id string, message any, into *[]acknowledged) error {
+	body, err := job.Encode(message)
 	if err != nil {
 		return err
 	}
-	done := acknowledged{id: id, ordered: time.Now()}
-	done.stored, err = l.pipeline.Store(ctx, pipeline.Message{Subject: subject, Body: body, ID: id, Wait: true})
+	began := time.Now()
+	stored, err := l.pipeline.Store(ctx, pipeline.Message{Subject: subject, Body: body, ID: id, Wait: true})
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err != nil {
 		l.refused = append(l.refused, wall(time.Now())+" "+err.Error())
 		return nil
 	}
-	done.at = time.Now()
-	*into = append(*into, done)
+	*into = append(*into, acknowledged{id: id, stored: stored, enqueued: began, at: time.Now()})
 	return nil
 }

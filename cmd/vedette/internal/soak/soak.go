@@ -1,201 +1,111 @@
-// Package soak puts an installation under load, kills parts of it, and counts
-// whether anything was lost.
+// Package soak puts an installation under load, kills processes, and counts
+// whether a job was lost.
 package soak
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
-	"os"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/pipeline"
-	"vedette/pipeline/broker"
-	"vedette/pipeline/inspect"
-	"vedette/pipeline/topology"
+	"vedette/cmd/vedette/internal/harness"
 )
 
-// soakOptions are the flags of `vedette soak`.
-type soakOptions struct {
-	length  time.Duration
-	drain   time.Duration
-	jobs    int
-	workers int
-	chaos   bool
-	ackWait time.Duration
-}
-
-// Command is `vedette soak`. Its child processes run program.
-func Command(program Program) *cobra.Command {
-	var options soakOptions
+// Command is `vedette soak`.
+func Command() *cobra.Command {
+	var s single
 	cmd := &cobra.Command{
 		Use:   "soak",
 		Short: "Prove on this machine that no job gets lost",
-		Long: `Orders checks of nothing from a server and workers in processes of their own,
-and prints a balance: what was enqueued must be done, dead or pending. With
---chaos a random worker is killed each second, and the server restarted every
-ten seconds, in turn by SIGKILL and by SIGTERM. Some of the orders are broken,
-and some make their handler panic. Nothing but loopback is contacted, and
-everything is removed.
+		Long: `Runs a server and workers in separate processes, enqueues checks that do nothing,
+and prints a balance: each enqueued job must be done, dead or pending. With
+--chaos a random worker is killed each second, and the server is restarted every
+ten seconds, in turn by SIGKILL and by SIGTERM. Some jobs are malformed, and some
+make their handler panic. Only loopback is contacted, and everything is removed.
 
 Exits with 1 when the balance is not zero. Without --chaos a job that was done
-twice is an error too; with it, whatever a killed worker was doing is done again.
+twice is an error too; with it, the jobs in progress in a killed worker are done
+again.
 
-A job's hold is renewed every third of --ack-wait, so a minute at 80ms renews
-as often as an hour at 5s.`,
+A worker renews its claim to a job every third of --ack-wait, so a minute at 80ms
+renews as often as an hour at 5s.`,
 		Example: `  vedette soak --for 60s --chaos
   vedette soak --for 60s --ack-wait 80ms`,
 		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if options.length < time.Second || options.jobs < 1 || options.workers < 1 || options.ackWait < 10*time.Millisecond {
-				return cli.UsageError(cmd, errors.New("read flags: expected a second or more, 1 job and 1 worker or more, and an --ack-wait of 10ms or more"))
+			err := harness.CheckFlags(cmd, atLeast("--for", s.length, time.Second), harness.AtLeastOne("--jobs", s.jobs),
+				harness.AtLeastOne("--workers", s.workers), atLeast("--ack-wait", s.ackWait, 10*time.Millisecond))
+			if err != nil {
+				return err
 			}
-			return options.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			s.stdout, s.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			return harness.WithDir(func(dir string) error { return s.run(cmd.Context(), dir) })
 		},
 	}
-	cmd.Flags().DurationVar(&options.length, "for", time.Minute, "how long jobs are enqueued")
-	cmd.Flags().DurationVar(&options.drain, "drain", time.Minute, "how long to wait at the end until all are done")
-	cmd.Flags().IntVar(&options.jobs, "jobs", 100_000, "how many jobs")
-	cmd.Flags().IntVar(&options.workers, "workers", 4, "how many worker processes")
-	cmd.Flags().BoolVar(&options.chaos, "chaos", false, "kill workers and restart the server")
-	cmd.Flags().DurationVar(&options.ackWait, "ack-wait", 5*time.Second, "how long after a worker's death its jobs are given to another")
-	cmd.AddCommand(soakClusterCommand(), soakServerCommand(), soakWorkerCommand(), soakChildCommand(program))
+	cmd.Flags().DurationVar(&s.length, "for", time.Minute, "how long to enqueue jobs")
+	cmd.Flags().DurationVar(&s.drain, "drain", time.Minute, "how long to wait at the end until all jobs are done")
+	cmd.Flags().IntVar(&s.jobs, "jobs", 100_000, "number of jobs")
+	cmd.Flags().IntVar(&s.workers, "workers", 4, "number of worker processes")
+	cmd.Flags().BoolVar(&s.chaos, "chaos", false, "kill workers and restart the server")
+	cmd.Flags().DurationVar(&s.ackWait, "ack-wait", 5*time.Second, "how long after a worker's death its jobs go to another worker")
+	cmd.AddCommand(clusterCommand(), workerCommand())
 	return cmd
 }
 
-// soak is one run.
-type soak struct {
-	soakOptions
-
-	stage    *stage
-	pipeline *pipeline.Pipeline
-	stderr   io.Writer
-	enqueued atomic.Int64
+func atLeast(flag string, found, least time.Duration) harness.Limit {
+	return harness.Limit{Flag: flag, Found: found, Holds: found >= least, Expected: least.String() + " or more"}
 }
 
-func (o soakOptions) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
-	dir, err := os.MkdirTemp("", "vedette-soak-*")
-	if err != nil {
-		return fmt.Errorf("make directory: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	processes, err := newStage(ctx, dir, o, stderr)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, processes.close()) }()
-	p, err := installSoak(ctx, dir)
-	if err != nil {
-		return err
-	}
-	defer func() { err = cli.JoinClose(p, err) }()
-	s := &soak{soakOptions: o, stage: processes, pipeline: p, stderr: stderr}
-	if err := s.work(ctx); err != nil {
-		return err
-	}
-	balance, err := s.count(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprint(stdout, s.report(balance)); err != nil {
-		return err
-	}
-	return s.verdict(balance)
+// processes starts processes for a soak.
+type processes struct {
+	hosts   hosts
+	dir     string
+	log     io.Writer
+	crashes atomic.Int64 // processes that ended unexpectedly
 }
 
-// installSoak waits for the server and makes the streams.
-func installSoak(ctx context.Context, dir string) (*pipeline.Pipeline, error) {
-	limited, cancel := context.WithTimeout(ctx, cli.CommandTimeout)
-	defer cancel()
-	url, err := awaitURL(limited, dir)
+// start starts this program on a host. The process ends with this one.
+func (p *processes) start(host string, args ...string) (*harness.Process, error) {
+	cmd, err := p.hosts.command(host, append([]string{"child"}, args...)...)
 	if err != nil {
 		return nil, err
 	}
-	p, err := pipeline.Connect(limited, pipeline.Config{URL: url})
-	if err != nil {
-		return nil, err
-	}
-	if err := p.Ensure(limited); err != nil {
-		return nil, cli.JoinClose(p, err)
-	}
-	return p, nil
+	cmd.Stderr = p.log
+	return harness.Start(cmd, func(err error) {
+		p.crashes.Add(1)
+		cli.Writef(p.log, "vedette: process %v ended unexpectedly: %v\n", args, err)
+	})
 }
 
-// awaitURL waits until the server's process has said where it listens.
-func awaitURL(ctx context.Context, dir string) (string, error) {
-	look := time.NewTicker(10 * time.Millisecond)
-	defer look.Stop()
-	for {
-		url, err := broker.FindURL(dir)
-		if err == nil {
-			return url, nil
-		}
-		select {
-		case <-look.C:
-		case <-ctx.Done():
-			return "", fmt.Errorf("wait for the server: %w", err)
-		}
-	}
+// crashed returns an error if a process ended unexpectedly.
+func (p *processes) crashed() error {
+	n := p.crashes.Load()
+	return expect(n == 0, "balance processes: found %d that ended unexpectedly, expected none", n)
 }
 
-// work enqueues the jobs, with chaos around if it is wanted, and waits until
-// they are done.
-func (s *soak) work(ctx context.Context) error {
-	if err := s.stage.startWorkers(ctx); err != nil {
-		return err
+// expect returns an error unless a condition holds.
+func expect(holds bool, format string, args ...any) error {
+	if holds {
+		return nil
 	}
-	length, stop := context.WithTimeout(ctx, s.length)
-	defer stop()
-	group, working := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.produce(working) })
-	if s.chaos {
-		group.Go(func() error { return s.stage.chaos(working, length) })
-	}
-	group.Go(func() error { return s.progress(length) })
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return s.settle(ctx)
+	return fmt.Errorf(format, args...)
 }
 
-// progressEvery is how often a person hears that it goes on.
-const progressEvery = 10 * time.Second
+func jobID(n int) string { return "soak-" + strconv.Itoa(n) }
 
-func (s *soak) progress(ctx context.Context) error {
-	tick := time.NewTicker(progressEvery)
-	defer tick.Stop()
-	began := time.Now()
-	for {
-		select {
-		case <-tick.C:
-			cli.Writef(s.stderr, "%s: %d of %d enqueued\n", time.Since(began).Round(time.Second), s.enqueued.Load(), s.jobs)
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-// settle waits until no job is left, as long as it is worth it.
-func (s *soak) settle(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, s.drain)
-	defer cancel()
-	look := time.NewTicker(100 * time.Millisecond)
-	defer look.Stop()
-	for {
-		left, err := inspect.Count(limited, s.pipeline, topology.Adhoc)
-		if err == nil && left == 0 {
-			return s.stage.stopWorkers()
-		}
-		select {
-		case <-look.C:
-		case <-limited.Done():
-			return errors.Join(ctx.Err(), s.stage.stopWorkers()) // what is left is pending, and counted as such
-		}
+// some returns the first entries in a list, to end a line.
+func some(list []string) string {
+	switch {
+	case len(list) > 5:
+		return "  [" + strings.Join(list[:5], " ") + " …]"
+	case len(list) > 0:
+		return "  [" + strings.Join(list, " ") + "]"
+	default:
+		return ""
 	}
 }
