@@ -48,15 +48,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// The defaults of [Config].
-const (
-	defaultSessions       = 4
-	defaultPerSession     = 100
-	defaultIdle           = 30 * time.Second
-	defaultCommandTimeout = 30 * time.Second
-	defaultDotTimeout     = 5 * time.Minute
-)
-
 func (c Config) withDefaults() (Config, error) {
 	if c.Hello == "" {
 		name, err := os.Hostname()
@@ -65,11 +56,11 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		c.Hello = name
 	}
-	c.Sessions = cmp.Or(c.Sessions, defaultSessions)
-	c.PerSession = cmp.Or(c.PerSession, defaultPerSession)
-	c.Idle = cmp.Or(c.Idle, defaultIdle)
-	c.CommandTimeout = cmp.Or(c.CommandTimeout, defaultCommandTimeout)
-	c.DotTimeout = cmp.Or(c.DotTimeout, defaultDotTimeout)
+	c.Sessions = cmp.Or(c.Sessions, 4)
+	c.PerSession = cmp.Or(c.PerSession, 100)
+	c.Idle = cmp.Or(c.Idle, 30*time.Second)
+	c.CommandTimeout = cmp.Or(c.CommandTimeout, 30*time.Second)
+	c.DotTimeout = cmp.Or(c.DotTimeout, 5*time.Minute)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	relays := make([]Relay, len(c.Relays))
 	for i, relay := range c.Relays {
