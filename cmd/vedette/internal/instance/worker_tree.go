@@ -32,8 +32,9 @@ func (r *instanceRun) workerTree(ctx context.Context) (*supervise.Supervisor, er
 		return nil, err
 	}
 	var tree *supervise.Supervisor
-	presence := process.NewPresence(r.pipeline, cli.Version(), r.options.Stages, r.options.Location, func() []job.ChildStatus {
-		return work.Status(tree.Children(), scheduler.Pools()...)
+	presence := process.NewPresence(r.pipeline, process.Config{
+		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location,
+		Children: func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
 	})
 	children := []supervise.Child{
 		{Name: "notices", Service: r.notices},
