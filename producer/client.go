@@ -119,8 +119,8 @@ func (c *Client) Outcome(ctx context.Context, kind, id string) (job.Outcome, err
 	if queued {
 		return pending, pendingError(s, nil)
 	}
-	outcome, _, err := c.storedOutcome(ctx, s)
-	if errors.Is(err, pipeline.ErrNotFound) {
+	outcome, revision, err := c.storedOutcome(ctx, s)
+	if err == nil && revision == 0 {
 		return pending, fmt.Errorf("read outcome of %s %s: %w", kind, id, ErrUnknown)
 	}
 	return outcome, err
@@ -140,14 +140,10 @@ func (c *Client) enqueue(ctx context.Context, s submission, reply string) error 
 			return duplicate(s)
 		}
 	}
-	body, err := job.Encode(s.message)
-	if err != nil {
-		return fmt.Errorf("enqueue %s: %w", s.kind, err)
-	}
 	// The random message id makes it safe to publish again when the server's reply
 	// is lost. A second request has another message id.
-	err = c.config.Pipeline.Publish(ctx, pipeline.Message{
-		Subject: s.subject, Body: body, ID: s.id + "-" + rand.Text(), Wait: c.config.Wait, Reply: reply,
+	err := pipeline.PublishJob(ctx, c.config.Pipeline, s.message, pipeline.Message{
+		Subject: s.subject, ID: s.id + "-" + rand.Text(), Wait: c.config.Wait, Reply: reply,
 	})
 	switch {
 	case errors.Is(err, pipeline.ErrOccupied):
@@ -181,16 +177,11 @@ func (c *Client) exists(ctx context.Context, s submission) (bool, error) {
 	return false, nil
 }
 
-// storedOutcome returns the stored outcome and its revision.
+// storedOutcome returns the stored outcome and its revision, 0 if there is none.
 func (c *Client) storedOutcome(ctx context.Context, s submission) (job.Outcome, uint64, error) {
 	outcomes, err := c.config.Pipeline.Bucket(ctx, topology.Outcomes)
 	if err != nil {
 		return job.Outcome{}, 0, err
 	}
-	found, err := outcomes.Get(ctx, job.OutcomeKey(s.kind, s.id))
-	if err != nil {
-		return job.Outcome{}, 0, err
-	}
-	outcome, err := job.DecodeKnown[job.Outcome](found.Value)
-	return outcome, found.Revision, err
+	return pipeline.Read(ctx, outcomes, job.OutcomeKey(s.kind, s.id), job.DecodeKnown[job.Outcome])
 }

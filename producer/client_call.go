@@ -2,11 +2,9 @@ package producer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"vedette/pipeline"
 	"vedette/pipeline/job"
 )
 
@@ -23,7 +21,7 @@ func (c *Client) call(ctx context.Context, s submission) (job.Outcome, error) {
 	before := uint64(0) // the revision of the outcome of an earlier job with the same id
 	if s.callerID {
 		_, revision, err := c.storedOutcome(ctx, s)
-		if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+		if err != nil {
 			return pending, fmt.Errorf("enqueue %s: %w", s.kind, err)
 		}
 		before = revision

@@ -78,12 +78,8 @@ func (s *Scheduler) publishMisses(ctx context.Context, shard int, second time.Ti
 	for part := 0; len(misses) > 0; part++ {
 		batch := misses[:min(maxResults, len(misses))]
 		misses = misses[len(batch):]
-		body, err := job.Encode(job.Results{V: job.Version, Results: batch})
-		if err != nil {
-			return err
-		}
-		err = s.config.Pipeline.Publish(ctx, pipeline.Message{
-			Subject: topology.ResultSubject(shard), Body: body, ID: fmt.Sprintf("miss-%d-%d-%d", shard, second.Unix(), part),
+		err := pipeline.PublishJob(ctx, s.config.Pipeline, job.Results{V: job.Version, Results: batch}, pipeline.Message{
+			Subject: topology.ResultSubject(shard), ID: fmt.Sprintf("miss-%d-%d-%d", shard, second.Unix(), part),
 		})
 		if err != nil {
 			return fmt.Errorf("publish misses: %w", err)

@@ -18,25 +18,13 @@ type deliveryStore struct {
 
 // Delivery returns the status of a mail, and whether there is one.
 func (d *deliveryStore) Delivery(ctx context.Context, id string) (job.Delivery, bool, error) {
-	entry, err := d.bucket.Get(ctx, id)
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.Delivery{}, false, nil
-	}
-	if err != nil {
-		return job.Delivery{}, false, err
-	}
-	found, err := job.Decode[job.Delivery](entry.Value)
-	return found, true, err
+	found, revision, err := pipeline.Read(ctx, d.bucket, id, job.Decode[job.Delivery])
+	return found, revision > 0, err
 }
 
 // Record replaces the status of a mail.
 func (d *deliveryStore) Record(ctx context.Context, delivery job.Delivery) error {
-	body, err := job.Encode(delivery)
-	if err != nil {
-		return err
-	}
-	_, err = d.bucket.Put(ctx, delivery.ID, body)
-	return err
+	return pipeline.Store(ctx, d.bucket, delivery.ID, delivery)
 }
 
 // Begin records the start of an attempt, unless the mail was sent or withdrawn,
@@ -45,11 +33,7 @@ func (d *deliveryStore) Record(ctx context.Context, delivery job.Delivery) error
 // each mail.
 func (d *deliveryStore) Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
 	begun := job.Delivery{V: job.Version, ID: id, State: job.DeliverySending, At: at}
-	body, err := job.Encode(begun)
-	if err != nil {
-		return job.Delivery{}, err
-	}
-	if _, err := d.bucket.CompareAndSwap(ctx, id, body, 0); !errors.Is(err, job.ErrConflict) {
+	if _, err := pipeline.Swap(ctx, d.bucket, id, begun, 0); !errors.Is(err, job.ErrConflict) {
 		return begun, err
 	}
 	return d.update(ctx, id, func(found job.Delivery) (job.Delivery, bool) {

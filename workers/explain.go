@@ -2,10 +2,8 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
@@ -16,16 +14,12 @@ import (
 // NewExplainer returns an explainer for the stored notifications. It publishes
 // nothing.
 func NewExplainer(ctx context.Context, p *pipeline.Pipeline, directory *notify.Directory, mutes *notify.Mutes) (*notify.Explainer, error) {
-	buckets := map[topology.Bucket]*pipeline.Bucket{}
-	for _, name := range []topology.Bucket{topology.Notifications, topology.States, topology.Monitors} {
-		bucket, err := p.Bucket(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		buckets[name] = bucket
+	buckets, err := pipeline.Buckets(ctx, p, topology.Notifications, topology.States, topology.Monitors)
+	if err != nil {
+		return nil, err
 	}
 	lookup := &storedLookup{states: buckets[topology.States], definitions: buckets[topology.Monitors]}
-	return notify.NewExplainer(&notificationStore{bucket: buckets[topology.Notifications]}, lookup, directory, mutes, time.Now), nil
+	return notify.NewExplainer(notify.Config{Store: &notificationStore{bucket: buckets[topology.Notifications]}, Lookup: lookup}, directory, mutes), nil
 }
 
 // LoadRecipients reads the recipients, the silences and the maintenance windows.
@@ -46,17 +40,12 @@ func LoadRecipients(ctx context.Context, p *pipeline.Pipeline) (*notify.Director
 		}
 		directory.Set(recipient)
 	}
-	entry, err := definitions.Get(ctx, topology.SettingsKey)
-	if err == nil {
-		settings, err := job.DecodeKnown[job.Settings](entry.Value)
-		if err != nil {
-			return nil, nil, err
-		}
-		directory.SetSettings(settings)
-		if err := mutes.SetWindows(settings.Maintenance); err != nil {
-			return nil, nil, err
-		}
-	} else if !errors.Is(err, pipeline.ErrNotFound) {
+	settings, _, err := pipeline.Read(ctx, definitions, topology.SettingsKey, job.DecodeKnown[job.Settings])
+	if err != nil {
+		return nil, nil, err
+	}
+	directory.SetSettings(settings)
+	if err := mutes.SetWindows(settings.Maintenance); err != nil {
 		return nil, nil, err
 	}
 	silences, err := LoadSilences(ctx, p)

@@ -67,11 +67,7 @@ func (h *Heartbeats) Ping(ctx context.Context, token, kind string, ping job.Ping
 
 func (h *Heartbeats) store(ctx context.Context, token, kind string, ping job.Ping) error {
 	ping.V = job.Version
-	body, err := job.Encode(ping)
-	if err != nil {
-		return err
-	}
-	return h.p.Publish(ctx, pipeline.Message{Subject: topology.PingSubject(token, kind), Body: body})
+	return pipeline.PublishJob(ctx, h.p, ping, pipeline.Message{Subject: topology.PingSubject(token, kind)})
 }
 
 // LastPings returns the last pings for a token. The first call stores when the

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"vedette/pipeline/job"
 	"vedette/pipeline/pool"
 	"vedette/pipeline/topology"
+	"vedette/workers/notify"
 )
 
 // mailJobs handles the mail jobs with an open mailer.
@@ -31,10 +34,10 @@ type mailJobs struct {
 const maxCopied = 1000
 
 func (j *mailJobs) pool() pool.Config {
-	config := j.base
-	config.Stage, config.Timeout, config.Backoff, config.GiveUpAfter = StageMail, mailTimeout, pool.MailBackoff(), j.giveUpAfter
-	config.OnDeadLetter, config.Handler, config.Available = j.onDeadLetter, j.handle, j.mailer.Available
-	return config
+	return pool.Config{
+		Timeout: mailTimeout, Backoff: pool.MailBackoff(), GiveUpAfter: j.giveUpAfter,
+		OnDeadLetter: j.onDeadLetter, Handler: j.handle, Available: j.mailer.Available,
+	}
 }
 
 func (j *mailJobs) classPool(class string) pool.Config {
@@ -127,4 +130,37 @@ func (j *mailJobs) onDeadLetter(ctx context.Context, d pipeline.Delivery, dead d
 // a client, not by the notifier.
 func hasOutcome(subject string) bool {
 	return topology.InMailClass(subject, job.MailAdhoc) || topology.IsCall(subject)
+}
+
+// AllowedMails says which mails clients may enqueue: patterns for addresses,
+// such as *@example.org, regardless of case. An empty list allows all
+// addresses. Mails from the notifier are not checked, since the operators
+// configure their recipients.
+type AllowedMails struct {
+	From, Recipients []string
+}
+
+// check returns an error for a mail that is not allowed.
+func (a AllowedMails) check(m job.Mail) error {
+	var problems []error
+	if m.From != "" && !matchesAny(a.From, m.From) {
+		problems = append(problems, fmt.Errorf("from: found %s, expected an address in allow_from", m.From))
+	}
+	for _, to := range slices.Concat([]string{m.To}, m.ShownTo, m.CC) {
+		if !matchesAny(a.Recipients, to) {
+			problems = append(problems, fmt.Errorf("to: found %s, expected an address in allow_recipients", to))
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return job.Dead(job.ReasonForbidden, fmt.Errorf("send mail %s: %w", m.ID, err))
+	}
+	return nil
+}
+
+func matchesAny(patterns []string, address string) bool {
+	key := notify.AddressKey(address)
+	return len(patterns) == 0 || slices.ContainsFunc(patterns, func(pattern string) bool {
+		matched, err := path.Match(strings.ToLower(pattern), key)
+		return matched && err == nil
+	})
 }

@@ -30,7 +30,7 @@ func TestProcessThatCannotReadADefinitionLeavesNotificationsToNewerProcesses(t *
 	p := pipelinetest.New(t, pipeline.Config{})
 	common := &shared{p: p, log: slog.New(slog.DiscardHandler)}
 	s := &notifyStage{shared: common}
-	buckets, err := s.openBuckets(t.Context())
+	buckets, err := pipeline.Buckets(t.Context(), p, notifyBuckets()...)
 	if err != nil {
 		t.Fatal(err)
 	}

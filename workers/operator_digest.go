@@ -46,17 +46,6 @@ func (m *maintainJobs) updateDigest(ctx context.Context, step func(job.Digest) (
 	return m.p.SetTimer(ctx, topology.TimerDigest, digestKey, after.Due, nil)
 }
 
-func (m *maintainJobs) readDigest(ctx context.Context) (job.Digest, error) {
-	found, err := m.digests.Get(ctx, digestKey)
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.Digest{}, nil
-	}
-	if err != nil {
-		return job.Digest{}, err
-	}
-	return decodeDigest(found.Value)
-}
-
 // decodeDigest makes an empty digest from one that cannot be read, which the
 // next write replaces, unless that is from a newer version.
 func decodeDigest(value []byte) (job.Digest, error) {
@@ -73,7 +62,7 @@ func decodeDigest(value []byte) (job.Digest, error) {
 // sendDigest mails the digest to the operators, if it is due. Its mails have ids
 // derived from the due time, so that a repeated call sends no second mail.
 func (m *maintainJobs) sendDigest(ctx context.Context, _ pipeline.Delivery) error {
-	digest, err := m.readDigest(ctx)
+	digest, _, err := pipeline.Read(ctx, m.digests, digestKey, decodeDigest)
 	if err != nil {
 		return err
 	}

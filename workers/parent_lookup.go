@@ -3,7 +3,6 @@ package workers
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -22,27 +21,14 @@ type storedLookup struct {
 
 // Monitor reads a definition.
 func (l *storedLookup) Monitor(ctx context.Context, name string) (job.Monitor, bool, error) {
-	entry, err := l.definitions.Get(ctx, topology.MonitorKey(name))
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.Monitor{}, false, nil
-	}
-	if err != nil {
-		return job.Monitor{}, false, err
-	}
-	monitor, err := job.DecodeKnown[job.Monitor](entry.Value) // newer fields do not matter here
-	return monitor, err == nil, err
+	monitor, revision, err := pipeline.Read(ctx, l.definitions, topology.MonitorKey(name), job.DecodeKnown[job.Monitor]) // newer fields do not matter here
+	return monitor, err == nil && revision > 0, err
 }
 
 // State reads a state.
 func (l *storedLookup) State(ctx context.Context, name string) (job.State, error) {
-	entry, err := l.states.Get(ctx, name)
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.State{}, nil
-	}
-	if err != nil {
-		return job.State{}, err
-	}
-	return job.DecodeKnown[job.State](entry.Value)
+	state, _, err := pipeline.Read(ctx, l.states, name, job.DecodeKnown[job.State])
+	return state, err
 }
 
 // Failing reports whether the last result was a failure.
@@ -132,13 +118,10 @@ func (l *checkingLookup) check(ctx context.Context, m *job.Monitor, location str
 	defer cancel()
 	now := time.Now().UTC()
 	id := job.DeriveID("recheck", m.Name, location, l.p.Process(), now.Format(time.RFC3339Nano))
-	body, err := job.Encode(job.Check{V: job.Version, ID: id, Location: location, NotAfter: now.Add(limit), Spec: m.Spec})
-	if err != nil {
-		return job.ProbeResult{}, err
-	}
+	check := job.Check{V: job.Version, ID: id, Location: location, NotAfter: now.Add(limit), Spec: m.Spec}
 	address, reply, end := l.replies.Await()
 	defer end()
-	if err := l.p.Publish(ctx, pipeline.Message{Subject: topology.CallCheckSubject(location, id), Body: body, ID: id, Reply: address}); err != nil {
+	if err := pipeline.PublishJob(ctx, l.p, check, pipeline.Message{Subject: topology.CallCheckSubject(location, id), ID: id, Reply: address}); err != nil {
 		return job.ProbeResult{}, err
 	}
 	select {

@@ -44,7 +44,7 @@ func define(t *testing.T, p *pipeline.Pipeline, m job.Monitor) {
 func newTestLookup(t *testing.T, p *pipeline.Pipeline, health *atomic.Value, checks *atomic.Int64) *checkingLookup {
 	t.Helper()
 	common := &shared{p: p, log: slog.New(slog.DiscardHandler)}
-	buckets, err := (&notifyStage{shared: common}).openBuckets(t.Context())
+	buckets, err := pipeline.Buckets(t.Context(), p, notifyBuckets()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,13 +44,7 @@ func (r *rechecker) Recheck(ctx context.Context, monitor, location string, at ti
 
 // recheckPool takes the timers and enqueues the checks.
 func (e *evaluateJobs) recheckPool() pool.Config {
-	config := e.base
-	config.Stage, config.Backoff = StageEvaluate, retryBackoff()
-	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
-		recheck, err := job.Decode[recheckJob](d.Body)
-		if err != nil {
-			return job.DeadFor(err)
-		}
+	return pool.Config{Handler: handle(func(ctx context.Context, recheck recheckJob) error {
 		if err := e.evaluator.Supports(recheck.Monitor); err != nil {
 			return err
 		}
@@ -59,22 +53,18 @@ func (e *evaluateJobs) recheckPool() pool.Config {
 			return nil // its next regular slot is enough
 		}
 		return e.enqueueCheck(ctx, &monitor, recheck.Location, recheck.Slot)
-	}
-	return config
+	})}
 }
 
 // enqueueCheck enqueues a check with its own slot. A check that is already
 // queued or running gives the same result, so this is no error.
 func (e *evaluateJobs) enqueueCheck(ctx context.Context, m *evaluate.Monitor, location string, slot job.Slot) error {
-	body, err := job.Encode(job.Check{V: job.Version, Monitor: m.Name, Slot: slot, Location: location, NotAfter: slot.Add(m.Period), Spec: m.Spec})
-	if err != nil {
-		return err
-	}
+	check := job.Check{V: job.Version, Monitor: m.Name, Slot: slot, Location: location, NotAfter: slot.Add(m.Period), Spec: m.Spec}
 	name := m.Name
 	if m.MultiLocation() {
 		name = job.LocationName(m.Name, location)
 	}
-	err = e.p.Publish(ctx, pipeline.Message{Subject: topology.CheckSubject(location, m.Name), Body: body, ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
+	err := pipeline.PublishJob(ctx, e.p, check, pipeline.Message{Subject: topology.CheckSubject(location, m.Name), ID: name + "@" + strconv.FormatInt(slot.Unix(), 10)})
 	if err != nil && !errors.Is(err, pipeline.ErrOccupied) {
 		return fmt.Errorf("enqueue recheck: %w", err)
 	}

@@ -3,7 +3,10 @@ package workers
 import (
 	"context"
 	"sync"
+	"time"
 
+	"vedette/pipeline"
+	"vedette/pipeline/job"
 	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
@@ -31,8 +34,8 @@ type stage[F any] struct {
 // stagePool describes one pool in a stage.
 type stagePool[F any] struct {
 	consumer  topology.Consumer
-	limit     func(Limits) int // how many jobs run at once; nil: [fewAtOnce]
-	configure func(F) pool.Config
+	limit     func(Limits) int    // how many jobs run at once; nil: [fewAtOnce]
+	configure func(F) pool.Config // stage, consumer, limit and grace are filled in, and a missing backoff
 }
 
 // supervisor builds the supervisor.
@@ -48,7 +51,9 @@ func (t stage[F]) supervisor(s *shared) (supervise.Child, error) {
 	rest := t.watches
 	for _, workers := range t.pools {
 		rest = append(rest, s.child(workers.consumer.Name, func(ctx context.Context) error {
-			return s.servePool(ctx, workers.consumer, workers.limit, workers.configure(current.latest()))
+			config := workers.configure(current.latest())
+			config.Stage, config.Consumer = t.name, workers.consumer
+			return s.servePool(ctx, config, workers.limit)
 		}))
 	}
 	children, err := supervise.New(supervise.Spec{
@@ -64,14 +69,33 @@ func (t stage[F]) supervisor(s *shared) (supervise.Child, error) {
 	return supervise.Child{Name: t.name, Service: whole, Backoff: restartBackoff}, err
 }
 
-func (s *shared) servePool(ctx context.Context, consumer topology.Consumer, limit func(Limits) int, config pool.Config) error {
-	config.Consumer = consumer
+func (s *shared) servePool(ctx context.Context, config pool.Config, limit func(Limits) int) error {
+	config.AckWait, config.Grace = s.base.AckWait, s.base.Grace
+	if config.Backoff == (pool.Backoff{}) {
+		config.Backoff = retryBackoff()
+	}
 	workers, err := s.pools.add(s.p, config, limit)
 	if err != nil {
 		return err
 	}
 	defer s.pools.remove(workers)
 	return workers.Serve(ctx)
+}
+
+// retryBackoff is for stages that fail only while the server is away.
+func retryBackoff() pool.Backoff {
+	return pool.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
+}
+
+// handle returns a handler for jobs of type T.
+func handle[T any](work func(context.Context, T) error) func(context.Context, pipeline.Delivery) error {
+	return func(ctx context.Context, d pipeline.Delivery) error {
+		message, err := job.Decode[T](d.Body)
+		if err != nil {
+			return job.DeadFor(err)
+		}
+		return work(ctx, message)
+	}
 }
 
 // handover passes a foundation from the child that opens it to the pools. A

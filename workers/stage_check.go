@@ -41,11 +41,6 @@ type checkJobs struct {
 // before.
 const maxCheckTime = 10 * time.Minute
 
-// retryBackoff is for stages that fail only while the server is away.
-func retryBackoff() pool.Backoff {
-	return pool.Backoff{Initial: 200 * time.Millisecond, Max: 5 * time.Second, Jitter: 0.5}
-}
-
 // supervisor:
 //
 //	check              rest_for_one
@@ -76,25 +71,15 @@ func (s *checkStage) open(ctx context.Context, ready func(*checkJobs)) error {
 }
 
 func (j *checkJobs) scheduledPool() pool.Config {
-	config := j.base
-	config.Stage, config.Timeout, config.Backoff, config.MaxUnsettled = StageCheck, maxCheckTime, retryBackoff(), 1<<20
-	config.Handler = j.scheduled
-	return config
+	return pool.Config{Timeout: maxCheckTime, MaxUnsettled: 1 << 20, Handler: handle(j.scheduled)}
 }
 
 func (j *checkJobs) adhocPool() pool.Config {
-	config := j.base
-	config.Stage, config.Timeout, config.Backoff = StageCheck, maxCheckTime, retryBackoff()
-	config.OnDeadLetter, config.Handler = j.outcomes.onDeadLetter(job.JobCheck), j.adhoc
-	return config
+	return pool.Config{Timeout: maxCheckTime, OnDeadLetter: j.outcomes.onDeadLetter(job.JobCheck), Handler: j.adhoc}
 }
 
 // scheduled makes the check for a slot, and returns when its result is stored.
-func (j *checkJobs) scheduled(ctx context.Context, d pipeline.Delivery) error {
-	check, err := job.Decode[job.Check](d.Body)
-	if err != nil {
-		return job.DeadFor(err)
-	}
+func (j *checkJobs) scheduled(ctx context.Context, check job.Check) (err error) {
 	if check.Monitor == "" || check.Slot.IsZero() {
 		return job.Dead(job.ReasonInvalid, errors.New("read check: found no monitor or no slot, expected both"))
 	}

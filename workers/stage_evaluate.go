@@ -47,14 +47,11 @@ func (s *evaluateStage) supervisor() (supervise.Child, error) {
 // open begins with an empty mirror, which is ready when it has all definitions
 // and states.
 func (s *evaluateStage) open(ctx context.Context, ready func(*evaluateJobs)) error {
-	states, err := s.p.Bucket(ctx, topology.States)
+	buckets, err := pipeline.Buckets(ctx, s.p, topology.States, topology.Monitors)
 	if err != nil {
 		return err
 	}
-	monitors, err := s.p.Bucket(ctx, topology.Monitors)
-	if err != nil {
-		return err
-	}
+	states, monitors := buckets[topology.States], buckets[topology.Monitors]
 	evaluator, err := evaluate.New(evaluate.Config{Store: &stateStore{bucket: states}, Rechecker: &rechecker{p: s.p}, Logger: s.log})
 	if err != nil {
 		return err
@@ -82,17 +79,7 @@ func (s *evaluateStage) open(ctx context.Context, ready func(*evaluateJobs)) err
 }
 
 func (e *evaluateJobs) resultPool() pool.Config {
-	config := e.base
-	config.Stage, config.Backoff = StageEvaluate, retryBackoff()
-	config.MaxUnsettled = manyUnsettled
-	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
-		results, err := job.Decode[job.Results](d.Body)
-		if err != nil {
-			return job.DeadFor(err)
-		}
-		return e.evaluator.Handle(ctx, results)
-	}
-	return config
+	return pool.Config{MaxUnsettled: manyUnsettled, Handler: handle(e.evaluator.Handle)}
 }
 
 // manyUnsettled is how many messages may wait for a newer process, in streams
@@ -161,22 +148,14 @@ type stateStore struct {
 
 // Get reads a state; a monitor without one has revision 0.
 func (s *stateStore) Get(ctx context.Context, monitor string) (job.State, uint64, error) {
-	found, err := s.bucket.Get(ctx, monitor)
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.State{Monitor: monitor}, 0, nil
+	state, revision, err := pipeline.Read(ctx, s.bucket, monitor, job.Decode[job.State])
+	if revision == 0 {
+		state.Monitor = monitor
 	}
-	if err != nil {
-		return job.State{}, 0, err
-	}
-	state, err := job.Decode[job.State](found.Value)
-	return state, found.Revision, err
+	return state, revision, err
 }
 
 // Update writes a state if its revision is still the given one.
 func (s *stateStore) Update(ctx context.Context, state job.State, revision uint64) (uint64, error) {
-	body, err := job.Encode(state)
-	if err != nil {
-		return 0, err
-	}
-	return s.bucket.CompareAndSwap(ctx, state.Monitor, body, revision)
+	return pipeline.Swap(ctx, s.bucket, state.Monitor, state, revision)
 }

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"vedette/pipeline"
@@ -48,39 +49,24 @@ func (s *maintainStage) supervisor() (supervise.Child, error) {
 			s.child("processes", s.watchProcesses), s.child("stages", s.watchStages), s.child("saturation", s.watchSaturation),
 		},
 		pools: []stagePool[*maintainJobs]{
-			{topology.NoticeConsumer(), nil, func(m *maintainJobs) pool.Config { return m.pool(m.notice) }},
+			{topology.NoticeConsumer(), nil, func(m *maintainJobs) pool.Config { return pool.Config{Handler: handle(m.collect)} }},
 			{topology.DeadLetterConsumer(), nil, func(m *maintainJobs) pool.Config {
-				config := m.pool(m.deadLetter)
-				config.MaxUnsettled = manyUnsettled
-				return config
+				return pool.Config{Handler: m.deadLetter, MaxUnsettled: manyUnsettled}
 			}},
-			{topology.DigestConsumer(), nil, func(m *maintainJobs) pool.Config {
-				return m.pool(m.sendDigest)
-			}},
-			{topology.RescueConsumer(), nil, func(m *maintainJobs) pool.Config { return m.pool(m.rescue) }},
+			{topology.DigestConsumer(), nil, func(m *maintainJobs) pool.Config { return pool.Config{Handler: m.sendDigest} }},
+			{topology.RescueConsumer(), nil, func(m *maintainJobs) pool.Config { return pool.Config{Handler: m.rescue} }},
 		},
 	}.supervisor(s.shared)
 }
 
 // open is ready when it has the recipients and settings that exist at the start.
 func (s *maintainStage) open(ctx context.Context, ready func(*maintainJobs)) error {
-	definitions, err := s.p.Bucket(ctx, topology.Monitors)
+	buckets, err := pipeline.Buckets(ctx, s.p, topology.Monitors, topology.Digests)
 	if err != nil {
 		return err
 	}
-	digests, err := s.p.Bucket(ctx, topology.Digests)
-	if err != nil {
-		return err
-	}
-	m := &maintainJobs{maintainStage: s, digests: digests}
-	return definitions.WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { m.setDefinition(ctx, e) }, func() { ready(m) })
-}
-
-func (m *maintainJobs) pool(handle func(context.Context, pipeline.Delivery) error) pool.Config {
-	config := m.base
-	config.Stage, config.Backoff = StageMaintain, retryBackoff()
-	config.Handler = handle
-	return config
+	m := &maintainJobs{maintainStage: s, digests: buckets[topology.Digests]}
+	return buckets[topology.Monitors].WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { m.setDefinition(ctx, e) }, func() { ready(m) })
 }
 
 func (m *maintainJobs) rescue(ctx context.Context, d pipeline.Delivery) error {
@@ -122,14 +108,6 @@ func (m *maintainJobs) addresses(ctx context.Context) []string {
 	return addresses
 }
 
-func (m *maintainJobs) notice(ctx context.Context, d pipeline.Delivery) error {
-	notice, err := job.Decode[job.Notice](d.Body)
-	if err != nil {
-		return job.DeadFor(err)
-	}
-	return m.collect(ctx, notice)
-}
-
 // deadLetter notifies the operators of a dead letter. A job that was parked for
 // lack of a newer process returns to its queue once this process can read it.
 func (m *maintainJobs) deadLetter(ctx context.Context, d pipeline.Delivery) error {
@@ -155,7 +133,10 @@ func (m *maintainJobs) reportDead(ctx context.Context, subject string, dead dead
 		m.log.ErrorContext(ctx, "mail to operators is dead", "dead_letter", dead.ID, "reason", dead.Reason, "error", dead.Error)
 		return nil
 	}
-	return m.collect(ctx, notify.DeadLetterNotice(subject, dead.Stage, dead.Subject, dead.Reason, dead.Error, dead.Worker, dead.DeadAt))
+	return m.collect(ctx, job.Notice{
+		V: job.Version, ID: job.DeriveID("dead", subject), Kind: job.NoticeDead, At: dead.DeadAt.UTC(), Source: dead.Worker,
+		Summary: fmt.Sprintf("stage %s gave up on %s (%s): %s", dead.Stage, dead.Subject, dead.Reason, dead.Error),
+	})
 }
 
 // errParked means that a job waits for a newer process, which receives it from

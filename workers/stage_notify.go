@@ -3,7 +3,11 @@ package workers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -60,7 +64,7 @@ func (s *notifyStage) open(ctx context.Context, ready func(*notifyJobs)) error {
 		return err
 	}
 	defer func() { _ = replies.Close() }() // it fails only when the connection is gone, and the subscription with it
-	buckets, err := s.openBuckets(ctx)
+	buckets, err := pipeline.Buckets(ctx, s.p, notifyBuckets()...)
 	if err != nil {
 		return err
 	}
@@ -75,16 +79,8 @@ func (s *notifyStage) open(ctx context.Context, ready func(*notifyJobs)) error {
 	return n.follow(ctx, buckets, ready)
 }
 
-func (s *notifyStage) openBuckets(ctx context.Context) (map[topology.Bucket]*pipeline.Bucket, error) {
-	buckets := map[topology.Bucket]*pipeline.Bucket{}
-	for _, name := range []topology.Bucket{topology.Notifications, topology.Deliveries, topology.States, topology.Monitors, topology.Silences} {
-		bucket, err := s.p.Bucket(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		buckets[name] = bucket
-	}
-	return buckets, nil
+func notifyBuckets() []topology.Bucket {
+	return []topology.Bucket{topology.Notifications, topology.Deliveries, topology.States, topology.Monitors, topology.Silences}
 }
 
 // follow keeps recipients, settings and silences up to date until ctx ends. It
@@ -115,27 +111,17 @@ func (n *notifyJobs) follow(ctx context.Context, buckets map[topology.Bucket]*pi
 }
 
 func (n *notifyJobs) statePool() pool.Config {
-	config := n.base
-	config.Stage, config.Backoff = StageNotify, retryBackoff()
-	config.Available, config.MaxUnsettled = n.newer.empty, manyUnsettled
-	config.Handler = func(ctx context.Context, d pipeline.Delivery) error {
+	receive := handle(func(ctx context.Context, state job.State) error { return n.notifier.Receive(ctx, &state) })
+	return pool.Config{Available: n.newer.empty, MaxUnsettled: manyUnsettled, Handler: func(ctx context.Context, d pipeline.Delivery) error {
 		if d.Deleted {
 			return nil
 		}
-		state, err := job.Decode[job.State](d.Body)
-		if err != nil {
-			return job.DeadFor(err)
-		}
-		return n.notifier.Receive(ctx, &state)
-	}
-	return config
+		return receive(ctx, d)
+	}}
 }
 
 func (n *notifyJobs) timerPool(handle func(context.Context, pipeline.Delivery) error) pool.Config {
-	config := n.base
-	config.Stage, config.Backoff = StageNotify, retryBackoff()
-	config.Available, config.Handler = n.newer.empty, handle
-	return config
+	return pool.Config{Available: n.newer.empty, Handler: handle}
 }
 
 func (n *notifyJobs) flush(ctx context.Context, d pipeline.Delivery) error {
@@ -204,4 +190,42 @@ func (n *notifyJobs) sweepSoon(ctx context.Context, live bool) {
 	if err := n.notifier.SweepIn(ctx, 0); err != nil {
 		n.log.WarnContext(ctx, "sweep was not scheduled; the next one is due within minutes", "error", err)
 	}
+}
+
+// newerDefinitions are the recipients, settings and silences that were written by
+// a newer version. While there are any, this process takes no notification jobs,
+// since it would send too many mails or too few; newer processes take them.
+type newerDefinitions struct {
+	*shared
+
+	count atomic.Int64
+	mu    sync.Mutex
+	keys  map[string]bool
+}
+
+// empty reports whether this process can read all definitions.
+func (d *newerDefinitions) empty() bool { return d.count.Load() == 0 }
+
+// set records whether a key holds a newer version, and notifies the operators
+// about the first one.
+func (d *newerDefinitions) set(ctx context.Context, key string, newer bool) {
+	d.mu.Lock()
+	if d.keys == nil {
+		d.keys = map[string]bool{}
+	}
+	if newer {
+		d.keys[key] = true
+	} else {
+		delete(d.keys, key)
+	}
+	first := newer && d.count.Load() == 0
+	d.count.Store(int64(len(d.keys)))
+	d.mu.Unlock()
+	if !first {
+		return
+	}
+	d.notify(ctx, job.Notice{
+		Kind: job.NoticeNewer, ID: job.DeriveID("newer_definitions", d.p.Process(), time.Now().UTC().Truncate(time.Hour).Format(time.RFC3339)),
+		Summary: fmt.Sprintf("process %s leaves notifications to newer processes: %s was written by a newer version", d.p.Process(), key),
+	})
 }

@@ -41,10 +41,5 @@ func (a *attemptLog) next(ctx context.Context, sequence uint64) int {
 
 // count records the number of attempts at a job.
 func (a *attemptLog) count(ctx context.Context, sequence uint64, attempts int) error {
-	body, err := job.Encode(attemptRecord{V: job.Version, Attempts: attempts})
-	if err != nil {
-		return err
-	}
-	_, err = a.bucket.Put(ctx, a.key(sequence), body)
-	return err
+	return pipeline.Store(ctx, a.bucket, a.key(sequence), attemptRecord{V: job.Version, Attempts: attempts})
 }

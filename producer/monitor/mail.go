@@ -37,11 +37,7 @@ type DKIM struct {
 type mailReader struct{ *reader }
 
 func (r mailReader) readMail(root mapping) Mail {
-	v, ok := section(root, "mail")
-	if !ok {
-		return Mail{}
-	}
-	m, ok := r.mapping(v, "fields such as from and relays", r.keys["mail"]...)
+	m, ok := r.sectionMapping(root, "mail", "fields such as from and relays")
 	if !ok {
 		return Mail{}
 	}
@@ -57,9 +53,7 @@ func (r mailReader) readMail(root mapping) Mail {
 	}
 	mail.AllowFrom = r.addressPatterns(m, "allow_from")
 	mail.AllowRecipients = r.addressPatterns(m, "allow_recipients")
-	if v, ok := m.get("recipient_per_minute"); ok {
-		mail.RecipientPerMinute, _ = r.integer(v, 1, maxNumber)
-	}
+	r.setInteger(m, "recipient_per_minute", 1, maxNumber, &mail.RecipientPerMinute)
 	const sender = "a sender such as Vedette <vedette@example.org>"
 	from, ok := m.get("from")
 	switch {
@@ -76,27 +70,11 @@ func (r mailReader) readMail(root mapping) Mail {
 
 // addressPatterns reads address patterns.
 func (r mailReader) addressPatterns(m mapping, key string) []string {
-	const expected = "an address, or a pattern such as *@example.org"
-	v, ok := m.get(key)
-	if !ok {
-		return nil
-	}
-	items, ok := r.list(v, expected+", or a list of them", true)
-	if !ok {
-		return nil
-	}
-	if len(items) == 0 {
-		r.report(v, "an empty list", "at least one pattern", "leave it out to allow all")
-	}
-	var patterns []string
-	for _, item := range items {
-		text, ok := r.nonEmpty(item, expected)
-		if _, err := path.Match(text, ""); ok && (err != nil || !strings.Contains(text, "@")) {
-			r.reject(item, expected)
-		}
-		patterns = append(patterns, text)
-	}
-	return patterns
+	r.notEmpty(m, key, "at least one pattern", "leave it out to allow all")
+	return r.texts(m, key, "an address, or a pattern such as *@example.org", func(text string) bool {
+		_, err := path.Match(text, "")
+		return err == nil && strings.Contains(text, "@")
+	})
 }
 
 // maxGiveUp limits give_up_after: deliveries are remembered for two days.

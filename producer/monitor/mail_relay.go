@@ -52,18 +52,10 @@ func (r mailReader) readRelay(v value) Relay {
 	}
 	relay.TLS = r.tlsMode(m)
 	relay.Port = map[TLS]int{TLSStart: 587, TLSImplicit: 465, TLSNone: 25}[relay.TLS]
-	if v, ok := m.get("port"); ok {
-		relay.Port, _ = r.integer(v, 1, maxPort)
-	}
-	if v, ok := m.get("allow_cleartext"); ok {
-		relay.AllowCleartext = r.boolean(v)
-	}
-	if v, ok := m.get("sessions"); ok {
-		relay.Sessions, _ = r.integer(v, 1, maxSessions)
-	}
-	if v, ok := m.get("per_minute"); ok {
-		relay.PerMinute, _ = r.integer(v, 1, maxNumber)
-	}
+	r.setInteger(m, "port", 1, maxPort, &relay.Port)
+	r.setBoolean(m, "allow_cleartext", &relay.AllowCleartext)
+	r.setInteger(m, "sessions", 1, maxSessions, &relay.Sessions)
+	r.setInteger(m, "per_minute", 1, maxNumber, &relay.PerMinute)
 	relay.Auth = r.authMechanism(m)
 	r.credentials(m, &relay)
 	return relay

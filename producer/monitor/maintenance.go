@@ -16,22 +16,9 @@ type maintenanceReader struct{ *reader }
 
 // readMaintenance reads the windows in which no mails are sent.
 func (r maintenanceReader) readMaintenance(root mapping) []job.Maintenance {
-	v, ok := section(root, "maintenance")
-	if !ok {
-		return nil
-	}
-	items, ok := r.list(v, "a list of maintenance windows", false)
-	if !ok {
-		return nil
-	}
-	windows := make([]job.Maintenance, 0, len(items))
+	var windows []job.Maintenance
 	lines := map[string]int{}
-	for _, item := range items {
-		m, ok := r.mapping(item, "a window such as {name: backup, weekly: [sun], from: '01:00', until: '05:00'}",
-			r.keys["maintenance[]"]...)
-		if !ok {
-			continue
-		}
+	for _, m := range r.sectionItems(root, "maintenance", "a list of maintenance windows", "a window such as {name: backup, weekly: [sun], from: '01:00', until: '05:00'}") {
 		window := r.readWindow(m)
 		if line, taken := lines[window.Name]; taken && window.Name != "" {
 			r.report(m.value, quote(window.Name)+" again", fmt.Sprintf("a name of its own, unlike the one in line %d", line), "")
@@ -52,7 +39,8 @@ func (r maintenanceReader) readWindow(m mapping) job.Maintenance {
 		}
 	}
 	w.Match = recipientReader{r.reader}.readMatch(m)
-	zone := r.timeZone(m, &w)
+	zone, name := r.timeZone(m)
+	w.TimeZone = name
 	repeats := r.exclusive(m, "weekly", "monthly", "cron")
 	from, hasFrom := m.get("from")
 	switch {
@@ -65,7 +53,7 @@ func (r maintenanceReader) readWindow(m mapping) job.Maintenance {
 		r.windowEnd(m, &w)
 	case !hasFrom:
 		r.report(from, "no from", aMoment, "")
-	case repeats == "" && r.isDate(from):
+	case repeats == "" && isDate(from):
 		r.readOnce(m, from, &w, zone)
 	default:
 		if at, ok := r.clock(from); ok {
@@ -103,26 +91,25 @@ func (r maintenanceReader) exclusive(m mapping, keys ...string) string {
 	return found
 }
 
-func (r maintenanceReader) timeZone(m mapping, w *job.Maintenance) *time.Location {
-	v, ok := m.get("time_zone")
-	if !ok {
-		return time.UTC
-	}
+// timeZone reads a time zone and its name, which is empty for the default, UTC.
+func (r maintenanceReader) timeZone(m mapping) (*time.Location, string) {
 	const expected = "an IANA name such as Europe/Berlin"
+	v, set := m.get("time_zone")
+	if !set {
+		return time.UTC, ""
+	}
 	name, ok := r.nonEmpty(v, expected)
 	zone, err := time.LoadLocation(name)
-	switch {
-	case !ok:
-		return time.UTC
-	case err != nil || name == "Local":
-		r.reject(v, expected)
-		return time.UTC
+	if ok && (err != nil || name == "Local") {
+		ok = r.reject(v, expected)
 	}
-	w.TimeZone = name
-	return zone
+	if !ok {
+		return time.UTC, ""
+	}
+	return zone, name
 }
 
-func (*reader) isDate(v value) bool {
+func isDate(v value) bool {
 	text, _ := v.literal()
 	return strings.Contains(text, "-")
 }
@@ -131,23 +118,28 @@ func (*reader) isDate(v value) bool {
 func (r maintenanceReader) readOnce(m mapping, from value, w *job.Maintenance, zone *time.Location) {
 	w.TimeZone = "" // the dates are in UTC from now on
 	starts, ok := r.date(from, zone)
-	until, hasUntil := m.get("until")
-	length, hasFor := m.get("for")
-	switch {
-	case hasUntil && hasFor:
-		r.report(length, "until and for", "one of them", "")
-	case hasUntil:
-		ends, good := r.date(until, zone)
+	switch at, key := r.end(m, aDate); key {
+	case "until":
+		ends, good := r.date(at, zone)
 		if good && ok && !ends.After(starts) {
-			r.report(until, until.describe(), "a date after from", "")
+			r.report(at, at.describe(), "a date after from", "")
 		}
 		w.Starts, w.Ends = starts, ends
-	case hasFor:
-		d, _ := r.duration(length)
+	case "for":
+		d, _ := r.duration(at)
 		w.Starts, w.Ends = starts, starts.Add(d)
-	default:
-		r.report(until, "no until and no for", aDate, "")
 	}
+}
+
+// end returns how a window ends: until, for, or neither.
+func (r maintenanceReader) end(m mapping, expected string) (value, string) {
+	key := r.exclusive(m, "until", "for")
+	if key == "" {
+		until, _ := m.get("until")
+		r.report(until, "no until and no for", expected, "")
+	}
+	v, _ := m.get(key)
+	return v, key
 }
 
 func (r maintenanceReader) date(v value, zone *time.Location) (time.Time, bool) {
@@ -189,21 +181,15 @@ func (r maintenanceReader) windowCron(v value) string {
 
 // windowEnd reads how a recurring window ends.
 func (r maintenanceReader) windowEnd(m mapping, w *job.Maintenance) {
-	until, hasUntil := m.get("until")
-	length, hasFor := m.get("for")
-	switch {
-	case hasUntil && hasFor:
-		r.report(length, "until and for", "one of them", "")
-	case !hasUntil && !hasFor:
-		r.report(until, "no until and no for", "until, "+aClock+", or for, a duration", "")
-	case hasUntil:
-		if at, ok := r.clock(until); ok {
+	switch v, key := r.end(m, "until, "+aClock+", or for, a duration"); key {
+	case "until":
+		if at, ok := r.clock(v); ok {
 			w.Until = at.Format(clockLayout)
 		}
-	default:
-		d, ok := r.duration(length)
+	case "for":
+		d, ok := r.duration(v)
 		if ok && d > maxFor {
-			r.report(length, length.written(), "at most "+formatDuration(maxFor), "")
+			r.report(v, v.written(), "at most "+formatDuration(maxFor), "")
 		}
 		w.For = job.Duration(d)
 	}

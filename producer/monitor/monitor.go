@@ -22,12 +22,12 @@ func (c *collector) add(v value) {
 	monitor.Spec = probeReader{c}.readSpec(m)
 	interval := c.readSchedule(m, &monitor)
 	monitor.Timeout = job.Duration(c.readTimeout(m, interval))
-	failures, successes := c.defaults.failures, c.defaults.success
+	monitor.FailureThreshold, monitor.SuccessThreshold = c.defaults.failures, c.defaults.success
 	if monitor.Heartbeat != nil { // its grace is what others have thresholds for
-		failures, successes = 1, 1
+		monitor.FailureThreshold, monitor.SuccessThreshold = 1, 1
 	}
-	monitor.FailureThreshold = policyReader{c.reader}.threshold(m, "failure_threshold", failures)
-	monitor.SuccessThreshold = policyReader{c.reader}.threshold(m, "success_threshold", successes)
+	c.setInteger(m, "failure_threshold", 1, maxThreshold, &monitor.FailureThreshold)
+	c.setInteger(m, "success_threshold", 1, maxThreshold, &monitor.SuccessThreshold)
 	policyReader{c.reader}.readPolicy(m, c.defaults.policy).apply(&monitor)
 	policyReader{c.reader}.readLocations(m, c.defaults.locations).apply(&monitor)
 	if window, ok := m.get("failure_window"); ok && monitor.FailureWindow > 0 && monitor.FailureWindow <= monitor.FailureThreshold {
@@ -49,9 +49,7 @@ func (c *collector) readAttributes(m mapping, monitor *job.Monitor) {
 	}
 	monitor.Labels = recipientReader{c.reader}.readLabels(m)
 	monitor.DependsOn = c.readDependencies(m, monitor.Name)
-	if v, ok := m.get("paused"); ok {
-		monitor.Paused = c.boolean(v)
-	}
+	c.setBoolean(m, "paused", &monitor.Paused)
 }
 
 // readName reads the name, which must be unique.
@@ -136,31 +134,26 @@ func (c *collector) refused(v value, err error, expected string) {
 	c.report(v, found, problem.Expected, "")
 }
 
-// intervalSetting reads an interval. Its duration is zero if it is unusable.
-func (r policyReader) intervalSetting(m mapping) optionalDuration {
-	v, ok := m.get("interval")
-	if !ok {
-		return optionalDuration{value: v}
-	}
-	s := optionalDuration{value: v, set: true}
-	if s.duration, ok = r.duration(v); !ok {
-		return s
-	}
-	if _, err := schedule.Every(s.duration, ""); err != nil {
-		r.report(v, v.written(), fmt.Sprintf("whole seconds from 1s to %s", formatDuration(schedule.MaxInterval)), "")
-		s.duration = 0
+// durationSetting reads a duration. It is zero if it is unusable.
+func (r policyReader) durationSetting(m mapping, key string) optionalDuration {
+	v, set := m.get(key)
+	s := optionalDuration{value: v, set: set}
+	if set {
+		s.duration, _ = r.duration(v)
 	}
 	return s
 }
 
-// timeoutSetting reads a timeout. Its duration is zero if it is unusable.
-func (r policyReader) timeoutSetting(m mapping) optionalDuration {
-	v, ok := m.get("timeout")
-	if !ok {
-		return optionalDuration{value: v}
+// intervalSetting reads an interval. Its duration is zero if it is unusable.
+func (r policyReader) intervalSetting(m mapping) optionalDuration {
+	s := r.durationSetting(m, "interval")
+	if s.duration == 0 {
+		return s
 	}
-	s := optionalDuration{value: v, set: true}
-	s.duration, _ = r.duration(v)
+	if _, err := schedule.Every(s.duration, ""); err != nil {
+		r.report(s.value, s.written(), fmt.Sprintf("whole seconds from 1s to %s", formatDuration(schedule.MaxInterval)), "")
+		s.duration = 0
+	}
 	return s
 }
 
@@ -174,7 +167,7 @@ func (r policyReader) timeoutFits(timeout, interval optionalDuration) {
 // readTimeout returns the timeout for a monitor. Only its own timeout is compared
 // with the interval; any other is lowered to fit.
 func (c *collector) readTimeout(m mapping, interval optionalDuration) time.Duration {
-	timeout := policyReader{c.reader}.timeoutSetting(m)
+	timeout := policyReader{c.reader}.durationSetting(m, "timeout")
 	switch {
 	case timeout.set:
 		policyReader{c.reader}.timeoutFits(timeout, interval)

@@ -40,14 +40,14 @@ func (r policyReader) readDefaults(root mapping) defaults {
 	if own := r.intervalSetting(m); own.duration > 0 {
 		d.interval = own
 	}
-	if own := r.timeoutSetting(m); own.duration > 0 {
+	if own := r.durationSetting(m, "timeout"); own.duration > 0 {
 		d.timeout = own
 	}
 	if d.interval.set && d.timeout.set {
 		r.timeoutFits(d.timeout, d.interval)
 	}
-	d.failures = r.threshold(m, "failure_threshold", d.failures)
-	d.success = r.threshold(m, "success_threshold", d.success)
+	r.setInteger(m, "failure_threshold", 1, maxThreshold, &d.failures)
+	r.setInteger(m, "success_threshold", 1, maxThreshold, &d.success)
 	d.policy = r.readPolicy(m, d.policy)
 	d.locations = r.readLocations(m, d.locations)
 	d.notify, d.notifySet = recipientReader{r.reader}.readNotify(m)
@@ -56,14 +56,3 @@ func (r policyReader) readDefaults(root mapping) defaults {
 
 // maxThreshold limits how many results in a row a threshold may need.
 const maxThreshold = 100
-
-func (r policyReader) threshold(m mapping, key string, otherwise int) int {
-	v, ok := m.get(key)
-	if !ok {
-		return otherwise
-	}
-	if number, ok := r.integer(v, 1, maxThreshold); ok {
-		return number
-	}
-	return otherwise
-}

@@ -10,14 +10,7 @@ import (
 // readDependencies reads the names in depends_on. They are resolved after all
 // monitors are read.
 func (c *collector) readDependencies(m mapping, name string) []string {
-	v, ok := m.get("depends_on")
-	if !ok {
-		return nil
-	}
-	items, ok := c.list(v, "a name of a monitor, or a list of them", true)
-	if !ok {
-		return nil
-	}
+	items, _ := c.entries(m, "depends_on", "a name of a monitor")
 	kept := c.keptSource()
 	var names []string
 	for _, item := range items {

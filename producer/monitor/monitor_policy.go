@@ -73,14 +73,8 @@ func (r policyReader) readFlapping(v value) *job.Flapping {
 	if !ok {
 		return &limits
 	}
-	for _, field := range []struct {
-		key  string
-		into *int
-	}{{"enter", &limits.Enter}, {"leave", &limits.Leave}} {
-		if v, ok := m.get(field.key); ok {
-			*field.into, _ = r.integer(v, 1, 100)
-		}
-	}
+	r.setInteger(m, "enter", 1, 100, &limits.Enter)
+	r.setInteger(m, "leave", 1, 100, &limits.Leave)
 	if limits.Leave >= limits.Enter {
 		leave, _ := m.get("leave")
 		r.report(leave, "leave that is not below enter", "a percentage below that of enter", "")

@@ -39,9 +39,7 @@ func (c probeReader) readSpec(m mapping) job.Spec {
 	}
 	spec.Expect = c.expressions(m, "expect")
 	spec.Warn = c.expressions(m, "warn")
-	if v, ok := m.get("negate"); ok {
-		spec.Negate = c.boolean(v)
-	}
+	c.setBoolean(m, "negate", &spec.Negate)
 	return spec
 }
 
@@ -144,21 +142,7 @@ func (c probeReader) headers(v value) map[string]string {
 
 // expressions reads one expression, or a list.
 func (c probeReader) expressions(m mapping, field string) []string {
-	const expected = "an expression such as 'status == 200'"
-	v, ok := m.get(field)
-	if !ok {
-		return nil
-	}
-	items, ok := c.list(v, expected+", or a list of them", true)
-	if !ok {
-		return nil
-	}
-	expressions := make([]string, 0, len(items))
-	for _, item := range items {
-		expression, _ := c.nonEmpty(item, expected)
-		expressions = append(expressions, expression)
-	}
-	return expressions
+	return c.texts(m, field, "an expression such as 'status == 200'", func(string) bool { return true })
 }
 
 // checkSpec reports what CheckSpec finds.

@@ -24,14 +24,10 @@ type line struct {
 // readFiles reads the files in monitors_file: one path, or a list.
 func (c *collector) readFiles(root mapping) {
 	const expected = "the path of a file with a monitor as a JSON object in each line"
-	v, ok := section(root, "monitors_file")
-	if !ok {
+	if _, ok := section(root, "monitors_file"); !ok {
 		return
 	}
-	items, ok := c.list(v, expected+", or a list of them", true)
-	if !ok {
-		return
-	}
+	items, _ := c.entries(root, "monitors_file", expected)
 	read := map[string]bool{}
 	for _, item := range items {
 		name, ok := c.nonEmpty(item, expected)

@@ -22,11 +22,7 @@ const maxListedMonitors = 1000
 
 func (r recipientReader) readNotifications(root mapping) Notifications {
 	var n Notifications
-	v, ok := section(root, "notifications")
-	if !ok {
-		return n
-	}
-	m, ok := r.mapping(v, "fields such as group_wait", r.keys["notifications"]...)
+	m, ok := r.sectionMapping(root, "notifications", "fields such as group_wait")
 	if !ok {
 		return n
 	}

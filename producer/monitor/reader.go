@@ -128,3 +128,28 @@ func section(root mapping, key string) (value, bool) {
 	v, ok := root.get(key)
 	return v, ok && (!v.null() || v.unbound())
 }
+
+// sectionMapping returns the fields in a section, if it has any.
+func (r *reader) sectionMapping(root mapping, key, expected string) (mapping, bool) {
+	v, ok := section(root, key)
+	if !ok {
+		return mapping{}, false
+	}
+	return r.mapping(v, expected, r.keys[key]...)
+}
+
+// sectionItems returns the mappings in a section that is a list.
+func (r *reader) sectionItems(root mapping, key, expected, expectedItem string) []mapping {
+	v, ok := section(root, key)
+	if !ok {
+		return nil
+	}
+	items, _ := r.list(v, expected, false)
+	var mappings []mapping
+	for _, item := range items {
+		if m, ok := r.mapping(item, expectedItem, r.keys[key+"[]"]...); ok {
+			mappings = append(mappings, m)
+		}
+	}
+	return mappings
+}

@@ -46,11 +46,7 @@ func (r recipientReader) readRecipient(name string, v value) job.Recipient {
 	if addresses, ok := r.required(m, "addresses", "an address such as ops@example.org, or a list of them"); ok {
 		recipient.Addresses = r.addresses(addresses)
 	}
-	if _, ok := m.get("time_zone"); ok {
-		var in job.Maintenance
-		maintenanceReader{r.reader}.timeZone(m, &in)
-		recipient.TimeZone = in.TimeZone
-	}
+	_, recipient.TimeZone = maintenanceReader{r.reader}.timeZone(m)
 	recipient.Grouping = r.readGrouping(m, r.standard)
 	return recipient
 }
@@ -106,14 +102,7 @@ func (r recipientReader) readNotify(m mapping) (names []string, set bool) {
 }
 
 func (r recipientReader) recipientNames(m mapping, key string) (names []string, set bool) {
-	v, ok := m.get(key)
-	if !ok {
-		return nil, false
-	}
-	items, ok := r.list(v, "a name of recipients, or a list of them", true)
-	if !ok {
-		return nil, true
-	}
+	items, set := r.entries(m, key, "a name of recipients")
 	for _, item := range items {
 		name, ok := r.text(item, "a name of recipients")
 		switch {
@@ -128,5 +117,5 @@ func (r recipientReader) recipientNames(m mapping, key string) (names []string, 
 			r.report(item, item.describe(), oneOf(r.names), didYouMean(name, r.names))
 		}
 	}
-	return names, true
+	return names, set
 }

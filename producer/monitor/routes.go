@@ -15,28 +15,13 @@ type route struct {
 }
 
 func (r recipientReader) readRoutes(root mapping) []route {
-	v, ok := section(root, "routes")
-	if !ok {
-		return nil
-	}
-	const expected = "a route such as {match: {groups: [web-*]}, notify: web-team}"
-	items, ok := r.list(v, "a list of routes", false)
-	if !ok {
-		return nil
-	}
-	routes := make([]route, 0, len(items))
-	for _, item := range items {
-		m, ok := r.mapping(item, expected, r.keys["routes[]"]...)
-		if !ok {
-			continue
-		}
+	var routes []route
+	for _, m := range r.sectionItems(root, "routes", "a list of routes", "a route such as {match: {groups: [web-*]}, notify: web-team}") {
 		var one route
 		one.match = r.readMatch(m)
 		r.required(m, "notify", "names of recipients")
 		one.notify, _ = r.readNotify(m)
-		if v, ok := m.get("continue"); ok {
-			one.continues = r.boolean(v)
-		}
+		r.setBoolean(m, "continue", &one.continues)
 		routes = append(routes, one)
 	}
 	return routes
@@ -91,18 +76,9 @@ func (r recipientReader) readMatch(m mapping) job.Match {
 }
 
 func (r recipientReader) patterns(m mapping, key string) []string {
-	v, ok := m.get(key)
-	if !ok {
-		return nil
-	}
-	items, ok := r.list(v, aPattern+", or a list of them", true)
-	if !ok {
-		return nil
-	}
-	if len(items) == 0 {
-		r.report(v, "an empty list", "at least one pattern", "leave it out to mean all")
-	}
-	patterns := make([]string, 0, len(items))
+	r.notEmpty(m, key, "at least one pattern", "leave it out to mean all")
+	items, _ := r.entries(m, key, aPattern)
+	var patterns []string
 	for _, item := range items {
 		patterns = append(patterns, r.pattern(item))
 	}
@@ -111,10 +87,7 @@ func (r recipientReader) patterns(m mapping, key string) []string {
 
 func (r recipientReader) pattern(v value) string {
 	text, ok := r.nonEmpty(v, aPattern)
-	if !ok {
-		return ""
-	}
-	if _, err := path.Match(text, ""); err != nil {
+	if _, err := path.Match(text, ""); ok && err != nil {
 		r.rejectWithHint(v, aPattern, "[ begins a set of characters, which ] ends")
 	}
 	return text

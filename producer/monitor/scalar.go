@@ -129,6 +129,22 @@ func (r *reader) integer(v value, low, high int) (int, bool) {
 	return number, true
 }
 
+// setInteger sets an integer if it has a key.
+func (r *reader) setInteger(m mapping, key string, low, high int, into *int) {
+	if v, ok := m.get(key); ok {
+		if number, ok := r.integer(v, low, high); ok {
+			*into = number
+		}
+	}
+}
+
+// setBoolean sets a boolean if it has a key.
+func (r *reader) setBoolean(m mapping, key string, into *bool) {
+	if v, ok := m.get(key); ok {
+		*into = r.boolean(v)
+	}
+}
+
 // boolean reads true or false.
 func (r *reader) boolean(v value) bool {
 	text, ok := r.unquoted(v, "true or false", kindBoolean)

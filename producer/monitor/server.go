@@ -35,11 +35,7 @@ type processReader struct{ *reader }
 
 func (r processReader) readServer(root mapping) Server {
 	server := Server{Data: DefaultData, HTTP: DefaultHTTP, NATS: DefaultNATS, Grace: DefaultGrace}
-	v, ok := section(root, "server")
-	if !ok {
-		return server
-	}
-	m, ok := r.mapping(v, "fields such as data", r.keys["server"]...)
+	m, ok := r.sectionMapping(root, "server", "fields such as data")
 	if !ok {
 		return server
 	}

@@ -67,6 +67,41 @@ func (r *reader) list(v value, expected string, alone bool) ([]value, bool) {
 	return items, true
 }
 
+// entries returns the values below a key that takes a value or a list, and whether
+// the key is there.
+func (r *reader) entries(m mapping, key, expected string) ([]value, bool) {
+	v, set := m.get(key)
+	if !set {
+		return nil, false
+	}
+	items, _ := r.list(v, expected+", or a list of them", true)
+	return items, true
+}
+
+// texts returns the texts below a key that takes a text or a list. It rejects those
+// that are not valid.
+func (r *reader) texts(m mapping, key, expected string, valid func(text string) bool) []string {
+	items, _ := r.entries(m, key, expected)
+	var texts []string
+	for _, item := range items {
+		switch text, ok := r.nonEmpty(item, expected); {
+		case !ok:
+		case !valid(text):
+			r.reject(item, expected)
+		default:
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+// notEmpty reports an empty list below a key.
+func (r *reader) notEmpty(m mapping, key, expected, hint string) {
+	if v, ok := m.get(key); ok && v.node.kind == kindList && len(v.node.items) == 0 {
+		r.report(v, "an empty list", expected, hint)
+	}
+}
+
 // mapping is a value with fields.
 type mapping struct {
 	value
@@ -84,21 +119,15 @@ func (r *reader) mapping(v value, expected string, known ...string) (mapping, bo
 	for _, f := range v.node.flaws {
 		r.report(m.keyOf(field{key: f.key, line: f.line, column: f.column}), f.found, f.expected, "")
 	}
-	if len(known) > 0 {
-		r.onlyKnown(m, known)
+	for _, f := range m.fields {
+		if len(known) > 0 && !slices.Contains(known, f.key) {
+			r.report(m.keyOf(f), fmt.Sprintf("unknown key %q", f.key), oneOf(known), didYouMean(f.key, known))
+		}
 	}
 	return m, true
 }
 
 func mappingOf(v value) mapping { return mapping{value: v, name: v.fieldPath(), fields: v.node.fields} }
-
-func (r *reader) onlyKnown(m mapping, known []string) {
-	for _, f := range m.fields {
-		if !slices.Contains(known, f.key) {
-			r.report(m.keyOf(f), fmt.Sprintf("unknown key %q", f.key), oneOf(known), didYouMean(f.key, known))
-		}
-	}
-}
 
 // keyOf returns the key as a value, for reports about the key.
 func (m mapping) keyOf(f field) value {

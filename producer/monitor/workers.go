@@ -22,28 +22,15 @@ const maxWorkers = 1 << 16
 
 func (r processReader) readWorkers(root mapping) Workers {
 	var workers Workers
-	v, ok := section(root, "workers")
+	m, ok := r.sectionMapping(root, "workers", "fields such as checks")
 	if !ok {
 		return workers
 	}
-	m, ok := r.mapping(v, "fields such as checks", r.keys["workers"]...)
-	if !ok {
-		return workers
-	}
-	for _, field := range []struct {
-		key   string
-		limit *int
-	}{
-		{"checks", &workers.Checks},
-		{"adhoc", &workers.Adhoc},
-		{"calls", &workers.Calls},
-		{"evaluations", &workers.Evaluations},
-		{"mails", &workers.Mails},
-		{"checks_per_host", &workers.ChecksPerHost},
+	for key, limit := range map[string]*int{
+		"checks": &workers.Checks, "adhoc": &workers.Adhoc, "calls": &workers.Calls,
+		"evaluations": &workers.Evaluations, "mails": &workers.Mails, "checks_per_host": &workers.ChecksPerHost,
 	} {
-		if v, ok := m.get(field.key); ok {
-			*field.limit, _ = r.integer(v, 1, maxWorkers)
-		}
+		r.setInteger(m, key, 1, maxWorkers, limit)
 	}
 	workers.AllowNetworks = r.networks(m, "allow_networks")
 	workers.DenyNetworks = r.networks(m, "deny_networks")
@@ -53,53 +40,16 @@ func (r processReader) readWorkers(root mapping) Workers {
 
 // referenceTargets reads targets that are up whenever the worker's network is.
 func (r processReader) referenceTargets(m mapping) []string {
-	const expected = "a target such as https://example.org or tcp://192.0.2.1:443"
-	v, ok := m.get("reference_targets")
-	if !ok {
-		return nil
-	}
-	items, ok := r.list(v, expected+", or a list of them", true)
-	if !ok {
-		return nil
-	}
-	var targets []string
-	for _, item := range items {
-		text, ok := r.nonEmpty(item, expected)
-		if !ok {
-			continue
-		}
-		if r.options.CheckTarget != nil && r.options.CheckTarget(text) != nil {
-			r.reject(item, expected)
-			continue
-		}
-		targets = append(targets, text)
-	}
-	return targets
+	return r.texts(m, "reference_targets", "a target such as https://example.org or tcp://192.0.2.1:443", func(target string) bool {
+		return r.options.CheckTarget == nil || r.options.CheckTarget(target) == nil
+	})
 }
 
 // networks reads networks and addresses.
 func (r processReader) networks(m mapping, key string) []string {
-	const expected = "a network such as 10.0.0.0/8, or an address"
-	v, ok := m.get(key)
-	if !ok {
-		return nil
-	}
-	items, ok := r.list(v, expected+", or a list of them", true)
-	if !ok {
-		return nil
-	}
-	var networks []string
-	for _, item := range items {
-		text, ok := r.nonEmpty(item, expected)
-		if !ok {
-			continue
-		}
+	return r.texts(m, key, "a network such as 10.0.0.0/8, or an address", func(text string) bool {
 		_, notAddress := netip.ParseAddr(text)
-		if _, notNetwork := netip.ParsePrefix(text); notAddress != nil && notNetwork != nil {
-			r.reject(item, expected)
-			continue
-		}
-		networks = append(networks, text)
-	}
-	return networks
+		_, notNetwork := netip.ParsePrefix(text)
+		return notAddress == nil || notNetwork == nil
+	})
 }

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -17,6 +18,16 @@ type decider struct {
 	lookup    Lookup
 	now       func() time.Time
 	logger    *slog.Logger
+}
+
+func newDecider(config Config, directory *Directory, mutes *Mutes) decider {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
+	return decider{
+		logs: logStore{store: config.Store}, directory: directory, mutes: mutes, lookup: config.Lookup,
+		now: config.Now, logger: cmp.Or(config.Logger, slog.New(slog.DiscardHandler)),
+	}
 }
 
 // input is the input for a decision about a group.

@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -15,11 +14,10 @@ import (
 // nothing.
 type Explainer struct{ decider }
 
-// NewExplainer returns an explainer. Its lookup must not make checks.
-func NewExplainer(store Store, lookup Lookup, directory *Directory, mutes *Mutes, now func() time.Time) *Explainer {
-	return &Explainer{decider{
-		logs: logStore{store: store}, lookup: lookup, directory: directory, mutes: mutes, now: now, logger: slog.New(slog.DiscardHandler),
-	}}
+// NewExplainer returns an explainer. It uses the store, the lookup and the clock in
+// the configuration; the lookup must not make checks.
+func NewExplainer(config Config, directory *Directory, mutes *Mutes) *Explainer {
+	return &Explainer{newDecider(config, directory, mutes)}
 }
 
 // Explanation is what one address was notified about a monitor, and what is
@@ -43,30 +41,26 @@ func (e *Explainer) Explain(ctx context.Context, m *job.Monitor) (mutes []Mute, 
 	if err != nil {
 		return nil, nil, err
 	}
+	var held []Held
 	for i := range logs {
 		explanation, err := e.explain(ctx, &logs[i])
 		if err != nil {
 			return nil, nil, err
 		}
-		for j := range explanation.Held {
-			mutes = add(mutes, explanation.Held[j].Mute)
-		}
+		held = append(held, explanation.Held...)
 		if len(explanation.Incidents) > 0 {
 			notified = append(notified, explanation)
 		}
 	}
 	slices.SortFunc(notified, func(a, b Explanation) int { return strings.Compare(a.Address, b.Address) })
-	for _, mute := range e.wouldHold(ctx, m, logs) {
-		mutes = add(mutes, mute)
+	held = append(held, e.wouldHold(ctx, m, logs)...)
+	for i := range held {
+		mute := held[i].Mute
+		if !slices.ContainsFunc(mutes, func(m Mute) bool { return m.Kind == mute.Kind && m.By == mute.By }) {
+			mutes = append(mutes, mute)
+		}
 	}
 	return mutes, notified, nil
-}
-
-func add(mutes []Mute, mute Mute) []Mute {
-	if slices.ContainsFunc(mutes, func(m Mute) bool { return m.Kind == mute.Kind && m.By == mute.By }) {
-		return mutes
-	}
-	return append(mutes, mute)
 }
 
 // explain decides about a log's group as a flush would.
@@ -82,25 +76,22 @@ func (e *Explainer) explain(ctx context.Context, log *storedLog) (Explanation, e
 	logs := plainLogs(stored)
 	if group.Pending != nil { // a crash may have come before its updates
 		for i := range logs {
-			logs[i], _ = apply(logs[i], group.Pending)
+			apply(&logs[i], group.Pending)
 		}
 	}
 	x := Explanation{Address: group.Address, Recipient: group.Recipient, Group: group.Group}
 	decision := Plan(e.input(&group, logs, e.parent(ctx, group.Address)))
 	for i := range logs {
 		if logs[i].Monitor == log.Monitor {
-			known, _ := apply(logs[i], &job.Notification{Updates: decision.Suppressed})
-			x.Incidents = known.Incidents
+			apply(&logs[i], &job.Notification{Updates: decision.Suppressed})
+			x.Incidents = logs[i].Incidents
 		}
 	}
-	held := map[string]bool{}
-	for _, h := range decision.Held {
-		if h.Monitor == log.Monitor {
-			x.Held = append(x.Held, h)
-			held[h.Incident] = true
-		}
-	}
-	if slices.ContainsFunc(x.Incidents, func(i job.Notified) bool { return outstanding(&i) && !held[i.Incident.ID] }) {
+	x.Held = slices.DeleteFunc(decision.Held, func(h Held) bool { return h.Monitor != log.Monitor })
+	if slices.ContainsFunc(x.Incidents, func(i job.Notified) bool {
+		isHeld := slices.ContainsFunc(x.Held, func(h Held) bool { return h.Incident == i.Incident.ID })
+		return outstanding(&i) && !isHeld
+	}) {
 		x.NextMail = decision.Due
 	}
 	return x, nil
@@ -108,23 +99,18 @@ func (e *Explainer) explain(ctx context.Context, log *storedLog) (Explanation, e
 
 // wouldHold returns what would hold back the mails about a monitor that goes down
 // now.
-func (e *Explainer) wouldHold(ctx context.Context, m *job.Monitor, logs []storedLog) []Mute {
+func (e *Explainer) wouldHold(ctx context.Context, m *job.Monitor, logs []storedLog) (held []Held) {
 	down := job.Notified{ReceivedAt: e.now(), Incident: job.Incident{
 		Condition: job.ConditionDown, Monitor: m.Name, Group: m.Group, Labels: m.Labels, DependsOn: m.DependsOn, Notify: m.Notify, Began: e.now(),
 	}}
-	var mutes []Mute
 	for key, member := range e.membersFor(ctx, &down.Incident) {
 		log := job.NotificationLog{Monitor: m.Name}
-		for i := range logs {
-			if logs[i].group == key {
-				log = logs[i].NotificationLog
-			}
+		if at := slices.IndexFunc(logs, func(l storedLog) bool { return l.group == key }); at >= 0 {
+			log = cloneLog(logs[at].NotificationLog)
 		}
-		log.Incidents = append(slices.Clone(log.Incidents), down)
+		log.Incidents = append(log.Incidents, down)
 		group := job.NotificationGroup{Address: member.Address, Recipient: member.Recipient, Group: member.group}
-		for _, held := range Plan(e.input(&group, []job.NotificationLog{log}, e.parent(ctx, member.Address))).Held {
-			mutes = add(mutes, held.Mute)
-		}
+		held = append(held, Plan(e.input(&group, []job.NotificationLog{log}, e.parent(ctx, member.Address))).Held...)
 	}
-	return mutes
+	return held
 }

@@ -14,7 +14,7 @@ import (
 )
 
 func (w *world) explainer() *notify.Explainer {
-	return notify.NewExplainer(w, w, w.notifier.Directory(), w.notifier.Mutes(), func() time.Time { return w.now })
+	return notify.NewExplainer(notify.Config{Store: w, Lookup: w, Now: func() time.Time { return w.now }}, w.notifier.Directory(), w.notifier.Mutes())
 }
 
 // fate is what an explanation predicts for an outstanding notification.

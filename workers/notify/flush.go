@@ -2,7 +2,6 @@ package notify
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"vedette/pipeline/job"
@@ -17,13 +16,7 @@ func (n *Notifier) Flush(ctx context.Context, id string) error {
 	if !ok {
 		return job.Dead(job.ReasonInvalid, fmt.Errorf("read timer: found %q, expected the id of a notification group", id))
 	}
-	for range maxSwaps {
-		err := n.tryFlush(ctx, key)
-		if !errors.Is(err, job.ErrConflict) {
-			return err
-		}
-	}
-	return fmt.Errorf("flush notification group %s: %w", key, job.ErrConflict)
+	return untilNoConflict("flush notification group "+key, func() error { return n.tryFlush(ctx, key) })
 }
 
 func (n *Notifier) tryFlush(ctx context.Context, key string) error {
@@ -73,7 +66,7 @@ func (n *Notifier) prepare(ctx context.Context, decision *Decision, group *job.N
 		return n.logs.applyAll(ctx, logs, &job.Notification{Updates: decision.Suppressed})
 	}
 	decision.Updates = append(decision.Updates, decision.Suppressed...) // together, so that the mail lists dependents before they go
-	mail, err := n.config.Renderer.Render(decision, group, n.directory.Grouping(group.Recipient), n.directory.TimeZone(group.Recipient), n.now())
+	mail, err := n.config.Renderer.Render(decision, group, n.directory.Grouping(group.Recipient), n.directory.TimeZone(group.Recipient))
 	if err != nil {
 		return err
 	}

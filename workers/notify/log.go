@@ -21,14 +21,13 @@ const maxAge = 24 * time.Hour
 // whether the log changed.
 //
 // concerns reports whether the address is notified about an incident.
-func receive(log job.NotificationLog, state *job.State, concerns func(*job.Incident) bool, now time.Time) (job.NotificationLog, bool) {
+func receive(log *job.NotificationLog, state *job.State, concerns func(*job.Incident) bool, now time.Time) bool {
 	if state.Sequence <= log.Sequence {
-		return log, false
+		return false
 	}
 	now = now.UTC()
 	before := log.Sequence
 	log.V, log.Monitor, log.Sequence = job.Version, state.Monitor, state.Sequence
-	log.Incidents = slices.Clone(log.Incidents)
 	for i := range state.Events {
 		event := &state.Events[i]
 		switch {
@@ -43,7 +42,7 @@ func receive(log job.NotificationLog, state *job.State, concerns func(*job.Incid
 	log.Incidents = trim(slices.DeleteFunc(log.Incidents, func(i job.Notified) bool {
 		return i.NotifiedBy == "" && i.Resolution != nil && now.Sub(i.Resolution.At) > maxAge
 	}))
-	return log, true
+	return true
 }
 
 // trim drops the oldest incidents that are over without a notification, while
@@ -98,15 +97,13 @@ func hasOutstanding(log *job.NotificationLog) bool {
 
 // apply carries out a notification's updates on a log. Applying them twice
 // changes nothing more.
-func apply(log job.NotificationLog, n *job.Notification) (job.NotificationLog, bool) {
-	changed := false
-	log.Incidents = slices.Clone(log.Incidents)
+func apply(log *job.NotificationLog, n *job.Notification) (changed bool) {
 	for _, update := range n.Updates {
 		if update.Monitor == log.Monitor {
-			changed = applyUpdate(&log, update, n) || changed
+			changed = applyUpdate(log, update, n) || changed
 		}
 	}
-	return log, changed
+	return changed
 }
 
 func applyUpdate(log *job.NotificationLog, update job.Update, n *job.Notification) bool {
@@ -131,16 +128,14 @@ func applyUpdate(log *job.NotificationLog, update job.Update, n *job.Notificatio
 
 // forget removes the incidents that a mail resolved, once its delivery is
 // certain.
-func forget(log job.NotificationLog, mail string) (job.NotificationLog, bool) {
+func forget(log *job.NotificationLog, mail string) (changed bool) {
 	before := len(log.Incidents)
-	log.Incidents = slices.DeleteFunc(slices.Clone(log.Incidents), func(i job.Notified) bool { return i.ResolvedBy == mail })
-	return log, len(log.Incidents) != before
+	log.Incidents = slices.DeleteFunc(log.Incidents, func(i job.Notified) bool { return i.ResolvedBy == mail })
+	return len(log.Incidents) != before
 }
 
 // withdraw undoes what a mail that was withdrawn has changed in a log.
-func withdraw(log job.NotificationLog, mail string) (job.NotificationLog, bool) {
-	changed := false
-	log.Incidents = slices.Clone(log.Incidents)
+func withdraw(log *job.NotificationLog, mail string) (changed bool) {
 	for i := range log.Incidents {
 		known := &log.Incidents[i]
 		if known.NotifiedBy == mail {
@@ -150,5 +145,5 @@ func withdraw(log job.NotificationLog, mail string) (job.NotificationLog, bool) 
 			known.ResolvedBy, changed = "", true
 		}
 	}
-	return log, changed
+	return changed
 }

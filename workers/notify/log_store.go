@@ -1,9 +1,11 @@
 package notify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,12 +90,22 @@ func (s *logStore) inOtherGroups(ctx context.Context, group string) ([]job.Notif
 	return others, err
 }
 
-// change changes a log by compare-and-swap, starting from the copy at hand. A
-// log that step leaves unchanged is not written.
-func (s *logStore) change(ctx context.Context, log *storedLog, step func(job.NotificationLog) (job.NotificationLog, bool)) error {
+// untilNoConflict repeats work that lost a swap against another process.
+func untilNoConflict(doing string, try func() error) error {
 	for range maxSwaps {
-		next, changed := step(log.NotificationLog)
-		if !changed {
+		if err := try(); !errors.Is(err, job.ErrConflict) {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: %w", doing, job.ErrConflict)
+}
+
+// change changes a log by compare-and-swap, starting from the copy at hand. step
+// reports whether it changed the log; otherwise the log is not written.
+func (s *logStore) change(ctx context.Context, log *storedLog, step func(*job.NotificationLog) bool) error {
+	return untilNoConflict("change notification log "+log.key(), func() error {
+		next := cloneLog(log.NotificationLog)
+		if !step(&next) {
 			return nil
 		}
 		body, err := job.Encode(next)
@@ -103,16 +115,17 @@ func (s *logStore) change(ctx context.Context, log *storedLog, step func(job.Not
 		revision, err := s.store.Swap(ctx, log.key(), body, log.revision)
 		if err == nil {
 			log.NotificationLog, log.revision = next, revision
-			return nil
+		} else if errors.Is(err, job.ErrConflict) {
+			err = cmp.Or(s.reread(ctx, log), err)
 		}
-		if !errors.Is(err, job.ErrConflict) {
-			return err
-		}
-		if err := s.reread(ctx, log); err != nil {
-			return err
-		}
-	}
-	return fmt.Errorf("change notification log %s: %w", log.key(), job.ErrConflict)
+		return err
+	})
+}
+
+// cloneLog returns a log whose incidents can be changed.
+func cloneLog(log job.NotificationLog) job.NotificationLog {
+	log.Incidents = slices.Clone(log.Incidents)
+	return log
 }
 
 func (s *logStore) reread(ctx context.Context, log *storedLog) error {
@@ -126,7 +139,7 @@ func (s *logStore) reread(ctx context.Context, log *storedLog) error {
 }
 
 // changeAll changes many logs.
-func (s *logStore) changeAll(ctx context.Context, logs []storedLog, step func(job.NotificationLog) (job.NotificationLog, bool)) error {
+func (s *logStore) changeAll(ctx context.Context, logs []storedLog, step func(*job.NotificationLog) bool) error {
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(parallelWrites)
 	for i := range logs {
@@ -144,10 +157,7 @@ func (s *logStore) applyAll(ctx context.Context, logs []storedLog, n *job.Notifi
 	for _, u := range n.Updates {
 		updates[u.Monitor] = append(updates[u.Monitor], u)
 	}
-	return s.changeAll(ctx, logs, func(log job.NotificationLog) (job.NotificationLog, bool) {
-		if len(updates[log.Monitor]) == 0 {
-			return log, false
-		}
+	return s.changeAll(ctx, logs, func(log *job.NotificationLog) bool {
 		return apply(log, &job.Notification{ID: n.ID, At: n.At, Updates: updates[log.Monitor]})
 	})
 }

@@ -78,14 +78,3 @@ func (w *Window) Active(now time.Time) (until time.Time, open bool) {
 	}
 	return until, open
 }
-
-// Next returns when the window opens next after a time; zero for never.
-func (w *Window) Next(after time.Time) time.Time {
-	if w.Cron != "" {
-		return w.begins.Next(after)
-	}
-	if w.Starts.After(after) {
-		return w.Starts
-	}
-	return time.Time{}
-}

@@ -51,19 +51,7 @@ func New(config Config) (*Notifier, error) {
 	if config.Store == nil || config.Outbox == nil || config.Deliveries == nil || config.Timers == nil || config.Renderer == nil {
 		return nil, errors.New("create notifier: expected a store, an outbox, deliveries, timers and a renderer")
 	}
-	if config.Now == nil {
-		config.Now = time.Now
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &Notifier{
-		decider: decider{
-			logs: logStore{store: config.Store}, directory: &Directory{}, mutes: &Mutes{},
-			lookup: config.Lookup, now: config.Now, logger: config.Logger,
-		},
-		config: config, received: map[string]int{},
-	}, nil
+	return &Notifier{decider: newDecider(config, &Directory{}, &Mutes{}), config: config, received: map[string]int{}}, nil
 }
 
 // Directory returns the recipients, for their owner to keep up to date.

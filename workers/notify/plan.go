@@ -23,6 +23,8 @@ type Input struct {
 
 // Decision is what to do about a notification group.
 type Decision struct {
+	// At is the time of the decision.
+	At time.Time
 	// Lines are what the next mail reports; without lines there is no mail now.
 	// Still are the open incidents that were notified before. Reminder reports
 	// that they are the only reason for the mail.
@@ -57,9 +59,9 @@ const maxUpdates = 20_000
 //   - While a monitor is flapping, only that is notified, and after that its
 //     health.
 func Plan(in Input) Decision {
-	p := planner{Input: in, dependents: map[string][]Line{}, recovered: map[string][]Line{}}
+	p := planner{Input: in, Decision: Decision{At: in.Now}, dependents: map[string][]Line{}, recovered: map[string][]Line{}}
 	for i := range in.Logs {
-		p.log(&in.Logs[i])
+		p.monitor(&in.Logs[i])
 	}
 	for i := range in.Others {
 		p.other(&in.Others[i])
@@ -77,8 +79,8 @@ type planner struct {
 	first      time.Time         // when the oldest notification to be sent was received
 }
 
-// log decides about one monitor.
-func (p *planner) log(log *job.NotificationLog) {
+// monitor decides about one monitor.
+func (p *planner) monitor(log *job.NotificationLog) {
 	v := p.view(log)
 	for i := range log.Incidents {
 		known := &log.Incidents[i]

@@ -1,8 +1,8 @@
 package notify
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -74,9 +74,8 @@ func (n *Notifier) Receive(ctx context.Context, state *job.State) error {
 			_, is := concerned[incident.ID][log.group]
 			return is
 		}
-		if err := n.logs.change(ctx, log, func(before job.NotificationLog) (job.NotificationLog, bool) {
-			before.Monitor = state.Monitor
-			return receive(before, state, concerns, n.now())
+		if err := n.logs.change(ctx, log, func(own *job.NotificationLog) bool {
+			return receive(own, state, concerns, n.now())
 		}); err != nil {
 			return fmt.Errorf("receive state of %s: %w", state.Monitor, err)
 		}
@@ -118,7 +117,7 @@ func (n *Notifier) remember(state *job.State) {
 // both are repeated, and a process that loses the write to another repeats both
 // too, so that the timer always matches the group.
 func (n *Notifier) schedule(ctx context.Context, key string, m member) error {
-	for range maxSwaps {
+	return untilNoConflict("schedule notification group "+key, func() error {
 		group, revision, err := n.logs.group(ctx, key)
 		if err != nil {
 			return err
@@ -129,17 +128,11 @@ func (n *Notifier) schedule(ctx context.Context, key string, m member) error {
 			}
 			// The group has to exist when its timer fires.
 			group = job.NotificationGroup{Address: m.Address, Recipient: m.Recipient, Group: m.group, Operators: m.operators}
-			revision, err = n.logs.swapGroup(ctx, key, group, 0)
-			if errors.Is(err, job.ErrConflict) {
-				continue
-			}
-			if err != nil {
+			if revision, err = n.logs.swapGroup(ctx, key, group, 0); err != nil {
 				return err
 			}
 		}
-		if m.Address != "" {
-			group.Recipient = m.Recipient
-		}
+		group.Recipient = cmp.Or(m.Recipient, group.Recipient)
 		at, write := n.soonest(&group)
 		if !write {
 			return nil
@@ -148,11 +141,9 @@ func (n *Notifier) schedule(ctx context.Context, key string, m member) error {
 		if err := n.config.Timers.SetTimer(ctx, TimerFlush, timerID(key), at); err != nil {
 			return err
 		}
-		if _, err = n.logs.swapGroup(ctx, key, group, revision); !errors.Is(err, job.ErrConflict) {
-			return err
-		}
-	}
-	return fmt.Errorf("schedule notification group %s: %w", key, job.ErrConflict)
+		_, err = n.logs.swapGroup(ctx, key, group, revision)
+		return err
+	})
 }
 
 // soonest is when a group with outstanding notifications is due, and whether the

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -31,14 +32,14 @@ func formatSubject(tag, what, rest string) string {
 // monitor.
 func subjectOf(lines []Line, reminder bool, now time.Time) string {
 	first := &lines[0]
-	all, tags := countTags(lines)
+	all, tags, counts := countTags(lines)
 	if reminder {
 		return reminderSubject(lines, now)
 	}
 	if len(tags) > 1 {
-		parts := make([]string, len(tags))
-		for i, t := range tags {
-			parts[i] = fmt.Sprintf("%s ×%d", t.tag, t.n)
+		var parts []string
+		for _, t := range tags {
+			parts = append(parts, fmt.Sprintf("%s ×%d", t, counts[t]))
 		}
 		return formatSubject(strings.Join(parts, ", "), monitorNames(lines, all), "")
 	}
@@ -54,7 +55,7 @@ func subjectOf(lines []Line, reminder bool, now time.Time) string {
 		return formatSubject(label, first.Incident.Monitor, summary(first, now)+", depends on "+first.Parent)
 	case len(lines) == 1:
 		return formatSubject(label, first.Incident.Monitor, summary(first, now))
-	case first.Parent != "" && haveParent(lines, first.Parent):
+	case first.Parent != "" && !slices.ContainsFunc(lines, func(l Line) bool { return l.Parent != first.Parent }):
 		return formatSubject(label, "monitors that depend on "+first.Parent, "")
 	default:
 		return formatSubject(label, monitorNames(lines, all), "")
@@ -70,37 +71,13 @@ func reminderSubject(lines []Line, now time.Time) string {
 	return formatSubject(fmt.Sprintf("%s ×%d", label, len(lines)), monitorNames(lines, len(lines)), "")
 }
 
-type tagCount struct {
-	tag tag
-	n   int
-}
-
 // countTags counts monitors with their dependents, in all and by tag.
-func countTags(lines []Line) (all int, tags []tagCount) {
-	for i := range lines {
-		n := 1 + len(lines[i].Dependents)
+func countTags(lines []Line) (all int, tags []tag, counts map[tag]int) {
+	tags, counts = countBy(lines, func(l *Line) (tag, int) { return l.tag(), 1 + len(l.Dependents) })
+	for _, n := range counts {
 		all += n
-		known := false
-		for j := range tags {
-			if tags[j].tag == lines[i].tag() {
-				tags[j].n += n
-				known = true
-			}
-		}
-		if !known {
-			tags = append(tags, tagCount{lines[i].tag(), n})
-		}
 	}
-	return all, tags
-}
-
-func haveParent(lines []Line, parent string) bool {
-	for i := range lines {
-		if lines[i].Parent != parent {
-			return false
-		}
-	}
-	return true
+	return all, tags, counts
 }
 
 func monitorNames(lines []Line, all int) string {

@@ -80,7 +80,7 @@ func (t tag) weight() int {
 	return slices.IndexFunc(tagTexts(), func(known tagText) bool { return known.tag == t })
 }
 
-func (t tag) text() tagText {
+func (t tag) presentation() tagText {
 	if at := t.weight(); at >= 0 {
 		return tagTexts()[at]
 	}

@@ -2,9 +2,11 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	_ "embed"
 	"fmt"
 	html "html/template"
+	"slices"
 	"strconv"
 	"strings"
 	text "text/template"
@@ -32,26 +34,17 @@ type Renderer struct {
 // NewRenderer parses templates, and tries them on a mail of each kind. The error
 // says which one is wrong, and where.
 func NewRenderer(t Templates) (*Renderer, error) {
-	if t.Text == "" {
-		t.Text = textTemplate
-	}
-	if t.HTML == "" {
-		t.HTML = htmlTemplate
-	}
 	functions := text.FuncMap{"join": strings.Join}
-	plain, err := text.New("text").Funcs(functions).Parse(t.Text)
+	plain, err := text.New("text").Funcs(functions).Parse(cmp.Or(t.Text, textTemplate))
 	if err != nil {
 		return nil, fmt.Errorf("parse template: %w", err)
 	}
-	rich, err := html.New("html").Funcs(functions).Parse(t.HTML)
+	rich, err := html.New("html").Funcs(functions).Parse(cmp.Or(t.HTML, htmlTemplate))
 	if err != nil {
 		return nil, fmt.Errorf("parse template: %w", err)
 	}
 	r := &Renderer{text: plain, html: rich}
-	if err := r.try(); err != nil {
-		return nil, err
-	}
-	return r, nil
+	return r, r.try()
 }
 
 // try writes a mail about one monitor and one about several.
@@ -86,8 +79,8 @@ const mailLifetime = 6 * time.Hour
 
 // Render writes a decision's mail. Its id is derived from the group and the
 // mail's number, so that every process writes the same mail.
-func (r *Renderer) Render(d *Decision, g *job.NotificationGroup, grouping job.Grouping, zone *time.Location, now time.Time) (job.Notification, error) {
-	now = now.UTC().Truncate(time.Second)
+func (r *Renderer) Render(d *Decision, g *job.NotificationGroup, grouping job.Grouping, zone *time.Location) (job.Notification, error) {
+	now := d.At.UTC().Truncate(time.Second)
 	b := viewBuilder{zone: zone, now: now, max: grouping.MaxListed}
 	v := b.view(d, g.Group)
 	address, group := strings.ToLower(g.Address), strings.Join(g.Group, "\x00")
@@ -98,19 +91,12 @@ func (r *Renderer) Render(d *Decision, g *job.NotificationGroup, grouping job.Gr
 	if err != nil {
 		return job.Notification{}, err
 	}
+	notAfter := now.Add(mailLifetime)
+	if slices.ContainsFunc(d.Lines, func(l Line) bool { return l.Resolution != nil }) {
+		notAfter = time.Time{} // an end stays true
+	}
 	id := job.DeriveID("notification", address, group, strconv.FormatBool(g.Operators), strconv.Itoa(g.Sequence+1))
 	return job.Notification{ID: id, At: now, Updates: d.Updates, Mail: &job.Mail{
-		V: job.Version, ID: id, To: g.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, List: "alerts", Date: now, NotAfter: notAfter(d, now),
+		V: job.Version, ID: id, To: g.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, List: "alerts", Date: now, NotAfter: notAfter,
 	}}, nil
-}
-
-// notAfter is when a mail is stale; zero for one that reports an end, which stays
-// true.
-func notAfter(d *Decision, now time.Time) time.Time {
-	for i := range d.Lines {
-		if d.Lines[i].Resolution != nil {
-			return time.Time{}
-		}
-	}
-	return now.Add(mailLifetime)
 }

@@ -110,7 +110,8 @@ func write(t *testing.T, d notify.Decision) job.Notification {
 	if err != nil {
 		t.Fatal(err)
 	}
-	notification, err := renderer.Render(&d, &job.NotificationGroup{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{MaxListed: 10}, zone, began.Add(4*time.Hour))
+	d.At = began.Add(4 * time.Hour)
+	notification, err := renderer.Render(&d, &job.NotificationGroup{Address: "ops@example.org", Group: []string{"group=web"}}, job.Grouping{MaxListed: 10}, zone)
 	if err != nil {
 		t.Fatal(err)
 	}

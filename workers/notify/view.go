@@ -2,6 +2,7 @@ package notify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,7 +70,7 @@ func (b *viewBuilder) view(d *Decision, group []string) View {
 	lines, also := mainLines(d.Lines)
 	first := &lines[0]
 	v := View{
-		Subject: subjectOf(lines, d.Reminder, b.now), Severity: first.tag().text().severity, Group: group, Thread: first.Incident.ID,
+		Subject: subjectOf(lines, d.Reminder, b.now), Severity: first.tag().presentation().severity, Group: group, Thread: first.Incident.ID,
 	}
 	if len(lines) == 1 && len(first.Dependents) == 0 {
 		b.single(&v, first, also[first.Incident.Monitor])
@@ -109,17 +110,9 @@ func mainLines(lines []Line) (main []Line, also map[string][]Line) {
 
 // without leaves out the monitors in lines.
 func without(still, lines []Line) []Line {
-	named := map[string]bool{}
-	for i := range lines {
-		named[lines[i].Incident.Monitor] = true
-	}
-	var rest []Line
-	for i := range still {
-		if !named[still[i].Incident.Monitor] {
-			rest = append(rest, still[i])
-		}
-	}
-	return rest
+	return slices.DeleteFunc(slices.Clone(still), func(s Line) bool {
+		return slices.ContainsFunc(lines, func(l Line) bool { return l.Incident.Monitor == s.Incident.Monitor })
+	})
 }
 
 // single describes one monitor in full.
@@ -147,7 +140,7 @@ func (b *viewBuilder) single(v *View, l *Line, also []Line) {
 
 // several lists monitors, a section for each kind of change.
 func (b *viewBuilder) several(v *View, lines []Line, reminder bool) {
-	all, tags := countTags(lines)
+	all, tags, counts := countTags(lines)
 	first := &lines[0]
 	switch {
 	case len(lines) == 1:
@@ -158,14 +151,9 @@ func (b *viewBuilder) several(v *View, lines []Line, reminder bool) {
 	default:
 		v.Headline, v.Thread = fmt.Sprintf("%d monitors changed.", all), ""
 	}
-	for _, count := range tags {
-		var own []Line
-		for i := range lines {
-			if lines[i].tag() == count.tag {
-				own = append(own, lines[i])
-			}
-		}
-		title := fmt.Sprintf("%s: %d", count.tag.text().title, count.n)
+	for _, t := range tags {
+		own := slices.DeleteFunc(slices.Clone(lines), func(l Line) bool { return l.tag() != t })
+		title := fmt.Sprintf("%s: %d", t.presentation().title, counts[t])
 		if reminder {
 			title = "Still " + title
 		}
@@ -177,7 +165,7 @@ func (b *viewBuilder) several(v *View, lines []Line, reminder bool) {
 const maxDependents = 20
 
 func (b *viewBuilder) section(title string, lines []Line) Section {
-	s := Section{Title: title, Severity: lines[0].tag().text().severity}
+	s := Section{Title: title, Severity: lines[0].tag().presentation().severity}
 	limit := b.max
 	if limit <= 0 {
 		limit = job.DefaultGrouping().MaxListed

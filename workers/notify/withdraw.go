@@ -78,7 +78,7 @@ func (n *Notifier) settleSent(ctx context.Context, group *job.NotificationGroup,
 func (n *Notifier) closeSent(ctx context.Context, group *job.NotificationGroup, logs []storedLog, delivery *job.Delivery) error {
 	mail := group.Sent.ID
 	group.Sent = nil
-	return n.logs.changeAll(ctx, logs, func(log job.NotificationLog) (job.NotificationLog, bool) {
+	return n.logs.changeAll(ctx, logs, func(log *job.NotificationLog) bool {
 		if delivery.State == job.DeliveryWithdrawn {
 			return withdraw(log, mail)
 		}

@@ -116,7 +116,7 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 		rights.MailWorker:  {workers.StageMail},
 	} {
 		p := joinAs(t, names, address, role)
-		background(t, string(role), process.NewPresence(p, "1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
+		background(t, string(role), process.NewPresence(p, process.Config{Version: "1.2.3"}).Serve)
 		w, err := workers.New(workers.Config{
 			Pipeline: p, Stages: stages, Prober: down, Grace: time.Second, Logger: refusals(t, string(role)),
 			NewMailer: func(workers.Deliveries) (workers.Mailer, error) { return bag, nil },
@@ -127,7 +127,7 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 		background(t, string(role), w.Serve)
 	}
 	p := joinAs(t, names, address, rights.Scheduler)
-	background(t, "scheduler", process.NewPresence(p, "1.2.3", nil, "", func() []job.ChildStatus { return nil }).Serve)
+	background(t, "scheduler", process.NewPresence(p, process.Config{Version: "1.2.3"}).Serve)
 	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{Pipeline: p, Logger: refusals(t, "scheduler")})
 	if err != nil {
 		t.Fatal(err)
@@ -405,7 +405,7 @@ func TestCommandsFailWithoutAConnection(t *testing.T) {
 		t.Run(strings.Join(args[:min(2, len(args))], " "), func(t *testing.T) {
 			t.Parallel()
 			stdout, stderr, code := vedette(t, append(args, "--nats", url)...)
-			if code != cli.ExitFailed || stdout != "" || !strings.Contains(stderr, "vedette: connect to nats: ") || !strings.Contains(stderr, "hint: check that the instance is running") {
+			if code != cli.ExitFailed || stdout != "" || !strings.Contains(stderr, "connect to nats: ") || !strings.Contains(stderr, "hint: check that the instance is running") {
 				t.Errorf("got code %d, %q and %q, want %d and a hint", code, stdout, stderr, cli.ExitFailed)
 			}
 		})

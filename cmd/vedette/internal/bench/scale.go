@@ -99,12 +99,12 @@ func (l load) limits() []harness.Limit {
 
 // measureScale measures n monitors in this process.
 func (l load) measureScale(ctx context.Context, monitors int, stdout io.Writer) error {
-	targets, process, err := startTargets(l.delay)
+	targets, found, err := startTargets(l.delay)
 	if err != nil {
 		return err
 	}
-	defer process.Stop()
-	r, err := l.measure(ctx, monitors, targets.URLs, process.cost)
+	defer found.Stop()
+	r, err := l.measure(ctx, monitors, targets.URLs, found.cost)
 	if err != nil {
 		return err
 	}
@@ -124,15 +124,15 @@ func (l load) compare(ctx context.Context, monitors []int, stdout, stderr io.Wri
 			return err
 		}
 		cmd.Stdout, cmd.Stderr = stdout, stderr
-		process, err := harness.Start(cmd, func(error) {})
+		found, err := harness.Start(cmd, func(error) {})
 		if err != nil {
 			return err
 		}
-		stop := context.AfterFunc(ctx, process.Stop)
-		<-process.Ended
+		stop := context.AfterFunc(ctx, found.Stop)
+		<-found.Ended
 		stop()
-		if process.Err != nil {
-			return fmt.Errorf("measure %d monitors: %w", n, process.Err)
+		if found.Err != nil {
+			return fmt.Errorf("measure %d monitors: %w", n, found.Err)
 		}
 	}
 	return nil

@@ -57,8 +57,9 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	presence := process.NewPresence(r.pipeline, cli.Version(), r.options.Stages, r.options.Location, func() []job.ChildStatus {
-		return work.Status(tree.Children(), scheduler.Pools()...)
+	presence := process.NewPresence(r.pipeline, process.Config{
+		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location,
+		Children: func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
 	})
 	children := slices.Concat([]supervise.Child{
 		{Name: "notices", Service: r.notices},

@@ -190,8 +190,8 @@ func (p *clusterProcesses) close() error {
 		}
 	}
 	var errs []error
-	for _, process := range all {
-		errs = append(errs, process.End(syscall.SIGKILL))
+	for _, member := range all {
+		errs = append(errs, member.End(syscall.SIGKILL))
 	}
 	return errors.Join(errs...)
 }
