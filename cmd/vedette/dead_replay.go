@@ -46,9 +46,7 @@ last two days is not sent again, so that replaying twice is replaying once.`,
   vedette dead replay --stage mail --reason given_up
   vedette dead replay --all --rate 10`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b.do = func(ctx context.Context, p *pipeline.Pipeline, l deadletter.Letter) error {
-				return deadletter.Replay(ctx, p, l)
-			}
+			b.do = deadletter.Replay
 			if b.rate <= 0 {
 				return cli.UsageError(cmd, fmt.Errorf("read --rate: found %g, expected more than 0", b.rate))
 			}
