@@ -52,10 +52,7 @@ func (w *writer) probeResult(o *ProbeResult) {
 	w.durationField("transfer", p.Transfer)
 	w.body = append(w.body, '}')
 	w.textField("address", o.Address)
-	if o.Status != 0 {
-		w.key("status")
-		w.body = strconv.AppendInt(w.body, int64(o.Status), 10)
-	}
+	w.numberField("status", o.Status)
 	if !o.CertificateExpires.IsZero() {
 		w.timeField("certificate_expires", o.CertificateExpires)
 	}
@@ -142,7 +139,7 @@ func (m *Monitor) encodeFast() ([]byte, bool) {
 	rest.V, rest.Name, rest.Group, rest.Interval, rest.Locations, rest.Notify = 0, "", "", 0, nil, nil
 	rest.FailureThreshold, rest.SuccessThreshold, rest.RetryInterval = 0, 0, 0
 	rest.HTTP, rest.TCP, rest.Expect, rest.Timeout = nil, nil, nil, 0
-	if m.V != Version || m.Name == "" || m.Interval == 0 || (m.HTTP == nil) == (m.TCP == nil) || !reflect.ValueOf(&rest).Elem().IsZero() {
+	if m.V != Version || m.Name == "" || m.Interval == 0 || (m.HTTP == nil) == (m.TCP == nil) || !isZero(&rest) {
 		return nil, false
 	}
 	const room = 384
@@ -167,7 +164,7 @@ func (c *Check) templateFast() (t CheckTemplate, ok bool) {
 	rest := *c
 	rest.V, rest.Monitor, rest.Location = 0, "", ""
 	rest.HTTP, rest.TCP, rest.Expect, rest.Timeout = nil, nil, nil, 0
-	if c.V != Version || (c.HTTP == nil) == (c.TCP == nil) || !reflect.ValueOf(&rest).Elem().IsZero() {
+	if c.V != Version || (c.HTTP == nil) == (c.TCP == nil) || !isZero(&rest) {
 		return t, false
 	}
 	const room = 128
@@ -184,24 +181,23 @@ func (c *Check) templateFast() (t CheckTemplate, ok bool) {
 
 // spec writes a probe with only its main parameter, and the expectations.
 func (w *writer) spec(s *Spec) {
+	var kind, name, target string
 	if s.HTTP != nil {
 		rest := *s.HTTP
-		rest.URL = ""
-		w.bad = w.bad || !reflect.ValueOf(&rest).Elem().IsZero()
-		w.probe("http", "url", s.HTTP.URL)
+		kind, name, target, rest.URL = "http", "url", rest.URL, ""
+		w.bad = w.bad || !isZero(&rest)
 	} else {
 		rest := *s.TCP
-		rest.Address = ""
-		w.bad = w.bad || !reflect.ValueOf(&rest).Elem().IsZero()
-		w.probe("tcp", "address", s.TCP.Address)
+		kind, name, target, rest.Address = "tcp", "address", rest.Address, ""
+		w.bad = w.bad || !isZero(&rest)
 	}
-	w.listField("expect", s.Expect)
-}
-
-func (w *writer) probe(kind, name, target string) {
+	w.bad = w.bad || target == ""
 	w.key(kind)
 	w.body = append(w.body, '{')
 	w.textField(name, target)
-	w.bad = w.bad || target == ""
 	w.body = append(w.body, '}')
+	w.listField("expect", s.Expect)
 }
+
+// isZero reports whether no field is set.
+func isZero[T any](message *T) bool { return reflect.ValueOf(message).Elem().IsZero() }

@@ -45,9 +45,6 @@ func (m Match) Matches(name, group string, labels map[string]string) bool {
 	return true
 }
 
-// Empty reports whether the match selects all monitors.
-func (m Match) Empty() bool { return len(m.Monitors)+len(m.Groups)+len(m.Labels) == 0 }
-
 func anyMatches(patterns []string, text string) bool {
 	for _, pattern := range patterns {
 		if matches(pattern, text) {
