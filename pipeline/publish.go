@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
 )
 
@@ -124,4 +125,17 @@ func isSameMessage(ctx context.Context, p *Pipeline, message *nats.Msg) (uint64,
 		return 0, false
 	}
 	return found.Sequence, true
+}
+
+// Notify stores a notice for the operators, and sets its version, time and source
+// if they are missing. A second notice with the same id within 20 s is dropped.
+func (p *Pipeline) Notify(ctx context.Context, n job.Notice) error {
+	n.V = job.Version
+	if n.At.IsZero() {
+		n.At = time.Now().UTC()
+	}
+	if n.Source == "" {
+		n.Source = p.config.Process
+	}
+	return PublishJob(ctx, p, n, Message{Subject: topology.NoticeSubject(n.Kind), ID: "notice-" + n.ID})
 }

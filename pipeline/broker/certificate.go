@@ -22,14 +22,6 @@ type reloadingCertificate struct {
 	onChange func(*tls.Certificate)
 }
 
-func newReloadingCertificate(certFile, keyFile string, logger *slog.Logger) (*reloadingCertificate, error) {
-	r := &reloadingCertificate{certFile: certFile, keyFile: keyFile, logger: logger}
-	if err := r.read(); err != nil {
-		return nil, err
-	}
-	return r, nil
-}
-
 // current returns the current certificate. While the two files do not match,
 // because only one has been replaced, it returns the previous certificate.
 func (r *reloadingCertificate) current() *tls.Certificate {

@@ -18,10 +18,7 @@ const certFile = "nats.crt"
 func (b *Broker) writeCertificate(pair *tls.Certificate) error {
 	path := filepath.Join(b.dir, certFile)
 	if pair == nil {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("remove old certificate: %w", err)
-		}
-		return nil
+		return removeFile(path)
 	}
 	block := &pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]}
 	if err := writeFile(path, string(pem.EncodeToMemory(block))); err != nil {

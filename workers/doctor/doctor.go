@@ -14,30 +14,18 @@ type Kind string
 
 // The kinds.
 const (
-	// Saturated: a location's checks need more slots than there are.
-	Saturated Kind = "saturated"
-	// Overlap: checks last until the monitor's next slot.
-	Overlap Kind = "overlap"
-	// Backlog: jobs in another queue wait for long.
-	Backlog Kind = "backlog"
-	// StageGone: no process runs a stage.
-	StageGone Kind = "stage_gone"
-	// Silent: a process holds a lease and does not answer.
-	Silent Kind = "silent"
-	// ChildDown: a supervised child in a process is not running.
-	ChildDown Kind = "child_down"
-	// DeadLetters: some jobs failed for good.
-	DeadLetters Kind = "dead_letters"
-	// StreamFull: a stream is close to a limit at which publishers are refused.
-	StreamFull Kind = "stream_full"
-	// ReplicaBehind: a stream's replica is offline or behind.
-	ReplicaBehind Kind = "replica_behind"
-	// DiskFull: the disk with the data directory is nearly full.
-	DiskFull Kind = "disk_full"
-	// NoData: monitors have no results.
-	NoData Kind = "no_data"
-	// Clock: a worker's clock is wrong.
-	Clock Kind = "clock"
+	Saturated     Kind = "saturated"      // a location's checks need more slots than there are
+	Overlap       Kind = "overlap"        // checks last until the monitor's next slot
+	Backlog       Kind = "backlog"        // jobs in another queue wait for long
+	StageGone     Kind = "stage_gone"     // no process runs a stage
+	Silent        Kind = "silent"         // a process holds a lease and does not answer
+	ChildDown     Kind = "child_down"     // a supervised child in a process is not running
+	DeadLetters   Kind = "dead_letters"   // some jobs failed for good
+	StreamFull    Kind = "stream_full"    // a stream is close to a limit at which publishers are refused
+	ReplicaBehind Kind = "replica_behind" // a stream's replica is offline or behind
+	DiskFull      Kind = "disk_full"      // the disk with the data directory is nearly full
+	NoData        Kind = "no_data"        // monitors have no results
+	Clock         Kind = "clock"          // a worker's clock is wrong
 )
 
 // Finding is a problem.

@@ -8,6 +8,16 @@ import (
 	"vedette/pipeline/job"
 )
 
+// problems collects what is invalid in a mail or a configuration.
+type problems []error
+
+// require adds a problem unless a condition is met.
+func (p *problems) require(met bool, format string, args ...any) {
+	if !met {
+		*p = append(*p, fmt.Errorf(format, args...))
+	}
+}
+
 // Error describes an attempt that did not deliver its mail.
 type Error struct {
 	Verdict
@@ -72,9 +82,7 @@ func JobError(err error) error {
 		return job.Interrupted(err, max(failed.RetryAfter, configDelay))
 	case ClassPermanent:
 		return job.Dead(job.ReasonPermanent, err)
-	case ClassTemporary, ClassUnknown:
-		return err
-	default:
+	default: // counts as an attempt
 		return err
 	}
 }

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,9 +42,7 @@ type Maildir struct {
 
 // NewMaildir creates missing directories.
 func NewMaildir(config MaildirConfig) (*Maildir, error) {
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	if config.Dir == "" {
 		return nil, errors.New("set up maildir: dir: found none, expected a directory")
 	}

@@ -2,9 +2,9 @@ package mail
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	netmail "net/mail"
 	"net/textproto"
 	"strings"
 	"time"
@@ -68,36 +68,25 @@ func Build(m job.Mail, defaults Defaults) (Message, error) {
 }
 
 func build(m job.Mail, defaults Defaults) (Message, error) {
-	if m.From == "" {
-		m.From = defaults.From
-	}
+	m.From = cmp.Or(m.From, defaults.From)
 	if m.Date.IsZero() {
 		m.Date = defaults.Stored
 	}
 	if err := validateFields(m); err != nil {
 		return Message{}, err
 	}
-	from, err := parseAddress("from", m.From)
+	a, err := parseAddresses(m)
 	if err != nil {
 		return Message{}, err
 	}
-	to, err := parseAddress("to", m.To)
-	if err != nil {
-		return Message{}, err
-	}
-	domain := idDomain(from)
-	others, err := parseShownAddresses(m)
-	if err != nil {
-		return Message{}, err
-	}
-	rendered, err := render(m, from, to, others, domain)
-	if err == nil && defaults.DKIM != nil && defaults.DKIM.signs(from) {
+	rendered, err := render(m, a)
+	if err == nil && defaults.DKIM != nil && defaults.DKIM.signs(a.from) {
 		rendered, err = defaults.DKIM.sign(rendered, defaults.Stored)
 	}
 	if err != nil {
 		return Message{}, err
 	}
-	return Message{From: envelope(from), To: envelope(to), ID: m.ID + "@" + domain, Date: m.Date.UTC(), Bytes: rendered}, nil
+	return Message{From: envelope(a.from), To: envelope(a.to), ID: m.ID + "@" + idDomain(a.from), Date: m.Date.UTC(), Bytes: rendered}, nil
 }
 
 // validateFields refuses line ends in header fields: they would start another
@@ -108,43 +97,26 @@ func validateFields(m job.Mail) error {
 			return fmt.Errorf("%s: found a line end or a NUL in %q, expected one line", field.name, field.value)
 		}
 	}
-	if !job.ValidName(m.ID) {
-		return fmt.Errorf("id: found %q, expected letters, digits, _, - and single dots", m.ID)
-	}
-	if m.Thread != "" && !job.ValidName(m.Thread) {
-		return fmt.Errorf("thread: found %q, expected letters, digits, _, - and single dots", m.Thread)
+	for _, field := range []struct{ name, value string }{{"id", m.ID}, {"thread", m.Thread}, {"list", m.List}} {
+		if !job.ValidName(field.value) && (field.value != "" || field.name == "id") {
+			return fmt.Errorf("%s: found %q, expected letters, digits, _, - and single dots", field.name, field.value)
+		}
 	}
 	if m.Date.IsZero() {
 		return errors.New("date: found none, and no stored time")
 	}
-	return errors.Join(validateList(m), validateHeaders(m.Headers), validateAttachments(m.Attachments))
-}
-
-func validateList(m job.Mail) error {
-	if m.List == "" {
-		return nil
-	}
-	if !job.ValidName(m.List) {
-		return fmt.Errorf("list: found %q, expected letters, digits, _, - and single dots", m.List)
-	}
-	for name := range m.Headers {
-		if strings.EqualFold(name, "List-Id") {
-			return errors.New("list: found the header List-Id too, expected only one")
-		}
-	}
-	return nil
+	return errors.Join(validateHeaders(m), validateAttachments(m.Attachments))
 }
 
 // render writes the mail with go-mail, using only what go-mail writes in a
 // fixed order: no preformatted headers, and one multipart level with one
 // boundary.
-func render(m job.Mail, from, to *netmail.Address, others shownAddresses, domain string) ([]byte, error) {
+func render(m job.Mail, a addresses) ([]byte, error) {
 	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(boundary(m)))
-	message.FromMailAddress(from)
-	message.ToMailAddress(to)
-	others.apply(message)
+	a.apply(message)
 	message.Subject(m.Subject)
 	message.SetDateWithValue(m.Date.UTC())
+	domain := idDomain(a.from)
 	message.SetMessageIDWithValue(m.ID + "@" + domain)
 	if m.Thread != "" {
 		thread := "<" + m.Thread + "@" + domain + ">"
@@ -165,10 +137,7 @@ func render(m job.Mail, from, to *netmail.Address, others shownAddresses, domain
 		return nil, fmt.Errorf("render: %w", err)
 	}
 	whole, err := addAttachments(dropBlankLines(rendered.Bytes()), m)
-	if err != nil {
-		return nil, err
-	}
-	return whole, validateLines(whole)
+	return whole, cmp.Or(err, validateLines(whole))
 }
 
 // setBody puts the HTML after the plain text, as the preferred alternative (RFC

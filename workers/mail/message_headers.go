@@ -3,10 +3,11 @@ package mail
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"vedette/pipeline/job"
 )
 
 const (
@@ -26,27 +27,28 @@ func reservedHeaders() []string {
 // validateHeaders refuses names and values that would break the header (RFC
 // 5322, 2.2: a name is printable ASCII without a colon), and names that differ
 // in case alone, since it is undefined whose value counts.
-func validateHeaders(headers map[string]string) error {
-	var problems []error
-	if len(headers) > maxHeaders {
-		problems = append(problems, fmt.Errorf("headers: found %d, expected at most %d", len(headers), maxHeaders))
-	}
+func validateHeaders(m job.Mail) error {
+	headers := m.Headers
+	var p problems
+	p.require(len(headers) <= maxHeaders, "headers: found %d, expected at most %d", len(headers), maxHeaders)
 	seen := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		value, lower := headers[name], strings.ToLower(name)
 		switch {
 		case seen[lower]:
-			problems = append(problems, fmt.Errorf("headers: found %s twice", name))
+			p.require(false, "headers: found %s twice", name)
 		case name == "" || strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) >= 0:
-			problems = append(problems, fmt.Errorf("headers: found the name %q, expected printable ASCII without a colon", name))
+			p.require(false, "headers: found the name %q, expected printable ASCII without a colon", name)
+		case lower == "list-id" && m.List != "":
+			p.require(false, "list: found the header List-Id too, expected only one")
 		case slices.Contains(reservedHeaders(), lower) || strings.HasPrefix(lower, "content-"):
-			problems = append(problems, fmt.Errorf("headers: found %s, which cannot be set", name))
+			p.require(false, "headers: found %s, which cannot be set", name)
 		case strings.ContainsAny(value, "\r\n\x00") || len(value) > maxHeaderLength:
-			problems = append(problems, fmt.Errorf("headers: %s: found %.40q, expected one line of at most %d bytes", name, value, maxHeaderLength))
+			p.require(false, "headers: %s: found %.40q, expected one line of at most %d bytes", name, value, maxHeaderLength)
 		}
 		seen[lower] = true
 	}
-	return errors.Join(problems...)
+	return errors.Join(p...)
 }
 
 // dropBlankLines removes header lines that contain only blanks. go-mail folds

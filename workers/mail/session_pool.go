@@ -41,12 +41,11 @@ func (p *sessionPool) send(ctx context.Context, m Message) (v Verdict, after tim
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
-		err := fmt.Errorf("wait for a session: %w", context.Cause(ctx))
-		return Verdict{Class: ClassRelay, Stage: StageConnect, Err: err}, 0
+		return notTried(fmt.Errorf("wait for a session: %w", context.Cause(ctx))), 0
 	}
 	if err := p.limit.wait(ctx); err != nil {
 		<-p.slots
-		return Verdict{Class: ClassRelay, Stage: StageConnect, Err: fmt.Errorf("wait for rate limit: %w", err)}, 0
+		return notTried(fmt.Errorf("wait for rate limit: %w", err)), 0
 	}
 	if s := p.take(); s != nil {
 		v, keep := s.deliver(ctx, m)

@@ -33,7 +33,7 @@ func (p *sessionPool) open(ctx context.Context) (*session, Verdict, time.Duratio
 		return s, Verdict{}, 0
 	case ctx.Err() != nil: // does not concern the relay
 		p.breaker.cancel()
-		return nil, Verdict{Class: ClassRelay, Stage: StageConnect, Err: context.Cause(ctx)}, 0
+		return nil, notTried(context.Cause(ctx)), 0
 	default:
 		v := classifyClientError(StageConnect, err)
 		if p.atLimit(v) {
@@ -47,21 +47,20 @@ func (p *sessionPool) open(ctx context.Context) (*session, Verdict, time.Duratio
 // many sessions were opened together, a relay with a session limit would refuse
 // some before any is logged in, and would seem to be unreachable.
 func (p *sessionPool) awaitFirst(ctx context.Context) (release func()) {
-	if p.openCount.Load() > 0 || p.breaker.open(time.Now()) {
+	if p.openCount.Load() > 0 || p.breaker.state(time.Now()) == open {
 		return func() {}
 	}
 	select {
 	case p.firstSession <- struct{}{}:
 		release = func() { <-p.firstSession }
-	case <-time.After(firstSessionTimeout):
-		return func() {}
-	case <-ctx.Done():
-		return func() {} // the dial fails
-	}
-	if p.openCount.Load() == 0 {
+		if p.openCount.Load() > 0 { // by now, so the others need not wait
+			release()
+			return func() {}
+		}
 		return release
+	case <-time.After(firstSessionTimeout):
+	case <-ctx.Done(): // the dial fails
 	}
-	release() // a session is open now, so the others need not wait
 	return func() {}
 }
 
@@ -83,7 +82,7 @@ func (p *sessionPool) releaseSlot(v Verdict) {
 // probe opens a session when the circuit breaker is half-open, so that no mail
 // has to wait for the result.
 func (p *sessionPool) probe(ctx context.Context) {
-	if !p.breaker.halfOpen(time.Now()) {
+	if p.breaker.state(time.Now()) != halfOpen {
 		return
 	}
 	select {

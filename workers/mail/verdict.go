@@ -105,18 +105,16 @@ func classifyFailure(stage Stage, err error) Class {
 // STARTTLS or AUTH. The function lists errors from the first group, because not
 // all errors from the second have types.
 func isNetworkError(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	if errors.As(err, &certificate) || errors.As(err, &record) || errors.Is(err, ErrNoPassword) {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	op, ok := errors.AsType[*net.OpError](err)
+	alert := ok && (op.Op == "remote error" || op.Op == "local error") // how crypto/tls reports one
+	if untrusted || noTLS || alert || errors.Is(err, ErrNoPassword) {
 		return false
 	}
-	var op *net.OpError
-	if errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error") {
-		return false // how crypto/tls reports an alert
-	}
-	var network net.Error
-	var garbage textproto.ProtocolError
-	return errors.As(err, &network) || errors.As(err, &garbage) ||
+	_, network := errors.AsType[net.Error](err)
+	_, garbage := errors.AsType[textproto.ProtocolError](err)
+	return network || garbage ||
 		errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
@@ -127,6 +125,11 @@ func classifyClientError(stage Stage, err error) Verdict {
 		return Classify(stage, ParseReply(refused.Code, refused.Msg), nil)
 	}
 	return Classify(stage, Reply{}, err)
+}
+
+// notTried is the verdict for a mail that no session could carry.
+func notTried(err error) Verdict {
+	return Verdict{Class: ClassRelay, Stage: StageConnect, Err: err}
 }
 
 // beforeBody reports whether the attempt ended before any content was sent.

@@ -55,8 +55,6 @@ func healthOf(h job.Health) health {
 		return up
 	case job.Degraded:
 		return degraded
-	case job.Down, job.Unknown, job.Pending:
-		return other
 	default:
 		return other
 	}
