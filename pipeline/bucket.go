@@ -58,7 +58,7 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 	defer cancel()
 	found, err := b.kv.Get(ctx, key)
 	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return Entry{}, fmt.Errorf("read key %s: %w", key, ErrNotFound)
+		err = ErrNotFound
 	}
 	if err != nil {
 		return Entry{}, fmt.Errorf("read key %s: %w", key, err)
@@ -68,41 +68,51 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 
 // Put writes a key, and returns its new revision. The error may be [ErrFenced].
 func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, error) {
-	if err := unfenced(ctx); err != nil {
-		return 0, fmt.Errorf("write key %s: %w", key, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	revision, err := b.kv.Put(ctx, key, value)
-	if err != nil {
-		return 0, fmt.Errorf("write key %s: %w", key, err)
-	}
-	return revision, nil
+	return write(ctx, "write", key, func(ctx context.Context) (uint64, error) { return b.kv.Put(ctx, key, value) })
 }
 
 // CompareAndSwap writes a key if its revision is still the given one, 0 for no
 // value, and returns the new revision. The error may be [job.ErrConflict] or
 // [ErrFenced].
 func (b *Bucket) CompareAndSwap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	if err := unfenced(ctx); err != nil {
-		return 0, fmt.Errorf("swap key %s: %w", key, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	var next uint64
-	var err error
-	if revision == 0 {
-		next, err = b.kv.Create(ctx, key, value)
-	} else {
-		next, err = b.kv.Update(ctx, key, value, revision)
+	return write(ctx, "swap", key, func(ctx context.Context) (uint64, error) {
+		if revision == 0 {
+			return b.kv.Create(ctx, key, value)
+		}
+		return b.kv.Update(ctx, key, value, revision)
+	})
+}
+
+// Delete removes a key; a missing key is no error.
+func (b *Bucket) Delete(ctx context.Context, key string) error {
+	_, err := write(ctx, "delete", key, func(ctx context.Context) (uint64, error) { return 0, b.kv.Delete(ctx, key) })
+	return err
+}
+
+// Remove removes a key if its revision is still the given one. The error may be
+// [job.ErrConflict] or [ErrFenced].
+func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error {
+	_, err := write(ctx, "remove", key, func(ctx context.Context) (uint64, error) {
+		return 0, b.kv.Delete(ctx, key, jetstream.LastRevision(revision))
+	})
+	return err
+}
+
+// write calls do, which writes a key and returns its revision, unless the
+// handler's job was taken. what names it in the error.
+func write(ctx context.Context, what, key string, do func(context.Context) (uint64, error)) (revision uint64, err error) {
+	if err = unfenced(ctx); err == nil {
+		ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+		defer cancel()
+		revision, err = do(ctx)
 	}
 	if errors.Is(err, jetstream.ErrKeyExists) || wrongRevision(err) {
-		return 0, fmt.Errorf("swap key %s: %w", key, job.ErrConflict)
+		err = job.ErrConflict
 	}
 	if err != nil {
-		return 0, fmt.Errorf("swap key %s: %w", key, err)
+		return 0, fmt.Errorf("%s key %s: %w", what, key, err)
 	}
-	return next, nil
+	return revision, nil
 }
 
 // wrongRevision reports whether a write lost a compare-and-swap. On a stream with
@@ -110,35 +120,4 @@ func (b *Bucket) CompareAndSwap(ctx context.Context, key string, value []byte, r
 // stored yet.
 func wrongRevision(err error) bool {
 	return refused(err, jetstream.JSErrCodeStreamWrongLastSequence) || refused(err, jetstream.JSErrCodeStreamWrongLastSequenceConstant)
-}
-
-// Delete removes a key; a missing key is no error.
-func (b *Bucket) Delete(ctx context.Context, key string) error {
-	if err := unfenced(ctx); err != nil {
-		return fmt.Errorf("delete key %s: %w", key, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	if err := b.kv.Delete(ctx, key); err != nil {
-		return fmt.Errorf("delete key %s: %w", key, err)
-	}
-	return nil
-}
-
-// Remove removes a key if its revision is still the given one. The error may be
-// [job.ErrConflict] or [ErrFenced].
-func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error {
-	if err := unfenced(ctx); err != nil {
-		return fmt.Errorf("remove key %s: %w", key, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	err := b.kv.Delete(ctx, key, jetstream.LastRevision(revision))
-	if wrongRevision(err) {
-		return fmt.Errorf("remove key %s: %w", key, job.ErrConflict)
-	}
-	if err != nil {
-		return fmt.Errorf("remove key %s: %w", key, err)
-	}
-	return nil
 }

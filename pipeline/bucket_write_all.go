@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Write is one of many writes to a bucket.
+// Write is one write in a [Bucket.WriteAll].
 type Write struct {
 	Key   string
 	Value []byte
@@ -15,9 +15,9 @@ type Write struct {
 	Delete bool
 }
 
-// WriteAll writes many keys, each once, with a limited number of writes in flight.
-// It retries: see [Pipeline.RetryUnavailable]. The error is that of the first
-// failed write; others may have succeeded.
+// WriteAll writes many keys, each once, with a limited number in flight. It
+// retries: see [Pipeline.RetryUnavailable]. The error is the first failed write's;
+// others may have succeeded.
 func (b *Bucket) WriteAll(ctx context.Context, writes []Write) error {
 	if err := unfenced(ctx); err != nil {
 		return fmt.Errorf("write keys: %w", err)
@@ -47,7 +47,7 @@ func (b *Bucket) writeOnce(ctx context.Context, writes []Write) []error {
 		if i >= maxInFlight {
 			settle(i - maxInFlight)
 		}
-		flights[i%maxInFlight] = b.p.launch(b.message(w))
+		flights[i%maxInFlight] = launch(b.p.js, b.message(w))
 	}
 	for i := max(0, len(writes)-maxInFlight); i < len(writes); i++ {
 		settle(i)

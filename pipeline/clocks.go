@@ -13,8 +13,8 @@ import (
 // everySecond is a schedule in the server's six-field cron.
 const everySecond = "* * * * * *"
 
-// ensureClocks starts a clock for each shard, and stops the clocks of removed
-// shards. It does not write existing clocks again: a replaced schedule loses its
+// ensureClocks starts a clock for each shard, and stops clocks without a
+// shard. It does not write existing clocks again: a replaced schedule loses its
 // next tick.
 func (i installer) ensureClocks(ctx context.Context) error {
 	var stream jetstream.Stream
@@ -61,7 +61,7 @@ func (i installer) startClock(ctx context.Context, shard int) error {
 	message := schedule{at: everySecond, holder: topology.ClockSubject(strconv.Itoa(shard)), target: topology.TickSubject(strconv.Itoa(shard))}.message(i.names)
 	ctx, cancel := context.WithTimeout(ctx, i.config.Patience)
 	defer cancel()
-	if err := i.publish(ctx, message); err != nil {
+	if _, err := i.store(ctx, message, false); err != nil {
 		return fmt.Errorf("start clock %d: %w", shard, err)
 	}
 	return nil

@@ -126,7 +126,7 @@ func leading(t *testing.T, p *pipeline.Pipeline, stream topology.Stream) int {
 	return leader
 }
 
-// The promise of three nodes: any of them may go, and even come back without
+// The promise with three nodes: any may go, and even come back without
 // its disk, and nothing that was acknowledged is lost.
 func TestClusterLosesNothingWhileItsNodesComeAndGo(t *testing.T) {
 	t.Parallel()

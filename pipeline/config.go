@@ -28,20 +28,19 @@ type Config struct {
 	Process string
 	// Prefix begins every subject. Defaults to "vedette".
 	Prefix string
-	// Inbox is a token in the subjects of this program's inboxes, for users that may
-	// read no others: "_INBOX.<Inbox>.>" for the server's answers and
+	// Inbox is a token in this program's inbox subjects, for users that may read no
+	// others: "_INBOX.<Inbox>.>" for the server's answers and
 	// "<Prefix>.reply.<Inbox>.>" for those to calls. Defaults to the user name in
 	// URL or Login; without one, the subjects do not have the token.
 	Inbox string
-	// Shards is the number of clocks in the installation: the most scheduler
-	// processes that can share the work. Defaults to 64.
+	// Shards is how many clocks the installation has: the most scheduler processes
+	// that can share the work. Defaults to 64.
 	Shards int
-	// Replicas is the number of replicas, 1, 3 or 5, that [Pipeline.Ensure]
-	// configures. Zero leaves existing streams as they are, and creates new ones
-	// with 1.
+	// Replicas is the replica count, 1, 3 or 5, that [Pipeline.Ensure] configures.
+	// Zero leaves existing streams as they are, and creates new ones with 1.
 	Replicas int
-	// Patience is how long [Pipeline.RetryUnavailable], and with it the start of a
-	// process, waits for a cluster that does not answer or has no leader. Defaults
+	// Patience is how long [Pipeline.RetryUnavailable], and with it a process that
+	// starts, waits for a cluster that does not answer or has no leader. Defaults
 	// to 30s, longer than any election takes.
 	Patience time.Duration
 	// Refused, when set, is called with a [RefusedError] for each request that the

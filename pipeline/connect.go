@@ -74,7 +74,7 @@ func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 		return nil, err
 	}
 	p := &Pipeline{names: names, config: config, log: config.Logger, regained: newBroadcast(), began: time.Now()}
-	conn, err := p.dial(ctx, login)
+	conn, err := dial(ctx, config.URL, append(p.options(), login...))
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats: %w", err)
 	}
@@ -93,9 +93,9 @@ func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 
 // dial tries until it is connected or ctx ends. The library's own retry would
 // hide why the first connection fails.
-func (p *Pipeline) dial(ctx context.Context, login []nats.Option) (*nats.Conn, error) {
+func dial(ctx context.Context, url string, options []nats.Option) (*nats.Conn, error) {
 	for {
-		conn, err := nats.Connect(p.config.URL, append(p.options(), login...)...)
+		conn, err := nats.Connect(url, options...)
 		if err == nil {
 			return conn, nil
 		}
@@ -110,8 +110,8 @@ func (p *Pipeline) dial(ctx context.Context, login []nats.Option) (*nats.Conn, e
 	}
 }
 
-// permanent returns the error of a connection attempt if another attempt would
-// fail in the same way, nil otherwise.
+// permanent returns a connection error after which another attempt would fail in
+// the same way, nil otherwise.
 func permanent(err error) error {
 	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 	switch {
@@ -180,26 +180,25 @@ func checkVersion(version string) error {
 	return fmt.Errorf("check server: %w: found version %q, expected 2.%d or later", ErrServerTooOld, version, minMinor)
 }
 
-// Process is the name of this process in results and logs.
+// Process is this process's name in results and logs.
 func (p *Pipeline) Process() string { return p.config.Process }
 
-// Shards is the number of clocks in the installation.
+// Shards is how many clocks the installation has.
 func (p *Pipeline) Shards() int { return p.config.Shards }
 
 // Names maps the installation's names to those on the server.
 func (p *Pipeline) Names() topology.Names { return p.names }
 
-// Inbox is the first token in the addresses of this program's inboxes; it may be
-// empty.
+// Inbox is the first token in this program's inbox addresses; it may be empty.
 func (p *Pipeline) Inbox() string { return p.config.Inbox }
 
-// Logger returns the logger of the connection.
+// Logger returns the connection's logger.
 func (p *Pipeline) Logger() *slog.Logger { return p.log }
 
-// Conn is the connection to NATS, for the packages of the pipeline.
+// Conn is the connection to NATS, for packages in this directory.
 func (p *Pipeline) Conn() *nats.Conn { return p.conn }
 
-// JetStream is the client of JetStream, for the packages of the pipeline.
+// JetStream is the JetStream client, for packages in this directory.
 func (p *Pipeline) JetStream() jetstream.JetStream { return p.js }
 
 // Regained returns a channel that holds a token once the connection has been

@@ -15,11 +15,11 @@ import (
 // than [Config.Replicas].
 var ErrTooFewNodes = errors.New("too few nodes for so many replicas")
 
-// Ensure creates or updates the streams, buckets and clocks of the installation,
+// Ensure creates or updates the installation's streams, buckets and clocks,
 // except those that a newer program has configured. The process that owns the
-// installation calls it at every start. The number of replicas can change at any
-// time; new replicas catch up automatically, those of consumers within half a
-// minute, before which no node should be removed. While a cluster forms or elects
+// installation calls it at every start. The replica count can change at any time; new replicas
+// catch up automatically, consumer replicas within half a minute, before which no
+// node should be removed. While a cluster forms or elects
 // a leader, Ensure retries: see [Pipeline.RetryUnavailable]. The error is
 // [ErrTooFewNodes], or names the stream that the server refuses to change; Ensure
 // never deletes a stream.
@@ -38,7 +38,7 @@ func (p *Pipeline) Ensure(ctx context.Context) error {
 	return i.ensureClocks(ctx)
 }
 
-// installer configures the streams, buckets and clocks of an installation.
+// installer configures streams, buckets and clocks.
 type installer struct{ *Pipeline }
 
 func (i installer) ensureStream(ctx context.Context, config jetstream.StreamConfig) error {
@@ -71,8 +71,8 @@ func (i installer) ensureBucket(ctx context.Context, config jetstream.KeyValueCo
 	})
 }
 
-// replicas is the number of replicas for a stream. Without a configured number it
-// is the present one, which another process may have configured.
+// replicas is the replica count for a stream. Without a configured one it is the
+// present one, which another process may have configured.
 func (i installer) replicas(ctx context.Context, stream string) (int, error) {
 	if i.config.Replicas != 0 {
 		return i.config.Replicas, nil
@@ -90,14 +90,13 @@ func (i installer) replicas(ctx context.Context, stream string) (int, error) {
 // gatherTime is how long a cluster may take to discover its nodes.
 const gatherTime = 15 * time.Second
 
-// Error codes of the server for too few nodes: for now, and outside a cluster.
+// Server error codes for too few nodes: for now, and outside a cluster.
 const (
 	noPeers      = 10005
 	notClustered = 10074
 )
 
-// gathering changes the configuration of a cluster that may be forming or
-// electing a leader.
+// gathering makes a change to a cluster that may be forming or electing a leader.
 func (i installer) gathering(ctx context.Context, what string, change func(context.Context) error) error {
 	began := time.Now()
 	passing := func(err error) bool {
@@ -115,8 +114,8 @@ func refused(err error, code jetstream.ErrorCode) bool {
 	return errors.As(err, &api) && api.ErrorCode == code
 }
 
-// newer returns the configuration of a stream that a newer program configured,
-// nil if none did.
+// newer returns a stream's configuration if a newer program configured it, nil
+// otherwise.
 func (i installer) newer(ctx context.Context, stream string) (*jetstream.StreamConfig, error) {
 	found, err := i.js.Stream(ctx, stream)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -132,8 +131,8 @@ func (i installer) newer(ctx context.Context, stream string) (*jetstream.StreamC
 	return &config, nil
 }
 
-// keep leaves a stream as a newer program configured it, except for the number
-// of replicas, if one is configured. It reports whether the stream is such a one.
+// keep leaves a stream as a newer program configured it, except for a configured
+// replica count, and reports whether the stream is such a one.
 func (i installer) keep(ctx context.Context, stream string) (bool, error) {
 	config, err := i.newer(ctx, stream)
 	if config == nil || err != nil {

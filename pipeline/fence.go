@@ -24,7 +24,7 @@ func WithFence(ctx context.Context, f Fence) context.Context {
 	return context.WithValue(ctx, fenceKey{}, f)
 }
 
-// FenceFrom returns the fence of a context, nil if it has none.
+// FenceFrom returns a context's fence, nil if it has none.
 func FenceFrom(ctx context.Context) Fence {
 	f, _ := ctx.Value(fenceKey{}).(Fence)
 	return f

@@ -32,7 +32,7 @@ func (p *Pipeline) CheckInstalled(ctx context.Context) error {
 	return nil
 }
 
-// installedPoll is the interval between two looks of [Pipeline.AwaitInstalled].
+// installedPoll is how often [Pipeline.AwaitInstalled] looks.
 const installedPoll = 500 * time.Millisecond
 
 // AwaitInstalled returns when the installation exists, for processes that may

@@ -55,7 +55,7 @@ func TestLostWordOfThePublishIsNeitherALossNorADouble(t *testing.T) {
 }
 
 // The server forgets the ids of messages when it restarts, but not the subjects
-// of those that it holds.
+// of stored ones.
 func TestJobIsOrderedOnceThroughARestartOfTheServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
 )
 
@@ -30,7 +31,7 @@ type Message struct {
 	Header map[string]string
 }
 
-// Headers of a job.
+// Job headers.
 const (
 	// HeaderReply is the address for the answer.
 	HeaderReply = "Vedette-Reply"
@@ -65,7 +66,7 @@ func (p *Pipeline) Publish(ctx context.Context, m Message) error {
 	return err
 }
 
-// Stored is the server's acknowledgement of a message.
+// Stored is the server's acknowledgement for a message.
 type Stored struct {
 	// Sequence is the message's within its stream.
 	Sequence uint64
@@ -78,11 +79,6 @@ type Stored struct {
 // Store is [Pipeline.Publish] with the server's acknowledgement.
 func (p *Pipeline) Store(ctx context.Context, m Message) (Stored, error) {
 	return p.store(ctx, m.message(p.names), m.Wait)
-}
-
-func (p *Pipeline) publish(ctx context.Context, message *nats.Msg) error {
-	_, err := p.store(ctx, message, false)
-	return err
 }
 
 func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Stored, error) {
@@ -99,7 +95,7 @@ func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Sto
 		}
 		err = publishError(err)
 		if stored.Tries > 1 && errors.Is(err, ErrOccupied) {
-			stored.Sequence, stored.Before = p.isSameMessage(ctx, message)
+			stored.Sequence, stored.Before = isSameMessage(ctx, p, message)
 		}
 		if stored.Before {
 			return nil
@@ -115,7 +111,7 @@ func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Sto
 // isSameMessage reports whether the message itself occupies its subject, because
 // an earlier try stored it and the acknowledgement was lost. It also returns the
 // sequence.
-func (p *Pipeline) isSameMessage(ctx context.Context, message *nats.Msg) (uint64, bool) {
+func isSameMessage(ctx context.Context, p *Pipeline, message *nats.Msg) (uint64, bool) {
 	id := message.Header.Get(jetstream.MsgIDHeader)
 	if id == "" {
 		return 0, false
@@ -129,4 +125,17 @@ func (p *Pipeline) isSameMessage(ctx context.Context, message *nats.Msg) (uint64
 		return 0, false
 	}
 	return found.Sequence, true
+}
+
+// Notify stores a notice for the operators, and sets its version, time and source
+// if they are missing. A second notice with the same id within 20 s is dropped.
+func (p *Pipeline) Notify(ctx context.Context, n job.Notice) error {
+	n.V = job.Version
+	if n.At.IsZero() {
+		n.At = time.Now().UTC()
+	}
+	if n.Source == "" {
+		n.Source = p.config.Process
+	}
+	return PublishJob(ctx, p, n, Message{Subject: topology.NoticeSubject(n.Kind), ID: "notice-" + n.ID})
 }

@@ -27,12 +27,12 @@ func (p *Pipeline) PublishAll(ctx context.Context, messages []Message) []error {
 		return errs
 	}
 	flights := make([]flight, min(len(messages), maxInFlight))
-	settle := func(i int) { errs[i] = p.outcome(ctx, messages[i], flights[i%maxInFlight]) }
+	settle := func(i int) { errs[i] = flights[i%maxInFlight].finish(ctx, p, messages[i]) }
 	for i, m := range messages {
 		if i >= maxInFlight {
 			settle(i - maxInFlight)
 		}
-		flights[i%maxInFlight] = p.launch(m.message(p.names))
+		flights[i%maxInFlight] = launch(p.js, m.message(p.names))
 	}
 	for i := max(0, len(messages)-maxInFlight); i < len(messages); i++ {
 		settle(i)
@@ -40,8 +40,15 @@ func (p *Pipeline) PublishAll(ctx context.Context, messages []Message) []error {
 	return errs
 }
 
-// outcome waits for the outcome of one of many messages.
-func (p *Pipeline) outcome(ctx context.Context, m Message, f flight) error {
+// flight is one of many messages in flight.
+type flight struct {
+	future jetstream.PubAckFuture
+	err    error     // why it was not sent
+	until  time.Time // when to stop waiting for the answer
+}
+
+// finish waits for the outcome, and retries if that may help.
+func (f flight) finish(ctx context.Context, p *Pipeline, m Message) error {
 	err := publishError(f.land(ctx))
 	switch {
 	case err == nil:
@@ -53,15 +60,8 @@ func (p *Pipeline) outcome(ctx context.Context, m Message, f flight) error {
 	}
 }
 
-// flight is one of many messages in flight.
-type flight struct {
-	future jetstream.PubAckFuture
-	err    error     // why it was not sent
-	until  time.Time // when to stop waiting for the answer
-}
-
-func (p *Pipeline) launch(message *nats.Msg) flight {
-	future, err := p.js.PublishMsgAsync(message)
+func launch(js jetstream.JetStream, message *nats.Msg) flight {
+	future, err := js.PublishMsgAsync(message)
 	return flight{future: future, err: err, until: time.Now().Add(tryTimeout)}
 }
 

@@ -22,7 +22,7 @@ var ErrOccupied = errors.New("subject is occupied")
 // ErrTooLarge is returned for a message above [topology.MaxMessage] bytes.
 var ErrTooLarge = errors.New("message is too large")
 
-// Error codes of the server. With storeFailed, only the description says which
+// Server error codes. With storeFailed, only the description says which
 // limit was exceeded. The others mean that the account or server is full.
 const (
 	storeFailed     = 10077

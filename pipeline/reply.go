@@ -71,9 +71,8 @@ func (r *Replies) Close() error {
 	return nil
 }
 
-// Reply sends the answer to the caller of a job, if one waits. The address came
-// with the job, from outside; as a part of a subject below "reply" it can only
-// reach inboxes.
+// Reply sends the answer to a job's caller, if one waits. The address came with
+// the job, from outside; in a subject below "reply" it can only reach inboxes.
 func (p *Pipeline) Reply(ctx context.Context, address string, body []byte) error {
 	if address == "" {
 		return nil

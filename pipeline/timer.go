@@ -20,7 +20,7 @@ func (p *Pipeline) SetTimer(ctx context.Context, kind, id string, at time.Time, 
 		holder: topology.SetTimerSubject(kind, id), target: topology.TimerSubject(kind, id),
 	}.message(p.names)
 	message.Data = body
-	if err := p.publish(ctx, message); err != nil {
+	if _, err := p.store(ctx, message, false); err != nil {
 		return fmt.Errorf("set timer: %w", err)
 	}
 	return nil

@@ -11,7 +11,7 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Timers are schedules of the server. They fire once, when they are due, and
+// Timers are server schedules. They fire once, when they are due, and
 // setting one again moves it.
 func TestTimerFiresOnceWhenItIsDueAndIsMovedByBeingSetAgain(t *testing.T) {
 	t.Parallel()

@@ -9,6 +9,8 @@ import (
 	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/supervise"
 )
 
 // defaultPatience covers several elections: one takes about 5 s, and on a busy
@@ -26,7 +28,7 @@ const (
 // RetryUnavailable repeats do while the cluster does not answer or elects a
 // leader, for at most [Config.Patience]; what names it in the log, as "apply
 // definitions". Other errors are returned at once, as is every error once ctx
-// has ended. It must be safe to repeat do after a part of it succeeded.
+// has ended. It must be safe to repeat do after it succeeded in part.
 func (p *Pipeline) RetryUnavailable(ctx context.Context, what string, do func(context.Context) error) error {
 	return p.retryPatiently(ctx, what, transient, do)
 }
@@ -57,7 +59,7 @@ func Retry(ctx context.Context, do func(context.Context) error) error {
 	return retry(ctx, limited(do), transient)
 }
 
-// retry repeats do as long as again approves of its error and ctx lasts.
+// retry repeats do as long as again accepts its error and ctx lasts.
 func retry(ctx context.Context, do func(context.Context) error, again func(error) bool) error {
 	pause := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(10*time.Millisecond), backoff.WithMaxInterval(maxRetryPause), backoff.WithMaxElapsedTime(0))
@@ -107,4 +109,23 @@ func transient(err error) bool {
 	// The library watches buckets through its older half, which has its own errors.
 	watch, ok := errors.AsType[*nats.APIError](err)
 	return ok && watch.Code == 503
+}
+
+// recently is how long an outage may cause errors after its end: pending requests
+// take this long to fail.
+const recently = 15 * time.Second
+
+// TolerateOutage wraps a service so that errors caused by a lost connection or a
+// missing leader do not count against its supervisor: they wrap
+// [supervise.ErrUnavailable], after which the supervisor restarts the service for
+// as long as it takes. Most services need it only to start; later they wait for
+// the server.
+func (p *Pipeline) TolerateOutage(service supervise.Service) supervise.Service {
+	return supervise.ServiceFunc(func(ctx context.Context) error {
+		err := service.Serve(ctx)
+		if err != nil && ctx.Err() == nil && (p.Away(recently) || transient(err)) {
+			return fmt.Errorf("%w: %w", supervise.ErrUnavailable, err)
+		}
+		return err
+	})
 }

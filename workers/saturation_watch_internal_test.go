@@ -41,7 +41,10 @@ func oneSlot(t *testing.T, p *pipeline.Pipeline) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	presence := process.NewPresence(p, "1.0.0", []string{StageCheck}, job.DefaultLocation, func() []job.ChildStatus { return work.Status(work.Children()) })
+	presence := process.NewPresence(p, process.Config{
+		Version: "1.0.0", Stages: []string{StageCheck}, Location: job.DefaultLocation,
+		Children: func() []job.ChildStatus { return work.Status(work.Children()) },
+	})
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 2)
 	go func() { ended <- work.Serve(ctx) }()

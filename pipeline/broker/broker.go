@@ -3,6 +3,7 @@
 package broker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -79,12 +80,7 @@ const (
 )
 
 func (c Config) withDefaults() Config {
-	if c.Name == "" {
-		c.Name = defaultName
-	}
-	if c.MaxPayload == 0 {
-		c.MaxPayload = maxPayload
-	}
+	c.Name, c.MaxPayload = cmp.Or(c.Name, defaultName), cmp.Or(c.MaxPayload, maxPayload)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -177,10 +173,7 @@ func (b *Broker) writeAddress() error {
 		return nil
 	}
 	if b.secret == "" {
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("remove address: %w", err)
-		}
-		return nil
+		return removeFile(path)
 	}
 	if err := errors.Join(b.publishCertificate(), writeFile(path, b.URL()+"\n")); err != nil {
 		return fmt.Errorf("write address: %w", err)

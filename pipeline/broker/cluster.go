@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -52,16 +53,12 @@ func (c Config) validate() error {
 
 // apply configures a server as a node.
 func (c *Cluster) apply(options *server.Options, config Config) error {
-	name := c.Name
-	if name == "" {
-		name = defaultName
-	}
 	host, port, err := checkAddress(c.Listen)
 	if err != nil {
 		return err
 	}
 	options.Cluster = server.ClusterOpts{
-		Name: name, Host: host, Port: port, PingInterval: routePing, MaxPingsOut: maxRoutePings,
+		Name: cmp.Or(c.Name, defaultName), Host: host, Port: port, PingInterval: routePing, MaxPingsOut: maxRoutePings,
 		// Clients use only their configured addresses. The addresses between nodes
 		// may belong to a separate network, or be missing from the certificate.
 		NoAdvertise: true,

@@ -37,6 +37,14 @@ func writeFile(path, content string) error {
 	return os.Rename(path+".new", path)
 }
 
+// removeFile removes a file that may be missing.
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove outdated file: %w", err)
+	}
+	return nil
+}
+
 // ErrNotRunning is returned by [FindURL] for a directory without an address.
 var ErrNotRunning = errors.New("no instance has run with this data directory")
 

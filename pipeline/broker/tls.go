@@ -34,11 +34,7 @@ func (b *Broker) protectClients(options *server.Options, config Config) error {
 	if files == nil {
 		return nil
 	}
-	certificate, err := newReloadingCertificate(files.CertFile, files.KeyFile, config.Logger)
-	if err != nil {
-		return err
-	}
-	protected, err := certificate.tlsConfig(ca)
+	certificate, protected, err := files.tlsConfig(ca, config.Logger)
 	if err != nil {
 		return err
 	}
@@ -52,11 +48,7 @@ func (t *TLS) protectRoutes(options *server.Options, logger *slog.Logger) error 
 	if t == nil {
 		return nil
 	}
-	certificate, err := newReloadingCertificate(t.CertFile, t.KeyFile, logger)
-	if err != nil {
-		return err
-	}
-	config, err := certificate.tlsConfig(t.CAFile)
+	_, config, err := t.tlsConfig(t.CAFile, logger)
 	if err != nil {
 		return err
 	}
@@ -66,26 +58,30 @@ func (t *TLS) protectRoutes(options *server.Options, logger *slog.Logger) error 
 	return nil
 }
 
-// tlsConfig returns a configuration with the certificate that requires client
-// certificates if there is a CA.
-func (r *reloadingCertificate) tlsConfig(caFile string) (*tls.Config, error) {
+// tlsConfig returns the certificate, and a configuration with it that requires
+// client certificates if there is a CA.
+func (t *TLS) tlsConfig(caFile string, logger *slog.Logger) (*reloadingCertificate, *tls.Config, error) {
+	r := &reloadingCertificate{certFile: t.CertFile, keyFile: t.KeyFile, logger: logger}
+	if err := r.read(); err != nil {
+		return nil, nil, err
+	}
 	config := &tls.Config{
 		MinVersion:           tls.VersionTLS12,
 		GetCertificate:       func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.current(), nil },
 		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return r.current(), nil },
 	}
 	if caFile == "" {
-		return config, nil
+		return r, config, nil
 	}
 	authorities, err := os.ReadFile(caFile) //nolint:gosec // the operator configures it
 	if err != nil {
-		return nil, fmt.Errorf("read CA of the NATS server: %w", err)
+		return nil, nil, fmt.Errorf("read CA of the NATS server: %w", err)
 	}
 	config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, x509.NewCertPool()
 	if !config.ClientCAs.AppendCertsFromPEM(authorities) {
-		return nil, fmt.Errorf("read CA of the NATS server: %w in %s", errNoCertificate, caFile)
+		return nil, nil, fmt.Errorf("read CA of the NATS server: %w in %s", errNoCertificate, caFile)
 	}
-	return config, nil
+	return r, config, nil
 }
 
 var errNoCertificate = errors.New("found no certificate")

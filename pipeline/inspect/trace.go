@@ -15,22 +15,29 @@ import (
 	"vedette/pipeline/topology"
 )
 
+// Job is a stored job, for [Trace].
+type Job struct {
+	Consumer    topology.Consumer
+	Subject, ID string
+	Sequence    uint64
+}
+
 // Trace returns what the cluster knows about a job that was stored in a queue, one
 // line for each place, to find out where the job went. The leaders' answers come
 // first; direct reads, which any replica answers, show whether the others agree.
-func Trace(ctx context.Context, p *pipeline.Pipeline, queue topology.Stream, subject, consumer, id string, sequence uint64) []string {
-	stream := p.Names().Stream(queue)
+func Trace(ctx context.Context, p *pipeline.Pipeline, j Job) []string {
+	stream, subject := p.Names().Stream(j.Consumer.Stream), p.Names().Subject(j.Subject)
 	lines := []string{
 		traceStream(ctx, p, stream),
-		traceConsumer(ctx, p, stream, consumer),
-		traceLast(ctx, p, stream, p.Names().Subject(subject)),
-		traceSequence(ctx, p, stream, sequence),
-		traceDirect(ctx, p, stream, p.Names().Subject(subject)),
-		traceLast(ctx, p, p.Names().Stream(topology.Dead), p.Names().Subject(topology.DeadSubject(queue, consumer, sequence))),
+		traceConsumer(ctx, p, stream, j.Consumer.Name),
+		traceLast(ctx, p, stream, subject),
+		traceSequence(ctx, p, stream, j.Sequence),
+		traceDirect(ctx, p, stream, subject),
+		traceLast(ctx, p, p.Names().Stream(topology.Dead), p.Names().Subject(topology.DeadSubject(j.Consumer.Stream, j.Consumer.Name, j.Sequence))),
 	}
-	keys := map[topology.Bucket]string{topology.Outcomes: job.OutcomeKey(job.JobCheck, id)}
-	if queue == topology.Mail {
-		keys = map[topology.Bucket]string{topology.Outcomes: job.OutcomeKey(job.JobMail, id), topology.Deliveries: id}
+	keys := map[topology.Bucket]string{topology.Outcomes: job.OutcomeKey(job.JobCheck, j.ID)}
+	if j.Consumer.Stream == topology.Mail {
+		keys = map[topology.Bucket]string{topology.Outcomes: job.OutcomeKey(job.JobMail, j.ID), topology.Deliveries: j.ID}
 	}
 	for bucket, key := range keys {
 		lines = append(lines, traceLast(ctx, p, p.Names().Stream(bucket.Stream()), p.Names().Key(bucket, key)))

@@ -34,6 +34,14 @@ func (p *parser) accept(literal string) bool {
 	return true
 }
 
+// optional reads a value if the literal before it comes next.
+func optional[T any](p *parser, literal string, read func() T) (value T) {
+	if p.accept(literal) {
+		value = read()
+	}
+	return value
+}
+
 // expect consumes a literal that must come next.
 func (p *parser) expect(literal string) {
 	if !p.accept(literal) {
@@ -58,8 +66,10 @@ func (p *parser) rawString() []byte {
 	return nil
 }
 
-// text reads a string. A string equal to last shares its memory.
-func (p *parser) text(last string) string {
+func (p *parser) newString() string { return string(p.rawString()) }
+
+// sharedString reads a string. If it equals last, it shares its memory.
+func (p *parser) sharedString(last string) string {
 	word := p.rawString()
 	if string(word) == last {
 		return last
@@ -107,11 +117,11 @@ func (p *parser) complete() bool { return !p.bad && len(p.rest) == 0 }
 func (c *Check) decodeFast(data []byte) bool {
 	p := &parser{rest: data}
 	p.expect(`{"v":1,"monitor":"`)
-	c.V, c.Monitor = Version, p.text("")
+	c.V, c.Monitor = Version, p.newString()
 	p.expect(`,"slot":"`)
 	c.Slot = p.timestamp()
 	p.expect(`,"location":"`)
-	c.Location = p.text(DefaultLocation)
+	c.Location = p.sharedString(DefaultLocation)
 	p.expect(`,"not_after":"`)
 	c.NotAfter = p.timestamp()
 	p.spec(&c.Spec)
@@ -123,17 +133,15 @@ func (c *Check) decodeFast(data []byte) bool {
 func (p *parser) spec(s *Spec) {
 	switch {
 	case p.accept(`,"http":{"url":"`):
-		s.HTTP = &HTTP{URL: p.text("")}
+		s.HTTP = &HTTP{URL: p.newString()}
 	case p.accept(`,"tcp":{"address":"`):
-		s.TCP = &TCP{Address: p.text("")}
+		s.TCP = &TCP{Address: p.newString()}
 	default:
 		p.bad = true
 	}
 	p.expect(`}`)
 	s.Expect = p.list(`,"expect":[`)
-	if p.accept(`,"timeout":"`) {
-		s.Timeout = p.span()
-	}
+	s.Timeout = optional(p, `,"timeout":"`, p.span)
 }
 
 // decodeFast reads a monitor with such a probe, an interval and common optional
@@ -141,23 +149,15 @@ func (p *parser) spec(s *Spec) {
 func (m *Monitor) decodeFast(data []byte) bool {
 	p := &parser{rest: data}
 	p.expect(`{"v":1,"name":"`)
-	m.V, m.Name = Version, p.text("")
-	if p.accept(`,"group":"`) {
-		m.Group = p.text("")
-	}
+	m.V, m.Name = Version, p.newString()
+	m.Group = optional(p, `,"group":"`, p.newString)
 	p.spec(&m.Spec)
 	p.expect(`,"interval":"`)
 	m.Interval = p.span()
 	m.Locations = p.list(`,"locations":[`)
-	if p.accept(`,"failure_threshold":`) {
-		m.FailureThreshold = p.number()
-	}
-	if p.accept(`,"success_threshold":`) {
-		m.SuccessThreshold = p.number()
-	}
-	if p.accept(`,"retry_interval":"`) {
-		m.RetryInterval = p.span()
-	}
+	m.FailureThreshold = optional(p, `,"failure_threshold":`, p.number)
+	m.SuccessThreshold = optional(p, `,"success_threshold":`, p.number)
+	m.RetryInterval = optional(p, `,"retry_interval":"`, p.span)
 	m.Notify = p.list(`,"notify":[`)
 	p.expect(`}`)
 	return p.complete()
@@ -169,9 +169,9 @@ func (p *parser) list(name string) (all []string) {
 		return nil
 	}
 	p.expect(`"`)
-	all = append(all, p.text(""))
+	all = append(all, p.newString())
 	for !p.bad && p.accept(`,"`) {
-		all = append(all, p.text(""))
+		all = append(all, p.newString())
 	}
 	p.expect(`]`)
 	return all
@@ -214,13 +214,13 @@ func (r *Results) decodeFast(data []byte) bool {
 // result reads one result and stores its probe result in found.
 func (p *parser) result(last *Result, found *ProbeResult) (r Result) {
 	p.expect(`{"monitor":"`)
-	r.Monitor = p.text("")
+	r.Monitor = p.newString()
 	p.expect(`,"slot":"`)
 	r.Slot = p.timestamp()
 	p.expect(`,"worker":"`)
-	r.Worker = p.text(last.Worker)
+	r.Worker = p.sharedString(last.Worker)
 	p.expect(`,"location":"`)
-	r.Location = p.text(last.Location)
+	r.Location = p.sharedString(last.Location)
 	p.expect(`,"probe_result":{"health":"`)
 	r.ProbeResult = found
 	p.probeResult(found)
@@ -229,27 +229,17 @@ func (p *parser) result(last *Result, found *ProbeResult) (r Result) {
 }
 
 func (p *parser) probeResult(o *ProbeResult) {
-	o.Health = Health(p.text(string(Up)))
-	if p.accept(`,"class":"`) {
-		o.Class = Class(p.text(""))
-	}
-	if p.accept(`,"cause":"`) {
-		o.Cause = p.text("")
-	}
+	o.Health = Health(p.sharedString(string(Up)))
+	o.Class = Class(optional(p, `,"class":"`, p.newString))
+	o.Cause = optional(p, `,"cause":"`, p.newString)
 	p.expect(`,"started":"`)
 	o.Started = p.timestamp()
 	p.expect(`,"latency":"`)
 	o.Latency = p.span()
 	p.phases(&o.Phases)
-	if p.accept(`,"address":"`) {
-		o.Address = p.text("")
-	}
-	if p.accept(`,"status":`) {
-		o.Status = p.number()
-	}
-	if p.accept(`,"certificate_expires":"`) {
-		o.CertificateExpires = p.timestamp()
-	}
+	o.Address = optional(p, `,"address":"`, p.newString)
+	o.Status = optional(p, `,"status":`, p.number)
+	o.CertificateExpires = optional(p, `,"certificate_expires":"`, p.timestamp)
 }
 
 func (p *parser) phases(f *Phases) {

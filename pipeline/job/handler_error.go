@@ -83,3 +83,17 @@ func DeadFor(err error) error {
 // ErrConflict is returned by stores of states and logs for a value that changed
 // since it was read. Read it again and decide again.
 var ErrConflict = errors.New("value was changed in the meantime")
+
+// Problem is a mistake in a definition: what was found, and what was expected in
+// its place.
+type Problem struct { //nolint:errname // mostly a value in lists
+	// Path leads to the value, in the words of files and messages: "expect[1]",
+	// "http.url", "tcp.dialogue[2].expect". It is empty for the whole, and in an
+	// error whose caller knows the path.
+	Path string
+	// Found and Expected show no secret.
+	Found, Expected string
+}
+
+// Error returns "found …, expected …".
+func (p Problem) Error() string { return "found " + p.Found + ", expected " + p.Expected }

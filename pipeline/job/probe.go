@@ -1,6 +1,6 @@
 package job
 
-import "encoding/json"
+import "fmt"
 
 // The structs in this file are the probe parameters, the same in YAML and JSON.
 // The tag "file" is for the monitor file reader: short marks the field for the
@@ -178,53 +178,47 @@ type WebSocket struct {
 	Network
 }
 
-// UnmarshalJSON accepts the mapping or its short form, a string.
-func (h *HTTP) UnmarshalJSON(data []byte) error {
-	type mapping HTTP
-	return decodeShort(data, (*mapping)(h), func() *string { *h = HTTP{}; return &h.URL })
-}
+// The same structs without UnmarshalJSON.
+type (
+	httpFields      HTTP
+	tcpFields       TCP
+	tlsFields       TLS
+	dnsFields       DNS
+	icmpFields      ICMP
+	grpcFields      GRPC
+	webSocketFields WebSocket
+)
 
 // UnmarshalJSON accepts the mapping or its short form, a string.
-func (t *TCP) UnmarshalJSON(data []byte) error {
-	type mapping TCP
-	return decodeShort(data, (*mapping)(t), func() *string { *t = TCP{}; return &t.Address })
-}
+func (h *HTTP) UnmarshalJSON(data []byte) error { return decodeShort(data, "url", (*httpFields)(h)) }
 
 // UnmarshalJSON accepts the mapping or its short form, a string.
-func (t *TLS) UnmarshalJSON(data []byte) error {
-	type mapping TLS
-	return decodeShort(data, (*mapping)(t), func() *string { *t = TLS{}; return &t.Address })
-}
+func (t *TCP) UnmarshalJSON(data []byte) error { return decodeShort(data, "address", (*tcpFields)(t)) }
 
 // UnmarshalJSON accepts the mapping or its short form, a string.
-func (d *DNS) UnmarshalJSON(data []byte) error {
-	type mapping DNS
-	return decodeShort(data, (*mapping)(d), func() *string { *d = DNS{}; return &d.Name })
-}
+func (t *TLS) UnmarshalJSON(data []byte) error { return decodeShort(data, "address", (*tlsFields)(t)) }
 
 // UnmarshalJSON accepts the mapping or its short form, a string.
-func (i *ICMP) UnmarshalJSON(data []byte) error {
-	type mapping ICMP
-	return decodeShort(data, (*mapping)(i), func() *string { *i = ICMP{}; return &i.Host })
-}
+func (d *DNS) UnmarshalJSON(data []byte) error { return decodeShort(data, "name", (*dnsFields)(d)) }
+
+// UnmarshalJSON accepts the mapping or its short form, a string.
+func (i *ICMP) UnmarshalJSON(data []byte) error { return decodeShort(data, "host", (*icmpFields)(i)) }
 
 // UnmarshalJSON accepts the mapping or its short form, a string.
 func (g *GRPC) UnmarshalJSON(data []byte) error {
-	type mapping GRPC
-	return decodeShort(data, (*mapping)(g), func() *string { *g = GRPC{}; return &g.Address })
+	return decodeShort(data, "address", (*grpcFields)(g))
 }
 
 // UnmarshalJSON accepts the mapping or its short form, a string.
 func (w *WebSocket) UnmarshalJSON(data []byte) error {
-	type mapping WebSocket
-	return decodeShort(data, (*mapping)(w), func() *string { *w = WebSocket{}; return &w.URL })
+	return decodeShort(data, "url", (*webSocketFields)(w))
 }
 
-// decodeShort decodes a probe from its mapping, or from a string into the field
-// for the short form.
-func decodeShort(data []byte, mapping any, short func() *string) error {
+// decodeShort decodes a probe from its mapping, or from a string, which is the value
+// for key.
+func decodeShort(data []byte, key string, fields any) error {
 	if len(data) > 0 && data[0] == '"' {
-		return json.Unmarshal(data, short())
+		data = fmt.Appendf(nil, "{%q:%s}", key, data)
 	}
-	return decodeStrict(data, mapping)
+	return decodeStrict(data, fields)
 }

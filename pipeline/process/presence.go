@@ -35,18 +35,31 @@ type Presence struct {
 	children func() []job.ChildStatus
 }
 
-// NewPresence makes a presence, which starts with Serve. version is the
-// program's, children returns the status of its supervised children.
-func NewPresence(p *pipeline.Pipeline, version string, stages []string, location string, children func() []job.ChildStatus) *Presence {
+// Config describes a process.
+type Config struct {
+	// Version is the program's.
+	Version string
+	// Stages run in the process, checks at Location.
+	Stages   []string
+	Location string
+	// Children, when set, returns the status of the supervised children.
+	Children func() []job.ChildStatus
+}
+
+// NewPresence makes a presence, which starts with Serve.
+func NewPresence(p *pipeline.Pipeline, config Config) *Presence {
+	if config.Children == nil {
+		config.Children = func() []job.ChildStatus { return nil }
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	started := time.Now().UTC()
-	return &Presence{p: p, children: children, process: job.Process{
+	return &Presence{p: p, children: config.Children, process: job.Process{
 		V: job.Version, ID: job.DeriveID("process", p.Process(), started.Format(time.RFC3339Nano)),
-		Name: p.Process(), Host: host, PID: os.Getpid(), Version: version, Started: started,
-		Stages: stages, Location: location,
+		Name: p.Process(), Host: host, PID: os.Getpid(), Version: config.Version, Started: started,
+		Stages: config.Stages, Location: config.Location,
 	}}
 }
 

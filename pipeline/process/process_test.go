@@ -24,9 +24,9 @@ func present(t *testing.T, p *pipeline.Pipeline, version string) (leave func()) 
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	presence := process.NewPresence(p, version, []string{"check"}, "here", func() []job.ChildStatus {
+	presence := process.NewPresence(p, process.Config{Version: version, Stages: []string{"check"}, Location: "here", Children: func() []job.ChildStatus {
 		return []job.ChildStatus{{Name: "workers", State: "running", Incarnation: 1}}
-	})
+	}})
 	go func() { done <- presence.Serve(ctx) }()
 	left := false
 	leave = func() {

@@ -55,8 +55,6 @@ func (e Event) level() slog.Level {
 		return slog.LevelError
 	case EventReturned, EventLost:
 		return slog.LevelWarn
-	case EventStarted, EventReady, EventEnded, EventStopped, EventWaiting:
-		return slog.LevelDebug
 	default:
 		return slog.LevelDebug
 	}

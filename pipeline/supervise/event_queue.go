@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -81,14 +82,7 @@ func (q *eventQueue) next() (Event, bool) {
 
 // deliver delivers one event, and contains the failures of the hook.
 func (q *eventQueue) deliver(e Event) {
-	switch e.level() {
-	case slog.LevelError:
-		q.logger.Error("supervision event", e.attributes()...)
-	case slog.LevelWarn:
-		q.logger.Warn("supervision event", e.attributes()...)
-	default:
-		q.logger.Debug("supervision event", e.attributes()...)
-	}
+	q.logger.Log(context.Background(), e.level(), "supervision event", e.attributes()...)
 	if q.hook == nil {
 		return
 	}

@@ -24,18 +24,11 @@ const (
 
 // String returns the strategy as OTP writes it.
 func (s Strategy) String() string {
-	switch s {
-	case OneForOne:
-		return "one_for_one"
-	case OneForAll:
-		return "one_for_all"
-	case RestForOne:
-		return "rest_for_one"
-	case Dynamic:
-		return "dynamic"
-	default:
+	names := [...]string{"one_for_one", "one_for_all", "rest_for_one", "dynamic"}
+	if s < 0 || int(s) >= len(names) {
 		return fmt.Sprintf("strategy(%d)", int(s))
 	}
+	return names[s]
 }
 
 // dependent reports whether children depend on each other.
@@ -54,20 +47,6 @@ const (
 	// forgotten when they end.
 	Temporary
 )
-
-// String returns the kind as OTP writes it.
-func (r Restart) String() string {
-	switch r {
-	case Permanent:
-		return "permanent"
-	case Transient:
-		return "transient"
-	case Temporary:
-		return "temporary"
-	default:
-		return fmt.Sprintf("restart(%d)", int(r))
-	}
-}
 
 // OnBreach is the policy for restarts that exceed the intensity.
 type OnBreach int

@@ -37,21 +37,14 @@ type run struct {
 
 // result returns Serve's result once the run has finished.
 func (r *run) result() error {
-	err := r.failure
-	if len(r.stuck) > 0 {
-		if _, already := errors.AsType[*StuckError](err); already {
-			err = nil
-		}
-		err = join(err, &StuckError{Supervisor: r.s.spec.Name, Children: r.stuck})
+	if len(r.stuck) == 0 {
+		return r.failure
 	}
-	return err
-}
-
-func join(err, other error) error {
-	if err == nil {
-		return other
+	stuck := &StuckError{Supervisor: r.s.spec.Name, Children: r.stuck}
+	if _, already := errors.AsType[*StuckError](r.failure); already || r.failure == nil {
+		return stuck
 	}
-	return errors.Join(err, other)
+	return errors.Join(r.failure, stuck)
 }
 
 // setState changes a child's state, and cancels the timer for its previous

@@ -1,7 +1,9 @@
 package supervise
 
 import (
+	"cmp"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -95,36 +97,23 @@ func (s Spec) withDefaults() Spec {
 	if !s.Intensity.set {
 		s.Intensity = Restarts(defaultIntensity)
 	}
-	for _, field := range []struct {
-		value        *time.Duration
-		defaultValue time.Duration
-	}{{&s.Window, defaultWindow}, {&s.ParkFor, defaultParkFor}, {&s.Stable, defaultStable}, {&s.Shutdown, defaultShutdown}} {
-		if *field.value == 0 {
-			*field.value = field.defaultValue
-		}
-	}
+	s.Window, s.ParkFor = cmp.Or(s.Window, defaultWindow), cmp.Or(s.ParkFor, defaultParkFor)
+	s.Stable, s.Shutdown = cmp.Or(s.Stable, defaultStable), cmp.Or(s.Shutdown, defaultShutdown)
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
-	children := make([]Child, len(s.Children))
+	s.Children = slices.Clone(s.Children)
 	for i, c := range s.Children {
-		children[i] = c.withDefaults()
+		s.Children[i] = c.withDefaults()
 	}
-	s.Children = children
 	return s
 }
 
 func (c Child) withDefaults() Child {
-	shutdown := defaultShutdown
 	if c.supervisor() != nil {
-		shutdown = NoLimit
-		if c.StartTimeout == 0 {
-			c.StartTimeout = NoLimit
-		}
+		c.Shutdown, c.StartTimeout = cmp.Or(c.Shutdown, NoLimit), cmp.Or(c.StartTimeout, NoLimit)
 	}
-	if c.Shutdown == 0 {
-		c.Shutdown = shutdown
-	}
+	c.Shutdown = cmp.Or(c.Shutdown, defaultShutdown)
 	if c.Backoff == nil {
 		c.Backoff = defaultBackoff
 	}

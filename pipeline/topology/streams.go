@@ -1,6 +1,7 @@
 package topology
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -36,95 +37,72 @@ const (
 	StateLog = Stream(kv + States)
 )
 
-// Limits at which publishers get an error.
-const (
-	maxAdhoc         = 100_000
-	maxAdhocBytes    = 256 << 20
-	maxCalls         = 10_000
-	maxCallBytes     = 256 << 20
-	maxMails         = 1_000_000
-	maxMailBytes     = 4 << 30
-	maxResultBytes   = 1 << 30
-	maxResultAge     = 24 * time.Hour
-	maxDead          = 1_000_000
-	maxDeadBytes     = 4 << 30
-	duplicatesWindow = 20 * time.Second // a second line only: ids cost 240 B each meanwhile
-	advisoriesKept   = 7 * 24 * time.Hour
-	noticesKept      = 30 * 24 * time.Hour
-	maxNoticeBytes   = 256 << 20
-	maxPing          = 16 << 10
-	maxPingBytes     = 1 << 30
-)
-
 // MaxMessage is the largest message, in bytes, that any stream takes.
 const MaxMessage = 8 << 20
 
 // Streams lists the configurations for all streams except those behind buckets.
 func Streams(names Names, replicas int) []jetstream.StreamConfig {
+	// Message ids are a second line of defence; meanwhile each costs 240 bytes.
 	stream := func(name Stream, subjects ...string) jetstream.StreamConfig {
 		config := jetstream.StreamConfig{
 			Name: names.Stream(name), Storage: jetstream.FileStorage, Replicas: replicas,
-			Duplicates: duplicatesWindow, MaxMsgSize: MaxMessage, AllowDirect: true,
+			Duplicates: 20 * time.Second, MaxMsgSize: MaxMessage, AllowDirect: true,
 		}
 		for _, subject := range subjects {
 			config.Subjects = append(config.Subjects, names.Subject(subject))
 		}
 		return config
 	}
+	const day = 24 * time.Hour
 	return []jetstream.StreamConfig{
-		scheduleStream(stream(Tick, ClockSubject("*"), TickSubject("*"))),
-		checkStream(stream(Checks, EveryCheck)),
-		adhocStream(stream(Adhoc, EveryAdhoc)),
-		callStream(stream(Call, EveryCall)),
-		resultStream(stream(Result, EveryResult)),
-		mailStream(stream(Mail, mailSubjects()...)),
+		schedules(stream(Tick, ClockSubject("*"), TickSubject("*"))),
+		// At most one check per monitor is outstanding. Without MaxMsgs, the number of
+		// monitors bounds the stream; with it, each publish on three replicas would
+		// walk every subject.
+		jobs(stream(Checks, EveryCheck), 0, 0),
+		// A publisher with too many jobs gets an error.
+		jobs(stream(Adhoc, EveryAdhoc), 100_000, 256<<20),
+		// An error serves a caller better than a wait behind ten thousand other jobs.
+		jobs(stream(Call, EveryCall), 10_000, 256<<20),
+		// Evaluators follow the results; readers find those of a day.
+		history(stream(Result, EveryResult), day, 1<<30),
+		// The id in the subject refuses a duplicate as long as the first mail is
+		// outstanding.
+		jobs(stream(Mail, mailSubjects()...), 1_000_000, 4<<30),
 		deadStream(stream(Dead, EveryDeadLetter)),
-		noticeStream(stream(Notice, EveryNotice)),
-		scheduleStream(stream(Timer, SetTimerSubject("*", "*"), everyTimer)),
+		// The log has the notices too, so the oldest may go.
+		history(stream(Notice, EveryNotice), 30*day, 256<<20),
+		schedules(stream(Timer, SetTimerSubject("*", "*"), everyTimer)),
 		pingStream(stream(Ping, everyPing)),
 		advisoryStream(stream(Advisory), names),
 	}
 }
 
-// scheduleStream holds schedules, and the newest message that each has fired. An
+// jobs makes a work queue with at most one job per subject, queued or running.
+// Beyond the limits, publishers get an error.
+func jobs(config jetstream.StreamConfig, most, bytes int64) jetstream.StreamConfig {
+	config.Retention = jetstream.WorkQueuePolicy
+	config.MaxMsgsPerSubject = 1
+	config.Discard, config.DiscardNewPerSubject = jetstream.DiscardNew, true
+	config.MaxMsgs, config.MaxBytes = most, bytes
+	return config
+}
+
+// history makes a log for any number of readers.
+func history(config jetstream.StreamConfig, age time.Duration, bytes int64) jetstream.StreamConfig {
+	config.Retention = jetstream.LimitsPolicy
+	config.MaxAge, config.MaxBytes = age, bytes
+	return config
+}
+
+// schedules makes a stream that holds schedules, and the newest message that each has fired. An
 // older tick is worth nothing, since the next one covers all the time since the
 // shard's cursor; a timer is moved by being published again.
-func scheduleStream(config jetstream.StreamConfig) jetstream.StreamConfig {
+func schedules(config jetstream.StreamConfig) jetstream.StreamConfig {
 	config.Retention = jetstream.WorkQueuePolicy
-	config.AllowMsgSchedules = true
-	config.AllowMsgTTL = true
+	config.AllowMsgSchedules, config.AllowMsgTTL = true, true
 	config.MaxMsgsPerSubject = 1
 	config.Discard = jetstream.DiscardOld
-	return config
-}
-
-// checkStream holds at most one outstanding check per monitor, queued or
-// running. It has no MaxMsgs: the monitors bound it, and on three
-// replicas the combination walks every subject at each publish.
-func checkStream(config jetstream.StreamConfig) jetstream.StreamConfig {
-	return onePerSubject(config)
-}
-
-// adhocStream is bounded, so that a publisher with too many jobs gets an error.
-func adhocStream(config jetstream.StreamConfig) jetstream.StreamConfig {
-	config = onePerSubject(config)
-	config.MaxMsgs, config.MaxBytes = maxAdhoc, maxAdhocBytes
-	return config
-}
-
-// callStream is shorter: an error serves a caller better than a wait behind ten
-// thousand other jobs.
-func callStream(config jetstream.StreamConfig) jetstream.StreamConfig {
-	config = onePerSubject(config)
-	config.MaxMsgs, config.MaxBytes = maxCalls, maxCallBytes
-	return config
-}
-
-// noticeStream keeps notices for readers; the log has them too, so the oldest
-// may go.
-func noticeStream(config jetstream.StreamConfig) jetstream.StreamConfig {
-	config.Retention = jetstream.LimitsPolicy
-	config.MaxAge, config.MaxBytes = noticesKept, maxNoticeBytes
 	return config
 }
 
@@ -132,14 +110,7 @@ func noticeStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 // nothing.
 func pingStream(config jetstream.StreamConfig) jetstream.StreamConfig {
 	config.Retention, config.Discard = jetstream.LimitsPolicy, jetstream.DiscardOld
-	config.MaxMsgsPerSubject, config.MaxMsgSize, config.MaxBytes = 1, maxPing, maxPingBytes
-	return config
-}
-
-// resultStream keeps results for a day; evaluators follow it.
-func resultStream(config jetstream.StreamConfig) jetstream.StreamConfig {
-	config.Retention = jetstream.LimitsPolicy
-	config.MaxAge, config.MaxBytes = maxResultAge, maxResultBytes
+	config.MaxMsgsPerSubject, config.MaxMsgSize, config.MaxBytes = 1, 16<<10, 1<<30
 	return config
 }
 
@@ -153,19 +124,10 @@ func mailSubjects() []string {
 	return subjects
 }
 
-// mailStream holds one job per mail; the id in the subject refuses a duplicate
-// as long as the first one is outstanding.
-func mailStream(config jetstream.StreamConfig) jetstream.StreamConfig {
-	config = onePerSubject(config)
-	config.MaxMsgs, config.MaxBytes = maxMails, maxMailBytes
-	return config
-}
-
 // deadStream keeps dead letters until they are dropped.
 func deadStream(config jetstream.StreamConfig) jetstream.StreamConfig {
-	config = onePerSubject(config)
+	config = jobs(config, 1_000_000, 4<<30)
 	config.Retention = jetstream.LimitsPolicy
-	config.MaxMsgs, config.MaxBytes = maxDead, maxDeadBytes
 	return config
 }
 
@@ -178,14 +140,27 @@ func advisoryStream(config jetstream.StreamConfig, names Names) jetstream.Stream
 		}
 	}
 	config.Retention = jetstream.WorkQueuePolicy
-	config.MaxAge = advisoriesKept
+	config.MaxAge = 7 * 24 * time.Hour
 	return config
 }
 
-func onePerSubject(config jetstream.StreamConfig) jetstream.StreamConfig {
-	config.Retention = jetstream.WorkQueuePolicy
-	config.MaxMsgsPerSubject = 1
-	config.Discard = jetstream.DiscardNew
-	config.DiscardNewPerSubject = true
-	return config
+// Layout is the version for everything in this package. It goes up with each
+// change, so that a process can recognise what a newer program has configured
+// and leave it alone: during an upgrade both are started again and again, and
+// the older one must not undo the newer one's work.
+const Layout = 1
+
+// layoutKey is the layout's key in metadata.
+const layoutKey = "vedette-layout"
+
+// Metadata says which layout a stream, bucket or consumer was configured by.
+func Metadata() map[string]string { return map[string]string{layoutKey: strconv.Itoa(Layout)} }
+
+// LayoutOf is the layout in metadata, 0 when there is none.
+func LayoutOf(metadata map[string]string) int {
+	layout, _ := strconv.Atoi(metadata[layoutKey])
+	return layout
 }
+
+// IsNewer reports whether a newer program wrote the metadata.
+func IsNewer(metadata map[string]string) bool { return LayoutOf(metadata) > Layout }

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -66,18 +67,10 @@ func New(config Config) (*Checker, error) {
 	if config.BodyLimit < 0 {
 		return nil, fmt.Errorf("create checker: found body limit %d, expected more than 0", config.BodyLimit)
 	}
-	if config.UserAgent == "" {
-		config.UserAgent = "vedette"
-	}
-	if config.Resolver == nil {
-		config.Resolver = net.DefaultResolver
-	}
-	if config.BodyLimit == 0 {
-		config.BodyLimit = defaultBodyLimit
-	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
+	config.UserAgent = cmp.Or(config.UserAgent, "vedette")
+	config.Resolver = cmp.Or(config.Resolver, net.DefaultResolver)
+	config.BodyLimit = cmp.Or(config.BodyLimit, defaultBodyLimit)
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	programs, err := newPrograms()
 	if err != nil {
 		return nil, fmt.Errorf("create checker: %w", err)

@@ -4,6 +4,11 @@
 package doctor
 
 import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"vedette/pipeline/job"
@@ -14,30 +19,18 @@ type Kind string
 
 // The kinds.
 const (
-	// Saturated: a location's checks need more slots than there are.
-	Saturated Kind = "saturated"
-	// Overlap: checks last until the monitor's next slot.
-	Overlap Kind = "overlap"
-	// Backlog: jobs in another queue wait for long.
-	Backlog Kind = "backlog"
-	// StageGone: no process runs a stage.
-	StageGone Kind = "stage_gone"
-	// Silent: a process holds a lease and does not answer.
-	Silent Kind = "silent"
-	// ChildDown: a supervised child in a process is not running.
-	ChildDown Kind = "child_down"
-	// DeadLetters: some jobs failed for good.
-	DeadLetters Kind = "dead_letters"
-	// StreamFull: a stream is close to a limit at which publishers are refused.
-	StreamFull Kind = "stream_full"
-	// ReplicaBehind: a stream's replica is offline or behind.
-	ReplicaBehind Kind = "replica_behind"
-	// DiskFull: the disk with the data directory is nearly full.
-	DiskFull Kind = "disk_full"
-	// NoData: monitors have no results.
-	NoData Kind = "no_data"
-	// Clock: a worker's clock is wrong.
-	Clock Kind = "clock"
+	Saturated     Kind = "saturated"      // a location's checks need more slots than there are
+	Overlap       Kind = "overlap"        // checks last until the monitor's next slot
+	Backlog       Kind = "backlog"        // jobs in another queue wait for long
+	StageGone     Kind = "stage_gone"     // no process runs a stage
+	Silent        Kind = "silent"         // a process holds a lease and does not answer
+	ChildDown     Kind = "child_down"     // a supervised child in a process is not running
+	DeadLetters   Kind = "dead_letters"   // some jobs failed for good
+	StreamFull    Kind = "stream_full"    // a stream is close to a limit at which publishers are refused
+	ReplicaBehind Kind = "replica_behind" // a stream's replica is offline or behind
+	DiskFull      Kind = "disk_full"      // the disk with the data directory is nearly full
+	NoData        Kind = "no_data"        // monitors have no results
+	Clock         Kind = "clock"          // a worker's clock is wrong
 )
 
 // Finding is a problem.
@@ -139,4 +132,50 @@ func Examine(s Snapshot) []Finding {
 		all = append(all, examine(s)...)
 	}
 	return all
+}
+
+// maxNames is the number of names in a finding.
+const maxNames = 5
+
+// topNames returns the names with the highest counts.
+func topNames(counts map[string]int) string {
+	names := byCount(counts)
+	if more := len(names) - maxNames; more > 0 {
+		return strings.Join(names[:maxNames], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(names, ", ")
+}
+
+// byCount returns the keys in descending order of counts.
+func byCount[K ~string](counts map[K]int) []K {
+	return slices.SortedFunc(maps.Keys(counts), func(a, b K) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
+	})
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// rounded formats a duration with few digits.
+func rounded(d time.Duration) string {
+	switch {
+	case d >= 10*time.Second:
+		return d.Round(time.Second).String()
+	case d >= time.Second:
+		return d.Round(100 * time.Millisecond).String()
+	default:
+		return d.Round(time.Millisecond).String()
+	}
+}
+
+// locationFlag returns the flag for a location, with a leading space.
+func locationFlag(location string) string {
+	if location == "" || location == job.DefaultLocation {
+		return ""
+	}
+	return " --location " + location
 }

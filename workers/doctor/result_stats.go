@@ -13,7 +13,7 @@ import (
 // is ready to use; it is not safe for concurrent use.
 type ResultStats struct {
 	locations map[string]*Location
-	clocks    map[string]*WorkerClock
+	clocks    map[string]WorkerClock
 }
 
 // Add adds a batch that the server stored at the given time.
@@ -25,7 +25,7 @@ func (s *ResultStats) Add(results []job.Result, stored time.Time) {
 		}
 		s.location(r.Location).add(r)
 		if r.ProbeResult != nil && !r.ProbeResult.Started.IsZero() {
-			s.clock(r.Worker).observe(r, stored)
+			s.observeClock(r, stored)
 		}
 	}
 }
@@ -59,21 +59,17 @@ func (l *Location) add(r *job.Result) {
 	}
 }
 
-func (s *ResultStats) clock(worker string) *WorkerClock {
-	if s.clocks == nil {
-		s.clocks = map[string]*WorkerClock{}
-	}
-	if s.clocks[worker] == nil {
-		s.clocks[worker] = &WorkerClock{Worker: worker}
-	}
-	return s.clocks[worker]
-}
-
-// observe compares a result's times on the worker's clock with times on the
+// observeClock compares a result's times on the worker's clock with times on the
 // server's: a check begins after its slot, and ends before its result is stored.
-func (w *WorkerClock) observe(r *job.Result, stored time.Time) {
-	w.Behind = max(w.Behind, r.Slot.Sub(r.ProbeResult.Started))
-	w.Ahead = max(w.Ahead, r.ProbeResult.Started.Add(r.ProbeResult.Latency.Std()).Sub(stored))
+func (s *ResultStats) observeClock(r *job.Result, stored time.Time) {
+	if s.clocks == nil {
+		s.clocks = map[string]WorkerClock{}
+	}
+	w := s.clocks[r.Worker]
+	started := r.ProbeResult.Started
+	s.clocks[r.Worker] = WorkerClock{
+		Worker: r.Worker, Behind: max(w.Behind, r.Slot.Sub(started)), Ahead: max(w.Ahead, started.Add(r.ProbeResult.Latency.Std()).Sub(stored)),
+	}
 }
 
 // Locations returns the observed locations, sorted by name.
@@ -87,10 +83,5 @@ func (s *ResultStats) Locations() []Location {
 
 // Clocks returns the clocks of the observed workers, sorted by name.
 func (s *ResultStats) Clocks() []WorkerClock {
-	var all []WorkerClock
-	for _, w := range s.clocks {
-		all = append(all, *w)
-	}
-	slices.SortFunc(all, func(a, b WorkerClock) int { return cmp.Compare(a.Worker, b.Worker) })
-	return all
+	return slices.SortedFunc(maps.Values(s.clocks), func(a, b WorkerClock) int { return cmp.Compare(a.Worker, b.Worker) })
 }

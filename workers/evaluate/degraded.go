@@ -24,9 +24,8 @@ func (s *step) evaluateDegraded() {
 	if state.OKStreak < max(1, s.m.SuccessThreshold) || state.Degraded == nil {
 		return
 	}
-	incident := *state.Degraded
-	state.Degraded, state.DegradedStreak, state.OKStreak = nil, 0, 0
-	s.addEvent(job.EventEnded, incident, s.result.ProbeResult)
+	state.DegradedStreak, state.OKStreak = 0, 0
+	s.end(&state.Degraded)
 }
 
 // countDegraded evaluates a degraded result.
@@ -46,6 +45,6 @@ func (s *step) countDegraded() {
 	}
 	incident := s.newIncident(job.ConditionDegraded, s.result.Slot)
 	incident.Failures = state.DegradedStreak
-	state.Degraded, state.DegradedStreak, state.OKStreak = &incident, 0, 0
-	s.addEvent(job.EventBegan, incident, nil)
+	state.DegradedStreak, state.OKStreak = 0, 0
+	s.begin(&state.Degraded, incident)
 }

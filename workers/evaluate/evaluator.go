@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,9 +64,7 @@ func New(config Config) (*Evaluator, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	e := &Evaluator{config: config, seed: maphash.MakeSeed()}
 	e.newer.definitions, e.newer.states = map[string]struct{}{}, map[string]struct{}{}
 	for i := range e.stripes {

@@ -95,12 +95,11 @@ func (k entry) evaluatedState(location string) *job.State {
 	if state == nil || !k.multiLocation() {
 		return state
 	}
-	for i := range state.Locations {
-		if state.Locations[i].Location == location {
-			return &state.Locations[i]
-		}
+	at := slices.IndexFunc(state.Locations, func(own job.State) bool { return own.Location == location })
+	if at < 0 {
+		return nil
 	}
-	return nil
+	return &state.Locations[at]
 }
 
 // withSkipped adds the slots skipped since to a state.

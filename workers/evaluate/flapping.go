@@ -34,13 +34,10 @@ func (s *step) evaluateFlapping(transition bool) {
 	score := Score(state.Transitions, s.result.Slot, s.m.Period)
 	switch {
 	case state.Flapping == nil && transition && limits.Enter > 0 && score >= float64(limits.Enter):
-		incident := s.newIncident(job.ConditionFlapping, s.result.Slot)
-		state.Flapping = &incident
-		s.addEvent(job.EventBegan, incident, nil)
+		s.begin(&state.Flapping, s.newIncident(job.ConditionFlapping, s.result.Slot))
 	case state.Flapping != nil && (score <= float64(limits.Leave) || limits.Enter == 0):
-		incident := *state.Flapping
-		state.Flapping, state.Slot = nil, s.result.Slot
-		s.addEvent(job.EventEnded, incident, s.result.ProbeResult)
+		state.Slot = s.result.Slot
+		s.end(&state.Flapping)
 	}
 }
 

@@ -18,8 +18,7 @@ type newerVersions struct {
 	states      map[string]struct{}
 }
 
-// set notes, of the definition or the state of a monitor, whether it is of a
-// newerVersions version.
+// set records whether a monitor is among the names.
 func (n *newerVersions) set(names map[string]struct{}, name string, is bool) {
 	if !is && n.count.Load() == 0 {
 		return

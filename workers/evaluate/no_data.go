@@ -16,11 +16,6 @@ const (
 	maxMisses = 1 << 20
 )
 
-// unknown evaluates a check that failed itself.
-func (s *step) unknown() {
-	s.miss(&job.Miss{Reason: job.MissCheckFailed, Detail: s.result.ProbeResult.Cause, Count: 1, Last: s.result.Slot})
-}
-
 // miss evaluates slots without a result. They make no monitor down.
 func (s *step) miss(m *job.Miss) {
 	state, reason, last := &s.State, m.Reason, m.Last
@@ -38,8 +33,7 @@ func (s *step) miss(m *job.Miss) {
 	}
 	incident := s.newIncident(job.ConditionNoData, s.firstMissed(last))
 	incident.Reason, incident.Detail, incident.Notify, incident.Recent = reason, m.Detail, nil, nil
-	state.NoData = &incident
-	s.addEvent(job.EventBegan, incident, nil)
+	s.begin(&state.NoData, incident)
 }
 
 // recordedLater reports whether a reason is recorded for all monitors after a gap,
@@ -80,10 +74,7 @@ func (s *step) dataAgain() {
 	s.Write = true
 	state.MissedSlots, state.LastMissed = 0, time.Time{}
 	state.Slot = s.result.Slot
-	if state.NoData == nil {
-		return
+	if state.NoData != nil {
+		s.end(&state.NoData)
 	}
-	incident := *state.NoData
-	state.NoData = nil
-	s.addEvent(job.EventEnded, incident, s.result.ProbeResult)
 }

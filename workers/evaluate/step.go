@@ -59,7 +59,7 @@ func Step(state job.State, result job.Result, m Monitor) Change {
 	if m.MultiLocation() {
 		return vote(state, &result, &m)
 	}
-	s := &step{Change: Change{State: state}, before: state, result: &result, m: &m, key: m.Name}
+	s := newStep(state, &result, &m)
 	if len(state.Locations) > 0 {
 		s.Change = mergeLocations(state, &result, &m)
 	}
@@ -78,6 +78,10 @@ type step struct {
 	quorum int    // set for one of several locations
 }
 
+func newStep(state job.State, result *job.Result, m *Monitor) *step {
+	return &step{Change: Change{State: state}, before: state, result: result, m: m, key: m.Name}
+}
+
 // evaluate evaluates the result.
 func (s *step) evaluate() {
 	state, result := &s.State, s.result
@@ -86,7 +90,7 @@ func (s *step) evaluate() {
 	case result.ProbeResult == nil:
 		s.miss(result.Miss)
 	case result.ProbeResult.Health == job.Unknown:
-		s.unknown()
+		s.miss(&job.Miss{Reason: job.MissCheckFailed, Detail: result.ProbeResult.Cause, Count: 1, Last: result.Slot})
 	case !result.Slot.After(state.Slot) || !result.Slot.After(state.LastUp):
 	case result.ProbeResult.Health.OK():
 		s.dataAgain()
@@ -160,18 +164,17 @@ func (s *step) goDown(failures int) {
 	state := &s.State
 	incident := s.newIncident(job.ConditionDown, state.FirstFailure)
 	incident.Failures = failures
-	state.Health, state.Since, state.Incident, state.Successes = job.Down, state.FirstFailure, &incident, 0
+	state.Health, state.Since, state.Successes = job.Down, state.FirstFailure, 0
 	state.Degraded = nil // down replaces degraded, without an event
-	s.addEvent(job.EventBegan, incident, nil)
+	s.begin(&state.Incident, incident)
 }
 
 // goUp ends the down incident.
 func (s *step) goUp() {
 	state := &s.State
-	incident := *state.Incident
-	state.Health, state.Since, state.Incident = job.Up, s.result.Slot, nil
+	state.Health, state.Since = job.Up, s.result.Slot
 	state.Failures, state.Successes, state.FirstFailure, state.Window = 0, 0, time.Time{}, ""
-	s.addEvent(job.EventEnded, incident, s.result.ProbeResult)
+	s.end(&state.Incident)
 }
 
 // windowed reports whether failures are counted in a window instead of
@@ -226,6 +229,19 @@ func (s *step) newIncident(condition job.Condition, began time.Time) job.Inciden
 		incident.ProbeResult = *s.result.ProbeResult
 	}
 	return incident
+}
+
+// begin adds an open incident to the state.
+func (s *step) begin(open **job.Incident, incident job.Incident) {
+	*open = &incident
+	s.addEvent(job.EventBegan, incident, nil)
+}
+
+// end ends an open incident.
+func (s *step) end(open **job.Incident) {
+	incident := **open
+	*open = nil
+	s.addEvent(job.EventEnded, incident, s.result.ProbeResult)
 }
 
 // addEvent adds an event to the state.

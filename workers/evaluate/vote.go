@@ -16,7 +16,7 @@ import (
 // A location without data has no vote for down. Its last vote still counts against
 // up, since no result shows a recovery.
 func vote(state job.State, result *job.Result, m *Monitor) Change {
-	v := &voteStep{step: step{Change: Change{State: state}, before: state, result: result, m: m, key: m.Name}}
+	v := &voteStep{*newStep(state, result, m)}
 	v.alignLocations()
 	for i := range v.State.Locations {
 		if result.Location == "" || result.Location == v.State.Locations[i].Location {
@@ -80,7 +80,7 @@ func (v *voteStep) endRemoved(before []job.State) {
 // mergeLocations turns the state of a monitor with several locations into that of
 // a monitor with one.
 func mergeLocations(state job.State, result *job.Result, m *Monitor) Change {
-	v := &voteStep{step: step{Change: Change{State: state}, before: state, result: result, m: m, key: m.Name}}
+	v := &voteStep{*newStep(state, result, m)}
 	v.State.Locations = nil
 	v.Write = true
 	v.endRemoved(state.Locations)
@@ -92,7 +92,8 @@ func (v *voteStep) stepLocation(i int) {
 	own := v.State.Locations[i]
 	alone := *v.m
 	alone.Locations, alone.Flapping = []string{own.Location}, &job.Flapping{} // flapping is decided for the vote
-	s := &step{Change: Change{State: own}, before: own, result: v.result, m: &alone, key: job.LocationName(v.m.Name, own.Location), quorum: v.m.RequiredVotes()}
+	s := newStep(own, v.result, &alone)
+	s.key, s.quorum = job.LocationName(v.m.Name, own.Location), v.m.RequiredVotes()
 	s.evaluate()
 	v.Write = v.Write || s.Write
 	if own.Health == job.Pending && s.State.Health == job.Up {

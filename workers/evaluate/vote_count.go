@@ -53,16 +53,15 @@ func (v *voteStep) decide() {
 	case s.Health != job.Down && len(t.down) >= quorum:
 		v.voteDown(&t)
 	case s.Health == job.Down && t.heldDown+t.undecided < quorum:
-		v.voteUp()
+		s.Health, s.Since = job.Up, v.slot()
+		v.end(&s.Incident)
 	}
 	switch {
 	case s.Health == job.Down:
 	case s.Degraded == nil && len(t.degraded) > 0 && len(t.down)+len(t.degraded) >= quorum:
 		v.voteDegraded(&t)
 	case s.Degraded != nil && t.heldBad+t.undecided < quorum:
-		incident := *s.Degraded
-		s.Degraded = nil
-		v.addEvent(job.EventEnded, incident, v.result.ProbeResult)
+		v.end(&s.Degraded)
 	}
 	if v.result.ProbeResult != nil {
 		v.evaluateFlapping(was != job.Pending && (was == job.Down) != (s.Health == job.Down))
@@ -74,15 +73,8 @@ func (v *voteStep) voteDown(t *voteCount) {
 	decided := t.down[v.m.RequiredVotes()-1]
 	incident := v.jointIncident(decided.Incident, job.ConditionDown, decided.Since)
 	s := &v.State
-	s.Health, s.Since, s.Incident, s.Degraded = job.Down, incident.Began, &incident, nil
-	v.addEvent(job.EventBegan, incident, nil)
-}
-
-func (v *voteStep) voteUp() {
-	s := &v.State
-	incident := *s.Incident
-	s.Health, s.Since, s.Incident = job.Up, v.slot(), nil
-	v.addEvent(job.EventEnded, incident, v.result.ProbeResult)
+	s.Health, s.Since, s.Degraded = job.Down, incident.Began, nil
+	v.begin(&s.Incident, incident)
 }
 
 func (v *voteStep) voteDegraded(t *voteCount) {
@@ -91,9 +83,7 @@ func (v *voteStep) voteDegraded(t *voteCount) {
 	if n := len(t.down); n > 0 && t.down[n-1].Since.After(began) {
 		began = t.down[n-1].Since
 	}
-	incident := v.jointIncident(decided.Degraded, job.ConditionDegraded, began)
-	v.State.Degraded = &incident
-	v.addEvent(job.EventBegan, incident, nil)
+	v.begin(&v.State.Degraded, v.jointIncident(decided.Degraded, job.ConditionDegraded, began))
 }
 
 // jointIncident is the incident that several locations find together: that of the
@@ -118,9 +108,7 @@ func (v *voteStep) jointIncident(decided *job.Incident, condition job.Condition,
 	}
 	incident := *decided
 	incident.ID, incident.Began = job.IncidentID(v.m.Name, condition, began), began
-	incident.Location, incident.Recent = v.locationNames(), v.State.Recent
+	incident.Location, incident.Recent = strings.Join(v.m.Locations, ","), v.State.Recent
 	incident.Votes, incident.Quorum = v.State.Votes(), v.m.RequiredVotes()
 	return incident
 }
-
-func (v *voteStep) locationNames() string { return strings.Join(v.m.Locations, ",") }

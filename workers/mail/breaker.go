@@ -62,25 +62,26 @@ func (b *breaker) allow(now time.Time) (wait time.Duration, last Verdict) {
 	return 0, Verdict{}
 }
 
-// open reports whether no session may be opened now.
-func (b *breaker) open(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return now.Before(b.openUntil)
-}
+// breakerState is whether sessions may be opened.
+type breakerState int
 
-// halfOpen reports whether the relay has failed and may be tried again.
-func (b *breaker) halfOpen(now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.failures > 0 && !now.Before(b.openUntil)
-}
+const (
+	closed   breakerState = iota // the relay has not failed since it last worked
+	open                         // no session may be opened now
+	halfOpen                     // the relay has failed, and may be tried again
+)
 
-// closed reports whether the relay has not failed since it last worked.
-func (b *breaker) closed() bool {
+func (b *breaker) state(now time.Time) breakerState {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.failures == 0
+	switch {
+	case now.Before(b.openUntil):
+		return open
+	case b.failures > 0:
+		return halfOpen
+	default:
+		return closed
+	}
 }
 
 // failure counts a failed dial and returns the open time that remains; opened

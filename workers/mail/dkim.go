@@ -87,17 +87,12 @@ func (d *DKIM) Record() (name, text string, err error) {
 }
 
 func (d *DKIM) validate() error {
-	var problems []error
-	if !validHost(d.Domain) || !validHost(d.Selector) || strings.ContainsAny(d.Domain+d.Selector, ";=:") {
-		problems = append(problems, fmt.Errorf("dkim: found domain %q and selector %q, expected two names", d.Domain, d.Selector))
-	}
-	if !isASCII(d.Domain + d.Selector) {
-		problems = append(problems, fmt.Errorf("dkim: found domain %q, expected its ASCII form, such as xn--mller-kva.example", d.Domain))
-	}
-	if d.Key == nil {
-		problems = append(problems, errors.New("dkim: found no key, expected one"))
-	}
-	return errors.Join(problems...)
+	var p problems
+	p.require(validHost(d.Domain) && validHost(d.Selector) && !strings.ContainsAny(d.Domain+d.Selector, ";=:"),
+		"dkim: found domain %q and selector %q, expected two names", d.Domain, d.Selector)
+	p.require(isASCII(d.Domain+d.Selector), "dkim: found domain %q, expected its ASCII form, such as xn--mller-kva.example", d.Domain)
+	p.require(d.Key != nil, "dkim: found no key, expected one")
+	return errors.Join(p...)
 }
 
 // signs reports whether mails from a sender are signed.

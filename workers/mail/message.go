@@ -2,10 +2,12 @@ package mail
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
-	netmail "net/mail"
+	"maps"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 
@@ -68,36 +70,25 @@ func Build(m job.Mail, defaults Defaults) (Message, error) {
 }
 
 func build(m job.Mail, defaults Defaults) (Message, error) {
-	if m.From == "" {
-		m.From = defaults.From
-	}
+	m.From = cmp.Or(m.From, defaults.From)
 	if m.Date.IsZero() {
 		m.Date = defaults.Stored
 	}
 	if err := validateFields(m); err != nil {
 		return Message{}, err
 	}
-	from, err := parseAddress("from", m.From)
+	a, err := parseAddresses(m)
 	if err != nil {
 		return Message{}, err
 	}
-	to, err := parseAddress("to", m.To)
-	if err != nil {
-		return Message{}, err
-	}
-	domain := idDomain(from)
-	others, err := parseShownAddresses(m)
-	if err != nil {
-		return Message{}, err
-	}
-	rendered, err := render(m, from, to, others, domain)
-	if err == nil && defaults.DKIM != nil && defaults.DKIM.signs(from) {
+	rendered, err := render(m, a)
+	if err == nil && defaults.DKIM != nil && defaults.DKIM.signs(a.from) {
 		rendered, err = defaults.DKIM.sign(rendered, defaults.Stored)
 	}
 	if err != nil {
 		return Message{}, err
 	}
-	return Message{From: envelope(from), To: envelope(to), ID: m.ID + "@" + domain, Date: m.Date.UTC(), Bytes: rendered}, nil
+	return Message{From: envelope(a.from), To: envelope(a.to), ID: m.ID + "@" + idDomain(a.from), Date: m.Date.UTC(), Bytes: rendered}, nil
 }
 
 // validateFields refuses line ends in header fields: they would start another
@@ -108,43 +99,26 @@ func validateFields(m job.Mail) error {
 			return fmt.Errorf("%s: found a line end or a NUL in %q, expected one line", field.name, field.value)
 		}
 	}
-	if !job.ValidName(m.ID) {
-		return fmt.Errorf("id: found %q, expected letters, digits, _, - and single dots", m.ID)
-	}
-	if m.Thread != "" && !job.ValidName(m.Thread) {
-		return fmt.Errorf("thread: found %q, expected letters, digits, _, - and single dots", m.Thread)
+	for _, field := range []struct{ name, value string }{{"id", m.ID}, {"thread", m.Thread}, {"list", m.List}} {
+		if !job.ValidName(field.value) && (field.value != "" || field.name == "id") {
+			return fmt.Errorf("%s: found %q, expected letters, digits, _, - and single dots", field.name, field.value)
+		}
 	}
 	if m.Date.IsZero() {
 		return errors.New("date: found none, and no stored time")
 	}
-	return errors.Join(validateList(m), validateHeaders(m.Headers), validateAttachments(m.Attachments))
-}
-
-func validateList(m job.Mail) error {
-	if m.List == "" {
-		return nil
-	}
-	if !job.ValidName(m.List) {
-		return fmt.Errorf("list: found %q, expected letters, digits, _, - and single dots", m.List)
-	}
-	for name := range m.Headers {
-		if strings.EqualFold(name, "List-Id") {
-			return errors.New("list: found the header List-Id too, expected only one")
-		}
-	}
-	return nil
+	return errors.Join(validateHeaders(m), validateAttachments(m.Attachments))
 }
 
 // render writes the mail with go-mail, using only what go-mail writes in a
 // fixed order: no preformatted headers, and one multipart level with one
 // boundary.
-func render(m job.Mail, from, to *netmail.Address, others shownAddresses, domain string) ([]byte, error) {
+func render(m job.Mail, a addresses) ([]byte, error) {
 	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithBoundary(boundary(m)))
-	message.FromMailAddress(from)
-	message.ToMailAddress(to)
-	others.apply(message)
+	a.apply(message)
 	message.Subject(m.Subject)
 	message.SetDateWithValue(m.Date.UTC())
+	domain := idDomain(a.from)
 	message.SetMessageIDWithValue(m.ID + "@" + domain)
 	if m.Thread != "" {
 		thread := "<" + m.Thread + "@" + domain + ">"
@@ -165,10 +139,7 @@ func render(m job.Mail, from, to *netmail.Address, others shownAddresses, domain
 		return nil, fmt.Errorf("render: %w", err)
 	}
 	whole, err := addAttachments(dropBlankLines(rendered.Bytes()), m)
-	if err != nil {
-		return nil, err
-	}
-	return whole, validateLines(whole)
+	return whole, cmp.Or(err, validateLines(whole))
 }
 
 // setBody puts the HTML after the plain text, as the preferred alternative (RFC
@@ -201,3 +172,63 @@ func validateLines(rendered []byte) error {
 	}
 	return nil
 }
+
+const (
+	// maxHeaders and maxHeaderLength bound the custom headers in a job.
+	maxHeaders      = 50
+	maxHeaderLength = 500
+)
+
+// reservedHeaders are set by this package or by the servers on the way.
+func reservedHeaders() []string {
+	return []string{
+		"from", "to", "cc", "bcc", "sender", "reply-to", "subject", "date", "message-id", "in-reply-to", "references", "return-path",
+		"received", "delivered-to", "mime-version", "dkim-signature", "auto-submitted", "x-auto-response-suppress",
+	}
+}
+
+// validateHeaders refuses names and values that would break the header (RFC
+// 5322, 2.2: a name is printable ASCII without a colon), and names that differ
+// in case alone, since it is undefined whose value counts.
+func validateHeaders(m job.Mail) error {
+	headers := m.Headers
+	var p problems
+	p.require(len(headers) <= maxHeaders, "headers: found %d, expected at most %d", len(headers), maxHeaders)
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		value, lower := headers[name], strings.ToLower(name)
+		switch {
+		case seen[lower]:
+			p.require(false, "headers: found %s twice", name)
+		case name == "" || strings.IndexFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == ':' }) >= 0:
+			p.require(false, "headers: found the name %q, expected printable ASCII without a colon", name)
+		case lower == "list-id" && m.List != "":
+			p.require(false, "list: found the header List-Id too, expected only one")
+		case slices.Contains(reservedHeaders(), lower) || strings.HasPrefix(lower, "content-"):
+			p.require(false, "headers: found %s, which cannot be set", name)
+		case strings.ContainsAny(value, "\r\n\x00") || len(value) > maxHeaderLength:
+			p.require(false, "headers: %s: found %.40q, expected one line of at most %d bytes", name, value, maxHeaderLength)
+		}
+		seen[lower] = true
+	}
+	return errors.Join(p...)
+}
+
+// dropBlankLines removes header lines that contain only blanks. go-mail folds
+// long runs of blanks into such lines, but they are forbidden (RFC 5322,
+// 3.2.2), because some readers take them for the end of the header. Only blanks
+// are lost.
+func dropBlankLines(rendered []byte) []byte {
+	header, body, ok := bytes.Cut(rendered, []byte("\r\n\r\n"))
+	if !ok {
+		return rendered
+	}
+	lines := bytes.Split(header, []byte("\r\n"))
+	if !slices.ContainsFunc(lines, isBlankLine) {
+		return rendered
+	}
+	lines = slices.DeleteFunc(lines, isBlankLine)
+	return slices.Concat(bytes.Join(lines, []byte("\r\n")), []byte("\r\n\r\n"), body)
+}
+
+func isBlankLine(line []byte) bool { return len(bytes.Trim(line, " \t")) == 0 }

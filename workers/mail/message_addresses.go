@@ -44,35 +44,34 @@ func isASCII(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0
 }
 
-// shownAddresses are the addresses in the header other than the sender and the
-// recipient.
-type shownAddresses struct {
-	to, cc  []*netmail.Address
-	replyTo *netmail.Address
+// addresses are the parsed addresses in a mail. The header shows shownTo in place
+// of the recipient, if there is any.
+type addresses struct {
+	from, to             *netmail.Address
+	shownTo, cc, replyTo []*netmail.Address
 }
 
-// parseShownAddresses parses the fields shown_to, cc and reply_to. The error
-// names the field.
-func parseShownAddresses(m job.Mail) (shownAddresses, error) {
-	var o shownAddresses
-	var err error
-	if o.to, err = parseAddresses("shown_to", m.ShownTo); err != nil {
-		return o, err
+// parseAddresses parses all addresses. The error names the field.
+func parseAddresses(m job.Mail) (a addresses, err error) {
+	if a.from, err = parseAddress("from", m.From); err != nil {
+		return a, err
 	}
-	if o.cc, err = parseAddresses("cc", m.CC); err != nil {
-		return o, err
+	if a.to, err = parseAddress("to", m.To); err != nil {
+		return a, err
+	}
+	if a.shownTo, err = parseList("shown_to", m.ShownTo); err != nil {
+		return a, err
+	}
+	if a.cc, err = parseList("cc", m.CC); err != nil {
+		return a, err
 	}
 	if m.ReplyTo != "" {
-		all, err := parseAddresses("reply_to", []string{m.ReplyTo})
-		if err != nil {
-			return o, err
-		}
-		o.replyTo = all[0]
+		a.replyTo, err = parseList("reply_to", []string{m.ReplyTo})
 	}
-	return o, nil
+	return a, err
 }
 
-func parseAddresses(field string, values []string) ([]*netmail.Address, error) {
+func parseList(field string, values []string) ([]*netmail.Address, error) {
 	var all []*netmail.Address
 	for _, value := range values {
 		if strings.ContainsAny(value, "\r\n\x00") {
@@ -88,14 +87,16 @@ func parseAddresses(field string, values []string) ([]*netmail.Address, error) {
 }
 
 // apply sets the addresses in a mail.
-func (o shownAddresses) apply(message *gomail.Msg) {
-	if len(o.to) > 0 {
-		message.ToMailAddress(o.to...)
+func (a *addresses) apply(message *gomail.Msg) {
+	message.FromMailAddress(a.from)
+	message.ToMailAddress(a.to)
+	if len(a.shownTo) > 0 {
+		message.ToMailAddress(a.shownTo...)
 	}
-	if len(o.cc) > 0 {
-		message.CcMailAddress(o.cc...)
+	if len(a.cc) > 0 {
+		message.CcMailAddress(a.cc...)
 	}
-	if o.replyTo != nil {
-		message.ReplyToMailAddress(o.replyTo)
+	if len(a.replyTo) > 0 {
+		message.ReplyToMailAddress(a.replyTo[0])
 	}
 }

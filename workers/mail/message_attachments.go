@@ -17,24 +17,21 @@ func validateAttachments(all []job.Attachment) error {
 	if len(all) > job.MaxAttachments {
 		return fmt.Errorf("attachments: found %d, expected at most %d", len(all), job.MaxAttachments)
 	}
-	var problems []error
+	var p problems
 	size := 0
 	for _, a := range all {
 		size += len(a.Content)
-		if a.Name == "" || strings.ContainsAny(a.Name, "/\\\r\n\x00") || len(a.Name) > maxFileName {
-			problems = append(problems, fmt.Errorf("attachments: found the name %q, expected a file name without a folder", a.Name))
-		}
-		if a.Type == "" {
-			continue
-		}
-		if kind, _, err := mime.ParseMediaType(a.Type); err != nil || strings.ContainsAny(a.Type, "\r\n\x00") || !isASCII(a.Type) || !strings.Contains(kind, "/") || strings.HasPrefix(kind, "multipart/") {
-			problems = append(problems, fmt.Errorf("attachments: %s: found the type %q, expected a media type such as text/csv", a.Name, a.Type))
-		}
+		p.require(a.Name != "" && !strings.ContainsAny(a.Name, "/\\\r\n\x00") && len(a.Name) <= maxFileName,
+			"attachments: found the name %q, expected a file name without a folder", a.Name)
+		p.require(a.Type == "" || validType(a.Type), "attachments: %s: found the type %q, expected a media type such as text/csv", a.Name, a.Type)
 	}
-	if size > job.MaxAttached {
-		problems = append(problems, fmt.Errorf("attachments: found %d bytes, expected at most %d", size, job.MaxAttached))
-	}
-	return errors.Join(problems...)
+	p.require(size <= job.MaxAttached, "attachments: found %d bytes, expected at most %d", size, job.MaxAttached)
+	return errors.Join(p...)
+}
+
+func validType(text string) bool {
+	kind, _, err := mime.ParseMediaType(text)
+	return err == nil && !strings.ContainsAny(text, "\r\n\x00") && isASCII(text) && strings.Contains(kind, "/") && !strings.HasPrefix(kind, "multipart/")
 }
 
 // maxFileName is the longest file name that file systems allow.

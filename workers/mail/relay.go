@@ -1,9 +1,9 @@
 package mail
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"slices"
@@ -64,50 +64,24 @@ func (r Relay) GoString() string { return r.String() }
 func (r Relay) LogValue() slog.Value { return slog.StringValue(r.String()) }
 
 func (r Relay) withDefaults() Relay {
-	if r.TLS == "" {
-		r.TLS = TLSStartTLS
-	}
-	if r.Port != 0 {
-		return r
-	}
-	switch r.TLS {
-	case TLSImplicit:
-		r.Port = 465
-	case TLSNone:
-		r.Port = 25
-	default:
-		r.Port = 587
-	}
+	r.TLS = cmp.Or(r.TLS, TLSStartTLS)
+	standard := map[string]int{TLSImplicit: 465, TLSNone: 25}
+	r.Port = cmp.Or(r.Port, standard[r.TLS], 587)
 	return r
 }
 
 func (r Relay) validate() error {
-	var problems []error
-	if !validHost(r.Host) {
-		problems = append(problems, fmt.Errorf("host: found %q, expected a name such as smtp.example.org", r.Host))
-	}
-	if r.Port < 1 || r.Port > 65535 {
-		problems = append(problems, fmt.Errorf("port: found %d, expected 1 to 65535", r.Port))
-	}
-	if r.TLS != TLSStartTLS && r.TLS != TLSImplicit && r.TLS != TLSNone {
-		problems = append(problems, fmt.Errorf("tls: found %q, expected starttls, implicit or none", r.TLS))
-	}
-	if r.Password != "" && r.PasswordFile != "" {
-		problems = append(problems, errors.New("password and password file: found both, expected one"))
-	}
-	if (r.Username == "") != (r.Password == "" && r.PasswordFile == "") {
-		problems = append(problems, errors.New("username and password: found one without the other"))
-	}
-	if r.Auth != "" && !slices.Contains(AuthMechanisms(), r.Auth) {
-		problems = append(problems, fmt.Errorf("auth: found %q, expected one of %s", r.Auth, strings.Join(AuthMechanisms(), ", ")))
-	}
-	if r.Sessions < 0 || r.PerMinute < 0 {
-		problems = append(problems, errors.New("sessions and mails per minute: found a negative value"))
-	}
-	if r.Username != "" && r.TLS == TLSNone && !r.AllowCleartext {
-		problems = append(problems, errors.New("tls: found none with a password, expected starttls, implicit or permission to send it in clear text"))
-	}
-	return errors.Join(problems...)
+	var p problems
+	p.require(validHost(r.Host), "host: found %q, expected a name such as smtp.example.org", r.Host)
+	p.require(r.Port >= 1 && r.Port <= 65535, "port: found %d, expected 1 to 65535", r.Port)
+	p.require(slices.Contains([]string{TLSStartTLS, TLSImplicit, TLSNone}, r.TLS), "tls: found %q, expected starttls, implicit or none", r.TLS)
+	p.require(r.Password == "" || r.PasswordFile == "", "password and password file: found both, expected one")
+	p.require((r.Username == "") == (r.Password == "" && r.PasswordFile == ""), "username and password: found one without the other")
+	p.require(r.Auth == "" || slices.Contains(AuthMechanisms(), r.Auth), "auth: found %q, expected one of %s", r.Auth, strings.Join(AuthMechanisms(), ", "))
+	p.require(r.Sessions >= 0 && r.PerMinute >= 0, "sessions and mails per minute: found a negative value")
+	p.require(r.Username == "" || r.TLS != TLSNone || r.AllowCleartext,
+		"tls: found none with a password, expected starttls, implicit or permission to send it in clear text")
+	return errors.Join(p...)
 }
 
 // validHost excludes what would start another SMTP command, and paths: go-mail

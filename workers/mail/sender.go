@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,15 +48,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// The defaults of [Config].
-const (
-	defaultSessions       = 4
-	defaultPerSession     = 100
-	defaultIdle           = 30 * time.Second
-	defaultCommandTimeout = 30 * time.Second
-	defaultDotTimeout     = 5 * time.Minute
-)
-
 func (c Config) withDefaults() (Config, error) {
 	if c.Hello == "" {
 		name, err := os.Hostname()
@@ -64,24 +56,12 @@ func (c Config) withDefaults() (Config, error) {
 		}
 		c.Hello = name
 	}
-	if c.Sessions == 0 {
-		c.Sessions = defaultSessions
-	}
-	if c.PerSession == 0 {
-		c.PerSession = defaultPerSession
-	}
-	if c.Idle == 0 {
-		c.Idle = defaultIdle
-	}
-	if c.CommandTimeout == 0 {
-		c.CommandTimeout = defaultCommandTimeout
-	}
-	if c.DotTimeout == 0 {
-		c.DotTimeout = defaultDotTimeout
-	}
-	if c.Logger == nil {
-		c.Logger = slog.New(slog.DiscardHandler)
-	}
+	c.Sessions = cmp.Or(c.Sessions, 4)
+	c.PerSession = cmp.Or(c.PerSession, 100)
+	c.Idle = cmp.Or(c.Idle, 30*time.Second)
+	c.CommandTimeout = cmp.Or(c.CommandTimeout, 30*time.Second)
+	c.DotTimeout = cmp.Or(c.DotTimeout, 5*time.Minute)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	relays := make([]Relay, len(c.Relays))
 	for i, relay := range c.Relays {
 		relays[i] = relay.withDefaults()
@@ -91,28 +71,20 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 func (c Config) validate() error {
-	var problems []error
-	if len(c.Relays) == 0 {
-		problems = append(problems, errors.New("relays: found none, expected at least one"))
-	}
+	var p problems
+	p.require(len(c.Relays) > 0, "relays: found none, expected at least one")
 	for i, relay := range c.Relays {
-		if err := relay.validate(); err != nil {
-			problems = append(problems, fmt.Errorf("relay %d: %w", i+1, err))
-		}
+		err := relay.validate()
+		p.require(err == nil, "relay %d: %w", i+1, err)
 	}
-	if _, err := parseAddress("from", c.From); err != nil {
-		problems = append(problems, err)
-	}
+	_, err := parseAddress("from", c.From)
+	p = append(p, err)
 	if c.DKIM != nil {
-		problems = append(problems, c.DKIM.validate())
+		p = append(p, c.DKIM.validate())
 	}
-	if !validHost(c.Hello) {
-		problems = append(problems, fmt.Errorf("hello: found %q, expected a host name", c.Hello))
-	}
-	if c.Sessions < 0 || c.PerSession < 0 || c.Idle < 0 || c.CommandTimeout < 0 || c.DotTimeout < 0 {
-		problems = append(problems, errors.New("limits: found a negative value"))
-	}
-	return errors.Join(problems...)
+	p.require(validHost(c.Hello), "hello: found %q, expected a host name", c.Hello)
+	p.require(min(c.Sessions, c.PerSession) >= 0 && min(c.Idle, c.CommandTimeout, c.DotTimeout) >= 0, "limits: found a negative value")
+	return errors.Join(p...)
 }
 
 // Receipt confirms that a relay has accepted a mail.
@@ -144,14 +116,10 @@ func New(config Config) (*Sender, error) {
 	}
 	s := &Sender{from: config.From, dkim: config.DKIM, log: config.Logger}
 	for _, relay := range config.Relays {
-		sessions := relay.Sessions
-		if sessions == 0 {
-			sessions = config.Sessions
-		}
 		s.pools = append(s.pools, &sessionPool{
 			relay: relay, hello: config.Hello, timeouts: timeouts{command: config.CommandTimeout, dot: config.DotTimeout},
 			idleTimeout: config.Idle, mailsPerSession: config.PerSession, log: config.Logger,
-			slots: make(chan struct{}, sessions), firstSession: make(chan struct{}, 1), limit: newRateLimit(relay.PerMinute),
+			slots: make(chan struct{}, cmp.Or(relay.Sessions, config.Sessions)), firstSession: make(chan struct{}, 1), limit: newRateLimit(relay.PerMinute),
 		})
 	}
 	return s, nil
@@ -193,7 +161,7 @@ func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receip
 // Available reports whether the circuit breaker of any relay is closed.
 // Otherwise it is pointless to start a mail.
 func (s *Sender) Available() bool {
-	return slices.ContainsFunc(s.pools, func(p *sessionPool) bool { return p.breaker.closed() })
+	return slices.ContainsFunc(s.pools, func(p *sessionPool) bool { return p.breaker.state(time.Now()) == closed })
 }
 
 // probeInterval is how often open circuit breakers are checked.

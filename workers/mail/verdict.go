@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/textproto"
+	"time"
+
+	"vedette/pipeline/job"
 )
 
 // Class is the result of an attempt. The set is closed.
@@ -105,18 +109,16 @@ func classifyFailure(stage Stage, err error) Class {
 // STARTTLS or AUTH. The function lists errors from the first group, because not
 // all errors from the second have types.
 func isNetworkError(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	if errors.As(err, &certificate) || errors.As(err, &record) || errors.Is(err, ErrNoPassword) {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	op, ok := errors.AsType[*net.OpError](err)
+	alert := ok && (op.Op == "remote error" || op.Op == "local error") // how crypto/tls reports one
+	if untrusted || noTLS || alert || errors.Is(err, ErrNoPassword) {
 		return false
 	}
-	var op *net.OpError
-	if errors.As(err, &op) && (op.Op == "remote error" || op.Op == "local error") {
-		return false // how crypto/tls reports an alert
-	}
-	var network net.Error
-	var garbage textproto.ProtocolError
-	return errors.As(err, &network) || errors.As(err, &garbage) ||
+	_, network := errors.AsType[net.Error](err)
+	_, garbage := errors.AsType[textproto.ProtocolError](err)
+	return network || garbage ||
 		errors.Is(err, context.Canceled) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed)
 }
 
@@ -129,10 +131,94 @@ func classifyClientError(stage Stage, err error) Verdict {
 	return Classify(stage, Reply{}, err)
 }
 
+// notTried is the verdict for a mail that no session could carry.
+func notTried(err error) Verdict {
+	return Verdict{Class: ClassRelay, Stage: StageConnect, Err: err}
+}
+
 // beforeBody reports whether the attempt ended before any content was sent.
 func (v Verdict) beforeBody() bool { return v.Stage != StageBody && v.Stage != StageDot }
 
 // keepsSession reports whether the session can carry another mail.
 func (v Verdict) keepsSession() bool {
 	return v.Reply.Code != 0 && v.Stage != StageBody && v.Class != ClassRelay && v.Class != ClassConfig
+}
+
+// problems collects what is invalid in a mail or a configuration.
+type problems []error
+
+// require adds a problem unless a condition is met.
+func (p *problems) require(met bool, format string, args ...any) {
+	if !met {
+		*p = append(*p, fmt.Errorf(format, args...))
+	}
+}
+
+// Error describes an attempt that did not deliver its mail.
+type Error struct {
+	Verdict
+
+	// Relay is the relay that was tried, as host:port, or a Maildir.
+	Relay string
+	// RetryAfter is how long another attempt is pointless, for the classes relay
+	// and config; zero means a default.
+	RetryAfter time.Duration
+}
+
+// Error returns the relay, the stage and the cause: the relay's reply or the
+// failure of the connection.
+func (e *Error) Error() string {
+	cause := any(e.Err)
+	if e.Reply.Code != 0 {
+		cause = e.Reply
+	}
+	return fmt.Sprintf("send mail through %s: %s: %v", e.Relay, e.Stage, cause)
+}
+
+// Unwrap returns the failure of the connection, or nil if a reply decided.
+func (e *Error) Unwrap() error { return e.Err }
+
+const (
+	// relayDelay is short, because the circuit breaker keeps an early retry from
+	// opening a connection. configDelay is long, because relays lock accounts
+	// after repeated login failures.
+	relayDelay  = time.Second
+	configDelay = time.Minute
+)
+
+// JobError turns an error from a [Transport] into the error by which a handler
+// ends or retries its job:
+//
+//	delivered   nil           done
+//	temporary   plain error   counts as an attempt; retried with the stage's backoff
+//	relay       Interrupted   no attempt; retried after 1 s or the breaker's open time
+//	config      Interrupted   no attempt; retried after 1 min or the breaker's open time
+//	permanent   Dead          dead letter "permanent" with the relay's reply
+//	unknown     plain error   counts as an attempt; the same bytes are sent again
+//
+// A mail that cannot be built ([ErrInvalid]) becomes a dead letter "invalid".
+// Any other error counts as an attempt.
+func JobError(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, ErrInvalid) {
+		return job.Dead(job.ReasonInvalid, err)
+	}
+	failed, ok := errors.AsType[*Error](err)
+	if !ok {
+		return err
+	}
+	switch failed.Class {
+	case ClassDelivered:
+		return nil
+	case ClassRelay:
+		return job.Interrupted(err, max(failed.RetryAfter, relayDelay))
+	case ClassConfig:
+		return job.Interrupted(err, max(failed.RetryAfter, configDelay))
+	case ClassPermanent:
+		return job.Dead(job.ReasonPermanent, err)
+	default: // counts as an attempt
+		return err
+	}
 }

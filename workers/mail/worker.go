@@ -1,12 +1,11 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
-	"sync"
 	"time"
 
 	"vedette/pipeline/job"
@@ -54,9 +53,6 @@ type Worker struct {
 	quota      *recipientQuota
 	now        func() time.Time
 	log        *slog.Logger
-
-	mu       sync.Mutex // guards outcomes
-	attempts map[Class]uint64
 }
 
 // NewWorker returns a Worker. The error names what is missing.
@@ -67,12 +63,9 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
 	return &Worker{
-		transport: config.Transport, deliveries: config.Deliveries, quota: newRecipientQuota(config.RecipientPerMinute), now: config.Now, log: config.Logger,
-		attempts: make(map[Class]uint64),
+		transport: config.Transport, deliveries: config.Deliveries, quota: newRecipientQuota(config.RecipientPerMinute),
+		now: config.Now, log: cmp.Or(config.Logger, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 
@@ -130,7 +123,6 @@ const storeDelay = 5 * time.Second
 
 func (w *Worker) attemptFailed(ctx context.Context, m job.Mail, err error) error {
 	if failed, ok := errors.AsType[*Error](err); ok {
-		w.count(failed.Class)
 		level := slog.LevelInfo
 		if failed.Class == ClassUnknown {
 			level = slog.LevelWarn // the recipient may get the mail twice
@@ -161,7 +153,6 @@ func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error) {
 // that fails: as a failed job the mail would certainly be sent again, while a
 // job without a record is sent again only if its acknowledgement is lost too.
 func (w *Worker) recordSent(ctx context.Context, m job.Mail, receipt Receipt) {
-	w.count(ClassDelivered)
 	w.log.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
 	err := w.recordRetrying(ctx, job.Delivery{V: job.Version, ID: m.ID, State: job.DeliverySent, At: w.now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
 	if err != nil {
@@ -213,18 +204,4 @@ func withGrace(parent context.Context, d time.Duration) (context.Context, contex
 		stop()
 		cancel()
 	}
-}
-
-func (w *Worker) count(class Class) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.attempts[class]++
-}
-
-// Attempts returns the number of attempts since the start for each class. The
-// number for [ClassUnknown] is how many mails may have arrived twice.
-func (w *Worker) Attempts() map[Class]uint64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return maps.Clone(w.attempts)
 }

@@ -1,10 +1,12 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 )
 
 // Condition is a condition for readiness.
@@ -32,12 +34,7 @@ func (h *healthEndpoints) ready() (bool, []Condition) {
 		return true, nil
 	}
 	conditions := h.conditions()
-	for _, c := range conditions {
-		if !c.OK {
-			return false, conditions
-		}
-	}
-	return true, conditions
+	return !slices.ContainsFunc(conditions, func(c Condition) bool { return !c.OK }), conditions
 }
 
 func (h *healthEndpoints) serveReady(w http.ResponseWriter, _ *http.Request) {
@@ -62,10 +59,7 @@ type HealthServerConfig struct {
 }
 
 // HealthServer serves /healthz and /readyz for a process without a status page.
-type HealthServer struct {
-	config HealthServerConfig
-	health healthEndpoints
-}
+type HealthServer struct{ config HealthServerConfig }
 
 // NewHealthServer returns a server that starts with Serve. The error describes
 // an invalid configuration.
@@ -73,17 +67,16 @@ func NewHealthServer(config HealthServerConfig) (*HealthServer, error) {
 	if config.Listen == "" {
 		return nil, errors.New("create health server: found no address, expected one")
 	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
-	return &HealthServer{config: config, health: healthEndpoints{conditions: config.Ready, logger: config.Logger}}, nil
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
+	return &HealthServer{config}, nil
 }
 
 // Serve serves requests until ctx ends, and then completes the current ones. An
 // error means that it could not listen.
 func (h *HealthServer) Serve(ctx context.Context) error {
 	mux := http.NewServeMux()
-	h.health.register(mux)
+	health := healthEndpoints{conditions: h.config.Ready, logger: h.config.Logger}
+	health.register(mux)
 	if h.config.Fallback != nil {
 		mux.Handle("GET /", h.config.Fallback)
 	}

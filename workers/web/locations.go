@@ -1,6 +1,7 @@
 package web
 
 import (
+	"slices"
 	"time"
 
 	"vedette/pipeline/job"
@@ -23,10 +24,8 @@ func (t *MonitorTable) setLocations(m *job.Monitor) {
 	results := make([]locationResult, len(m.Locations))
 	for i, location := range m.Locations {
 		results[i] = locationResult{location: location, health: job.Pending}
-		for _, known := range before {
-			if known.location == location {
-				results[i] = known
-			}
+		if at := slices.IndexFunc(before, func(known locationResult) bool { return known.location == location }); at >= 0 {
+			results[i] = before[at]
 		}
 	}
 	t.locations[m.Name] = results
@@ -86,11 +85,5 @@ func (r *Row) addVotes(results []locationResult, state *job.State) {
 
 // Deviating returns the votes that differ from the monitor's health.
 func (r *Row) Deviating() []job.Vote {
-	var deviating []job.Vote
-	for _, v := range r.Locations {
-		if v.Health != r.Health {
-			deviating = append(deviating, v)
-		}
-	}
-	return deviating
+	return slices.DeleteFunc(slices.Clone(r.Locations), func(v job.Vote) bool { return v.Health == r.Health })
 }

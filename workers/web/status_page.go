@@ -5,6 +5,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -64,9 +65,7 @@ func NewStatusPage(config StatusPageConfig) (*StatusPage, error) {
 	if config.Listen == "" || config.Monitors == nil {
 		return nil, errors.New("create status page: found no address or no monitor table, expected both")
 	}
-	if config.Logger == nil {
-		config.Logger = slog.New(slog.DiscardHandler)
-	}
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	parsed, err := template.New("status page").Funcs(template.FuncMap{"ago": ago, "ms": milliseconds}).Parse(pageTemplate)
 	if err != nil {
 		return nil, fmt.Errorf("create status page: %w", err)

@@ -15,7 +15,7 @@ type edit struct{ file, from, to string }
 // sooner returns changes that shorten the present version's timeouts for a test.
 func sooner() []edit {
 	return []edit{
-		{"pipeline/pool/newer.go", "newerPatience = time.Minute", "newerPatience = 3 * time.Second"},
+		{"pipeline/pool/settle.go", "newerPatience = time.Minute", "newerPatience = 3 * time.Second"},
 		{"workers/stage_maintain.go", "const parkedPeriod = 20 * time.Second", "const parkedPeriod = time.Second"},
 	}
 }
@@ -29,7 +29,7 @@ func nextVersion() []edit {
 		"func Stamp(body []byte) []byte {\n\tif bytes.Contains(body, []byte(`\"novelty\":`)) {\n" +
 		"\t\treturn bytes.Replace(body, []byte(`{\"v\":1`), []byte(`{\"v\":2`), 1)\n\t}\n\treturn body\n}\n"
 	return append(sooner(),
-		edit{"pipeline/job/version.go", "Newest = 1", "Newest = 2"},
+		edit{"pipeline/job/codec.go", "Newest = 1", "Newest = 2"},
 		edit{"pipeline/job/spec.go", "type Spec struct {\n", "type Spec struct {\n" + field},
 		edit{"pipeline/job/mail.go", "type Mail struct {\n", "type Mail struct {\n" + field},
 		edit{"pipeline/job/result.go", "type ProbeResult struct {\n", "type ProbeResult struct {\n" + field},
@@ -38,7 +38,7 @@ func nextVersion() []edit {
 		edit{"pipeline/job/codec.go", "\treturn bytes.TrimRight(buffer.Bytes(), \"\\n\"), nil\n}\n", "\treturn Stamp(bytes.TrimRight(buffer.Bytes(), \"\\n\")), nil\n}\n" + stamp},
 		edit{"workers/result_batch.go", "return append(body, ']', '}')", "return job.Stamp(append(body, ']', '}'))"},
 		edit{"pipeline/topology/layout.go", "const Layout = 1", "const Layout = 2"},
-		edit{"pipeline/topology/streams.go", "maxCalls         = 10_000", "maxCalls         = 20_000"},
+		edit{"pipeline/topology/streams.go", "EveryCall), 10_000", "EveryCall), 20_000"},
 	)
 }
 

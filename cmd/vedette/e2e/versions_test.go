@@ -159,7 +159,7 @@ func (m *mixed) enqueueBoth(program, id string) {
 	if said := m.says(program, "enqueue", "check", m.site.url, "--wait", "30s", "--id", id); !strings.Contains(said, "is UP") {
 		m.t.Errorf("got %s, want a finished check", said)
 	}
-	if said := m.says(program, "enqueue", "mail", "--to", "you@example.org", "--subject", id, "--text", "x", "--wait", "30s", "--id", id); !strings.Contains(said, "was taken by") {
+	if said := m.says(program, "enqueue", "mail", "--to", "you@example.org", "--subject", id, "--text", "x", "--wait", "30s", "--id", id); !strings.Contains(said, "was accepted by") {
 		m.t.Errorf("got %s, want a sent mail", said)
 	}
 	m.once("you@example.org", id)

@@ -65,11 +65,11 @@ share a session: one mail is sent while another's record is written.`,
 
 func (s mailScenario) run(ctx context.Context, out io.Writer, rtt time.Duration, sessions []int) error {
 	var relay string
-	process, err := startChild(&relay, "relay", "--rtt", rtt.String())
+	server, err := startChild(&relay, "relay", "--rtt", rtt.String())
 	if err != nil {
 		return err
 	}
-	defer process.Stop()
+	defer server.Stop()
 	for _, s.sessions = range sessions {
 		if err := s.compare(ctx, out, rtt, relay); err != nil {
 			return err

@@ -61,11 +61,11 @@ type contest struct {
 }
 
 func (s probeScenario) run(ctx context.Context, stdout io.Writer) error {
-	targets, process, err := startTargets(0)
+	targets, server, err := startTargets(0)
 	if err != nil {
 		return err
 	}
-	defer process.Stop()
+	defer server.Stop()
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM([]byte(targets.CA))
 	checker, err := check.New(check.Config{RootCAs: roots})

@@ -119,7 +119,7 @@ func (r *run) install(ctx context.Context, p *pipeline.Pipeline) error {
 	}
 	feed := &instance.Feed{Pipeline: p, Monitors: web.NewMonitorTable(), Heartbeats: workers.NewHeartbeats(p), Results: r.tally.add}
 	// Without a presence, misses would be attributed to missing workers.
-	presence := process.NewPresence(p, cli.Version(), instance.AllStages(), job.DefaultLocation, func() []job.ChildStatus { return nil })
+	presence := process.NewPresence(p, process.Config{Version: cli.Version(), Stages: instance.AllStages(), Location: job.DefaultLocation})
 	return operate(ctx, r.take, append(services, feed.Serve, presence.Serve)...)
 }
 

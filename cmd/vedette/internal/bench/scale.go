@@ -99,12 +99,12 @@ func (l load) limits() []harness.Limit {
 
 // measureScale measures n monitors in this process.
 func (l load) measureScale(ctx context.Context, monitors int, stdout io.Writer) error {
-	targets, process, err := startTargets(l.delay)
+	targets, server, err := startTargets(l.delay)
 	if err != nil {
 		return err
 	}
-	defer process.Stop()
-	r, err := l.measure(ctx, monitors, targets.URLs, process.cost)
+	defer server.Stop()
+	r, err := l.measure(ctx, monitors, targets.URLs, server.cost)
 	if err != nil {
 		return err
 	}

@@ -107,11 +107,11 @@ func (s workerScenario) run(ctx context.Context, stdout io.Writer) error {
 
 // measure runs a new installation with n workers.
 func (s workerScenario) measure(ctx context.Context, n int) (speed float64, missed misses, err error) {
-	targets, process, err := startTargets(s.delay)
+	targets, server, err := startTargets(s.delay)
 	if err != nil {
 		return 0, nil, err
 	}
-	defer process.Stop()
+	defer server.Stop()
 	t := newTally(s.monitors(), s.load)
 	err = withServer(ctx, broker.Config{Listen: "127.0.0.1:0"}, func(p *pipeline.Pipeline, b *broker.Broker) error {
 		err := define(ctx, p, s.monitors(), func(i int) job.Monitor {

@@ -35,13 +35,13 @@ func (c *cluster) count(ctx context.Context) (clusterBalance, error) {
 	c.load.mu.Unlock()
 	b := clusterBalance{checks: len(checks), mails: len(mails)}
 	for _, check := range checks {
-		found := missing{check, topology.Adhoc, topology.AdhocSubject(job.DefaultLocation, check.id), topology.AdhocConsumer(job.DefaultLocation).Name}
+		found := missing{check, topology.AdhocConsumer(job.DefaultLocation), topology.AdhocSubject(job.DefaultLocation, check.id)}
 		if err := c.countJob(ctx, &b, &b.checksAgain, found); err != nil {
 			return b, err
 		}
 	}
 	for _, mail := range mails {
-		found := missing{mail, topology.Mail, topology.MailSubject(job.MailAdhoc, mail.id), topology.MailConsumer(job.MailAdhoc).Name}
+		found := missing{mail, topology.MailConsumer(job.MailAdhoc), topology.MailSubject(job.MailAdhoc, mail.id)}
 		if err := c.countJob(ctx, &b, &b.mailAgain, found); err != nil {
 			return b, err
 		}
@@ -62,7 +62,7 @@ func (c *cluster) countJob(ctx context.Context, b *clusterBalance, again *int, m
 		*again += times - 1
 		return nil
 	}
-	exists, err := inspect.ExistsOnLeader(ctx, c.pipeline, m.queue, m.subject)
+	exists, err := inspect.ExistsOnLeader(ctx, c.pipeline, m.consumer.Stream, m.subject)
 	if exists {
 		b.pending = append(b.pending, m)
 	} else if err == nil {

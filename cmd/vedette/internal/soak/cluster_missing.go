@@ -14,8 +14,8 @@ import (
 type missing struct {
 	acknowledged
 
-	queue             topology.Stream
-	subject, consumer string
+	consumer topology.Consumer
+	subject  string
 }
 
 func ids(jobs []missing) []string {
@@ -50,7 +50,7 @@ func (c *cluster) trace(ctx context.Context, b clusterBalance) string {
 	for _, j := range jobs[:min(len(jobs), maxTraced)] {
 		fmt.Fprintf(&out, "%s was enqueued at %s, and acknowledged at %s as %d in %d tries, stored before: %t\n",
 			j.id, wall(j.enqueued), wall(j.at), j.stored.Sequence, j.stored.Tries, j.stored.Before)
-		for _, line := range inspect.Trace(ctx, c.pipeline, j.queue, j.subject, j.consumer, j.id, j.stored.Sequence) {
+		for _, line := range inspect.Trace(ctx, c.pipeline, inspect.Job{Consumer: j.consumer, Subject: j.subject, ID: j.id, Sequence: j.stored.Sequence}) {
 			out.WriteString("  " + line + "\n")
 		}
 	}
