@@ -3,7 +3,6 @@ package mail
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,12 +12,8 @@ import (
 // sessionPool holds the sessions with one relay: at most one per slot, each idle
 // or used by one goroutine.
 type sessionPool struct {
-	relay           Relay
-	hello           string
-	timeouts        timeouts
-	idleTimeout     time.Duration
-	mailsPerSession int
-	log             *slog.Logger
+	relay  Relay
+	config *Config
 
 	// slots is held while a session is opened or used. A session is opened only
 	// if none is idle, so there are never more sessions than slots.
@@ -106,13 +101,13 @@ func (p *sessionPool) put(s *session, keep bool) {
 		s.quitAsync()
 		p.openCount.Add(-1)
 		<-p.slots
-	case s.mails >= p.mailsPerSession:
+	case s.mails >= p.config.PerSession:
 		p.quitting.Go(func() {
 			p.quit(s)
 			<-p.slots
 		})
 	default:
-		s.expiry = time.AfterFunc(p.idleTimeout, func() { p.expire(s) })
+		s.expiry = time.AfterFunc(p.config.Idle, func() { p.expire(s) })
 		p.idle = append(p.idle, s)
 		<-p.slots
 	}

@@ -25,7 +25,7 @@ func (p *sessionPool) open(ctx context.Context) (*session, Verdict, time.Duratio
 	if wait, last := p.breaker.allow(began); wait > 0 {
 		return nil, last, wait
 	}
-	s, err := openSession(ctx, p.relay, p.hello, p.timeouts)
+	s, err := openSession(ctx, p.relay, p.config)
 	switch {
 	case err == nil:
 		p.breaker.success()
@@ -75,7 +75,7 @@ func (p *sessionPool) releaseSlot(v Verdict) {
 		<-p.slots
 		return
 	}
-	p.log.Info("relay refused another session; using fewer", "relay", p.relay, "open", p.openCount.Load(), "error", cause(v))
+	p.config.Logger.Info("relay refused another session; using fewer", "relay", p.relay, "open", p.openCount.Load(), "error", cause(v))
 	time.AfterFunc(limitTime, func() { <-p.slots })
 }
 
@@ -106,7 +106,7 @@ func (p *sessionPool) recordFailure(ctx context.Context, began time.Time, v Verd
 		if v.Class == ClassConfig {
 			level = slog.LevelError
 		}
-		p.log.Log(ctx, level, "relay cannot be used", "relay", p.relay, "class", v.Class, "stage", v.Stage, "error", cause(v), "retry_in", wait)
+		p.config.Logger.Log(ctx, level, "relay cannot be used", "relay", p.relay, "class", v.Class, "stage", v.Stage, "error", cause(v), "retry_in", wait)
 	}
 	return wait
 }

@@ -12,12 +12,12 @@ import (
 // openSession dials and goes through EHLO, STARTTLS and AUTH as the relay's
 // settings require. The dial may take as long as one command, and so may all
 // that follows. No error contains the password.
-func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*session, error) {
+func openSession(ctx context.Context, r Relay, config *Config) (*session, error) {
 	r, err := r.withPassword()
 	if err != nil {
 		return nil, err
 	}
-	s := &session{timeouts: t}
+	s := &session{config: config}
 	stop := func() bool { return true }
 	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {
 		raw, err := (&net.Dialer{}).DialContext(dialCtx, network, address)
@@ -30,7 +30,7 @@ func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*sessi
 		stop = context.AfterFunc(ctx, s.abort)
 		return r.implicitTLS(dialCtx, raw)
 	}
-	client, err := gomail.NewClient(r.Host, r.options(hello, t, dial)...)
+	client, err := gomail.NewClient(r.Host, r.options(config, dial)...)
 	if err != nil {
 		return nil, fmt.Errorf("set up session: %w", redactPassword(err, r))
 	}
@@ -63,13 +63,13 @@ func (r Relay) tlsConfig() *tls.Config {
 
 // options returns the relay's settings for go-mail. Each dial needs its own
 // client, because a client cannot log in twice.
-func (r Relay) options(hello string, t timeouts, dial gomail.DialContextFunc) []gomail.Option {
+func (r Relay) options(config *Config, dial gomail.DialContextFunc) []gomail.Option {
 	policy := gomail.NoTLS
 	if r.TLS == TLSStartTLS {
 		policy = gomail.TLSMandatory
 	}
 	options := []gomail.Option{
-		gomail.WithPort(r.Port), gomail.WithHELO(hello), gomail.WithTimeout(t.command),
+		gomail.WithPort(r.Port), gomail.WithHELO(config.Hello), gomail.WithTimeout(config.CommandTimeout),
 		gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(r.tlsConfig()), gomail.WithDialContextFunc(dial),
 	}
 	if r.Username != "" {

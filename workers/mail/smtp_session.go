@@ -21,17 +21,12 @@ type session struct {
 	client *smtp.Client
 	// conn is the connection below TLS. Closing it ends a pending command; the
 	// client's own Close would wait for the command.
-	conn     net.Conn
-	timeouts timeouts
+	conn   net.Conn
+	config *Config
 	// mails counts the mails.
 	mails int
 	// expiry ends an idle session. It is guarded by the pool's lock.
 	expiry *time.Timer
-}
-
-// timeouts bound the steps of a session.
-type timeouts struct {
-	command, dot time.Duration
 }
 
 const (
@@ -70,7 +65,7 @@ func (s *session) deliver(ctx context.Context, m Message) (v Verdict, keep bool)
 // fails, the relay cannot have accepted the mail.
 func (s *session) sendBody(body io.Writer, content []byte) (Verdict, bool) {
 	for part := range slices.Chunk(content, chunkSize) {
-		s.setDeadline(s.timeouts.command)
+		s.setDeadline(s.config.CommandTimeout)
 		if _, err := body.Write(part); err != nil {
 			return s.bodyRefused(err), false
 		}
@@ -94,7 +89,7 @@ func (s *session) bodyRefused(err error) Verdict {
 
 // endBody sends the final dot and reads the reply.
 func (s *session) endBody(ctx context.Context, body io.Closer) (v Verdict, keep bool) {
-	s.setDeadline(s.timeouts.dot)
+	s.setDeadline(s.config.DotTimeout)
 	stop := context.AfterFunc(ctx, func() { s.setDeadline(dotGrace) })
 	if err := body.Close(); err != nil {
 		v = classifyClientError(StageDot, err)
