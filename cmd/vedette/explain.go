@@ -32,12 +32,10 @@ when the monitor is down.`,
 		Example: "  vedette explain website",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := where.Connect(cmd.Context())
+			found, err := cli.Query(cmd.Context(), &where, func(ctx context.Context, p *pipeline.Pipeline) (*explanation, error) {
+				return explain(ctx, p, args[0])
+			})
 			if err != nil {
-				return err
-			}
-			found, err := explain(cmd.Context(), p, args[0])
-			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -46,7 +44,7 @@ when the monitor is down.`,
 				err = found.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && found.State.Health == job.Down {
-				err = &cli.ExitError{Code: cli.ExitFound}
+				err = cli.ErrFound
 			}
 			return err
 		},
@@ -56,7 +54,7 @@ when the monitor is down.`,
 	return cmd
 }
 
-// explanation is what is known about a monitor.
+// explanation has everything about a monitor.
 type explanation struct {
 	Monitor job.Monitor `json:"monitor"`
 	// State is empty for a monitor that was always up.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,12 +33,8 @@ letters. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := where.Connect(cmd.Context())
+			s, err := cli.Query(cmd.Context(), &where, readStatus)
 			if err != nil {
-				return err
-			}
-			s, err := readStatus(cmd.Context(), p, time.Now())
-			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -48,7 +43,7 @@ letters. Exits with 1 when a monitor is down.`,
 				err = s.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && s.Down > 0 {
-				err = &cli.ExitError{Code: cli.ExitFound}
+				err = cli.ErrFound
 			}
 			return err
 		},
@@ -63,14 +58,14 @@ type status struct {
 	Monitors int `json:"monitors"`
 	Down     int `json:"down"`
 	Paused   int `json:"paused"`
-	// Problems are the open incidents, the worst first.
+	// Problems are the open incidents, worst first.
 	Problems    []job.Incident `json:"problems"`
 	Silences    []job.Silence  `json:"silences"`
 	Maintenance []notify.Mute  `json:"maintenance"`
 	DeadLetters uint64         `json:"dead_letters"`
 }
 
-func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*status, error) {
+func readStatus(ctx context.Context, p *pipeline.Pipeline) (*status, error) {
 	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
 	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
@@ -108,7 +103,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return nil, err
 	}
-	if err := s.readMutes(ctx, p, now); err != nil {
+	if err := s.readMutes(ctx, p, time.Now()); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -155,7 +150,7 @@ const maxProblems = 20
 
 func (s *status) print(to io.Writer, now time.Time) error {
 	cli.Writef(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.otherCounts())
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	table := cli.NewTable(to)
 	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {
 		incident := &s.Problems[i]
 		cli.Writef(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionText(incident.Condition)), monitorText(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
@@ -168,10 +163,10 @@ func (s *status) print(to io.Writer, now time.Time) error {
 	}
 	for i := range s.Silences {
 		silence := &s.Silences[i]
-		cli.Writef(to, "silence %s of %s until %s, by %s\n", silence.ID, matchText(silence.Match), clock(silence.Ends), cli.Printable(silence.Author))
+		cli.Writef(to, "silence %s for %s until %s, by %s\n", silence.ID, matchText(silence.Match), cli.TimeText(silence.Ends), cli.Printable(silence.Author))
 	}
 	for _, window := range s.Maintenance {
-		cli.Writef(to, "maintenance %s until %s\n", window.By, clock(window.Until))
+		cli.Writef(to, "maintenance %s until %s\n", window.By, cli.TimeText(window.Until))
 	}
 	if s.DeadLetters > 0 {
 		cli.Writef(to, "%s: see 'vedette dead list'\n", cli.Count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
