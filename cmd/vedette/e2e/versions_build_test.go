@@ -37,7 +37,7 @@ func nextVersion() []edit {
 		edit{"pipeline/job/codec.go", "encodeFast(message); ok {", "encodeFast(message); ok && false {"},
 		edit{"pipeline/job/codec.go", "\treturn bytes.TrimRight(buffer.Bytes(), \"\\n\"), nil\n}\n", "\treturn Stamp(bytes.TrimRight(buffer.Bytes(), \"\\n\")), nil\n}\n" + stamp},
 		edit{"workers/result_batch.go", "return append(body, ']', '}')", "return job.Stamp(append(body, ']', '}'))"},
-		edit{"pipeline/topology/layout.go", "const Layout = 1", "const Layout = 2"},
+		edit{"pipeline/topology/streams.go", "const Layout = 1", "const Layout = 2"},
 		edit{"pipeline/topology/streams.go", "EveryCall), 10_000", "EveryCall), 20_000"},
 	)
 }
