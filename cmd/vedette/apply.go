@@ -34,7 +34,7 @@ The sections mail and server belong to the process: they are read by
 			}
 			how := cli.Progress(cmd.ErrOrStderr(), time.Now)
 			how.Dry = dry
-			change, err := producer.ApplyWith(cmd.Context(), p, cli.Definitions(file), how)
+			change, err := producer.Apply(cmd.Context(), p, cli.Definitions(file), how)
 			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}

@@ -46,8 +46,8 @@ func (r policyReader) readDefaults(root mapping) defaults {
 	if d.interval.set && d.timeout.set {
 		r.timeoutFits(d.timeout, d.interval)
 	}
-	r.setInteger(m, "failure_threshold", 1, maxThreshold, &d.failures)
-	r.setInteger(m, "success_threshold", 1, maxThreshold, &d.success)
+	r.setInteger(m, "failure_threshold", maxThreshold, &d.failures)
+	r.setInteger(m, "success_threshold", maxThreshold, &d.success)
 	d.policy = r.readPolicy(m, d.policy)
 	d.locations = r.readLocations(m, d.locations)
 	d.notify, d.notifySet = recipientReader{r.reader}.readNotify(m)

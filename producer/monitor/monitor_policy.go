@@ -73,8 +73,8 @@ func (r policyReader) readFlapping(v value) *job.Flapping {
 	if !ok {
 		return &limits
 	}
-	r.setInteger(m, "enter", 1, 100, &limits.Enter)
-	r.setInteger(m, "leave", 1, 100, &limits.Leave)
+	r.setInteger(m, "enter", 100, &limits.Enter)
+	r.setInteger(m, "leave", 100, &limits.Leave)
 	if limits.Leave >= limits.Enter {
 		leave, _ := m.get("leave")
 		r.report(leave, "leave that is not below enter", "a percentage below that of enter", "")

@@ -44,7 +44,7 @@ func (r *instanceRun) reloadFile(ctx context.Context, work *workers.Workers) {
 		cli.Writef(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
 		return
 	}
-	change, err := producer.ApplyWith(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
+	change, err := producer.Apply(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
 	if err != nil {
 		cli.Writef(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
 		return
