@@ -40,6 +40,13 @@ func (p *Pipeline) PublishAll(ctx context.Context, messages []Message) []error {
 	return errs
 }
 
+// flight is one of many messages in flight.
+type flight struct {
+	future jetstream.PubAckFuture
+	err    error     // why it was not sent
+	until  time.Time // when to stop waiting for the answer
+}
+
 // finish waits for the outcome, and retries if that may help.
 func (f flight) finish(ctx context.Context, p *Pipeline, m Message) error {
 	err := publishError(f.land(ctx))
@@ -51,13 +58,6 @@ func (f flight) finish(ctx context.Context, p *Pipeline, m Message) error {
 	default:
 		return fmt.Errorf("publish %s: %w", m.Subject, err)
 	}
-}
-
-// flight is one of many messages in flight.
-type flight struct {
-	future jetstream.PubAckFuture
-	err    error     // why it was not sent
-	until  time.Time // when to stop waiting for the answer
 }
 
 func launch(js jetstream.JetStream, message *nats.Msg) flight {

@@ -81,7 +81,19 @@ func (s *submission) identify(problems []error) error {
 		problems = append(problems, fmt.Errorf("id: found %q, expected letters, digits, _, - and single dots", s.id))
 	}
 	if err := errors.Join(problems...); err != nil {
-		return fmt.Errorf("enqueue %s: %w", s.kind, err)
+		return &InvalidError{Kind: s.kind, Err: err}
 	}
 	return nil
 }
+
+// InvalidError has the mistakes in a job that was not enqueued.
+type InvalidError struct {
+	Kind string
+	Err  error
+}
+
+// Error returns all mistakes.
+func (e *InvalidError) Error() string { return "enqueue " + e.Kind + ": " + e.Err.Error() }
+
+// Unwrap returns all mistakes.
+func (e *InvalidError) Unwrap() error { return e.Err }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/pipeline"
 	"vedette/producer"
 )
 
@@ -15,11 +17,11 @@ func applyCommand() *cobra.Command {
 	var dry bool
 	cmd := &cobra.Command{
 		Use:   "apply FILE",
-		Short: "Give a running instance the monitors of a file",
-		Long: `Makes the monitors and recipients of a running instance those of the file, by
-difference: the others are not disturbed. A file with mistakes changes nothing.
-The sections mail and server belong to the process: they are read by
-'vedette run' alone.`,
+		Short: "Apply a monitor file to a running instance",
+		Long: `Compares the monitors and recipients in a running instance with the file, and
+stores the differences. Unchanged monitors are not disturbed. A file with mistakes
+changes nothing. The sections mail and server belong to the process: only
+'vedette run' reads them.`,
 		Example: `  vedette apply monitors.yaml
   vedette apply --dry-run monitors.yaml`,
 		Args: cobra.ExactArgs(1),
@@ -28,14 +30,12 @@ The sections mail and server belong to the process: they are read by
 			if err != nil {
 				return err
 			}
-			p, err := where.Connect(cmd.Context())
+			options := cli.Progress(cmd.ErrOrStderr(), time.Now)
+			options.Dry = dry
+			change, err := cli.Query(cmd.Context(), &where, func(ctx context.Context, p *pipeline.Pipeline) (producer.Change, error) {
+				return producer.Apply(ctx, p, cli.Definitions(file), options)
+			})
 			if err != nil {
-				return err
-			}
-			how := cli.Progress(cmd.ErrOrStderr(), time.Now)
-			how.Dry = dry
-			change, err := producer.Apply(cmd.Context(), p, cli.Definitions(file), how)
-			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			_, err = fmt.Fprint(cmd.OutOrStdout(), cli.ChangeLines(change, dry))
@@ -43,6 +43,6 @@ The sections mail and server belong to the process: they are read by
 		},
 	}
 	where.Flags(cmd)
-	cmd.Flags().BoolVar(&dry, "dry-run", false, "show what would change, and change nothing")
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "show the changes without applying them")
 	return cmd
 }

@@ -15,11 +15,9 @@ import (
 func authCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "auth",
-		Short:   "Make what servers and their clients know each other by",
-		Long:    "Makes the certificates, users and passwords of servers that others reach.",
+		Short:   "Create certificates and users",
+		Long:    "Creates the certificates, users and passwords for servers that other machines reach.",
 		Example: "  vedette auth init secrets n1 n2 n3",
-		Args:    cli.CheckSubcommand,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(authInitCommand())
 	return cmd
@@ -29,36 +27,37 @@ func authInitCommand() *cobra.Command {
 	locations := []string{job.DefaultLocation}
 	cmd := &cobra.Command{
 		Use:   "init DIR NODE...",
-		Short: "Make the certificates and users of a cluster",
-		Long: `Makes what the nodes of a cluster and their clients need, and prints what it
-made. NODE is the name or address by which others reach a node; its certificate is
-good for this machine's loopback too, for ten years.
+		Short: "Create the certificates and users for a cluster",
+		Long: `Creates the files that the nodes in a cluster and their clients need, and prints
+their names. NODE is the name or address by which others reach a node. Its
+certificate is also valid for loopback addresses, and expires after ten years.
 
-  ca.pem, ca.key         sign for the nodes; ca.key is needed for more nodes only
-  NODE.pem, NODE.key     for --tls-cert and --tls-key of that node
-  users.conf             for --users of all nodes: the users of 'vedette roles'
-  USER.password          for --nats-password-file of who logs in as that user
+  ca.pem, ca.key         sign certificates for nodes; ca.key is only needed to add nodes
+  NODE.pem, NODE.key     for --tls-cert and --tls-key on that node
+  users.conf             for --users on all nodes: the users from 'vedette roles'
+  USER.password          for --nats-password-file when logging in as that user
 
-What is there already is kept, so that nodes can be added. Nobody else may enter
-the directory; the files themselves can be read by whoever is given one of them,
-such as a container that runs as another user.`,
+Existing files are kept, so that nodes can be added. Only the owner may enter the
+directory. The files in it are readable for all, so that a container that runs as
+another user can mount the ones that it needs.`,
 		Example: `  vedette auth init secrets n1.example.org n2.example.org n3.example.org
   vedette run --nats tls://vedette-admin@n1.example.org:4222 --nats-ca secrets/ca.pem \
     --nats-password-file secrets/vedette-admin.password monitors.yaml`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := errors.Join(nodeProblems(args[1:]), cli.CheckLocations(locations)); err != nil {
+			if err := errors.Join(checkNodes(args[1:]), cli.CheckLocations(locations...)); err != nil {
 				return cli.UsageError(cmd, err)
 			}
-			return keys.Make(args[0], locations, args[1:], cmd.OutOrStdout())
+			return keys.Create(args[0], locations, args[1:], cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringSliceVar(&locations, "location", locations, "locations of check workers, each of which has a user of its own")
+	cmd.Flags().StringSliceVar(&locations, "location", locations, "locations with check workers; each gets its own user")
 	return cmd
 }
 
-// nodeProblems are names that would be no names of files, or those of others.
-func nodeProblems(names []string) error {
+// checkNodes returns an error for each name that is unsuitable as a file name, or
+// taken.
+func checkNodes(names []string) error {
 	var problems []error
 	for _, name := range names {
 		if name == "ca" || !job.ValidName(name) && net.ParseIP(name) == nil {

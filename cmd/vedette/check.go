@@ -15,7 +15,7 @@ import (
 	"vedette/workers/check"
 )
 
-// checkOptions are the flags of `vedette check`.
+// checkOptions are the flags for `vedette check`.
 type checkOptions struct {
 	timeout  time.Duration
 	parallel int
@@ -31,14 +31,16 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check TARGET...",
 		Short: "Check targets once, now",
-		Long: `Checks targets at once, and says which are up. A target is a URL, a host, which
-is asked by http, or host:port, which is connected to. URLs may have the schemes
-http, https, tcp, tls, dns, icmp, grpc, grpcs, ws and wss. It needs no running
-instance. Exits with 0 when all are up or degraded, 1 when some are down, and 2
-when something could not be tried.
+		Long: `Checks targets in parallel and prints which are up. A target is a URL, a host
+(checked by http) or host:port (checked by connecting). URLs may have the schemes
+http, https, tcp, tls, dns, icmp, grpc, grpcs, ws and wss. No running instance is
+needed.
 
-A URL may refer to secrets, such as '${secret:NAME}' in single quotes: each is
-the file of its name in the directory --secrets, or the variable
+Exits with 0 if all targets are up or degraded, with 1 if some are down, and with 3
+if some could not be checked.
+
+A URL may contain secrets, such as '${secret:NAME}' in single quotes. The secret is
+read from the file NAME in the directory --secrets, or from the variable
 VEDETTE_SECRET_NAME.`,
 		Example: `  vedette check https://example.org db.example.org:5432
   vedette check --expect 'status == 301' http://example.org
@@ -50,22 +52,22 @@ VEDETTE_SECRET_NAME.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			specs, err := options.specs(args)
 			if err != nil {
-				return cli.InputError(err)
+				return cli.UsageError(cmd, err)
 			}
 			return options.run(cmd.Context(), cmd.OutOrStdout(), args, specs)
 		},
 	}
-	cmd.Flags().DurationVar(&options.timeout, "timeout", 10*time.Second, "how long one check may take, in all")
-	cmd.Flags().IntVar(&options.parallel, "parallel", 64, "how many checks run at once")
-	cmd.Flags().StringArrayVar(&options.expect, "expect", nil, "expression that must be true of each target (may be repeated)")
-	cmd.Flags().StringArrayVar(&options.warn, "warn", nil, "expression without which a target that is up is degraded (may be repeated)")
-	cmd.Flags().BoolVar(&options.negate, "negate", false, "up is down, and down is up")
+	cmd.Flags().DurationVar(&options.timeout, "timeout", 10*time.Second, "total time for one check")
+	cmd.Flags().IntVar(&options.parallel, "parallel", 64, "checks that run at once")
+	cmd.Flags().StringArrayVar(&options.expect, "expect", nil, "expression that must be true for each target (may be repeated)")
+	cmd.Flags().StringArrayVar(&options.warn, "warn", nil, "expression that must be true, or else a target that is up counts as degraded (may be repeated)")
+	cmd.Flags().BoolVar(&options.negate, "negate", false, "invert the result")
 	cli.SecretsFlag(cmd, &options.secrets)
 	cmd.Flags().BoolVar(&options.json, "json", false, "print a JSON object for each target")
 	return cmd
 }
 
-// specs reads the targets, and shows every mistake at once.
+// specs reads the targets and flags. The error has all mistakes.
 func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 	var problems []error
 	if o.parallel < 1 {
@@ -94,7 +96,7 @@ func (o checkOptions) specs(args []string) ([]job.Spec, error) {
 	return specs, errors.Join(problems...)
 }
 
-// run checks all targets, prints each as it comes, and exits by the worst.
+// run checks all targets, and prints the results as they arrive.
 func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string, specs []job.Spec) error {
 	secrets, err := cli.OpenSecrets(o.secrets)
 	if err != nil {
@@ -105,42 +107,39 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 		return err
 	}
 	code := cli.ExitOK
-	for i, outcome := range check.CheckAll(ctx, specs, o.parallel, checker.Check) {
-		if err := o.print(stdout, names[i], outcome); err != nil {
+	for i, result := range check.CheckAll(ctx, specs, o.parallel, checker.Check) {
+		if err := o.print(stdout, names[i], result); err != nil {
 			return err
 		}
-		switch outcome.Health {
+		switch result.Health {
 		case job.Up, job.Degraded, job.Pending:
 		case job.Down:
 			code = max(code, cli.ExitFound)
 		default:
-			code = cli.ExitUsage
+			code = cli.ExitFailed
 		}
-	}
-	if code == cli.ExitOK {
-		return nil
 	}
 	return &cli.ExitError{Code: code}
 }
 
-func (o checkOptions) print(stdout io.Writer, name string, outcome job.ProbeResult) error {
+func (o checkOptions) print(stdout io.Writer, name string, result job.ProbeResult) error {
 	if o.json {
 		return json.NewEncoder(stdout).Encode(struct {
 			Target string `json:"target"`
 			job.ProbeResult
-		}{name, outcome})
+		}{name, result})
 	}
-	latency := outcome.Latency.Std().Round(100 * time.Microsecond)
+	latency := result.Latency.Std().Round(100 * time.Microsecond)
 	var err error
-	switch outcome.Health {
+	switch result.Health {
 	case job.Up:
 		_, err = fmt.Fprintf(stdout, "%s is UP! (%s)\n", name, latency)
 	case job.Degraded:
-		_, err = fmt.Fprintf(stdout, "%s is DEGRADED! (%s) %s: %s\n", name, latency, outcome.Class, outcome.Cause)
+		_, err = fmt.Fprintf(stdout, "%s is DEGRADED! (%s) %s: %s\n", name, latency, result.Class, result.Cause)
 	case job.Down:
-		_, err = fmt.Fprintf(stdout, "%s is DOWN! (%s) %s: %s\n", name, latency, outcome.Class, outcome.Cause)
+		_, err = fmt.Fprintf(stdout, "%s is DOWN! (%s) %s: %s\n", name, latency, result.Class, result.Cause)
 	default:
-		_, err = fmt.Fprintf(stdout, "%s could not be checked (%s): %s\n", name, latency, outcome.Cause)
+		_, err = fmt.Fprintf(stdout, "%s could not be checked (%s): %s\n", name, latency, result.Cause)
 	}
 	return err
 }

@@ -21,14 +21,14 @@ func execute(t *testing.T, args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), code
 }
 
-// closedAddress is one on which nothing listens any more.
+// closedAddress returns an address without a listener.
 func closedAddress() string {
 	gone := httptest.NewServer(http.NotFoundHandler())
 	gone.Close()
 	return gone.Listener.Addr().String()
 }
 
-func TestCheckSaysWhatIsUpAndWhy(t *testing.T) {
+func TestCheckPrintsWhichTargetsAreUpAndWhy(t *testing.T) {
 	t.Parallel()
 	good := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer good.Close()
@@ -61,7 +61,7 @@ func TestCheckSaysWhatIsUpAndWhy(t *testing.T) {
 	}
 }
 
-func TestCheckAsJSONIsAnObjectForEachTarget(t *testing.T) {
+func TestCheckPrintsAJSONObjectForEachTarget(t *testing.T) {
 	t.Parallel()
 	good := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer good.Close()
@@ -83,7 +83,7 @@ func TestCheckAsJSONIsAnObjectForEachTarget(t *testing.T) {
 	}
 }
 
-func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
+func TestMistakesExitWithAUsageErrorAndAHint(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	bad := filepath.Join(dir, "bad.yaml")
@@ -94,12 +94,12 @@ func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
 		args []string
 		says []string
 	}{
-		{[]string{"vaildate"}, []string{`unknown command "vaildate"`, `did you mean "validate"?`}},
-		{[]string{"check"}, []string{"requires at least 1 arg", "vedette check --help"}},
+		{[]string{"vaildate"}, []string{`find command: found "vaildate"`, `did you mean "validate"?`}},
+		{[]string{"check"}, []string{"read arguments: found none, expected TARGET...", "vedette check --help"}},
 		{[]string{"check", "--parallel", "0", "--timeout", "-1s", "ftp://x", "db:0"}, []string{"--parallel", "--timeout", `scheme "ftp"`, `port "0"`}},
 		{[]string{"check", "--expect", "statsu == 200", "http://x"}, []string{"undeclared reference", "statsu"}},
-		{[]string{"check", "--bogus", "x"}, []string{"unknown flag: --bogus", "hint: "}},
-		{[]string{"validate", bad}, []string{"bad.yaml:2:", `did you mean "http"?`, "bad.yaml:3:", `did you mean "recipients"?`}},
+		{[]string{"check", "--bogus", "x"}, []string{"read flags: found --bogus", "hint: see 'vedette check --help'"}},
+		{[]string{"validate", bad}, []string{"vedette: " + bad + ":2:", `did you mean "http"?`, "vedette: " + bad + ":3:", `did you mean "recipients"?`}},
 		{[]string{"validate", filepath.Join(dir, "none.yaml")}, []string{"none.yaml", "no such file"}},
 		{[]string{"apply", bad}, []string{"bad.yaml:2:"}},
 		{[]string{"run", bad}, []string{"bad.yaml:2:"}},
@@ -124,7 +124,7 @@ func TestMistakesOnTheCommandLineExitWith2AndShowAWayOut(t *testing.T) {
 	}
 }
 
-func TestValidateSaysThatTheDemoIsGood(t *testing.T) {
+func TestValidateAcceptsTheDemo(t *testing.T) {
 	t.Parallel()
 	stdout, stderr, code := execute(t, "validate", filepath.Join("..", "..", "testdata", "demo.yaml"))
 	if code != cli.ExitOK || !strings.Contains(stdout, "2 monitors, 1 recipient") || stderr != "" {
@@ -132,7 +132,7 @@ func TestValidateSaysThatTheDemoIsGood(t *testing.T) {
 	}
 }
 
-func TestMistakesInExpectationsAreFoundWhereTheyStand(t *testing.T) {
+func TestMistakesInExpectationsAreReportedWithTheirLine(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "monitors.yaml")
 	text := "monitors:\n  - name: a\n    http: http://example.org\n    expect:\n      - status == 200\n      - statsu == 200\n"
@@ -141,26 +141,6 @@ func TestMistakesInExpectationsAreFoundWhereTheyStand(t *testing.T) {
 	}
 	if _, stderr, code := execute(t, "validate", file); code != cli.ExitUsage || !strings.Contains(stderr, ":6:9: monitors[0].expect[1]") {
 		t.Errorf("got %d %s, want the line of the expression", code, stderr)
-	}
-}
-
-func TestCommandsWithoutAnInstanceSayHowToStartOne(t *testing.T) {
-	t.Parallel()
-	demo := filepath.Join("..", "..", "testdata", "demo.yaml")
-	nobody := "nats://" + closedAddress()
-	for _, args := range [][]string{
-		{"env", "--data", t.TempDir()}, {"apply", "--data", t.TempDir(), demo},
-	} {
-		if os.Getenv("NATS_URL") != "" {
-			t.Fatal("got NATS_URL set in the environment of the tests, want it unset: it names an instance")
-		}
-		_, stderr, code := execute(t, args...)
-		if code != cli.ExitFailed || !strings.Contains(stderr, "vedette run FILE") {
-			t.Errorf("%v: got %d %s, want a hint", args, code, stderr)
-		}
-	}
-	if stdout, _, code := execute(t, "env", "--nats", nobody); code != cli.ExitOK || stdout != "export NATS_URL="+nobody+"\n" {
-		t.Errorf("got %d %s, want what was said", code, stdout)
 	}
 }
 

@@ -14,13 +14,13 @@ import (
 	"vedette/pipeline/deadletter"
 )
 
-// bulk does something to each selected dead letter.
-type deadAction struct {
+// bulk applies an action to each selected dead letter.
+type bulk struct {
 	filter  deadFilter
 	all     bool
 	dry     bool
 	rate    float64 // a second; 0 means as fast as possible
-	verb    string  // what is done, in the past
+	verb    string  // the action, in the past tense
 	do      func(context.Context, *pipeline.Pipeline, deadletter.Letter) error
 	stdout  io.Writer
 	done    int
@@ -28,27 +28,24 @@ type deadAction struct {
 	stopped error
 }
 
-func (b *deadAction) flags(cmd *cobra.Command) {
+func (b *bulk) flags(cmd *cobra.Command) {
 	b.filter.flags(cmd)
 	cmd.Flags().BoolVar(&b.all, "all", false, "all dead letters")
-	cmd.Flags().BoolVar(&b.dry, "dry-run", false, "say what would be done, and do nothing")
+	cmd.Flags().BoolVar(&b.dry, "dry-run", false, "list the dead letters without changing them")
 }
 
 func deadReplayCommand() *cobra.Command {
-	b := &deadAction{verb: "replayed"}
+	b := &bulk{verb: "replayed", do: deadletter.Replay}
 	cmd := &cobra.Command{
 		Use:   "replay [ID...]",
-		Short: "Give dead letters' jobs back to their stages",
-		Long: `Gives the jobs back as they were, with all their attempts before them. A job
-that lives under its id by now is left alone, and a mail that was sent in the
-last two days is not sent again, so that replaying twice is replaying once.`,
+		Short: "Return failed jobs to their stages",
+		Long: `Returns jobs to their stages unchanged, with a full number of attempts. A job whose
+id is queued or running again is left alone, and a mail that was sent in the last
+two days is not sent again. So replaying twice has the same effect as once.`,
 		Example: `  vedette dead replay 17 18
   vedette dead replay --stage mail --reason given_up
   vedette dead replay --all --rate 10`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			b.do = func(ctx context.Context, p *pipeline.Pipeline, l deadletter.Letter) error {
-				return deadletter.Replay(ctx, p, l)
-			}
 			if b.rate <= 0 {
 				return cli.UsageError(cmd, fmt.Errorf("read --rate: found %g, expected more than 0", b.rate))
 			}
@@ -61,29 +58,27 @@ last two days is not sent again, so that replaying twice is replaying once.`,
 }
 
 func deadDropCommand() *cobra.Command {
-	b := &deadAction{verb: "dropped"}
+	b := &bulk{verb: "dropped", do: func(ctx context.Context, p *pipeline.Pipeline, l deadletter.Letter) error {
+		return deadletter.Drop(ctx, p, l.ID)
+	}}
 	cmd := &cobra.Command{
 		Use:     "drop [ID...]",
-		Short:   "Remove dead letters for good",
+		Short:   "Remove dead letters permanently",
 		Example: "  vedette dead drop 17\n  vedette dead drop --reason malformed --older-than 24h --dry-run",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			b.do = func(ctx context.Context, p *pipeline.Pipeline, l deadletter.Letter) error {
-				return deadletter.Drop(ctx, p, l.ID)
-			}
-			return b.run(cmd, args)
-		},
+		RunE:    b.run,
 	}
 	b.flags(cmd)
 	return cmd
 }
 
-// run does it, and goes on after a letter that cannot be helped.
-func (b *deadAction) run(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 && !b.all && !b.filter.isSet() {
-		return cli.UsageError(cmd, errors.New("select dead letters: found no id and no filter, expected some, or --all"))
-	}
-	if b.all && (len(args) > 0 || b.filter.isSet()) {
-		return cli.UsageError(cmd, errors.New("select dead letters: found --all beside ids or filters, expected one or the other"))
+// run applies the action. One failure does not stop it.
+func (b *bulk) run(cmd *cobra.Command, args []string) error {
+	if selects := len(args) > 0 || b.filter.isSet(); selects == b.all {
+		found := "neither ids nor filters nor --all"
+		if b.all {
+			found = "--all with ids or filters"
+		}
+		return cli.UsageError(cmd, fmt.Errorf("select dead letters: found %s, expected either ids and filters or --all", found))
 	}
 	b.stdout = cmd.OutOrStdout()
 	ctx := cmd.Context()
@@ -93,14 +88,17 @@ func (b *deadAction) run(cmd *cobra.Command, args []string) error {
 		defer ticker.Stop()
 		pace = ticker.C
 	}
-	err := b.filter.forEach(ctx, args, func(p *pipeline.Pipeline, l deadletter.Letter) bool {
+	err := b.filter.forEach(cmd, args, func(p *pipeline.Pipeline, l deadletter.Letter) bool {
 		return b.apply(ctx, cmd.ErrOrStderr(), p, l, pace)
 	})
+	if err != nil && b.done+b.failed == 0 {
+		return err
+	}
 	return errors.Join(err, b.report())
 }
 
-// apply does one letter, and reports whether to go on.
-func (b *deadAction) apply(ctx context.Context, stderr io.Writer, p *pipeline.Pipeline, l deadletter.Letter, pace <-chan time.Time) bool {
+// apply applies the action to one dead letter, and reports whether to continue.
+func (b *bulk) apply(ctx context.Context, stderr io.Writer, p *pipeline.Pipeline, l deadletter.Letter, pace <-chan time.Time) bool {
 	if b.dry {
 		b.done++
 		cli.Writef(b.stdout, "would be %s: %d  %s  %s  %s\n", b.verb, l.ID, cli.Printable(l.Stage), cli.Printable(string(l.Reason)), cli.Printable(l.Subject))
@@ -108,7 +106,7 @@ func (b *deadAction) apply(ctx context.Context, stderr io.Writer, p *pipeline.Pi
 	}
 	if err := b.do(ctx, p, l); err != nil {
 		b.failed++
-		cli.Writef(stderr, "vedette: %v\n", err)
+		cli.PrintError(stderr, err)
 		if errors.Is(err, pipeline.ErrFull) || ctx.Err() != nil {
 			b.stopped = err
 			return false
@@ -128,7 +126,7 @@ func (b *deadAction) apply(ctx context.Context, stderr io.Writer, p *pipeline.Pi
 	}
 }
 
-func (b *deadAction) report() error {
+func (b *bulk) report() error {
 	verb := b.verb
 	if b.dry {
 		verb = "would be " + verb
@@ -138,7 +136,7 @@ func (b *deadAction) report() error {
 	}
 	switch {
 	case b.stopped != nil:
-		return &cli.HintError{Err: fmt.Errorf("select dead letters: stopped: %w", b.stopped), Hint: "the rest stay; run the same command again"}
+		return &cli.HintError{Err: fmt.Errorf("select dead letters: stopped: %w", b.stopped), Hint: "the others are unchanged; run the same command again"}
 	case b.failed > 0:
 		return &cli.ExitError{Code: cli.ExitFailed}
 	default:

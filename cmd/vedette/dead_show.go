@@ -30,19 +30,19 @@ func deadListCommand() *cobra.Command {
 				return cli.UsageError(cmd, fmt.Errorf("read --limit: found %d, expected 1 or more", limit))
 			}
 			list := &deadLetterList{to: cmd.OutOrStdout(), json: asJSON, limit: limit, now: time.Now()}
-			if err := filter.forEach(cmd.Context(), nil, list.add); err != nil {
+			if err := filter.forEach(cmd, nil, list.add); err != nil {
 				return err
 			}
 			return list.finish()
 		},
 	}
 	filter.flags(cmd)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each, body included")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each, with its body")
 	cmd.Flags().IntVar(&limit, "limit", 100, "list at most this many")
 	return cmd
 }
 
-// letterList prints a table of letters, or JSON.
+// deadLetterList prints dead letters as a table or JSON.
 type deadLetterList struct {
 	to    io.Writer
 	json  bool
@@ -65,11 +65,11 @@ func (l *deadLetterList) add(_ *pipeline.Pipeline, letter deadletter.Letter) boo
 		return l.err == nil
 	}
 	if l.table == nil {
-		l.table = tabwriter.NewWriter(l.to, 0, 0, 2, ' ', 0)
-		cli.Writef(l.table, "ID\tDIED\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
+		l.table = cli.NewTable(l.to)
+		cli.Writef(l.table, "ID\tDEAD FOR\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
 	}
-	cli.Writef(l.table, "%d\t%s ago\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.HumanDuration(l.now.Sub(letter.DeadAt)),
-		cli.Printable(letter.Stage), cli.Printable(string(letter.Reason)), letter.Attempts, cli.Printable(letter.Subject), short(cli.Printable(letter.Error)))
+	cli.Writef(l.table, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.HumanDuration(l.now.Sub(letter.DeadAt)),
+		cli.Printable(letter.Stage), cli.Printable(string(letter.Reason)), letter.Attempts, cli.Printable(letter.Subject), cli.Truncate(cli.Printable(letter.Error)))
 	return true
 }
 
@@ -91,18 +91,7 @@ func (l *deadLetterList) finish() error {
 	return nil
 }
 
-// maxError is how much of an error a line of the table shows.
-const maxError = 80
-
-func short(s string) string {
-	runes := []rune(s)
-	if len(runes) > maxError {
-		return string(runes[:maxError-1]) + "…"
-	}
-	return s
-}
-
-// letterJSON is a letter as programs read it. Exactly one of the bodies is set.
+// deadLetterJSON is a dead letter in JSON, with one of the bodies.
 type deadLetterJSON struct {
 	deadletter.Letter
 
@@ -111,13 +100,10 @@ type deadLetterJSON struct {
 }
 
 func newDeadLetterJSON(letter deadletter.Letter) deadLetterJSON {
-	shown := deadLetterJSON{Letter: letter}
 	if utf8.Valid(letter.Body) {
-		shown.Text = string(letter.Body)
-	} else {
-		shown.Base64 = letter.Body
+		return deadLetterJSON{Letter: letter, Text: string(letter.Body)}
 	}
-	return shown
+	return deadLetterJSON{Letter: letter, Base64: letter.Body}
 }
 
 func deadShowCommand() *cobra.Command {
@@ -125,12 +111,12 @@ func deadShowCommand() *cobra.Command {
 	var asJSON, bodyOnly bool
 	cmd := &cobra.Command{
 		Use:     "show ID...",
-		Short:   "Show everything about dead letters",
+		Short:   "Show dead letters in full",
 		Example: "  vedette dead show 17\n  vedette dead show 17 --body > job.json",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var failed error
-			err := filter.forEach(cmd.Context(), args, func(_ *pipeline.Pipeline, letter deadletter.Letter) bool {
+			err := filter.forEach(cmd, args, func(_ *pipeline.Pipeline, letter deadletter.Letter) bool {
 				failed = printDeadLetter(cmd.OutOrStdout(), letter, asJSON, bodyOnly)
 				return failed == nil
 			})
@@ -142,7 +128,7 @@ func deadShowCommand() *cobra.Command {
 	}
 	filter.where.Flags(cmd)
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print a JSON object for each")
-	cmd.Flags().BoolVar(&bodyOnly, "body", false, "print the job's body alone, byte for byte")
+	cmd.Flags().BoolVar(&bodyOnly, "body", false, "print only the job's body, byte for byte")
 	return cmd
 }
 
@@ -155,18 +141,18 @@ func printDeadLetter(to io.Writer, letter deadletter.Letter, asJSON, bodyOnly bo
 		return json.NewEncoder(to).Encode(newDeadLetterJSON(letter))
 	}
 	_, err := fmt.Fprintf(to, `dead letter %d
-  stage     %s
-  reason    %s
-  error     %s
-  attempts  %d
-  first     %s
-  died      %s
-  worker    %s
-  job       %s
-  body      %s
+  stage         %s
+  reason        %s
+  error         %s
+  attempts      %d
+  first stored  %s
+  dead since    %s
+  worker        %s
+  job           %s
+  body          %s
 
 `, letter.ID, cli.Printable(letter.Stage), cli.Printable(string(letter.Reason)), cli.Printable(letter.Error), letter.Attempts,
-		letter.FirstStoredAt.Local().Format(time.DateTime), letter.DeadAt.Local().Format(time.DateTime),
+		cli.TimeText(letter.FirstStoredAt), cli.TimeText(letter.DeadAt),
 		cli.Printable(letter.Worker), cli.Printable(letter.Subject), cli.Printable(string(letter.Body)))
 	return err
 }

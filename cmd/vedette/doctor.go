@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"syscall"
@@ -11,11 +10,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/pipeline"
 	"vedette/workers"
 	"vedette/workers/doctor"
 )
 
-// doctorOptions are the flags of `vedette doctor`.
+// doctorOptions are the flags for `vedette doctor`.
 type doctorOptions struct {
 	where  cli.Instance
 	window time.Duration
@@ -26,17 +26,17 @@ func doctorCommand() *cobra.Command {
 	var options doctorOptions
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Find what is wrong with the running system, and what to change",
-		Long: `Looks at a running installation from outside: its processes and their parts, how
-many slots they have and how many are busy, what waits in the queues and for how
-long, the results of the last time, dead letters, how full streams are and how
-their copies fare, the workers' clocks, and the disk of a local data directory.
+		Short: "Find problems in the running system, with advice",
+		Long: `Examines a running installation from outside: its processes and their children,
+job slots and how many are busy, queue lengths and waiting times, recent results,
+dead letters, the size of streams and the state of their copies, the workers'
+clocks, and the disk of a local data directory.
 
-For each finding it tells what was found, why it matters, and which limit, flag
-or field to change to what. Exits with 0 when nothing was found, and with 1
-otherwise. Where monitors are down is none of its business: see 'vedette status'.
+For each finding it prints what was found, why it matters, and which limit, flag or
+field to change. Exits with 0 if nothing was found, and with 1 otherwise. It does
+not report monitors that are down: see 'vedette status'.
 
-On a server whose users are those of 'vedette roles' it takes the operator.`,
+On a server with the users from 'vedette roles' it needs the role admin.`,
 		Example: `  vedette doctor
   vedette doctor --json --nats nats://n1:4222 | jq -r '.findings[].advice'`,
 		Args: cobra.NoArgs,
@@ -48,41 +48,40 @@ On a server whose users are those of 'vedette roles' it takes the operator.`,
 		},
 	}
 	options.where.Flags(cmd)
-	cmd.Flags().DurationVar(&options.window, "window", time.Minute, "look at the results of this last time")
+	cmd.Flags().DurationVar(&options.window, "window", time.Minute, "examine the results from this long ago until now")
 	cmd.Flags().BoolVar(&options.json, "json", false, "print JSON")
 	return cmd
 }
 
 func (o *doctorOptions) run(ctx context.Context, to io.Writer) error {
-	p, err := o.where.Connect(ctx)
+	s, err := cli.Query(ctx, &o.where, func(ctx context.Context, p *pipeline.Pipeline) (doctor.Snapshot, error) {
+		return workers.TakeSnapshot(ctx, p, o.window)
+	})
+	if err == nil && len(s.Processes)+len(s.Silent) == 0 {
+		err = cli.ErrNoProcess
+	}
 	if err != nil {
-		return err
-	}
-	s, err := workers.TakeSnapshot(ctx, p, o.window)
-	if err := cli.JoinClose(p, err); err != nil {
 		return fmt.Errorf("examine installation: %w", err)
-	}
-	if len(s.Processes)+len(s.Silent) == 0 {
-		return fmt.Errorf("examine installation: %w", errNoProcess)
 	}
 	if o.where.Local() {
 		s.Disk = localDisk(o.where.Data)
 	}
 	findings := doctor.Examine(s)
-	show := showFindings
 	if o.json {
-		show = jsonFindings
+		err = cli.PrintJSON(to, struct {
+			At       time.Time        `json:"at"`
+			Findings []doctor.Finding `json:"findings"`
+		}{s.At.UTC(), append([]doctor.Finding{}, findings...)})
+	} else {
+		err = printFindings(to, findings, s)
 	}
-	if err := show(to, findings, s); err != nil {
-		return fmt.Errorf("print findings: %w", err)
+	if err == nil && len(findings) > 0 {
+		err = cli.ErrFound
 	}
-	if len(findings) > 0 {
-		return &cli.ExitError{Code: cli.ExitFailed}
-	}
-	return nil
+	return err
 }
 
-// localDisk is the disk of a directory, zero when the system does not tell.
+// localDisk returns the disk of a directory, or a zero value if it is unknown.
 func localDisk(dir string) doctor.Disk {
 	var stat syscall.Statfs_t
 	if err := syscall.Statfs(dir, &stat); err != nil || stat.Bsize <= 0 {
@@ -92,18 +91,13 @@ func localDisk(dir string) doctor.Disk {
 	return doctor.Disk{Path: dir, Free: stat.Bavail * size, Size: stat.Blocks * size}
 }
 
-func jsonFindings(to io.Writer, findings []doctor.Finding, s doctor.Snapshot) error {
-	encoder := json.NewEncoder(to)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(struct {
-		At       time.Time        `json:"at"`
-		Findings []doctor.Finding `json:"findings"`
-	}{s.At.UTC(), append([]doctor.Finding{}, findings...)})
-}
-
-func showFindings(to io.Writer, findings []doctor.Finding, s doctor.Snapshot) error {
+func printFindings(to io.Writer, findings []doctor.Finding, s doctor.Snapshot) error {
 	if len(findings) == 0 {
-		_, err := fmt.Fprintf(to, "nothing found; processes: %d, checks of the last %s: %d\n", len(s.Processes), s.Window, checkedSlots(s))
+		checks := 0
+		for i := range s.Locations {
+			checks += s.Locations[i].Checked
+		}
+		_, err := fmt.Fprintf(to, "nothing found; processes: %d, checks in the last %s: %d\n", len(s.Processes), s.Window, checks)
 		return err
 	}
 	for i, f := range findings {
@@ -115,12 +109,4 @@ func showFindings(to io.Writer, findings []doctor.Finding, s doctor.Snapshot) er
 		}
 	}
 	return nil
-}
-
-func checkedSlots(s doctor.Snapshot) int {
-	total := 0
-	for i := range s.Locations {
-		total += s.Locations[i].Checked
-	}
-	return total
 }

@@ -19,20 +19,19 @@ import (
 func enqueueCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "enqueue",
-		Short: "Submit a check or a mail job to a running instance",
-		Long: `Stores a job in the running instance and prints its id at once; with --wait it
-waits for the outcome too. Nothing is lost when the waiting ends too soon:
-'vedette outcome' tells later. Two orders under one id are one order.`,
+		Short: "Submit a check or a mail to a running instance",
+		Long: `Stores a job in the running instance and prints its id. With --wait it also waits
+for the outcome. A job stays in its queue when the wait ends too soon: 'vedette
+outcome' shows its outcome later. Submitting a job twice with the same id submits it
+once.`,
 		Example: `  vedette enqueue check https://example.org --wait 30s
   vedette enqueue mail --to you@example.org --subject Hello --text 'From a shell.' --id hello1`,
-		Args: cli.CheckSubcommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(enqueueCheckCommand(), enqueueMailCommand())
 	return cmd
 }
 
-// order is what the flags of both orders say.
+// enqueueOptions are the flags for both kinds of jobs.
 type enqueueOptions struct {
 	where    cli.Instance
 	id       string
@@ -43,9 +42,9 @@ type enqueueOptions struct {
 
 func (o *enqueueOptions) flags(cmd *cobra.Command) {
 	o.where.Flags(cmd)
-	cmd.Flags().StringVar(&o.id, "id", "", "id of the job, which makes the order safe to repeat (default a random one)")
+	cmd.Flags().StringVar(&o.id, "id", "", "id of the job, which makes the command safe to repeat (default random)")
 	cmd.Flags().DurationVar(&o.wait, "wait", 0, "wait this long for the outcome")
-	cmd.Flags().DurationVar(&o.notAfter, "expires", 0, "the job is not wanted any more after this time")
+	cmd.Flags().DurationVar(&o.notAfter, "expires", 0, "discard the job after this time")
 	cmd.Flags().BoolVar(&o.json, "json", false, "print JSON")
 }
 
@@ -56,78 +55,65 @@ func (o *enqueueOptions) expiry() time.Time {
 	return time.Now().UTC().Add(o.notAfter)
 }
 
-// submit casts or calls, and prints what came of it.
-func (o *enqueueOptions) submit(ctx context.Context, to io.Writer, cast func(*producer.Client) (string, error), call func(context.Context, *producer.Client) (job.Outcome, error)) error {
-	p, err := o.where.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
-	if err != nil {
-		return cli.JoinClose(p, err)
-	}
-	if o.wait == 0 {
-		id, err := cast(client)
-		if err == nil {
-			err = o.printID(to, id)
+// submit enqueues a job and prints its id, or calls it and prints its outcome.
+func (o *enqueueOptions) submit(ctx context.Context, to io.Writer, enqueue func(*producer.Client) (string, error), call func(context.Context, *producer.Client) (job.Outcome, error)) error {
+	outcome, err := cli.QueryClient(ctx, &o.where, func(ctx context.Context, client *producer.Client) (job.Outcome, error) {
+		if o.wait == 0 {
+			id, err := enqueue(client)
+			return job.Outcome{ID: id}, err
 		}
-		return cli.JoinClose(p, errors.Join(err, client.Close()))
+		limited, cancel := context.WithTimeout(ctx, o.wait)
+		defer cancel()
+		return call(limited, client)
+	})
+	switch {
+	case err != nil:
+		return jobError(outcome, err)
+	case o.wait > 0:
+		return printOutcome(to, outcome, o.json)
+	case o.json:
+		return json.NewEncoder(to).Encode(map[string]string{"id": outcome.ID})
 	}
-	limited, cancel := context.WithTimeout(ctx, o.wait)
-	defer cancel()
-	answer, err := call(limited, client)
-	err = cli.JoinClose(p, errors.Join(err, client.Close()))
-	if err != nil {
-		if errors.Is(err, producer.ErrPending) {
-			return &cli.HintError{Err: err, Hint: fmt.Sprintf("nothing is lost: 'vedette outcome %s %s' tells later", answer.Kind, answer.ID)}
-		}
-		return err
-	}
-	return printOutcome(to, answer, o.json)
-}
-
-func (o *enqueueOptions) printID(to io.Writer, id string) error {
-	if o.json {
-		return json.NewEncoder(to).Encode(map[string]string{"id": id})
-	}
-	_, err := fmt.Fprintln(to, id)
+	_, err = fmt.Fprintln(to, outcome.ID)
 	return err
 }
 
-// printOutcome shows an answer, and exits with 1 when the target is down or the
-// job could not be done.
-func printOutcome(to io.Writer, answer job.Outcome, asJSON bool) error {
-	if asJSON {
-		if err := json.NewEncoder(to).Encode(answer); err != nil {
-			return err
-		}
-		return outcomeError(answer)
+// jobError gives an error about a job its exit code.
+func jobError(outcome job.Outcome, err error) error {
+	if errors.Is(err, producer.ErrPending) {
+		hint := fmt.Sprintf("the job stays in its queue: 'vedette outcome %s %s' shows its outcome later", outcome.Kind, outcome.ID)
+		return &cli.ExitError{Code: cli.ExitFound, Err: &cli.HintError{Err: err, Hint: hint}}
 	}
-	var err error
-	switch {
-	case answer.Failure != nil && answer.Failure.Reason == job.ReasonUnsupported:
-		_, err = fmt.Fprintf(to, "%s %s is parked until a newer process takes it: %s\n", answer.Kind, answer.ID, cli.Printable(answer.Failure.Error))
-	case answer.Failure != nil:
-		_, err = fmt.Fprintf(to, "%s %s could not be done (%s): %s\n", answer.Kind, answer.ID, answer.Failure.Reason, cli.Printable(answer.Failure.Error))
-	case answer.Check != nil && answer.Check.ProbeResult != nil:
-		err = checkOptions{}.print(to, answer.Kind+" "+answer.ID, *answer.Check.ProbeResult)
-	case answer.Mail != nil:
-		_, err = fmt.Fprintf(to, "mail %s was taken by %s: %s\n", answer.ID, answer.Mail.Relay, cli.Printable(answer.Mail.Reply))
-	default:
-		_, err = fmt.Fprintf(to, "%s %s is done\n", answer.Kind, answer.ID)
+	if _, ok := errors.AsType[*producer.InvalidError](err); ok {
+		return cli.InputError(err)
 	}
-	if err != nil {
-		return err
-	}
-	return outcomeError(answer)
+	return err
 }
 
-func outcomeError(answer job.Outcome) error {
-	down := answer.Check != nil && answer.Check.ProbeResult != nil && !answer.Check.ProbeResult.Health.OK()
-	if down || answer.Failure != nil {
-		return &cli.ExitError{Code: cli.ExitFound}
+// printOutcome prints an outcome. It returns [cli.ErrFound] if the target is down
+// or the job failed.
+func printOutcome(to io.Writer, outcome job.Outcome, asJSON bool) error {
+	var err error
+	name, failure := outcome.Kind+" "+outcome.ID, outcome.Failure
+	checked := outcome.Check != nil && outcome.Check.ProbeResult != nil
+	switch {
+	case asJSON:
+		err = json.NewEncoder(to).Encode(outcome)
+	case failure != nil && failure.Reason == job.ReasonUnsupported:
+		_, err = fmt.Fprintf(to, "%s is parked until a newer process takes it: %s\n", name, cli.Printable(failure.Error))
+	case failure != nil:
+		_, err = fmt.Fprintf(to, "%s failed (%s): %s\n", name, failure.Reason, cli.Printable(failure.Error))
+	case checked:
+		err = checkOptions{}.print(to, name, *outcome.Check.ProbeResult)
+	case outcome.Mail != nil:
+		_, err = fmt.Fprintf(to, "%s was accepted by %s: %s\n", name, outcome.Mail.Relay, cli.Printable(outcome.Mail.Reply))
+	default:
+		_, err = fmt.Fprintf(to, "%s is done\n", name)
 	}
-	return nil
+	if err == nil && (failure != nil || checked && !outcome.Check.ProbeResult.Health.OK()) {
+		err = cli.ErrFound
+	}
+	return err
 }
 
 func enqueueCheckCommand() *cobra.Command {
@@ -137,25 +123,25 @@ func enqueueCheckCommand() *cobra.Command {
 	var expect []string
 	cmd := &cobra.Command{
 		Use:     "check TARGET",
-		Short:   "Order a check of a URL or of host:port",
+		Short:   "Submit a check for a URL or host:port",
 		Example: "  vedette enqueue check https://example.org --wait 30s\n  vedette enqueue check db.example.org:5432 --location fra --id db-1",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := check.ParseTarget(args[0])
-			if err != nil {
-				return cli.InputError(err)
+			if err := errors.Join(err, cli.CheckLocations(location)); err != nil {
+				return cli.UsageError(cmd, err)
 			}
 			spec.Timeout, spec.Expect = job.Duration(timeout), expect
-			order := job.Check{ID: o.id, Location: location, NotAfter: o.expiry(), Spec: spec}
+			j := job.Check{ID: o.id, Location: location, NotAfter: o.expiry(), Spec: spec}
 			return o.submit(cmd.Context(), cmd.OutOrStdout(),
-				func(c *producer.Client) (string, error) { return c.EnqueueCheck(cmd.Context(), order) },
-				func(ctx context.Context, c *producer.Client) (job.Outcome, error) { return c.Check(ctx, order) })
+				func(c *producer.Client) (string, error) { return c.EnqueueCheck(cmd.Context(), j) },
+				func(ctx context.Context, c *producer.Client) (job.Outcome, error) { return c.Check(ctx, j) })
 		},
 	}
 	o.flags(cmd)
 	cmd.Flags().StringVar(&location, "location", job.DefaultLocation, "where the check runs")
-	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long the check may take, in all")
-	cmd.Flags().StringArrayVar(&expect, "expect", nil, "expression that must be true of the target (may be repeated)")
+	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "total time for the check")
+	cmd.Flags().StringArrayVar(&expect, "expect", nil, "expression that must be true for the target (may be repeated)")
 	return cmd
 }
 
@@ -164,14 +150,14 @@ func enqueueMailCommand() *cobra.Command {
 	var m job.Mail
 	cmd := &cobra.Command{
 		Use:     "mail --to ADDRESS --subject WORDS [--text WORDS]",
-		Short:   "Order a mail; without --text, its text is read from standard input",
+		Short:   "Submit a mail, with its text from --text or standard input",
 		Example: "  echo 'The backup is done.' | vedette enqueue mail --to you@example.org --subject Backup",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("text") {
 				text, err := io.ReadAll(cmd.InOrStdin())
 				if err != nil {
-					return fmt.Errorf("read text of the mail: %w", err)
+					return fmt.Errorf("read mail text: %w", err)
 				}
 				m.Text = string(text)
 			}

@@ -14,8 +14,8 @@ func envCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "env",
 		Short: "Print how other programs reach the running instance",
-		Long: `Prints NATS_URL, with the secret, in a form that a shell takes in, so that any
-NATS client can order checks and mails.`,
+		Long: `Prints NATS_URL, with the secret, as shell commands, so that any NATS client can
+enqueue checks and mails.`,
 		Example: `  eval "$(vedette env)"
   nats pub vedette.adhoc.default.try1 '{"http": "https://example.org"}'
   nats kv get VEDETTE_OUTCOME check.try1 --raw`,

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,12 +31,10 @@ when the monitor is down.`,
 		Example: "  vedette explain website",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := where.Connect(cmd.Context())
+			found, err := cli.Query(cmd.Context(), &where, func(ctx context.Context, p *pipeline.Pipeline) (*explanation, error) {
+				return explain(ctx, p, args[0])
+			})
 			if err != nil {
-				return err
-			}
-			found, err := explain(cmd.Context(), p, args[0])
-			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -46,7 +43,7 @@ when the monitor is down.`,
 				err = found.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && found.State.Health == job.Down {
-				err = &cli.ExitError{Code: cli.ExitFound}
+				err = cli.ErrFound
 			}
 			return err
 		},
@@ -56,7 +53,7 @@ when the monitor is down.`,
 	return cmd
 }
 
-// explanation is what is known about a monitor.
+// explanation has everything about a monitor.
 type explanation struct {
 	Monitor job.Monitor `json:"monitor"`
 	// State is empty for a monitor that was always up.
@@ -81,43 +78,26 @@ const (
 )
 
 func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanation, error) {
-	definitions, err := p.Bucket(ctx, topology.Monitors)
-	if err != nil {
-		return nil, err
-	}
-	entry, err := definitions.Get(ctx, topology.MonitorKey(name))
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' lists the monitors with problems"}
-	}
+	buckets, err := pipeline.Buckets(ctx, p, topology.Monitors, topology.States)
 	if err != nil {
 		return nil, err
 	}
 	x := &explanation{}
-	if x.Monitor, err = job.DecodeKnown[job.Monitor](entry.Value); err != nil {
+	var revision uint64
+	x.Monitor, revision, err = pipeline.Read(ctx, buckets[topology.Monitors], topology.MonitorKey(name), job.DecodeKnown[job.Monitor])
+	if err != nil {
 		return nil, err
 	}
-	if x.State, err = readState(ctx, p, name); err != nil {
+	if revision == 0 {
+		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' lists the monitors with problems"}
+	}
+	if x.State, _, err = pipeline.Read(ctx, buckets[topology.States], name, job.DecodeKnown[job.State]); err != nil {
 		return nil, err
 	}
 	if err := x.readNotifications(ctx, p); err != nil {
 		return nil, err
 	}
 	return x, x.readResults(ctx, p)
-}
-
-func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.State, error) {
-	states, err := p.Bucket(ctx, topology.States)
-	if err != nil {
-		return job.State{}, err
-	}
-	entry, err := states.Get(ctx, name)
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.State{}, nil
-	}
-	if err != nil {
-		return job.State{}, err
-	}
-	return job.DecodeKnown[job.State](entry.Value)
 }
 
 // readNotifications asks the notifier's own decisions who is notified, and what

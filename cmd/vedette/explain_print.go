@@ -6,7 +6,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
@@ -18,7 +17,7 @@ import (
 func (x *explanation) print(to io.Writer, now time.Time) error {
 	m, s := &x.Monitor, &x.State
 	cli.Writef(to, "%s is %s\n", m.Name, x.summary(now))
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	table := cli.NewTable(to)
 	fact := func(name, value string) {
 		if value != "" {
 			cli.Writef(table, "  %s\t%s\n", name, cli.Printable(value))
@@ -33,7 +32,7 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 		if incident.OfOneLocation() {
 			continue // shown with its location
 		}
-		fact("why "+conditionText(incident.Condition), causeText(incident)+", since "+clock(incident.Began))
+		fact("why "+conditionText(incident.Condition), causeText(incident)+", since "+cli.TimeText(incident.Began))
 	}
 	fact("pending", pendingText(s, m))
 	for i := range s.Locations {
@@ -41,9 +40,9 @@ func (x *explanation) print(to io.Writer, now time.Time) error {
 		fact("from "+own.Location, locationText(own, m))
 	}
 	if s.Certificate != nil {
-		fact("certificate", "expires "+clock(s.Certificate.Expires))
+		fact("certificate", "expires "+cli.TimeText(s.Certificate.Expires))
 	}
-	fact("last up", clock(s.LastUp))
+	fact("last up", cli.TimeText(s.LastUp))
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -105,7 +104,7 @@ func locationText(own *job.State, m *job.Monitor) string {
 		if incident.Condition != job.ConditionDown {
 			fmt.Fprintf(&b, ", %s", conditionText(incident.Condition))
 		}
-		fmt.Fprintf(&b, " since %s: %s", clock(incident.Began), causeText(incident))
+		fmt.Fprintf(&b, " since %s: %s", cli.TimeText(incident.Began), causeText(incident))
 	}
 	if pending := pendingText(own, m); pending != "" {
 		fmt.Fprintf(&b, " (%s)", pending)
@@ -141,9 +140,9 @@ func (x *explanation) printResults(to io.Writer) {
 		}
 		switch {
 		case r.Miss != nil:
-			cli.Writef(to, "  %s  missed    %s\n", clock(r.Slot), cli.Printable(notify.MissText(r.Miss.Reason, r.Miss.Detail)))
+			cli.Writef(to, "  %s  missed    %s\n", cli.TimeText(r.Slot), cli.Printable(notify.MissText(r.Miss.Reason, r.Miss.Detail)))
 		case r.ProbeResult != nil:
-			cli.Writef(to, "  %s  %-8s  %s  %s\n", clock(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
+			cli.Writef(to, "  %s  %-8s  %s  %s\n", cli.TimeText(r.Slot), r.ProbeResult.Health, r.ProbeResult.Latency.Std().Round(10*time.Microsecond), cli.Printable(r.ProbeResult.Cause))
 		}
 	}
 }
@@ -164,7 +163,7 @@ func (x *explanation) printNotified(to io.Writer, now time.Time) {
 		}
 		switch {
 		case n.NextMail.After(now):
-			cli.Writef(to, "    the next mail is due at %s\n", clock(n.NextMail))
+			cli.Writef(to, "    the next mail is due at %s\n", cli.TimeText(n.NextMail))
 		case !n.NextMail.IsZero():
 			cli.Writef(to, "    the next mail is due now\n")
 		}
@@ -186,32 +185,24 @@ func muteText(mute *notify.Mute) string {
 	case notify.MuteSilence, notify.MuteMaintenance:
 	}
 	if !mute.Until.IsZero() {
-		text += ", until " + clock(mute.Until)
+		text += ", until " + cli.TimeText(mute.Until)
 	}
 	return text
 }
 
 // notifiedText is what an address was notified about an incident.
 func notifiedText(known *job.Notified) string {
-	text := fmt.Sprintf("%s since %s: ", conditionText(known.Incident.Condition), clock(known.Incident.Began))
+	text := fmt.Sprintf("%s since %s: ", conditionText(known.Incident.Condition), cli.TimeText(known.Incident.Began))
 	switch {
 	case known.NotifiedBy == "" && known.Resolution == nil:
 		return text + "not notified yet"
 	case known.NotifiedBy == "":
 		return text + "ended, and not notified yet"
 	case known.Resolution == nil:
-		return text + "notified at " + clock(known.NotifiedAt) + ", in mail " + known.NotifiedBy
+		return text + "notified at " + cli.TimeText(known.NotifiedAt) + ", in mail " + known.NotifiedBy
 	case known.ResolvedBy == "":
-		return text + "notified at " + clock(known.NotifiedAt) + "; its end at " + clock(known.Resolution.At) + " is not notified yet"
+		return text + "notified at " + cli.TimeText(known.NotifiedAt) + "; its end at " + cli.TimeText(known.Resolution.At) + " is not notified yet"
 	default:
 		return text + "notified with its end, in mail " + known.ResolvedBy
 	}
-}
-
-// clock is a time for people at a terminal; empty for none.
-func clock(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.Local().Format(time.DateTime)
 }

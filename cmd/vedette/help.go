@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -98,7 +97,7 @@ func listTopics(root *cobra.Command, to io.Writer) error {
 	if err := root.Help(); err != nil {
 		return err
 	}
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0) //nolint:mnd // as cobra's lists
+	table := cli.NewTable(to)
 	cli.Writef(table, "\nTopics:\n")
 	for _, name := range topicNames() {
 		cli.Writef(table, "  %s\t%s\n", name, topicTitle(name))

@@ -1,10 +1,6 @@
 package main
 
-import (
-	"github.com/spf13/cobra"
-
-	"vedette/cmd/vedette/internal/cli"
-)
+import "github.com/spf13/cobra"
 
 func mailCommand() *cobra.Command {
 	cmd := &cobra.Command{
@@ -15,8 +11,6 @@ is lost when a relay cannot be reached, and no mail delays another.`,
 		Example: `  vedette mail send --to you@example.org --subject Hello --text 'From a shell.'
   vedette mail test monitors.yaml --to you@example.org
   vedette mail log`,
-		Args: cli.CheckSubcommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(mailSendCommand(), mailTestCommand(), mailLogCommand())
 	return cmd

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,33 +38,31 @@ delivery status:
 		Example: "  vedette mail log --unknown",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := where.Connect(cmd.Context())
+			log, err := cli.Query(cmd.Context(), &where, func(ctx context.Context, p *pipeline.Pipeline) ([]mailLine, error) {
+				return loadMailLog(ctx, p, unknown, limit)
+			})
 			if err != nil {
-				return err
-			}
-			log, err := loadMailLog(cmd.Context(), p, unknown, limit)
-			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(log)
 			}
-			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+			table := cli.NewTable(cmd.OutOrStdout())
 			cli.Writef(table, "ID\tSTATE\tAT\tRELAY\tREPLY\n")
 			for i := range log {
-				cli.Writef(table, "%s\t%s\t%s\t%s\t%s\n", log[i].ID, log[i].State, clock(log[i].At), log[i].Relay, cli.Printable(log[i].Reply))
+				cli.Writef(table, "%s\t%s\t%s\t%s\t%s\n", log[i].ID, log[i].State, cli.TimeText(log[i].At), log[i].Relay, cli.Printable(log[i].Reply))
 			}
 			return table.Flush()
 		},
 	}
 	where.Flags(cmd)
-	cmd.Flags().BoolVar(&unknown, "unknown", false, "only mails whose outcome is not known")
+	cmd.Flags().BoolVar(&unknown, "unknown", false, "only mails with an unknown outcome")
 	cmd.Flags().IntVar(&limit, "limit", 50, "list at most this many mails") //nolint:mnd // a screen
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-// mailLine is a line of the log. Its state replaces that of the delivery.
+// mailLine is a line in the log. Its state replaces the delivery's.
 type mailLine struct {
 	job.Delivery
 
@@ -78,8 +75,7 @@ const (
 	mailFailed  = "failed"
 )
 
-// longestAttempt is how long an attempt may take: the outcome of one that began
-// earlier is not known.
+// longestAttempt limits an attempt. The outcome of an older one is unknown.
 const longestAttempt = 8 * time.Minute
 
 func loadMailLog(ctx context.Context, p *pipeline.Pipeline, unknown bool, limit int) ([]mailLine, error) {
@@ -115,7 +111,7 @@ func readMailLog(entries []pipeline.Entry, unknown bool, now time.Time) []mailLi
 	return log
 }
 
-// markDeadMails sets the state of deferred mails that became dead letters.
+// markDeadMails marks deferred mails that became dead letters as failed.
 func markDeadMails(ctx context.Context, p *pipeline.Pipeline, log []mailLine) error {
 	deferred := map[string]*mailLine{}
 	filter := deadletter.Filter{Stages: []string{workers.StageMail}}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,7 @@ Exits with 1 if a mail was not sent, or not yet.`,
 			o.textGiven, o.stdin, o.stdout = cmd.Flags().Changed("text"), cmd.InOrStdin(), cmd.OutOrStdout()
 			mails, err := o.mails(time.Now())
 			if err != nil {
-				return cli.InputError(err)
+				return cli.UsageError(cmd, err)
 			}
 			return o.send(cmd.Context(), mails)
 		},
@@ -137,50 +138,42 @@ func (o *sendOptions) perRecipient(m job.Mail) []job.Mail {
 
 // send enqueues the mails and prints a line for each.
 func (o *sendOptions) send(ctx context.Context, mails []job.Mail) error {
-	p, err := o.where.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
-	if err != nil {
-		return cli.JoinClose(p, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.wait)
-	defer cancel()
-	lines := make([]string, len(mails))
-	errs := make([]error, len(mails))
-	done := make(chan struct{}, len(mails))
-	for i := range mails {
-		go func() {
-			lines[i], errs[i] = o.sendOne(ctx, client, mails[i])
-			done <- struct{}{}
-		}()
-	}
-	for range mails {
-		<-done
-	}
+	lines, err := cli.QueryClient(ctx, &o.where, func(ctx context.Context, client *producer.Client) ([]string, error) {
+		ctx, cancel := context.WithTimeout(ctx, o.wait)
+		defer cancel()
+		lines, errs := make([]string, len(mails)), make([]error, len(mails))
+		var sending sync.WaitGroup
+		for i := range mails {
+			sending.Go(func() { lines[i], errs[i] = o.sendOne(ctx, client, mails[i]) })
+		}
+		sending.Wait()
+		return lines, errors.Join(errs...)
+	})
 	for _, line := range lines {
 		if line != "" {
 			cli.Writef(o.stdout, "%s\n", line)
 		}
 	}
-	return cli.JoinClose(p, errors.Join(append(errs, client.Close())...))
+	return err
 }
 
 // sendOne enqueues one mail and returns the line to print.
 func (o *sendOptions) sendOne(ctx context.Context, client *producer.Client, m job.Mail) (string, error) {
 	if o.async {
 		id, err := client.EnqueueMail(ctx, m)
-		return o.line(map[string]any{"id": id, "to": m.To}, fmt.Sprintf("%s  %s  stored", id, m.To)), err
+		if err != nil {
+			return "", jobError(job.Outcome{}, fmt.Errorf("send mail to %s: %w", m.To, err))
+		}
+		return o.line(map[string]any{"id": id, "to": m.To}, fmt.Sprintf("%s  %s  stored", id, m.To)), nil
 	}
 	outcome, err := client.Mail(ctx, m)
 	switch {
 	case errors.Is(err, producer.ErrPending):
-		return o.line(outcome, fmt.Sprintf("%s  %s  pending: 'vedette outcome mail %s' shows the outcome later", outcome.ID, m.To, outcome.ID)), &cli.ExitError{Code: cli.ExitFound}
+		return o.line(outcome, fmt.Sprintf("%s  %s  pending: 'vedette outcome mail %s' shows the outcome later", outcome.ID, m.To, outcome.ID)), cli.ErrFound
 	case err != nil:
-		return "", fmt.Errorf("send mail to %s: %w", m.To, err)
+		return "", jobError(outcome, fmt.Errorf("send mail to %s: %w", m.To, err))
 	case outcome.Failure != nil:
-		return o.line(outcome, fmt.Sprintf("%s  %s  not sent (%s): %s", outcome.ID, m.To, outcome.Failure.Reason, cli.Printable(outcome.Failure.Error))), &cli.ExitError{Code: cli.ExitFound}
+		return o.line(outcome, fmt.Sprintf("%s  %s  not sent (%s): %s", outcome.ID, m.To, outcome.Failure.Reason, cli.Printable(outcome.Failure.Error))), cli.ErrFound
 	case outcome.Mail != nil:
 		return o.line(outcome, fmt.Sprintf("%s  %s  accepted by %s: %s", outcome.ID, m.To, outcome.Mail.Relay, cli.Printable(outcome.Mail.Reply))), nil
 	default:

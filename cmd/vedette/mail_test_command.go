@@ -39,7 +39,7 @@ not published.`,
 				return err
 			}
 			if len(file.Mail.Relays) == 0 {
-				return &cli.HintError{Err: fmt.Errorf("test relays: found none in %s", args[0]), Hint: "without relays, mails go to the Maildir in the data directory"}
+				return cli.InputError(&cli.HintError{Err: fmt.Errorf("test relays: found none in %s, expected one in the section mail", args[0]), Hint: "without relays, mails go to the Maildir in the data directory"})
 			}
 			t := relayTest{file: file.Mail, to: to, json: asJSON, out: cmd.OutOrStdout(), lookup: net.DefaultResolver.LookupTXT}
 			return t.run(cmd.Context())
@@ -93,7 +93,7 @@ func (t *relayTest) run(ctx context.Context) error {
 		}
 	}
 	if failed {
-		return &cli.ExitError{Code: cli.ExitFound}
+		return cli.ErrFound
 	}
 	return nil
 }

@@ -1,8 +1,7 @@
 package main
 
 import (
-	"errors"
-	"fmt"
+	"context"
 
 	"github.com/spf13/cobra"
 
@@ -16,29 +15,22 @@ func outcomeCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "outcome check|mail ID",
-		Short: "Tell what became of an order",
-		Long: `Tells what became of a check or mail that was ordered in the last two days.
-Exits with 1 when it is still pending, could not be done, or found its target
-down.`,
+		Short: "Show the outcome of a job",
+		Long: `Shows the outcome of a check or mail that was enqueued in the last two days. Exits
+with 1 if the job is pending or failed, or found its target down.`,
 		Example: "  vedette outcome check try1\n  vedette outcome mail hello1 --json",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if args[0] != job.JobCheck && args[0] != job.JobMail {
-				return cli.UsageError(cmd, fmt.Errorf("read order: found %q, expected check or mail", args[0]))
+			if err := checkChoices("kind", args[:1], []string{job.JobCheck, job.JobMail}); err != nil {
+				return cli.UsageError(cmd, err)
 			}
-			p, err := where.Connect(cmd.Context())
+			outcome, err := cli.QueryClient(cmd.Context(), &where, func(ctx context.Context, client *producer.Client) (job.Outcome, error) {
+				return client.Outcome(ctx, args[0], args[1])
+			})
 			if err != nil {
-				return err
+				return jobError(outcome, err)
 			}
-			client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
-			if err != nil {
-				return cli.JoinClose(p, err)
-			}
-			answer, err := client.Outcome(cmd.Context(), args[0], args[1])
-			if err := cli.JoinClose(p, errors.Join(err, client.Close())); err != nil {
-				return err
-			}
-			return printOutcome(cmd.OutOrStdout(), answer, asJSON)
+			return printOutcome(cmd.OutOrStdout(), outcome, asJSON)
 		},
 	}
 	where.Flags(cmd)

@@ -3,11 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,11 +13,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/process"
 )
 
-// psOptions are the flags of `vedette ps`.
+// psOptions are the flags for `vedette ps`.
 type psOptions struct {
 	where      cli.Instance
 	tree, json bool
@@ -30,129 +29,121 @@ func psCommand() *cobra.Command {
 	var options psOptions
 	cmd := &cobra.Command{
 		Use:   "ps",
-		Short: "Show what runs: every part of every process of the installation",
-		Long: `Asks all processes of the installation over NATS what they do, and shows their
-supervised parts: the state and since when, how often each was started
-(incarnation) and how often of that because it had failed (restarts), the jobs
-that run of those that may, and the last failure.
+		Short: "Show all processes and their supervised children",
+		Long: `Asks all processes in the installation over NATS, and shows their supervised
+children: the state and its duration, the number of starts (incarnation) and of
+restarts after failures, running jobs and their limit, and the last failure.
 
-Processes that hold a lease but do not answer are shown as silent; then the exit
+Processes that hold a lease but do not answer are shown as silent, and the exit
 code is 1. They hang, or died less than half a minute ago.
 
-States: running; starting, stopping; waiting (failed, started again in a
-moment); parked (failed too often, tried again now and then); idle (down with
-the part it stands on); stuck (was told to stop, and did not).
+States: running; starting, stopping; waiting (failed, restarts soon); parked (failed
+too often, retried at intervals); idle (stopped together with a failed child that it
+depends on); stuck (did not stop when asked to).
 
-The processes answer NATS's protocol for services too: 'nats micro list'.`,
+The processes also implement the NATS service protocol: 'nats micro list'.`,
 		Example: `  vedette ps
   vedette ps --tree
   vedette ps --json --nats nats://n1:4222 | jq '.processes[].process.name'`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return options.run(cmd.Context(), cmd.OutOrStdout()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if options.tree && options.json {
+				return cli.UsageError(cmd, errors.New("read flags: found --tree and --json, expected one of them"))
+			}
+			return options.run(cmd.Context(), cmd.OutOrStdout())
+		},
 	}
 	options.where.Flags(cmd)
 	cmd.Flags().BoolVar(&options.tree, "tree", false, "show each process as a tree")
 	cmd.Flags().BoolVar(&options.json, "json", false, "print JSON")
-	cmd.Flags().DurationVar(&options.wait, "wait", 2*time.Second, "wait this long for processes that are known to be there")
+	cmd.Flags().DurationVar(&options.wait, "wait", 2*time.Second, "wait this long for processes that hold a lease")
 	return cmd
 }
 
-// errNobodyRuns is returned when no process answers.
-var errNoProcess = errors.New("no process answers")
+// processList has the processes that answered, and those that did not.
+type processList struct {
+	Processes []job.ProcessStatus `json:"processes"`
+	Silent    []job.Process       `json:"silent,omitempty"`
+}
 
 func (o psOptions) run(ctx context.Context, to io.Writer) error {
-	if o.tree && o.json {
-		return cli.InputError(errors.New("read flags: found --tree and --json, expected one or the other"))
+	list, err := cli.Query(ctx, &o.where, func(ctx context.Context, p *pipeline.Pipeline) (l processList, err error) {
+		l.Processes, l.Silent, err = process.Ask(ctx, p, o.wait)
+		return l, err
+	})
+	if err == nil && len(list.Processes)+len(list.Silent) == 0 {
+		err = cli.ErrNoProcess
 	}
-	p, err := o.where.Connect(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("list processes: %w", err)
 	}
-	answers, silent, err := process.Ask(ctx, p, o.wait)
-	if err := cli.JoinClose(p, err); err != nil {
-		return err
-	}
-	if len(answers)+len(silent) == 0 {
-		return fmt.Errorf("list processes: %w", errNoProcess)
-	}
-	show := showProcesses
 	switch {
 	case o.json:
-		show = jsonProcesses
+		err = cli.PrintJSON(to, list)
 	case o.tree:
-		show = treeProcesses
+		err = list.printTree(to, time.Now())
+	default:
+		err = list.print(to, time.Now())
 	}
-	if err := show(to, answers, silent, time.Now()); err != nil {
-		return err
-	}
-	if len(silent) > 0 {
-		return &cli.ExitError{Code: cli.ExitFailed}
-	}
-	return nil
-}
-
-func jsonProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, _ time.Time) error {
-	encoder := json.NewEncoder(to)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(struct {
-		Processes []job.ProcessStatus `json:"processes"`
-		Silent    []job.Process       `json:"silent,omitempty"`
-	}{answers, silent}); err != nil {
+	if err != nil {
 		return fmt.Errorf("print processes: %w", err)
 	}
+	if len(list.Silent) > 0 {
+		return cli.ErrFound
+	}
 	return nil
 }
 
-func showProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, now time.Time) error {
-	table := newTable(to)
-	cli.Writef(table, "PROCESS\tHOST\tPART\tSTATE\tUP\tINCARNATION\tRESTARTS\tJOBS\tLAST FAILURE\n")
-	for _, answer := range answers {
-		for _, line := range childRows(answer.Children, "", pathNames) {
-			c := line.child
-			cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", answer.Process.Name, answer.Process.Host, line.name,
+func (l processList) print(to io.Writer, now time.Time) error {
+	table := newTrimmedTable(to)
+	cli.Writef(table, "PROCESS\tHOST\tCHILD\tSTATE\tUP\tINCARNATION\tRESTARTS\tJOBS\tLAST FAILURE\n")
+	for _, answer := range l.Processes {
+		for _, row := range childRows(answer.Children, "", pathNames) {
+			c := row.child
+			cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", answer.Process.Name, answer.Process.Host, row.name,
 				c.State, ageText(now, c.Since), c.Incarnation, c.Restarts, jobsText(c.Jobs), failureText(c.LastFailure, now))
 		}
 	}
-	for _, member := range silent {
-		cli.Writef(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", member.Name, member.Host)
+	for _, p := range l.Silent {
+		cli.Writef(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", p.Name, p.Host)
 	}
 	return table.flush()
 }
 
-func treeProcesses(to io.Writer, answers []job.ProcessStatus, silent []job.Process, now time.Time) error {
-	table := newTable(to)
-	for _, answer := range answers {
+func (l processList) printTree(to io.Writer, now time.Time) error {
+	table := newTrimmedTable(to)
+	for _, answer := range l.Processes {
 		p := answer.Process
 		cli.Writef(table, "%s  pid %d on %s, version %s, up %s\n", p.Name, p.PID, p.Host, p.Version, ageText(now, p.Started))
-		for _, line := range childRows(answer.Children, "", treeNames) {
-			c := line.child
-			cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%s\n", line.name, c.State, ageText(now, c.Since), c.Strategy+jobsText(c.Jobs), restartText(c), failureText(c.LastFailure, now))
+		for _, row := range childRows(answer.Children, "", treeNames) {
+			c := row.child
+			cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%s\n", row.name, c.State, ageText(now, c.Since), c.Strategy+jobsText(c.Jobs), restartText(c), failureText(c.LastFailure, now))
 		}
 		if err := table.flush(); err != nil {
 			return err
 		}
 	}
-	for _, p := range silent {
+	for _, p := range l.Silent {
 		cli.Writef(table, "%s  pid %d on %s: silent, it holds a lease and does not answer\n", p.Name, p.PID, p.Host)
 	}
 	return table.flush()
 }
 
-// psTable aligns columns, and leaves no blanks at the end of a line.
-type psTable struct {
+// trimmedTable aligns columns, and removes blanks at the end of lines.
+type trimmedTable struct {
 	*tabwriter.Writer
 
 	aligned *bytes.Buffer
 	to      io.Writer
 }
 
-func newTable(to io.Writer) *psTable {
+func newTrimmedTable(to io.Writer) *trimmedTable {
 	var aligned bytes.Buffer
-	return &psTable{Writer: tabwriter.NewWriter(&aligned, 0, 0, 2, ' ', 0), aligned: &aligned, to: to}
+	return &trimmedTable{Writer: cli.NewTable(&aligned), aligned: &aligned, to: to}
 }
 
-// flush prints what was written so far. What follows has columns of its own.
-func (t *psTable) flush() error {
+// flush prints the rows so far. Later rows have their own columns.
+func (t *trimmedTable) flush() error {
 	err := t.Flush()
 	for text := range strings.Lines(t.aligned.String()) {
 		if err == nil {
@@ -160,20 +151,16 @@ func (t *psTable) flush() error {
 		}
 	}
 	t.aligned.Reset()
-	if err != nil {
-		return fmt.Errorf("print processes: %w", err)
-	}
-	return nil
+	return err
 }
 
-// line is a part of a process, as its place in the tree names it.
+// childRow is a child with its name in the tree.
 type childRow struct {
 	name  string
 	child job.ChildStatus
 }
 
-// naming makes a part's name of that of what it belongs to, and the beginning
-// of the names of those that belong to it.
+// naming returns a child's name in the tree, and the prefix for its own children.
 type naming func(prefix, name string, last bool) (own, below string)
 
 func pathNames(prefix, name string, _ bool) (own, below string) {
@@ -197,12 +184,12 @@ func childRows(children []job.ChildStatus, prefix string, name naming) []childRo
 	return all
 }
 
-// ageText is how long ago a time was, in at most two units.
+// ageText returns the time since then in at most two units.
 func ageText(now, then time.Time) string {
 	d := max(0, now.Sub(then))
 	switch {
 	case d < time.Minute:
-		return strconv.Itoa(int(d.Seconds())) + "s"
+		return fmt.Sprintf("%ds", int(d.Seconds()))
 	case d < time.Hour:
 		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
 	case d < 24*time.Hour:
@@ -226,16 +213,9 @@ func restartText(c job.ChildStatus) string {
 	return fmt.Sprintf("incarnation %d, restarts %d", c.Incarnation, c.Restarts)
 }
 
-// maxFailure bounds a failure's text in a table; JSON has all of it.
-const maxFailure = 80
-
 func failureText(f *job.ChildFailure, now time.Time) string {
 	if f == nil {
 		return ""
 	}
-	text := []rune(strings.Join(strings.Fields(f.Error), " "))
-	if len(text) > maxFailure {
-		text = append(text[:maxFailure-1], '…')
-	}
-	return fmt.Sprintf("%s %s ago: %s", f.Class, ageText(now, f.At), string(text))
+	return fmt.Sprintf("%s %s ago: %s", f.Class, ageText(now, f.At), cli.Truncate(strings.Join(strings.Fields(f.Error), " ")))
 }

@@ -11,7 +11,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-func TestProcessesAreShownForPeople(t *testing.T) {
+func TestProcessesArePrintedAsTableAndTree(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	process := job.Process{Name: "host-1", Host: "host", PID: 1, Version: "1.0.0", Started: now.Add(-50 * time.Hour)}
@@ -25,19 +25,19 @@ func TestProcessesAreShownForPeople(t *testing.T) {
 		},
 		{Name: "page", State: "running", Since: now.Add(-7 * time.Second), Incarnation: 1},
 	}}}
-	silent := []job.Process{{Name: "host-2", Host: "other", PID: 2}}
+	list := processList{Processes: answers, Silent: []job.Process{{Name: "host-2", Host: "other", PID: 2}}}
 	failure := "panic 1m30s ago: service panicked: " + strings.Repeat("ä", 61) + "…"
 	for name, c := range map[string]struct {
 		show func(to *bytes.Buffer) error
 		want string
 	}{
-		"flat": {func(to *bytes.Buffer) error { return showProcesses(to, answers, silent, now) }, `PROCESS  HOST   PART          STATE    UP     INCARNATION  RESTARTS  JOBS  LAST FAILURE
+		"flat": {func(to *bytes.Buffer) error { return list.print(to, now) }, `PROCESS  HOST   CHILD         STATE    UP     INCARNATION  RESTARTS  JOBS  LAST FAILURE
 host-1   host   workers       running  3h5m   1            0
 host-1   host   workers/mail  parked   1m30s  7            6         2/8   ` + failure + `
 host-1   host   page          running  7s     1            0
 host-2   other  -             silent   -      -            -         -     holds a lease and does not answer
 `},
-		"tree": {func(to *bytes.Buffer) error { return treeProcesses(to, answers, silent, now) }, `host-1  pid 1 on host, version 1.0.0, up 2d2h
+		"tree": {func(to *bytes.Buffer) error { return list.printTree(to, now) }, `host-1  pid 1 on host, version 1.0.0, up 2d2h
 ├── workers   running  3h5m   one_for_one
 │   └── mail  parked   1m30s  2/8          incarnation 7, restarts 6  ` + failure + `
 └── page      running  7s
@@ -51,7 +51,7 @@ host-2  pid 2 on other: silent, it holds a lease and does not answer
 	}
 	full, closed := io.Pipe()
 	_ = full.CloseWithError(errors.New("full"))
-	if err := showProcesses(closed, answers, silent, now); err == nil {
+	if err := list.print(closed, now); err == nil {
 		t.Error("got nil for output that cannot be written, want an error")
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,48 +18,55 @@ func rolesCommand() *cobra.Command {
 	var location string
 	cmd := &cobra.Command{
 		Use:   "roles [ROLE...]",
-		Short: "Print the users of a shared NATS server, each with the rights of a role",
-		Long: `Prints the authorization block of a nats-server configuration: a user for each
-role, who may do what its work needs and nothing else. Passwords come from the
-environment of the server; 'vedette auth init' makes a file with passwords of its
-own instead. Without arguments, all roles:
+		Short: "Print the users for a shared NATS server, with the rights for each role",
+		Long: `Prints the authorization block for a nats-server configuration: a user for each
+role, with only the rights that it needs. Passwords come from the server's
+environment; 'vedette auth init' creates a file with its own passwords instead.
+Without arguments, it prints all roles:
 
 ` + roleUses() + `
-Programs connect with the user's name in the URL, which keeps their inboxes
-apart: nats://vedette-publisher:PASSWORD@host:4222.`,
+Programs connect with the username in the URL, which keeps their inboxes apart:
+nats://vedette-publisher:PASSWORD@host:4222.`,
 		Example: `  vedette roles >> nats-server.conf
   vedette roles check_worker --location fra`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			roles, err := readRoles(args)
-			if err != nil {
+			if err := errors.Join(checkChoices("role", args, roleNames()), cli.CheckLocations(location)); err != nil {
 				return cli.UsageError(cmd, err)
 			}
-			if err := cli.CheckLocation(location); err != nil {
-				return cli.UsageError(cmd, err)
+			if len(args) == 0 {
+				args = roleNames()
 			}
-			users := make([]rights.User, len(roles))
-			for i, role := range roles {
-				users[i] = rights.User{Role: role, Location: location}
+			users := make([]rights.User, len(args))
+			for i, role := range args {
+				users[i] = rights.User{Role: rights.Role(role), Location: location}
 				users[i].Password = "$" + rights.PasswordVariable(names, users[i])
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), rights.ServerConfig(names, users))
+			_, err := fmt.Fprint(cmd.OutOrStdout(), rights.ServerConfig(names, users))
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&location, "location", job.DefaultLocation, "location of the check worker")
+	cmd.Flags().StringVar(&location, "location", job.DefaultLocation, "location for the check worker")
 	return cmd
 }
 
-// roleUses tells people what each role is for.
+func roleNames() []string {
+	var names []string
+	for _, role := range rights.Roles() {
+		names = append(names, string(role))
+	}
+	return names
+}
+
+// roleUses describes what each role is for.
 func roleUses() string {
 	uses := map[rights.Role]string{
-		rights.Publisher:   "orders checks and mails, and reads what became of them",
+		rights.Publisher:   "enqueues checks and mails, and reads their outcomes",
 		rights.Scheduler:   "turns ticks into checks",
-		rights.CheckWorker: "makes the checks of one location",
-		rights.Evaluator:   "judges results, and orders checks out of turn",
-		rights.Notifier:    "decides who is told of what changed, and orders the mails",
+		rights.CheckWorker: "runs the checks at one location",
+		rights.Evaluator:   "evaluates results, and schedules rechecks",
+		rights.Notifier:    "decides who is notified, and enqueues the mails",
 		rights.MailWorker:  "sends mails",
-		rights.Viewer:      "reads what the overview shows",
+		rights.Viewer:      "reads what the status page shows",
 		rights.Admin:       "everything in this installation; 'vedette run' needs it",
 	}
 	var b strings.Builder
@@ -68,20 +74,4 @@ func roleUses() string {
 		fmt.Fprintf(&b, "  %-13s %s\n", role, uses[role])
 	}
 	return b.String()
-}
-
-func readRoles(args []string) ([]rights.Role, error) {
-	if len(args) == 0 {
-		return rights.Roles(), nil
-	}
-	var roles []rights.Role
-	var problems []error
-	for _, arg := range args {
-		role := rights.Role(arg)
-		if !slices.Contains(rights.Roles(), role) {
-			problems = append(problems, fmt.Errorf("read role: found %q, expected one of %v", arg, rights.Roles()))
-		}
-		roles = append(roles, role)
-	}
-	return roles, errors.Join(problems...)
 }

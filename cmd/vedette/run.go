@@ -5,30 +5,28 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/instance"
-	"vedette/pipeline/job"
 )
 
 func runCommand() *cobra.Command {
 	var options instance.Options
 	cmd := &cobra.Command{
 		Use:   "run FILE",
-		Short: "Watch the monitors of a file, with everything in one process",
-		Long: `Starts the NATS server inside the process, the scheduler and the workers, and
-watches the monitors of the file until it is told to stop. It prints a line for
-each change of a monitor, and serves an overview, /healthz and /readyz.
+		Short: "Watch the monitors in a file, with everything in one process",
+		Long: `Starts a NATS server inside the process, the scheduler and the workers, and watches
+the monitors in the file until it is stopped. It prints a line for each change in a
+monitor, and serves a status page, /healthz and /readyz.
 
-With --nats any number of processes share the work: run as many as you like with
-the same file, on one machine or on many. With --stages each does a part of it;
-'vedette worker' does too, without a say in what is watched. 'vedette server'
-is a node of a cluster for --nats. --replicas can be changed while all goes on.
+With --nats any number of processes share the work: start them with the same file,
+on one machine or on several. --stages limits a process to some stages; so does
+'vedette worker', which does not define monitors. 'vedette server' is a cluster node
+for --nats. --replicas can be changed at any time.
 
-SIGHUP reads the file again: monitors are added, changed and removed by
-difference. A file with mistakes changes nothing. Ctrl-C stops cleanly; a
-second one at once. Starting again goes on where it stopped.
+SIGHUP reads the file again: monitors are added, changed and removed; the others are
+not disturbed. A file with mistakes changes nothing. Ctrl-C stops the process
+cleanly; a second one stops it at once. A restart continues where it stopped.
 
-Exits with 2 when the file is wrong, and with 3 when a part of the process
+Exits with 2 if the file is wrong, and with 3 if the process could not start, or
 failed so often that it gave up.`,
 		Example: `  vedette run monitors.yaml
   vedette run --data /var/lib/vedette --http 127.0.0.1:9000 monitors.yaml
@@ -43,24 +41,16 @@ failed so often that it gave up.`,
 			return options.Run(cmd.Context(), args[0], cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVar(&options.Data, "data", "", "data directory (default server.data of the file, or "+cli.DefaultData+")")
-	cmd.Flags().StringVar(&options.HTTP, "http", "", "address of the overview (default server.http of the file, or 127.0.0.1:8080)")
-	cmd.Flags().StringVar(&options.Listen, "nats-listen", "", "address for other NATS clients (default server.nats of the file, or 127.0.0.1:4222)")
-	options.NATSFlags(cmd, "URL of a NATS server, or those of a cluster's nodes, to use instead of the server inside")
-	listenFlags(cmd, &options)
-	cmd.Flags().IntVar(&options.Replicas, "replicas", 0, "copies of each stream that a cluster keeps: 1, 3 or 5 (default server.replicas of the file, or as they are, 1 at first)")
-	cmd.Flags().StringSliceVar(&options.Stages, "stages", nil, "what this process does (default all): "+strings.Join(instance.AllStages(), ", "))
-	cmd.Flags().StringVar(&options.Location, "location", job.DefaultLocation, "where its checks are made")
-	cli.SecretsFlag(cmd, &options.Secrets)
-	cmd.Flags().StringVar(&options.LogFormat, "log-format", "text", "log on standard error as text or json")
-	cmd.Flags().StringVar(&options.LogLevel, "log-level", "warn", "log from debug, info, warn or error on")
-	return cmd
-}
-
-func listenFlags(cmd *cobra.Command, o *instance.Options) {
+	options.NATSFlags(cmd, "URL of a NATS server, or URLs of a cluster's nodes, instead of the server inside vedette")
+	options.Flags(cmd)
 	f := cmd.Flags()
-	f.StringVar(&o.Clients.CertFile, "nats-tls-cert", "", "file with the certificate that the server inside shows other NATS clients")
-	f.StringVar(&o.Clients.KeyFile, "nats-tls-key", "", "file with its key")
-	f.StringVar(&o.Clients.CAFile, "nats-tls-ca", "", "file with the CA whose certificates these clients must show, besides the secret")
-	f.BoolVar(&o.Insecure, "insecure", false, "let the server inside listen in clear text beyond this machine")
+	f.StringVar(&options.HTTP, "http", "", "address for the status page (default server.http in the file, or 127.0.0.1:8080)")
+	f.StringVar(&options.Listen, "nats-listen", "", "address for other NATS clients (default server.nats in the file, or 127.0.0.1:4222)")
+	f.StringVar(&options.Clients.CertFile, "nats-tls-cert", "", "file with the certificate for other NATS clients")
+	f.StringVar(&options.Clients.KeyFile, "nats-tls-key", "", "file with the key of that certificate")
+	f.StringVar(&options.Clients.CAFile, "nats-tls-ca", "", "file with the CA for client certificates, which are then required in addition to the secret")
+	f.BoolVar(&options.Insecure, "insecure", false, "allow clear text on addresses that other machines can reach")
+	f.IntVar(&options.Replicas, "replicas", 0, "copies of each stream in a cluster: 1, 3 or 5 (default server.replicas in the file, or unchanged, at first 1)")
+	f.StringSliceVar(&options.Stages, "stages", nil, "stages of this process (default all): "+strings.Join(instance.AllStages(), ", "))
+	return cmd
 }

@@ -17,7 +17,7 @@ import (
 	"vedette/workers/web"
 )
 
-// serverOptions are the flags of `vedette server`.
+// serverOptions are the flags for `vedette server`.
 type serverOptions struct {
 	data, name, listen, http string
 	cluster, clusterName     string
@@ -32,26 +32,26 @@ func serverCommand() *cobra.Command {
 	var o serverOptions
 	cmd := &cobra.Command{
 		Use:   "server",
-		Short: "Run a NATS server, alone or as a node of a cluster, and nothing else",
-		Long: `Runs the NATS server that is inside vedette, for 'vedette run --nats' and
-'vedette worker --nats' in other processes. Alone it is what 'vedette run' has
-inside. With --cluster it is one node of several: with three, any one may go, and
-even lose its disk: with --replicas 3 what was acknowledged is on two at least.
-The first time all nodes have to be there.
+		Short: "Run only a NATS server, alone or as a cluster node",
+		Long: `Runs the NATS server inside vedette, for 'vedette run --nats' and 'vedette worker
+--nats' in other processes. Alone it is the same server as in 'vedette run'. With
+--cluster it is a cluster node. A cluster with three nodes survives the loss of any
+one, even of its disk: with --replicas 3, acknowledged messages are on at least two
+nodes. For the first start all nodes are needed.
 
-Clients log in: as one of the --users, which 'vedette roles' prints and the nodes
-of a cluster must share, or, on a server alone, with the secret in its data
-directory. Addresses that other machines can reach need TLS: the certificate of
---tls-cert is shown to clients and to other nodes, and nodes believe each other
-when --tls-ca has signed for them, so that it should sign for nothing else.
-'vedette auth init' makes all these files. A certificate that was renewed counts
-from the next connection on, another file that has changed from the next start.
+Clients log in as one of the --users, which 'vedette roles' prints and all nodes
+share. A server alone can also use the secret in its data directory. Addresses that
+other machines can reach need TLS: clients and other nodes see the certificate from
+--tls-cert. Nodes trust each other if --tls-ca has signed their certificates, so that
+CA should sign for nothing else. 'vedette auth init' creates all these files. A
+renewed certificate is used from the next connection on; other changed files are
+used from the next start on.
 
-/healthz tells whether the process lives, /readyz whether the node has met its
-cluster and is up to date: when nodes are restarted one after the other, wait for
-it before the next. /varz, /jsz and /routez are those of nats-server.
+/healthz reports whether the process is alive, /readyz whether the node has joined
+its cluster and is up to date: in a rolling restart, wait for it before the next
+node. /varz, /jsz and /routez are those of nats-server.
 
-Ctrl-C and SIGTERM stop it cleanly: a node first hands over what it leads.`,
+Ctrl-C and SIGTERM stop it cleanly: a node first hands over its leadership.`,
 		Example: `  vedette server
   vedette auth init secrets n1 n2 n3
   vedette server --name n1 --listen 0.0.0.0:4222 --cluster 0.0.0.0:6222 \
@@ -60,9 +60,6 @@ Ctrl-C and SIGTERM stop it cleanly: a node first hands over what it leads.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(); err != nil {
-				if hintFor(err) != "" {
-					return cli.InputError(err)
-				}
 				return cli.UsageError(cmd, err)
 			}
 			return o.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
@@ -79,23 +76,21 @@ func (o *serverOptions) flags(cmd *cobra.Command) {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.data, "data", cli.DefaultData, "data directory")
-	f.StringVar(&o.name, "name", host, "name of the node, another one for each")
+	f.StringVar(&o.name, "name", host, "name of the node, unique in the cluster")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:4222", "address for clients")
-	f.StringVar(&o.http, "http", "127.0.0.1:8222", "address of /healthz, /readyz and what the server counts; empty for none")
-	f.StringVar(&o.cluster, "cluster", "", "address for other nodes, such as 0.0.0.0:6222; makes it a node of a cluster")
+	f.StringVar(&o.http, "http", "127.0.0.1:8222", "address for /healthz, /readyz and the server's metrics; empty for none")
+	f.StringVar(&o.cluster, "cluster", "", "address for other nodes, such as 0.0.0.0:6222; makes this a cluster node")
 	f.StringVar(&o.clusterName, "cluster-name", "vedette", "name of the cluster")
-	f.StringSliceVar(&o.routes, "routes", nil, "URLs of the cluster's nodes; its own may be among them")
-	f.StringVar(&o.users, "users", "", "NATS configuration file with the users, and nothing else (default one user, for this machine)")
+	f.StringSliceVar(&o.routes, "routes", nil, "URLs of the cluster's nodes, which may include this one")
+	f.StringVar(&o.users, "users", "", "NATS configuration file with only the users (default one user, for this machine)")
 	f.StringVar(&o.tls.CertFile, "tls-cert", "", "file with the certificate for clients and nodes")
 	f.StringVar(&o.tls.KeyFile, "tls-key", "", "file with the certificate's key")
-	f.StringVar(&o.tls.CAFile, "tls-ca", "", "file with the CA of the nodes' certificates")
-	f.BoolVar(&o.insecure, "insecure", false, "let other machines connect without TLS, and nodes without proof of who they are")
-	f.StringVar(&o.logFormat, "log-format", "text", "log on standard error as text or json")
-	f.StringVar(&o.logLevel, "log-level", "warn", "log from debug, info, warn or error on")
+	f.StringVar(&o.tls.CAFile, "tls-ca", "", "file with the CA for the nodes' certificates")
+	f.BoolVar(&o.insecure, "insecure", false, "allow other machines to connect without TLS, and nodes without certificates")
+	cli.LogFlags(cmd, &o.logFormat, &o.logLevel)
 }
 
-// run starts the server and serves until ctx ends. The health page is there
-// before and after it, since it tells of both.
+// run starts the server and serves until ctx ends.
 func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
 	log, err := cli.Logger(stderr, o.logFormat, o.logLevel)
 	if err != nil {
@@ -107,9 +102,16 @@ func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error
 		}
 	}
 	if exposed := o.exposed(); len(exposed) > 0 && o.tls == (broker.TLS{}) {
-		cli.Writef(stderr, "warning: --insecure: whoever can reach %s can listen in%s\n", strings.Join(exposed, " and "), o.joining())
+		risk := ""
+		if o.cluster != "" {
+			risk = ", and join the cluster with all rights"
+		}
+		cli.Writef(stderr, "warning: --insecure: anyone who can reach %s can read all traffic%s\n", strings.Join(exposed, " and "), risk)
 	}
 	b, err := broker.Start(o.config(log))
+	if errors.Is(err, broker.ErrUsers) {
+		return cli.InputError(err)
+	}
 	if err != nil {
 		return err
 	}
@@ -123,14 +125,6 @@ func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error
 	return err
 }
 
-// joining is what else it means that nodes need not prove who they are.
-func (o *serverOptions) joining() string {
-	if o.cluster == "" {
-		return ""
-	}
-	return ", and join the cluster with all rights"
-}
-
 func (o *serverOptions) config(log *slog.Logger) broker.Config {
 	config := broker.Config{Dir: o.data, Listen: o.listen, Name: o.name, UsersFile: o.users, Logger: log}
 	if o.tls != (broker.TLS{}) {
@@ -142,6 +136,8 @@ func (o *serverOptions) config(log *slog.Logger) broker.Config {
 	return config
 }
 
+// serve runs the health server, which is there before the broker starts to stop
+// and until it has stopped.
 func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.Logger) error {
 	if o.http == "" {
 		<-ctx.Done()
@@ -162,12 +158,12 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 		err = b.Stop()
 		stop()
 		return errors.Join(err, <-ended)
-	case err := <-ended: // before its time
+	case err := <-ended: // it failed
 		return errors.Join(err, b.Stop())
 	}
 }
 
-// serverConditions are what must hold for a node to do its work.
+// serverConditions returns what a node needs to do its work.
 func serverConditions(ctx context.Context, b *broker.Broker) []web.Condition {
 	running := instance.Condition("running", ctx.Err() == nil, "it is stopping")
 	if !running.OK {
@@ -180,15 +176,15 @@ func serverConditions(ctx context.Context, b *broker.Broker) []web.Condition {
 	return []web.Condition{running, state}
 }
 
-// banner tells where things are.
+// banner returns the addresses and how they are secured.
 func (o *serverOptions) banner() string {
 	how := ", in clear text"
 	if o.tls != (broker.TLS{}) {
-		how = ", by TLS"
+		how = ", with TLS"
 	}
 	who := ", for this user only: see 'vedette env'"
 	if o.users != "" {
-		who = ", users of " + o.users
+		who = ", for the users in " + o.users
 	}
 	var text strings.Builder
 	fmt.Fprintf(&text, "vedette serves NATS as %s\n  clients   %s%s%s\n", o.name, o.listen, how, who)

@@ -10,7 +10,7 @@ import (
 	"vedette/pipeline/broker"
 )
 
-// check finds what cannot be, before anything is started.
+// check returns the mistakes in the flags, before anything is started.
 func (o *serverOptions) check() error {
 	problems := []error{addressProblem("--listen", o.listen), o.tlsProblems(), o.clusterProblems()}
 	if o.http != "" {
@@ -28,10 +28,10 @@ func (o *serverOptions) tlsProblems() error {
 		problems = append(problems, errors.New("read --tls-cert, --tls-key: found one of them, expected both"))
 	}
 	if o.tls.CertFile == "" && o.tls.CAFile != "" {
-		problems = append(problems, errors.New("read --tls-ca: found no --tls-cert, expected the node's own certificate too"))
+		problems = append(problems, errors.New("read --tls-ca: found no --tls-cert, expected the node's certificate too"))
 	}
 	if o.cluster != "" && o.tls.CertFile != "" && o.tls.CAFile == "" {
-		problems = append(problems, errors.New("read --tls-ca: found none with --cluster and --tls-cert, expected the CA by which nodes know each other"))
+		problems = append(problems, errors.New("read --tls-ca: found none with --cluster and --tls-cert, expected the CA for the nodes' certificates"))
 	}
 	return errors.Join(problems...)
 }
@@ -71,12 +71,12 @@ func addressProblem(flag, address string) error {
 	return nil
 }
 
-// exposed are the addresses of clients and nodes that are not of this machine
-// alone.
+// exposed returns the addresses for clients and nodes that other machines can
+// reach.
 func (o *serverOptions) exposed() []string {
 	var exposed []string
 	for _, address := range []string{o.listen, o.cluster} {
-		if address != "" && !cli.Local(address) {
+		if cli.Exposed(address) {
 			exposed = append(exposed, address)
 		}
 	}

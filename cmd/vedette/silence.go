@@ -11,7 +11,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,22 +25,21 @@ import (
 func silenceCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "silence",
-		Short: "Have nobody mailed of some monitors for a while",
-		Long: `While a silence lasts nobody is mailed of the monitors that it matches. They are
-checked and judged as ever. Who was told that one is down is told of its end
-when the silence ends, and what is still down then is told to all.`,
+		Short: "Mute alerts for matching monitors",
+		Long: `A silence mutes all mails about the monitors that it matches until it ends. They are
+still checked and evaluated. When it ends, an address that got a DOWN mail before it
+gets the UP mail if the monitor has recovered, and all addresses are notified about
+monitors that are still down.`,
 		Example: `  vedette silence add monitor='db-*' --for 2h --comment 'new disks'
   vedette silence add group=web label.env=prod --until 18:00
   vedette silence list
   vedette silence expire 7k3`,
-		Args: cli.CheckSubcommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(silenceAddCommand(), silenceListCommand(), silenceExpireCommand())
 	return cmd
 }
 
-// silenceOptions are the flags of `vedette silence add`.
+// silenceOptions are the flags for `vedette silence add`.
 type silenceOptions struct {
 	where           cli.Instance
 	length          time.Duration
@@ -54,30 +52,37 @@ func silenceAddCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add MATCHER...",
 		Short: "Add a silence, and print its id",
-		Long: `A matcher is monitor=PATTERN, group=PATTERN or label.NAME=PATTERN, where * stands
-for any text. A monitor has to fit one of the monitor matchers, one of the group
-matchers, and all of the labels.`,
+		Long: `A matcher is monitor=PATTERN, group=PATTERN or label.NAME=PATTERN, where * matches
+any text. A monitor must match one of the monitor matchers, one of the group
+matchers, and all labels.`,
 		Example: `  vedette silence add monitor='db-*' --for 2h --comment 'new disks'
   vedette silence add group=web label.env=prod --until 2026-12-01T18:00:00Z`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			silence, err := o.silence(args, time.Now())
 			if err != nil {
-				return cli.InputError(err)
+				return cli.UsageError(cmd, err)
 			}
-			return o.add(cmd.Context(), cmd.OutOrStdout(), silence)
+			id, err := cli.Query(cmd.Context(), &o.where, func(ctx context.Context, p *pipeline.Pipeline) (string, error) {
+				return silence.ID, addSilence(ctx, p, silence)
+			})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), id)
+			return err
 		},
 	}
 	o.where.Flags(cmd)
-	cmd.Flags().DurationVar(&o.length, "for", 0, "how long it lasts, such as 2h")
-	cmd.Flags().StringVar(&o.until, "until", "", "when it ends: 18:00, today or tomorrow, or a time as of RFC 3339")
-	cmd.Flags().StringVar(&o.from, "from", "", "when it begins, in the same forms (default now)")
-	cmd.Flags().StringVar(&o.author, "author", "", "who wants it (default the user)")
-	cmd.Flags().StringVar(&o.comment, "comment", "", "why")
+	cmd.Flags().DurationVar(&o.length, "for", 0, "duration, such as 2h")
+	cmd.Flags().StringVar(&o.until, "until", "", "end: a time of day such as 18:00, or an RFC 3339 time")
+	cmd.Flags().StringVar(&o.from, "from", "", "start, in the same formats (default now)")
+	cmd.Flags().StringVar(&o.author, "author", "", "author (default the current user)")
+	cmd.Flags().StringVar(&o.comment, "comment", "", "reason")
 	return cmd
 }
 
-// silence reads the arguments, and shows every mistake at once.
+// silence reads the arguments. The error has all mistakes.
 func (o *silenceOptions) silence(args []string, now time.Time) (job.Silence, error) {
 	match, err := parseMatch(args)
 	problems := []error{err}
@@ -94,7 +99,7 @@ func (o *silenceOptions) silence(args []string, now time.Time) (job.Silence, err
 	}
 	switch {
 	case o.length != 0 && o.until != "", o.length == 0 && o.until == "":
-		problems = append(problems, errors.New("read end: expected one of --for and --until"))
+		problems = append(problems, errors.New("read end: found both or neither of --for and --until, expected one of them"))
 	case o.length != 0:
 		s.Ends = s.Starts.Add(o.length)
 	default:
@@ -102,14 +107,14 @@ func (o *silenceOptions) silence(args []string, now time.Time) (job.Silence, err
 		problems = append(problems, err)
 	}
 	if errors.Join(problems...) == nil && !s.Ends.After(s.Starts) {
-		problems = append(problems, fmt.Errorf("read end: found %s, expected a time after the beginning", s.Ends.Format(time.RFC3339)))
+		problems = append(problems, fmt.Errorf("read end: found %s, expected a time after the start", s.Ends.Format(time.RFC3339)))
 	}
 	s.Starts, s.Ends = s.Starts.UTC().Truncate(time.Second), s.Ends.UTC().Truncate(time.Second)
 	return s, errors.Join(problems...)
 }
 
-// parseMoment reads a time of day, the first after another time, or a whole
-// time.
+// parseMoment reads an RFC 3339 time, or a time of day: its first occurrence after
+// another time.
 func parseMoment(flag, text string, after time.Time) (time.Time, error) {
 	if at, err := time.Parse(time.RFC3339, text); err == nil {
 		return at, nil
@@ -150,33 +155,16 @@ func parseMatch(args []string) (job.Match, error) {
 	return match, errors.Join(problems...)
 }
 
-// silencesKept is how long silences that are over can be listed.
+// silencesKept is how long ended silences are listed.
 const silencesKept = 7 * 24 * time.Hour
 
-func (o *silenceOptions) add(ctx context.Context, to io.Writer, s job.Silence) error {
-	p, err := o.where.Connect(ctx)
-	if err != nil {
-		return err
-	}
-	err = addSilence(ctx, p, s)
-	if err := cli.JoinClose(p, err); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(to, "%s\n", s.ID)
-	return err
-}
-
-// addSilence stores a silence, and forgets those that were over long ago.
+// addSilence stores a silence, and deletes those that ended long ago.
 func addSilence(ctx context.Context, p *pipeline.Pipeline, s job.Silence) error {
 	bucket, err := p.Bucket(ctx, topology.Silences)
 	if err != nil {
 		return err
 	}
-	body, err := job.Encode(s)
-	if err != nil {
-		return err
-	}
-	if _, err := bucket.Put(ctx, s.ID, body); err != nil {
+	if err := pipeline.Store(ctx, bucket, s.ID, s); err != nil {
 		return err
 	}
 	all, err := workers.LoadSilences(ctx, p)
@@ -198,16 +186,12 @@ func silenceListCommand() *cobra.Command {
 	var all, asJSON bool
 	cmd := &cobra.Command{
 		Use:     "list",
-		Short:   "List the silences that hold, or will",
+		Short:   "List active and pending silences",
 		Example: "  vedette silence list --all",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := where.Connect(cmd.Context())
+			silences, err := cli.Query(cmd.Context(), &where, workers.LoadSilences)
 			if err != nil {
-				return err
-			}
-			silences, err := workers.LoadSilences(cmd.Context(), p)
-			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			now := time.Now()
@@ -219,7 +203,7 @@ func silenceListCommand() *cobra.Command {
 		},
 	}
 	where.Flags(cmd)
-	cmd.Flags().BoolVar(&all, "all", false, "those that are over too, for a week")
+	cmd.Flags().BoolVar(&all, "all", false, "also those that ended in the last week")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -229,7 +213,7 @@ func printSilences(to io.Writer, silences []job.Silence, now time.Time) error {
 		_, err := fmt.Fprintln(to, "no silences")
 		return err
 	}
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	table := cli.NewTable(to)
 	cli.Writef(table, "ID\tSTATE\tENDS\tMATCHES\tAUTHOR\tCOMMENT\n")
 	for i := range silences {
 		s := &silences[i]
@@ -238,14 +222,14 @@ func printSilences(to io.Writer, silences []job.Silence, now time.Time) error {
 		case now.Before(s.Starts):
 			state = "pending"
 		case !now.Before(s.Ends):
-			state = "over"
+			state = "ended"
 		}
-		cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, state, s.Ends.Local().Format(time.DateTime), matchText(s.Match), cli.Printable(s.Author), cli.Printable(s.Comment))
+		cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%s\n", s.ID, state, cli.TimeText(s.Ends), matchText(s.Match), cli.Printable(s.Author), cli.Printable(s.Comment))
 	}
 	return table.Flush()
 }
 
-// matchText writes a match as `vedette silence add` takes it.
+// matchText returns a match as arguments for `vedette silence add`.
 func matchText(m job.Match) string {
 	var words []string
 	for _, pattern := range m.Monitors {
@@ -270,12 +254,10 @@ func silenceExpireCommand() *cobra.Command {
 		Example: "  vedette silence expire 7k3mq0aa",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := where.Connect(cmd.Context())
+			ended, err := cli.Query(cmd.Context(), &where, func(ctx context.Context, p *pipeline.Pipeline) (int, error) {
+				return expireSilences(ctx, p, args, time.Now())
+			})
 			if err != nil {
-				return err
-			}
-			ended, err := expireSilences(cmd.Context(), p, args, time.Now())
-			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "ended %s\n", cli.Count(ended, "silence"))
@@ -286,7 +268,7 @@ func silenceExpireCommand() *cobra.Command {
 	return cmd
 }
 
-// expireSilences ends silences. Those that are over stay as they are.
+// expireSilences ends silences, and counts those that had not ended before.
 func expireSilences(ctx context.Context, p *pipeline.Pipeline, ids []string, now time.Time) (int, error) {
 	bucket, err := p.Bucket(ctx, topology.Silences)
 	if err != nil {
@@ -294,32 +276,25 @@ func expireSilences(ctx context.Context, p *pipeline.Pipeline, ids []string, now
 	}
 	ended := 0
 	for _, id := range ids {
-		found, err := bucket.Get(ctx, id)
-		if errors.Is(err, pipeline.ErrNotFound) {
-			return ended, &cli.HintError{Err: fmt.Errorf("end silence: found none with id %q", id), Hint: "'vedette silence list' shows those that there are"}
-		}
+		s, written, err := pipeline.Update(ctx, bucket, id, job.Decode[job.Silence], func(s job.Silence) (job.Silence, bool) {
+			if !now.Before(s.Ends) {
+				return s, false
+			}
+			s.Ends = now.UTC().Truncate(time.Second)
+			if s.Starts.After(s.Ends) {
+				s.Starts = s.Ends
+			}
+			return s, true
+		})
 		if err != nil {
 			return ended, err
 		}
-		s, err := job.Decode[job.Silence](found.Value)
-		if err != nil {
-			return ended, fmt.Errorf("read silence %s: %w", id, err)
+		if s.ID == "" {
+			return ended, &cli.HintError{Err: fmt.Errorf("end silence: found none with the id %q", id), Hint: "'vedette silence list' shows all"}
 		}
-		if !now.Before(s.Ends) {
-			continue
+		if written {
+			ended++
 		}
-		s.Ends = now.UTC().Truncate(time.Second)
-		if s.Starts.After(s.Ends) {
-			s.Starts = s.Ends
-		}
-		body, err := job.Encode(s)
-		if err != nil {
-			return ended, err
-		}
-		if _, err := bucket.CompareAndSwap(ctx, id, body, found.Revision); err != nil {
-			return ended, err
-		}
-		ended++
 	}
 	return ended, nil
 }

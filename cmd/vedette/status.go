@@ -8,7 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,12 +33,8 @@ letters. Exits with 1 when a monitor is down.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			p, err := where.Connect(cmd.Context())
+			s, err := cli.Query(cmd.Context(), &where, readStatus)
 			if err != nil {
-				return err
-			}
-			s, err := readStatus(cmd.Context(), p, time.Now())
-			if err := cli.JoinClose(p, err); err != nil {
 				return err
 			}
 			if asJSON {
@@ -48,7 +43,7 @@ letters. Exits with 1 when a monitor is down.`,
 				err = s.print(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && s.Down > 0 {
-				err = &cli.ExitError{Code: cli.ExitFound}
+				err = cli.ErrFound
 			}
 			return err
 		},
@@ -63,36 +58,25 @@ type status struct {
 	Monitors int `json:"monitors"`
 	Down     int `json:"down"`
 	Paused   int `json:"paused"`
-	// Problems are the open incidents, the worst first.
+	// Problems are the open incidents, worst first.
 	Problems    []job.Incident `json:"problems"`
 	Silences    []job.Silence  `json:"silences"`
 	Maintenance []notify.Mute  `json:"maintenance"`
 	DeadLetters uint64         `json:"dead_letters"`
 }
 
-func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*status, error) {
+func readStatus(ctx context.Context, p *pipeline.Pipeline) (*status, error) {
 	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
-	definitions, err := p.Bucket(ctx, topology.Monitors)
+	defined, err := s.monitors(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	defined, err := s.monitors(ctx, definitions)
+	states, err := pipeline.LoadAll(ctx, p, topology.States, ">", job.DecodeKnown[job.State])
 	if err != nil {
 		return nil, err
 	}
-	states, err := p.Bucket(ctx, topology.States)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := states.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		state, err := job.DecodeKnown[job.State](e.Value)
-		if err != nil {
-			return nil, fmt.Errorf("read state of %s: %w", e.Key, err)
-		}
+	for i := range states {
+		state := &states[i]
 		for _, incident := range state.Open() {
 			if defined[state.Monitor] {
 				s.Problems = append(s.Problems, *incident)
@@ -108,7 +92,7 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline, now time.Time) (*stat
 	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return nil, err
 	}
-	if err := s.readMutes(ctx, p, now); err != nil {
+	if err := s.readMutes(ctx, p, time.Now()); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -119,24 +103,17 @@ func conditionRank(c job.Condition) int {
 }
 
 // monitors counts the definitions, and returns their names.
-func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (map[string]bool, error) {
-	entries, err := definitions.LoadMatching(ctx, topology.MonitorKey(">"))
-	if err != nil {
-		return nil, err
-	}
-	defined := make(map[string]bool, len(entries))
-	for _, e := range entries {
-		m, err := job.DecodeKnown[job.Monitor](e.Value)
-		if err != nil {
-			return nil, fmt.Errorf("read definition %s: %w", e.Key, err)
-		}
-		defined[m.Name] = true
-		s.Monitors++
-		if m.Paused {
+func (s *status) monitors(ctx context.Context, p *pipeline.Pipeline) (map[string]bool, error) {
+	monitors, err := pipeline.LoadAll(ctx, p, topology.Monitors, topology.MonitorKey(">"), job.DecodeKnown[job.Monitor])
+	s.Monitors = len(monitors)
+	defined := make(map[string]bool, len(monitors))
+	for i := range monitors {
+		defined[monitors[i].Name] = true
+		if monitors[i].Paused {
 			s.Paused++
 		}
 	}
-	return defined, nil
+	return defined, err
 }
 
 // readMutes reads the silences and maintenance windows in effect.
@@ -155,7 +132,7 @@ const maxProblems = 20
 
 func (s *status) print(to io.Writer, now time.Time) error {
 	cli.Writef(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.otherCounts())
-	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', 0)
+	table := cli.NewTable(to)
 	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {
 		incident := &s.Problems[i]
 		cli.Writef(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionText(incident.Condition)), monitorText(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
@@ -168,10 +145,10 @@ func (s *status) print(to io.Writer, now time.Time) error {
 	}
 	for i := range s.Silences {
 		silence := &s.Silences[i]
-		cli.Writef(to, "silence %s of %s until %s, by %s\n", silence.ID, matchText(silence.Match), clock(silence.Ends), cli.Printable(silence.Author))
+		cli.Writef(to, "silence %s for %s until %s, by %s\n", silence.ID, matchText(silence.Match), cli.TimeText(silence.Ends), cli.Printable(silence.Author))
 	}
 	for _, window := range s.Maintenance {
-		cli.Writef(to, "maintenance %s until %s\n", window.By, clock(window.Until))
+		cli.Writef(to, "maintenance %s until %s\n", window.By, cli.TimeText(window.Until))
 	}
 	if s.DeadLetters > 0 {
 		cli.Writef(to, "%s: see 'vedette dead list'\n", cli.Count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream

@@ -12,9 +12,9 @@ func validateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "validate FILE",
 		Short: "Find the mistakes in a monitor file",
-		Long: `Reads a monitor file and shows every mistake in it: file, line, column, what
-was found and what was expected. Nothing is contacted and nothing changed.
-Exits with 0 when the file is good, with 2 when it is not.`,
+		Long: `Reads a monitor file and prints all mistakes with file, line and column, what was
+found and what was expected. It contacts nothing and changes nothing. Exits with 0
+if the file is valid, and with 2 otherwise.`,
 		Example: "  vedette validate monitors.yaml",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -22,7 +22,7 @@ Exits with 0 when the file is good, with 2 when it is not.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is good: %s, %s\n", args[0],
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s is valid: %s, %s\n", args[0],
 				cli.Count(file.Count(), "monitor"), cli.Count(len(file.Recipients), "recipient"))
 			return err
 		},

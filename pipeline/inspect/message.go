@@ -12,6 +12,44 @@ import (
 	"vedette/pipeline/topology"
 )
 
+// ExistsOnLeader reports whether a stream holds a message with a subject. The
+// answer is the leader's, which knows every acknowledged message; it takes the
+// rights of an admin. Without a leader, it asks again until ctx ends.
+func ExistsOnLeader(ctx context.Context, p *pipeline.Pipeline, stream topology.Stream, subject string) (bool, error) {
+	err := pipeline.Retry(ctx, func(ctx context.Context) error {
+		_, err := readLeader(ctx, p, p.Names().Stream(stream), map[string]any{"last_by_subj": p.Names().Subject(subject)})
+		return err
+	})
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", subject, err)
+	}
+	return true, nil
+}
+
+// Exists reports whether a job with a subject is queued or running. The answer is
+// that of any replica, which may be behind. The subject may have wildcards. While
+// the server does not answer, it asks again until ctx ends.
+func Exists(ctx context.Context, p *pipeline.Pipeline, stream topology.Stream, subject string) (bool, error) {
+	err := pipeline.Retry(ctx, func(ctx context.Context) error {
+		found, err := p.JetStream().Stream(ctx, p.Names().Stream(stream))
+		if err != nil {
+			return err
+		}
+		_, err = found.GetLastMsgForSubject(ctx, p.Names().Subject(subject))
+		return err
+	})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for %s: %w", subject, err)
+	}
+	return true, nil
+}
+
 // LastMessage returns the last message with a subject, and when it was stored. The
 // error is [pipeline.ErrNotFound] if there is none.
 func LastMessage(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, subject string) (body []byte, stored time.Time, err error) {

@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -71,20 +72,22 @@ type InvalidError struct {
 	Problems []Problem
 }
 
-// maxShown limits the text from Error, not Problems.
+// maxShown limits the mistakes in the message, not those in Problems.
 const maxShown = 100
 
 // Error returns the first hundred mistakes.
-func (e *InvalidError) Error() string {
-	var b strings.Builder
-	for i, p := range e.Problems {
-		if i == maxShown {
-			fmt.Fprintf(&b, "… and %d more mistakes\n", len(e.Problems)-maxShown)
-			break
-		}
-		b.WriteString(p.String() + "\n")
+func (e *InvalidError) Error() string { return errors.Join(e.Unwrap()...).Error() }
+
+// Unwrap returns an error for each of the first hundred mistakes.
+func (e *InvalidError) Unwrap() []error {
+	var shown []error
+	for _, p := range e.Problems[:min(maxShown, len(e.Problems))] {
+		shown = append(shown, errors.New(p.String()))
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	if more := len(e.Problems) - maxShown; more > 0 {
+		shown = append(shown, fmt.Errorf("… and %d more mistakes", more))
+	}
+	return shown
 }
 
 // tidy sorts problems by file, line and column, and removes repeated ones: an anchor

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -148,8 +149,7 @@ func expiredCause(cert *x509.Certificate, now time.Time) string {
 	if now.Before(cert.NotBefore) {
 		return "certificate is not valid before " + cert.NotBefore.UTC().Format(time.RFC3339)
 	}
-	days := int(now.Sub(cert.NotAfter).Hours() / 24)
-	switch days {
+	switch days := int(now.Sub(cert.NotAfter).Hours() / 24); days {
 	case 0:
 		return "certificate expired today"
 	case 1:
@@ -160,7 +160,7 @@ func expiredCause(cert *x509.Certificate, now time.Time) string {
 }
 
 func certificateNames(cert *x509.Certificate) []string {
-	found := append([]string{}, cert.DNSNames...)
+	found := slices.Clone(cert.DNSNames)
 	for _, ip := range cert.IPAddresses {
 		found = append(found, ip.String())
 	}

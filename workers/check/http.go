@@ -14,13 +14,10 @@ import (
 	"strings"
 	"time"
 
-	"vedette/pipeline/job"
-
 	"github.com/google/cel-go/cel"
-)
 
-// defaultRedirects is the number of redirects to follow by default.
-const defaultRedirects = 10
+	"vedette/pipeline/job"
+)
 
 // probeHTTP sends a request over a new connection. A kept connection would hide
 // that new ones fail, or that the certificate has changed. Up means that the
@@ -65,17 +62,14 @@ func probeHTTP(ctx context.Context, a *attempt) (Facts, error) {
 }
 
 func timeoutOf(spec job.Spec) time.Duration {
-	if spec.Timeout > 0 {
-		return spec.Timeout.Std()
-	}
-	return DefaultTimeout
+	return cmp.Or(max(0, spec.Timeout.Std()), DefaultTimeout)
 }
 
 func redirects(h *job.HTTP) int {
-	if h.MaxRedirects == nil {
-		return defaultRedirects
+	if h.MaxRedirects != nil {
+		return *h.MaxRedirects
 	}
-	return *h.MaxRedirects
+	return 10
 }
 
 // roundTrip sends a request and follows redirects. Most responses are no

@@ -2,6 +2,7 @@ package check
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 
 	"vedette/pipeline/job"
@@ -68,12 +70,8 @@ func wantsOtherProtocol(err error) bool {
 	if !ok || alert.Op != "remote error" {
 		return false
 	}
-	switch alert.Err.Error() { // the library does not export the type of alerts
-	case "tls: handshake failure", "tls: insufficient security level", "tls: no application protocol":
-		return true
-	default:
-		return false
-	}
+	// The library does not export the type of alerts.
+	return slices.Contains([]string{"tls: handshake failure", "tls: insufficient security level", "tls: no application protocol"}, alert.Err.Error())
 }
 
 func (d *http1Transport) connect(request *http.Request) (net.Conn, *tls.ConnectionState, error) {
@@ -120,14 +118,11 @@ func optionsForHost(h *job.HTTP, request *http.Request) *job.TLSOptions {
 }
 
 func hostAndPort(u *url.URL) string {
-	port := u.Port()
-	switch {
-	case port != "":
-	case u.Scheme == "https" || u.Scheme == "wss":
+	port := "80"
+	if u.Scheme == "https" || u.Scheme == "wss" {
 		port = "443"
-	default:
-		port = "80"
 	}
+	port = cmp.Or(u.Port(), port)
 	return net.JoinHostPort(u.Hostname(), port)
 }
 

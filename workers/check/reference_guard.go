@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -76,17 +77,8 @@ func (g *ReferenceGuard) Check(ctx context.Context, spec job.Spec) job.ProbeResu
 
 // mayBeLocal reports whether a failure may be caused by the local network.
 func mayBeLocal(result *job.ProbeResult) bool {
-	if result.Health != job.Down {
-		return false
-	}
-	switch result.Class {
-	case job.ClassDNS, job.ClassConnect, job.ClassTimeout:
-		return true
-	case job.ClassTLS, job.ClassProtocol, job.ClassStatus, job.ClassExpectation, job.ClassInternal:
-		return false // the target answered
-	default:
-		return false
-	}
+	unanswered := []job.Class{job.ClassDNS, job.ClassConnect, job.ClassTimeout}
+	return result.Health == job.Down && slices.Contains(unanswered, result.Class)
 }
 
 // unreachableCause returns why no reference target is reachable, or "".

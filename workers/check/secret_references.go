@@ -108,8 +108,6 @@ func encodeFor(context job.SecretContext, value string) string {
 		return percentEncode(value)
 	case job.ContextDialogue:
 		return strings.ReplaceAll(value, "%", "%%") // see fillCaptures
-	case job.ContextHeader, job.ContextUsername, job.ContextMetadata, job.ContextBody, job.ContextMessage, job.ContextBinary:
-		return value
 	default:
 		return value
 	}

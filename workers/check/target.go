@@ -19,7 +19,16 @@ func ParseTarget(s string) (job.Spec, error) {
 			scheme, rest = job.KindTCP, s
 		}
 	}
-	if spec, ok := schemeSpec(strings.ToLower(scheme), rest, s); ok {
+	if spec, ok := map[string]job.Spec{
+		job.KindTCP:        {TCP: &job.TCP{Address: rest}},
+		job.KindTLS:        {TLS: &job.TLS{Address: rest}},
+		job.KindDNS:        {DNS: &job.DNS{Name: rest}},
+		job.KindICMP:       {ICMP: &job.ICMP{Host: rest}},
+		job.KindGRPC:       {GRPC: &job.GRPC{Address: rest}},
+		job.KindGRPC + "s": {GRPC: &job.GRPC{Address: rest, TLS: &job.TLSOptions{}}},
+		"ws":               {WebSocket: &job.WebSocket{URL: s}},
+		"wss":              {WebSocket: &job.WebSocket{URL: s}},
+	}[strings.ToLower(scheme)]; ok {
 		return spec, targetProblem(s, spec)
 	}
 	spec := job.Spec{HTTP: &job.HTTP{URL: s}}
@@ -30,28 +39,6 @@ func ParseTarget(s string) (job.Spec, error) {
 		return job.Spec{}, fmt.Errorf("read target: found %q, expected a URL, a host or host:port: %w", spec.Target(), err)
 	}
 	return spec, nil
-}
-
-// schemeSpec returns the spec for a scheme other than http and https.
-func schemeSpec(scheme, rest, whole string) (job.Spec, bool) {
-	switch scheme {
-	case job.KindTCP:
-		return job.Spec{TCP: &job.TCP{Address: rest}}, true
-	case job.KindTLS:
-		return job.Spec{TLS: &job.TLS{Address: rest}}, true
-	case job.KindDNS:
-		return job.Spec{DNS: &job.DNS{Name: rest}}, true
-	case job.KindICMP:
-		return job.Spec{ICMP: &job.ICMP{Host: rest}}, true
-	case job.KindGRPC:
-		return job.Spec{GRPC: &job.GRPC{Address: rest}}, true
-	case job.KindGRPC + "s":
-		return job.Spec{GRPC: &job.GRPC{Address: rest, TLS: &job.TLSOptions{}}}, true
-	case "ws", "wss":
-		return job.Spec{WebSocket: &job.WebSocket{URL: whole}}, true
-	default:
-		return job.Spec{}, false
-	}
 }
 
 // targetProblem returns an error for an invalid target.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -138,11 +139,10 @@ type captureNames map[string]string
 
 // addStep validates a step, and adds its groups.
 func (c captureNames) addStep(step job.Step) error {
-	set := 0
-	for _, present := range []bool{step.Send != "", step.SendHex != "", step.Expect != "", step.ExpectHex != "", step.StartTLS} {
-		if present {
-			set++
-		}
+	absent := func(text string) bool { return text == "" }
+	set := len(slices.DeleteFunc([]string{step.Send, step.SendHex, step.Expect, step.ExpectHex}, absent))
+	if step.StartTLS {
+		set++
 	}
 	if set != 1 {
 		return job.Problem{Found: fmt.Sprintf("%d of send, send_hex, expect, expect_hex and starttls", set), Expected: "one of them"}

@@ -44,7 +44,10 @@ func NewRenderer(t Templates) (*Renderer, error) {
 		return nil, fmt.Errorf("parse template: %w", err)
 	}
 	r := &Renderer{text: plain, html: rich}
-	return r, r.try()
+	if err := r.try(); err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // try writes a mail about one monitor and one about several.

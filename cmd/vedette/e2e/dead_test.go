@@ -53,13 +53,13 @@ func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testi
 	if got := expect(0, "", "show", "--body", "1"); got != broken {
 		t.Errorf("got %q, want the job byte for byte", got)
 	}
-	expect(0, "attempts  1", "show", "1")
+	expect(0, "attempts      1", "show", "1")
 	expect(0, `"body_base64":"//4="`, "show", "3", "--json")
-	expect(1, "found none with id 99", "show", "99")
+	expect(3, "found none with the id 99", "show", "99")
 	expect(2, `found "x"`, "show", "x")
 	expect(2, "expected one of", "list", "--reason", "bored")
-	expect(2, "found no id and no filter", "drop")
-	expect(2, "expected one or the other", "drop", "--all", "1")
+	expect(2, "found neither ids nor filters nor --all", "drop")
+	expect(2, "found --all with ids or filters", "drop", "--all", "1")
 	expect(2, "more than 0", "replay", "--rate", "0", "1")
 
 	// Replayed as it was, it dies again: another letter, and the old one is gone.

@@ -55,14 +55,14 @@ func TestDoctorFindsNothingThenSaysWhichLimitToRaise(t *testing.T) {
 			t.Fatalf("got %s, %v, want JSON", output, err)
 		}
 		findings = said.Findings
-		return code == cli.ExitFailed && len(findings) > 0 && findings[0].Kind == doctor.Saturated && strings.Contains(findings[0].Why, "expired")
+		return code == cli.ExitFound && len(findings) > 0 && findings[0].Kind == doctor.Saturated && strings.Contains(findings[0].Why, "expired")
 	})
 	if f := findings[0]; !strings.Contains(f.Found, "checks at location default: ") || !strings.Contains(f.Advice, "raise workers.checks from 2 to ") {
 		t.Errorf("got %+v, want the location and the limit", f)
 	}
 	output, code := r.vedette("doctor")
 	for _, want := range []string{"\n  why  ", "\n  do   raise workers.checks from 2 to ", "or start "} {
-		if code != cli.ExitFailed || !strings.Contains(output, want) {
+		if code != cli.ExitFound || !strings.Contains(output, want) {
 			t.Errorf("got %d %s, want %q in it", code, output, want)
 		}
 	}

@@ -104,7 +104,7 @@ func TestServerThatOthersReachNeedsTLS(t *testing.T) {
 		args []string
 		says []string
 	}{
-		{[]string{"--nats-listen", "0.0.0.0:0"}, []string{"listen on 0.0.0.0:0: other machines reach it, expected TLS", "name one with --nats-tls-cert"}},
+		{[]string{"--nats-listen", "0.0.0.0:0"}, []string{"listen on 0.0.0.0:0: other machines can reach it, expected TLS", "use them with --nats-tls-cert"}},
 		{[]string{"--nats-listen", ":0"}, []string{"expected TLS"}},
 		{[]string{"--nats-listen", "example.org:4222"}, []string{"expected TLS"}},
 		{[]string{"--nats-listen", "[::]:0"}, []string{"expected TLS"}},

@@ -77,7 +77,7 @@ func TestPsShowsEveryPartOfEveryProcessAndThoseThatFallSilent(t *testing.T) {
 		t.Fatal(err)
 	}
 	output, code = first.vedette("ps", "--wait", "300ms")
-	if code != cli.ExitFailed || !strings.Contains(output, "silent") || !strings.Contains(output, "holds a lease and does not answer") {
+	if code != cli.ExitFound || !strings.Contains(output, "silent") || !strings.Contains(output, "holds a lease and does not answer") {
 		t.Errorf("got %d %s, want a silent process", code, output)
 	}
 	second.kill()

@@ -376,15 +376,38 @@ func TestCommandThatLacksARightSaysSo(t *testing.T) {
 		"a state":        {rights.MailWorker, []string{"status"}, "publish $JS.API.STREAM.INFO."},
 		"a whole run":    {rights.Scheduler, []string{"run", "--http", "127.0.0.1:0", file}, "publish $JS.API.STREAM."},
 		"streams to see": {rights.Notifier, []string{"explain", "x"}, "publish $JS.API.STREAM.INFO.VEDETTE_CHECK"},
+		"outcomes":       {rights.Viewer, []string{"outcome", "check", "x"}, "subscribe vedette.reply."},
+		"mails":          {rights.Publisher, []string{"mail", "log"}, "publish $JS.API.STREAM.INFO."},
+		"mails to send":  {rights.Viewer, []string{"mail", "send", "--to", "a@example.org", "--subject", "x", "--text", "x"}, "subscribe vedette.reply."},
+		"a snapshot":     {rights.Publisher, []string{"doctor"}, "publish $JS.API.STREAM.INFO."},
+		"a replay":       {rights.Publisher, []string{"dead", "replay", "--all"}, "publish $JS.API.STREAM.INFO.VEDETTE_DEAD"},
+		"silences":       {rights.Publisher, []string{"silence", "list"}, "publish $JS.API.STREAM.INFO."},
 	} {
 		began := time.Now()
 		_, stderr, code := vedette(t, append(c.args, "--nats", asRole(names, address, c.role))...)
 		if code != cli.ExitFailed || !strings.Contains(stderr, c.lacks) || !strings.Contains(stderr, "hint: the user lacks a right") ||
 			strings.Contains(stderr, "deadline") {
-			t.Errorf("%s as %s: got %d %s, want 1 and that it lacks %q", name, c.role, code, stderr, c.lacks)
+			t.Errorf("%s as %s: got %d %s, want 3 and that it lacks %q", name, c.role, code, stderr, c.lacks)
 		}
 		if took := time.Since(began); took > cli.FindTimeout {
 			t.Errorf("%s as %s: got word after %s, want it at once", name, c.role, took)
 		}
+	}
+}
+
+func TestCommandsFailWithoutAConnection(t *testing.T) {
+	t.Parallel()
+	file, url := write(t, t.TempDir(), nothingWatched), "nats://"+freeAddress(t)
+	for _, args := range [][]string{
+		{"apply", file}, {"dead", "list"}, {"dead", "drop", "1"}, {"doctor"}, {"enqueue", "check", "127.0.0.1:1"}, {"explain", "x"}, {"mail", "log"},
+		{"mail", "send", "--to", "a@example.org", "--text", "x"}, {"outcome", "check", "x"}, {"ps"}, {"silence", "list"}, {"status"},
+	} {
+		t.Run(strings.Join(args[:min(2, len(args))], " "), func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, code := vedette(t, append(args, "--nats", url)...)
+			if code != cli.ExitFailed || stdout != "" || !strings.Contains(stderr, "connect to nats: ") || !strings.Contains(stderr, "hint: check that the instance is running") {
+				t.Errorf("got code %d, %q and %q, want %d and a hint", code, stdout, stderr, cli.ExitFailed)
+			}
+		})
 	}
 }

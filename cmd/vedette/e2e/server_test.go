@@ -198,8 +198,8 @@ func strangersAreTold(t *testing.T, dir string, nodes []clusterNode) {
 		t.Fatalf("make keys: got %d %s", code, stderr)
 	}
 	for _, c := range []struct{ ca, password, want string }{
-		{others, others, "--nats-ca names the CA"},
-		{filepath.Join(dir, "secrets"), others, "the user stands in the URL"},
+		{others, others, "set --nats-ca to the CA"},
+		{filepath.Join(dir, "secrets"), others, "the username belongs in the URL"},
 	} {
 		_, stderr, code := vedette(t, "ps", "--nats", "tls://vedette-viewer@"+nodes[0].listen,
 			"--nats-ca", filepath.Join(c.ca, "ca.pem"), "--nats-password-file", filepath.Join(c.password, "vedette-viewer.password"))
@@ -313,9 +313,9 @@ func TestServerRefusesWhatCannotBe(t *testing.T) {
 		code int
 		says []string
 	}{
-		"reached in clear text":       {[]string{"--listen", "0.0.0.0:4222"}, cli.ExitUsage, []string{"listen on 0.0.0.0:4222: other machines reach it", "hint: 'vedette auth init'", "--insecure"}},
-		"of every interface":          {[]string{"--listen", ":4222"}, cli.ExitUsage, []string{"listen on :4222: other machines reach it"}},
-		"nodes in clear text":         {append(node, "192.0.2.1:6222"), cli.ExitUsage, []string{"listen on 192.0.2.1:6222: other machines reach it"}},
+		"reached in clear text":       {[]string{"--listen", "0.0.0.0:4222"}, cli.ExitUsage, []string{"listen on 0.0.0.0:4222: other machines can reach it", "hint: 'vedette auth init'", "--insecure"}},
+		"of every interface":          {[]string{"--listen", ":4222"}, cli.ExitUsage, []string{"listen on :4222: other machines can reach it"}},
+		"nodes in clear text":         {append(node, "192.0.2.1:6222"), cli.ExitUsage, []string{"listen on 192.0.2.1:6222: other machines can reach it"}},
 		"a cluster without users":     {[]string{"--cluster", "127.0.0.1:0", "--routes", "nats://127.0.0.1:1"}, cli.ExitUsage, []string{"read --users", "hint: 'vedette roles'"}},
 		"a cluster without routes":    {[]string{"--cluster", "127.0.0.1:0", "--users", users}, cli.ExitUsage, []string{"read --routes"}},
 		"a route that is none":        {[]string{"--cluster", "127.0.0.1:0", "--users", users, "--routes", "n1"}, cli.ExitUsage, []string{`found "n1", expected nats://host:port`}},
@@ -327,7 +327,7 @@ func TestServerRefusesWhatCannotBe(t *testing.T) {
 		"a taken port":                {[]string{"--listen", taken.Addr().String()}, cli.ExitFailed, []string{taken.Addr().String() + ": address is in use", "--listen"}},
 		"a taken port of nodes":       {append(node, taken.Addr().String()), cli.ExitFailed, []string{taken.Addr().String() + ": address is in use", "--cluster"}},
 		"a taken port of the health":  {[]string{"--http", taken.Addr().String()}, cli.ExitFailed, []string{"address already in use"}},
-		"a file that is not of users": {[]string{"--users", write(t, t.TempDir(), "port: 1")}, cli.ExitFailed, []string{`found "port"`, "hint: 'vedette roles'"}},
+		"a file that is not of users": {[]string{"--users", write(t, t.TempDir(), "port: 1")}, cli.ExitUsage, []string{`found "port"`, "hint: 'vedette roles'"}},
 	} {
 		args := append([]string{"server", "--data", t.TempDir(), "--http", "", "--listen", "127.0.0.1:0"}, c.args...)
 		_, stderr, code := vedette(t, args...)
@@ -346,7 +346,7 @@ func TestInsecureServerSaysSoAtEachStart(t *testing.T) {
 	t.Parallel()
 	server := spawn(t, t.TempDir(), "server", "--insecure", "--http", "", "--listen", "0.0.0.0:0")
 	server.says(t, "vedette serves NATS")
-	server.says(t, "warning: --insecure: whoever can reach 0.0.0.0:0 can listen in")
+	server.says(t, "warning: --insecure: anyone who can reach 0.0.0.0:0 can read all traffic")
 	server.stop(t)
 }
 

@@ -45,7 +45,7 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 			strings.Contains(output, "status 503") && strings.Contains(output, "website is down for ")
 	})
 	output, code = r.vedette("status")
-	if code != cli.ExitFound || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" of monitor=web* until ") {
+	if code != cli.ExitFound || !strings.Contains(output, "1 monitor: 1 down") || !strings.Contains(output, "silence "+id+" for monitor=web* until ") {
 		t.Errorf("got %d %s, want it down, and the silence", code, output)
 	}
 	if got := len(box.All()); got != 0 {
@@ -58,7 +58,7 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 	if output, code := r.vedette("silence", "expire", id); code != 0 || output != "ended 0 silences\n" {
 		t.Errorf("got %d %s, want it over already", code, output)
 	}
-	if output, _ := r.vedette("silence", "list", "--all"); !strings.Contains(output, "over") {
+	if output, _ := r.vedette("silence", "list", "--all"); !strings.Contains(output, "ended") {
 		t.Errorf("got %s, want those that are over too", output)
 	}
 	x.setIll(false)
@@ -82,10 +82,10 @@ func TestSilenceThatCannotBeSaysAllThatIsWrong(t *testing.T) {
 		args []string
 		says []string
 	}{
-		{[]string{"x=y", "monitor=", "label.a b=c", "group=[", "web"}, []string{`found "x=y"`, `found "monitor="`, `found "label.a b=c"`, `found "group=["`, `found "web"`, "expected one of --for and --until"}},
-		{[]string{"monitor=a", "--for", "1h", "--until", "18:00"}, []string{"expected one of --for and --until"}},
+		{[]string{"x=y", "monitor=", "label.a b=c", "group=[", "web"}, []string{`found "x=y"`, `found "monitor="`, `found "label.a b=c"`, `found "group=["`, `found "web"`, "expected one of them"}},
+		{[]string{"monitor=a", "--for", "1h", "--until", "18:00"}, []string{"expected one of them"}},
 		{[]string{"monitor=a", "--until", "6 pm", "--from", "noon"}, []string{`read --until: found "6 pm"`, `read --from: found "noon"`}},
-		{[]string{"monitor=a", "--for", "-1h"}, []string{"expected a time after the beginning"}},
+		{[]string{"monitor=a", "--for", "-1h"}, []string{"expected a time after the start"}},
 	} {
 		_, stderr, code := vedette(t, append([]string{"silence", "add"}, c.args...)...)
 		for _, want := range c.says {

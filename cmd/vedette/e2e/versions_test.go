@@ -160,7 +160,7 @@ func (m *mixed) ordersAreDone(program, id string) {
 	if said := m.says(program, "enqueue", "check", m.site.url, "--wait", "30s", "--id", id); !strings.Contains(said, "is UP") {
 		m.t.Errorf("got %s, want a check that is made", said)
 	}
-	if said := m.says(program, "enqueue", "mail", "--to", "you@example.org", "--subject", id, "--text", "x", "--wait", "30s", "--id", id); !strings.Contains(said, "was taken by") {
+	if said := m.says(program, "enqueue", "mail", "--to", "you@example.org", "--subject", id, "--text", "x", "--wait", "30s", "--id", id); !strings.Contains(said, "was accepted by") {
 		m.t.Errorf("got %s, want a mail that is sent", said)
 	}
 	m.once("you@example.org", id)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/harness"
 	"vedette/workers"
 	"vedette/workers/check"
@@ -28,7 +27,6 @@ this process, as 'vedette run' does. It prints the number of results, their
 lateness and their CPU time, and compares them with a bare loop that makes the
 same requests. Only loopback is contacted, and everything is removed.`,
 		Example: "  vedette bench --monitors 1000 --interval 10s --for 1m",
-		Args:    cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := harness.CheckFlags(cmd, harness.AtLeastOne("--monitors", monitors),
 				harness.Limit{Flag: "--interval", Found: l.interval, Holds: l.interval >= time.Second, Expected: "1s or more"},

@@ -7,19 +7,21 @@ import (
 	"vedette/producer"
 )
 
-// ChangeLines tells people of a change: a line each while they are few.
+// maxChangeLines limits the names listed for each kind of change.
+const maxChangeLines = 20
+
+// ChangeLines lists the changes to an installation, and counts them.
 func ChangeLines(c producer.Change, dry bool) string {
 	var b strings.Builder
 	for _, part := range []struct {
 		sign  string
 		names []string
 	}{{"+", c.Added}, {"~", c.Changed}, {"-", c.Removed}} {
-		for i, name := range part.names {
-			if i == maxChangeLines {
-				fmt.Fprintf(&b, "%s … and %d more\n", part.sign, len(part.names)-i)
-				break
-			}
+		for _, name := range part.names[:min(maxChangeLines, len(part.names))] {
 			fmt.Fprintf(&b, "%s %s\n", part.sign, name)
+		}
+		if more := len(part.names) - maxChangeLines; more > 0 {
+			fmt.Fprintf(&b, "%s … and %d more\n", part.sign, more)
 		}
 	}
 	verb := "applied"
@@ -30,5 +32,3 @@ func ChangeLines(c producer.Change, dry bool) string {
 		verb, len(c.Added), len(c.Changed), len(c.Removed), c.Same)
 	return b.String()
 }
-
-const maxChangeLines = 20

@@ -1,36 +1,35 @@
-// Package cli is what the subcommands share: exit codes, hints, flags, the
+// Package cli has what the commands share: exit codes, hints, flags, the
 // monitor file and the connection to a running installation.
 package cli
 
 import (
 	"fmt"
-	"io"
 
-	// Monitors may name any IANA zone, on machines without a zone database too.
+	// Monitors may use any IANA zone, also on machines without a zone database.
 	_ "time/tzdata"
 )
 
-// Exit codes, the same for every subcommand.
+// Exit codes, the same for all commands: see 'vedette help exit-codes'.
 const (
-	ExitOK      = 0
-	ExitFound    = 1 // check: something is down
-	ExitFailed  = 1 // any other command: it could not do what it should
-	ExitUsage = 2 // the input or the command line is wrong; nothing was tried
-	ExitGaveUp  = 3 // run: the supervision tree gave up
+	ExitOK     = 0
+	ExitFound  = 1 // the command did its work: something is down or was found
+	ExitUsage  = 2 // the command line or the file is wrong; nothing was tried
+	ExitFailed = 3 // the command could not do its work
 )
 
-// Writef tells people something beside a command's output. That nobody may be
-// readProgress any more must not stop the command.
-func Writef(to io.Writer, format string, args ...any) { _, _ = fmt.Fprintf(to, format, args...) }
+// ErrFound makes a command exit with [ExitFound], without a message: its output
+// shows what was found.
+var ErrFound error = &ExitError{Code: ExitFound}
 
-// ExitError carries an exit code out of a subcommand. A nil err means that
-// everything was already said.
+// ExitError is an error with an exit code. A nil Err prints no message.
 type ExitError struct {
 	Code int
 	Err  error
+	// Hint is printed when no better one is known.
+	Hint string
 }
 
-// Error is the message of what went wrong.
+// Error returns the message.
 func (e *ExitError) Error() string {
 	if e.Err == nil {
 		return fmt.Sprintf("exit code %d", e.Code)
@@ -38,8 +37,20 @@ func (e *ExitError) Error() string {
 	return e.Err.Error()
 }
 
-// Unwrap returns what went wrong.
+// Unwrap returns the error without the code.
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// InputError makes an error exit with [].
+// InputError makes a command exit with [ExitUsage].
 func InputError(err error) error { return &ExitError{Code: ExitUsage, Err: err} }
+
+// HintError is an error with a hint for a solution.
+type HintError struct {
+	Err  error
+	Hint string
+}
+
+// Error returns the message without the hint.
+func (e *HintError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the error without the hint.
+func (e *HintError) Unwrap() error { return e.Err }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"errors"
 	"io"
 	"time"
 
@@ -13,8 +12,8 @@ import (
 	"vedette/workers/notify"
 )
 
-// LoadFile reads a monitor file, and says its warnings. A file with mistakes
-// is an error that exits with 2, after every mistake was shown.
+// LoadFile reads a monitor file, and prints its warnings. The error has all
+// mistakes, and exits with [ExitUsage].
 func LoadFile(path string, stderr io.Writer) (*monitor.File, error) {
 	validator, err := check.NewValidator()
 	if err != nil {
@@ -24,14 +23,8 @@ func LoadFile(path string, stderr io.Writer) (*monitor.File, error) {
 		Encode: true, Progress: readProgress(stderr, path, time.Now),
 		CheckSpec: validator.Validate, CheckTemplate: checkTemplate,
 		CheckDKIMKey: func(text string) error { _, err := mail.ParseDKIMKey([]byte(text)); return err },
-		CheckTarget: func(target string) error {
-			_, err := check.ParseTarget(target)
-			return err
-		},
+		CheckTarget:  func(target string) error { _, err := check.ParseTarget(target); return err },
 	})
-	if invalidFile, ok := errors.AsType[*monitor.InvalidError](err); ok {
-		return nil, InputError(invalidFile)
-	}
 	if err != nil {
 		return nil, InputError(err)
 	}
@@ -41,7 +34,7 @@ func LoadFile(path string, stderr io.Writer) (*monitor.File, error) {
 	return file, nil
 }
 
-// Definitions are what a monitor file stores in an installation.
+// Definitions returns what a monitor file stores in an installation.
 func Definitions(file *monitor.File) producer.Definitions {
 	return producer.Definitions{
 		Encoded: file.Encoded, Recipients: file.Recipients,
@@ -49,7 +42,7 @@ func Definitions(file *monitor.File) producer.Definitions {
 	}
 }
 
-// checkTemplate tries a template of mails, before any is written with it.
+// checkTemplate tries a mail template.
 func checkTemplate(kind, text string) error {
 	templates := notify.Templates{Text: text}
 	if kind == "html" {

@@ -11,25 +11,41 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/producer"
+)
+
+const (
+	// DefaultData is the data directory if no other is named.
+	DefaultData = "vedette-data"
+	// FindTimeout limits the time for connecting to an instance.
+	FindTimeout = 3 * time.Second
+	// CommandTimeout limits the time for other requests to a server.
+	CommandTimeout = 10 * time.Second
 )
 
 // Instance is how a command finds a running installation.
 type Instance struct {
 	Remote
 
-	Data string
-	cancel  context.CancelCauseFunc // of the command
+	Data   string
+	cancel context.CancelCauseFunc // cancels the command
 }
 
-// cancelOnRefusal ends the context of a command with what the server does not
-// allow: whoever waits for the answer to that gets none, and would only learn
-// that it took too long.
-func cancelOnRefusal(run func(*cobra.Command, []string) error, end *context.CancelCauseFunc) func(*cobra.Command, []string) error {
+// Flags adds the flags for finding an installation.
+func (i *Instance) Flags(cmd *cobra.Command) {
+	cmd.RunE = cancelOnRefusal(cmd.RunE, &i.cancel)
+	cmd.Flags().StringVar(&i.Data, "data", DefaultData, "data directory of the running instance")
+	i.NATSFlags(cmd, "URL of a NATS server, instead of the instance's own (default $NATS_URL, then --data)")
+}
+
+// cancelOnRefusal cancels a command when the server refuses a request: no reply
+// follows, so the command would only report a timeout.
+func cancelOnRefusal(run func(*cobra.Command, []string) error, set *context.CancelCauseFunc) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		ctx, cancel := context.WithCancelCause(cmd.Context())
 		defer cancel(nil)
 		cmd.SetContext(ctx)
-		*end = cancel
+		*set = cancel
 		err := run(cmd, args)
 		if cause := context.Cause(ctx); err != nil && errors.Is(cause, pipeline.ErrRefused) {
 			return fmt.Errorf("use NATS server: %w", cause)
@@ -38,22 +54,8 @@ func cancelOnRefusal(run func(*cobra.Command, []string) error, end *context.Canc
 	}
 }
 
-// DefaultData is the data directory when none is named.
-const DefaultData = "vedette-data"
-
-// FindTimeout bounds how long a command looks for an instance that ought to be
-// running.
-const FindTimeout = 3 * time.Second
-
-// Flags adds the flags that say where the installation is.
-func (i *Instance) Flags(cmd *cobra.Command) {
-	cmd.RunE = cancelOnRefusal(cmd.RunE, &i.cancel)
-	cmd.Flags().StringVar(&i.Data, "data", DefaultData, "data directory of the running instance")
-	i.NATSFlags(cmd, "URL of a NATS server, instead of the instance's own (default $NATS_URL, then --data)")
-}
-
-// URL is where the instance's server is: what was said, then the environment,
-// then what the instance left in its data directory.
+// URL returns the server's URL: from the flag, the environment, or the data
+// directory.
 func (i *Instance) URL() (string, error) {
 	if i.NATS != "" {
 		return i.NATS, nil
@@ -64,45 +66,48 @@ func (i *Instance) URL() (string, error) {
 	return broker.FindURL(i.Data)
 }
 
-// Local tells whether the server is that of the data directory.
+// Local reports whether the URL is that in the data directory.
 func (i *Instance) Local() bool { return i.NATS == "" && os.Getenv("NATS_URL") == "" }
 
-// server is how that server is reached: one of a data directory by what stands
-// there, any other by what was said and by the environment.
-func (i *Instance) server() (pipeline.Config, error) {
+// config returns the connection to the server. Only a server that the data
+// directory does not name uses the login in the environment.
+func (i *Instance) config() (pipeline.Config, error) {
 	url, err := i.URL()
 	if err != nil {
 		return pipeline.Config{}, err
 	}
-	if !i.Local() {
-		url, login := i.Login.forURL(url, environment)
-		return pipeline.Config{URL: url, Login: login, Refused: i.cancel}, nil
+	config := i.Config(url)
+	if i.Local() {
+		config = pipeline.Config{URL: url, Login: i.Login.Login}
+		if config.Login.CAFile == "" {
+			config.Login.Pinned, err = broker.FindCertificate(i.Data)
+		}
 	}
-	login := i.Login.Login
-	if login.CAFile == "" {
-		login.Pinned, err = broker.FindCertificate(i.Data)
-	}
-	return pipeline.Config{URL: url, Login: login, Refused: i.cancel}, err
+	config.Refused = i.cancel
+	return config, err
 }
 
-// Connect joins the running installation.
+// Connect connects to the running installation.
 func (i *Instance) Connect(ctx context.Context) (*pipeline.Pipeline, error) {
-	config, err := i.server()
+	config, err := i.config()
 	if err != nil {
 		return nil, err
+	}
+	if err := config.Login.Validate(); err != nil {
+		return nil, InputError(err)
 	}
 	soon, cancel := context.WithTimeout(ctx, FindTimeout)
 	defer cancel()
 	p, err := pipeline.Connect(soon, config)
 	for _, known := range []error{pipeline.ErrUnknownUser, pipeline.ErrUntrusted, pipeline.ErrServerTooOld} {
 		if errors.Is(err, known) {
-			return nil, err // which has a hint of its own
+			return nil, err // has its own hint
 		}
 	}
 	if err != nil {
-		return nil, &HintError{Err: err, Hint: "is the instance running? 'vedette run FILE' starts one"}
+		return nil, &HintError{Err: err, Hint: "check that the instance is running; 'vedette run FILE' starts one"}
 	}
-	limited, done := context.WithTimeout(ctx, CommandTimeout) // in which a cluster chooses who leads
+	limited, done := context.WithTimeout(ctx, CommandTimeout) // a cluster may be electing a leader
 	defer done()
 	if err := p.CheckInstalled(limited); err != nil {
 		return nil, JoinClose(p, err)
@@ -110,5 +115,26 @@ func (i *Instance) Connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	return p, nil
 }
 
-// CommandTimeout bounds what a command waits for a server.
-const CommandTimeout = 10 * time.Second
+// Query connects to an installation for one call of read.
+func Query[T any](ctx context.Context, i *Instance, read func(context.Context, *pipeline.Pipeline) (T, error)) (T, error) {
+	p, err := i.Connect(ctx)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	found, err := read(ctx, p)
+	return found, JoinClose(p, err)
+}
+
+// QueryClient is [Query] with a client for jobs.
+func QueryClient[T any](ctx context.Context, i *Instance, read func(context.Context, *producer.Client) (T, error)) (T, error) {
+	return Query(ctx, i, func(ctx context.Context, p *pipeline.Pipeline) (T, error) {
+		client, err := producer.NewClient(producer.ClientConfig{Pipeline: p})
+		if err != nil {
+			var none T
+			return none, err
+		}
+		found, err := read(ctx, client)
+		return found, JoinClose(client, err)
+	})
+}

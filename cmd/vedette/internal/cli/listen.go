@@ -8,32 +8,28 @@ import (
 	"net/netip"
 )
 
-// CheckListen finds out before anything is started whether an address can be had.
+// CheckListen finds out whether an HTTP address is free, before anything is
+// started.
 func CheckListen(ctx context.Context, address string) error {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 	if err != nil {
-		return fmt.Errorf("listen for the overview: %w", err)
+		return fmt.Errorf("listen for HTTP: %w", err)
 	}
 	return listener.Close()
 }
 
-// ErrExposed is a server that other machines could reach in clear text.
-var ErrExposed = errors.New("other machines reach it, expected TLS")
+// ErrExposed is returned for a server that other machines could reach in clear
+// text.
+var ErrExposed = errors.New("other machines can reach it, expected TLS")
 
-// Local tells whether an address is of this machine alone. What a name stands
-// for may change, so only one does.
-func Local(address string) bool {
+// Exposed reports whether other machines can reach an address. A name other than
+// localhost counts as exposed, since it can be resolved differently later. An
+// invalid address does not: the server reports what is wrong with it.
+func Exposed(address string) bool {
 	host, _, err := net.SplitHostPort(address)
-	if err != nil {
+	if err != nil || host == "localhost" {
 		return false
 	}
 	ip, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && ip.IsLoopback()
-}
-
-// IsLocal tells whether an address is of this machine alone. What is no address
-// at all counts as such: the server says better what is wrong with it.
-func IsLocal(address string) bool {
-	_, _, err := net.SplitHostPort(address)
-	return err != nil || Local(address)
+	return err != nil || !ip.IsLoopback()
 }

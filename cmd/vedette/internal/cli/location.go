@@ -8,19 +8,13 @@ import (
 	"vedette/pipeline/job"
 )
 
-// CheckLocation is why a location can be none.
-func CheckLocation(location string) error {
-	if !job.ValidName(location) || strings.Contains(location, ".") {
-		return fmt.Errorf("read --location: found %q, expected letters, digits, _ and -", location)
-	}
-	return nil
-}
-
-// CheckLocations are the names that are no names of locations.
-func CheckLocations(locations []string) error {
+// CheckLocations returns an error for each name that a location cannot have.
+func CheckLocations(locations ...string) error {
 	var problems []error
 	for _, location := range locations {
-		problems = append(problems, CheckLocation(location))
+		if !job.ValidName(location) || strings.Contains(location, ".") {
+			problems = append(problems, fmt.Errorf("read --location: found %q, expected letters, digits, _ and -", location))
+		}
 	}
 	return errors.Join(problems...)
 }

@@ -6,9 +6,11 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+
+	"github.com/spf13/cobra"
 )
 
-// Version is the version of this program.
+// Version returns this program's version.
 func Version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok || info.Main.Version == "" {
@@ -17,7 +19,13 @@ func Version() string {
 	return info.Main.Version
 }
 
-// Logger makes the log that a command writes to: lines for people, or JSON.
+// LogFlags adds the flags for [Logger].
+func LogFlags(cmd *cobra.Command, format, level *string) {
+	cmd.Flags().StringVar(format, "log-format", "text", "format of the log on standard error: text or json")
+	cmd.Flags().StringVar(level, "log-level", "warn", "lowest level in the log: debug, info, warn or error")
+}
+
+// Logger returns a log in a format and from a level on.
 func Logger(to io.Writer, format, level string) (*slog.Logger, error) {
 	var threshold slog.Level
 	if err := threshold.UnmarshalText([]byte(level)); err != nil {

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,27 +9,27 @@ import (
 	"vedette/pipeline"
 )
 
-// Login is how a command shows itself to a NATS server that is not the one of a
-// data directory. What it is not told stands in the variables that NATS's own
-// tools know. No secret is on the command line, which others can see.
+// Login is the login for a NATS server that no data directory names. The NATS
+// tools' environment variables fill in missing flags. No secret is on the command
+// line, which other users can see.
 type Login struct {
 	pipeline.Login
 }
 
 func (l *Login) flags(cmd *cobra.Command) {
 	for _, f := range []struct {
-		into              *string
-		name, what, instd string
+		into                  *string
+		name, usage, variable string
 	}{
-		{&l.CAFile, "nats-ca", "file with the CAs that the NATS server is known by, instead of the system's", "NATS_CA"},
-		{&l.CertFile, "nats-cert", "file with the certificate to show the NATS server", "NATS_CERT"},
-		{&l.KeyFile, "nats-key", "file with its key", "NATS_KEY"},
+		{&l.CAFile, "nats-ca", "file with the CAs for the NATS server's certificate, instead of the system's", "NATS_CA"},
+		{&l.CertFile, "nats-cert", "file with this client's certificate for the NATS server", "NATS_CERT"},
+		{&l.KeyFile, "nats-key", "file with the key of that certificate", "NATS_KEY"},
 		{&l.CredsFile, "nats-creds", "file with a user's JWT and seed", "NATS_CREDS"},
 		{&l.SeedFile, "nats-nkey", "file with the seed of a user's nkey", "NATS_NKEY"},
-		{&l.TokenFile, "nats-token-file", "file with a token; one itself can be in", "NATS_TOKEN"},
-		{&l.PasswordFile, "nats-password-file", "file with the password of the user that the URL names; one itself can be in", "NATS_PASSWORD"},
+		{&l.TokenFile, "nats-token-file", "file with a token; the variable has the token", "NATS_TOKEN"},
+		{&l.PasswordFile, "nats-password-file", "file with the password for the user in the URL; the variable has the password", "NATS_PASSWORD"},
 	} {
-		cmd.Flags().StringVar(f.into, f.name, "", f.what+" ($"+f.instd+")")
+		cmd.Flags().StringVar(f.into, f.name, "", f.usage+" ($"+f.variable+")")
 	}
 }
 
@@ -56,14 +55,14 @@ func (l *Login) forURL(url string, lookup func(string) string) (string, pipeline
 	}
 	without, user := cutUser(url)
 	complete.User = cmp.Or(user, complete.User)
-	if complete.User == "" { // then a password in the environment is none of ours
+	if complete.User == "" { // the password in the environment is for something else
 		complete.Password = ""
 	}
 	return without, complete
 }
 
-// cutUser takes the name out of URLs that have one without a password. One that
-// stands alone among several counts for all of them.
+// cutUser removes usernames without a password from URLs, and returns the last
+// one.
 func cutUser(urls string) (without, user string) {
 	parts := strings.Split(urls, ",")
 	for i, part := range parts {
@@ -78,6 +77,3 @@ func cutUser(urls string) (without, user string) {
 	}
 	return strings.Join(parts, ","), user
 }
-
-// environment is where variables are looked up.
-func environment(name string) string { return os.Getenv(name) }

@@ -6,27 +6,24 @@ import (
 )
 
 const (
-	// manyMonitors is from how many monitors on memory is what counts.
+	// manyMonitors is the number from which memory matters more than time.
 	manyMonitors = 50_000
-	// garbagePercent is how much garbage there may be then, in percent of what is
-	// needed. A million monitors need half a kilobyte each, so that is what keeps
-	// them below one, for a tenth of the processor; at 60, a monitor would take
-	// 1.1 KB, and the garbage collector a fifteenth.
+	// garbagePercent is GOGC for that many: a million monitors at half a kilobyte
+	// each stay below one, for a tenth of the processor. At 60 a monitor takes
+	// 1.1 KB, and garbage collection a fifteenth.
 	garbagePercent = 42
 )
 
-// ReleaseMemory gives memory back that it took to read and store the definitions, and
-// with many monitors lets less garbage come together than by default. Who sets
-// GOGC knows better.
+// ReleaseMemory returns the memory that reading definitions took to the system.
+// With many monitors it also limits garbage from now on.
 func ReleaseMemory(monitors int) {
-	if monitors >= manyMonitors && os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
+	if monitors >= manyMonitors {
+		limitGarbage()
 	}
 	debug.FreeOSMemory()
 }
 
-// limitGarbage lets less garbage come together while a large file is read: the most
-// memory that reading takes is the most that the process takes.
+// limitGarbage lowers GOGC, unless the user has set it.
 func limitGarbage() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)

@@ -7,31 +7,30 @@ import (
 	"vedette/producer"
 )
 
-// progressPause is for how long nothing is said: most files are read and applied
-// before anybody could read it.
+// progressPause is the time between two progress lines. Most files are read and
+// applied within it.
 const progressPause = 2 * time.Second
 
-// throttle tells whether it is time to say something again.
+// throttle returns a function that is true at most once for each pause.
 func throttle(now func() time.Time) func() bool {
-	said := now()
+	last := now()
 	return func() bool {
 		at := now()
-		if at.Sub(said) < progressPause {
-			return false
+		due := at.Sub(last) >= progressPause
+		if due {
+			last = at
 		}
-		said = at
-		return true
+		return due
 	}
 }
 
-// Progress tells people how far the comparing and the writing of many definitions
-// are.
+// Progress prints how many definitions are compared and stored.
 func Progress(stderr io.Writer, now func() time.Time) producer.ApplyOptions {
 	due := throttle(now)
 	return producer.ApplyOptions{
 		Compared: func(definitions int) {
 			if due() {
-				Writef(stderr, "compared %d definitions that are stored\n", definitions)
+				Writef(stderr, "compared %d stored definitions\n", definitions)
 			}
 		},
 		Progress: func(written, all int) {
@@ -42,17 +41,17 @@ func Progress(stderr io.Writer, now func() time.Time) producer.ApplyOptions {
 	}
 }
 
-// readProgress reports how many monitors of a large file are read, and has the rest
-// read with less garbage.
+// readProgress prints how many monitors in a large file are read, and limits
+// garbage after the first many: reading takes the most memory.
 func readProgress(stderr io.Writer, path string, now func() time.Time) func(monitors int) {
-	due, lean := throttle(now), false
+	due, limited := throttle(now), false
 	return func(monitors int) {
-		if !lean && monitors >= manyMonitors {
-			lean = true
+		if !limited && monitors >= manyMonitors {
+			limited = true
 			limitGarbage()
 		}
 		if due() {
-			Writef(stderr, "read %d monitors of %s\n", monitors, path)
+			Writef(stderr, "read %d monitors in %s\n", monitors, path)
 		}
 	}
 }

@@ -31,18 +31,14 @@ type Feed struct {
 
 // Serve updates the monitor table until ctx ends.
 func (f *Feed) Serve(ctx context.Context) error {
-	monitors, err := f.Pipeline.Bucket(ctx, topology.Monitors)
-	if err != nil {
-		return err
-	}
-	states, err := f.Pipeline.Bucket(ctx, topology.States)
+	buckets, err := pipeline.Buckets(ctx, f.Pipeline, topology.Monitors, topology.States)
 	if err != nil {
 		return err
 	}
 	nothing := func() {}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return monitors.Watch(ctx, f.updateMonitor, nothing) })
-	group.Go(func() error { return states.Watch(ctx, f.updateState, nothing) })
+	group.Go(func() error { return buckets[topology.Monitors].Watch(ctx, f.updateMonitor, nothing) })
+	group.Go(func() error { return buckets[topology.States].Watch(ctx, f.updateState, nothing) })
 	group.Go(func() error { return inspect.Tail(ctx, f.Pipeline, topology.Result, resultAge, f.addResults) })
 	return group.Wait()
 }
@@ -53,7 +49,7 @@ func (f *Feed) updateMonitor(e pipeline.Entry) {
 		return
 	}
 	monitor, err := job.DecodeKnown[job.Monitor](e.Value)
-	if e.Deleted || err != nil { // the scheduler says what is wrong with it
+	if e.Deleted || err != nil { // the scheduler logs the error
 		f.Monitors.Undefine(name)
 		f.Heartbeats.Undefine(name)
 		return
@@ -71,7 +67,7 @@ func (f *Feed) updateState(e pipeline.Entry) {
 func (f *Feed) addResults(d pipeline.Delivery) {
 	batch, err := job.DecodeKnown[job.Results](d.Body)
 	if err != nil {
-		return // the evaluator buries it
+		return // the evaluator stores it as a dead letter
 	}
 	for i := range batch.Results {
 		f.Monitors.AddResult(batch.Results[i])
@@ -81,13 +77,13 @@ func (f *Feed) addResults(d pipeline.Delivery) {
 	}
 }
 
-// printChanges prints a line for each change of a monitor, from now on.
+// printChanges prints a line for each later change in a monitor.
 func (r *instanceRun) printChanges(ctx context.Context) error {
 	states, err := r.pipeline.Bucket(ctx, topology.States)
 	if err != nil {
 		return err
 	}
-	printed := map[string][]string{} // by monitor, the events that its state holds
+	printed := map[string][]string{} // for each monitor, the events in its state
 	loaded := false
 	return states.Watch(ctx, func(e pipeline.Entry) {
 		state, err := job.DecodeKnown[job.State](e.Value)
@@ -97,13 +93,13 @@ func (r *instanceRun) printChanges(ctx context.Context) error {
 		fresh := newEvents(printed, state)
 		for i := range fresh {
 			if loaded {
-				cli.Writef(r.stdout, "%s\n", changeLine(fresh[i]))
+				cli.Writef(r.stdout, "%s\n", changeLine(&fresh[i]))
 			}
 		}
 	}, func() { loaded = true })
 }
 
-// newEvents returns the events of a state that were not there before.
+// newEvents returns the events in a state that were not there before.
 func newEvents(seen map[string][]string, state job.State) []job.Event {
 	known := map[string]bool{}
 	for _, id := range seen[state.Monitor] {
@@ -121,7 +117,7 @@ func newEvents(seen map[string][]string, state job.State) []job.Event {
 	return fresh
 }
 
-// changeLine is a change for people who watch the terminal.
-func changeLine(e job.Event) string {
-	return fmt.Sprintf("%s %-7s %s: %s", e.At.Local().Format(time.DateTime), notify.Tag(&e), e.Incident.Monitor, notify.Summary(&e))
+// changeLine describes a change for the terminal.
+func changeLine(e *job.Event) string {
+	return fmt.Sprintf("%s %-7s %s: %s", e.At.Local().Format(time.DateTime), notify.Tag(e), e.Incident.Monitor, notify.Summary(e))
 }

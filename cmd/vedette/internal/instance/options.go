@@ -1,9 +1,13 @@
 package instance
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/broker"
@@ -13,33 +17,43 @@ import (
 	"vedette/workers/check"
 )
 
-// Options are the flags of `vedette run`.
+// Options are the flags for `vedette run` and `vedette worker`.
 type Options struct {
-	cli.Remote // the server inside unless it names one
+	cli.Remote // without a URL, the server inside the process is used
 
 	Data, HTTP, Listen  string
-	Replicas            int        // of each stream; zero leaves them as they are
-	Location            string     // where checks are made
-	Concurrency         int        // how many jobs of each queue run at once; zero leaves that to the file
-	Clients             broker.TLS // of the server inside
+	Replicas            int        // copies of each stream; zero keeps their number
+	Location            string     // where checks run
+	Concurrency         int        // jobs at once from each queue; zero uses the limits in the file
+	Clients             broker.TLS // for the server inside the process
 	Insecure            bool
 	Stages              []string
-	Secrets             string                 // their directory; empty means the default
-	Probes              map[string]check.Probe // in place of the real ones, for injected faults
+	Secrets             string                 // directory; empty means the default
+	Probes              map[string]check.Probe // replaces the real probes, for injected faults
 	LogFormat, LogLevel string
-	refused             func(error) // is told what the server does not allow
+	refused             func(error) // called when the server refuses a request
 }
 
-// AllStages are all that a process can do.
+// Flags adds the flags that both commands have.
+func (o *Options) Flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.Data, "data", "", "data directory (default server.data in the file, or "+cli.DefaultData+")")
+	f.StringVar(&o.Location, "location", job.DefaultLocation, "location where this process runs checks")
+	cli.SecretsFlag(cmd, &o.Secrets)
+	cli.LogFlags(cmd, &o.LogFormat, &o.LogLevel)
+}
+
+// AllStages returns all stages of a process.
 func AllStages() []string { return append([]string{workers.StageSchedule}, workers.Stages()...) }
 
 func checkStages(stages []string) error {
+	var problems []error
 	for _, stage := range stages {
 		if !slices.Contains(AllStages(), stage) {
-			return fmt.Errorf("read --stages: found %q, expected %s", stage, strings.Join(AllStages(), ", "))
+			problems = append(problems, fmt.Errorf("read --stages: found %q, expected one of %s", stage, strings.Join(AllStages(), ", ")))
 		}
 	}
-	return nil
+	return errors.Join(problems...)
 }
 
 func checkReplicas(replicas int) error {
@@ -49,29 +63,18 @@ func checkReplicas(replicas int) error {
 	return nil
 }
 
-// resolve takes what the flags do not say from the file.
+// resolve fills in missing flags from the file.
 func (o Options) resolve(server monitor.Server) Options {
-	for _, field := range []struct {
-		flag *string
-		file string
-	}{{&o.Data, server.Data}, {&o.HTTP, server.HTTP}, {&o.Listen, server.NATS}} {
-		if *field.flag == "" {
-			*field.flag = field.file
-		}
-	}
-	if o.Replicas == 0 {
-		o.Replicas = server.Replicas
-	}
+	o.Data, o.HTTP, o.Listen = cmp.Or(o.Data, server.Data), cmp.Or(o.HTTP, server.HTTP), cmp.Or(o.Listen, server.NATS)
+	o.Replicas = cmp.Or(o.Replicas, server.Replicas)
+	o.Location = cmp.Or(o.Location, job.DefaultLocation)
 	if len(o.Stages) == 0 {
 		o.Stages = AllStages()
-	}
-	if o.Location == "" {
-		o.Location = job.DefaultLocation
 	}
 	return o
 }
 
-// clientTLS is nil for clear text.
+// clientTLS returns nil for clear text.
 func (o Options) clientTLS() *broker.TLS {
 	if o.Clients.CertFile == "" {
 		return nil

@@ -2,6 +2,7 @@ package instance
 
 import (
 	"context"
+	"io"
 	"os"
 	"os/signal"
 	"reflect"
@@ -15,16 +16,16 @@ import (
 	"vedette/workers"
 )
 
-// notifyHangups are the SIGHUPs of the process. It asks for them before it does
-// anything else: one that comes while it starts must not end it, as it would by
-// default, but waits until the file can be read again.
+// notifyHangups receives the process's SIGHUPs. It is called before anything
+// else: an early signal would end the process by default, and so waits until the
+// file can be read again.
 func notifyHangups() (signals <-chan os.Signal, stop func()) {
 	received := make(chan os.Signal, 1)
 	signal.Notify(received, syscall.SIGHUP)
 	return received, func() { signal.Stop(received) }
 }
 
-// reload reads the file again at each SIGHUP, until ctx ends.
+// reload reads the file at each SIGHUP, until ctx ends.
 func (r *instanceRun) reload(ctx context.Context, work *workers.Workers) error {
 	for {
 		select {
@@ -36,38 +37,47 @@ func (r *instanceRun) reload(ctx context.Context, work *workers.Workers) error {
 	}
 }
 
-// reloadFile applies the file as it is now. What is wrong with it is said, and
+// reloadFile applies the file; a worker only its limits. A file with mistakes
 // changes nothing.
 func (r *instanceRun) reloadFile(ctx context.Context, work *workers.Workers) {
-	file, err := cli.LoadFile(r.path, r.stderr)
+	warnings := r.stderr
+	if r.table == nil {
+		warnings = io.Discard // they are about monitors
+	}
+	file, err := cli.LoadFile(r.path, warnings)
 	if err != nil {
-		cli.Writef(r.stderr, "vedette: %v\nvedette: %s was not applied; everything goes on as before\n", err, r.path)
+		cli.PrintError(r.stderr, err)
+		cli.Writef(r.stderr, "vedette: %s was not applied; nothing has changed\n", r.path)
 		return
 	}
-	change, err := producer.Apply(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
-	if err != nil {
-		cli.Writef(r.stderr, "vedette: %v\nhint: send SIGHUP again to do the rest\n", err)
-		return
+	changes := ""
+	if r.table != nil {
+		change, err := producer.Apply(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
+		if err != nil {
+			cli.PrintError(r.stderr, &cli.HintError{Err: err, Hint: "send SIGHUP again to apply the rest"})
+			return
+		}
+		r.warnOfSecrets(file)
+		changes = cli.ChangeLines(change, false)
 	}
 	if err := work.SetLimits(r.options.limits(file.Workers)); err != nil {
 		cli.Writef(r.stderr, "warning: %v\n", err)
 	}
-	r.warnOfSecrets(file)
-	cli.Writef(r.stdout, "%s", cli.ChangeLines(change, false))
+	cli.Writef(r.stdout, "%s", changes)
 	r.warnUnapplied(file)
-	cli.ReleaseMemory(file.Count()) // a file of a million monitors is hundreds of megabytes of garbage now
+	cli.ReleaseMemory(file.Count()) // a file with a million monitors leaves hundreds of megabytes of garbage
 }
 
-// warnUnapplied says what of a changed file waits for the next start.
+// warnUnapplied warns about changes in the file that need a restart.
 func (r *instanceRun) warnUnapplied(file *monitor.File) {
 	templates := file.Notifications.TextTemplate != r.file.Notifications.TextTemplate || file.Notifications.HTMLTemplate != r.file.Notifications.HTMLTemplate
 	if !reflect.DeepEqual(file.Mail, r.file.Mail) || file.Server != r.file.Server || templates || !equalTargets(file.Workers, r.file.Workers) {
-		cli.Writef(r.stderr, "warning: the sections mail and server, templates, reference targets, or what workers may check, have changed; they take effect when vedette is started again\n")
+		cli.Writef(r.stderr, "warning: changes in the sections mail and server, in templates, reference targets or the targets that workers may check take effect when vedette is restarted\n")
 	}
 }
 
-// equalTargets reports whether two sections allow the same targets to be checked, with
-// the same reference targets.
+// equalTargets reports whether two sections allow the same targets, with the same
+// reference targets.
 func equalTargets(a, b monitor.Workers) bool {
 	return a.ChecksPerHost == b.ChecksPerHost && slices.Equal(a.ReferenceTargets, b.ReferenceTargets) && slices.Equal(a.AllowNetworks, b.AllowNetworks) && slices.Equal(a.DenyNetworks, b.DenyNetworks)
 }

@@ -1,5 +1,5 @@
-// Package instance runs what is in a process: a whole instance, or a worker for
-// one elsewhere.
+// Package instance runs a process: a whole instance, or a worker for an
+// installation elsewhere.
 package instance
 
 import (
@@ -24,16 +24,16 @@ import (
 	"vedette/workers/web"
 )
 
-// Run starts everything, and stops it in reverse: first the tree, then the
-// connection that it stands on, then the server.
+// Run starts everything, and stops it in reverse order: first the tree, then its
+// connection, then the server.
 func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
-	hangups, unhook := notifyHangups()
-	defer unhook()
+	hangups, stopHangups := notifyHangups()
+	defer stopHangups()
 	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
 	if err != nil {
 		return cli.InputError(err)
 	}
-	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocation(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
+	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocations(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
 		return cli.InputError(err)
 	}
 	secrets, err := cli.OpenSecrets(o.Secrets)
@@ -70,13 +70,13 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
 	}
 	r.warnOfSecrets(file)
-	file.Encoded = nil // they are stored; the memory is for those who work with them
+	file.Encoded = nil // stored now; workers need the memory
 	cli.ReleaseMemory(r.monitors)
 	return r.serve(ctx)
 }
 
-// open starts the server inside, unless another one was named, and connects to
-// it. The function that it returns undoes both.
+// open starts the server inside the process, unless there is a URL, and connects.
+// The returned function closes the connection and stops the server.
 func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
 	config := o.Config(o.NATS)
 	if err := config.Login.Validate(); o.NATS != "" && err != nil {
@@ -89,7 +89,7 @@ func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline
 		if err != nil {
 			return nil, nil, err
 		}
-		config.Login = pipeline.Login{} // which is for servers elsewhere
+		config.Login = pipeline.Login{} // is for servers elsewhere
 		config.InProcess, config.User, config.Password = b, broker.User, b.Secret()
 		stopServer = b.Stop
 	}
@@ -102,7 +102,7 @@ func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline
 	return p, func() error { return errors.Join(p.Close(), stopServer()) }, nil
 }
 
-// install makes the streams and stores the file's definitions.
+// install creates the streams and stores the file's definitions.
 func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File, stderr io.Writer) error {
 	if err := p.Ensure(ctx); err != nil {
 		return err
@@ -111,32 +111,32 @@ func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File, stde
 	return err
 }
 
-// instanceRun is a running instance.
+// instanceRun is a running process.
 type instanceRun struct {
 	options        Options
 	path           string
-	file           *monitor.File // without its monitors, which are stored
+	file           *monitor.File // without its encoded monitors, which are stored
 	monitors       int
 	pipeline       *pipeline.Pipeline
 	log            *slog.Logger
 	secrets        *check.SecretStore
 	stdout, stderr io.Writer
-	table          *web.MonitorTable
+	table          *web.MonitorTable // nil for a worker
 	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
 	hangups        <-chan os.Signal
 }
 
-// printBanner tells where things are.
+// printBanner prints the addresses and the mail transport.
 func (r *instanceRun) printBanner() error {
-	mail := "by SMTP, first " + firstRelay(r.file.Mail)
-	if len(r.file.Mail.Relays) == 0 {
-		mail = "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)
+	mail := "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)
+	if relays := r.file.Mail.Relays; len(relays) > 0 {
+		mail = fmt.Sprintf("by SMTP, first %s:%d", relays[0].Host, relays[0].Port)
 	}
-	_, err := fmt.Fprintf(r.stdout, `vedette watches %s of %s
-  overview  http://%s/
-  nats      %s
-  mail      %s
+	_, err := fmt.Fprintf(r.stdout, `vedette watches %s in %s
+  status page  http://%s/
+  nats         %s
+  mail         %s
 `, cli.Count(r.monitors, "monitor"), r.path, r.options.HTTP, r.server(), mail)
 	return err
 }
@@ -145,17 +145,10 @@ func (r *instanceRun) server() string {
 	if r.options.NATS != "" {
 		return r.pipeline.URL()
 	}
-	if !cli.IsLocal(r.options.Listen) {
-		return r.options.Listen + ", for whoever has the secret of " + r.options.Data + ": see 'vedette env'"
+	if cli.Exposed(r.options.Listen) {
+		return r.options.Listen + ", for clients with the secret in " + r.options.Data + ": see 'vedette env'"
 	}
 	return r.options.Listen + ", for this user only: see 'vedette env'"
-}
-
-func firstRelay(m monitor.Mail) string {
-	if len(m.Relays) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s:%d", m.Relays[0].Host, m.Relays[0].Port)
 }
 
 func (r *instanceRun) maildir() string { return filepath.Join(r.options.Data, "mail") }

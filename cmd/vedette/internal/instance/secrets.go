@@ -13,8 +13,8 @@ import (
 	"vedette/workers"
 )
 
-// warnOfSecrets tells which secrets of a file this process could not find: its
-// monitors are unknown until they are there.
+// warnOfSecrets warns about secrets that this process cannot find. Checks that
+// need them report unknown until they exist.
 func (r *instanceRun) warnOfSecrets(file *monitor.File) {
 	if !slices.Contains(r.options.Stages, workers.StageCheck) {
 		return
@@ -23,9 +23,9 @@ func (r *instanceRun) warnOfSecrets(file *monitor.File) {
 	file.Encoded.All(func(id compact.ID) bool {
 		text := file.Encoded.Text(id)
 		if !job.HasReference(string(text)) {
-			return true // by far the most
+			return true // most monitors
 		}
-		if m, err := job.Decode[job.Monitor](text); err == nil { // we have encoded it
+		if m, err := job.Decode[job.Monitor](text); err == nil { // encoded by this process
 			for _, secret := range m.SecretNames() {
 				needed[secret] = append(needed[secret], m.Name)
 			}
@@ -39,11 +39,11 @@ func (r *instanceRun) warnOfSecrets(file *monitor.File) {
 	}
 }
 
-// abbreviate lists some of many names.
+// abbreviate lists the first names, and counts the rest.
 func abbreviate(names []string) string {
-	const few = 3
-	if len(names) <= few {
+	const shown = 3
+	if len(names) <= shown {
 		return strings.Join(names, ", ")
 	}
-	return fmt.Sprintf("%s and %d more", strings.Join(names[:few], ", "), len(names)-few)
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
 }

@@ -8,11 +8,9 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
-	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/process"
 	"vedette/pipeline/supervise"
-	"vedette/pipeline/topology"
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -21,27 +19,78 @@ import (
 	"vedette/workers/web"
 )
 
-// serve builds the process's tree and serves it:
+// rootRestarts is how many failures within a minute end the process.
+const rootRestarts = 5
+
+// tree builds the process's supervision tree:
 //
 //	vedette          one_for_one
-//	├── notices      notifies operators of events in this tree
-//	├── presence     keeps the process's lease, and answers 'vedette ps'
+//	├── notices      notifies operators about events in this tree
+//	├── presence     renews the process's lease, and answers 'vedette ps'
 //	├── status-page  the status page, /healthz and /readyz
 //	├── status-feed  follows definitions, states and results for the status page
 //	├── changes      prints a line for each change
-//	├── workers      the tree of workers/tree.go
-//	├── scheduler    if the process has that role
+//	├── workers      the tree in workers/tree.go
+//	├── scheduler    if the process has that stage
 //	└── reload       reads the file at SIGHUP
 //
-// They meet in streams and buckets only, so a crash of one is none of the
-// others'. They stop in reverse: first nothing new is scheduled, last go the
-// page, which tells of the stopping, and the notices, which may have to report
-// a part that does not stop. Nothing here outlives the connection: it is closed
-// after the tree, and the server after the connection.
+// Instead of the status page, its feed and the changes, a worker has only the
+// child health, and only with --http: its user may lack the rights to see
+// everything.
 //
-// A part that fails more than five times in a minute ends the process, with an
-// exit code of its own: whoever started it may start it again. The workers do
-// not come to that, since their branches are parked instead.
+// The children exchange data through streams and buckets only, so a crash stays in
+// one child. They stop in reverse order: the scheduler before the workers, and
+// last the status page, which shows the shutdown, and the notices, which may
+// report a child that does not stop. The connection is closed after the tree, and
+// the server after the connection.
+//
+// A child that fails more than five times in a minute ends the process, so that a
+// service manager can restart it. The workers do not fail that way: their own
+// children are parked.
+func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
+	work, scheduler, err := r.work()
+	if err != nil {
+		return nil, err
+	}
+	var tree *supervise.Supervisor
+	views, err := r.views(work, func() []web.Condition { return r.conditions(ctx, tree) })
+	if err != nil {
+		return nil, err
+	}
+	presence := process.NewPresence(r.pipeline, process.Config{
+		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location,
+		Children: func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
+	})
+	children := slices.Concat([]supervise.Child{
+		{Name: "notices", Service: r.notices},
+		withoutStartTimeout(r.tolerantChild("presence", presence.Serve)),
+	}, views, []supervise.Child{{Name: "workers", Service: work}})
+	if slices.Contains(r.options.Stages, workers.StageSchedule) {
+		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)))
+	}
+	if r.path != "" {
+		children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
+	}
+	tree, err = supervise.New(supervise.Spec{
+		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
+		Children: children,
+	})
+	return tree, err
+}
+
+// tolerantChild returns a child that an unreachable server does not fail.
+func (r *instanceRun) tolerantChild(name string, serve func(context.Context) error) supervise.Child {
+	return supervise.Child{Name: name, Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(serve))}
+}
+
+// withoutStartTimeout is for a child that starts once the server can be reached.
+func withoutStartTimeout(child supervise.Child) supervise.Child {
+	child.StartTimeout = supervise.NoLimit
+	return child
+}
+
+// serve builds the tree, prints the banner, and serves until ctx ends or the tree
+// gives up.
 func (r *instanceRun) serve(ctx context.Context) error {
 	tree, err := r.tree(ctx)
 	if err != nil {
@@ -55,73 +104,23 @@ func (r *instanceRun) serve(ctx context.Context) error {
 
 func (r *instanceRun) serveTree(ctx context.Context, tree *supervise.Supervisor) error {
 	if err := tree.Serve(ctx); err != nil {
-		r.log.ErrorContext(ctx, "the process ends", "reason", err)
-		return r.reportGiveUp(ctx, err)
+		r.log.ErrorContext(ctx, "process ends", "reason", err)
+		r.reportGiveUp(ctx, err)
+		return err
 	}
 	_, err := fmt.Fprintln(r.stdout, "vedette stopped cleanly")
 	return err
 }
 
-// rootRestarts is how many failures of its parts in a minute end the process.
-const rootRestarts = 5
-
-func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
-	work, scheduler, err := r.work()
-	if err != nil {
-		return nil, err
-	}
-	var tree *supervise.Supervisor
-	page, err := web.NewStatusPage(web.StatusPageConfig{
-		Listen: r.options.HTTP, Monitors: r.table, Pings: r.heartbeats, Logger: r.log,
-		Ready:  func() []web.Condition { return r.conditions(ctx, tree) },
-		Queues: func(ctx context.Context) []web.Queue { return work.Queues(ctx, time.Now()) },
-		DeadLetters: func(ctx context.Context) uint64 {
-			count, _ := inspect.Count(ctx, r.pipeline, topology.Dead) // the error is that the server is away, which /readyz tells
-			return count
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	presence := process.NewPresence(r.pipeline, process.Config{
-		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location,
-		Children: func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
-	})
-	excused := func(name string, serve func(context.Context) error) supervise.Child {
-		return supervise.Child{Name: name, Service: r.pipeline.TolerateOutage(supervise.ServiceFunc(serve))}
-	}
-	waited := func(child supervise.Child) supervise.Child {
-		child.StartTimeout = supervise.NoLimit // while the server is away it takes as long as that
-		return child
-	}
-	children := []supervise.Child{
-		{Name: "notices", Service: r.notices},
-		waited(excused("presence", presence.Serve)),
-		{Name: "status-page", Service: page},
-		excused("status-feed", (&Feed{Pipeline: r.pipeline, Monitors: r.table, Heartbeats: r.heartbeats}).Serve),
-		excused("changes", r.printChanges),
-		{Name: "workers", Service: work},
-	}
-	if slices.Contains(r.options.Stages, workers.StageSchedule) {
-		children = append(children, waited(excused("scheduler", scheduler.Serve)))
-	}
-	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
-	tree, err = supervise.New(supervise.Spec{
-		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
-		Children: children,
-	})
-	return tree, err
-}
-
-// noticeTimeout bounds the telling of why the process ends.
+// noticeTimeout limits the time for notifying operators at the end.
 const noticeTimeout = 2 * time.Second
 
-// reportGiveUp gives a tree that gave up its own exit code, and tells the operators.
-func (r *instanceRun) reportGiveUp(ctx context.Context, err error) error {
+// reportGiveUp notifies the operators if the process ends because its tree gave up.
+func (r *instanceRun) reportGiveUp(ctx context.Context, err error) {
 	_, breach := errors.AsType[*supervise.BreachError](err)
 	_, start := errors.AsType[*supervise.StartError](err)
 	if !breach && !start {
-		return err
+		return
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), noticeTimeout)
 	defer cancel()
@@ -129,13 +128,12 @@ func (r *instanceRun) reportGiveUp(ctx context.Context, err error) error {
 		ID:   job.DeriveID("gave_up", r.pipeline.Process(), time.Now().UTC().Format(time.RFC3339Nano)),
 		Kind: job.NoticeGaveUp, Summary: fmt.Sprintf("process %s ends: %v", r.pipeline.Process(), err),
 	}
-	if untold := r.pipeline.Notify(limited, notice); untold != nil {
-		r.log.WarnContext(ctx, "tell operators why the process ends", "error", untold)
+	if err := r.pipeline.Notify(limited, notice); err != nil {
+		r.log.WarnContext(ctx, "notice about the end of the process was not sent", "error", err)
 	}
-	return &cli.ExitError{Code: cli.ExitGaveUp, Err: err}
 }
 
-// work makes what does the work: the workers and the scheduler.
+// work returns the workers and the scheduler.
 func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	policy, err := check.NewNetworkPolicy(r.file.Workers.AllowNetworks, r.file.Workers.DenyNetworks)
 	if err != nil {
@@ -151,13 +149,13 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	words, err := notify.NewRenderer(notify.Templates{Text: r.file.Notifications.TextTemplate, HTML: r.file.Notifications.HTMLTemplate})
+	renderer, err := notify.NewRenderer(notify.Templates{Text: r.file.Notifications.TextTemplate, HTML: r.file.Notifications.HTMLTemplate})
 	if err != nil {
 		return nil, nil, err
 	}
-	stages := slices.DeleteFunc(slices.Clone(r.options.Stages), func(role string) bool { return role == workers.StageSchedule })
+	stages := slices.DeleteFunc(slices.Clone(r.options.Stages), func(stage string) bool { return stage == workers.StageSchedule })
 	work, err := workers.New(workers.Config{
-		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: words, GiveUpAfter: r.file.Mail.GiveUpAfter,
+		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: renderer, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		AllowedMails: workers.AllowedMails{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
 		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.notices.Hook, Logger: r.log,
 	})
@@ -168,28 +166,10 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	return work, scheduler, err
 }
 
-// limits are those that the command line sets, or else a file.
+// limits returns the limit from the command line, or those in the file.
 func (o Options) limits(w monitor.Workers) workers.Limits {
 	if n := o.Concurrency; n > 0 {
 		return workers.Limits{Checks: n, Adhoc: n, Calls: n, Evaluations: n, Mails: n}
 	}
 	return workers.Limits{Checks: w.Checks, Adhoc: w.Adhoc, Calls: w.Calls, Evaluations: w.Evaluations, Mails: w.Mails}
-}
-
-// conditions are what must hold for the instance to do its work.
-func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor) []web.Condition {
-	return []web.Condition{
-		Condition("running", ctx.Err() == nil, "it is stopping"),
-		Condition("nats", r.pipeline.Connected(), "not connected"),
-		Condition("parts", workers.AllRunning(tree.Children()), "not every part does its work: see 'vedette ps --tree'"),
-	}
-}
-
-// Condition is a condition that explains itself when it does not hold.
-func Condition(name string, ok bool, otherwise string) web.Condition {
-	c := web.Condition{Name: name, OK: ok}
-	if !ok {
-		c.Detail = otherwise
-	}
-	return c
 }

@@ -15,31 +15,25 @@ import (
 	"vedette/workers"
 )
 
-// maxConcurrency is the most that a file allows too.
+// maxConcurrency is the limit in a file too.
 const maxConcurrency = 1 << 16
 
-// ErrNoRelays is a worker that is to send mails, and knows no relay.
-var ErrNoRelays = errors.New("found no relay")
-
-// CheckWorker finds what is wrong with the flags of a worker.
+// CheckWorker returns the mistakes in a worker's flags.
 func (o Options) CheckWorker() error {
-	problems := []error{cli.CheckLocation(o.Location)}
+	problems := []error{cli.CheckLocations(o.Location), checkStages(o.Stages)}
 	if o.NATS == "" {
-		problems = append(problems, errors.New("read --nats: found neither that nor $NATS_URL, expected the URL of a NATS server"))
+		problems = append(problems, errors.New("read --nats: found neither the flag nor $NATS_URL, expected the URL of a NATS server"))
 	}
 	if o.Concurrency < 0 || o.Concurrency > maxConcurrency {
 		problems = append(problems, fmt.Errorf("read --concurrency: found %d, expected 1 to %d", o.Concurrency, maxConcurrency))
 	}
-	for _, stage := range o.Stages {
-		problems = append(problems, checkStages([]string{stage}))
-	}
 	return errors.Join(problems...)
 }
 
-// Work does the work of a worker until ctx ends.
+// Work runs a worker until ctx ends.
 func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
-	hangups, unhook := notifyHangups()
-	defer unhook()
+	hangups, stopHangups := notifyHangups()
+	defer stopHangups()
 	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
 	if err != nil {
 		return cli.InputError(err)
@@ -70,7 +64,7 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 	if err := r.awaitInstallation(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
-	tree, err := r.workerTree(ctx)
+	tree, err := r.tree(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,30 +72,33 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 	return r.serveTree(ctx, tree)
 }
 
-// workerFile reads the file, if there is one, and tells whether the roles can
-// do with what it says.
+// workerFile reads the file, if there is one, and checks that it suffices for the
+// stages.
 func (o Options) workerFile(path string) (*monitor.File, error) {
-	file, err := monitor.Parse("", []byte("{}"), monitor.Options{}) // every default
+	file, err := monitor.Parse("", []byte("{}"), monitor.Options{}) // all defaults
 	if path != "" {
-		file, err = cli.LoadFile(path, io.Discard) // its warnings are about what is watched
+		file, err = cli.LoadFile(path, io.Discard) // its warnings are about monitors
 	}
 	if err != nil {
 		return nil, err
 	}
 	if slices.Contains(o.Stages, workers.StageMail) && len(file.Mail.Relays) == 0 {
-		return nil, cli.InputError(fmt.Errorf("set up mail: %w in the section mail, which the role mail needs", ErrNoRelays))
+		return nil, cli.InputError(&cli.HintError{
+			Err:  errors.New("set up mail: found no relay, expected one in the section mail for the stage mail"),
+			Hint: "give it the FILE of 'vedette run', or a file with its section mail",
+		})
 	}
 	return file, nil
 }
 
-// awaitInstallation waits until there is work to do, and says so if that takes
+// awaitInstallation waits until the streams exist, and prints a line if that takes
 // a while.
 func (r *instanceRun) awaitInstallation(ctx context.Context) error {
 	soon, cancel := context.WithTimeout(ctx, cli.FindTimeout)
 	defer cancel()
 	err := r.pipeline.AwaitInstalled(soon)
 	if soon.Err() != nil && ctx.Err() == nil {
-		cli.Writef(r.stderr, "vedette: %v yet; waiting for 'vedette run FILE' to make one\n", pipeline.ErrNotInstalled)
+		cli.Writef(r.stderr, "vedette: %v; waiting for 'vedette run FILE' to create the streams\n", pipeline.ErrNotInstalled)
 		err = r.pipeline.AwaitInstalled(ctx)
 	}
 	if ctx.Err() != nil {

@@ -16,19 +16,19 @@ import (
 	"time"
 )
 
-// keyLife is how long certificates are good.
+// keyLife is how long certificates are valid.
 const keyLife = 10 * 365 * 24 * time.Hour
 
 func certificate(name string) *x509.Certificate {
-	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)) // fails only when reading random bytes does, which it never does
+	serial, _ := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127)) // reading random bytes never fails
 	now := time.Now()
 	return &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name},
-		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(keyLife), // an hour for clocks that are behind
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(keyLife), // tolerates slow clocks
 	}
 }
 
-// nodeCertificate is for a node, which is a client of the others too.
+// nodeCertificate is for a node, which is also a client for other nodes.
 func nodeCertificate(name string) *x509.Certificate {
 	c := certificate(name)
 	c.KeyUsage = x509.KeyUsageDigitalSignature
@@ -42,18 +42,18 @@ func nodeCertificate(name string) *x509.Certificate {
 	return c
 }
 
-// authority is who signs for nodes.
+// authority signs certificates for nodes.
 type authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
 }
 
-func (k *keyMaker) authority() (*authority, error) {
-	certificate, err := readPEM(k.path("ca.pem"), x509.ParseCertificate)
+func (w *keyWriter) authority() (*authority, error) {
+	certificate, err := readPEM(w.path("ca.pem"), x509.ParseCertificate)
 	if err != nil {
 		return nil, err
 	}
-	key, err := readPEM(k.path("ca.key"), x509.ParseECPrivateKey)
+	key, err := readPEM(w.path("ca.key"), x509.ParseECPrivateKey)
 	return &authority{certificate: certificate, key: key}, err
 }
 
@@ -74,31 +74,31 @@ func readPEM[T any](path string, parse func([]byte) (T, error)) (T, error) {
 	return read, nil
 }
 
-// sign makes a key and its certificate, signed by an authority or, without
-// one, by itself.
-func (k *keyMaker) sign(name string, template *x509.Certificate, by *authority) error {
+// sign creates a key and its certificate, signed by an authority, or self-signed
+// without one.
+func (w *keyWriter) sign(name string, template *x509.Certificate, by *authority) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return fmt.Errorf("make key: %w", err)
+		return fmt.Errorf("create key: %w", err)
 	}
 	if by == nil {
 		by = &authority{certificate: template, key: key}
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, by.certificate, &key.PublicKey, by.key)
 	if err != nil {
-		return fmt.Errorf("sign certificate of %s: %w", name, err)
+		return fmt.Errorf("sign certificate for %s: %w", name, err)
 	}
 	private, err := x509.MarshalECPrivateKey(key)
 	if err != nil {
 		return fmt.Errorf("write key: %w", err)
 	}
 	return errors.Join(
-		k.write(name+".key", encoded("EC PRIVATE KEY", private)),
-		k.write(name+".pem", encoded("CERTIFICATE", der)))
+		w.write(name+".key", encoded("EC PRIVATE KEY", private)),
+		w.write(name+".pem", encoded("CERTIFICATE", der)))
 }
 
 func encoded(kind string, der []byte) []byte {
 	var b bytes.Buffer
-	_ = pem.Encode(&b, &pem.Block{Type: kind, Bytes: der}) // a buffer takes everything
+	_ = pem.Encode(&b, &pem.Block{Type: kind, Bytes: der}) // a buffer never fails
 	return b.Bytes()
 }

@@ -1,4 +1,4 @@
-// Package keys makes the certificates, users and passwords of a cluster.
+// Package keys creates the certificates, users and passwords for a cluster.
 package keys
 
 import (
@@ -19,36 +19,36 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Make makes what is missing in a directory, and says what it made.
-func Make(dir string, locations, nodes []string, made io.Writer) error {
+// Create creates the missing files in a directory, and prints their names.
+func Create(dir string, locations, nodes []string, created io.Writer) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make directory: %w", err)
+		return fmt.Errorf("create directory: %w", err)
 	}
-	k := &keyMaker{dir: dir}
-	err := errors.Join(k.users(locations), k.nodes(nodes))
-	cli.Writef(made, "%s", k.made.String())
+	w := &keyWriter{dir: dir}
+	err := errors.Join(w.users(locations), w.nodes(nodes))
+	cli.Writef(created, "%s", w.created.String())
 	return err
 }
 
-// keyMaker makes what is missing in a directory.
-type keyMaker struct {
-	dir  string
-	made strings.Builder
+// keyWriter creates the missing files in a directory.
+type keyWriter struct {
+	dir     string
+	created strings.Builder
 }
 
-func (k *keyMaker) path(name string) string { return filepath.Join(k.dir, name) }
+func (w *keyWriter) path(name string) string { return filepath.Join(w.dir, name) }
 
-func (k *keyMaker) has(name string) bool {
-	_, err := os.Stat(k.path(name))
+func (w *keyWriter) has(name string) bool {
+	_, err := os.Stat(w.path(name))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-func (k *keyMaker) write(name string, content []byte) error {
-	mode := os.FileMode(0o644) // the directory keeps others out: see the help
+func (w *keyWriter) write(name string, content []byte) error {
+	mode := os.FileMode(0o644) // the directory is closed to other users
 	if name == "ca.key" {
-		mode = 0o600 // which nobody is given
+		mode = 0o600 // not for containers
 	}
-	file, err := os.OpenFile(k.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	file, err := os.OpenFile(w.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return fmt.Errorf("write key: %w", err)
 	}
@@ -56,14 +56,14 @@ func (k *keyMaker) write(name string, content []byte) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("write key: %w", err)
 	}
-	k.made.WriteString(k.path(name) + "\n")
+	w.created.WriteString(w.path(name) + "\n")
 	return nil
 }
 
-// users makes a password for each role's user, and the file that has nodes know
-// their hashes.
-func (k *keyMaker) users(locations []string) error {
-	if k.has("users.conf") {
+// users creates a password for each user, and the file with their hashes for the
+// nodes.
+func (w *keyWriter) users(locations []string) error {
+	if w.has("users.conf") {
 		return nil
 	}
 	names := topology.Names{Prefix: "vedette"}
@@ -76,17 +76,17 @@ func (k *keyMaker) users(locations []string) error {
 		if err != nil {
 			return fmt.Errorf("hash password: %w", err)
 		}
-		if err := k.write(rights.UserName(names, user)+".password", []byte(password+"\n")); err != nil {
+		if err := w.write(rights.UserName(names, user)+".password", []byte(password+"\n")); err != nil {
 			return err
 		}
 		users[i].Password = "$" + rights.PasswordVariable(names, user)
 		fmt.Fprintf(&config, "%s = %q\n", rights.PasswordVariable(names, user), hash)
 	}
 	config.WriteString(rights.ServerConfig(names, users))
-	return k.write("users.conf", []byte(config.String()))
+	return w.write("users.conf", []byte(config.String()))
 }
 
-// usersOf are a user for each role, and for each location of check workers.
+// usersOf returns a user for each role, and for each location with check workers.
 func usersOf(locations []string) []rights.User {
 	var users []rights.User
 	for _, role := range rights.Roles() {
@@ -101,24 +101,24 @@ func usersOf(locations []string) []rights.User {
 	return users
 }
 
-// nodes makes a certificate for each node, and the CA before the first.
-func (k *keyMaker) nodes(names []string) error {
-	if !k.has("ca.pem") {
+// nodes creates a certificate for each node, and first the CA.
+func (w *keyWriter) nodes(names []string) error {
+	if !w.has("ca.pem") {
 		ca := certificate("Vedette cluster")
 		ca.IsCA, ca.BasicConstraintsValid, ca.KeyUsage = true, true, x509.KeyUsageCertSign
-		if err := k.sign("ca", ca, nil); err != nil {
+		if err := w.sign("ca", ca, nil); err != nil {
 			return err
 		}
 	}
-	authority, err := k.authority()
+	authority, err := w.authority()
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if k.has(name + ".pem") {
+		if w.has(name + ".pem") {
 			continue
 		}
-		if err := k.sign(name, nodeCertificate(name), authority); err != nil {
+		if err := w.sign(name, nodeCertificate(name), authority); err != nil {
 			return err
 		}
 	}

@@ -66,7 +66,7 @@ func (p *clusterProcesses) prepare(ctx context.Context, w *witness) error {
 		}
 		p.nodes, names = append(p.nodes, n), append(names, n.key)
 	}
-	return keys.Make(p.secret(), []string{job.DefaultLocation}, names, io.Discard)
+	return keys.Create(p.secret(), []string{job.DefaultLocation}, names, io.Discard)
 }
 
 // Ports for a soak: below the range for outgoing connections, and separate

@@ -36,7 +36,6 @@ A worker renews its claim to a job every third of --ack-wait, so a minute at 80m
 renews as often as an hour at 5s.`,
 		Example: `  vedette soak --for 60s --chaos
   vedette soak --for 60s --ack-wait 80ms`,
-		Args: cli.CheckSubcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			err := harness.CheckFlags(cmd, atLeast("--for", s.length, time.Second), harness.AtLeastOne("--jobs", s.jobs),
 				harness.AtLeastOne("--workers", s.workers), atLeast("--ack-wait", s.ackWait, 10*time.Millisecond))
@@ -88,12 +87,12 @@ func (p *processes) crashed() error {
 	return expect(n == 0, "balance processes: found %d that ended unexpectedly, expected none", n)
 }
 
-// expect returns an error unless a condition holds.
+// expect returns an error with [cli.ExitFound] unless a condition holds.
 func expect(holds bool, format string, args ...any) error {
 	if holds {
 		return nil
 	}
-	return fmt.Errorf(format, args...)
+	return &cli.ExitError{Code: cli.ExitFound, Err: fmt.Errorf(format, args...)}
 }
 
 func jobID(n int) string { return "soak-" + strconv.Itoa(n) }

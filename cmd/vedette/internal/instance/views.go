@@ -1,0 +1,58 @@
+package instance
+
+import (
+	"context"
+	"time"
+
+	"vedette/pipeline/inspect"
+	"vedette/pipeline/supervise"
+	"vedette/pipeline/topology"
+	"vedette/workers"
+	"vedette/workers/web"
+)
+
+// views returns the children that show the process's state.
+func (r *instanceRun) views(work *workers.Workers, ready func() []web.Condition) ([]supervise.Child, error) {
+	if r.table != nil {
+		return r.statusPage(work, ready)
+	}
+	if r.options.HTTP == "" {
+		return nil, nil
+	}
+	health, err := web.NewHealthServer(web.HealthServerConfig{Listen: r.options.HTTP, Ready: ready, Logger: r.log})
+	return []supervise.Child{{Name: "health", Service: health}}, err
+}
+
+func (r *instanceRun) statusPage(work *workers.Workers, ready func() []web.Condition) ([]supervise.Child, error) {
+	page, err := web.NewStatusPage(web.StatusPageConfig{
+		Listen: r.options.HTTP, Monitors: r.table, Pings: r.heartbeats, Ready: ready, Logger: r.log,
+		Queues: func(ctx context.Context) []web.Queue { return work.Queues(ctx, time.Now()) },
+		DeadLetters: func(ctx context.Context) uint64 {
+			count, _ := inspect.Count(ctx, r.pipeline, topology.Dead) // fails if the server cannot be reached, which /readyz shows
+			return count
+		},
+	})
+	return []supervise.Child{
+		{Name: "status-page", Service: page},
+		r.tolerantChild("status-feed", (&Feed{Pipeline: r.pipeline, Monitors: r.table, Heartbeats: r.heartbeats}).Serve),
+		r.tolerantChild("changes", r.printChanges),
+	}, err
+}
+
+// conditions returns what the process needs to do its work.
+func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor) []web.Condition {
+	return []web.Condition{
+		Condition("running", ctx.Err() == nil, "it is stopping"),
+		Condition("nats", r.pipeline.Connected(), "not connected"),
+		Condition("children", workers.AllRunning(tree.Children()), "not every child is running: see 'vedette ps --tree'"),
+	}
+}
+
+// Condition returns a condition, with a detail if it is not met.
+func Condition(name string, ok bool, otherwise string) web.Condition {
+	c := web.Condition{Name: name, OK: ok}
+	if !ok {
+		c.Detail = otherwise
+	}
+	return c
+}
