@@ -76,14 +76,14 @@ func (m *maintainJobs) rescue(ctx context.Context, d pipeline.Delivery) error {
 // setDefinition takes a recipient or the settings. The operators are notified even
 // if these are from a newer version.
 func (m *maintainJobs) setDefinition(ctx context.Context, e pipeline.Entry) {
-	if _, err := define(&m.directory, e, job.DecodeKnown[job.Recipient], job.DecodeKnown[job.Settings]); err != nil {
+	if _, err := updateDirectory(&m.directory, e, job.DecodeKnown[job.Recipient], job.DecodeKnown[job.Settings]); err != nil {
 		m.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)
 	}
 }
 
-// define takes a recipient or the settings into a directory, and returns the
+// updateDirectory takes a recipient or the settings into a directory, and returns the
 // settings if they are what the key holds. Other keys are from a newer version.
-func define(
+func updateDirectory(
 	d *notify.Directory, e pipeline.Entry, readRecipient func([]byte) (job.Recipient, error), readSettings func([]byte) (job.Settings, error),
 ) (settings *job.Settings, err error) {
 	name, isRecipient := topology.CutRecipientKey(e.Key)

@@ -135,7 +135,7 @@ func (n *notifyJobs) sweep(ctx context.Context, _ pipeline.Delivery) error {
 // setDefinition takes a recipient or the settings. Changed maintenance windows
 // may mute notifications or release them.
 func (n *notifyJobs) setDefinition(ctx context.Context, e pipeline.Entry, live bool) {
-	settings, err := define(n.notifier.Directory(), e, job.Decode[job.Recipient], job.Decode[job.Settings])
+	settings, err := updateDirectory(n.notifier.Directory(), e, job.Decode[job.Recipient], job.Decode[job.Settings])
 	if settings != nil {
 		err = n.notifier.Mutes().SetWindows(settings.Maintenance)
 		n.sweepSoon(ctx, live)
