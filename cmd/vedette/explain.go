@@ -100,7 +100,8 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanati
 	if err := x.readNotifications(ctx, p); err != nil {
 		return nil, err
 	}
-	return x, x.readResults(ctx, p)
+	err = x.readResults(ctx, p)
+	return x, err
 }
 
 func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.State, error) {
