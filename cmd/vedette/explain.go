@@ -41,7 +41,7 @@ when the monitor is down.`,
 			if asJSON {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(found)
 			} else {
-				err = found.print(cmd.OutOrStdout(), time.Now())
+				err = found.printText(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && found.State.Health == job.Down {
 				err = cli.ErrFound
