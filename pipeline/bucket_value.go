@@ -22,6 +22,22 @@ func Read[T any](ctx context.Context, b *Bucket, key string, decode func([]byte)
 	return value, found.Revision, err
 }
 
+// LoadAll reads the values in a bucket under the keys that match a filter.
+func LoadAll[T any](ctx context.Context, p *Pipeline, name topology.Bucket, filter string, decode func([]byte) (T, error)) ([]T, error) {
+	b, err := p.Bucket(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := b.LoadMatching(ctx, filter)
+	values := make([]T, len(entries))
+	for i, e := range entries {
+		if values[i], err = decode(e.Value); err != nil {
+			return nil, fmt.Errorf("read key %s in %s: %w", e.Key, name, err)
+		}
+	}
+	return values, err
+}
+
 // Swap encodes a value and writes it with [Bucket.CompareAndSwap].
 func Swap(ctx context.Context, b *Bucket, key string, value any, revision uint64) (uint64, error) {
 	body, err := job.Encode(value)
@@ -31,8 +47,8 @@ func Swap(ctx context.Context, b *Bucket, key string, value any, revision uint64
 	return b.CompareAndSwap(ctx, key, body, revision)
 }
 
-// Store encodes a value and writes it with [Bucket.Put].
-func Store(ctx context.Context, b *Bucket, key string, value any) error {
+// Put encodes a value and writes it with [Bucket.Put].
+func Put(ctx context.Context, b *Bucket, key string, value any) error {
 	body, err := job.Encode(value)
 	if err == nil {
 		_, err = b.Put(ctx, key, body)

@@ -31,7 +31,7 @@ type Change struct {
 // Empty reports whether there is no change.
 func (c Change) Empty() bool { return len(c.Added)+len(c.Changed)+len(c.Removed) == 0 }
 
-// ApplyOptions configure [ApplyWith].
+// ApplyOptions configure [Apply].
 type ApplyOptions struct {
 	// Dry returns the change without making it.
 	Dry bool
@@ -51,15 +51,9 @@ type ApplyOptions struct {
 // If a definition that would change was stored by a newer program, nothing is
 // written, and the error wraps [job.ErrNewer].
 //
-// Apply returns the change; with dry, it makes no change. While a cluster has
-// no leader, Apply retries: see [pipeline.Pipeline.RetryUnavailable]. After an
+// Apply returns the change. While a cluster has no leader, Apply retries: see [pipeline.Pipeline.RetryUnavailable]. After an
 // error, a part of the change may be written; applying again writes the rest.
-func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, dry bool) (Change, error) {
-	return ApplyWith(ctx, p, want, ApplyOptions{Dry: dry})
-}
-
-// ApplyWith is [Apply] with options.
-func ApplyWith(ctx context.Context, p *pipeline.Pipeline, want Definitions, options ApplyOptions) (Change, error) {
+func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, options ApplyOptions) (Change, error) {
 	if options.Progress == nil {
 		options.Progress = func(int, int) {}
 	}

@@ -38,7 +38,7 @@ func TestApplyWaitsForLeader(t *testing.T) {
 	go func() {
 		err := p.Ensure(t.Context())
 		if err == nil {
-			change, err = producer.Apply(t.Context(), p, producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Hour), monitor("b", time.Minute)}}, false)
+			change, err = producer.Apply(t.Context(), p, producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Hour), monitor("b", time.Minute)}}, producer.ApplyOptions{})
 		}
 		done <- err
 	}()

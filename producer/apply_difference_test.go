@@ -91,7 +91,7 @@ func TestApplyReportsProgress(t *testing.T) {
 		Progress: func(done, all int) { written = append(written, [2]int{done, all}) },
 	}
 	for range 2 {
-		if _, err := producer.ApplyWith(t.Context(), p, producer.Definitions{Encoded: encoded(t, many...)}, options); err != nil {
+		if _, err := producer.Apply(t.Context(), p, producer.Definitions{Encoded: encoded(t, many...)}, options); err != nil {
 			t.Fatal(err)
 		}
 	}

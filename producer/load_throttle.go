@@ -137,9 +137,7 @@ func (d *dueSlots) shed(shares map[string]float64) {
 			left = append(left, *check)
 			continue
 		}
-		d.missed = append(d.missed, miss(monitorOf(check.name), check.profile.location, check.slot, job.Miss{
-			Reason: job.MissShed, Count: 1, Last: check.slot, Detail: fmt.Sprintf("%.0f %% of the slots are checked", 100*share),
-		}))
+		d.missed = append(d.missed, check.miss(job.MissShed, fmt.Sprintf("%.0f %% of the slots are checked", 100*share)))
 	}
 	clear(d.checks[len(left):])
 	d.checks = left

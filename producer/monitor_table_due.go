@@ -10,8 +10,10 @@ import (
 )
 
 // dueSlots are the checks to publish in a tick, and the slots that are too
-// late.
+// late. They lie after cursor, up to and including tick.
 type dueSlots struct {
+	cursor, tick time.Time
+
 	checks []dueCheck
 	missed []job.Result
 }
@@ -35,14 +37,14 @@ const minLateness = 10 * time.Second
 func (t *monitorTable) due(shard int, cursor, tick time.Time) dueSlots {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var d dueSlots
+	d := dueSlots{cursor: cursor, tick: tick}
 	s := &t.shards[shard]
 	for id, own := range s.crons {
-		d.add(s, id, own, cursor, tick)
+		d.add(s, id, own)
 	}
 	for interval, r := range s.wheels {
 		r.each(interval, cursor, tick, func(id compact.ID) {
-			d.add(s, id, &t.profiles[s.entries.Value(id).profile], cursor, tick)
+			d.add(s, id, &t.profiles[s.entries.Value(id).profile])
 		})
 	}
 	return d
@@ -64,20 +66,20 @@ func (r wheel) each(interval time.Duration, cursor, tick time.Time, do func(comp
 }
 
 // add adds the slots of one monitor.
-func (d *dueSlots) add(s *shard, id compact.ID, own *profile, cursor, tick time.Time) {
+func (d *dueSlots) add(s *shard, id compact.ID, own *profile) {
 	e, name := s.entries.Value(id), string(s.entries.Name(id))
 	monitor, location := job.CutLocationName(name)
 	allowance := min(own.period, max(minLateness, own.period/10))
-	decision := schedule.Decide(own.schedule(monitor), e.after(cursor), tick, allowance)
+	decision := schedule.Decide(own.schedule(monitor), e.after(d.cursor), d.tick, allowance)
 	if w := decision.Missed; w.Count > 0 {
 		d.missed = append(d.missed, miss(monitor, location, w.First, job.Miss{Reason: job.MissLate, Count: w.Count, Last: w.Last}))
 	}
 	switch {
 	case decision.Run.IsZero():
-	case own.newer && !own.paused:
-		d.missed = append(d.missed, miss(monitor, location, decision.Run, job.Miss{Reason: job.MissNewer, Count: 1, Last: decision.Run}))
 	case own.paused:
 		d.missed = append(d.missed, miss(monitor, location, decision.Run, job.Miss{Reason: job.MissPaused, Count: 1, Last: decision.Run}))
+	case own.newer:
+		d.missed = append(d.missed, miss(monitor, location, decision.Run, job.Miss{Reason: job.MissNewer, Count: 1, Last: decision.Run}))
 	default:
 		d.checks = append(d.checks, dueCheck{name: name, template: s.checkTemplate(id), profile: own, slot: decision.Run})
 	}

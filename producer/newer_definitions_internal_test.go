@@ -65,7 +65,7 @@ func TestApplyKeepsNewerDefinitions(t *testing.T) {
 	for _, key := range []string{topology.MonitorKey("mine"), topology.MonitorKey("other"), topology.RecipientKey("ops"), topology.SettingsKey} {
 		put(key, `{"v":99,"quantum":true}`)
 		for _, dry := range []bool{true, false} {
-			if _, err := Apply(t.Context(), p, want, dry); !errors.Is(err, job.ErrNewer) {
+			if _, err := Apply(t.Context(), p, want, ApplyOptions{Dry: dry}); !errors.Is(err, job.ErrNewer) {
 				t.Errorf("%s, dry %v: got %v, want a refusal", key, dry, err)
 			}
 		}
@@ -73,7 +73,7 @@ func TestApplyKeepsNewerDefinitions(t *testing.T) {
 			t.Errorf("%s: got %s, %v, want it left alone", key, found.Value, err)
 		}
 		put(key, `{"v":1}`)
-		if _, err := Apply(t.Context(), p, want, false); err != nil {
+		if _, err := Apply(t.Context(), p, want, ApplyOptions{}); err != nil {
 			t.Errorf("%s: got %v once it is of a version that is read, want it replaced", key, err)
 		}
 	}

@@ -31,7 +31,7 @@ func monitor(name string, interval time.Duration) job.Monitor {
 
 func apply(t *testing.T, p *pipeline.Pipeline, want producer.Definitions) producer.Change {
 	t.Helper()
-	change, err := producer.Apply(t.Context(), p, want, false)
+	change, err := producer.Apply(t.Context(), p, want, producer.ApplyOptions{})
 	if err != nil {
 		t.Fatalf("apply: %v", err)
 	}
@@ -51,7 +51,7 @@ func TestApplyWritesOnlyWhatDiffers(t *testing.T) {
 	}
 	second := producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Hour), monitor("c", time.Minute)}}
 	want := producer.Change{Added: []string{"c"}, Changed: []string{"a"}, Removed: []string{"b", "recipient ops"}}
-	dry, err := producer.Apply(t.Context(), p, second, true)
+	dry, err := producer.Apply(t.Context(), p, second, producer.ApplyOptions{Dry: true})
 	if err != nil {
 		t.Fatal(err)
 	}

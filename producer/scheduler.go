@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -32,9 +33,9 @@ type Scheduler struct {
 	table   *monitorTable
 	workers *workerPresence
 	load    *loadWatch
+	pool    atomic.Pointer[pool.Pool] // the current or last one
 
 	mu           sync.Mutex
-	pool         *pool.Pool  // the current or last one
 	handledUntil []time.Time // by shard, as far as this process knows
 }
 
@@ -81,7 +82,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("serve scheduler: %w", err)
 	}
-	s.setPool(workers)
+	s.pool.Store(workers)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.load.serve(ctx) })
 	loaded := make(chan struct{})
@@ -99,18 +100,10 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (s *Scheduler) setPool(workers *pool.Pool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pool = workers
-}
-
 // Pools returns the status of the tick pool, or nothing before the first start.
 func (s *Scheduler) Pools() []pool.Status {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.pool == nil {
-		return nil
+	if workers := s.pool.Load(); workers != nil {
+		return []pool.Status{workers.Status()}
 	}
-	return []pool.Status{s.pool.Status()}
+	return nil
 }

@@ -14,8 +14,7 @@ import (
 // missFor turns the error from publishing a check into a miss, or nothing if
 // the check was stored. It returns any other error.
 func missFor(check *dueCheck, err error) ([]job.Result, error) {
-	reason := job.MissRefused
-	detail := ""
+	reason, detail := job.MissRefused, ""
 	switch {
 	case err == nil:
 		return nil, nil
@@ -28,7 +27,7 @@ func missFor(check *dueCheck, err error) ([]job.Result, error) {
 	default:
 		return nil, err
 	}
-	return []job.Result{miss(monitorOf(check.name), check.profile.location, check.slot, job.Miss{Reason: reason, Count: 1, Last: check.slot, Detail: detail})}, nil
+	return []job.Result{check.miss(reason, detail)}, nil
 }
 
 // errNoWorker means that no process makes checks at the location.
@@ -86,6 +85,11 @@ func (s *Scheduler) publishMisses(ctx context.Context, shard int, second time.Ti
 		}
 	}
 	return nil
+}
+
+// miss returns the result for a check that is not published.
+func (c *dueCheck) miss(reason job.MissReason, detail string) job.Result {
+	return miss(monitorOf(c.name), c.profile.location, c.slot, job.Miss{Reason: reason, Count: 1, Last: c.slot, Detail: detail})
 }
 
 // miss returns the result for a missed slot. The location is empty for a

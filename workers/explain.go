@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"fmt"
 	"slices"
 
 	"vedette/pipeline"
@@ -25,20 +24,16 @@ func NewExplainer(ctx context.Context, p *pipeline.Pipeline, directory *notify.D
 // LoadRecipients reads the recipients, the silences and the maintenance windows.
 func LoadRecipients(ctx context.Context, p *pipeline.Pipeline) (*notify.Directory, *notify.Mutes, error) {
 	directory, mutes := &notify.Directory{}, &notify.Mutes{}
+	recipients, err := pipeline.LoadAll(ctx, p, topology.Monitors, topology.RecipientKey(">"), job.DecodeKnown[job.Recipient])
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, recipient := range recipients {
+		directory.Set(recipient)
+	}
 	definitions, err := p.Bucket(ctx, topology.Monitors)
 	if err != nil {
 		return nil, nil, err
-	}
-	recipients, err := definitions.LoadMatching(ctx, topology.RecipientKey(">"))
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, e := range recipients {
-		recipient, err := job.DecodeKnown[job.Recipient](e.Value)
-		if err != nil {
-			return nil, nil, err
-		}
-		directory.Set(recipient)
 	}
 	settings, _, err := pipeline.Read(ctx, definitions, topology.SettingsKey, job.DecodeKnown[job.Settings])
 	if err != nil {
@@ -57,22 +52,7 @@ func LoadRecipients(ctx context.Context, p *pipeline.Pipeline) (*notify.Director
 
 // LoadSilences reads the silences, the earliest first.
 func LoadSilences(ctx context.Context, p *pipeline.Pipeline) ([]job.Silence, error) {
-	bucket, err := p.Bucket(ctx, topology.Silences)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := bucket.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	silences := make([]job.Silence, 0, len(entries))
-	for _, e := range entries {
-		s, err := job.DecodeKnown[job.Silence](e.Value)
-		if err != nil {
-			return nil, fmt.Errorf("read silence %s: %w", e.Key, err)
-		}
-		silences = append(silences, s)
-	}
+	silences, err := pipeline.LoadAll(ctx, p, topology.Silences, ">", job.DecodeKnown[job.Silence])
 	slices.SortFunc(silences, func(a, b job.Silence) int { return a.Starts.Compare(b.Starts) })
-	return silences, nil
+	return silences, err
 }

@@ -112,7 +112,7 @@ func noticeOf(e supervise.Event, process string) (job.Notice, bool) {
 	n := job.Notice{V: job.Version, At: e.At.UTC(), Detail: e.Stack}
 	switch {
 	case e.Kind == supervise.EventFailed && (e.Class == supervise.ClassPanic || e.Class == supervise.ClassGoexit):
-		return job.PanicNotice(child, process, e.Err.Error(), []byte(e.Stack), e.At), true
+		return job.Panic{Part: child, Input: process, Message: e.Err.Error(), Stack: e.Stack}.Notice(e.At), true
 	case e.Kind == supervise.EventParked:
 		n.Kind, n.Summary = job.NoticeParked, child+" failed repeatedly and is paused for "+e.Wait.String()+cause
 	case e.Kind == supervise.EventGivenUp:

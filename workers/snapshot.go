@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"vedette/pipeline"
@@ -119,21 +118,13 @@ func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 // noDataMonitors counts monitors without data by cause. A monitor with several
 // locations counts once for each affected location.
 func noDataMonitors(ctx context.Context, p *pipeline.Pipeline) (map[doctor.NoDataCause]int, error) {
-	states, err := p.Bucket(ctx, topology.States)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := states.Load(ctx)
+	states, err := pipeline.LoadAll(ctx, p, topology.States, ">", job.Decode[job.State])
 	if err != nil {
 		return nil, err
 	}
 	counts := map[doctor.NoDataCause]int{}
-	for _, e := range entries {
-		state, err := job.Decode[job.State](e.Value)
-		if err != nil {
-			return nil, fmt.Errorf("read state of %s: %w", e.Key, err)
-		}
-		for _, incident := range state.Open() {
+	for i := range states {
+		for _, incident := range states[i].Open() {
 			if incident.Condition == job.ConditionNoData {
 				counts[doctor.NoDataCause{Reason: incident.Reason, Location: incident.Location}]++
 			}

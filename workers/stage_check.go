@@ -112,7 +112,7 @@ func (j *checkJobs) probe(ctx context.Context, spec job.Spec) (*job.ProbeResult,
 // not the target's.
 func (j *checkJobs) reportPanic(ctx context.Context, spec job.Spec, result job.ProbeResult) {
 	kind, _ := spec.Kind() // a probe has run, so there is one
-	notice := job.PanicNotice(kind+" probe", spec.Target(), result.Cause, []byte(result.Stack), time.Now())
+	notice := job.Panic{Part: kind + " probe", Input: spec.Target(), Message: result.Cause, Stack: result.Stack}.Notice(time.Now())
 	j.log.ErrorContext(ctx, "probe panicked", "target", spec.Target(), "error", result.Cause, "stack", result.Stack)
 	j.notify(ctx, notice)
 }

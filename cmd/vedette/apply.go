@@ -33,7 +33,7 @@ changes nothing. The sections mail and server belong to the process: only
 			options := cli.Progress(cmd.ErrOrStderr(), time.Now)
 			options.Dry = dry
 			change, err := cli.Query(cmd.Context(), &where, func(ctx context.Context, p *pipeline.Pipeline) (producer.Change, error) {
-				return producer.ApplyWith(ctx, p, cli.Definitions(file), options)
+				return producer.Apply(ctx, p, cli.Definitions(file), options)
 			})
 			if err != nil {
 				return err

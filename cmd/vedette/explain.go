@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -79,22 +78,20 @@ const (
 )
 
 func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanation, error) {
-	definitions, err := p.Bucket(ctx, topology.Monitors)
-	if err != nil {
-		return nil, err
-	}
-	entry, err := definitions.Get(ctx, topology.MonitorKey(name))
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' lists the monitors with problems"}
-	}
+	buckets, err := pipeline.Buckets(ctx, p, topology.Monitors, topology.States)
 	if err != nil {
 		return nil, err
 	}
 	x := &explanation{}
-	if x.Monitor, err = job.DecodeKnown[job.Monitor](entry.Value); err != nil {
+	var revision uint64
+	x.Monitor, revision, err = pipeline.Read(ctx, buckets[topology.Monitors], topology.MonitorKey(name), job.DecodeKnown[job.Monitor])
+	if err != nil {
 		return nil, err
 	}
-	if x.State, err = readState(ctx, p, name); err != nil {
+	if revision == 0 {
+		return nil, &cli.HintError{Err: fmt.Errorf("explain monitor: found none named %q", name), Hint: "'vedette status' lists the monitors with problems"}
+	}
+	if x.State, _, err = pipeline.Read(ctx, buckets[topology.States], name, job.DecodeKnown[job.State]); err != nil {
 		return nil, err
 	}
 	if err := x.readNotifications(ctx, p); err != nil {
@@ -102,21 +99,6 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanati
 	}
 	err = x.readResults(ctx, p)
 	return x, err
-}
-
-func readState(ctx context.Context, p *pipeline.Pipeline, name string) (job.State, error) {
-	states, err := p.Bucket(ctx, topology.States)
-	if err != nil {
-		return job.State{}, err
-	}
-	entry, err := states.Get(ctx, name)
-	if errors.Is(err, pipeline.ErrNotFound) {
-		return job.State{}, nil
-	}
-	if err != nil {
-		return job.State{}, err
-	}
-	return job.DecodeKnown[job.State](entry.Value)
 }
 
 // readNotifications asks the notifier's own decisions who is notified, and what

@@ -164,11 +164,7 @@ func addSilence(ctx context.Context, p *pipeline.Pipeline, s job.Silence) error 
 	if err != nil {
 		return err
 	}
-	body, err := job.Encode(s)
-	if err != nil {
-		return err
-	}
-	if _, err := bucket.Put(ctx, s.ID, body); err != nil {
+	if err := pipeline.Put(ctx, bucket, s.ID, s); err != nil {
 		return err
 	}
 	all, err := workers.LoadSilences(ctx, p)
@@ -280,32 +276,25 @@ func expireSilences(ctx context.Context, p *pipeline.Pipeline, ids []string, now
 	}
 	ended := 0
 	for _, id := range ids {
-		found, err := bucket.Get(ctx, id)
-		if errors.Is(err, pipeline.ErrNotFound) {
+		s, written, err := pipeline.Update(ctx, bucket, id, job.Decode[job.Silence], func(s job.Silence) (job.Silence, bool) {
+			if !now.Before(s.Ends) {
+				return s, false
+			}
+			s.Ends = now.UTC().Truncate(time.Second)
+			if s.Starts.After(s.Ends) {
+				s.Starts = s.Ends
+			}
+			return s, true
+		})
+		if err != nil {
+			return ended, err
+		}
+		if s.ID == "" {
 			return ended, &cli.HintError{Err: fmt.Errorf("end silence: found none with the id %q", id), Hint: "'vedette silence list' shows all"}
 		}
-		if err != nil {
-			return ended, err
+		if written {
+			ended++
 		}
-		s, err := job.Decode[job.Silence](found.Value)
-		if err != nil {
-			return ended, fmt.Errorf("read silence %s: %w", id, err)
-		}
-		if !now.Before(s.Ends) {
-			continue
-		}
-		s.Ends = now.UTC().Truncate(time.Second)
-		if s.Starts.After(s.Ends) {
-			s.Starts = s.Ends
-		}
-		body, err := job.Encode(s)
-		if err != nil {
-			return ended, err
-		}
-		if _, err := bucket.CompareAndSwap(ctx, id, body, found.Revision); err != nil {
-			return ended, err
-		}
-		ended++
 	}
 	return ended, nil
 }

@@ -67,27 +67,16 @@ type status struct {
 
 func readStatus(ctx context.Context, p *pipeline.Pipeline) (*status, error) {
 	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
-	definitions, err := p.Bucket(ctx, topology.Monitors)
+	defined, err := s.monitors(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	defined, err := s.monitors(ctx, definitions)
+	states, err := pipeline.LoadAll(ctx, p, topology.States, ">", job.DecodeKnown[job.State])
 	if err != nil {
 		return nil, err
 	}
-	states, err := p.Bucket(ctx, topology.States)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := states.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		state, err := job.DecodeKnown[job.State](e.Value)
-		if err != nil {
-			return nil, fmt.Errorf("read state of %s: %w", e.Key, err)
-		}
+	for i := range states {
+		state := &states[i]
 		for _, incident := range state.Open() {
 			if defined[state.Monitor] {
 				s.Problems = append(s.Problems, *incident)
@@ -114,24 +103,17 @@ func conditionRank(c job.Condition) int {
 }
 
 // monitors counts the definitions, and returns their names.
-func (s *status) monitors(ctx context.Context, definitions *pipeline.Bucket) (map[string]bool, error) {
-	entries, err := definitions.LoadMatching(ctx, topology.MonitorKey(">"))
-	if err != nil {
-		return nil, err
-	}
-	defined := make(map[string]bool, len(entries))
-	for _, e := range entries {
-		m, err := job.DecodeKnown[job.Monitor](e.Value)
-		if err != nil {
-			return nil, fmt.Errorf("read definition %s: %w", e.Key, err)
-		}
-		defined[m.Name] = true
-		s.Monitors++
-		if m.Paused {
+func (s *status) monitors(ctx context.Context, p *pipeline.Pipeline) (map[string]bool, error) {
+	monitors, err := pipeline.LoadAll(ctx, p, topology.Monitors, topology.MonitorKey(">"), job.DecodeKnown[job.Monitor])
+	s.Monitors = len(monitors)
+	defined := make(map[string]bool, len(monitors))
+	for i := range monitors {
+		defined[monitors[i].Name] = true
+		if monitors[i].Paused {
 			s.Paused++
 		}
 	}
-	return defined, nil
+	return defined, err
 }
 
 // readMutes reads the silences and maintenance windows in effect.

@@ -56,15 +56,17 @@ type Digest struct {
 // MaxPending is how many notices a [Digest] contains in full.
 const MaxPending = 20
 
-// PanicNotice returns the notice for a panic. where is the part that panicked,
-// such as a stage or a probe, at is its input, and message is the panic value.
-// The same panic in the same part gives one notice an hour, so that a check that
-// panics each minute does not hide other notices.
-func PanicNotice(where, at, message string, stack []byte, now time.Time) Notice {
+// Panic is a panic in a part of the program, such as a stage or a probe, at an
+// input.
+type Panic struct{ Part, Input, Message, Stack string }
+
+// Notice returns the notice for the panic. The same panic in the same part gives
+// one notice an hour, so that a check that panics each minute does not hide other
+// notices.
+func (p Panic) Notice(now time.Time) Notice {
 	const maxStack = 8 << 10
 	return Notice{
-		V: Version, ID: DeriveID("panic", where, message, now.UTC().Truncate(time.Hour).Format(time.RFC3339)), Kind: NoticePanic, At: now.UTC(),
-		Summary: where + ", at " + at + ": " + message,
-		Detail:  string(stack[:min(len(stack), maxStack)]),
+		V: Version, ID: DeriveID("panic", p.Part, p.Message, now.UTC().Truncate(time.Hour).Format(time.RFC3339)), Kind: NoticePanic, At: now.UTC(),
+		Summary: p.Part + ", at " + p.Input + ": " + p.Message, Detail: p.Stack[:min(len(p.Stack), maxStack)],
 	}
 }

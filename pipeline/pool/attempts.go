@@ -25,7 +25,7 @@ func (a *attemptLog) key(sequence uint64) string {
 	return a.prefix + "." + strconv.FormatUint(sequence, 10)
 }
 
-// next returns the number of the attempt that begins. If the count cannot be
+// next returns the beginning attempt's number. If the count cannot be
 // read, the job runs as a first attempt, and waits less after a failure.
 func (a *attemptLog) next(ctx context.Context, sequence uint64) int {
 	found, err := a.bucket.Get(ctx, a.key(sequence))
@@ -39,7 +39,7 @@ func (a *attemptLog) next(ctx context.Context, sequence uint64) int {
 	return record.Attempts + 1
 }
 
-// count records the number of attempts at a job.
+// count records how many attempts a job had.
 func (a *attemptLog) count(ctx context.Context, sequence uint64, attempts int) error {
-	return pipeline.Store(ctx, a.bucket, a.key(sequence), attemptRecord{V: job.Version, Attempts: attempts})
+	return pipeline.Put(ctx, a.bucket, a.key(sequence), attemptRecord{V: job.Version, Attempts: attempts})
 }

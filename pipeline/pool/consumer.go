@@ -11,7 +11,7 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// stream is the server's name for the stream of the pool's jobs.
+// stream is the server's name for the pool's stream.
 func (l *Pool) stream() string { return l.p.Names().Stream(l.config.Consumer.Stream) }
 
 // bind creates or updates the consumer, except one that a newer program has

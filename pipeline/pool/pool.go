@@ -27,7 +27,7 @@ type Pool struct {
 	log    *slog.Logger
 
 	limit   atomic.Int64
-	changed chan struct{} // holds a token after a change of the limit
+	changed chan struct{} // holds a token after the limit changed
 	serving atomic.Bool
 	running atomic.Int64
 	done    atomic.Uint64
@@ -69,11 +69,11 @@ func signal(token chan<- struct{}) {
 	}
 }
 
-// Status is the status of a pool.
+// Status is a pool's status.
 type Status struct {
 	Name  string `json:"name"`
 	Stage string `json:"stage"`
-	// Running is the number of jobs that run in this process, at most Limit.
+	// Running counts the jobs that run in this process, at most Limit.
 	Running int `json:"running"`
 	Limit   int `json:"limit"`
 	// Done and Failed count attempts since the process started, Stuck those

@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Queue is the queue of a pool, in all processes.
+// Queue is a pool's queue, in all processes.
 type Queue struct {
 	Name string `json:"name"`
 	// Waiting jobs were not delivered yet; Unsettled ones run or wait for another

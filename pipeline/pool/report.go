@@ -35,7 +35,7 @@ func (r *run) reportStuck(ctx context.Context, t *task) {
 // for the same panic.
 func (r *run) reportPanic(ctx context.Context, t *task) {
 	if panicked, ok := errors.AsType[*PanicError](t.err); ok {
-		r.notify(ctx, job.PanicNotice("stage "+r.config.Stage, t.delivery.Subject, panicked.Error(), panicked.Stack, time.Now()))
+		r.notify(ctx, job.Panic{Part: "stage " + r.config.Stage, Input: t.delivery.Subject, Message: panicked.Error(), Stack: string(panicked.Stack)}.Notice(time.Now()))
 	}
 }
 

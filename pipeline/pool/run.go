@@ -57,7 +57,7 @@ func (r *run) loop(ctx context.Context) error {
 	defer hurry()
 	for {
 		// Events that came together are handled together: the selection among all
-		// channels costs more than the rest of the loop.
+		// channels costs more than all the rest.
 		r.finishEnded(settle)
 		r.receiveAll(work, pull)
 		if err := pull.ask(r.free()); err != nil {

@@ -18,7 +18,7 @@ import (
 // delivered again once its hold has expired.
 const settleTimeout = 10 * time.Second
 
-// settle decides and carries out the fate of a job.
+// settle decides and carries out a job's fate.
 func (r *run) settle(ctx context.Context, t *task) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
@@ -73,7 +73,7 @@ func (r *run) carryOut(ctx context.Context, t *task, decided fate) error {
 	}
 }
 
-// logFailure logs a failure, with the stack of a panic.
+// logFailure logs a failure, with a panic's stack.
 func logFailure(log *slog.Logger, err error) {
 	if panicked, ok := errors.AsType[*PanicError](err); ok {
 		log.Error("job panicked", "error", err, "stack", string(panicked.Stack))

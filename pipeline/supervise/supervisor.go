@@ -148,9 +148,3 @@ func (s *Supervisor) Children() []ChildStatus {
 	}
 	return status
 }
-
-// Name returns the name in the spec.
-func (s *Supervisor) Name() string { return s.spec.Name }
-
-// Strategy returns the strategy in the spec.
-func (s *Supervisor) Strategy() Strategy { return s.spec.Strategy }

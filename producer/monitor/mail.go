@@ -53,7 +53,7 @@ func (r mailReader) readMail(root mapping) Mail {
 	}
 	mail.AllowFrom = r.addressPatterns(m, "allow_from")
 	mail.AllowRecipients = r.addressPatterns(m, "allow_recipients")
-	r.setInteger(m, "recipient_per_minute", 1, maxNumber, &mail.RecipientPerMinute)
+	r.setInteger(m, "recipient_per_minute", maxNumber, &mail.RecipientPerMinute)
 	const sender = "a sender such as Vedette <vedette@example.org>"
 	from, ok := m.get("from")
 	switch {

@@ -1,8 +1,8 @@
 package monitor
 
 import (
+	"cmp"
 	"net"
-	"slices"
 	"strings"
 )
 
@@ -52,10 +52,10 @@ func (r mailReader) readRelay(v value) Relay {
 	}
 	relay.TLS = r.tlsMode(m)
 	relay.Port = map[TLS]int{TLSStart: 587, TLSImplicit: 465, TLSNone: 25}[relay.TLS]
-	r.setInteger(m, "port", 1, maxPort, &relay.Port)
+	r.setInteger(m, "port", maxPort, &relay.Port)
 	r.setBoolean(m, "allow_cleartext", &relay.AllowCleartext)
-	r.setInteger(m, "sessions", 1, maxSessions, &relay.Sessions)
-	r.setInteger(m, "per_minute", 1, maxNumber, &relay.PerMinute)
+	r.setInteger(m, "sessions", maxSessions, &relay.Sessions)
+	r.setInteger(m, "per_minute", maxNumber, &relay.PerMinute)
 	relay.Auth = r.authMechanism(m)
 	r.credentials(m, &relay)
 	return relay
@@ -74,15 +74,8 @@ func (r mailReader) authMechanism(m mapping) string {
 	if !ok {
 		return ""
 	}
-	known := authMechanisms()
-	text, ok := r.nonEmpty(v, oneOf(known))
-	if !ok {
-		return ""
-	}
-	if !slices.Contains(known, strings.ToUpper(text)) {
-		r.rejectWithHint(v, oneOf(known), didYouMean(strings.ToUpper(text), known))
-	}
-	return strings.ToUpper(text)
+	mechanism, _ := r.word(v, authMechanisms(), strings.ToUpper)
+	return mechanism
 }
 
 // hostName reads a host name or an IP address, without a port.
@@ -108,18 +101,8 @@ func (r mailReader) tlsMode(m mapping) TLS {
 		return TLSStart
 	}
 	known := []string{string(TLSStart), string(TLSImplicit), string(TLSNone)}
-	text, ok := r.text(v, oneOf(known))
-	if ok && !slices.Contains(known, text) {
-		hint := ""
-		if v.safe() {
-			hint = didYouMean(text, known)
-		}
-		r.rejectWithHint(v, oneOf(known), hint)
-	}
-	if !ok || !slices.Contains(known, text) {
-		return TLSStart
-	}
-	return TLS(text)
+	mode, _ := r.word(v, known, func(text string) string { return text })
+	return cmp.Or(TLS(mode), TLSStart)
 }
 
 // credentials reads the login for a relay. A password needs TLS unless the file

@@ -1,8 +1,8 @@
 package monitor
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -143,40 +143,23 @@ func (r maintenanceReader) end(m mapping, expected string) (value, string) {
 }
 
 func (r maintenanceReader) date(v value, zone *time.Location) (time.Time, bool) {
-	text, ok := r.nonEmpty(v, aDate)
-	if !ok {
-		return time.Time{}, false
-	}
-	at, err := time.ParseInLocation(dateLayout, strings.Replace(text, "T", " ", 1), zone)
-	if err != nil {
-		return time.Time{}, r.reject(v, aDate)
-	}
-	return at.UTC(), true
+	return parseText(r.reader, v, aDate, func(text string) (time.Time, error) {
+		at, err := time.ParseInLocation(dateLayout, strings.Replace(text, "T", " ", 1), zone)
+		return at.UTC(), err
+	})
 }
 
 func (r maintenanceReader) clock(v value) (time.Time, bool) {
-	text, ok := r.nonEmpty(v, aClock)
-	if !ok {
-		return time.Time{}, false
-	}
-	at, err := time.Parse(clockLayout, text)
-	if err != nil {
-		return time.Time{}, r.reject(v, aClock)
-	}
-	return at, true
+	return parseText(r.reader, v, aClock, func(text string) (time.Time, error) { return time.Parse(clockLayout, text) })
 }
 
 // windowCron reads a cron expression.
 func (r maintenanceReader) windowCron(v value) string {
-	const expected = "a cron expression such as '0 23 * * 6'"
-	text, ok := r.nonEmpty(v, expected)
-	if !ok {
-		return ""
-	}
-	if _, err := schedule.Cron(text, ""); err != nil {
-		r.reject(v, expected)
-	}
-	return text
+	expression, _ := parseText(r.reader, v, "a cron expression such as '0 23 * * 6'", func(text string) (string, error) {
+		_, err := schedule.Cron(text, "")
+		return text, err
+	})
+	return expression
 }
 
 // windowEnd reads how a recurring window ends.
@@ -227,14 +210,6 @@ func (r maintenanceReader) days(m mapping, repeats string) string {
 }
 
 func (r maintenanceReader) weekday(v value) string {
-	names := []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
-	text, ok := r.nonEmpty(v, oneOf(names))
-	if !ok {
-		return "*"
-	}
-	if !slices.Contains(names, strings.ToLower(text)) {
-		r.rejectWithHint(v, oneOf(names), didYouMean(text, names))
-		return "*"
-	}
-	return strings.ToLower(text)
+	day, _ := r.word(v, []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}, strings.ToLower)
+	return cmp.Or(day, "*")
 }

@@ -26,8 +26,8 @@ func (c *collector) add(v value) {
 	if monitor.Heartbeat != nil { // its grace is what others have thresholds for
 		monitor.FailureThreshold, monitor.SuccessThreshold = 1, 1
 	}
-	c.setInteger(m, "failure_threshold", 1, maxThreshold, &monitor.FailureThreshold)
-	c.setInteger(m, "success_threshold", 1, maxThreshold, &monitor.SuccessThreshold)
+	c.setInteger(m, "failure_threshold", maxThreshold, &monitor.FailureThreshold)
+	c.setInteger(m, "success_threshold", maxThreshold, &monitor.SuccessThreshold)
 	policyReader{c.reader}.readPolicy(m, c.defaults.policy).apply(&monitor)
 	policyReader{c.reader}.readLocations(m, c.defaults.locations).apply(&monitor)
 	if window, ok := m.get("failure_window"); ok && monitor.FailureWindow > 0 && monitor.FailureWindow <= monitor.FailureThreshold {
@@ -85,8 +85,7 @@ func (c *collector) readSchedule(m mapping, monitor *job.Monitor) optionalDurati
 	case hasCron:
 		c.readCron(cron, zone, hasZone, monitor)
 		return optionalDuration{set: true}
-	case interval.set:
-	default:
+	case !interval.set:
 		interval = c.defaults.interval
 	}
 	monitor.Interval = job.Duration(interval.duration)

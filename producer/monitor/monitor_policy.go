@@ -73,8 +73,8 @@ func (r policyReader) readFlapping(v value) *job.Flapping {
 	if !ok {
 		return &limits
 	}
-	r.setInteger(m, "enter", 1, 100, &limits.Enter)
-	r.setInteger(m, "leave", 1, 100, &limits.Leave)
+	r.setInteger(m, "enter", 100, &limits.Enter)
+	r.setInteger(m, "leave", 100, &limits.Leave)
 	if limits.Leave >= limits.Enter {
 		leave, _ := m.get("leave")
 		r.report(leave, "leave that is not below enter", "a percentage below that of enter", "")
@@ -215,8 +215,8 @@ func (r policyReader) readDefaults(root mapping) defaults {
 	if d.interval.set && d.timeout.set {
 		r.timeoutFits(d.timeout, d.interval)
 	}
-	r.setInteger(m, "failure_threshold", 1, maxThreshold, &d.failures)
-	r.setInteger(m, "success_threshold", 1, maxThreshold, &d.success)
+	r.setInteger(m, "failure_threshold", maxThreshold, &d.failures)
+	r.setInteger(m, "success_threshold", maxThreshold, &d.success)
 	d.policy = r.readPolicy(m, d.policy)
 	d.locations = r.readLocations(m, d.locations)
 	d.notify, d.notifySet = recipientReader{r.reader}.readNotify(m)

@@ -100,16 +100,11 @@ func tidy(problems []Problem, files []string) []Problem {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
-	type essence struct {
-		file                  string
-		line, column          int
-		found, expected, hint string
-	}
-	seen := make(map[essence]bool, len(problems))
+	seen := make(map[Problem]bool, len(problems))
 	return slices.DeleteFunc(problems, func(p Problem) bool {
-		key := essence{p.File, p.Line, p.Column, p.Found, p.Expected, p.Hint}
-		known := seen[key]
-		seen[key] = true
+		p.Field, p.Source = "", "" // which depend on how the anchor was reached
+		known := seen[p]
+		seen[p] = true
 		return known
 	})
 }

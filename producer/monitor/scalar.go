@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -99,6 +100,34 @@ func (r *reader) nonEmpty(v value, expected string) (string, bool) {
 	return text, ok
 }
 
+// parseText reads a text that a function parses.
+func parseText[T any](r *reader, v value, expected string, parse func(text string) (T, error)) (T, bool) {
+	var made T
+	text, ok := r.nonEmpty(v, expected)
+	if !ok {
+		return made, false
+	}
+	made, err := parse(text)
+	if err != nil {
+		return made, r.reject(v, expected)
+	}
+	return made, true
+}
+
+// word reads one of several words, as a function folds its case.
+func (r *reader) word(v value, known []string, fold func(string) string) (string, bool) {
+	text, ok := r.nonEmpty(v, oneOf(known))
+	if !ok || slices.Contains(known, fold(text)) {
+		return fold(text), ok
+	}
+	hint := ""
+	if v.safe() {
+		hint = didYouMean(text, known)
+	}
+	r.rejectWithHint(v, oneOf(known), hint)
+	return "", false
+}
+
 // unquoted reads a certain kind of scalar, or a text from the environment.
 func (r *reader) unquoted(v value, expected string, want kind) (string, bool) {
 	if literal, ok := v.literal(); ok && strings.Contains(literal, "${") {
@@ -130,9 +159,9 @@ func (r *reader) integer(v value, low, high int) (int, bool) {
 }
 
 // setInteger sets an integer if it has a key.
-func (r *reader) setInteger(m mapping, key string, low, high int, into *int) {
+func (r *reader) setInteger(m mapping, key string, high int, into *int) {
 	if v, ok := m.get(key); ok {
-		if number, ok := r.integer(v, low, high); ok {
+		if number, ok := r.integer(v, 1, high); ok {
 			*into = number
 		}
 	}
@@ -215,11 +244,11 @@ func formatDuration(d time.Duration) string {
 		return fmt.Sprintf("%ds", d/time.Second)
 	}
 	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
+	if rest, ok := strings.CutSuffix(text, "m0s"); ok {
+		text = rest + "m"
 	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
+	if rest, ok := strings.CutSuffix(text, "h0m"); ok {
+		text = rest + "h"
 	}
 	return text
 }

@@ -30,7 +30,7 @@ func (r processReader) readWorkers(root mapping) Workers {
 		"checks": &workers.Checks, "adhoc": &workers.Adhoc, "calls": &workers.Calls,
 		"evaluations": &workers.Evaluations, "mails": &workers.Mails, "checks_per_host": &workers.ChecksPerHost,
 	} {
-		r.setInteger(m, key, 1, maxWorkers, limit)
+		r.setInteger(m, key, maxWorkers, limit)
 	}
 	workers.AllowNetworks = r.networks(m, "allow_networks")
 	workers.DenyNetworks = r.networks(m, "deny_networks")

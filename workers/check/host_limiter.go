@@ -33,21 +33,18 @@ var errHostBusy = errors.New("other checks on the host used up the time")
 // releases the slot.
 func (l *hostLimiter) acquire(ctx context.Context, host string, timeout time.Duration) (release func(), err error) {
 	slots := l.slotsFor(host)
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
+	waiting, cancel := context.WithTimeoutCause(ctx, timeout, errHostBusy)
+	defer cancel()
 	select {
 	case slots.tokens <- struct{}{}:
 		return func() {
 			<-slots.tokens
 			l.release(host, slots)
 		}, nil
-	case <-timer.C:
-		err = errHostBusy
-	case <-ctx.Done():
-		err = context.Cause(ctx)
+	case <-waiting.Done():
 	}
 	l.release(host, slots)
-	return nil, fmt.Errorf("wait for a slot at host %s (limit %d): %w", host, l.limit, err)
+	return nil, fmt.Errorf("wait for a slot at host %s (limit %d): %w", host, l.limit, context.Cause(waiting))
 }
 
 func (l *hostLimiter) slotsFor(host string) *hostSlots {

@@ -36,10 +36,7 @@ type MaildirConfig struct {
 // Here the name is derived from the mail, so that a second attempt does not
 // store a second file. A directory must therefore belong to one installation,
 // whose ids are unique.
-type Maildir struct {
-	dir, from string
-	log       *slog.Logger
-}
+type Maildir struct{ config MaildirConfig }
 
 // NewMaildir creates missing directories.
 func NewMaildir(config MaildirConfig) (*Maildir, error) {
@@ -58,14 +55,14 @@ func NewMaildir(config MaildirConfig) (*Maildir, error) {
 	if err := removeAbandoned(filepath.Join(config.Dir, "tmp"), time.Now()); err != nil {
 		config.Logger.Warn("abandoned files in maildir could not be removed", "dir", config.Dir, "error", err)
 	}
-	return &Maildir{dir: config.Dir, from: config.From, log: config.Logger}, nil
+	return &Maildir{config}, nil
 }
 
 // Send stores a mail. When Send returns, the mail is complete and on the disk.
 // A mail whose id is present, read or unread, is not stored again. Failures are
 // not the mail's fault: the error has class relay.
 func (d *Maildir) Send(ctx context.Context, m job.Mail, stored time.Time) (Receipt, error) {
-	message, err := Build(m, Defaults{From: d.from, Stored: stored})
+	message, err := Build(m, Defaults{From: d.config.From, Stored: stored})
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -78,10 +75,10 @@ func (d *Maildir) Send(ctx context.Context, m job.Mail, stored time.Time) (Recei
 	}
 	if found != "" {
 		// The process that stored it may have died before it synced the folder.
-		if err := syncFolder(filepath.Join(d.dir, filepath.Dir(found))); err != nil {
+		if err := syncFolder(filepath.Join(d.config.Dir, filepath.Dir(found))); err != nil {
 			return Receipt{}, d.failed(err)
 		}
-		d.log.DebugContext(ctx, "mail was already in the maildir", "id", m.ID, "file", found)
+		d.config.Logger.DebugContext(ctx, "mail was already in the maildir", "id", m.ID, "file", found)
 		return d.receipt(found), nil
 	}
 	name := fileName(m.ID, message.Date)
@@ -92,11 +89,11 @@ func (d *Maildir) Send(ctx context.Context, m job.Mail, stored time.Time) (Recei
 }
 
 func (d *Maildir) receipt(file string) Receipt {
-	return Receipt{Relay: "maildir:" + d.dir, Reply: "stored as " + file}
+	return Receipt{Relay: "maildir:" + d.config.Dir, Reply: "stored as " + file}
 }
 
 func (d *Maildir) failed(err error) *Error {
-	return &Error{Verdict: Verdict{Class: ClassRelay, Stage: StageBody, Err: err}, Relay: "maildir:" + d.dir}
+	return &Error{Verdict: Verdict{Class: ClassRelay, Stage: StageBody, Err: err}, Relay: "maildir:" + d.config.Dir}
 }
 
 const fileSuffix = ".vedette"
@@ -121,7 +118,7 @@ func hasID(name, id string) bool {
 // find returns the path of a mail's file, or "".
 func (d *Maildir) find(id string) (string, error) {
 	for _, folder := range []string{"new", "cur"} {
-		names, err := folderNames(filepath.Join(d.dir, folder))
+		names, err := folderNames(filepath.Join(d.config.Dir, folder))
 		if err != nil {
 			return "", err
 		}
@@ -145,7 +142,7 @@ func fileContent(m Message) []byte {
 // writeFile writes a file in tmp and moves it to new, so that readers see
 // complete mails only.
 func (d *Maildir) writeFile(name string, content []byte) (err error) {
-	file, err := os.CreateTemp(filepath.Join(d.dir, "tmp"), name+".*") // mode 0600
+	file, err := os.CreateTemp(filepath.Join(d.config.Dir, "tmp"), name+".*") // mode 0600
 	if err != nil {
 		return err
 	}
@@ -161,7 +158,7 @@ func (d *Maildir) writeFile(name string, content []byte) (err error) {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
-	fresh := filepath.Join(d.dir, "new")
+	fresh := filepath.Join(d.config.Dir, "new")
 	if err := os.Rename(file.Name(), filepath.Join(fresh, name)); err != nil {
 		return err
 	}

@@ -11,8 +11,8 @@ import (
 // The file is complete and on the disk by then, but readers must not see it.
 func TestMaildirRemovesFileThatCannotBeMoved(t *testing.T) {
 	t.Parallel()
-	d := &Maildir{dir: t.TempDir()}
-	tmp := filepath.Join(d.dir, "tmp")
+	d := &Maildir{MaildirConfig{Dir: t.TempDir()}}
+	tmp := filepath.Join(d.config.Dir, "tmp")
 	if err := os.Mkdir(tmp, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func Inspect(ctx context.Context, relay Relay, hello string) (Inspection, error)
 	relay = config.Relays[0]
 	began := time.Now()
 	found := Inspection{Relay: relay.String(), Login: relay.Username != ""}
-	s, err := openSession(ctx, relay, config.Hello, timeouts{command: config.CommandTimeout, dot: config.DotTimeout})
+	s, err := openSession(ctx, relay, &config)
 	if err != nil {
 		return found, &Error{Verdict: classifyClientError(StageConnect, err), Relay: relay.String()}
 	}

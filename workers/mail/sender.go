@@ -98,10 +98,8 @@ type Receipt struct {
 // Sender sends mails through relays. It is safe for concurrent use: each mail
 // has its own session, and no lock is held while a mail is sent.
 type Sender struct {
-	from  string
-	dkim  *DKIM
-	log   *slog.Logger
-	pools []*sessionPool
+	config Config
+	pools  []*sessionPool
 }
 
 // New returns a Sender. It opens no connection; sessions are opened on demand.
@@ -114,11 +112,10 @@ func New(config Config) (*Sender, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set up mail: %w", err)
 	}
-	s := &Sender{from: config.From, dkim: config.DKIM, log: config.Logger}
+	s := &Sender{config: config}
 	for _, relay := range config.Relays {
 		s.pools = append(s.pools, &sessionPool{
-			relay: relay, hello: config.Hello, timeouts: timeouts{command: config.CommandTimeout, dot: config.DotTimeout},
-			idleTimeout: config.Idle, mailsPerSession: config.PerSession, log: config.Logger,
+			relay: relay, config: &s.config,
 			slots: make(chan struct{}, cmp.Or(relay.Sessions, config.Sessions)), firstSession: make(chan struct{}, 1), limit: newRateLimit(relay.PerMinute),
 		})
 	}
@@ -133,7 +130,7 @@ func New(config Config) (*Sender, error) {
 // [*Error] otherwise; see [JobError]. If no relay could be used, the error is
 // from the one that can be tried again first.
 func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receipt, error) {
-	message, err := Build(m, Defaults{From: s.from, Stored: stored, DKIM: s.dkim})
+	message, err := Build(m, Defaults{From: s.config.From, Stored: stored, DKIM: s.config.DKIM})
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -147,7 +144,7 @@ func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receip
 		if v.Class != ClassRelay && v.Class != ClassConfig {
 			return Receipt{}, failed
 		}
-		s.log.DebugContext(ctx, "relay could not be used", "id", m.ID, "relay", p.relay, "error", failed)
+		s.config.Logger.DebugContext(ctx, "relay could not be used", "id", m.ID, "relay", p.relay, "error", failed)
 		if soonest == nil || failed.RetryAfter < soonest.RetryAfter {
 			soonest = failed
 		}

@@ -13,12 +13,8 @@ import (
 // sessionPool holds the sessions with one relay: at most one per slot, each idle
 // or used by one goroutine.
 type sessionPool struct {
-	relay           Relay
-	hello           string
-	timeouts        timeouts
-	idleTimeout     time.Duration
-	mailsPerSession int
-	log             *slog.Logger
+	relay  Relay
+	config *Config
 
 	// slots is held while a session is opened or used. A session is opened only
 	// if none is idle, so there are never more sessions than slots.
@@ -106,13 +102,13 @@ func (p *sessionPool) put(s *session, keep bool) {
 		s.quitAsync()
 		p.openCount.Add(-1)
 		<-p.slots
-	case s.mails >= p.mailsPerSession:
+	case s.mails >= p.config.PerSession:
 		p.quitting.Go(func() {
 			p.quit(s)
 			<-p.slots
 		})
 	default:
-		s.expiry = time.AfterFunc(p.idleTimeout, func() { p.expire(s) })
+		s.expiry = time.AfterFunc(p.config.Idle, func() { p.expire(s) })
 		p.idle = append(p.idle, s)
 		<-p.slots
 	}
@@ -180,7 +176,7 @@ func (p *sessionPool) open(ctx context.Context) (*session, Verdict, time.Duratio
 	if wait, last := p.breaker.allow(began); wait > 0 {
 		return nil, last, wait
 	}
-	s, err := openSession(ctx, p.relay, p.hello, p.timeouts)
+	s, err := openSession(ctx, p.relay, p.config)
 	switch {
 	case err == nil:
 		p.breaker.success()
@@ -230,7 +226,7 @@ func (p *sessionPool) releaseSlot(v Verdict) {
 		<-p.slots
 		return
 	}
-	p.log.Info("relay refused another session; using fewer", "relay", p.relay, "open", p.openCount.Load(), "error", cause(v))
+	p.config.Logger.Info("relay refused another session; using fewer", "relay", p.relay, "open", p.openCount.Load(), "error", cause(v))
 	time.AfterFunc(limitTime, func() { <-p.slots })
 }
 
@@ -261,7 +257,7 @@ func (p *sessionPool) recordFailure(ctx context.Context, began time.Time, v Verd
 		if v.Class == ClassConfig {
 			level = slog.LevelError
 		}
-		p.log.Log(ctx, level, "relay cannot be used", "relay", p.relay, "class", v.Class, "stage", v.Stage, "error", cause(v), "retry_in", wait)
+		p.config.Logger.Log(ctx, level, "relay cannot be used", "relay", p.relay, "class", v.Class, "stage", v.Stage, "error", cause(v), "retry_in", wait)
 	}
 	return wait
 }

@@ -96,7 +96,7 @@ func (s *session) sendEmptyBody(refused Verdict) Verdict {
 
 // send writes commands to the connection at once.
 func (s *session) send(commands ...command) error {
-	s.setDeadline(s.timeouts.command)
+	s.setDeadline(s.config.CommandTimeout)
 	var lines strings.Builder
 	for _, c := range commands {
 		lines.WriteString(c.line + "\r\n")
@@ -113,7 +113,7 @@ const goAhead = 354
 // receive reads the reply to a command and reports whether the transaction may
 // go on: with 354 after DATA, with any 2xx otherwise.
 func (s *session) receive(c command) (Verdict, bool) {
-	s.setDeadline(s.timeouts.command)
+	s.setDeadline(s.config.CommandTimeout)
 	code, text, err := s.client.Text.ReadResponse(0)
 	if err != nil {
 		return classifyClientError(c.stage, err), false

@@ -24,17 +24,12 @@ type session struct {
 	client *smtp.Client
 	// conn is the connection below TLS. Closing it ends a pending command; the
 	// client's own Close would wait for the command.
-	conn     net.Conn
-	timeouts timeouts
+	conn   net.Conn
+	config *Config
 	// mails counts the mails.
 	mails int
 	// expiry ends an idle session. It is guarded by the pool's lock.
 	expiry *time.Timer
-}
-
-// timeouts bound the steps of a session.
-type timeouts struct {
-	command, dot time.Duration
 }
 
 const (
@@ -73,7 +68,7 @@ func (s *session) deliver(ctx context.Context, m Message) (v Verdict, keep bool)
 // fails, the relay cannot have accepted the mail.
 func (s *session) sendBody(body io.Writer, content []byte) (Verdict, bool) {
 	for part := range slices.Chunk(content, chunkSize) {
-		s.setDeadline(s.timeouts.command)
+		s.setDeadline(s.config.CommandTimeout)
 		if _, err := body.Write(part); err != nil {
 			return s.bodyRefused(err), false
 		}
@@ -97,7 +92,7 @@ func (s *session) bodyRefused(err error) Verdict {
 
 // endBody sends the final dot and reads the reply.
 func (s *session) endBody(ctx context.Context, body io.Closer) (v Verdict, keep bool) {
-	s.setDeadline(s.timeouts.dot)
+	s.setDeadline(s.config.DotTimeout)
 	stop := context.AfterFunc(ctx, func() { s.setDeadline(dotGrace) })
 	if err := body.Close(); err != nil {
 		v = classifyClientError(StageDot, err)
@@ -151,12 +146,12 @@ func (s *session) abort() {
 // openSession dials and goes through EHLO, STARTTLS and AUTH as the relay's
 // settings require. The dial may take as long as one command, and so may all
 // that follows. No error contains the password.
-func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*session, error) {
+func openSession(ctx context.Context, r Relay, config *Config) (*session, error) {
 	r, err := r.withPassword()
 	if err != nil {
 		return nil, err
 	}
-	s := &session{timeouts: t}
+	s := &session{config: config}
 	stop := func() bool { return true }
 	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {
 		raw, err := (&net.Dialer{}).DialContext(dialCtx, network, address)
@@ -169,7 +164,7 @@ func openSession(ctx context.Context, r Relay, hello string, t timeouts) (*sessi
 		stop = context.AfterFunc(ctx, s.abort)
 		return r.implicitTLS(dialCtx, raw)
 	}
-	client, err := gomail.NewClient(r.Host, r.options(hello, t, dial)...)
+	client, err := gomail.NewClient(r.Host, r.options(config, dial)...)
 	if err != nil {
 		return nil, fmt.Errorf("set up session: %w", redactPassword(err, r))
 	}
@@ -202,13 +197,13 @@ func (r Relay) tlsConfig() *tls.Config {
 
 // options returns the relay's settings for go-mail. Each dial needs its own
 // client, because a client cannot log in twice.
-func (r Relay) options(hello string, t timeouts, dial gomail.DialContextFunc) []gomail.Option {
+func (r Relay) options(config *Config, dial gomail.DialContextFunc) []gomail.Option {
 	policy := gomail.NoTLS
 	if r.TLS == TLSStartTLS {
 		policy = gomail.TLSMandatory
 	}
 	options := []gomail.Option{
-		gomail.WithPort(r.Port), gomail.WithHELO(hello), gomail.WithTimeout(t.command),
+		gomail.WithPort(r.Port), gomail.WithHELO(config.Hello), gomail.WithTimeout(config.CommandTimeout),
 		gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(r.tlsConfig()), gomail.WithDialContextFunc(dial),
 	}
 	if r.Username != "" {

@@ -41,7 +41,7 @@ func slowRelay(conn net.Conn, delays map[string]time.Duration) {
 }
 
 // pipeSession opens a session with a slow relay.
-func pipeSession(t *testing.T, delays map[string]time.Duration, limits timeouts) *session {
+func pipeSession(t *testing.T, delays map[string]time.Duration, limits Config) *session {
 	t.Helper()
 	ours, theirs := net.Pipe()
 	var group sync.WaitGroup
@@ -57,14 +57,14 @@ func pipeSession(t *testing.T, delays map[string]time.Duration, limits timeouts)
 	if err := client.Hello("worker.test"); err != nil {
 		t.Fatal(err)
 	}
-	return &session{client: client, conn: ours, timeouts: limits}
+	return &session{client: client, conn: ours, config: &limits}
 }
 
 func TestEachStepHasItsOwnTimeout(t *testing.T) {
 	t.Parallel()
 	type delays = map[string]time.Duration
-	limits := timeouts{command: 30 * time.Second, dot: 5 * time.Minute}
-	late := limits.command + time.Second
+	limits := Config{CommandTimeout: 30 * time.Second, DotTimeout: 5 * time.Minute}
+	late := limits.CommandTimeout + time.Second
 	for name, c := range map[string]struct {
 		delays delays
 		class  Class
@@ -75,11 +75,11 @@ func TestEachStepHasItsOwnTimeout(t *testing.T) {
 			delays{"MAIL": 29 * time.Second, "RCPT": 29 * time.Second, "DATA": 29 * time.Second, "body": 29 * time.Second, ".": 299 * time.Second},
 			ClassDelivered, StageDot, 415 * time.Second,
 		},
-		"too slow at MAIL":      {delays{"MAIL": late}, ClassRelay, StageMail, limits.command},
-		"too slow at RCPT":      {delays{"RCPT": late}, ClassRelay, StageRcpt, limits.command},
-		"too slow at DATA":      {delays{"DATA": late}, ClassRelay, StageData, limits.command},
-		"too slow for the body": {delays{"body": time.Minute}, ClassRelay, StageBody, limits.command + cleanupTimeout},
-		"too slow at the dot":   {delays{".": limits.dot + time.Second}, ClassUnknown, StageDot, limits.dot},
+		"too slow at MAIL":      {delays{"MAIL": late}, ClassRelay, StageMail, limits.CommandTimeout},
+		"too slow at RCPT":      {delays{"RCPT": late}, ClassRelay, StageRcpt, limits.CommandTimeout},
+		"too slow at DATA":      {delays{"DATA": late}, ClassRelay, StageData, limits.CommandTimeout},
+		"too slow for the body": {delays{"body": time.Minute}, ClassRelay, StageBody, limits.CommandTimeout + cleanupTimeout},
+		"too slow at the dot":   {delays{".": limits.DotTimeout + time.Second}, ClassUnknown, StageDot, limits.DotTimeout},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +103,7 @@ func TestEachStepHasItsOwnTimeout(t *testing.T) {
 func TestIdleSessionOutlivesMailDeadlines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := pipeSession(t, nil, timeouts{command: time.Second, dot: time.Second})
+		s := pipeSession(t, nil, Config{CommandTimeout: time.Second, DotTimeout: time.Second})
 		for n := range 3 {
 			<-time.After(time.Hour)
 			if v, keep := s.deliver(t.Context(), Message{Bytes: []byte("Subject: s\r\n\r\n")}); v.Class != ClassDelivered || !keep {

@@ -48,11 +48,8 @@ type WorkerConfig struct {
 // Worker handles mail jobs. It is safe for concurrent use with different mails;
 // the queue gives each mail to one worker.
 type Worker struct {
-	transport  Transport
-	deliveries Deliveries
-	quota      *recipientQuota
-	now        func() time.Time
-	log        *slog.Logger
+	config WorkerConfig
+	quota  *recipientQuota
 }
 
 // NewWorker returns a Worker. The error names what is missing.
@@ -63,10 +60,8 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return &Worker{
-		transport: config.Transport, deliveries: config.Deliveries, quota: newRecipientQuota(config.RecipientPerMinute),
-		now: config.Now, log: cmp.Or(config.Logger, slog.New(slog.DiscardHandler)),
-	}, nil
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
+	return &Worker{config: config, quota: newRecipientQuota(config.RecipientPerMinute)}, nil
 }
 
 // Handle handles one job, which was stored at the given time. The returned
@@ -78,25 +73,25 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 // the next worker knows that the mail may arrive twice. A store that cannot be
 // reached counts no attempt.
 func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error {
-	if now := w.now(); !m.NotAfter.IsZero() && now.After(m.NotAfter) {
+	if now := w.config.Now(); !m.NotAfter.IsZero() && now.After(m.NotAfter) {
 		return w.expired(ctx, m)
 	}
-	if err := w.quota.take(m, w.now()); err != nil {
+	if err := w.quota.take(m, w.config.Now()); err != nil {
 		return err
 	}
-	begun := w.now().UTC()
-	found, err := w.deliveries.Begin(ctx, m.ID, begun)
+	begun := w.config.Now().UTC()
+	found, err := w.config.Deliveries.Begin(ctx, m.ID, begun)
 	if err != nil {
 		return job.Interrupted(fmt.Errorf("record attempt at mail %s: %w", m.ID, err), storeDelay)
 	}
 	if found.Final() {
-		w.log.DebugContext(ctx, "mail needs no attempt", "id", m.ID, "state", found.State, "relay", found.Relay, "at", found.At)
+		w.config.Logger.DebugContext(ctx, "mail needs no attempt", "id", m.ID, "state", found.State, "relay", found.Relay, "at", found.At)
 		return nil
 	}
 	if held := found.HeldFor(begun); held > 0 && !found.At.Equal(begun) {
 		return job.Interrupted(fmt.Errorf("send mail %s: another worker's attempt began at %s", m.ID, found.At.Format(time.RFC3339)), held)
 	}
-	receipt, err := w.transport.Send(ctx, m, stored)
+	receipt, err := w.config.Transport.Send(ctx, m, stored)
 	if err != nil {
 		return w.attemptFailed(ctx, m, err)
 	}
@@ -107,7 +102,7 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 // expired ends a job whose mail is no longer wanted, unless it was sent in
 // time.
 func (w *Worker) expired(ctx context.Context, m job.Mail) error {
-	found, _, err := w.deliveries.Delivery(ctx, m.ID)
+	found, _, err := w.config.Deliveries.Delivery(ctx, m.ID)
 	if err != nil {
 		return job.Interrupted(fmt.Errorf("read status of mail %s: %w", m.ID, err), storeDelay)
 	}
@@ -127,7 +122,7 @@ func (w *Worker) attemptFailed(ctx context.Context, m job.Mail, err error) error
 		if failed.Class == ClassUnknown {
 			level = slog.LevelWarn // the recipient may get the mail twice
 		}
-		w.log.Log(ctx, level, "mail was not delivered", "id", m.ID, "class", failed.Class, "error", err)
+		w.config.Logger.Log(ctx, level, "mail was not delivered", "id", m.ID, "class", failed.Class, "error", err)
 		w.recordFailure(ctx, m, failed)
 	}
 	return JobError(err)
@@ -143,9 +138,9 @@ func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error) {
 	if failed.Class == ClassUnknown {
 		state = job.DeliverySending
 	}
-	sent := job.Delivery{V: job.Version, ID: m.ID, State: state, At: w.now().UTC(), Relay: failed.Relay, Reply: oneLine(failed.Error())}
-	if err := w.deliveries.Record(ctx, sent); err != nil {
-		w.log.WarnContext(ctx, "failed attempt could not be recorded", "id", m.ID, "error", err)
+	sent := job.Delivery{V: job.Version, ID: m.ID, State: state, At: w.config.Now().UTC(), Relay: failed.Relay, Reply: oneLine(failed.Error())}
+	if err := w.config.Deliveries.Record(ctx, sent); err != nil {
+		w.config.Logger.WarnContext(ctx, "failed attempt could not be recorded", "id", m.ID, "error", err)
 	}
 }
 
@@ -153,10 +148,10 @@ func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error) {
 // that fails: as a failed job the mail would certainly be sent again, while a
 // job without a record is sent again only if its acknowledgement is lost too.
 func (w *Worker) recordSent(ctx context.Context, m job.Mail, receipt Receipt) {
-	w.log.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
-	err := w.recordRetrying(ctx, job.Delivery{V: job.Version, ID: m.ID, State: job.DeliverySent, At: w.now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
+	w.config.Logger.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
+	err := w.recordRetrying(ctx, job.Delivery{V: job.Version, ID: m.ID, State: job.DeliverySent, At: w.config.Now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
 	if err != nil {
-		w.log.ErrorContext(ctx, "delivered mail could not be recorded and may be sent twice", "id", m.ID, "error", err)
+		w.config.Logger.ErrorContext(ctx, "delivered mail could not be recorded and may be sent twice", "id", m.ID, "error", err)
 	}
 }
 
@@ -178,7 +173,7 @@ func (w *Worker) recordRetrying(ctx context.Context, sent job.Delivery) error {
 	ctx, cancel := withGrace(ctx, recordGrace)
 	defer cancel()
 	for pause := recordPause; ; pause *= 2 {
-		err := w.deliveries.Record(ctx, sent)
+		err := w.config.Deliveries.Record(ctx, sent)
 		if err == nil || pause > recordMaxPause {
 			return err
 		}

@@ -93,7 +93,7 @@ func TestDigestDescribesEachKindOfNotice(t *testing.T) {
 	t.Parallel()
 	var d job.Digest
 	for i, n := range []job.Notice{
-		job.PanicNotice("part mail of workers", "host-1", "service panicked: boom", []byte("goroutine 7 [running]:\nmain.boom(0x1)\n\t/src/boom.go:7"), began),
+		job.Panic{Part: "part mail of workers", Input: "host-1", Message: "service panicked: boom", Stack: "goroutine 7 [running]:\nmain.boom(0x1)\n\t/src/boom.go:7"}.Notice(began),
 		{Kind: job.NoticeParked, Summary: "part mail of workers failed so often that it is left alone for 1m0s: boom"},
 		{Kind: job.NoticeStuckChild, Summary: "part check of workers did not stop when it was told to", Detail: "goroutine 9 [chan receive]:"},
 		{Kind: job.NoticeProcessGone, Summary: "process host-2 has been silent since 2026-03-01T11:59:30Z", Detail: "pid 4711 on host, version 1.0.0, started 2026-03-01T08:00:00Z"},

@@ -64,9 +64,5 @@ func CeilSecond(t time.Time) time.Time {
 	if t.IsZero() {
 		return t
 	}
-	whole := t.Truncate(time.Second)
-	if whole.Before(t) {
-		whole = whole.Add(time.Second)
-	}
-	return whole.UTC()
+	return t.Add(time.Second - time.Nanosecond).Truncate(time.Second).UTC()
 }

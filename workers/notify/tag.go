@@ -25,31 +25,29 @@ const (
 
 // tag is the change that a line reports.
 func (l *Line) tag() tag {
-	ended := l.Resolution != nil
-	if ended && l.Resolution.Kind == job.EventRemoved {
-		return tagRemoved
-	}
+	var begun, ended tag
 	switch l.Incident.Condition {
 	case job.ConditionDown:
-		return either(ended, tagUp, tagDown)
+		begun, ended = tagDown, tagUp
 	case job.ConditionDegraded:
-		return either(ended, tagOK, tagDegraded)
+		begun, ended = tagDegraded, tagOK
 	case job.ConditionFlapping:
-		return either(ended, tagStable, tagFlapping)
+		begun, ended = tagFlapping, tagStable
 	case job.ConditionNoData:
-		return either(ended, tagDataAgain, tagNoData)
+		begun, ended = tagNoData, tagDataAgain
 	case job.ConditionCertificate:
-		return tagCertificate
+		begun, ended = tagCertificate, tagCertificate
 	default:
-		return tag(l.Incident.Condition)
+		begun, ended = tag(l.Incident.Condition), tag(l.Incident.Condition)
 	}
-}
-
-func either(first bool, a, b tag) tag {
-	if first {
-		return a
+	switch {
+	case l.Resolution == nil:
+		return begun
+	case l.Resolution.Kind == job.EventRemoved:
+		return tagRemoved
+	default:
+		return ended
 	}
-	return b
 }
 
 // tagText is how a tag is presented.

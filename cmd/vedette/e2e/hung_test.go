@@ -57,7 +57,7 @@ func TestHungChecksOfEveryKindDelayNoHealthyOne(t *testing.T) {
 		}
 	}
 	p := pipelinetest.New(t, pipeline.Config{Shards: 8})
-	if _, err := producer.Apply(t.Context(), p, definitions, false); err != nil {
+	if _, err := producer.Apply(t.Context(), p, definitions, producer.ApplyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	checker, err := check.New(check.Config{})

@@ -100,7 +100,7 @@ func TestEachRoleCanDoItsWorkWithItsOwnRights(t *testing.T) {
 	_, err := producer.Apply(t.Context(), operator, producer.Definitions{
 		Monitors: []job.Monitor{monitor}, Recipients: []job.Recipient{{V: job.Version, Name: "ops", Addresses: []string{"ops@example.org"}}},
 		Settings: job.Settings{Operators: []string{"ops"}, Grouping: &job.Grouping{MaxListed: 10}},
-	}, false)
+	}, producer.ApplyOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

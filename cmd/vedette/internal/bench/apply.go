@@ -113,7 +113,7 @@ func (s *applyScenario) apply(ctx context.Context, read, applied string) error {
 		return err
 	}
 	return s.step(applied, func() error {
-		_, err := producer.ApplyWith(ctx, s.pipeline, want, cli.Progress(s.stderr, time.Now))
+		_, err := producer.Apply(ctx, s.pipeline, want, cli.Progress(s.stderr, time.Now))
 		return err
 	})
 }

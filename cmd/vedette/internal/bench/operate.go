@@ -85,6 +85,6 @@ func define(ctx context.Context, p *pipeline.Pipeline, n int, monitor func(i int
 		}
 		encoded.Put(m.Name, body)
 	}
-	_, err := producer.Apply(ctx, p, producer.Definitions{Encoded: encoded}, false)
+	_, err := producer.Apply(ctx, p, producer.Definitions{Encoded: encoded}, producer.ApplyOptions{})
 	return err
 }

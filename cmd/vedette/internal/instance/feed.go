@@ -31,18 +31,14 @@ type Feed struct {
 
 // Serve updates the monitor table until ctx ends.
 func (f *Feed) Serve(ctx context.Context) error {
-	monitors, err := f.Pipeline.Bucket(ctx, topology.Monitors)
-	if err != nil {
-		return err
-	}
-	states, err := f.Pipeline.Bucket(ctx, topology.States)
+	buckets, err := pipeline.Buckets(ctx, f.Pipeline, topology.Monitors, topology.States)
 	if err != nil {
 		return err
 	}
 	nothing := func() {}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return monitors.Watch(ctx, f.updateMonitor, nothing) })
-	group.Go(func() error { return states.Watch(ctx, f.updateState, nothing) })
+	group.Go(func() error { return buckets[topology.Monitors].Watch(ctx, f.updateMonitor, nothing) })
+	group.Go(func() error { return buckets[topology.States].Watch(ctx, f.updateState, nothing) })
 	group.Go(func() error { return inspect.Tail(ctx, f.Pipeline, topology.Result, resultAge, f.addResults) })
 	return group.Wait()
 }

@@ -52,7 +52,7 @@ func (r *instanceRun) reloadFile(ctx context.Context, work *workers.Workers) {
 	}
 	changes := ""
 	if r.table != nil {
-		change, err := producer.ApplyWith(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
+		change, err := producer.Apply(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
 		if err != nil {
 			cli.PrintError(r.stderr, &cli.HintError{Err: err, Hint: "send SIGHUP again to apply the rest"})
 			return

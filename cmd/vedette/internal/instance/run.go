@@ -107,7 +107,7 @@ func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File, stde
 	if err := p.Ensure(ctx); err != nil {
 		return err
 	}
-	_, err := producer.ApplyWith(ctx, p, cli.Definitions(file), cli.Progress(stderr, time.Now))
+	_, err := producer.Apply(ctx, p, cli.Definitions(file), cli.Progress(stderr, time.Now))
 	return err
 }
 
