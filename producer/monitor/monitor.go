@@ -58,7 +58,7 @@ func (c *collector) readName(m mapping) string {
 	if !ok {
 		return ""
 	}
-	name, ok := c.text(v, aName)
+	name, ok := c.readText(v, aName)
 	if !ok || !c.checkName(v, name) {
 		return ""
 	}

@@ -146,7 +146,7 @@ func (r policyReader) locationNames(v value) []string {
 	}
 	names := make([]string, 0, len(items))
 	for _, item := range items {
-		name, ok := r.text(item, aLocation)
+		name, ok := r.readText(item, aLocation)
 		switch {
 		case !ok:
 		case !job.ValidName(name) || strings.Contains(name, "."):

@@ -104,7 +104,7 @@ func (r recipientReader) readNotify(m mapping) (names []string, set bool) {
 func (r recipientReader) recipientNames(m mapping, key string) (names []string, set bool) {
 	items, set := r.entries(m, key, "a name of recipients")
 	for _, item := range items {
-		name, ok := r.text(item, "a name of recipients")
+		name, ok := r.readText(item, "a name of recipients")
 		switch {
 		case !ok:
 		case slices.Contains(names, name):
