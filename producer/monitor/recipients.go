@@ -95,12 +95,8 @@ func (r *reader) checkName(at value, name string) bool {
 	return r.reject(at, aName)
 }
 
-// readNotify reads one recipient name, or a list. An empty list means that no one is
-// notified.
-func (r recipientReader) readNotify(m mapping) (names []string, set bool) {
-	return r.recipientNames(m, "notify")
-}
-
+// recipientNames reads one recipient name, or a list. An empty list means that no
+// one is notified.
 func (r recipientReader) recipientNames(m mapping, key string) (names []string, set bool) {
 	items, set := r.entries(m, key, "a name of recipients")
 	for _, item := range items {

@@ -20,7 +20,7 @@ func (r recipientReader) readRoutes(root mapping) []route {
 		var one route
 		one.match = r.readMatch(m)
 		r.required(m, "notify", "names of recipients")
-		one.notify, _ = r.readNotify(m)
+		one.notify, _ = r.recipientNames(m, "notify")
 		r.setBoolean(m, "continue", &one.continues)
 		routes = append(routes, one)
 	}
