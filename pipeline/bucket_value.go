@@ -47,8 +47,8 @@ func Swap(ctx context.Context, b *Bucket, key string, value any, revision uint64
 	return b.CompareAndSwap(ctx, key, body, revision)
 }
 
-// Store encodes a value and writes it with [Bucket.Put].
-func Store(ctx context.Context, b *Bucket, key string, value any) error {
+// Put encodes a value and writes it with [Bucket.Put].
+func Put(ctx context.Context, b *Bucket, key string, value any) error {
 	body, err := job.Encode(value)
 	if err == nil {
 		_, err = b.Put(ctx, key, body)

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,49 +43,39 @@ func (p *Pipeline) Ensure(ctx context.Context) error {
 type installer struct{ *Pipeline }
 
 func (i installer) ensureStream(ctx context.Context, config jetstream.StreamConfig) error {
-	return i.gathering(ctx, "ensure stream "+config.Name, func(ctx context.Context) error {
-		kept, err := i.keep(ctx, config.Name)
-		if kept || err != nil {
-			return err
-		}
-		config.Metadata = topology.Metadata()
-		if config.Replicas, err = i.replicas(ctx, config.Name); err != nil {
-			return err
-		}
-		_, err = i.js.CreateOrUpdateStream(ctx, config)
+	return i.ensure(ctx, config.Name, func(ctx context.Context, replicas int) error {
+		config.Metadata, config.Replicas = topology.Metadata(), replicas
+		_, err := i.js.CreateOrUpdateStream(ctx, config)
 		return err
 	})
 }
 
 func (i installer) ensureBucket(ctx context.Context, config jetstream.KeyValueConfig) error {
-	return i.gathering(ctx, "ensure bucket "+config.Bucket, func(ctx context.Context) error {
-		kept, err := i.keep(ctx, "KV_"+config.Bucket)
-		if kept || err != nil {
-			return err
-		}
-		config.Metadata = topology.Metadata()
-		if config.Replicas, err = i.replicas(ctx, "KV_"+config.Bucket); err != nil {
-			return err
-		}
-		_, err = i.js.CreateOrUpdateKeyValue(ctx, config)
+	return i.ensure(ctx, "KV_"+config.Bucket, func(ctx context.Context, replicas int) error {
+		config.Metadata, config.Replicas = topology.Metadata(), replicas
+		_, err := i.js.CreateOrUpdateKeyValue(ctx, config)
 		return err
 	})
 }
 
-// replicas is the replica count for a stream. Without a configured one it is the
-// present one, which another process may have configured.
-func (i installer) replicas(ctx context.Context, stream string) (int, error) {
-	if i.config.Replicas != 0 {
-		return i.config.Replicas, nil
-	}
-	found, err := i.js.Stream(ctx, stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return 1, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	return max(1, found.CachedInfo().Config.Replicas), nil
+// ensure writes a stream unless a newer program configured it. Without a
+// configured replica count, the present one stays, which another process may have
+// configured.
+func (i installer) ensure(ctx context.Context, stream string, write func(ctx context.Context, replicas int) error) error {
+	return i.gathering(ctx, "ensure stream "+stream, func(ctx context.Context) error {
+		found, err := i.js.Stream(ctx, stream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return write(ctx, max(1, i.config.Replicas))
+		}
+		if err != nil {
+			return err
+		}
+		config := found.CachedInfo().Config
+		if topology.IsNewer(config.Metadata) {
+			return i.keep(ctx, config)
+		}
+		return write(ctx, max(1, cmp.Or(i.config.Replicas, config.Replicas)))
+	})
 }
 
 // gatherTime is how long a cluster may take to discover its nodes.
@@ -114,36 +105,15 @@ func refused(err error, code jetstream.ErrorCode) bool {
 	return errors.As(err, &api) && api.ErrorCode == code
 }
 
-// newer returns a stream's configuration if a newer program configured it, nil
-// otherwise.
-func (i installer) newer(ctx context.Context, stream string) (*jetstream.StreamConfig, error) {
-	found, err := i.js.Stream(ctx, stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		return nil, nil //nolint:nilnil // there is no stream
-	}
-	if err != nil {
-		return nil, err
-	}
-	config := found.CachedInfo().Config
-	if !topology.IsNewer(config.Metadata) {
-		return nil, nil //nolint:nilnil // the stream is not a newer program's
-	}
-	return &config, nil
-}
-
 // keep leaves a stream as a newer program configured it, except for a configured
-// replica count, and reports whether the stream is such a one.
-func (i installer) keep(ctx context.Context, stream string) (bool, error) {
-	config, err := i.newer(ctx, stream)
-	if config == nil || err != nil {
-		return false, err
-	}
+// replica count.
+func (i installer) keep(ctx context.Context, config jetstream.StreamConfig) error {
 	i.log.WarnContext(ctx, "stream was configured by a newer version and stays as it is",
-		"stream", stream, "layout", topology.LayoutOf(config.Metadata), "own", topology.Layout)
+		"stream", config.Name, "layout", topology.LayoutOf(config.Metadata), "own", topology.Layout)
 	if i.config.Replicas == 0 || i.config.Replicas == config.Replicas {
-		return true, nil
+		return nil
 	}
 	config.Replicas = i.config.Replicas
-	_, err = i.js.UpdateStream(ctx, *config)
-	return true, err
+	_, err := i.js.UpdateStream(ctx, config)
+	return err
 }

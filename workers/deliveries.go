@@ -24,7 +24,7 @@ func (d *deliveryStore) Delivery(ctx context.Context, id string) (job.Delivery, 
 
 // Record replaces the status of a mail.
 func (d *deliveryStore) Record(ctx context.Context, delivery job.Delivery) error {
-	return pipeline.Store(ctx, d.bucket, delivery.ID, delivery)
+	return pipeline.Put(ctx, d.bucket, delivery.ID, delivery)
 }
 
 // Begin records the start of an attempt, unless the mail was sent or withdrawn,

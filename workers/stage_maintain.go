@@ -73,30 +73,39 @@ func (m *maintainJobs) rescue(ctx context.Context, d pipeline.Delivery) error {
 	return deadletter.Rescue(ctx, m.p, d)
 }
 
-// setDefinition takes a recipient or the settings.
+// setDefinition takes a recipient or the settings. The operators are notified even
+// if these are from a newer version.
 func (m *maintainJobs) setDefinition(ctx context.Context, e pipeline.Entry) {
-	name, isRecipient := topology.CutRecipientKey(e.Key)
-	var err error
-	switch {
-	case isRecipient && e.Deleted:
-		m.directory.Remove(name)
-	case isRecipient:
-		var recipient job.Recipient
-		if recipient, err = job.DecodeKnown[job.Recipient](e.Value); err == nil { // operators are notified in any case
-			m.directory.Set(recipient)
-		}
-	case e.Key == topology.SettingsKey && e.Deleted:
-		m.directory.SetSettings(job.Settings{})
-	case e.Key == topology.SettingsKey:
-		var settings job.Settings
-		if settings, err = job.DecodeKnown[job.Settings](e.Value); err == nil {
-			m.directory.SetSettings(settings)
-		}
-	default: // from a newer version
-	}
-	if err != nil {
+	if _, err := updateDirectory(&m.directory, e, job.DecodeKnown[job.Recipient], job.DecodeKnown[job.Settings]); err != nil {
 		m.log.ErrorContext(ctx, "stored definition cannot be read", "key", e.Key, "error", err)
 	}
+}
+
+// updateDirectory takes a recipient or the settings into a directory, and returns the
+// settings if they are what the key holds. Other keys are from a newer version.
+func updateDirectory(
+	d *notify.Directory, e pipeline.Entry, readRecipient func([]byte) (job.Recipient, error), readSettings func([]byte) (job.Settings, error),
+) (settings *job.Settings, err error) {
+	name, isRecipient := topology.CutRecipientKey(e.Key)
+	switch {
+	case isRecipient && e.Deleted:
+		d.Remove(name)
+	case isRecipient:
+		recipient, err := readRecipient(e.Value)
+		if err != nil {
+			return nil, err
+		}
+		d.Set(recipient)
+	case e.Key == topology.SettingsKey:
+		settings = &job.Settings{}
+		if !e.Deleted {
+			if *settings, err = readSettings(e.Value); err != nil {
+				return nil, err
+			}
+		}
+		d.SetSettings(*settings)
+	}
+	return settings, nil
 }
 
 // addresses returns the operators' addresses.

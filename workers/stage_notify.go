@@ -135,27 +135,10 @@ func (n *notifyJobs) sweep(ctx context.Context, _ pipeline.Delivery) error {
 // setDefinition takes a recipient or the settings. Changed maintenance windows
 // may mute notifications or release them.
 func (n *notifyJobs) setDefinition(ctx context.Context, e pipeline.Entry, live bool) {
-	name, isRecipient := topology.CutRecipientKey(e.Key)
-	var err error
-	switch {
-	case isRecipient && e.Deleted:
-		n.notifier.Directory().Remove(name)
-	case isRecipient:
-		var recipient job.Recipient
-		if recipient, err = job.Decode[job.Recipient](e.Value); err == nil {
-			n.notifier.Directory().Set(recipient)
-		}
-	case e.Key == topology.SettingsKey:
-		var settings job.Settings
-		if !e.Deleted {
-			settings, err = job.Decode[job.Settings](e.Value)
-		}
-		if err == nil {
-			n.notifier.Directory().SetSettings(settings)
-			err = n.notifier.Mutes().SetWindows(settings.Maintenance)
-			n.sweepSoon(ctx, live)
-		}
-	default: // from a newer version; monitors are read when they are needed
+	settings, err := updateDirectory(n.notifier.Directory(), e, job.Decode[job.Recipient], job.Decode[job.Settings])
+	if settings != nil {
+		err = n.notifier.Mutes().SetWindows(settings.Maintenance)
+		n.sweepSoon(ctx, live)
 	}
 	n.newer.set(ctx, e.Key, errors.Is(err, job.ErrNewer))
 	if err != nil {

@@ -164,7 +164,7 @@ func addSilence(ctx context.Context, p *pipeline.Pipeline, s job.Silence) error 
 	if err != nil {
 		return err
 	}
-	if err := pipeline.Store(ctx, bucket, s.ID, s); err != nil {
+	if err := pipeline.Put(ctx, bucket, s.ID, s); err != nil {
 		return err
 	}
 	all, err := workers.LoadSilences(ctx, p)

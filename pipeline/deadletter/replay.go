@@ -23,7 +23,7 @@ var ErrNotReplayable = errors.New("dead letter cannot be replayed")
 var ErrStillQueued = errors.New("job is still being set aside")
 
 // Replay publishes a dead letter's job again, unchanged and with a new count of
-// attempts, and drops the dead dead. It is idempotent: a job that is queued
+// attempts, and drops the dead letter. It is idempotent: a job that is queued
 // under the same id is left alone, and the effects of each stage bear the job's
 // id. If the process dies in between, the dead letter can be replayed again.
 //
@@ -121,7 +121,7 @@ func touch(ctx context.Context, p *pipeline.Pipeline, key string) error {
 	return nil
 }
 
-// Drop removes a dead dead. A missing one is no error.
+// Drop removes a dead letter. A missing one is no error.
 func Drop(ctx context.Context, p *pipeline.Pipeline, id uint64) error {
 	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(topology.Dead))
 	if err != nil {

@@ -41,5 +41,5 @@ func (a *attemptLog) next(ctx context.Context, sequence uint64) int {
 
 // count records how many attempts a job had.
 func (a *attemptLog) count(ctx context.Context, sequence uint64, attempts int) error {
-	return pipeline.Store(ctx, a.bucket, a.key(sequence), attemptRecord{V: job.Version, Attempts: attempts})
+	return pipeline.Put(ctx, a.bucket, a.key(sequence), attemptRecord{V: job.Version, Attempts: attempts})
 }

@@ -96,7 +96,7 @@ func (s *Presence) Serve(ctx context.Context) error {
 func (s *Presence) renew(ctx context.Context, leases *pipeline.Bucket) error {
 	limited, cancel := context.WithTimeout(ctx, renewalInterval)
 	defer cancel()
-	return pipeline.Store(limited, leases, s.process.ID, s.process)
+	return pipeline.Put(limited, leases, s.process.ID, s.process)
 }
 
 // withdraw deletes the lease. While the server is away that fails, and other

@@ -77,34 +77,6 @@ func (r *run) afterStop(c *child, err error) {
 	r.resume()
 }
 
-// stopGroupOf stops the children that the strategy restarts with a child.
-func (r *run) stopGroupOf(c *child) {
-	switch r.s.spec.Strategy {
-	case OneForAll:
-		r.stopGroup(r.s.children.first)
-	case RestForOne:
-		r.stopGroup(c)
-	case OneForOne, Dynamic:
-		r.continueStart()
-	}
-}
-
-// stopGroup stops a child and all after it, in reverse order. Members that had
-// stopped before restart with the group, except disabled ones.
-func (r *run) stopGroup(from *child) {
-	if r.stopTo == 0 {
-		r.stopCursor, r.stopTo = r.s.children.last, from.position
-	}
-	r.stopTo = min(r.stopTo, from.position)
-	r.rewind(from)
-	for c := from; c != nil; c = c.next {
-		if (c.state == Stopped || c.state == Ended) && c.Restart != Temporary {
-			r.setState(c, Idle)
-		}
-	}
-	r.continueStop()
-}
-
 // continueStop stops the children in a group, as far as possible without
 // waiting.
 func (r *run) continueStop() {

@@ -69,29 +69,23 @@ func (f *secretExpansion) secret(name string) (string, error) {
 // context, or returns "". A line break could even start another header or
 // command.
 func invalidPart(context job.SecretContext, value string) string {
-	switch context {
-	case job.ContextHeader, job.ContextUsername:
-		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
-			return lineBreakOr(value, "a control character")
-		}
-		if context == job.ContextUsername && strings.Contains(value, ":") {
-			return "a colon"
-		}
-	case job.ContextMetadata:
-		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
-			return lineBreakOr(value, "a character that is not printable ASCII")
-		}
-	case job.ContextDialogue:
-		if strings.ContainsAny(value, "\r\n\x00") {
-			return lineBreakOr(value, "a zero byte")
-		}
-	case job.ContextMessage:
-		if !utf8.ValidString(value) {
-			return "invalid UTF-8"
-		}
-	case job.ContextURL, job.ContextBody, job.ContextBinary: // encoded, or without restrictions
+	isControl := func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+	notPrintable := func(c rune) bool { return c < ' ' || c > '~' }
+	inHeader := context == job.ContextHeader || context == job.ContextUsername
+	switch {
+	case inHeader && strings.ContainsFunc(value, isControl):
+		return lineBreakOr(value, "a control character")
+	case context == job.ContextUsername && strings.Contains(value, ":"):
+		return "a colon"
+	case context == job.ContextMetadata && strings.ContainsFunc(value, notPrintable):
+		return lineBreakOr(value, "a character that is not printable ASCII")
+	case context == job.ContextDialogue && strings.ContainsAny(value, "\r\n\x00"):
+		return lineBreakOr(value, "a zero byte")
+	case context == job.ContextMessage && !utf8.ValidString(value):
+		return "invalid UTF-8"
+	default: // encoded, or without restrictions
+		return ""
 	}
-	return ""
 }
 
 func lineBreakOr(value, other string) string {

@@ -60,22 +60,16 @@ func preferredMechanisms(encrypted bool) []string {
 	return []string{"SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"}
 }
 
-func (l *authenticator) mechanism(mechanism string) smtp.Auth {
+func (l *authenticator) mechanism(name string) smtp.Auth {
 	r := l.relay
-	switch mechanism {
-	case "SCRAM-SHA-256":
-		return smtp.ScramSHA256Auth(r.Username, r.Password)
-	case "SCRAM-SHA-1":
-		return smtp.ScramSHA1Auth(r.Username, r.Password)
-	case "CRAM-MD5":
-		return smtp.CRAMMD5Auth(r.Username, r.Password)
-	case mechanismOAuth:
-		return smtp.XOAuth2Auth(r.Username, r.Password)
-	case "LOGIN":
-		return smtp.LoginAuth(r.Username, r.Password, r.Host, r.AllowCleartext)
-	default:
-		return smtp.PlainAuth("", r.Username, r.Password, r.Host, r.AllowCleartext)
-	}
+	return map[string]smtp.Auth{
+		"SCRAM-SHA-256": smtp.ScramSHA256Auth(r.Username, r.Password),
+		"SCRAM-SHA-1":   smtp.ScramSHA1Auth(r.Username, r.Password),
+		"CRAM-MD5":      smtp.CRAMMD5Auth(r.Username, r.Password),
+		mechanismOAuth:  smtp.XOAuth2Auth(r.Username, r.Password),
+		"LOGIN":         smtp.LoginAuth(r.Username, r.Password, r.Host, r.AllowCleartext),
+		"PLAIN":         smtp.PlainAuth("", r.Username, r.Password, r.Host, r.AllowCleartext),
+	}[name]
 }
 
 // withPassword reads the password file, if there is one.

@@ -100,8 +100,8 @@ func (e *Explainer) explain(ctx context.Context, log *storedLog) (Explanation, e
 // wouldHold returns what would hold back the mails about a monitor that goes down
 // now.
 func (e *Explainer) wouldHold(ctx context.Context, m *job.Monitor, logs []storedLog) (held []Held) {
-	down := job.Notified{ReceivedAt: e.now(), Incident: job.Incident{
-		Condition: job.ConditionDown, Monitor: m.Name, Group: m.Group, Labels: m.Labels, DependsOn: m.DependsOn, Notify: m.Notify, Began: e.now(),
+	down := job.Notified{ReceivedAt: e.config.Now(), Incident: job.Incident{
+		Condition: job.ConditionDown, Monitor: m.Name, Group: m.Group, Labels: m.Labels, DependsOn: m.DependsOn, Notify: m.Notify, Began: e.config.Now(),
 	}}
 	for key, member := range e.membersFor(ctx, &down.Incident) {
 		log := job.NotificationLog{Monitor: m.Name}

@@ -11,7 +11,8 @@ import (
 // MaxWindow is the longest duration for a recurring maintenance window.
 const MaxWindow = 7 * 24 * time.Hour
 
-// Window is a parsed maintenance window.
+// Window is a parsed maintenance window. Its start and a local end time follow DST
+// changes by the rules for cron expressions: see [schedule.Cron].
 type Window struct {
 	job.Maintenance
 

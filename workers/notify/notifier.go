@@ -43,8 +43,6 @@ type Config struct {
 type Notifier struct {
 	decider
 
-	config Config
-
 	mu       sync.Mutex
 	received map[string]int // by monitor, the sequence of the last state received
 }
@@ -55,7 +53,7 @@ func New(config Config) (*Notifier, error) {
 	if config.Store == nil || config.Outbox == nil || config.Deliveries == nil || config.Timers == nil || config.Renderer == nil {
 		return nil, errors.New("create notifier: expected a store, an outbox, deliveries, timers and a renderer")
 	}
-	return &Notifier{decider: newDecider(config, &Directory{}, &Mutes{}), config: config, received: map[string]int{}}, nil
+	return &Notifier{decider: newDecider(config, &Directory{}, &Mutes{}), received: map[string]int{}}, nil
 }
 
 // Directory returns the recipients, for their owner to keep up to date.
@@ -71,33 +69,29 @@ type decider struct {
 	logs      logStore
 	directory *Directory
 	mutes     *Mutes
-	lookup    Lookup
-	now       func() time.Time
-	logger    *slog.Logger
+	config    Config
 }
 
 func newDecider(config Config, directory *Directory, mutes *Mutes) decider {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	return decider{
-		logs: logStore{store: config.Store}, directory: directory, mutes: mutes, lookup: config.Lookup,
-		now: config.Now, logger: cmp.Or(config.Logger, slog.New(slog.DiscardHandler)),
-	}
+	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
+	return decider{logs: logStore{store: config.Store}, directory: directory, mutes: mutes, config: config}
 }
 
 // input is the input for a decision about a group.
 func (d *decider) input(group *job.NotificationGroup, logs []job.NotificationLog, parent func(*job.Notified) Mute) Input {
 	return Input{
-		Now: d.now(), Group: *group, Logs: logs, Grouping: d.directory.Grouping(group.Recipient), Parent: parent,
-		Mute: func(incident *job.Incident) Mute { return d.mutes.Active(incident, d.now()) },
+		Now: d.config.Now(), Group: *group, Logs: logs, Grouping: d.directory.Grouping(group.Recipient), Parent: parent,
+		Mute: func(incident *job.Incident) Mute { return d.mutes.Active(incident, d.config.Now()) },
 	}
 }
 
 // parent returns the mutes by parents for one decision about mails to an
 // address, nil without a lookup.
 func (d *decider) parent(ctx context.Context, address string) func(*job.Notified) Mute {
-	if d.lookup == nil {
+	if d.config.Lookup == nil {
 		return nil
 	}
 	p := &parents{decider: d, ctx: ctx, address: address, known: map[string]parent{}}

@@ -65,7 +65,7 @@ func (p *parents) mute(known *job.Notified) Mute {
 	for _, name := range known.Incident.DependsOn {
 		found := p.find(name, maxDepth)
 		if found.down != nil {
-			if people := p.mutes.Active(found.down, p.now()); people.Kind != "" {
+			if people := p.mutes.Active(found.down, p.config.Now()); people.Kind != "" {
 				return people
 			}
 			return Mute{Kind: MuteParent, By: found.name, Notified: p.directory.Reaches(p.address, found.down.Notify)}
@@ -84,7 +84,7 @@ func (p *parents) mute(known *job.Notified) Mute {
 // pendingUntil is when to look up a parent again that may be down soon, or whose
 // dependents may recover soon; zero if neither.
 func (p *parents) pendingUntil(found *parent, known *job.Notified) time.Time {
-	now := p.now()
+	now := p.config.Now()
 	switch {
 	case found.failing && now.Before(known.ReceivedAt.Add(found.patience)):
 		return now.Add(recheckPause)
@@ -119,7 +119,7 @@ func (p *parents) find(name string, depth int) parent {
 	p.known[name] = parent{name: name} // a cycle, which no valid file has, ends here
 	found, err := p.look(name, depth)
 	if err != nil {
-		p.logger.WarnContext(p.ctx, "parent lookup failed; the dependency is ignored", "monitor", name, "error", err)
+		p.config.Logger.WarnContext(p.ctx, "parent lookup failed; the dependency is ignored", "monitor", name, "error", err)
 		found = parent{name: name}
 	}
 	p.known[name] = found
@@ -128,7 +128,7 @@ func (p *parents) find(name string, depth int) parent {
 
 func (p *parents) look(name string, depth int) (parent, error) {
 	found := parent{name: name}
-	monitor, ok, err := p.lookup.Monitor(p.ctx, name)
+	monitor, ok, err := p.config.Lookup.Monitor(p.ctx, name)
 	if err != nil || !ok {
 		return found, err
 	}
@@ -140,7 +140,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 			return cause, nil
 		}
 	}
-	state, err := p.lookup.State(p.ctx, name)
+	state, err := p.config.Lookup.State(p.ctx, name)
 	if err != nil {
 		return found, err
 	}
@@ -152,7 +152,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 	if found.down = state.Incident; found.down != nil || monitor.Paused {
 		return found, nil
 	}
-	found.failing, found.patience = p.lookup.Failing(p.ctx, &monitor), patience(&monitor)
+	found.failing, found.patience = p.config.Lookup.Failing(p.ctx, &monitor), patience(&monitor)
 	return found, nil
 }
 

@@ -3,7 +3,6 @@ package notify
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -98,7 +97,7 @@ func TestParentMutes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lookup := &relatives{monitors: monitors, states: c.states, failing: map[string]bool{c.failing: true}}
-			d := decider{directory: &Directory{}, mutes: &Mutes{}, lookup: lookup, now: func() time.Time { return noon.Add(time.Minute) }, logger: slog.New(slog.DiscardHandler)}
+			d := newDecider(Config{Lookup: lookup, Now: func() time.Time { return noon.Add(time.Minute) }}, &Directory{}, &Mutes{})
 			d.directory.Set(job.Recipient{Name: "oncall", Addresses: []string{"ops@example.org"}})
 			if c.silence != "" {
 				d.mutes.SetSilence(job.Silence{ID: "s", Match: job.Match{Monitors: []string{c.silence}}, Starts: noon, Ends: noon.Add(time.Hour)})

@@ -28,7 +28,7 @@ func (d *decider) membersFor(ctx context.Context, incident *job.Incident) map[st
 	}
 	found, unknown := d.directory.Addressees(names)
 	for _, name := range unknown {
-		d.logger.ErrorContext(ctx, "recipient is not defined; it gets no mail", "recipient", name, "monitor", incident.Monitor)
+		d.config.Logger.ErrorContext(ctx, "recipient is not defined; it gets no mail", "recipient", name, "monitor", incident.Monitor)
 	}
 	members := make(map[string]member, len(found))
 	for _, a := range found {
@@ -75,7 +75,7 @@ func (n *Notifier) Receive(ctx context.Context, state *job.State) error {
 			return is
 		}
 		if err := n.logs.change(ctx, log, func(own *job.NotificationLog) bool {
-			return receive(own, state, concerns, n.now())
+			return receive(own, state, concerns, n.config.Now())
 		}); err != nil {
 			return fmt.Errorf("receive state of %s: %w", state.Monitor, err)
 		}
@@ -150,7 +150,7 @@ func (n *Notifier) schedule(ctx context.Context, key string, m member) error {
 // group must be written. A group that is due now is always written: a flush may
 // have read the logs before our write, and finds out by the conflict.
 func (n *Notifier) soonest(g *job.NotificationGroup) (at time.Time, write bool) {
-	now := n.now().UTC()
+	now := n.config.Now().UTC()
 	grouping := n.directory.Grouping(g.Recipient)
 	due := CeilSecond(later(now.Add(grouping.GroupWait.Std()), g.LastNotified.Add(grouping.GroupInterval.Std())))
 	if grouping.GroupWait == 0 && now.Sub(g.LastNotified) >= grouping.GroupInterval.Std() {

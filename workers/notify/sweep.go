@@ -34,7 +34,7 @@ func (n *Notifier) Sweep(ctx context.Context) error {
 			waiting[logs[i].group] = true
 		}
 	}
-	now := n.now()
+	now := n.config.Now()
 	for key, group := range groups {
 		late := !group.NextFlush.IsZero() && now.Sub(group.NextFlush) > overdue
 		if !late && !waiting[key] && group.Pending == nil {
@@ -52,5 +52,5 @@ func (n *Notifier) Sweep(ctx context.Context) error {
 
 // SweepIn sets the timer for a sweep.
 func (n *Notifier) SweepIn(ctx context.Context, d time.Duration) error {
-	return n.config.Timers.SetTimer(ctx, TimerSweep, sweepID, n.now().Add(d))
+	return n.config.Timers.SetTimer(ctx, TimerSweep, sweepID, n.config.Now().Add(d))
 }

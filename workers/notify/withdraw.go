@@ -26,7 +26,7 @@ func (n *Notifier) decide(ctx context.Context, key string, group *job.Notificati
 	}
 	decision := plan(nil)
 	// A mail that waits for hours may be stale: it is written again.
-	stale := group.Sent != nil && n.now().Sub(group.Sent.At) >= mailLifetime
+	stale := group.Sent != nil && n.config.Now().Sub(group.Sent.At) >= mailLifetime
 	if len(decision.Lines) == 0 && !stale {
 		return decision, nil
 	}
@@ -40,7 +40,7 @@ func (n *Notifier) decide(ctx context.Context, key string, group *job.Notificati
 	if group.Sent == nil {
 		return plan(others), nil
 	}
-	delivery, err := n.config.Deliveries.Withdraw(ctx, group.Sent.ID, n.now().UTC())
+	delivery, err := n.config.Deliveries.Withdraw(ctx, group.Sent.ID, n.config.Now().UTC())
 	if err != nil {
 		return Decision{}, err
 	}
@@ -67,7 +67,7 @@ func (n *Notifier) settleSent(ctx context.Context, group *job.NotificationGroup,
 	if err != nil {
 		return err
 	}
-	if !delivery.Final() && n.now().Sub(group.Sent.At) <= deliveryCertain {
+	if !delivery.Final() && n.config.Now().Sub(group.Sent.At) <= deliveryCertain {
 		return nil
 	}
 	return n.closeSent(ctx, group, logs, &delivery)

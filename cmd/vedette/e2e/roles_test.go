@@ -399,8 +399,18 @@ func TestCommandsFailWithoutAConnection(t *testing.T) {
 	t.Parallel()
 	file, url := write(t, t.TempDir(), nothingWatched), "nats://"+freeAddress(t)
 	for _, args := range [][]string{
-		{"apply", file}, {"dead", "list"}, {"dead", "drop", "1"}, {"doctor"}, {"enqueue", "check", "127.0.0.1:1"}, {"explain", "x"}, {"mail", "log"},
-		{"mail", "send", "--to", "a@example.org", "--text", "x"}, {"outcome", "check", "x"}, {"ps"}, {"silence", "list"}, {"status"},
+		{"apply", file},
+		{"dead", "list"},
+		{"dead", "drop", "1"},
+		{"doctor"},
+		{"enqueue", "check", "127.0.0.1:1"},
+		{"explain", "x"},
+		{"mail", "log"},
+		{"mail", "send", "--to", "a@example.org", "--text", "x"},
+		{"outcome", "check", "x"},
+		{"ps"},
+		{"silence", "list"},
+		{"status"},
 	} {
 		t.Run(strings.Join(args[:min(2, len(args))], " "), func(t *testing.T) {
 			t.Parallel()

@@ -171,13 +171,13 @@ func TestCheckResolvesSecretsAsAnInstanceDoes(t *testing.T) {
 	if stdout, stderr, code := vedette(t, "check", "--secrets", dir, g.URL+"/${secret:HOOK}"); code != cli.ExitOK || strings.Contains(stdout+stderr, "hunter") || !strings.Contains(stdout, "${secret:HOOK}") {
 		t.Errorf("got code %d, %q and %q, want up, and the reference shown", code, stdout, stderr)
 	}
-	if stdout, _, code := vedette(t, "check", "--secrets", dir, g.URL+"/${secret:NONE}"); code != cli.ExitUsage || !strings.Contains(stdout, "could not be checked") || !strings.Contains(stdout, filepath.Join(dir, "NONE")) {
+	if stdout, _, code := vedette(t, "check", "--secrets", dir, g.URL+"/${secret:NONE}"); code != cli.ExitFailed || !strings.Contains(stdout, "could not be checked") || !strings.Contains(stdout, filepath.Join(dir, "NONE")) {
 		t.Errorf("got code %d and %q, want that it could not be checked", code, stdout)
 	}
 	for _, c := range [][]string{
 		{"check", "--secrets", filepath.Join(dir, "none"), g.URL}, {"run", "--secrets", filepath.Join(dir, "none"), "../../../testdata/demo.yaml"},
 	} {
-		if _, stderr, code := vedette(t, c...); code != cli.ExitUsage || !strings.Contains(stderr, "no such file") || !strings.Contains(stderr, "hint: --secrets names a directory") {
+		if _, stderr, code := vedette(t, c...); code != cli.ExitUsage || !strings.Contains(stderr, "no such file") || !strings.Contains(stderr, "hint: set --secrets to a directory") {
 			t.Errorf("%v: got code %d and %q, want a hint", c, code, stderr)
 		}
 	}
