@@ -115,7 +115,8 @@ func (r mailReader) credentials(m mapping, relay *Relay) {
 	password, at, hasPassword := r.readSecret(m, "password")
 	relay.Password = password
 	if file, ok := m.get("password_file"); ok && password != "" {
-		relay.PasswordFile = r.filePath(file)
+		name, _ := r.readText(file, "a path")
+		relay.PasswordFile = r.inFolder(name)
 	}
 	switch {
 	case hasUsername && !hasPassword:

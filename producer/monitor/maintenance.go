@@ -34,7 +34,7 @@ func (r maintenanceReader) readMaintenance(root mapping) []job.Maintenance {
 func (r maintenanceReader) readWindow(m mapping) job.Maintenance {
 	w := job.Maintenance{}
 	if v, ok := r.required(m, "name", aName); ok {
-		if text, ok := r.text(v, aName); ok && r.checkName(v, text) {
+		if text, ok := r.readText(v, aName); ok && r.checkName(v, text) {
 			w.Name = text
 		}
 	}

@@ -146,7 +146,7 @@ func (r policyReader) locationNames(v value) []string {
 	}
 	names := make([]string, 0, len(items))
 	for _, item := range items {
-		name, ok := r.text(item, aLocation)
+		name, ok := r.readText(item, aLocation)
 		switch {
 		case !ok:
 		case !job.ValidName(name) || strings.Contains(name, "."):
@@ -219,7 +219,7 @@ func (r policyReader) readDefaults(root mapping) defaults {
 	r.setInteger(m, "success_threshold", maxThreshold, &d.success)
 	d.policy = r.readPolicy(m, d.policy)
 	d.locations = r.readLocations(m, d.locations)
-	d.notify, d.notifySet = recipientReader{r.reader}.readNotify(m)
+	d.notify, d.notifySet = recipientReader{r.reader}.recipientNames(m, "notify")
 	return d
 }
 
