@@ -82,7 +82,7 @@ func (q *eventQueue) next() (Event, bool) {
 
 // deliver delivers one event, and contains the failures of the hook.
 func (q *eventQueue) deliver(e Event) {
-	q.logger.Log(context.Background(), e.level(), "supervision event", e.attributes()...)
+	q.logger.Log(context.Background(), e.level(), "supervision event", e.attributes()...) //nolint:forbidigo // events outlive the contexts of their children
 	if q.hook == nil {
 		return
 	}
