@@ -74,8 +74,7 @@ func (r mailReader) authMechanism(m mapping) string {
 	if !ok {
 		return ""
 	}
-	mechanism, _ := r.word(v, authMechanisms(), strings.ToUpper)
-	return mechanism
+	return r.word(v, authMechanisms(), strings.ToUpper)
 }
 
 // hostName reads a host name or an IP address, without a port.
@@ -101,7 +100,7 @@ func (r mailReader) tlsMode(m mapping) TLS {
 		return TLSStart
 	}
 	known := []string{string(TLSStart), string(TLSImplicit), string(TLSNone)}
-	mode, _ := r.word(v, known, func(text string) string { return text })
+	mode := r.word(v, known, func(text string) string { return text })
 	return cmp.Or(TLS(mode), TLSStart)
 }
 

@@ -38,7 +38,7 @@ func (r maintenanceReader) readWindow(m mapping) job.Maintenance {
 			w.Name = text
 		}
 	}
-	w.Match = recipientReader{r.reader}.readMatch(m)
+	w.Match = recipientReader(r).readMatch(m)
 	zone, name := r.timeZone(m)
 	w.TimeZone = name
 	repeats := r.exclusive(m, "weekly", "monthly", "cron")
@@ -210,6 +210,6 @@ func (r maintenanceReader) days(m mapping, repeats string) string {
 }
 
 func (r maintenanceReader) weekday(v value) string {
-	day, _ := r.word(v, []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}, strings.ToLower)
+	day := r.word(v, []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}, strings.ToLower)
 	return cmp.Or(day, "*")
 }

@@ -46,7 +46,7 @@ func (r recipientReader) readRecipient(name string, v value) job.Recipient {
 	if addresses, ok := r.required(m, "addresses", "an address such as ops@example.org, or a list of them"); ok {
 		recipient.Addresses = r.addresses(addresses)
 	}
-	_, recipient.TimeZone = maintenanceReader{r.reader}.timeZone(m)
+	_, recipient.TimeZone = maintenanceReader(r).timeZone(m)
 	recipient.Grouping = r.readGrouping(m, r.standard)
 	return recipient
 }

@@ -107,17 +107,17 @@ func parseText[T any](r *reader, v value, expected string, parse func(text strin
 }
 
 // word reads one of several words, as a function folds its case.
-func (r *reader) word(v value, known []string, fold func(string) string) (string, bool) {
+func (r *reader) word(v value, known []string, fold func(string) string) string {
 	text, ok := r.nonEmpty(v, oneOf(known))
 	if !ok || slices.Contains(known, fold(text)) {
-		return fold(text), ok
+		return fold(text)
 	}
 	hint := ""
 	if v.safe() {
 		hint = didYouMean(text, known)
 	}
 	r.rejectWithHint(v, oneOf(known), hint)
-	return "", false
+	return ""
 }
 
 // unquoted reads a certain kind of scalar, or a text from the environment.
