@@ -7,6 +7,17 @@ import (
 	"vedette/pipeline/job"
 )
 
+// expansion is a text with its dollars replaced. In a text that a probe sends,
+// something that only looks like a reference, such as the value of a variable, must
+// not become one.
+type expansion struct {
+	*reader
+
+	value value
+	done  strings.Builder
+	text  strings.Builder // since the last reference
+}
+
 // expand replaces ${NAME} and $$. Any other dollar is kept, as regular expressions
 // need it. Secret references are kept: the check replaces them.
 func (r *reader) expand(v value, literal string) (string, bool) {
@@ -75,17 +86,6 @@ func (e *expansion) reference(text string) (string, bool) {
 	e.done.WriteString(job.EscapeReferences(e.text.String(), true) + job.Reference(name))
 	e.text.Reset()
 	return rest, true
-}
-
-// expansion is a text with its dollars replaced. In a text that a probe sends,
-// something that only looks like a reference, such as the value of a variable, must
-// not become one.
-type expansion struct {
-	*reader
-
-	value value
-	done  strings.Builder
-	text  strings.Builder // since the last reference
 }
 
 func (e *expansion) end() string {

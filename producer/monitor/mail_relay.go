@@ -100,8 +100,7 @@ func (r mailReader) tlsMode(m mapping) TLS {
 		return TLSStart
 	}
 	known := []string{string(TLSStart), string(TLSImplicit), string(TLSNone)}
-	mode := r.word(v, known, func(text string) string { return text })
-	return cmp.Or(TLS(mode), TLSStart)
+	return cmp.Or(TLS(r.word(v, known, func(text string) string { return text })), TLSStart)
 }
 
 // credentials reads the login for a relay. A password needs TLS unless the file

@@ -210,6 +210,5 @@ func (r maintenanceReader) days(m mapping, repeats string) string {
 }
 
 func (r maintenanceReader) weekday(v value) string {
-	day := r.word(v, []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}, strings.ToLower)
-	return cmp.Or(day, "*")
+	return cmp.Or(r.word(v, []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}, strings.ToLower), "*")
 }
