@@ -9,7 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// client is somebody else's program, which knows NATS and the wire format.
+// client is a foreign program that knows only NATS and the wire format.
 type client struct {
 	t    *testing.T
 	conn *nats.Conn

@@ -62,7 +62,7 @@ func TestDeadLettersAreListedShownReplayedAndDroppedAndOperatorsAreTold(t *testi
 	expect(2, "found --all with ids or filters", "drop", "--all", "1")
 	expect(2, "more than 0", "replay", "--rate", "0", "1")
 
-	// Replayed as it was, it dies again: another letter, and the old one is gone.
+	// Replayed unchanged, it fails again: a new dead letter replaces the old one.
 	expect(0, "would be replayed: 1  check  malformed", "replay", "1", "--dry-run")
 	expect(0, "1 dead letter replayed", "replay", "1")
 	eventually(t, "a new letter in place of the old one", func() bool {

@@ -61,7 +61,7 @@ monitors:
 		return box.Holds("[DOWN] backup", "exit code 3: copying", "disk full") && !box.Holds(token)
 	})
 
-	// What was said is not forgotten with the process, nor judged twice.
+	// A ping survives the process, and is not evaluated twice.
 	r.kill()
 	r.start()
 	r.ready()

@@ -19,7 +19,7 @@ import (
 )
 
 // hungEach is how many checks of each kind hang at once, and healthySlots how
-// many slots of the healthy monitor are counted beside them.
+// many slots of the healthy monitor are counted meanwhile.
 const (
 	hungEach     = 100
 	healthySlots = 20

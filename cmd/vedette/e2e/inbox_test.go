@@ -76,7 +76,7 @@ func (b *inbox) Refuse(refuses bool) {
 	b.refuses = refuses
 }
 
-// Holds tells whether any mail holds all the parts.
+// Holds reports whether any mail contains all the parts.
 func (b *inbox) Holds(parts ...string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

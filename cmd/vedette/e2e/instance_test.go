@@ -36,7 +36,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// freeAddress is one on which nobody listens at the moment.
+// freeAddress returns an address without a listener.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,7 +53,7 @@ type running struct {
 	dir    string
 	http   string
 	file   string
-	env    []string // besides that of the test
+	env    []string // in addition to that of the test
 	cmd    *exec.Cmd
 	output *lockedBuffer
 }
@@ -82,7 +82,7 @@ func (r *running) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// vedette runs another command beside the instance, and returns what it said
+// vedette runs another command next to the instance, and returns what it said
 // and its exit code.
 func (r *running) vedette(args ...string) (string, int) {
 	r.t.Helper()
@@ -215,7 +215,7 @@ func waitFor(cmd *exec.Cmd, limit time.Duration) error {
 	return cmd.Wait()
 }
 
-// dumped tells whether a process was made to say where it stands.
+// dumped reports whether a process was made to print its stacks.
 func dumped(output *lockedBuffer) bool { return strings.Contains(output.String(), "SIGQUIT: quit") }
 
 // lockedBuffer takes the output of processes.

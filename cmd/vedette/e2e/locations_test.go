@@ -70,7 +70,7 @@ func explained(r *running) (health string, votes map[string]job.Health) {
 	return string(found.State.Health), votes
 }
 
-// Three processes check one target from three locations, told apart by a secret
+// Three processes check one target from three locations, distinguished by a secret
 // that each of them has for itself.
 func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 	t.Parallel()
@@ -114,7 +114,7 @@ func TestLocationsMakeAMonitorDownTogether(t *testing.T) {
 	target.illFor()
 	eventually(t, "an UP mail", func() bool { return box.Count("you@example.org", "[UP]") == 1 })
 
-	_ = sin.cmd.Process.Kill() // and nobody checks there
+	_ = sin.cmd.Process.Kill() // no worker is left there
 	votes("fra up, nyc up, sin unknown")
 	eventually(t, "the mail to operators that sin has no data", func() bool {
 		return box.Holds("To: <ops@example.org>", "no data about website from sin")

@@ -18,10 +18,10 @@ import (
 )
 
 // rightsFile is who may do what: a line for each thing that could be tried, and
-// a letter for each user who may. It is written by hand, on purpose.
+// a character for each user who may. It is written by hand, on purpose.
 const rightsFile = "testdata/rights.txt"
 
-// column is a user of 'vedette auth init', and the letter that stands for it.
+// column is a user of 'vedette auth init', and the character that stands for it.
 type column struct {
 	letter byte
 	user   rights.User
@@ -132,7 +132,7 @@ func consumersOf() map[string][]string {
 	}
 }
 
-// examples are subjects that match a filter: any, and those that somebody has
+// examples are subjects that match a filter: any, and those that a client has
 // reason to use.
 func examples(filter string) []string {
 	known := map[string][]string{
@@ -147,7 +147,7 @@ func examples(filter string) []string {
 	return append(slices.Clone(known[filter]), one)
 }
 
-// allowed tells which of the attempts the server allows to a user. There is
+// allowed returns which of the attempts the server allows to a user. There is
 // nothing installed, so that nothing happens.
 func allowed(t *testing.T, url string, all []string) map[string]bool {
 	t.Helper()

@@ -224,7 +224,7 @@ func viewerSees(t *testing.T, p *pipeline.Pipeline) {
 	}
 }
 
-// universe is what somebody could try, each allowed to the roles beside it; the
+// universe is what a client could try, with the roles that may do it; the
 // operator may all of it but what is another installation's.
 func universe() map[string][]rights.Role {
 	const create, next, info = "$JS.API.CONSUMER.CREATE.", "$JS.API.CONSUMER.MSG.NEXT.", "$JS.API.STREAM.INFO."
@@ -324,7 +324,7 @@ func TestEachRoleIsRefusedWhateverItsWorkDoesNotNeed(t *testing.T) {
 	}
 }
 
-// violates tells whether the server refuses what somebody does.
+// violates reports whether the server refuses an action.
 func violates(t *testing.T, url string, do func(*nats.Conn) error) bool {
 	t.Helper()
 	conn, err := nats.Connect(url, nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}))

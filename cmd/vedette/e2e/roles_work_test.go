@@ -142,7 +142,7 @@ monitors:
 	g.says(rights.Publisher, "outcome", "mail", "m1")
 	g.says(rights.Publisher, "enqueue", "mail", "--to", "you@example.org", "--subject", "y", "--text", "y", "--id", "m2")
 	g.says(rights.Publisher, "mail", "send", "--to", "you@example.org", "--subject", "z", "--text", "z")
-	g.dies("vedette.mail.adhoc.bad", "{") // a dead letter, of which the operator's process tells
+	g.dies("vedette.mail.adhoc.bad", "{") // a dead letter, which the admin's process reports
 	eventually(t, "word of the dead letter", func() bool { return box.Holds("boss@example.org", "mail.adhoc.bad") })
 
 	for _, args := range [][]string{{"status"}, {"explain", "site"}, {"silence", "list"}, {"dead", "list"}, {"mail", "log"}} {

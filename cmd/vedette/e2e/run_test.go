@@ -32,8 +32,8 @@ monitors:
 `, box.Relay(), x.url)
 }
 
-// everybodyHas tells whether each recipient got mails of a kind.
-func everybodyHas(box *inbox, kind string) bool {
+// allHave reports whether each recipient got mails of a kind.
+func allHave(box *inbox, kind string) bool {
 	for _, address := range recipients() {
 		if box.Count(address, kind) == 0 {
 			return false
@@ -76,10 +76,10 @@ func TestOneMailForEachTransitionThroughTenKills(t *testing.T) {
 	eventually(t, "an up website", func() bool { return r.health("website") == "up" })
 	x.setIll(true)
 	killSometimes()
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for everybody", func() bool { return allHave(box, "[DOWN]") })
 	x.setIll(false)
 	killSometimes()
-	eventually(t, "an UP mail for everybody", func() bool { return everybodyHas(box, "[UP]") })
+	eventually(t, "an UP mail for everybody", func() bool { return allHave(box, "[UP]") })
 	r.ready()
 	r.stop()
 
@@ -187,12 +187,12 @@ func TestRemovedMonitorThatIsDownIsToldOnce(t *testing.T) {
 	x.setIll(true)
 	r := newInstance(t, watching(x, box))
 	r.start()
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for everybody", func() bool { return allHave(box, "[DOWN]") })
 	r.write(strings.Split(watching(x, box), "monitors:")[0] + "monitors: []\n")
 	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a REMOVED mail for everybody", func() bool { return everybodyHas(box, "[REMOVED]") })
+	eventually(t, "a REMOVED mail for everybody", func() bool { return allHave(box, "[REMOVED]") })
 	r.stop()
 }
 
@@ -227,13 +227,13 @@ func TestProcessesShareTheWorkOfOneServer(t *testing.T) {
 	second.start("--nats", url)
 	second.ready()
 	x.setIll(true)
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for everybody", func() bool { return allHave(box, "[DOWN]") })
 	eventually(t, "the change printed by both", func() bool {
 		return strings.Contains(first.output.String(), "DOWN    website") && strings.Contains(second.output.String(), "DOWN    website")
 	})
 	second.stop()
 	x.setIll(false)
-	eventually(t, "an UP mail for everybody, by the one that is left", func() bool { return everybodyHas(box, "[UP]") })
+	eventually(t, "an UP mail for everybody, by the one that is left", func() bool { return allHave(box, "[UP]") })
 	first.stop()
 	expectOneOfEach(t, box)
 }
@@ -278,7 +278,7 @@ func TestProcessOutlivesItsServerAndStopsCleanlyWithoutIt(t *testing.T) {
 	first.start("--nats-listen", strings.Split(url, "@")[1])
 	second.ready()
 	x.setIll(true)
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for everybody", func() bool { return allHave(box, "[DOWN]") })
 	parts, _ := second.vedette("ps", "--nats", url)
 	for line := range strings.Lines(parts) {
 		if strings.HasSuffix(strings.Fields(line)[0], fmt.Sprint("-", second.cmd.Process.Pid)) && strings.Fields(line)[5] != "1" {

@@ -277,7 +277,7 @@ func TestWorkerReadsItsLimitsAgainAtSIGHUP(t *testing.T) {
 	}
 }
 
-// mustURL is what a server alone has left for commands beside it.
+// mustURL is the address that a server has left for commands on its machine.
 func mustURL(t *testing.T, dir string) string {
 	t.Helper()
 	url, err := os.ReadFile(filepath.Join(dir, "vedette-data", "nats.url"))

@@ -54,7 +54,7 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 	if output, code := r.vedette("silence", "expire", id); code != 0 || output != "ended 1 silence\n" {
 		t.Errorf("got %d %s, want it ended", code, output)
 	}
-	eventually(t, "a DOWN mail for everybody", func() bool { return everybodyHas(box, "[DOWN]") })
+	eventually(t, "a DOWN mail for everybody", func() bool { return allHave(box, "[DOWN]") })
 	if output, code := r.vedette("silence", "expire", id); code != 0 || output != "ended 0 silences\n" {
 		t.Errorf("got %d %s, want it over already", code, output)
 	}
@@ -62,7 +62,7 @@ func TestSilencesOfARunningInstance(t *testing.T) {
 		t.Errorf("got %s, want those that are over too", output)
 	}
 	x.setIll(false)
-	eventually(t, "an UP mail for everybody", func() bool { return everybodyHas(box, "[UP]") })
+	eventually(t, "an UP mail for everybody", func() bool { return allHave(box, "[UP]") })
 	eventually(t, "all well", func() bool { output, code := r.vedette("status"); return code == 0 && output == "1 monitor: 0 down\n" })
 	output, code = r.vedette("explain", "website", "--json")
 	var x2 struct {

@@ -128,7 +128,7 @@ func transitions(output string) map[string]int {
 
 var mailSubject = regexp.MustCompile(`^\[(DOWN|UP)[^\]]*\] (\S+): `)
 
-// announcements counts what the mails of single monitors tell, as "address m1
+// announcements counts what the mails about single monitors report, as "address m1
 // down", each mail once; and it returns the texts of each Message-ID.
 func announcements(letters []receivedMail) (told map[string]int, texts map[string]map[string]bool) {
 	told, texts = map[string]int{}, map[string]map[string]bool{}

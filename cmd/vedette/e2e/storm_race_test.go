@@ -7,5 +7,5 @@ package e2e_test
 // fewer.
 const stormSize = 100
 
-// race tells that the race detector is on.
+// race reports whether the race detector is on.
 const race = true

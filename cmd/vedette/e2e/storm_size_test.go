@@ -5,5 +5,5 @@ package e2e_test
 // stormSize is how many monitors go down at once, or mails wait.
 const stormSize = 1000
 
-// race tells that the race detector is on.
+// race reports whether the race detector is on.
 const race = false

@@ -22,7 +22,7 @@ func (m *mixed) stored(name topology.Bucket, key string) (string, bool) {
 }
 
 // novelMonitor has a monitor that uses what is new, so that its definition, its
-// checks, results and states are of the next version, beside older processes of
+// checks, results and states are of the next version, next to older processes of
 // every kind, which must leave all of that alone; and then goes back.
 func novelMonitor(t *testing.T, v versions) {
 	t.Helper()

@@ -106,7 +106,7 @@ func (m *mixed) says(program string, args ...string) string {
 	return string(out)
 }
 
-// novel orders a check and a mail that only the next version understands.
+// novel enqueues a check and a mail that only the next version understands.
 func (m *mixed) novel(id string) {
 	m.t.Helper()
 	for subject, body := range map[string]string{
@@ -145,7 +145,7 @@ func (m *mixed) once(address, subject string) {
 	}
 }
 
-// breaks has the site go down and come back, which is told once each.
+// breaks has the site go down and come back, which is reported once each.
 func (m *mixed) breaks(times int) {
 	m.t.Helper()
 	m.site.setIll(true)
@@ -212,7 +212,7 @@ func workersOfThePresent(t *testing.T, v versions) {
 	if n := len(m.box.Subjects("you@example.org")); n != 2 {
 		t.Errorf("got %d mails, want the novel one not sent by who does not understand it", n)
 	}
-	newCheck, newMails := m.start(v.next, "check"), m.start(v.next, "mail") // beside the older ones
+	newCheck, newMails := m.start(v.next, "check"), m.start(v.next, "mail") // next to the older ones
 	m.done("novel")
 	m.breaks(2)
 	m.clean(newMails, newCheck, run)
@@ -220,14 +220,14 @@ func workersOfThePresent(t *testing.T, v versions) {
 	mails.stop(t)
 }
 
-// load orders checks and mails until it is ended.
+// load enqueues checks and mails until it is ended.
 type load struct {
 	ids  []string
 	stop chan struct{}
 	done chan struct{}
 }
 
-// loadPace is how often a check and a mail are ordered.
+// loadPace is how often a check and a mail are enqueued.
 const loadPace = 50 * time.Millisecond
 
 func (m *mixed) load() *load {
@@ -263,7 +263,7 @@ func upgrade(t *testing.T, v versions) {
 	for _, roles := range []string{"schedule,evaluate,notify,maintain", "check", "mail"} {
 		old = append(old, m.start(v.present, roles))
 	}
-	m.novel("early") // somebody is ahead of the others
+	m.novel("early") // one client is ahead of the others
 	parked := func() bool {
 		said := m.says(v.present, "dead", "list", "--reason", "unsupported")
 		return strings.Contains(said, "adhoc.default.early") && strings.Contains(said, "mail.adhoc.early")
@@ -284,7 +284,7 @@ func upgrade(t *testing.T, v versions) {
 		old[len(old)-1-i].stop(t)
 	}
 	m.breaks(6)
-	m.done("early") // came back by itself
+	m.done("early") // came back automatically
 	close(l.stop)
 	<-l.done
 	if len(l.ids) < 20 {
