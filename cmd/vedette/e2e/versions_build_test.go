@@ -15,7 +15,7 @@ type edit struct{ file, from, to string }
 // sooner are the changes by which the present version has the patience of a test.
 func sooner() []edit {
 	return []edit{
-		{"pipeline/pool/newer.go", "newerPatience = time.Minute", "newerPatience = 3 * time.Second"},
+		{"pipeline/pool/settle.go", "newerPatience = time.Minute", "newerPatience = 3 * time.Second"},
 		{"workers/stage_maintain.go", "const parkedPeriod = 20 * time.Second", "const parkedPeriod = time.Second"},
 	}
 }
@@ -38,7 +38,7 @@ func nextVersion() []edit {
 		edit{"pipeline/job/codec.go", "encodeFast(message); ok {", "encodeFast(message); ok && false {"},
 		edit{"pipeline/job/codec.go", "\treturn bytes.TrimRight(buffer.Bytes(), \"\\n\"), nil\n}\n", "\treturn Stamp(bytes.TrimRight(buffer.Bytes(), \"\\n\")), nil\n}\n" + stamp},
 		edit{"workers/result_batch.go", "return append(body, ']', '}')", "return job.Stamp(append(body, ']', '}'))"},
-		edit{"pipeline/topology/layout.go", "const Layout = 1", "const Layout = 2"},
+		edit{"pipeline/topology/streams.go", "const Layout = 1", "const Layout = 2"},
 		edit{"pipeline/topology/streams.go", "EveryCall), 10_000", "EveryCall), 20_000"},
 	)
 }

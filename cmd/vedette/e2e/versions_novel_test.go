@@ -75,7 +75,7 @@ func novelMonitor(t *testing.T, v versions) {
 func goBack(t *testing.T, m *mixed) {
 	t.Helper()
 	said := m.says(m.versions.present, "run", "--stages", "schedule", "--http", lastingAddress(t), "--data", t.TempDir(), m.file)
-	if !strings.Contains(said, "replace monitor.novel: message is of a newer version") || !strings.Contains(said, "hint: upgrade this program; to go back") {
+	if !strings.Contains(said, "replace monitor.novel: message is of a newer version") || !strings.Contains(said, "hint: upgrade this program; to return to an older version") {
 		t.Errorf("got %s, want an older program that refuses to replace what a newer one stored", said)
 	}
 	if definition, newer := m.stored(topology.Monitors, topology.MonitorKey("novel")); !newer {
