@@ -28,8 +28,8 @@ type difference struct {
 	recipientWrites   []pipeline.Write
 	otherWrites       []pipeline.Write // monitors and settings, which refer to recipients
 	monitorWrites     []compact.ID     // positions in encoded
-	otherRemovals     []string
-	recipientRemovals []string
+	otherRemovals     []pipeline.Write
+	recipientRemovals []pipeline.Write
 }
 
 // compareBatch is the number of comparisons between calls to onCompared.
@@ -50,7 +50,7 @@ func (d *difference) compute(ctx context.Context, bucket *pipeline.Bucket) error
 		return err
 	}
 	for key, body := range d.wanted {
-		d.change.Added = append(d.change.Added, d.addWrite(key, body))
+		d.change.Added = append(d.change.Added, d.addWrite(pipeline.Write{Key: key, Value: body}))
 	}
 	d.encoded.All(func(id compact.ID) bool {
 		if !d.isStored(id) {
@@ -92,11 +92,11 @@ func (d *difference) compare(e pipeline.Entry) {
 	case !bytes.Equal(body, e.Value) && job.Newer(e.Value):
 		d.newer = append(d.newer, e.Key)
 	case !stays:
-		d.addRemoval(e.Key)
+		d.change.Removed = append(d.change.Removed, d.addWrite(pipeline.Write{Key: e.Key, Delete: true}))
 	case bytes.Equal(body, e.Value):
 		d.change.Same++
 	default:
-		d.change.Changed = append(d.change.Changed, d.addWrite(e.Key, body))
+		d.change.Changed = append(d.change.Changed, d.addWrite(pipeline.Write{Key: e.Key, Value: body}))
 	}
 }
 
@@ -111,26 +111,20 @@ func (d *difference) markStored(id compact.ID) {
 
 func (d *difference) isStored(id compact.ID) bool { return int(id) < len(d.stored) && d.stored[id] }
 
-// addWrite adds a write, and returns the key's display name.
-func (d *difference) addWrite(key string, body []byte) string {
-	name, isRecipient := displayName(key)
-	write := pipeline.Write{Key: key, Value: body}
-	if isRecipient {
-		d.recipientWrites = append(d.recipientWrites, write)
-	} else {
-		d.otherWrites = append(d.otherWrites, write)
+// addWrite adds a write or a removal, and returns the key's display name.
+func (d *difference) addWrite(w pipeline.Write) string {
+	name, isRecipient := displayName(w.Key)
+	list := &d.otherWrites
+	switch {
+	case isRecipient && w.Delete:
+		list = &d.recipientRemovals
+	case isRecipient:
+		list = &d.recipientWrites
+	case w.Delete:
+		list = &d.otherRemovals
 	}
+	*list = append(*list, w)
 	return name
-}
-
-func (d *difference) addRemoval(key string) {
-	name, isRecipient := displayName(key)
-	if isRecipient {
-		d.recipientRemovals = append(d.recipientRemovals, key)
-	} else {
-		d.otherRemovals = append(d.otherRemovals, key)
-	}
-	d.change.Removed = append(d.change.Removed, name)
 }
 
 // displayName returns the name of a key for people, and whether it is a
@@ -155,8 +149,8 @@ func (d *difference) apply(ctx context.Context, bucket *pipeline.Bucket, progres
 		{len(d.recipientWrites), func(i int) pipeline.Write { return d.recipientWrites[i] }},
 		{len(d.otherWrites), func(i int) pipeline.Write { return d.otherWrites[i] }},
 		{len(d.monitorWrites), func(i int) pipeline.Write { return d.monitor(d.monitorWrites[i]) }},
-		{len(d.otherRemovals), func(i int) pipeline.Write { return pipeline.Write{Key: d.otherRemovals[i], Delete: true} }},
-		{len(d.recipientRemovals), func(i int) pipeline.Write { return pipeline.Write{Key: d.recipientRemovals[i], Delete: true} }},
+		{len(d.otherRemovals), func(i int) pipeline.Write { return d.otherRemovals[i] }},
+		{len(d.recipientRemovals), func(i int) pipeline.Write { return d.recipientRemovals[i] }},
 	}
 	all, written := 0, 0
 	for _, step := range steps {

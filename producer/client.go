@@ -162,16 +162,12 @@ func duplicate(s submission) error {
 
 // exists reports whether a job with the kind and id is queued or running.
 func (c *Client) exists(ctx context.Context, s submission) (bool, error) {
-	type place struct {
-		stream  topology.Stream
-		subject string
-	}
-	places := []place{{topology.Adhoc, topology.AdhocSubject("*", s.id)}, {topology.Call, topology.CallCheckSubject("*", s.id)}}
+	subjects := []string{topology.AdhocSubject("*", s.id), topology.CallCheckSubject("*", s.id)}
 	if s.kind == job.JobMail {
-		places = []place{{topology.Mail, topology.MailSubject(job.MailAdhoc, s.id)}, {topology.Call, topology.CallMailSubject(s.id)}}
+		subjects = []string{topology.MailSubject(job.MailAdhoc, s.id), topology.CallMailSubject(s.id)}
 	}
-	for _, place := range places {
-		if found, err := inspect.Exists(ctx, c.config.Pipeline, place.stream, place.subject); found || err != nil {
+	for _, subject := range subjects {
+		if found, err := inspect.Exists(ctx, c.config.Pipeline, topology.StreamOf(subject), subject); found || err != nil {
 			return found, err
 		}
 	}

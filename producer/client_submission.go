@@ -1,6 +1,7 @@
 package producer
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -22,10 +23,7 @@ type submission struct {
 
 func newCheckSubmission(check job.Check, call bool) (submission, error) {
 	s := submission{kind: job.JobCheck, id: check.ID}
-	if check.Location == "" {
-		check.Location = job.DefaultLocation
-	}
-	check.V = job.Version
+	check.V, check.Location = job.Version, cmp.Or(check.Location, job.DefaultLocation)
 	var problems []error
 	if _, err := check.Kind(); err != nil {
 		problems = append(problems, err)

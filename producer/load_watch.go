@@ -3,6 +3,8 @@ package producer
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -101,11 +103,7 @@ func (l *loadWatch) sample(ctx context.Context, last bool) error {
 func (l *loadWatch) locations() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	all := make([]string, 0, len(l.throttles))
-	for location := range l.throttles {
-		all = append(all, location)
-	}
-	return all
+	return slices.Collect(maps.Keys(l.throttles))
 }
 
 // update updates a location's throttle, and logs when shedding starts or ends.

@@ -154,7 +154,7 @@ func TestStageThatPanicsIsRestartedReportedAndTouchesNoOther(t *testing.T) {
 	defer deadline.Stop()
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
-	for !w.Ready() {
+	for !workers.AllRunning(w.Children()) {
 		select {
 		case <-deadline.C:
 			t.Fatalf("got %+v, want all children running", w.Children())

@@ -124,9 +124,6 @@ func (w *Workers) Queues(ctx context.Context, now time.Time) []web.Queue {
 	return queues
 }
 
-// Ready reports whether all children in all stages are running.
-func (w *Workers) Ready() bool { return AllRunning(w.Children()) }
-
 // AllRunning reports whether all children in a tree are running.
 func AllRunning(tree []supervise.ChildStatus) bool {
 	return !slices.ContainsFunc(tree, func(c supervise.ChildStatus) bool {

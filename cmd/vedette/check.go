@@ -108,7 +108,7 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 	}
 	code := cli.ExitOK
 	for i, result := range check.CheckAll(ctx, specs, o.parallel, checker.Check) {
-		if err := o.print(stdout, names[i], result); err != nil {
+		if err := o.printResult(stdout, names[i], result); err != nil {
 			return err
 		}
 		switch result.Health {
@@ -122,7 +122,7 @@ func (o checkOptions) run(ctx context.Context, stdout io.Writer, names []string,
 	return &cli.ExitError{Code: code}
 }
 
-func (o checkOptions) print(stdout io.Writer, name string, result job.ProbeResult) error {
+func (o checkOptions) printResult(stdout io.Writer, name string, result job.ProbeResult) error {
 	if o.json {
 		return json.NewEncoder(stdout).Encode(struct {
 			Target string `json:"target"`

@@ -104,7 +104,7 @@ func printOutcome(to io.Writer, outcome job.Outcome, asJSON bool) error {
 	case failure != nil:
 		_, err = fmt.Fprintf(to, "%s failed (%s): %s\n", name, failure.Reason, cli.Printable(failure.Error))
 	case checked:
-		err = checkOptions{}.print(to, name, *outcome.Check.ProbeResult)
+		err = checkOptions{}.printResult(to, name, *outcome.Check.ProbeResult)
 	case outcome.Mail != nil:
 		_, err = fmt.Fprintf(to, "%s was accepted by %s: %s\n", name, outcome.Mail.Relay, cli.Printable(outcome.Mail.Reply))
 	default:

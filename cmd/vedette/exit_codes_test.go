@@ -121,17 +121,17 @@ func TestWrongFilesAndFlagsExitWithAUsageError(t *testing.T) {
 		t.Fatal(err)
 	}
 	none := filepath.Join(dir, "none")
-	for _, args := range [][]string{
-		{"validate", bad}, {"apply", bad}, {"run", bad}, {"mail", "test", bad}, {"worker", "--nats", "nats://127.0.0.1:1", bad},
-		{"validate", none}, {"apply", none}, {"run", none}, {"mail", "test", none}, {"worker", "--nats", "nats://127.0.0.1:1", none},
-		{"mail", "test", filepath.Join("..", "..", "testdata", "demo.yaml")}, {"mail", "send", "--to", "a@example.org", "--attach", none, "--text", "x"},
-		{"ps", "--tree", "--json"}, {"ps", "--nats", "nats://127.0.0.1:1", "--nats-creds", none}, {"status", "--nats", "nats://127.0.0.1:1", "--nats-cert", none},
-		{"dead", "list", "--stage", "x", "--reason", "y"}, {"dead", "list", "--limit", "0"}, {"dead", "show", "x"}, {"dead", "drop"}, {"dead", "replay", "--all", "1"}, {"dead", "replay", "1", "--rate", "0"},
-		{"doctor", "--window", "1ms"}, {"outcome", "ping", "x"}, {"roles", "boss"}, {"roles", "--location", "a.b"}, {"auth", "init", dir, "ca"},
-		{"silence", "add", "x", "--for", "1h"}, {"silence", "add", "monitor=x"}, {"silence", "add", "monitor=x", "--until", "noon"},
-		{"enqueue", "check", "ftp://x"}, {"enqueue", "check", "--location", "a.b", "http://x"}, {"check", "--secrets", none, "http://x"}, {"help", "bogus"},
-		{"server", "--listen", "4222"}, {"server", "--log-level", "loud"},
+	for _, line := range []string{
+		"validate BAD", "apply BAD", "run BAD", "mail test BAD", "worker --nats nats://127.0.0.1:1 BAD",
+		"validate NONE", "apply NONE", "run NONE", "mail test NONE", "worker --nats nats://127.0.0.1:1 NONE",
+		"mail test ../../testdata/demo.yaml", "mail send --to a@example.org --attach NONE --text x", "check --secrets NONE http://x",
+		"ps --tree --json", "ps --nats nats://127.0.0.1:1 --nats-creds NONE", "status --nats nats://127.0.0.1:1 --nats-cert NONE",
+		"dead list --stage x --reason y", "dead list --limit 0", "dead show x", "dead drop", "dead replay --all 1", "dead replay 1 --rate 0",
+		"doctor --window 1ms", "outcome ping x", "roles boss", "roles --location a.b", "auth init NONE ca",
+		"silence add x --for 1h", "silence add monitor=x", "silence add monitor=x --until noon",
+		"enqueue check ftp://x", "enqueue check --location a.b http://x", "help bogus", "server --listen 4222", "server --log-level loud",
 	} {
+		args := strings.Fields(strings.NewReplacer("BAD", bad, "NONE", none).Replace(line))
 		if stdout, stderr, code := execute(t, args...); code != cli.ExitUsage || stdout != "" || !strings.Contains(stderr, "vedette: ") {
 			t.Errorf("%q: got code %d, %q and %q, want %d", args, code, stdout, stderr, cli.ExitUsage)
 		}

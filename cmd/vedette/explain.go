@@ -40,7 +40,7 @@ when the monitor is down.`,
 			if asJSON {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(found)
 			} else {
-				err = found.print(cmd.OutOrStdout(), time.Now())
+				err = found.printText(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && found.State.Health == job.Down {
 				err = cli.ErrFound
@@ -97,7 +97,8 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanati
 	if err := x.readNotifications(ctx, p); err != nil {
 		return nil, err
 	}
-	return x, x.readResults(ctx, p)
+	err = x.readResults(ctx, p)
+	return x, err
 }
 
 // readNotifications asks the notifier's own decisions who is notified, and what

@@ -13,8 +13,8 @@ import (
 	"vedette/workers/notify"
 )
 
-// print writes the explanation for people.
-func (x *explanation) print(to io.Writer, now time.Time) error {
+// printText writes the explanation for people.
+func (x *explanation) printText(to io.Writer, now time.Time) error {
 	m, s := &x.Monitor, &x.State
 	cli.Writef(to, "%s is %s\n", m.Name, x.summary(now))
 	table := cli.NewTable(to)

@@ -132,9 +132,9 @@ func TestTopicsCanBeReadInTenMinutes(t *testing.T) {
 
 func TestTheManualHasNoUnwantedWords(t *testing.T) {
 	t.Parallel()
-	check := exec.CommandContext(t.Context(), "go", "run", ".ci/words.go", "README.md", "CHANGELOG.md", "cmd/vedette/help")
-	check.Dir = manualRoot
-	if out, err := check.CombinedOutput(); err != nil {
+	words := exec.CommandContext(t.Context(), "go", "run", ".ci/words.go", "README.md", "CHANGELOG.md", "cmd/vedette/help")
+	words.Dir = manualRoot
+	if out, err := words.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -11,9 +11,6 @@ import (
 	"os/signal"
 	"syscall"
 
-	// Monitors may use any IANA zone, also on machines without a zone database.
-	_ "time/tzdata"
-
 	"vedette/cmd/vedette/internal/cli"
 )
 

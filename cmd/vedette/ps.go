@@ -83,7 +83,7 @@ func (o psOptions) run(ctx context.Context, to io.Writer) error {
 	case o.tree:
 		err = list.printTree(to, time.Now())
 	default:
-		err = list.print(to, time.Now())
+		err = list.printTable(to, time.Now())
 	}
 	if err != nil {
 		return fmt.Errorf("print processes: %w", err)
@@ -94,7 +94,7 @@ func (o psOptions) run(ctx context.Context, to io.Writer) error {
 	return nil
 }
 
-func (l processList) print(to io.Writer, now time.Time) error {
+func (l processList) printTable(to io.Writer, now time.Time) error {
 	table := newTrimmedTable(to)
 	cli.Writef(table, "PROCESS\tHOST\tCHILD\tSTATE\tUP\tINCARNATION\tRESTARTS\tJOBS\tLAST FAILURE\n")
 	for _, answer := range l.Processes {

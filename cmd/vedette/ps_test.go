@@ -31,7 +31,7 @@ func TestProcessesArePrintedAsTableAndTree(t *testing.T) {
 		show func(to *bytes.Buffer) error
 		want string
 	}{
-		"flat": {func(to *bytes.Buffer) error { return list.print(to, now) }, `PROCESS  HOST   CHILD         STATE    UP     INCARNATION  RESTARTS  JOBS  LAST FAILURE
+		"flat": {func(to *bytes.Buffer) error { return list.printTable(to, now) }, `PROCESS  HOST   CHILD         STATE    UP     INCARNATION  RESTARTS  JOBS  LAST FAILURE
 host-1   host   workers       running  3h5m   1            0
 host-1   host   workers/mail  parked   1m30s  7            6         2/8   ` + failure + `
 host-1   host   page          running  7s     1            0
@@ -51,7 +51,7 @@ host-2  pid 2 on other: silent, it holds a lease and does not answer
 	}
 	full, closed := io.Pipe()
 	_ = full.CloseWithError(errors.New("full"))
-	if err := list.print(closed, now); err == nil {
+	if err := list.printTable(closed, now); err == nil {
 		t.Error("got nil for output that cannot be written, want an error")
 	}
 }

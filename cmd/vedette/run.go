@@ -42,7 +42,7 @@ failed so often that it gave up.`,
 		},
 	}
 	options.NATSFlags(cmd, "URL of a NATS server, or URLs of a cluster's nodes, instead of the server inside vedette")
-	options.Flags(cmd)
+	instance.Flags(cmd, &options)
 	f := cmd.Flags()
 	f.StringVar(&options.HTTP, "http", "", "address for the status page (default server.http in the file, or 127.0.0.1:8080)")
 	f.StringVar(&options.Listen, "nats-listen", "", "address for other NATS clients (default server.nats in the file, or 127.0.0.1:4222)")

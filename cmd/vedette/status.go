@@ -40,7 +40,7 @@ letters. Exits with 1 when a monitor is down.`,
 			if asJSON {
 				err = json.NewEncoder(cmd.OutOrStdout()).Encode(s)
 			} else {
-				err = s.print(cmd.OutOrStdout(), time.Now())
+				err = s.printText(cmd.OutOrStdout(), time.Now())
 			}
 			if err == nil && s.Down > 0 {
 				err = cli.ErrFound
@@ -130,7 +130,7 @@ func (s *status) readMutes(ctx context.Context, p *pipeline.Pipeline, now time.T
 // maxProblems is how many fit on a screen.
 const maxProblems = 20
 
-func (s *status) print(to io.Writer, now time.Time) error {
+func (s *status) printText(to io.Writer, now time.Time) error {
 	cli.Writef(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.otherCounts())
 	table := cli.NewTable(to)
 	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {

@@ -55,7 +55,7 @@ locations are checked at the location default.`,
 		},
 	}
 	options.NATSFlags(cmd, "URL of the NATS server, or URLs of the cluster's nodes (default $NATS_URL)")
-	options.Flags(cmd)
+	instance.Flags(cmd, &options)
 	cmd.Flags().IntVar(&options.Concurrency, "concurrency", 0, "jobs that run at once from each queue (default from the section workers in the file)")
 	cmd.Flags().StringVar(&options.HTTP, "http", "", "address for /healthz and /readyz (default none)")
 	cmd.Flags().StringSliceVar(&options.Stages, "stages", []string{workers.StageCheck}, "stages of this process: "+strings.Join(instance.AllStages(), ", "))

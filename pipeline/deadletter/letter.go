@@ -77,17 +77,14 @@ func OneLine(text string) string { return strings.Join(strings.Fields(text), " "
 // Read reads a dead letter that a pool over [topology.Dead] delivers. Fields
 // without a header stay zero.
 func Read(d pipeline.Delivery) Letter {
-	return read(d.Sequence, d.Stored, d.Subject, d.Header, d.Body)
-}
-
-func read(id uint64, died time.Time, subject string, header nats.Header, body []byte) Letter {
-	sequence, _ := strconv.ParseUint(subject[strings.LastIndexByte(subject, '.')+1:], 10, 64)
+	header := nats.Header(d.Header)
+	sequence, _ := strconv.ParseUint(d.Subject[strings.LastIndexByte(d.Subject, '.')+1:], 10, 64)
 	attempts, _ := strconv.Atoi(header.Get(HeaderAttempts))
 	first, _ := time.Parse(time.RFC3339Nano, header.Get(pipeline.HeaderFirstStored))
 	return Letter{
-		ID: id, Stage: header.Get(HeaderStage), Subject: header.Get(HeaderSubject), Body: body,
+		ID: d.Sequence, Stage: header.Get(HeaderStage), Subject: header.Get(HeaderSubject), Body: d.Body,
 		Reason: job.Reason(header.Get(HeaderReason)), Error: header.Get(HeaderError),
-		Attempts: attempts, FirstStoredAt: first, DeadAt: died, Worker: header.Get(HeaderWorker),
+		Attempts: attempts, FirstStoredAt: first, DeadAt: d.Stored, Worker: header.Get(HeaderWorker),
 		Sequence: sequence,
 	}
 }
@@ -132,7 +129,9 @@ func Each(ctx context.Context, p *pipeline.Pipeline, filter Filter, each func(Le
 		if err != nil {
 			return fmt.Errorf("read dead letter %d: %w", next, err)
 		}
-		dead := read(message.Sequence, message.Time, message.Subject, message.Header, message.Data)
+		dead := Read(pipeline.Delivery{
+			Sequence: message.Sequence, Stored: message.Time, Subject: message.Subject, Header: message.Header, Body: message.Data,
+		})
 		if dead.ID <= state.LastSeq && filter.matches(dead) && !each(dead) {
 			return nil
 		}

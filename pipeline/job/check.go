@@ -11,7 +11,7 @@ import (
 type Check struct {
 	V int `json:"v"`
 	// ID identifies an ad-hoc check and its outcome. Empty for a scheduled check.
-	// An ad-hoc check without an id takes the last token of its subject.
+	// An ad-hoc check without an id takes its last subject token.
 	ID string `json:"id,omitempty"`
 	// Monitor and Slot identify a scheduled check. Empty for an ad-hoc check.
 	Monitor string `json:"monitor,omitempty"`

@@ -12,7 +12,7 @@ type Heartbeat struct {
 	Grace    Duration `json:"grace,omitempty"`
 }
 
-// Kinds of ping; the kind is the last token of the subject.
+// Ping kinds; the kind is the last subject token.
 const (
 	PingOK    = "ok"    // the job succeeded
 	PingStart = "start" // the job started
@@ -22,7 +22,7 @@ const (
 	PingSince = "since"
 )
 
-// MaxPingOutput is how many bytes of a job's output a ping keeps.
+// MaxPingOutput limits the output bytes in a ping.
 const MaxPingOutput = 1000
 
 // Ping is a message from a monitored job. An empty message is a valid ping.
@@ -30,7 +30,7 @@ type Ping struct {
 	V int `json:"v"`
 	// ExitCode is the job's exit code, zero for success.
 	ExitCode int `json:"exit_code,omitempty"`
-	// Output is the end of the job's output.
+	// Output is the last part that the job printed.
 	Output string `json:"output,omitempty"`
 }
 

@@ -11,7 +11,7 @@ import (
 // idAlphabet gives ids that are valid in subjects, keys and Message-IDs.
 var idAlphabet = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding) //nolint:gochecknoglobals // a constant in all but syntax
 
-// DeriveID returns an id with 20 letters and digits, a function of its parts:
+// DeriveID returns an id with 20 letters and digits, derived from its parts:
 // 100 bits of their SHA-256, so that two different lists do not collide.
 func DeriveID(parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))

@@ -81,7 +81,7 @@ type Vote struct {
 // incident's own [Condition].
 type EventKind string
 
-// The kinds of event.
+// The event kinds.
 const (
 	EventBegan EventKind = "began"
 	EventEnded EventKind = "ended"

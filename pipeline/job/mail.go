@@ -7,7 +7,7 @@ type Mail struct {
 	V int `json:"v"`
 	// ID identifies the mail. While a mail is queued, and for two days after it
 	// was sent, another one with the same id has no effect. If ID is empty, the
-	// last token of the subject counts.
+	// last subject token counts.
 	ID string `json:"id,omitempty"`
 	// To is the recipient: one address, RFC 5322, with or without a display
 	// name. A mail to several recipients is one job for each.

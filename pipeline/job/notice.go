@@ -27,7 +27,7 @@ const (
 // to the operators in digests.
 type Notice struct {
 	V int `json:"v"`
-	// ID is a function of the event, so that a repeated report is one notice.
+	// ID is derived from the event, so that a repeated report is one notice.
 	ID   string     `json:"id"`
 	Kind NoticeKind `json:"kind"`
 	At   time.Time  `json:"at"`
@@ -49,7 +49,7 @@ type Digest struct {
 	// due time of the last mail.
 	Due  time.Time `json:"due,omitzero"`
 	Sent time.Time `json:"sent,omitzero"`
-	// Recent are the ids of the last notices, which detect repeated reports.
+	// Recent are the latest notice ids, which detect repeated reports.
 	Recent []string `json:"recent,omitempty"`
 }
 

@@ -2,7 +2,7 @@ package job
 
 import "time"
 
-// Kinds of job that people and programs enqueue.
+// Job kinds that people and programs enqueue.
 const (
 	JobCheck = "check"
 	JobMail  = "mail"
@@ -12,7 +12,7 @@ const (
 // [OutcomeKey], and sent to a caller that waits.
 type Outcome struct {
 	V int `json:"v"`
-	// Kind is JobCheck or JobMail, ID the id of the job.
+	// Kind is JobCheck or JobMail, ID the job id.
 	Kind string    `json:"kind"`
 	ID   string    `json:"id"`
 	At   time.Time `json:"at"`

@@ -27,7 +27,7 @@ type ProcessStatus struct {
 	Children []ChildStatus `json:"children"`
 }
 
-// ChildStatus is the status of one supervised child.
+// ChildStatus is a supervised child's status.
 type ChildStatus struct {
 	Name string `json:"name"`
 	// State is idle, starting, running, stopping, waiting, parked, given_up,
@@ -47,7 +47,7 @@ type ChildStatus struct {
 	Children []ChildStatus `json:"children,omitempty"`
 }
 
-// ChildFailure is one failure of a supervised child.
+// ChildFailure is a failure in a supervised child.
 type ChildFailure struct {
 	At time.Time `json:"at"`
 	// Class is error, panic, goexit, timeout, stuck or unavailable.

@@ -50,7 +50,7 @@ const (
 // Settings are the parts of the file that concern the whole installation.
 type Settings struct {
 	V int `json:"v"`
-	// Operators are the names of the recipients that get [Notice]s.
+	// Operators are the names for the recipients that get [Notice]s.
 	Operators []string `json:"operators,omitempty"`
 	// Grouping is the default for recipients; nil means [DefaultGrouping].
 	Grouping *Grouping `json:"grouping,omitempty"`

@@ -2,6 +2,7 @@ package job
 
 import (
 	"cmp"
+	"slices"
 	"time"
 )
 
@@ -72,18 +73,11 @@ const (
 
 // Open returns the open incidents, including locations without data.
 func (s *State) Open() []*Incident {
-	var open []*Incident
-	for _, incident := range []*Incident{s.Incident, s.Degraded, s.Flapping, s.NoData} {
-		if incident != nil {
-			open = append(open, incident)
-		}
-	}
+	open := []*Incident{s.Incident, s.Degraded, s.Flapping, s.NoData}
 	for i := range s.Locations {
-		if noData := s.Locations[i].NoData; noData != nil {
-			open = append(open, noData)
-		}
+		open = append(open, s.Locations[i].NoData)
 	}
-	return open
+	return slices.DeleteFunc(open, func(i *Incident) bool { return i == nil })
 }
 
 // Certificate is the last alert about a certificate.

@@ -3,6 +3,7 @@
 package pipelinetest
 
 import (
+	"cmp"
 	"log/slog"
 	"testing"
 
@@ -65,9 +66,7 @@ func Connect(tb testing.TB, b *broker.Broker, config pipeline.Config) *pipeline.
 
 func connect(tb testing.TB, config pipeline.Config) *pipeline.Pipeline {
 	tb.Helper()
-	if config.Shards == 0 {
-		config.Shards = 4
-	}
+	config.Shards = cmp.Or(config.Shards, 4)
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	}

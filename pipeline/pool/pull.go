@@ -143,8 +143,8 @@ func (p *puller) forget() {
 	p.epoch++
 }
 
-// close stops the flow, and gives back the jobs that have arrived.
-func (p *puller) close() {
+// unsubscribe stops the flow, and gives back the jobs that have arrived.
+func (p *puller) unsubscribe() {
 	if p.sub == nil {
 		return
 	}

@@ -44,7 +44,7 @@ func (r *run) loop(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer pull.close()
+	defer pull.unsubscribe()
 	regained, ignore := r.p.Regained()
 	defer ignore()
 	beat := time.NewTicker(r.config.AckWait / 3)
@@ -65,7 +65,7 @@ func (r *run) loop(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			pull.close()
+			pull.unsubscribe()
 			return r.drain(settle, hurry)
 		case message := <-pull.messages:
 			r.receive(work, pull, message)

@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -37,12 +38,7 @@ func ServerConfig(names topology.Names, users []User) string {
 	return b.String()
 }
 
-func location(user User) string {
-	if user.Location == "" {
-		return job.DefaultLocation
-	}
-	return user.Location
-}
+func location(user User) string { return cmp.Or(user.Location, job.DefaultLocation) }
 
 // UserName names a user and its inbox by the prefix, the role, and for a check
 // worker outside the default location by its location.
@@ -57,7 +53,7 @@ func UserName(names topology.Names, user User) string {
 // PasswordVariable is the server's environment variable that may hold a user's
 // password.
 func PasswordVariable(names topology.Names, user User) string {
-	return strings.ToUpper(strings.NewReplacer("-", "_").Replace(names.Prefix + "_" + strings.TrimPrefix(UserName(names, user), names.Prefix+"-") + "_PASSWORD"))
+	return strings.ToUpper(strings.ReplaceAll(UserName(names, user)+"_PASSWORD", "-", "_"))
 }
 
 func block(subjects []string) string {

@@ -43,20 +43,20 @@ type Event struct {
 	Lost int
 }
 
-// level is the event's log level.
-func (e Event) level() slog.Level {
+// level returns the logger's method for the event's level.
+func (e Event) level(l *slog.Logger) func(message string, attributes ...any) {
 	switch e.Kind {
 	case EventFailed:
 		if e.Class == ClassUnavailable {
-			return slog.LevelWarn
+			return l.Warn
 		}
-		return slog.LevelError
+		return l.Error
 	case EventStuck, EventParked, EventGivenUp, EventBreach:
-		return slog.LevelError
+		return l.Error
 	case EventReturned, EventLost:
-		return slog.LevelWarn
+		return l.Warn
 	default:
-		return slog.LevelDebug
+		return l.Debug
 	}
 }
 

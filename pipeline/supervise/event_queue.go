@@ -1,7 +1,6 @@
 package supervise
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -82,7 +81,7 @@ func (q *eventQueue) next() (Event, bool) {
 
 // deliver delivers one event, and contains the failures of the hook.
 func (q *eventQueue) deliver(e Event) {
-	q.logger.Log(context.Background(), e.level(), "supervision event", e.attributes()...)
+	e.level(q.logger)("supervision event", e.attributes()...)
 	if q.hook == nil {
 		return
 	}

@@ -20,6 +20,13 @@ const (
 	pending = 4096 // publishes in flight, as in the pipeline
 )
 
+// Server is the server in this process and a user who may do everything on it.
+type Server struct {
+	pipeline.InProcess
+
+	User, Password string
+}
+
 // Jobs creates a work queue, publishes n messages with the given body
 // asynchronously, each to a separate subject, and consumes and acknowledges them
 // with the library's prefetching consumer. It returns when all are acknowledged,
@@ -27,8 +34,8 @@ const (
 //
 // Like the pipeline's queues, this one is on disk with one message per subject, so
 // that the difference measures the pipeline's overhead.
-func Jobs(ctx context.Context, server pipeline.InProcess, user, password string, n int, body []byte) (err error) {
-	conn, err := nats.Connect("", nats.InProcessServer(server), nats.UserInfo(user, password))
+func Jobs(ctx context.Context, server Server, n int, body []byte) (err error) {
+	conn, err := nats.Connect("", nats.InProcessServer(server), nats.UserInfo(server.User, server.Password))
 	if err != nil {
 		return fmt.Errorf("connect to nats: %w", err)
 	}

@@ -16,7 +16,7 @@ func TestJobsAcknowledgesAllAndDeletesTheQueue(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for range 2 { // the second would find messages left by the first
-		if err := yardstick.Jobs(ctx, b, broker.User, b.Secret(), 1000, []byte("x")); err != nil {
+		if err := yardstick.Jobs(ctx, yardstick.Server{InProcess: b, User: broker.User, Password: b.Secret()}, 1000, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -7,13 +7,24 @@ import (
 	"vedette/pipeline/job"
 )
 
+// expansion is a text with its dollars replaced. In a text that a probe sends,
+// something that only looks like a reference, such as the value of a variable, must
+// not become one.
+type expansion struct {
+	*reader
+
+	value value
+	done  strings.Builder
+	text  strings.Builder // since the last reference
+}
+
 // expand replaces ${NAME} and $$. Any other dollar is kept, as regular expressions
 // need it. Secret references are kept: the check replaces them.
 func (r *reader) expand(v value, literal string) (string, bool) {
 	if !strings.Contains(literal, "$") {
 		return literal, true
 	}
-	e := expansion{sent: v.sent}
+	e := expansion{reader: r, value: v}
 	for rest := literal; ; {
 		before, after, found := strings.Cut(rest, "$")
 		e.text.WriteString(before)
@@ -21,7 +32,7 @@ func (r *reader) expand(v value, literal string) (string, bool) {
 			return e.end(), true
 		}
 		var ok bool
-		if rest, ok = r.expandDollar(v, after, &e); !ok {
+		if rest, ok = e.expandDollar(after); !ok {
 			return "", false
 		}
 	}
@@ -29,72 +40,56 @@ func (r *reader) expand(v value, literal string) (string, bool) {
 
 // expandDollar adds what a dollar and the text after it stand for, and returns the
 // rest.
-func (r *reader) expandDollar(v value, after string, to *expansion) (string, bool) {
+func (e *expansion) expandDollar(after string) (string, bool) {
 	switch {
-	case strings.HasPrefix(after, "$"):
-		to.text.WriteByte('$')
-		return after[1:], true
 	case strings.HasPrefix("$"+after, job.ReferenceStart):
-		return r.reference(v, "$"+after, to)
+		return e.reference("$" + after)
 	case strings.HasPrefix(after, "{"):
-		return r.variable(v, after[1:], to)
+		return e.variable(after[1:])
 	default:
-		to.text.WriteByte('$')
-		return after, true
+		e.text.WriteByte('$')
+		return strings.TrimPrefix(after, "$"), true
 	}
 }
 
 // variable adds the value of an environment variable.
-func (r *reader) variable(v value, text string, to *expansion) (string, bool) {
+func (e *expansion) variable(text string) (string, bool) {
 	n := nameLength(text)
 	if n == 0 || !strings.HasPrefix(text[n:], "}") {
-		r.report(v, "${ without a name and }", "${NAME}", "write $$ for a dollar")
+		e.report(e.value, "${ without a name and }", "${NAME}", "write $$ for a dollar")
 		return "", false
 	}
 	name := text[:n]
-	found, ok := r.options.LookupEnv(name)
+	found, ok := e.options.LookupEnv(name)
 	if !ok {
-		r.report(v, "${"+name+"}, which is not set", "a variable of the environment",
+		e.report(e.value, "${"+name+"}, which is not set", "a variable of the environment",
 			"set "+name+", or write $$ for a dollar")
 		return "", false
 	}
-	to.text.WriteString(found)
+	e.text.WriteString(found)
 	return text[n+1:], true
 }
 
 // reference adds a secret reference, which is allowed only in what a probe sends.
-func (r *reader) reference(v value, text string, to *expansion) (string, bool) {
-	if !v.sent {
-		r.report(v, "a reference to a secret", "a text without one",
+func (e *expansion) reference(text string) (string, bool) {
+	if !e.value.sent {
+		e.report(e.value, "a reference to a secret", "a text without one",
 			"secrets are for what a probe sends: URLs, headers, bodies, credentials and the like; ${NAME}, of the environment, can stand anywhere")
 		return "", false
 	}
 	name, rest, _, err := job.CutReference(text)
 	if err != nil {
 		problem, _ := errors.AsType[job.Problem](err)
-		r.report(v, problem.Found, problem.Expected, "write $$ for a dollar")
+		e.report(e.value, problem.Found, problem.Expected, "write $$ for a dollar")
 		return "", false
 	}
-	to.refer(name)
+	e.done.WriteString(job.EscapeReferences(e.text.String(), true) + job.Reference(name))
+	e.text.Reset()
 	return rest, true
 }
 
-// expansion is a text with its dollars replaced. In a text that a probe sends,
-// something that only looks like a reference, such as the value of a variable, must
-// not become one.
-type expansion struct {
-	sent bool
-	done strings.Builder
-	text strings.Builder // since the last reference
-}
-
-func (e *expansion) refer(name string) {
-	e.done.WriteString(job.EscapeReferences(e.text.String(), true) + job.Reference(name))
-	e.text.Reset()
-}
-
 func (e *expansion) end() string {
-	if !e.sent {
+	if !e.value.sent {
 		return e.text.String()
 	}
 	return e.done.String() + job.EscapeReferences(e.text.String(), false)

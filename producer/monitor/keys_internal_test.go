@@ -1,7 +1,7 @@
 package monitor
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -17,9 +17,9 @@ func TestDefaultsOfTheReferenceAreTheConstants(t *testing.T) {
 		"notifications.group_wait":      formatDuration(grouping.GroupWait.Std()),
 		"notifications.group_interval":  formatDuration(grouping.GroupInterval.Std()),
 		"notifications.repeat_interval": formatDuration(grouping.RepeatInterval.Std()),
-		"notifications.max_listed":      fmt.Sprint(grouping.MaxListed),
-		"defaults.flapping.enter":       fmt.Sprint(flapping.Enter),
-		"defaults.flapping.leave":       fmt.Sprint(flapping.Leave),
+		"notifications.max_listed":      strconv.Itoa(grouping.MaxListed),
+		"defaults.flapping.enter":       strconv.Itoa(flapping.Enter),
+		"defaults.flapping.leave":       strconv.Itoa(flapping.Leave),
 		"mail.give_up_after":            formatDuration(maxGiveUp),
 		"mail.relays[].tls":             string(TLSStart),
 	}

@@ -58,7 +58,7 @@ func (r mailReader) readMail(root mapping) Mail {
 	from, ok := m.get("from")
 	switch {
 	case ok:
-		mail.From, _ = recipientReader{r.reader}.address(from, sender)
+		mail.From, _ = recipientReader(r).address(from, sender)
 	case len(mail.Relays) > 0:
 		r.report(from, "no from", sender, "")
 	}

@@ -74,8 +74,7 @@ func (r mailReader) authMechanism(m mapping) string {
 	if !ok {
 		return ""
 	}
-	mechanism, _ := r.word(v, authMechanisms(), strings.ToUpper)
-	return mechanism
+	return r.word(v, authMechanisms(), strings.ToUpper)
 }
 
 // hostName reads a host name or an IP address, without a port.
@@ -101,8 +100,7 @@ func (r mailReader) tlsMode(m mapping) TLS {
 		return TLSStart
 	}
 	known := []string{string(TLSStart), string(TLSImplicit), string(TLSNone)}
-	mode, _ := r.word(v, known, func(text string) string { return text })
-	return cmp.Or(TLS(mode), TLSStart)
+	return cmp.Or(TLS(r.word(v, known, func(text string) string { return text })), TLSStart)
 }
 
 // credentials reads the login for a relay. A password needs TLS unless the file
@@ -115,7 +113,8 @@ func (r mailReader) credentials(m mapping, relay *Relay) {
 	password, at, hasPassword := r.readSecret(m, "password")
 	relay.Password = password
 	if file, ok := m.get("password_file"); ok && password != "" {
-		relay.PasswordFile = r.filePath(file)
+		name, _ := r.readText(file, "a path")
+		relay.PasswordFile = r.inFolder(name)
 	}
 	switch {
 	case hasUsername && !hasPassword:

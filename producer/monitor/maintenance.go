@@ -34,11 +34,11 @@ func (r maintenanceReader) readMaintenance(root mapping) []job.Maintenance {
 func (r maintenanceReader) readWindow(m mapping) job.Maintenance {
 	w := job.Maintenance{}
 	if v, ok := r.required(m, "name", aName); ok {
-		if text, ok := r.text(v, aName); ok && r.checkName(v, text) {
+		if text, ok := r.readText(v, aName); ok && r.checkName(v, text) {
 			w.Name = text
 		}
 	}
-	w.Match = recipientReader{r.reader}.readMatch(m)
+	w.Match = recipientReader(r).readMatch(m)
 	zone, name := r.timeZone(m)
 	w.TimeZone = name
 	repeats := r.exclusive(m, "weekly", "monthly", "cron")
@@ -210,6 +210,5 @@ func (r maintenanceReader) days(m mapping, repeats string) string {
 }
 
 func (r maintenanceReader) weekday(v value) string {
-	day, _ := r.word(v, []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}, strings.ToLower)
-	return cmp.Or(day, "*")
+	return cmp.Or(r.word(v, []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}, strings.ToLower), "*")
 }

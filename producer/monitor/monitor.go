@@ -58,7 +58,7 @@ func (c *collector) readName(m mapping) string {
 	if !ok {
 		return ""
 	}
-	name, ok := c.text(v, aName)
+	name, ok := c.readText(v, aName)
 	if !ok || !c.checkName(v, name) {
 		return ""
 	}
@@ -181,7 +181,7 @@ func (c *collector) readTimeout(m mapping, interval optionalDuration) time.Durat
 // recipientsOf reads a monitor's recipients: its own, those from the routes, or the
 // defaults.
 func (c *collector) recipientsOf(m mapping, monitor *job.Monitor) []string {
-	names, set := recipientReader{c.reader}.readNotify(m)
+	names, set := recipientReader{c.reader}.recipientNames(m, "notify")
 	routed, fits := routed(c.defaults.routes, monitor)
 	switch {
 	case set:

@@ -17,6 +17,9 @@ const (
 	maxWindow            = 100
 )
 
+// policyReader reads what the section defaults and each monitor share.
+type policyReader struct{ *reader }
+
 // policy is how results are evaluated, as far as the file sets it.
 type policy struct {
 	window       int
@@ -33,7 +36,7 @@ func (r policyReader) readPolicy(m mapping, otherwise policy) policy {
 		p.window, _ = r.integer(v, 1, maxWindow)
 	}
 	if v, ok := m.get("retry_interval"); ok {
-		p.retry = recipientReader{r.reader}.durationOrZero(v)
+		p.retry = recipientReader(r).durationOrZero(v)
 		p.retrySet = true
 	}
 	if v, ok := m.get("flapping"); ok {
@@ -146,7 +149,7 @@ func (r policyReader) locationNames(v value) []string {
 	}
 	names := make([]string, 0, len(items))
 	for _, item := range items {
-		name, ok := r.text(item, aLocation)
+		name, ok := r.readText(item, aLocation)
 		switch {
 		case !ok:
 		case !job.ValidName(name) || strings.Contains(name, "."):
@@ -189,9 +192,6 @@ type defaults struct {
 	notifySet         bool
 }
 
-// policyReader reads what the section defaults and each monitor share.
-type policyReader struct{ *reader }
-
 func (r policyReader) readDefaults(root mapping) defaults {
 	d := defaults{
 		interval: optionalDuration{duration: DefaultInterval}, timeout: optionalDuration{duration: DefaultTimeout},
@@ -219,7 +219,7 @@ func (r policyReader) readDefaults(root mapping) defaults {
 	r.setInteger(m, "success_threshold", maxThreshold, &d.success)
 	d.policy = r.readPolicy(m, d.policy)
 	d.locations = r.readLocations(m, d.locations)
-	d.notify, d.notifySet = recipientReader{r.reader}.readNotify(m)
+	d.notify, d.notifySet = recipientReader(r).recipientNames(m, "notify")
 	return d
 }
 

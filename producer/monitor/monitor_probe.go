@@ -131,7 +131,7 @@ func (c probeReader) headers(v value) map[string]string {
 		}
 		value := m.valueOf(f)
 		value.secret, value.sent = true, v.sent
-		text, ok := c.text(value, "text")
+		text, ok := c.readText(value, "text")
 		if ok && strings.ContainsAny(text, "\r\n\x00") {
 			c.report(value, "a line break or a zero byte in the value", "one line", "")
 		}

@@ -118,7 +118,7 @@ func (c probeReader) probeText(v value, f probeField) string {
 		text, _ := c.nonEmpty(v, "text")
 		return text
 	default:
-		text, _ := c.text(v, "text")
+		text, _ := c.readText(v, "text")
 		return text
 	}
 }

@@ -113,12 +113,7 @@ func (n *node) addFlaws(flaws ...flaw) {
 
 // isScalar reports whether the node is a single value other than text.
 func (n *node) isScalar() bool {
-	switch n.kind {
-	case kindInteger, kindFloat, kindBoolean, kindInfinity:
-		return true
-	default:
-		return false
-	}
+	return slices.Contains([]kind{kindInteger, kindFloat, kindBoolean, kindInfinity}, n.kind)
 }
 
 // usesEnvironment reports whether the node holds a reference to a variable, at any

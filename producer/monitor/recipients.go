@@ -46,7 +46,7 @@ func (r recipientReader) readRecipient(name string, v value) job.Recipient {
 	if addresses, ok := r.required(m, "addresses", "an address such as ops@example.org, or a list of them"); ok {
 		recipient.Addresses = r.addresses(addresses)
 	}
-	_, recipient.TimeZone = maintenanceReader{r.reader}.timeZone(m)
+	_, recipient.TimeZone = maintenanceReader(r).timeZone(m)
 	recipient.Grouping = r.readGrouping(m, r.standard)
 	return recipient
 }
@@ -95,16 +95,12 @@ func (r *reader) checkName(at value, name string) bool {
 	return r.reject(at, aName)
 }
 
-// readNotify reads one recipient name, or a list. An empty list means that no one is
-// notified.
-func (r recipientReader) readNotify(m mapping) (names []string, set bool) {
-	return r.recipientNames(m, "notify")
-}
-
+// recipientNames reads one recipient name, or a list. An empty list means that no
+// one is notified.
 func (r recipientReader) recipientNames(m mapping, key string) (names []string, set bool) {
 	items, set := r.entries(m, key, "a name of recipients")
 	for _, item := range items {
-		name, ok := r.text(item, "a name of recipients")
+		name, ok := r.readText(item, "a name of recipients")
 		switch {
 		case !ok:
 		case slices.Contains(names, name):

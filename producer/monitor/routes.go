@@ -20,7 +20,7 @@ func (r recipientReader) readRoutes(root mapping) []route {
 		var one route
 		one.match = r.readMatch(m)
 		r.required(m, "notify", "names of recipients")
-		one.notify, _ = r.readNotify(m)
+		one.notify, _ = r.recipientNames(m, "notify")
 		r.setBoolean(m, "continue", &one.continues)
 		routes = append(routes, one)
 	}
@@ -108,7 +108,7 @@ func (r recipientReader) readLabels(m mapping) map[string]string {
 		if !job.ValidName(f.key) {
 			r.report(named.keyOf(f), quote(f.key), "a label named with "+aName, "")
 		}
-		labels[f.key], _ = r.text(named.valueOf(f), "text")
+		labels[f.key], _ = r.readText(named.valueOf(f), "text")
 	}
 	return labels
 }

@@ -17,34 +17,26 @@ const maxFound = 80
 // describe returns the value as written, with variables not replaced. It shows no
 // secret.
 func (v value) describe() string {
-	if v.null() {
+	_, isText := v.literal()
+	switch {
+	case v.null():
 		return "nothing"
-	}
-	switch v.node.kind {
-	case kindMapping:
+	case v.node.kind == kindMapping:
 		return "a mapping"
-	case kindList:
+	case v.node.kind == kindList:
 		return "a list"
-	case kindTag:
+	case v.node.kind == kindTag:
 		return "the tag " + v.node.text
-	case kindText:
-		switch {
-		case v.node.text == "":
-			return "an empty text"
-		case v.secret:
-			return "a value that is not shown"
-		default:
-			return quote(v.node.text)
-		}
+	case isText && v.node.text == "":
+		return "an empty text"
+	case v.secret:
+		return "a value that is not shown"
+	case isText:
+		return quote(v.node.text)
+	case v.node.text == "":
+		return "something else"
 	default:
-		switch {
-		case v.secret:
-			return "a value that is not shown"
-		case v.node.text == "":
-			return "something else"
-		default:
-			return shorten(v.node.text)
-		}
+		return shorten(v.node.text)
 	}
 }
 
@@ -77,8 +69,8 @@ func (r *reader) rejectWithHint(v value, expected, hint string) {
 	}
 }
 
-// text reads a text and replaces its references to the environment.
-func (r *reader) text(v value, expected string) (string, bool) {
+// readText reads a text and replaces its references to the environment.
+func (r *reader) readText(v value, expected string) (string, bool) {
 	literal, ok := v.literal()
 	if !ok {
 		hint := ""
@@ -93,7 +85,7 @@ func (r *reader) text(v value, expected string) (string, bool) {
 
 // nonEmpty reads a text that must not be empty.
 func (r *reader) nonEmpty(v value, expected string) (string, bool) {
-	text, ok := r.text(v, expected)
+	text, ok := r.readText(v, expected)
 	if ok && strings.TrimSpace(text) == "" {
 		return "", r.reject(v, expected)
 	}
@@ -115,17 +107,17 @@ func parseText[T any](r *reader, v value, expected string, parse func(text strin
 }
 
 // word reads one of several words, as a function folds its case.
-func (r *reader) word(v value, known []string, fold func(string) string) (string, bool) {
+func (r *reader) word(v value, known []string, fold func(string) string) string {
 	text, ok := r.nonEmpty(v, oneOf(known))
 	if !ok || slices.Contains(known, fold(text)) {
-		return fold(text), ok
+		return fold(text)
 	}
 	hint := ""
 	if v.safe() {
 		hint = didYouMean(text, known)
 	}
 	r.rejectWithHint(v, oneOf(known), hint)
-	return "", false
+	return ""
 }
 
 // unquoted reads a certain kind of scalar, or a text from the environment.
@@ -203,7 +195,7 @@ func (r *reader) duration(v value) (time.Duration, bool) {
 	if _, ok := v.literal(); !ok {
 		return 0, r.reject(v, aDuration)
 	}
-	text, ok := r.text(v, aDuration)
+	text, ok := r.readText(v, aDuration)
 	if !ok {
 		return 0, false
 	}

@@ -31,7 +31,7 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // readSecret reads a secret from the monitor file or from a separate file. It
 // returns its place, and whether it is set.
-func (r *reader) readSecret(m mapping, key string) (Secret, value, bool) {
+func (r mailReader) readSecret(m mapping, key string) (Secret, value, bool) {
 	direct, hasDirect := m.get(key)
 	file, hasFile := m.get(key + "_file")
 	direct.secret = true
@@ -58,7 +58,7 @@ func (r *reader) readSecret(m mapping, key string) (Secret, value, bool) {
 }
 
 // secretFile reads a secret from a file, without the newline at its end.
-func (r *reader) secretFile(v value) string {
+func (r mailReader) secretFile(v value) string {
 	const expected = "the path of a file that holds the secret alone"
 	data, ok := r.fileText(v, expected)
 	if !ok {
@@ -71,12 +71,6 @@ func (r *reader) secretFile(v value) string {
 	}
 	r.oneLine(v, text)
 	return text
-}
-
-// filePath returns the path in a field.
-func (r *reader) filePath(v value) string {
-	name, _ := r.text(v, "a path")
-	return r.inFolder(name)
 }
 
 // fileText reads the file that a field names.
@@ -94,7 +88,7 @@ func (r *reader) fileText(v value, expected string) (string, bool) {
 }
 
 // oneLine reports a secret with a line break, which SMTP cannot carry.
-func (r *reader) oneLine(v value, secret string) {
+func (r mailReader) oneLine(v value, secret string) {
 	if !strings.ContainsAny(secret, "\r\n\x00") {
 		return
 	}

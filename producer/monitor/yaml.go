@@ -25,24 +25,22 @@ type parsed struct {
 	mistake *mistake
 }
 
+func mistaken(line, column int, found, expected string) parsed {
+	return parsed{mistake: &mistake{line: line, column: column, found: found, expected: expected}}
+}
+
 // parseYAML parses a text. The library recurses as deep as the text nests and
 // panics on some broken texts, so depth is bounded first, and a panic is a mistake
 // in the text.
 func parseYAML(text string) (result parsed) {
 	defer func() {
 		if reason := recover(); reason != nil {
-			result = parsed{mistake: &mistake{
-				line: 1, column: 1,
-				found: fmt.Sprintf("YAML that cannot be read (%v)", reason), expected: "valid YAML",
-			}}
+			result = mistaken(1, 1, fmt.Sprintf("YAML that cannot be read (%v)", reason), "valid YAML")
 		}
 	}()
 	tokens := lexer.Tokenize(text)
 	if deep := tooDeep(tokens); deep != nil {
-		return parsed{mistake: &mistake{
-			line: deep.Position.Line, column: deep.Position.Column,
-			found: fmt.Sprintf("more than %d levels", maxDepth), expected: "fewer",
-		}}
+		return mistaken(deep.Position.Line, deep.Position.Column, fmt.Sprintf("more than %d levels", maxDepth), "fewer")
 	}
 	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // duplicates are reported with the other mistakes
 	if err != nil {
@@ -112,7 +110,7 @@ func onlyDocument(file *ast.File) parsed {
 		}
 		if found.root != nil {
 			line, column := position(document.Body)
-			return parsed{mistake: &mistake{line: line, column: column, found: "a second document", expected: "one"}}
+			return mistaken(line, column, "a second document", "one")
 		}
 		found.root = document.Body
 	}

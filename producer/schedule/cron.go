@@ -10,8 +10,7 @@ import (
 
 // cron is a parsed expression: a bit for each allowed value, by field.
 type cron struct {
-	expression string
-	zone       *time.Location
+	zone *time.Location
 
 	minutes, hours, days, months, weekdays uint64
 	// anyDay and anyWeekday report whether the field begins with "*", which leaves
@@ -67,7 +66,7 @@ func parseCron(expression, zone string) (*cron, error) {
 		return nil, fmt.Errorf("read cron expression %q: %w", expression,
 			Problem{Found: fmt.Sprintf("%d fields", len(parts)), Expected: "5: minute hour day month weekday"})
 	}
-	c := &cron{expression: expression, zone: location}
+	c := &cron{zone: location}
 	sets := [5]*uint64{&c.minutes, &c.hours, &c.days, &c.months, &c.weekdays}
 	for i, f := range fields() {
 		if *sets[i], err = f.parse(parts[i]); err != nil {

@@ -106,18 +106,6 @@ func (s Schedule) slotAt(second int64) int64 {
 	return second - past
 }
 
-// String returns a description for users.
-func (s Schedule) String() string {
-	switch {
-	case s.cron != nil:
-		return fmt.Sprintf("cron %q in %s", s.cron.expression, s.cron.zone)
-	case s.interval > 0:
-		return fmt.Sprintf("every %s, %s past", time.Duration(s.interval)*time.Second, time.Duration(s.phase)*time.Second)
-	default:
-		return "never"
-	}
-}
-
 // Window is a run of consecutive slots; Count is zero if there is none.
 type Window struct {
 	First, Last time.Time

@@ -257,19 +257,6 @@ func TestZeroScheduleHasNoSlots(t *testing.T) {
 	}
 }
 
-func TestSchedulesDescribeThemselves(t *testing.T) {
-	t.Parallel()
-	for want, s := range map[string]schedule.Schedule{
-		"every 1m0s, ":                   every(t, time.Minute, "a"),
-		`cron "@daily" in Europe/Berlin`: cron(t, "@daily", "Europe/Berlin"),
-		"never":                          {},
-	} {
-		if got := s.String(); !strings.HasPrefix(got, want) {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-}
-
 func FuzzCron(f *testing.F) {
 	for _, seed := range []string{"*/15 * * * *", "0 9-17 * * MON-FRI", "30 2 29 FEB *", "@weekly", "5/7 */3 1,15 * 0"} {
 		f.Add(seed, "Europe/Berlin")

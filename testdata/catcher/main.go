@@ -1,4 +1,4 @@
-// Command catcher is a mail relay for trials that keeps mails instead of sending
+// Command catcher is a mail relay for trials. It keeps mails and never sends
 // them. It accepts SMTP on port 1025, prints each mail, and shows all mails over
 // HTTP on port 8025.
 package main

@@ -28,7 +28,7 @@ func TestRenamedModuleBuilds(t *testing.T) {
 		return string(out)
 	}
 	const path = "example.org/x/vedette"
-	run(filepath.Join(dir, ".ci/rename-module"), path)
+	run(filepath.Join(dir, ".ci", "rename-module"), path)
 	run("go", "build", "./...")
 	run("go", "vet", "./producer")
 	for name := range strings.Lines(run("go", "list", "-deps", "./...")) {

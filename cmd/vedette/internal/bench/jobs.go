@@ -59,9 +59,10 @@ Server and client share the process.`,
 
 func (s jobScenario) run(ctx context.Context, p *pipeline.Pipeline, b *broker.Broker, stdout io.Writer) error {
 	var bare, ours []pace
+	server := yardstick.Server{InProcess: b, User: broker.User, Password: b.Secret()}
 	for range s.rounds {
 		runtime.GC() // each side pays for its own garbage
-		took, err := measure(func() error { return yardstick.Jobs(ctx, b, broker.User, b.Secret(), s.jobs, jobBody()) })
+		took, err := measure(func() error { return yardstick.Jobs(ctx, server, s.jobs, jobBody()) })
 		if err != nil {
 			return fmt.Errorf("run bare jetstream: %w", err)
 		}

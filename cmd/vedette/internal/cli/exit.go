@@ -4,7 +4,6 @@ package cli
 
 import (
 	"fmt"
-
 	// Monitors may use any IANA zone, also on machines without a zone database.
 	_ "time/tzdata"
 )

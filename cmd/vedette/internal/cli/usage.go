@@ -35,7 +35,7 @@ func UsageError(cmd *cobra.Command, err error) error {
 func ArgumentError(cmd *cobra.Command, args []string) error {
 	found := "none"
 	if len(args) > 0 {
-		found = fmt.Sprintf("%q", args)
+		found = strings.Trim(fmt.Sprintf("%q", args), "[]")
 	}
 	return UsageError(cmd, fmt.Errorf("read arguments: found %s, expected %s", found, operands(cmd.Use)))
 }

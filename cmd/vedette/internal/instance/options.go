@@ -35,7 +35,7 @@ type Options struct {
 }
 
 // Flags adds the flags that both commands have.
-func (o *Options) Flags(cmd *cobra.Command) {
+func Flags(cmd *cobra.Command, o *Options) {
 	f := cmd.Flags()
 	f.StringVar(&o.Data, "data", "", "data directory (default server.data in the file, or "+cli.DefaultData+")")
 	f.StringVar(&o.Location, "location", job.DefaultLocation, "location where this process runs checks")

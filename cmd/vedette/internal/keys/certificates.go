@@ -49,11 +49,11 @@ type authority struct {
 }
 
 func (w *keyWriter) authority() (*authority, error) {
-	certificate, err := readPEM(w.path("ca.pem"), x509.ParseCertificate)
+	certificate, err := readPEM(w.filename("ca.pem"), x509.ParseCertificate)
 	if err != nil {
 		return nil, err
 	}
-	key, err := readPEM(w.path("ca.key"), x509.ParseECPrivateKey)
+	key, err := readPEM(w.filename("ca.key"), x509.ParseECPrivateKey)
 	return &authority{certificate: certificate, key: key}, err
 }
 

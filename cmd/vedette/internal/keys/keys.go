@@ -36,10 +36,10 @@ type keyWriter struct {
 	created strings.Builder
 }
 
-func (w *keyWriter) path(name string) string { return filepath.Join(w.dir, name) }
+func (w *keyWriter) filename(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *keyWriter) has(name string) bool {
-	_, err := os.Stat(w.path(name))
+	_, err := os.Stat(w.filename(name))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
@@ -48,7 +48,7 @@ func (w *keyWriter) write(name string, content []byte) error {
 	if name == "ca.key" {
 		mode = 0o600 // not for containers
 	}
-	file, err := os.OpenFile(w.path(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	file, err := os.OpenFile(w.filename(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return fmt.Errorf("write key: %w", err)
 	}
@@ -56,7 +56,7 @@ func (w *keyWriter) write(name string, content []byte) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("write key: %w", err)
 	}
-	w.created.WriteString(w.path(name) + "\n")
+	w.created.WriteString(w.filename(name) + "\n")
 	return nil
 }
 

@@ -87,9 +87,9 @@ func (c *cluster) run(ctx context.Context, dir string) (err error) {
 	if c.witness, err = newWitness(ctx, c.hosts.address("hub")); err != nil {
 		return err
 	}
-	defer c.witness.close()
+	defer c.witness.stop()
 	c.processes = &clusterProcesses{processes: processes{hosts: c.hosts, dir: dir, log: log}, debug: c.log != os.DevNull}
-	defer func() { err = errors.Join(err, c.processes.close()) }()
+	defer func() { err = errors.Join(err, c.processes.stopAll()) }()
 	if err := c.processes.prepare(ctx, c.witness); err != nil {
 		return err
 	}

@@ -177,9 +177,9 @@ func (p *clusterProcesses) login(role rights.Role) []string {
 	return []string{"--nats", p.urls(role), "--nats-ca", p.secret("ca.pem"), "--nats-password-file", p.password(role)}
 }
 
-// close kills the workers and then the nodes: when they stop cleanly, the last
+// stopAll kills the workers and then the nodes: when they stop cleanly, the last
 // nodes would wait for the others in vain.
-func (p *clusterProcesses) close() error {
+func (p *clusterProcesses) stopAll() error {
 	all := append(append([]*harness.Process{}, p.checks...), p.mails...)
 	if p.scheduler != nil {
 		all = append(all, p.scheduler)

@@ -33,7 +33,7 @@ type single struct {
 
 func (s *single) run(ctx context.Context, dir string) (err error) {
 	s.processes = &singleProcesses{processes: processes{dir: dir, log: s.stderr}, ackWait: s.ackWait}
-	defer func() { err = errors.Join(err, s.processes.close()) }()
+	defer func() { err = errors.Join(err, s.processes.stopAll()) }()
 	if err := s.processes.startServer(ctx); err != nil {
 		return err
 	}

@@ -109,8 +109,8 @@ func (p *singleProcesses) stopWorkers() error {
 	return errors.Join(errs...)
 }
 
-// close ends all remaining processes.
-func (p *singleProcesses) close() error {
+// stopAll ends all remaining processes.
+func (p *singleProcesses) stopAll() error {
 	var errs []error
 	for _, worker := range p.workers {
 		errs = append(errs, worker.End(syscall.SIGKILL))

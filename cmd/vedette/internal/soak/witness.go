@@ -39,9 +39,9 @@ func newWitness(ctx context.Context, host string) (*witness, error) {
 	return w, nil
 }
 
-// close stops listening. The connections end with the processes at their other
+// stop stops listening. The connections end with the processes at their other
 // ends.
-func (w *witness) close() {
+func (w *witness) stop() {
 	_ = w.checks.Close()
 	_ = w.mails.Close()
 	w.group.Wait()
