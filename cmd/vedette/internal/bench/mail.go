@@ -29,7 +29,7 @@ func mailCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mail",
 		Short: "Compare mails per second with other ways to send",
-		Long: `Sends mails with two kilobytes to a relay on loopback, in a separate process,
+		Long: `Sends 2 KB mails to a relay on loopback, in a separate process,
 which answers after a round trip. It prints mails per second and the CPU time of
 this process for four ways: jobs in JetStream, as Vedette sends; a bare loop over
 its sessions, without jobs; go-mail with one session, one mail after the other,
