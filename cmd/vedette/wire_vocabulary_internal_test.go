@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"vedette/pipeline"
+	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
 	"vedette/pipeline/rights"
 	"vedette/pipeline/topology"
@@ -36,7 +38,11 @@ func TestVocabularyListsEveryNameOnTheServer(t *testing.T) {
 	}
 	for kind, want := range map[string][]string{
 		"stream": streams, "bucket": buckets, "role": roles, "stage": append(workers.Stages(), workers.StageSchedule),
-		"subject": subjects(t), "consumer": consumers(t),
+		"header": {
+			pipeline.HeaderReply, pipeline.HeaderFirstStored, deadletter.HeaderStage, deadletter.HeaderReason, deadletter.HeaderError,
+			deadletter.HeaderSubject, deadletter.HeaderAttempts, deadletter.HeaderWorker,
+		},
+		"subject": append(subjects(t), topology.ProcessRequest), "consumer": consumers(t),
 	} {
 		listed := vocabulary(t, kind)
 		slices.Sort(listed)
