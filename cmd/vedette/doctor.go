@@ -97,7 +97,7 @@ func printFindings(to io.Writer, findings []doctor.Finding, s doctor.Snapshot) e
 		for i := range s.Locations {
 			checks += s.Locations[i].Checked
 		}
-		_, err := fmt.Fprintf(to, "nothing found; processes: %d, checks in the last %s: %d\n", len(s.Processes), s.Window, checks)
+		_, err := fmt.Fprintf(to, "nothing found; processes: %d, checks in the last %s: %d\n", len(s.Processes), s.Window.Round(time.Second), checks)
 		return err
 	}
 	for i, f := range findings {
