@@ -198,7 +198,7 @@ func TestPostfixDeliversMailAmongRefusedOnes(t *testing.T) {
 	const rounds = 3
 	for round := range rounds {
 		for n := range 12 {
-			m, words := to("nobody", "refused"), "RCPT: 550 5.1.1"
+			m, words := to("unknown", "refused"), "RCPT: 550 5.1.1"
 			if n == round {
 				m, words = large("refused"), "MAIL: 552 5.3.4"
 			}
