@@ -156,7 +156,7 @@ func TestLoadOfAnEndedContextIsAnErrorAndNotAnEmptyBucket(t *testing.T) {
 	}
 }
 
-func TestKeyIsRemovedOnlyIfNobodyWroteItSince(t *testing.T) {
+func TestKeyIsRemovedOnlyIfItDidNotChange(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	bucket, err := p.Bucket(t.Context(), topology.Processes)

@@ -56,7 +56,7 @@ func TestLostWordOfThePublishIsNeitherALossNorADouble(t *testing.T) {
 
 // The server forgets the ids of messages when it restarts, but not the subjects
 // of stored ones.
-func TestJobIsOrderedOnceThroughARestartOfTheServer(t *testing.T) {
+func TestJobIsEnqueuedOnceThroughARestartOfTheServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	config := broker.Config{Dir: dir, Listen: "127.0.0.1:0"}

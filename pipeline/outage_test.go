@@ -41,9 +41,9 @@ func TestOutageIsNoFailure(t *testing.T) {
 	if err := fine.Serve(t.Context()); err != nil {
 		t.Errorf("got %v for a normal end, want nil", err)
 	}
-	told, cancel := context.WithCancel(t.Context())
+	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := failing.Serve(told); errors.Is(err, supervise.ErrUnavailable) {
-		t.Errorf("got %v after it was told to stop, want the plain error", err)
+	if err := failing.Serve(stopped); errors.Is(err, supervise.ErrUnavailable) {
+		t.Errorf("got %v after a stop request, want the plain error", err)
 	}
 }

@@ -40,7 +40,7 @@ func TestSecondMessageOnAnOccupiedSubjectIsRefusedUntilTheFirstIsDone(t *testing
 	})
 }
 
-func TestPublishAllTellsEachMessageItsOwnFate(t *testing.T) {
+func TestPublishAllReturnsOneErrorForEachMessage(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	pipelinetest.Put(t, p, "taken")

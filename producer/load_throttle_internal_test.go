@@ -15,7 +15,7 @@ type plant struct {
 	now                time.Time
 	waiting, delivered float64
 	longest            time.Duration // wait of a second's last check
-	ordered            float64
+	enqueued           float64
 }
 
 // second simulates a second with a number of due checks and a number that the
@@ -25,7 +25,7 @@ func (p *plant) second(due, capacity float64) {
 	if keep == 0 {
 		keep = 1
 	}
-	p.waiting, p.ordered = p.waiting+due*keep, p.ordered+due*keep
+	p.waiting, p.enqueued = p.waiting+due*keep, p.enqueued+due*keep
 	if capacity > 0 {
 		p.longest = max(p.longest, time.Duration(p.waiting/capacity*float64(time.Second)))
 	}
@@ -35,7 +35,7 @@ func (p *plant) second(due, capacity float64) {
 }
 
 func (p *plant) seconds(n int, due, capacity float64) {
-	p.longest, p.ordered = 0, 0
+	p.longest, p.enqueued = 0, 0
 	for range n {
 		p.second(due, capacity)
 	}
@@ -49,8 +49,8 @@ func TestThrottleKeepsQueueShort(t *testing.T) {
 		p := newPlant()
 		p.seconds(120, c.due, c.capacity) // to settle
 		p.seconds(60, c.due, c.capacity)
-		if good := p.ordered / 60 / c.capacity; good < 0.97 || good > 1.03 {
-			t.Errorf("%.0f due, %.0f made: got %.2f of what workers make ordered, want all", c.due, c.capacity, good)
+		if good := p.enqueued / 60 / c.capacity; good < 0.97 || good > 1.03 {
+			t.Errorf("%.0f due, %.0f made: got %.2f of the workers' capacity enqueued, want all", c.due, c.capacity, good)
 		}
 		if p.longest > 3*time.Second {
 			t.Errorf("%.0f due, %.0f made: got a wait of %s, want less than 3s", c.due, c.capacity, p.longest)
@@ -103,8 +103,8 @@ func TestThrottleNeedsWorkers(t *testing.T) {
 	if p.t.keep == 1 || gone.keep != 1 {
 		t.Errorf("got shares of %.2f with workers and %.2f without, want less than all and all: those misses are no_worker", p.t.keep, gone.keep)
 	}
-	if anew := p.t.next(queueSample{at: p.now.Add(time.Second), delivered: 1, waiting: 500, hasWorkers: true}); anew.keep != 1 {
-		t.Errorf("got a share of %.2f of a consumer that was made anew, want all", anew.keep)
+	if fresh := p.t.next(queueSample{at: p.now.Add(time.Second), delivered: 1, waiting: 500, hasWorkers: true}); fresh.keep != 1 {
+		t.Errorf("got a share of %.2f for a new consumer, want all", fresh.keep)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestDroppingADeadLetterTwiceIsNoError(t *testing.T) {
 	pipelinetest.Serve(t, p, pool.Config{Handler: func(context.Context, pipeline.Delivery) error {
 		return job.Dead(job.ReasonInvalid, errors.New("no"))
 	}})
-	pipelinetest.Eventually(t, "a letter", func() bool { return len(pipelinetest.DeadLetters(t, p, deadletter.Filter{})) == 1 })
+	pipelinetest.Eventually(t, "a dead letter", func() bool { return len(pipelinetest.DeadLetters(t, p, deadletter.Filter{})) == 1 })
 	letter, _ := pipelinetest.DeadLetter(t, p)
 	for range 2 {
 		if err := deadletter.Drop(t.Context(), p, letter.ID); err != nil {
@@ -74,7 +74,7 @@ func TestDroppingADeadLetterTwiceIsNoError(t *testing.T) {
 
 // The reply subject of a publish is not checked against the publisher's rights,
 // so the server itself can be made to put its answer into any stream.
-func TestAnswerOfTheServerThatLandsInAStreamIsADeadLetterAndNoJob(t *testing.T) {
+func TestServerAnswerInAStreamBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	forged := nats.NewMsg("vedette.adhoc.here.a")

@@ -19,7 +19,7 @@ import (
 func TestDeadLetterIsCompleteAndReplayEnqueuesTheJobOnce(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{Process: "worker-1"})
-	ordered := time.Now()
+	enqueued := time.Now()
 	pipelinetest.Put(t, p, "job")
 	var well atomic.Bool
 	seen := make(chan pipeline.Delivery, 10)
@@ -40,7 +40,7 @@ func TestDeadLetterIsCompleteAndReplayEnqueuesTheJobOnce(t *testing.T) {
 	pipelinetest.Eventually(t, "a dead letter", func() bool { return len(pipelinetest.DeadLetters(t, p, deadletter.Filter{})) == 1 })
 	letter, _ := pipelinetest.DeadLetter(t, p)
 	if letter.Stage != "check" || letter.Reason != job.ReasonPermanent || letter.Attempts != 3 || letter.Worker != "worker-1" ||
-		letter.Error != "permanent: no such user" || letter.FirstStoredAt.Before(ordered.Add(-time.Second)) || letter.DeadAt.Before(letter.FirstStoredAt) {
+		letter.Error != "permanent: no such user" || letter.FirstStoredAt.Before(enqueued.Add(-time.Second)) || letter.DeadAt.Before(letter.FirstStoredAt) {
 		t.Errorf("got %+v, want stage, reason, attempts, error in one line, times and worker", letter)
 	}
 
@@ -71,7 +71,7 @@ func TestReplayOfAJobThatIsQueuedAgainOnlyDropsTheDeadLetter(t *testing.T) {
 	p := pipelinetest.New(t, pipeline.Config{})
 	pipelinetest.Put(t, p, "job")
 	if err := deadletter.Replay(t.Context(), p, deadletter.Letter{ID: 1, Subject: "adhoc.here.job", Body: []byte("old")}); err != nil {
-		t.Errorf("got %v, want nil: the job was ordered anew", err)
+		t.Errorf("got %v, want nil: the job was enqueued again", err)
 	}
 	if stored, err := inspect.Count(t.Context(), p, topology.Adhoc); err != nil || stored != 1 {
 		t.Errorf("got %d jobs, %v, want the one that lives", stored, err)
@@ -119,7 +119,7 @@ func TestReplayBeforeTheJobHasLeftItsQueueLosesNothing(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	var well atomic.Bool
-	done, buried, leave := make(chan struct{}, 1), make(chan deadletter.Letter, 1), make(chan struct{})
+	done, dead, leave := make(chan struct{}, 1), make(chan deadletter.Letter, 1), make(chan struct{})
 	pipelinetest.Serve(t, p, pool.Config{
 		Handler: func(context.Context, pipeline.Delivery) error {
 			if !well.Load() {
@@ -129,16 +129,16 @@ func TestReplayBeforeTheJobHasLeftItsQueueLosesNothing(t *testing.T) {
 			return nil
 		},
 		OnDeadLetter: func(_ context.Context, _ pipeline.Delivery, letter deadletter.Letter) error {
-			buried <- letter
+			dead <- letter
 			<-leave
 			return nil
 		},
 	})
 	pipelinetest.Put(t, p, "job")
-	pipelinetest.Receive(t, buried, "a letter")
+	pipelinetest.Receive(t, dead, "a dead letter")
 	letter, ok := pipelinetest.DeadLetter(t, p)
 	if !ok || letter.Sequence != 1 {
-		t.Fatalf("got %+v, %v, want the letter of the first job", letter, ok)
+		t.Fatalf("got %+v, %v, want the dead letter for the first job", letter, ok)
 	}
 	well.Store(true)
 	impatient, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)

@@ -58,17 +58,17 @@ func TestJobThatTheServerGaveUpOnBecomesADeadLetterAndItsSubjectFree(t *testing.
 func TestAdvisoriesOfOurOwnLimitsRaiseNoAlarm(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	tell := func(reason string) error {
+	advise := func(reason string) error {
 		body := fmt.Sprintf(`{"type":"io.nats.jetstream.advisory.v1.terminated","stream":"VEDETTE_TICK","consumer":"schedule","stream_seq":7,"reason":%q}`, reason)
 		return deadletter.Rescue(t.Context(), p, pipeline.Delivery{Body: []byte(body), Stored: time.Now()})
 	}
 	for _, reason := range []string{"Message deleted by stream limits", "Unacknowledged message was deleted", "poisoned"} {
-		if err := tell(reason); err != nil {
+		if err := advise(reason); err != nil {
 			t.Errorf("%s: got %v, want nil", reason, err)
 		}
 	}
 	if notice := pipelinetest.Receive(t, pipelinetest.Notices(t, p), "a notice"); !strings.Contains(notice.Summary, "poisoned") {
-		t.Errorf("got %q, want a notice of the job that somebody terminated, and of no other", notice.Summary)
+		t.Errorf("got %q, want a notice only about the job that was terminated by hand", notice.Summary)
 	}
 	stored, err := inspect.Count(t.Context(), p, topology.Notice)
 	if err != nil || stored != 1 {

@@ -165,7 +165,7 @@ func TestEachReferenceAloneIsNoticed(t *testing.T) {
 	}
 }
 
-func TestFirstErrorOfAChangeIsTold(t *testing.T) {
+func TestMapSentTextsReturnsTheFirstError(t *testing.T) {
 	t.Parallel()
 	calls := 0
 	_, err := everything()[0].MapSentTexts(func(job.SentText) (string, error) { calls++; return "", errors.New(strconv.Itoa(calls)) })
@@ -174,7 +174,7 @@ func TestFirstErrorOfAChangeIsTold(t *testing.T) {
 	}
 }
 
-func TestSpecsWithoutReferencesAreToldApartForNothing(t *testing.T) {
+func TestSpecsWithoutReferencesCostNoAllocation(t *testing.T) {
 	for _, spec := range []job.Spec{
 		{},
 		{HTTP: &job.HTTP{URL: "https://u:p$@h/${x}", Headers: map[string]string{"A": "{secret:A}"}, BasicAuth: &job.BasicAuth{}}},

@@ -47,6 +47,6 @@ func TestJobOfANewerVersionIsDoneByANewerProcessAndCountsNoAttempt(t *testing.T)
 		notices = append(notices, n.Kind)
 	})
 	if err != nil || len(notices) != 1 || notices[0] != job.NoticeNewer {
-		t.Errorf("got notices %v, %v, want the operators told once", notices, err)
+		t.Errorf("got notices %v, %v, want one notice to the operators", notices, err)
 	}
 }

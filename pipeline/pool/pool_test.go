@@ -271,7 +271,7 @@ func TestPoolStopsInTimeWhileTheServerIsAway(t *testing.T) {
 	_, stop := pipelinetest.Serve(t, p, pool.Config{Confirm: true, Grace: 400 * time.Millisecond, Handler: func(context.Context, pipeline.Delivery) error {
 		close(began)
 		<-release
-		return errors.New("fails while nobody can be told")
+		return errors.New("fails while no one can be notified")
 	}})
 	pipelinetest.Receive(t, began, "the job")
 	if err := stopBroker(); err != nil {

@@ -34,12 +34,12 @@ func TestPoolOverDeadLettersStoresNoMore(t *testing.T) {
 		t.Fatal(err)
 	}
 	pipelinetest.Run(t, workers)
-	if letter := pipelinetest.Receive(t, seen, "a letter"); letter.Reason != job.ReasonInvalid || letter.Subject != "adhoc.here.job" {
-		t.Errorf("got %+v, want the letter of the job", letter)
+	if letter := pipelinetest.Receive(t, seen, "a dead letter"); letter.Reason != job.ReasonInvalid || letter.Subject != "adhoc.here.job" {
+		t.Errorf("got %+v, want the dead letter of the job", letter)
 	}
-	pipelinetest.Eventually(t, "a settled letter", func() bool { return workers.Status().Failed == 1 })
+	pipelinetest.Eventually(t, "a settled dead letter", func() bool { return workers.Status().Failed == 1 })
 	if count, err := inspect.Count(t.Context(), p, topology.Dead); err != nil || count != 1 {
-		t.Errorf("got %d letters, %v, want no letter about a letter", count, err)
+		t.Errorf("got %d dead letters, %v, want none about a dead letter", count, err)
 	}
 }
 
@@ -47,21 +47,21 @@ func TestOnDeadLetterIsCalledUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	pipelinetest.Put(t, p, "job")
-	told := make(chan deadletter.Letter, 10)
+	reported := make(chan deadletter.Letter, 10)
 	var calls atomic.Int64
 	workers, _ := pipelinetest.Serve(t, p, pool.Config{
 		AckWait: 300 * time.Millisecond,
 		Handler: func(context.Context, pipeline.Delivery) error { return job.Dead(job.ReasonInvalid, errors.New("no")) },
 		OnDeadLetter: func(_ context.Context, _ pipeline.Delivery, letter deadletter.Letter) error {
 			if calls.Add(1) == 1 {
-				return errors.New("cannot be told at the moment")
+				return errors.New("cannot be reported at the moment")
 			}
-			told <- letter
+			reported <- letter
 			return nil
 		},
 	})
-	if letter := pipelinetest.Receive(t, told, "word of the letter"); letter.Reason != job.ReasonInvalid {
-		t.Errorf("got %+v, want the letter", letter)
+	if letter := pipelinetest.Receive(t, reported, "the report"); letter.Reason != job.ReasonInvalid {
+		t.Errorf("got %+v, want the dead letter", letter)
 	}
 	pipelinetest.Eventually(t, "an empty queue", func() bool {
 		queue, err := workers.Queue(t.Context(), time.Now())
@@ -238,7 +238,7 @@ func TestFailingJobOutlivesAnyNumberOfDeliveriesAndWaitsAsLongAsItAsks(t *testin
 }
 
 // By default a thousand jobs that wait for a retry keep all the others out.
-func TestJobsThatWaitForARetryKeepNobodyOut(t *testing.T) {
+func TestJobsThatWaitForARetryBlockNoOthers(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
 	const failing = 1_500

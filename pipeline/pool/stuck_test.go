@@ -41,7 +41,7 @@ func TestStuckJobLosesItsSlotItsSayAndItsPen(t *testing.T) {
 				message := pipeline.Message{Subject: topology.ResultSubject(0), Body: []byte("late")}
 				writes <- p.Publish(ctx, message)
 				writes <- p.PublishAll(ctx, []pipeline.Message{message})[0]
-				writes <- p.Reply(ctx, "nobody.1", []byte("late"))
+				writes <- p.Reply(ctx, "unknown.1", []byte("late"))
 				_, err := bucket.Put(ctx, "a", []byte("late"))
 				writes <- err
 				_, err = bucket.CompareAndSwap(ctx, "a", []byte("late"), 0)

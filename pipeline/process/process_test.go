@@ -71,7 +71,7 @@ func TestProcessesAreFoundWhileTheyAreThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := ask(t, p, time.Second); got != "[] []" {
-		t.Errorf("got %s, want nobody", got)
+		t.Errorf("got %s, want none", got)
 	}
 	leaveA := present(t, pipelinetest.Connect(t, b, pipeline.Config{Process: "a"}), "1.2.3")
 	present(t, pipelinetest.Connect(t, b, pipeline.Config{Process: "b"}), "(devel)")
@@ -151,7 +151,7 @@ func TestWhoDoesWhatAndWhereIsKnownByTheLeases(t *testing.T) {
 		return does
 	}
 	if serves("check", "") {
-		t.Error("got somebody who checks, want nobody yet")
+		t.Error("got a worker for checks, want none yet")
 	}
 	leave := present(t, p, "1.0.0")
 	for !serves("check", "here") { // its lease is on its way
@@ -162,6 +162,6 @@ func TestWhoDoesWhatAndWhereIsKnownByTheLeases(t *testing.T) {
 	}
 	leave()
 	if serves("check", "here") {
-		t.Error("got somebody who checks, want nobody any more")
+		t.Error("got a worker for checks, want none any more")
 	}
 }

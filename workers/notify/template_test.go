@@ -96,7 +96,7 @@ func decisions() map[string]notify.Decision {
 		"votes":        single(voted),
 		"location":     {Lines: []notify.Line{oneNoData, named(oneDataAgain, "database")}},
 		"reminder":     {Lines: []notify.Line{down}, Reminder: true},
-		"down-anew":    {Lines: []notify.Line{line(job.EventEnded, job.ConditionDown, time.Minute), down}},
+		"down-again":   {Lines: []notify.Line{line(job.EventEnded, job.ConditionDown, time.Minute), down}},
 	}
 }
 
