@@ -104,7 +104,7 @@ func TestSecretsReachOnlyTheTarget(t *testing.T) {
 	}
 	page, _ := r.get("/")
 	status, _ := r.get("/status.json")
-	assertNone(t, "the overview", page+status, first, second, variable)
+	assertNone(t, "the status page", page+status, first, second, variable)
 	stored := client.stored()
 	for _, subject := range []string{"$KV.VEDETTE_MONITOR.monitor.hook", "$KV.VEDETTE_STATE.echoed", "vedette.result."} {
 		if !strings.Contains(stored, subject) {
