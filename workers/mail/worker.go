@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"sync"
 	"time"
 
 	"vedette/pipeline/job"
@@ -50,6 +52,9 @@ type WorkerConfig struct {
 type Worker struct {
 	config WorkerConfig
 	quota  *recipientQuota
+
+	mu       sync.Mutex // guards attempts
+	attempts map[Class]uint64
 }
 
 // NewWorker returns a Worker. The error names what is missing.
@@ -61,7 +66,7 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 		config.Now = time.Now
 	}
 	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
-	return &Worker{config: config, quota: newRecipientQuota(config.RecipientPerMinute)}, nil
+	return &Worker{config: config, quota: newRecipientQuota(config.RecipientPerMinute), attempts: map[Class]uint64{}}, nil
 }
 
 // Handle handles one job, which was stored at the given time. The returned
@@ -118,6 +123,7 @@ const storeDelay = 5 * time.Second
 
 func (w *Worker) attemptFailed(ctx context.Context, m job.Mail, err error) error {
 	if failed, ok := errors.AsType[*Error](err); ok {
+		w.count(failed.Class)
 		level := slog.LevelInfo
 		if failed.Class == ClassUnknown {
 			level = slog.LevelWarn // the recipient may get the mail twice
@@ -148,6 +154,7 @@ func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error) {
 // that fails: as a failed job the mail would certainly be sent again, while a
 // job without a record is sent again only if its acknowledgement is lost too.
 func (w *Worker) recordSent(ctx context.Context, m job.Mail, receipt Receipt) {
+	w.count(ClassDelivered)
 	w.config.Logger.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
 	err := w.recordRetrying(ctx, job.Delivery{V: job.Version, ID: m.ID, State: job.DeliverySent, At: w.config.Now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
 	if err != nil {
@@ -199,4 +206,18 @@ func withGrace(parent context.Context, d time.Duration) (context.Context, contex
 		stop()
 		cancel()
 	}
+}
+
+func (w *Worker) count(class Class) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.attempts[class]++
+}
+
+// Attempts returns the number of attempts since the start for each class. The
+// count for [ClassUnknown] is how many mails may have arrived twice.
+func (w *Worker) Attempts() map[Class]uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return maps.Clone(w.attempts)
 }

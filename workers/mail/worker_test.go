@@ -114,6 +114,9 @@ func TestDeliveredMailIsRecordedAndNotSentAgain(t *testing.T) {
 	if diff := cmp.Diff(want, l.written); diff != "" || sent != 1 {
 		t.Errorf("got sent %d times, want once; deliveries (-want +got):\n%s", sent, diff)
 	}
+	if diff := cmp.Diff(map[mail.Class]uint64{mail.ClassDelivered: 1}, w.Attempts()); diff != "" {
+		t.Errorf("attempts (-want +got):\n%s", diff)
+	}
 }
 
 func TestDeferredMailIsSentAgain(t *testing.T) {
@@ -271,6 +274,10 @@ func TestAttemptsAreCountedByClass(t *testing.T) {
 	}
 	if !slices.Equal(got, results) {
 		t.Errorf("got %q, want %q", got, results)
+	}
+	want := map[mail.Class]uint64{mail.ClassTemporary: 1, mail.ClassRelay: 1, mail.ClassConfig: 1, mail.ClassPermanent: 1, mail.ClassUnknown: 2}
+	if diff := cmp.Diff(want, w.Attempts()); diff != "" {
+		t.Errorf("attempts (-want +got):\n%s", diff)
 	}
 	if l.sent["m1"].State == job.DeliverySent {
 		t.Error("got a failed mail recorded as sent")
