@@ -180,7 +180,7 @@ func (l *load) report(t *testing.T, resume time.Duration) {
 	}
 	t.Logf("%d acknowledged, %d done, %d of them again, longest pause %s", len(l.stored), len(l.done), twice, l.pause.Round(time.Millisecond))
 	if l.refused != nil {
-		t.Errorf("got %v for a publish, want pipelinetest.Patience", l.refused)
+		t.Errorf("got %v for a publish, want it retried", l.refused)
 	}
 	if l.pause > resume {
 		t.Errorf("got no work for %s, want %s at most", l.pause, resume)

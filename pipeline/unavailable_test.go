@@ -76,7 +76,7 @@ func TestBucketsAreOpenedAndWrittenAsSoonAsThereIsALeader(t *testing.T) {
 	<-waits
 	cluster.Start(rest[0])
 	if err := <-done; err != nil {
-		t.Errorf("got %v, want pipelinetest.Patience", err)
+		t.Errorf("got %v, want it retried", err)
 	}
 }
 
@@ -133,7 +133,7 @@ func TestMessageThatIsStillInProcessIsNotTakenForStored(t *testing.T) {
 		cluster.Start(i)
 	}
 	if err := <-done; err != nil {
-		t.Errorf("got %v, want pipelinetest.Patience", err)
+		t.Errorf("got %v, want it retried", err)
 	}
 	if holds, err := inspect.ExistsOnLeader(t.Context(), p, topology.Mail, order.Subject); !holds || err != nil {
 		t.Errorf("got %t, %v, want the message at the leader", holds, err)
