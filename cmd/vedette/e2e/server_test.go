@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"sync"
 	"testing"
 
 	"vedette/cmd/vedette/internal/cli"
@@ -26,6 +27,9 @@ func lastingAddress(t *testing.T) string {
 	address := ""
 	eventually(t, "a free port", func() bool {
 		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(12_000+rand.IntN(20_000)))
+		if _, taken := lastingAddresses.LoadOrStore(address, true); taken {
+			return false
+		}
 		listener, err := net.Listen("tcp", address)
 		if err != nil {
 			return false
@@ -35,6 +39,9 @@ func lastingAddress(t *testing.T) string {
 	})
 	return address
 }
+
+// lastingAddresses are the ones that tests in this process have got.
+var lastingAddresses sync.Map
 
 // child is a vedette command in a separate process.
 type child struct {

@@ -21,8 +21,9 @@ import (
 // cluster is `vedette soak cluster`.
 type cluster struct {
 	length, drain time.Duration
-	rate          int // checks per second; a fifth as many mails
-	workers       int // for checks, and as many for mails
+	maxPause      time.Duration // the longest acceptable time without a finished job
+	rate          int           // checks per second; a fifth as many mails
+	workers       int           // for checks, and as many for mails
 	log           string
 	hosts         hosts
 
@@ -56,11 +57,11 @@ done more than once, as can happen to those in progress in a killed process; and
 the longest pause without a finished job. Only loopback is contacted, and
 everything is removed.
 
-Exits with 1 when a job is lost, or after a pause above 10s.`,
+Exits with 1 when a job is lost, or after a pause above --max-pause.`,
 		Example: "  vedette soak cluster --for 2m",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			err := harness.CheckFlags(cmd, atLeast("--for", c.length, time.Second), harness.AtLeastOne("--workers", c.workers),
+			err := harness.CheckFlags(cmd, atLeast("--for", c.length, time.Second), atLeast("--max-pause", c.maxPause, time.Second), harness.AtLeastOne("--workers", c.workers),
 				harness.Limit{Flag: "--rate", Found: c.rate, Holds: c.rate >= mailEvery, Expected: fmt.Sprintf("%d or more", mailEvery)})
 			if err != nil {
 				return err
@@ -71,6 +72,7 @@ Exits with 1 when a job is lost, or after a pause above 10s.`,
 	}
 	cmd.Flags().DurationVar(&c.length, "for", 2*time.Minute, "least time to enqueue jobs; a round of failures is always finished")
 	cmd.Flags().DurationVar(&c.drain, "drain", time.Minute, "how long to wait at the end until all jobs are done")
+	cmd.Flags().DurationVar(&c.maxPause, "max-pause", 10*time.Second, "longest acceptable time without a finished job; a slow machine needs more")
 	cmd.Flags().IntVar(&c.rate, "rate", 100, "checks per second, and a fifth as many mails")
 	cmd.Flags().IntVar(&c.workers, "workers", 2, "number of check workers, and of mail workers")
 	cmd.Flags().StringVar(&c.hosts.prefix, "namespaces", "", "run each process in a network namespace with this prefix, and cut nodes off: see testdata/namespaces.sh")

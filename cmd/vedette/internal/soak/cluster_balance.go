@@ -23,10 +23,6 @@ type clusterBalance struct {
 	alerts                 []string // subjects, from mails that were not enqueued
 }
 
-// maxPause is the longest acceptable time without a finished job, whatever
-// happens to one node.
-const maxPause = 10 * time.Second
-
 // count finds every acknowledged job. A job is lost when the witness has not seen
 // it and no queue has it.
 func (c *cluster) count(ctx context.Context) (clusterBalance, error) {
@@ -122,7 +118,7 @@ func (c *cluster) verdict(b clusterBalance) error {
 	return errors.Join(
 		expect(pending+lost == 0, "balance jobs: found %d pending and %d lost, expected all done", pending, lost),
 		expect(len(b.differing) == 0, "balance replicas: found %q, expected the same on all nodes", b.differing),
-		expect(c.pause <= maxPause, "balance time: found a pause of %s, expected %s at most", c.pause, maxPause),
+		expect(c.pause <= c.maxPause, "balance time: found a pause of %s, expected %s at most", c.pause, c.maxPause),
 		expect(len(refused) == 0, "balance publishes: found %d refused, expected none:%s", len(refused), some(refused)),
 		expect(!down, "balance alerts: found %q, expected nothing down", b.alerts),
 		c.processes.crashed())
