@@ -178,7 +178,7 @@ func TestTheManualNamesEveryMemberOfASet(t *testing.T) {
 		"templates":   {fieldNames(notify.View{}), fieldNames(notify.Fact{}), fieldNames(notify.Result{}), fieldNames(notify.Section{}), fieldNames(notify.Item{})},
 		"json-output": {
 			jsonNames(status{}), jsonNames(explanation{}), jsonNames(notify.Explanation{}), jsonNames(notify.Held{}), jsonNames(doctor.Finding{}),
-			jsonNames(mailLine{}), jsonNames(deadLetterJSON{}), jsonNames(web.Condition{}), jsonNames(web.Row{}), jsonNames(web.Queue{}),
+			jsonNames(mailLine{}), jsonNames(deadLetterJSON{}), jsonNames(job.ProcessCondition{}), jsonNames(web.Row{}), jsonNames(web.Queue{}),
 		},
 		"notifications": {{"down", "degraded", "flapping", "certificate", "no data"}},
 	} {

@@ -14,6 +14,7 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/instance"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/job"
 	"vedette/workers/web"
 )
 
@@ -144,7 +145,7 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 		return b.Stop()
 	}
 	health, err := web.NewHealthServer(web.HealthServerConfig{
-		Listen: o.http, Ready: func() []web.Condition { return serverConditions(ctx, b) }, Fallback: b.Metrics(), Logger: log,
+		Listen: o.http, Ready: func() []job.ProcessCondition { return serverConditions(ctx, b) }, Fallback: b.Metrics(), Logger: log,
 	})
 	if err != nil {
 		return errors.Join(err, b.Stop())
@@ -164,16 +165,16 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 }
 
 // serverConditions returns what a node needs to do its work.
-func serverConditions(ctx context.Context, b *broker.Broker) []web.Condition {
-	running := instance.Condition("running", ctx.Err() == nil, "it is stopping")
+func serverConditions(ctx context.Context, b *broker.Broker) []job.ProcessCondition {
+	running := instance.Condition(job.ProcessRunning, ctx.Err() == nil, "it is stopping")
 	if !running.OK {
-		return []web.Condition{running}
+		return []job.ProcessCondition{running}
 	}
-	state := web.Condition{Name: "jetstream", OK: true}
+	state := job.ProcessCondition{Name: job.ProcessStorage, OK: true}
 	if err := b.Healthy(); err != nil {
 		state.OK, state.Detail = false, err.Error()
 	}
-	return []web.Condition{running, state}
+	return []job.ProcessCondition{running, state}
 }
 
 // banner returns the addresses and how they are secured.

@@ -16,8 +16,10 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 	"vedette/pipeline/topology"
 	"vedette/workers"
+	"vedette/workers/health"
 	"vedette/workers/notify"
 )
 
@@ -29,7 +31,9 @@ func statusCommand() *cobra.Command {
 		Short: "Show all problems on one screen",
 		Long: `Counts the monitors, and lists those that are down, degraded, flapping or without
 data, the silences and maintenance windows in effect, and the number of dead
-letters. Exits with 1 when a monitor is down.`,
+letters. First it shows what Vedette itself lacks for its work, such as storage or
+a relay: see 'vedette doctor'. Exits with 1 when a monitor is down, or Vedette
+lacks something.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -42,7 +46,7 @@ letters. Exits with 1 when a monitor is down.`,
 			} else {
 				err = s.printText(cmd.OutOrStdout(), time.Now())
 			}
-			if err == nil && s.Down > 0 {
+			if err == nil && s.Down+len(s.Faults) > 0 {
 				err = cli.ErrFound
 			}
 			return err
@@ -63,10 +67,38 @@ type status struct {
 	Silences    []job.Silence  `json:"silences"`
 	Maintenance []notify.Mute  `json:"maintenance"`
 	DeadLetters uint64         `json:"dead_letters"`
+	// Faults are what the processes of Vedette lack for their work.
+	Faults []processFault `json:"faults"`
+}
+
+// processFault is a condition that a process does not meet.
+type processFault struct {
+	Process string `json:"process"`
+	Host    string `json:"host"`
+	job.ProcessCondition
+}
+
+// readFaults asks the processes for their conditions.
+func (s *status) readFaults(ctx context.Context, p *pipeline.Pipeline) error {
+	answers, silent, err := process.Ask(ctx, p, 2*time.Second)
+	if err != nil {
+		return err
+	}
+	for _, answer := range answers {
+		for _, c := range health.Failing(answer.Conditions) {
+			s.Faults = append(s.Faults, processFault{answer.Process.Name, answer.Process.Host, c})
+		}
+	}
+	for _, gone := range silent {
+		s.Faults = append(s.Faults, processFault{gone.Name, gone.Host, job.ProcessCondition{
+			Name: job.ProcessRunning, Detail: "it holds a lease and does not answer",
+		}})
+	}
+	return nil
 }
 
 func readStatus(ctx context.Context, p *pipeline.Pipeline) (*status, error) {
-	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}}
+	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}, Faults: []processFault{}}
 	defined, err := s.monitors(ctx, p)
 	if err != nil {
 		return nil, err
@@ -93,6 +125,9 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline) (*status, error) {
 		return nil, err
 	}
 	if err := s.readMutes(ctx, p, time.Now()); err != nil {
+		return nil, err
+	}
+	if err := s.readFaults(ctx, p); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -131,6 +166,10 @@ func (s *status) readMutes(ctx context.Context, p *pipeline.Pipeline, now time.T
 const maxProblems = 20
 
 func (s *status) printText(to io.Writer, now time.Time) error {
+	for i := range s.Faults {
+		fault := &s.Faults[i]
+		cli.Writef(to, "VEDETTE: %s of process %s has failed%s: %s\n", fault.Name, fault.Process, sinceText(fault.Since, now), cli.Printable(fault.Detail))
+	}
 	cli.Writef(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.otherCounts())
 	table := cli.NewTable(to)
 	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {
@@ -154,6 +193,14 @@ func (s *status) printText(to io.Writer, now time.Time) error {
 		cli.Writef(to, "%s: see 'vedette dead list'\n", cli.Count(int(s.DeadLetters), "dead letter")) //nolint:gosec // bounded by the stream
 	}
 	return nil
+}
+
+// sinceText is how long a condition has failed, if that is known.
+func sinceText(since, now time.Time) string {
+	if since.IsZero() {
+		return ""
+	}
+	return " for " + notify.HumanDuration(now.Sub(since))
 }
 
 // monitorText is the monitor, with the location for one of several.

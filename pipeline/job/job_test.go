@@ -101,7 +101,9 @@ func golden() map[string]any {
 		},
 		"ping":    job.Ping{V: 1, ExitCode: 3, Output: "disk full"},
 		"process": process,
-		"process-status": job.ProcessStatus{V: 1, Process: process, Children: []job.ChildStatus{{
+		"process-status": job.ProcessStatus{V: 1, Process: process, Conditions: []job.ProcessCondition{
+			{Name: job.ProcessStorage, OK: true, Since: slot}, {Name: job.ProcessMail, Advisory: true, Since: slot, Reason: "relays_down", Detail: "connection refused"},
+		}, Children: []job.ChildStatus{{
 			Name: "workers", State: "running", Since: slot, Incarnation: 1, Strategy: "one_for_one",
 			Children: []job.ChildStatus{
 				{

@@ -21,6 +21,8 @@ const (
 	NoticeNewer       NoticeKind = "newer_version" // a process left a message to newer processes
 	NoticeSaturated   NoticeKind = "saturated"     // the checks at a location need more slots than there are
 	NoticeGaveUp      NoticeKind = "gave_up"       // a process ended because a child failed too often
+	NoticeFault       NoticeKind = "fault"         // a process lacks something that it needs for its work
+	NoticeFaultEnded  NoticeKind = "fault_ended"   // it has that again
 )
 
 // Notice is a problem of the installation itself. Notices are stored, and mailed

@@ -23,6 +23,8 @@ type Process struct {
 type ProcessStatus struct {
 	V       int     `json:"v"`
 	Process Process `json:"process"`
+	// Conditions are what the process needs for its work, as /readyz shows them.
+	Conditions []ProcessCondition `json:"conditions,omitempty"`
 	// Children are the supervised children of the process, as a tree.
 	Children []ChildStatus `json:"children"`
 }

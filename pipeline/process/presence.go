@@ -30,9 +30,9 @@ const (
 // renews its lease, and answers requests for its status by NATS's protocol for
 // services, so that tools for that protocol find the process too.
 type Presence struct {
-	p        *pipeline.Pipeline
-	process  job.Process
-	children func() []job.ChildStatus
+	p       *pipeline.Pipeline
+	process job.Process
+	config  Config
 }
 
 // Config describes a process.
@@ -42,8 +42,10 @@ type Config struct {
 	// Stages run in the process, checks at Location.
 	Stages   []string
 	Location string
-	// Children, when set, returns the status of the supervised children.
-	Children func() []job.ChildStatus
+	// Children, when set, returns the status of the supervised children, and
+	// Conditions what the process needs for its work.
+	Children   func() []job.ChildStatus
+	Conditions func() []job.ProcessCondition
 }
 
 // NewPresence makes a presence, which starts with Serve.
@@ -51,12 +53,15 @@ func NewPresence(p *pipeline.Pipeline, config Config) *Presence {
 	if config.Children == nil {
 		config.Children = func() []job.ChildStatus { return nil }
 	}
+	if config.Conditions == nil {
+		config.Conditions = func() []job.ProcessCondition { return nil }
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	started := time.Now().UTC()
-	return &Presence{p: p, children: config.Children, process: job.Process{
+	return &Presence{p: p, config: config, process: job.Process{
 		V: job.Version, ID: job.DeriveID("process", p.Process(), started.Format(time.RFC3339Nano)),
 		Name: p.Process(), Host: host, PID: os.Getpid(), Version: config.Version, Started: started,
 		Stages: config.Stages, Location: config.Location,
@@ -70,7 +75,7 @@ func (s *Presence) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	service, err := micro.AddService(s.p.Conn(), s.config())
+	service, err := micro.AddService(s.p.Conn(), s.service())
 	if err != nil {
 		return fmt.Errorf("offer service %s: %w", s.p.Names().Prefix, err)
 	}
@@ -115,7 +120,7 @@ func (s *Presence) withdraw(ctx context.Context, leases *pipeline.Bucket, servic
 	}
 }
 
-func (s *Presence) config() micro.Config {
+func (s *Presence) service() micro.Config {
 	return micro.Config{
 		Name: s.p.Names().Prefix, Version: semantic(s.process.Version),
 		Description: "a process of the installation " + s.p.Names().Prefix,
@@ -129,7 +134,7 @@ func (s *Presence) config() micro.Config {
 }
 
 func (s *Presence) status() job.ProcessStatus {
-	return job.ProcessStatus{V: job.Version, Process: s.process, Children: s.children()}
+	return job.ProcessStatus{V: job.Version, Process: s.process, Conditions: s.config.Conditions(), Children: s.config.Children()}
 }
 
 func (s *Presence) answer(request micro.Request) {

@@ -31,6 +31,7 @@ const (
 	DiskFull      Kind = "disk_full"      // the disk with the data directory is nearly full
 	NoData        Kind = "no_data"        // monitors have no results
 	Clock         Kind = "clock"          // a worker's clock is wrong
+	Fault         Kind = "fault"          // a process lacks something that it needs for its work
 )
 
 // Finding is a problem.
@@ -127,7 +128,7 @@ type Disk struct {
 func Examine(s Snapshot) []Finding {
 	var all []Finding
 	for _, examine := range []func(Snapshot) []Finding{
-		saturated, overlapping, noData, stagesGone, silentProcesses, childrenDown, backlogs, deadLetters, streams, diskSpace, clocks,
+		conditions, saturated, overlapping, noData, stagesGone, silentProcesses, childrenDown, backlogs, deadLetters, streams, diskSpace, clocks,
 	} {
 		all = append(all, examine(s)...)
 	}

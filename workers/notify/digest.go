@@ -154,6 +154,8 @@ func textFor(kind job.NoticeKind) noticeText {
 		job.NoticeNewer:       {"message from a newer version", "messages from a newer version", "It waits for a newer process, and nothing is lost. To see the versions:  vedette ps --tree\nJobs that waited longer than a minute:  vedette dead list --reason unsupported"},
 		job.NoticeSaturated:   {"location saturated", "locations saturated", "To see the cause:  vedette doctor\nUntil there is room, each monitor misses some slots. No monitor is down for that reason."},
 		job.NoticeGaveUp:      {"process gave up", "processes gave up", "The process ended with an error, so that it is started again by its service manager. Its log shows the cause."},
+		job.NoticeFault:       {"fault", "faults", "To see the effect and what to do:  vedette doctor"},
+		job.NoticeFaultEnded:  {"fault ended", "faults ended", "Nothing is to be done. To see what is left:  vedette doctor"},
 	}[kind]
 	if !known { // from a newer version
 		name := strings.ReplaceAll(string(kind), "_", " ")

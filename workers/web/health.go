@@ -6,19 +6,14 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"slices"
-)
 
-// Condition is a condition for readiness.
-type Condition struct {
-	Name   string `json:"name"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail,omitempty"`
-}
+	"vedette/pipeline/job"
+	"vedette/workers/health"
+)
 
 // healthEndpoints serves /healthz and /readyz.
 type healthEndpoints struct {
-	conditions func() []Condition // nil means always ready
+	conditions func() []job.ProcessCondition // nil means always ready
 	logger     *slog.Logger
 }
 
@@ -29,12 +24,12 @@ func (h *healthEndpoints) register(mux *http.ServeMux) {
 	mux.HandleFunc("GET /readyz", h.serveReady)
 }
 
-func (h *healthEndpoints) ready() (bool, []Condition) {
+func (h *healthEndpoints) ready() (bool, []job.ProcessCondition) {
 	if h.conditions == nil {
 		return true, nil
 	}
 	conditions := h.conditions()
-	return !slices.ContainsFunc(conditions, func(c Condition) bool { return !c.OK }), conditions
+	return health.Ready(conditions), conditions
 }
 
 func (h *healthEndpoints) serveReady(w http.ResponseWriter, _ *http.Request) {
@@ -51,7 +46,7 @@ type HealthServerConfig struct {
 	// Listen is the host:port for /healthz and /readyz.
 	Listen string
 	// Ready returns the conditions for readiness; nil means always ready.
-	Ready func() []Condition
+	Ready func() []job.ProcessCondition
 	// Fallback serves all other paths, if not nil.
 	Fallback http.Handler
 	// Logger defaults to discarding everything.
@@ -75,8 +70,8 @@ func NewHealthServer(config HealthServerConfig) (*HealthServer, error) {
 // error means that it could not listen.
 func (h *HealthServer) Serve(ctx context.Context) error {
 	mux := http.NewServeMux()
-	health := healthEndpoints{conditions: h.config.Ready, logger: h.config.Logger}
-	health.register(mux)
+	endpoints := healthEndpoints{conditions: h.config.Ready, logger: h.config.Logger}
+	endpoints.register(mux)
 	if h.config.Fallback != nil {
 		mux.Handle("GET /", h.config.Fallback)
 	}

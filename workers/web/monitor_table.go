@@ -30,7 +30,7 @@ type entry struct {
 	latency uint32 // in microseconds, an hour at most
 	missed  int32
 	since   uint32 // when it came up; zero if there is a state
-	health  health
+	health  monitorHealth
 	defined bool
 	paused  bool
 }
@@ -41,17 +41,17 @@ type fault struct {
 	cause string
 }
 
-// health is the health in the last result.
-type health uint8
+// monitorHealth is the health in the last result.
+type monitorHealth uint8
 
 const (
-	unchecked health = iota
+	unchecked monitorHealth = iota
 	up
 	degraded
 	other
 )
 
-func healthOf(h job.Health) health {
+func healthOf(h job.Health) monitorHealth {
 	switch h {
 	case job.Up:
 		return up

@@ -38,7 +38,7 @@ type StatusPageConfig struct {
 	Listen   string
 	Monitors *MonitorTable
 	// Ready returns the conditions for readiness; nil means always ready.
-	Ready func() []Condition
+	Ready func() []job.ProcessCondition
 	// Queues returns the queues; nil means none.
 	Queues func(ctx context.Context) []Queue
 	// DeadLetters returns the number of dead letters; nil means none.
@@ -94,12 +94,12 @@ func (p *StatusPage) Handler() http.Handler {
 
 // status is the content of the page and its JSON.
 type status struct {
-	Now         time.Time   `json:"now"`
-	Ready       bool        `json:"ready"`
-	Conditions  []Condition `json:"conditions"`
-	Monitors    []Row       `json:"monitors"`
-	Queues      []Queue     `json:"queues"`
-	DeadLetters uint64      `json:"dead_letters"`
+	Now         time.Time              `json:"now"`
+	Ready       bool                   `json:"ready"`
+	Conditions  []job.ProcessCondition `json:"conditions"`
+	Monitors    []Row                  `json:"monitors"`
+	Queues      []Queue                `json:"queues"`
+	DeadLetters uint64                 `json:"dead_letters"`
 }
 
 // Title includes the number of down monitors, visible in a browser tab.

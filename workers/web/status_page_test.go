@@ -168,8 +168,8 @@ func TestPageWithoutMonitorsShowsAHint(t *testing.T) {
 func TestReadyzShowsUnmetConditions(t *testing.T) {
 	t.Parallel()
 	ok := false
-	p := page(t, web.StatusPageConfig{Listen: "127.0.0.1:0", Monitors: monitors(), Ready: func() []web.Condition {
-		return []web.Condition{{Name: "nats", OK: ok, Detail: "not connected"}}
+	p := page(t, web.StatusPageConfig{Listen: "127.0.0.1:0", Monitors: monitors(), Ready: func() []job.ProcessCondition {
+		return []job.ProcessCondition{{Name: "nats", OK: ok, Detail: "not connected"}}
 	}})
 	if code, body := get(t, p, "/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "not connected") {
 		t.Errorf("got %d %s, want 503 and the reason", code, body)

@@ -21,6 +21,7 @@ import (
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
+	"vedette/workers/health"
 	"vedette/workers/web"
 )
 
@@ -67,7 +68,7 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 	}
 	r := &instanceRun{
 		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
-		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
+		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: health.NewConditions(time.Now), hangups: hangups,
 	}
 	r.warnOfSecrets(file)
 	file.Encoded = nil // stored now; workers need the memory
@@ -124,6 +125,7 @@ type instanceRun struct {
 	table          *web.MonitorTable // nil for a worker
 	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
+	health         *health.Conditions
 	hangups        <-chan os.Signal
 }
 

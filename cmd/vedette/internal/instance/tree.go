@@ -15,8 +15,8 @@ import (
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
+	"vedette/workers/health"
 	"vedette/workers/notify"
-	"vedette/workers/web"
 )
 
 // rootRestarts is how many failures within a minute end the process.
@@ -26,6 +26,7 @@ const rootRestarts = 5
 //
 //	vedette          one_for_one
 //	├── notices      notifies operators about events in this tree
+//	├── faults       notifies operators about what the process lacks for its work
 //	├── presence     renews the process's lease, and answers 'vedette ps'
 //	├── status-page  the status page, /healthz and /readyz
 //	├── status-feed  follows definitions, states and results for the status page
@@ -53,16 +54,19 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return nil, err
 	}
 	var tree *supervise.Supervisor
-	views, err := r.views(work, func() []web.Condition { return r.conditions(ctx, tree) })
+	conditions := func() []job.ProcessCondition { return r.conditions(ctx, tree) }
+	views, err := r.views(work, conditions)
 	if err != nil {
 		return nil, err
 	}
 	presence := process.NewPresence(r.pipeline, process.Config{
 		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location,
-		Children: func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
+		Children:   func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
+		Conditions: conditions,
 	})
 	children := slices.Concat([]supervise.Child{
 		{Name: "notices", Service: r.notices},
+		{Name: "faults", Service: r.reporter()},
 		withoutStartTimeout(r.tolerantChild("presence", presence.Serve)),
 	}, views, []supervise.Child{{Name: "workers", Service: work}})
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
@@ -76,6 +80,11 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		Children: children,
 	})
 	return tree, err
+}
+
+// reporter notifies the operators about the process's conditions.
+func (r *instanceRun) reporter() *health.Reporter {
+	return health.NewReporter(health.ReporterConfig{Conditions: r.health, Process: r.pipeline.Process(), Notify: r.pipeline.Notify, Logger: r.log})
 }
 
 // tolerantChild returns a child that an unreachable server does not fail.

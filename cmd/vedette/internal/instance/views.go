@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"vedette/pipeline/inspect"
+	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
 	"vedette/workers"
@@ -12,7 +13,7 @@ import (
 )
 
 // views returns the children that show the process's state.
-func (r *instanceRun) views(work *workers.Workers, ready func() []web.Condition) ([]supervise.Child, error) {
+func (r *instanceRun) views(work *workers.Workers, ready func() []job.ProcessCondition) ([]supervise.Child, error) {
 	if r.table != nil {
 		return r.statusPage(work, ready)
 	}
@@ -23,7 +24,7 @@ func (r *instanceRun) views(work *workers.Workers, ready func() []web.Condition)
 	return []supervise.Child{{Name: "health", Service: health}}, err
 }
 
-func (r *instanceRun) statusPage(work *workers.Workers, ready func() []web.Condition) ([]supervise.Child, error) {
+func (r *instanceRun) statusPage(work *workers.Workers, ready func() []job.ProcessCondition) ([]supervise.Child, error) {
 	page, err := web.NewStatusPage(web.StatusPageConfig{
 		Listen: r.options.HTTP, Monitors: r.table, Pings: r.heartbeats, Ready: ready, Logger: r.log,
 		Queues: func(ctx context.Context) []web.Queue { return work.Queues(ctx, time.Now()) },
@@ -40,17 +41,17 @@ func (r *instanceRun) statusPage(work *workers.Workers, ready func() []web.Condi
 }
 
 // conditions returns what the process needs to do its work.
-func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor) []web.Condition {
-	return []web.Condition{
-		Condition("running", ctx.Err() == nil, "it is stopping"),
-		Condition("nats", r.pipeline.Connected(), "not connected"),
-		Condition("children", workers.AllRunning(tree.Children()), "not every child is running: see 'vedette ps --tree'"),
-	}
+func (r *instanceRun) conditions(ctx context.Context, tree *supervise.Supervisor) []job.ProcessCondition {
+	return append([]job.ProcessCondition{
+		Condition(job.ProcessRunning, ctx.Err() == nil, "it is stopping"),
+		Condition(job.ProcessNATS, r.pipeline.Connected(), "not connected"),
+		Condition(job.ProcessChildren, workers.AllRunning(tree.Children()), "not every child is running: see 'vedette ps --tree'"),
+	}, r.health.List()...)
 }
 
 // Condition returns a condition, with a detail if it is not met.
-func Condition(name string, ok bool, otherwise string) web.Condition {
-	c := web.Condition{Name: name, OK: ok}
+func Condition(name job.ProcessConditionName, ok bool, otherwise string) job.ProcessCondition {
+	c := job.ProcessCondition{Name: name, OK: ok}
 	if !ok {
 		c.Detail = otherwise
 	}

@@ -8,11 +8,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/producer/monitor"
 	"vedette/workers"
+	"vedette/workers/health"
 )
 
 // maxConcurrency is the limit in a file too.
@@ -59,7 +61,7 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 	defer func() { err = errors.Join(err, stop()) }()
 	r := &instanceRun{
 		options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets, stdout: stdout, stderr: stderr,
-		notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), hangups: hangups,
+		notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: health.NewConditions(time.Now), hangups: hangups,
 	}
 	if err := r.awaitInstallation(ctx); err != nil || ctx.Err() != nil {
 		return err

@@ -1,0 +1,39 @@
+package job
+
+import "time"
+
+// ProcessConditionName names something that a process needs for its work. The set
+// is closed, so that programs can rely on it.
+type ProcessConditionName string
+
+// The conditions. Not every process has all of them.
+const (
+	ProcessRunning  ProcessConditionName = "running"  // it is not stopping
+	ProcessNATS     ProcessConditionName = "nats"     // it is connected to the server
+	ProcessChildren ProcessConditionName = "children" // all supervised children run
+	ProcessStorage  ProcessConditionName = "storage"  // the streams accept and keep messages
+	ProcessSchedule ProcessConditionName = "schedule" // each second gets its tick
+	ProcessResults  ProcessConditionName = "results"  // the scheduled checks have results
+	ProcessMail     ProcessConditionName = "mail"     // mails can leave
+	ProcessClock    ProcessConditionName = "clock"    // the wall clock is right and does not jump
+	ProcessWatchdog ProcessConditionName = "watchdog" // the watchdogs accept pings
+)
+
+// ProcessCondition says whether a process has something that it needs for its work.
+type ProcessCondition struct {
+	Name ProcessConditionName `json:"name"`
+	OK   bool                 `json:"ok"`
+	// Advisory is set for a condition that does not make the process unready: it
+	// works on, but people should know.
+	Advisory bool `json:"advisory,omitempty"`
+	// Since is when the condition was last met or failed, zero if it is unknown.
+	Since time.Time `json:"since,omitzero"`
+	// Reason is one word for programs, and Detail one line for people. Both are
+	// empty while the condition is met.
+	Reason ProcessConditionReason `json:"reason,omitempty"`
+	Detail string                 `json:"detail,omitempty"`
+}
+
+// ProcessConditionReason is why a process lacks something that it needs. The set is
+// closed.
+type ProcessConditionReason string

@@ -1,0 +1,56 @@
+package doctor
+
+import (
+	"fmt"
+
+	"vedette/pipeline/job"
+)
+
+// conditions finds what processes lack for their work. The advice depends on the
+// reason.
+func conditions(s Snapshot) []Finding {
+	var found []Finding
+	for _, p := range s.Processes {
+		for _, c := range p.Conditions {
+			if c.OK || reportedElsewhere(c.Name) {
+				continue
+			}
+			f := Finding{
+				Kind: Fault, Subject: p.Process.Name + "/" + string(c.Name),
+				Found: fmt.Sprintf("%s of process %s on %s has failed: %s", c.Name, p.Process.Name, p.Process.Host, c.Detail),
+			}
+			if !c.Since.IsZero() {
+				f.Found = fmt.Sprintf("%s of process %s on %s has failed for %s: %s", c.Name, p.Process.Name, p.Process.Host, rounded(s.At.Sub(c.Since)), c.Detail)
+			}
+			f.Why, f.Advice = remedy(c)
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// reportedElsewhere is true for conditions that have findings of their own, with
+// more detail.
+func reportedElsewhere(name job.ProcessConditionName) bool {
+	return name == job.ProcessChildren || name == job.ProcessNATS || name == job.ProcessRunning
+}
+
+// remedy returns the effect of a condition that has failed, and what to do.
+func remedy(c job.ProcessCondition) (why, advice string) {
+	switch c.Name {
+	case job.ProcessStorage:
+		return "what cannot be stored does not happen: checks, alerts and mails stop", "free space and check the disk with the data directory; Vedette continues automatically when it can be written again"
+	case job.ProcessSchedule:
+		return "without ticks nothing is scheduled, so nothing is checked", "see the log of the process, and of the server that it is connected to"
+	case job.ProcessResults:
+		return "monitors are not checked, or their results are not stored", "'vedette ps --tree' shows whether the stages check and evaluate run; see their log"
+	case job.ProcessMail:
+		return "alerts wait in their queue, and people do not get them", "'vedette mail test FILE' shows what the relays answer"
+	case job.ProcessClock:
+		return "slots are at wrong times, and reported times are wrong", "synchronize the clock of that machine, such as with chrony or systemd-timesyncd"
+	case job.ProcessWatchdog:
+		return "the other side reports this installation as gone", "check the address in watchdog, and the way to it"
+	default: // from a newer version
+		return "the process does not work fully", "see the log of that process"
+	}
+}
