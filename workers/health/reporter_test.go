@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -53,11 +54,11 @@ func TestConditionsKeepTheTimeOfTheirFirstReport(t *testing.T) {
 type world struct {
 	conditions *health.Conditions
 	sent       []job.NoticeKind
-	broken     bool
+	broken     atomic.Bool
 }
 
 func (w *world) notify(_ context.Context, n job.Notice) error {
-	if w.broken {
+	if w.broken.Load() {
 		return errors.New("nothing can be stored")
 	}
 	w.sent = append(w.sent, n.Kind)
@@ -114,14 +115,14 @@ func TestOperatorsHearOnceThatAFaultBeganAndOnceThatItEnded(t *testing.T) {
 func TestWhatCannotBeStoredIsReportedLaterInOrder(t *testing.T) {
 	t.Parallel()
 	report(t, func(w *world) {
-		w.broken = true
+		w.broken.Store(true)
 		w.conditions.Failed(job.ProcessStorage, health.Problem{Detail: "disk full"})
 		w.after(time.Minute)
 		w.conditions.Met(job.ProcessStorage)
 		if got := w.after(time.Minute); len(got) != 0 {
 			t.Errorf("got %v, want nothing while nothing can be stored", got)
 		}
-		w.broken = false
+		w.broken.Store(false)
 		if got := w.after(2 * time.Second); !slices.Equal(got, []job.NoticeKind{job.NoticeFault, job.NoticeFaultEnded}) {
 			t.Errorf("got %v, want both notices in order", got)
 		}
