@@ -45,7 +45,7 @@ func remedy(c job.ProcessCondition) (why, advice string) {
 	case job.ProcessResults:
 		return "monitors are not checked, or their results are not stored", "'vedette ps --tree' shows whether the stages check and evaluate run; see their log"
 	case job.ProcessMail:
-		return "alerts wait in their queue, and people do not get them", "'vedette mail test FILE' shows what the relays answer"
+		return mailRemedy(c.Reason)
 	case job.ProcessClock:
 		return "slots are at wrong times, and reported times are wrong", "synchronize the clock of that machine, such as with chrony or systemd-timesyncd"
 	case job.ProcessWatchdog:

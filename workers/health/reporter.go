@@ -24,17 +24,19 @@ type ReporterConfig struct {
 
 // Reporter notifies the operators when a condition has failed for a while, and
 // when it is met again. A failure that is shorter than [reportAfter] is only
-// logged. What it could not send is sent later; when a condition changes in the
+// logged. A failure that becomes worse, such as a relay that is away and then a
+// second one, is reported again, and its end once. What it could not send is sent later; when a condition changes in the
 // meantime, both changes are sent, in order.
 type Reporter struct {
 	config   ReporterConfig
 	reported map[job.ProcessConditionName]job.ProcessCondition // the failures that the operators know
+	worse    map[job.ProcessConditionName]time.Time            // since when those are worse than reported
 	waiting  []job.Notice
 }
 
 // NewReporter returns a reporter that starts with Serve.
 func NewReporter(config ReporterConfig) *Reporter {
-	return &Reporter{config: config, reported: map[job.ProcessConditionName]job.ProcessCondition{}}
+	return &Reporter{config: config, reported: map[job.ProcessConditionName]job.ProcessCondition{}, worse: map[job.ProcessConditionName]time.Time{}}
 }
 
 const (
@@ -67,17 +69,32 @@ func (r *Reporter) Serve(ctx context.Context) error {
 func (r *Reporter) compare(ctx context.Context, now time.Time) {
 	for _, c := range r.config.Conditions.List() {
 		known, reported := r.reported[c.Name]
+		due := !c.OK && !reported && now.Sub(c.Since) >= reportAfter
 		switch {
 		case c.OK && reported:
 			delete(r.reported, c.Name)
 			r.config.Logger.WarnContext(ctx, "fault ended", "condition", c.Name, "lasted", c.Since.Sub(known.Since).Round(time.Second))
 			r.waiting = append(r.waiting, endedNotice(r.config.Process, known, c))
-		case !c.OK && !reported && now.Sub(c.Since) >= reportAfter:
+		case due || r.isWorse(known, c, now):
 			r.reported[c.Name] = c
 			r.config.Logger.ErrorContext(ctx, "fault began", "condition", c.Name, "reason", c.Reason, "detail", c.Detail)
 			r.waiting = append(r.waiting, beganNotice(r.config.Process, c))
 		}
 	}
+}
+
+// isWorse reports whether a failure that was reported as a lesser one has been worse
+// for a while.
+func (r *Reporter) isWorse(known, c job.ProcessCondition, now time.Time) bool {
+	if c.OK || !known.Reason.Lesser() || c.Reason.Lesser() {
+		delete(r.worse, c.Name)
+		return false
+	}
+	since, ok := r.worse[c.Name]
+	if !ok {
+		r.worse[c.Name] = now
+	}
+	return ok && now.Sub(since) >= reportAfter
 }
 
 // send sends what waits, oldest first.
@@ -96,7 +113,7 @@ func (r *Reporter) send(ctx context.Context) {
 
 func beganNotice(process string, c job.ProcessCondition) job.Notice {
 	return job.Notice{
-		V: job.Version, ID: job.DeriveID("fault", process, string(c.Name), c.Since.Format(time.RFC3339Nano)), Kind: job.NoticeFault, At: c.Since,
+		V: job.Version, ID: job.DeriveID("fault", process, string(c.Name), string(c.Reason), c.Since.Format(time.RFC3339Nano)), Kind: job.NoticeFault, At: c.Since,
 		Source: process, Summary: fmt.Sprintf("%s of process %s failed: %s", c.Name, process, c.Detail),
 	}
 }

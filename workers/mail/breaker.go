@@ -22,8 +22,10 @@ type breaker struct {
 }
 
 const (
-	maxRelayOpen  = 30 * time.Second
-	maxConfigOpen = 30 * time.Minute
+	maxRelayOpen = 30 * time.Second
+	// maxRefusedOpen keeps the logins below the five within ten minutes after which
+	// fail2ban, by default, blocks an address.
+	maxRefusedOpen = 5 * time.Minute
 	// trialTimeout is how long the other callers wait for a trial.
 	trialTimeout = 30 * time.Second
 	// openJitter is the largest random addition to the open time, as a fraction,
@@ -32,12 +34,12 @@ const (
 )
 
 // openTime is the open time after a number of failures in a row: 1 s, 2 s, 4 s
-// up to 30 s for an unreachable relay, 1 min up to 30 min for one that refuses
-// our settings.
-func openTime(class Class, failures int) time.Duration {
+// up to 30 s for a relay that is unreachable or whose TLS fails, 1 min, 2 min, 4
+// min and 5 min for one that refuses the login or us.
+func openTime(v Verdict, failures int) time.Duration {
 	wait, limit := time.Second, maxRelayOpen
-	if class == ClassConfig {
-		wait, limit = time.Minute, maxConfigOpen
+	if v.Class == ClassConfig && v.Trouble() != TroubleTLS {
+		wait, limit = time.Minute, maxRefusedOpen
 	}
 	for range failures - 1 {
 		wait = min(2*wait, limit)
@@ -99,7 +101,7 @@ func (b *breaker) failure(began, now time.Time, v Verdict) (wait time.Duration, 
 	if b.random != nil {
 		random = b.random
 	}
-	wait = openTime(v.Class, b.failures)
+	wait = openTime(v, b.failures)
 	wait += time.Duration(openJitter * random() * float64(wait))
 	b.openUntil = now.Add(wait)
 	return wait, true
@@ -112,6 +114,16 @@ func (b *breaker) cancel() {
 	if b.failures > 0 {
 		b.openUntil = time.Time{}
 	}
+}
+
+// nextTry returns the end of the open time, zero for a closed breaker.
+func (b *breaker) nextTry() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures == 0 {
+		return time.Time{}
+	}
+	return b.openUntil
 }
 
 // success closes the breaker.

@@ -24,6 +24,8 @@ type sessionPool struct {
 	breaker      breaker
 	limit        *rateLimit
 	openCount    atomic.Int64
+	record       *relayRecord
+	password     passwordStamp // used by watch only
 
 	mu       sync.Mutex // guards the following fields and the expiry of idle sessions
 	idle     []*session // in the order of their last use
@@ -180,6 +182,7 @@ func (p *sessionPool) open(ctx context.Context) (*session, Verdict, time.Duratio
 	switch {
 	case err == nil:
 		p.breaker.success()
+		p.record.opened(s, time.Now())
 		p.openCount.Add(1)
 		return s, Verdict{}, 0
 	case ctx.Err() != nil: // does not concern the relay
@@ -230,29 +233,11 @@ func (p *sessionPool) releaseSlot(v Verdict) {
 	time.AfterFunc(limitTime, func() { <-p.slots })
 }
 
-// probe opens a session when the circuit breaker is half-open, so that no mail
-// has to wait for the result.
-func (p *sessionPool) probe(ctx context.Context) {
-	if p.breaker.state(time.Now()) != halfOpen {
-		return
-	}
-	select {
-	case p.slots <- struct{}{}:
-	default:
-		return // a mail tries the relay
-	}
-	s, _, _ := p.open(ctx)
-	if s == nil {
-		<-p.slots
-		return
-	}
-	p.put(s, true)
-}
-
 // recordFailure counts a failure, and logs it if it has opened the breaker.
 func (p *sessionPool) recordFailure(ctx context.Context, began time.Time, v Verdict) time.Duration {
 	wait, opened := p.breaker.failure(began, time.Now(), v)
 	if opened {
+		p.record.failed(v, time.Now())
 		level := slog.LevelWarn
 		if v.Class == ClassConfig {
 			level = slog.LevelError

@@ -166,7 +166,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: renderer, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		AllowedMails: workers.AllowedMails{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
-		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.notices.Hook, Logger: r.log,
+		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Conditions: r.health, Events: r.notices.Hook, Logger: r.log,
 	})
 	if err != nil {
 		return nil, nil, err
