@@ -22,7 +22,10 @@ type breaker struct {
 }
 
 const (
-	maxRelayOpen = 30 * time.Second
+	// maxAwayOpen is short, so that mails leave within seconds after a relay is back;
+	// maxBusyOpen is for a relay that answers a new session with 4xx.
+	maxAwayOpen = 10 * time.Second
+	maxBusyOpen = 30 * time.Second
 	// maxRefusedOpen keeps the logins below the five within ten minutes after which
 	// fail2ban, by default, blocks an address.
 	maxRefusedOpen = 5 * time.Minute
@@ -34,12 +37,17 @@ const (
 )
 
 // openTime is the open time after a number of failures in a row: 1 s, 2 s, 4 s
-// up to 30 s for a relay that is unreachable or whose TLS fails, 1 min, 2 min, 4
-// min and 5 min for one that refuses the login or us.
+// up to 10 s for a relay that is unreachable or whose TLS fails, up to 30 s for
+// one that refuses sessions for now, and 1 min, 2 min, 4 min and 5 min for one that
+// refuses the login or us.
 func openTime(v Verdict, failures int) time.Duration {
-	wait, limit := time.Second, maxRelayOpen
-	if v.Class == ClassConfig && v.Trouble() != TroubleTLS {
+	wait, limit := time.Second, maxAwayOpen
+	switch trouble := v.Trouble(); {
+	case trouble == TroubleUnreachable || trouble == TroubleTLS:
+	case v.Class == ClassConfig:
 		wait, limit = time.Minute, maxRefusedOpen
+	default:
+		limit = maxBusyOpen
 	}
 	for range failures - 1 {
 		wait = min(2*wait, limit)

@@ -2,6 +2,7 @@ package mail
 
 import (
 	"errors"
+	"io"
 	"testing"
 	"time"
 )
@@ -10,7 +11,7 @@ func TestBreakerOpenTimeGrowsToLimit(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		class    Class
-		err      error
+		err      error // nil stands for 421
 		failures int
 		want     time.Duration
 	}{
@@ -23,10 +24,16 @@ func TestBreakerOpenTimeGrowsToLimit(t *testing.T) {
 		{ClassConfig, ErrNoAuth, 3, 4 * time.Minute},
 		{ClassConfig, ErrNoAuth, 4, 5 * time.Minute},
 		{ClassConfig, errors.New("certificate expired"), 1, time.Second},
-		{ClassConfig, errors.New("certificate expired"), 6, 30 * time.Second},
+		{ClassConfig, errors.New("certificate expired"), 6, 10 * time.Second},
+		{ClassRelay, io.EOF, 1, time.Second},
+		{ClassRelay, io.EOF, 6, 10 * time.Second},
 	}
 	for _, c := range cases {
-		if got := openTime(Verdict{Class: c.class, Stage: StageConnect, Err: c.err}, c.failures); got != c.want {
+		v := Verdict{Class: c.class, Stage: StageConnect, Err: c.err}
+		if c.err == nil {
+			v.Reply = Reply{Code: 421}
+		}
+		if got := openTime(v, c.failures); got != c.want {
 			t.Errorf("%s after %d: got %s, want %s", c.class, c.failures, got, c.want)
 		}
 	}

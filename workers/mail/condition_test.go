@@ -47,7 +47,7 @@ func TestAssess(t *testing.T) {
 		"the login is wrong":           {[]mail.RelayState{away(mail.TroubleLogin, "535 no")}, waiting, job.FaultRelayLogin, "login to relay mx1:587 fails since"},
 		"TLS is wrong":                 {[]mail.RelayState{away(mail.TroubleTLS, "certificate expired")}, waiting, job.FaultRelayTLS, "TLS with relay mx1:587 fails since"},
 		"both, for different causes":   {[]mail.RelayState{away(mail.TroubleTLS, "x"), away(mail.TroubleLogin, "y")}, waiting, job.FaultRelaysDown, "(x); login to"},
-		"deferred for a moment":        {[]mail.RelayState{defers(10*time.Second, 3, mail.StageRcpt, 0)}, waiting, "", ""},
+		"deferred for a moment":        {[]mail.RelayState{defers(9*time.Second, 3, mail.StageRcpt, 0)}, waiting, "", ""},
 		"several deferred":             {[]mail.RelayState{defers(20*time.Second, 3, mail.StageRcpt, time.Minute)}, waiting, job.FaultRelayDefers, "relay mx2:587 has accepted no mail since 2026-03-01 14:02:40 UTC (RCPT: 451 later)"},
 		"one deferred at MAIL":         {[]mail.RelayState{defers(20*time.Second, 1, mail.StageMail, time.Minute)}, waiting, job.FaultRelayDefers, "MAIL: 451"},
 		"one greylisted":               {[]mail.RelayState{defers(5*time.Minute, 1, mail.StageRcpt, 0)}, waiting, "", ""},

@@ -45,4 +45,7 @@ func failureText(err error) string {
 	return text
 }
 
+// brief is the step and the cause, for the status of a mail, which has the relay.
+func (e *Error) brief() string { return string(e.Stage) + ": " + causeText(e.Verdict) }
+
 func dateText(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -79,8 +79,8 @@ const (
 	// as the relay's fault.
 	severalMails = 3
 	// deferredFor is how long mails must be deferred at least. It is longer than the
-	// pauses before the first two repetitions.
-	deferredFor = 20 * time.Second
+	// pause before the first repetition.
+	deferredFor = 10 * time.Second
 	// fewDeferredFor is how long fewer mails must be deferred: longer than most
 	// relays greylist (postgrey: 5 min). Meanwhile no mail was accepted for
 	// longSilence; otherwise it is the fault of one recipient.
@@ -113,29 +113,28 @@ func newRelayRecord(now time.Time) *relayRecord {
 	return &relayRecord{state: RelayState{Usable: true, Since: now}}
 }
 
-// failed records a failure for which the breaker opened.
-func (r *relayRecord) failed(v Verdict, now time.Time) {
+// failed records a failure for which the breaker opened, and reports whether its
+// cause is new.
+func (r *relayRecord) failed(v Verdict, now time.Time) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.state.Usable {
 		r.state.Usable, r.state.Since = false, now
 	}
+	before := r.state.Cause
 	r.state.Trouble, r.state.Cause = v.Trouble(), causeText(v)
+	return r.state.Cause != before
 }
 
-// opened records a session with a login, if the relay has one.
-func (r *relayRecord) opened(s *session, now time.Time) {
-	r.saw(s)
-	r.recovered(now)
-}
-
-// recovered records that the breaker is closed.
-func (r *relayRecord) recovered(now time.Time) {
+// recovered records that the breaker is closed, and reports whether that is new.
+func (r *relayRecord) recovered(now time.Time) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.state.Usable {
-		r.state.Usable, r.state.Since, r.state.Trouble, r.state.Cause = true, now, "", ""
+	if r.state.Usable {
+		return false
 	}
+	r.state.Usable, r.state.Since, r.state.Trouble, r.state.Cause = true, now, "", ""
+	return true
 }
 
 // saw records the certificate of a session.

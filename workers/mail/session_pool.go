@@ -182,7 +182,10 @@ func (p *sessionPool) open(ctx context.Context) (*session, Verdict, time.Duratio
 	switch {
 	case err == nil:
 		p.breaker.success()
-		p.record.opened(s, time.Now())
+		p.record.saw(s)
+		if p.record.recovered(time.Now()) {
+			p.config.Logger.InfoContext(ctx, "relay can be used again", "relay", p.relay)
+		}
 		p.openCount.Add(1)
 		return s, Verdict{}, 0
 	case ctx.Err() != nil: // does not concern the relay
@@ -233,14 +236,17 @@ func (p *sessionPool) releaseSlot(v Verdict) {
 	time.AfterFunc(limitTime, func() { <-p.slots })
 }
 
-// recordFailure counts a failure, and logs it if it has opened the breaker.
+// recordFailure counts a failure, and logs the first one with a cause.
 func (p *sessionPool) recordFailure(ctx context.Context, began time.Time, v Verdict) time.Duration {
 	wait, opened := p.breaker.failure(began, time.Now(), v)
 	if opened {
-		p.record.failed(v, time.Now())
+		news := p.record.failed(v, time.Now())
 		level := slog.LevelWarn
 		if v.Class == ClassConfig {
 			level = slog.LevelError
+		}
+		if !news {
+			level = slog.LevelDebug
 		}
 		p.config.Logger.Log(ctx, level, "relay cannot be used", "relay", p.relay, "class", v.Class, "stage", v.Stage, "error", cause(v), "retry_in", wait)
 	}

@@ -188,7 +188,7 @@ func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error, r
 		state = job.DeliverySending
 	}
 	sent := NewDelivery(m, state, w.config.Now().UTC())
-	sent.Relay, sent.Reply = failed.Relay, oneLine(failed.Error())
+	sent.Relay, sent.Reply = failed.Relay, failed.brief()
 	if retry, ok := errors.AsType[*job.RetryError](result); ok {
 		sent.NextTry = sent.At.Add(retry.After)
 	}
