@@ -69,7 +69,7 @@ func (x *explanation) summary(now time.Time) string {
 	}
 	text := strings.Join(words, ", ")
 	if s.Incident != nil {
-		text += " for " + notify.HumanDuration(now.Sub(s.Incident.Began))
+		text += " for " + notify.HumanBetween(s.Incident.Began, now)
 	}
 	return text
 }

@@ -41,7 +41,7 @@ func probeHeartbeat(ctx context.Context, a *attempt) (Facts, error) {
 	}
 	now := time.Now()
 	return Facts{
-		"silence": now.Sub(pings.lastSuccess()), "exit_code": pings.Last.ExitCode, "output": pings.Last.Output, "running": pings.Start.After(pings.OK) && pings.Start.After(pings.Fail),
+		"silence": max(0, now.Sub(pings.lastSuccess())), "exit_code": pings.Last.ExitCode, "output": pings.Last.Output, "running": pings.Start.After(pings.OK) && pings.Start.After(pings.Fail),
 	}, heartbeatFailure(pings, a.spec.Heartbeat, now)
 }
 
@@ -56,10 +56,10 @@ func (b LastPings) lastSuccess() time.Time {
 // heartbeatFailure returns an error if the job is down. A job that failed is
 // down until it succeeds, even if it starts again.
 func heartbeatFailure(b LastPings, h *job.Heartbeat, now time.Time) error {
-	silence := now.Sub(b.lastSuccess()).Truncate(time.Second)
+	silence := max(0, now.Sub(b.lastSuccess())).Truncate(time.Second)
 	switch {
 	case b.Fail.After(b.OK):
-		cause := fmt.Sprintf("the job failed %s ago", now.Sub(b.Fail).Truncate(time.Second))
+		cause := fmt.Sprintf("the job failed %s ago", max(0, now.Sub(b.Fail)).Truncate(time.Second))
 		if b.Last.ExitCode != 0 {
 			cause += fmt.Sprintf(", exit code %d", b.Last.ExitCode)
 		}
