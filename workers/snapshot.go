@@ -8,6 +8,7 @@ import (
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/process"
+	"vedette/pipeline/stranded"
 	"vedette/pipeline/topology"
 	"vedette/workers/doctor"
 )
@@ -34,11 +35,28 @@ func TakeSnapshot(ctx context.Context, p *pipeline.Pipeline, window time.Duratio
 	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return s, err
 	}
+	if s.Stranded, err = strandedJobs(ctx, p); err != nil {
+		return s, err
+	}
 	streams, err := inspect.Storage(ctx, p)
 	for i := range streams {
 		s.Streams = append(s.Streams, doctor.Stream(streams[i]))
 	}
 	return s, err
+}
+
+// strandedJobs returns the subjects of jobs that are certainly stranded, by queue.
+func strandedJobs(ctx context.Context, p *pipeline.Pipeline) (map[string][]string, error) {
+	found, err := stranded.FindCertain(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	subjects := map[string][]string{}
+	for i := range found {
+		queue := found[i].Consumer.Name
+		subjects[queue] = append(subjects[queue], found[i].Subject)
+	}
+	return subjects, nil
 }
 
 // snapshotChecks reads the part that shows the capacity for checks.

@@ -32,6 +32,7 @@ const (
 	NoData        Kind = "no_data"        // monitors have no results
 	Clock         Kind = "clock"          // a worker's clock is wrong
 	Fault         Kind = "fault"          // a process lacks something that it needs for its work
+	Stranded      Kind = "stranded"       // the server holds jobs that no consumer will deliver
 )
 
 // Finding is a problem.
@@ -65,7 +66,9 @@ type Snapshot struct {
 	NoData map[NoDataCause]int
 	// DeadLetters counts the stored dead letters.
 	DeadLetters uint64
-	Streams     []Stream
+	// Stranded has the subjects of the jobs that no consumer will deliver, by queue.
+	Stranded map[string][]string
+	Streams  []Stream
 	// Disk is the disk with the data directory, zero for a remote one.
 	Disk Disk
 }
@@ -128,7 +131,7 @@ type Disk struct {
 func Examine(s Snapshot) []Finding {
 	var all []Finding
 	for _, examine := range []func(Snapshot) []Finding{
-		conditions, saturated, overlapping, noData, stagesGone, silentProcesses, childrenDown, backlogs, deadLetters, streams, diskSpace, clocks,
+		conditions, saturated, overlapping, noData, stagesGone, silentProcesses, childrenDown, backlogs, strandedJobs, deadLetters, streams, diskSpace, clocks,
 	} {
 		all = append(all, examine(s)...)
 	}

@@ -17,6 +17,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
+	"vedette/pipeline/stranded"
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -70,6 +71,7 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
 		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: health.NewConditions(time.Now), hangups: hangups,
 	}
+	r.reclaim(ctx)
 	r.warnOfSecrets(file)
 	file.Encoded = nil // stored now; workers need the memory
 	cli.ReleaseMemory(r.monitors)
@@ -127,6 +129,7 @@ type instanceRun struct {
 	heartbeats     *workers.Heartbeats
 	health         *health.Conditions
 	hangups        <-chan os.Signal
+	reclaimed      stranded.Reclaimed
 }
 
 // printBanner prints the addresses and the mail transport.

@@ -60,7 +60,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return nil, err
 	}
 	presence := process.NewPresence(r.pipeline, process.Config{
-		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location,
+		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location, Server: r.options.NATS == "",
 		Children:   func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
 		Conditions: conditions,
 	})
@@ -167,6 +167,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: renderer, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		AllowedMails: workers.AllowedMails{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
 		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.notices.Hook, Logger: r.log,
+		Reclaimed: r.reclaimed,
 	})
 	if err != nil {
 		return nil, nil, err
