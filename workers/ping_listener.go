@@ -37,6 +37,9 @@ func NewPingListener(config PingListenerConfig) *PingListener {
 const (
 	// requestTimeout limits the request to the own listener.
 	requestTimeout = time.Second
+	// firstInterval is how often the first mark is tried, since an absence lasts until
+	// then.
+	firstInterval = 50 * time.Millisecond
 	// markTimeout limits a renewal. A mark that comes later than the next one would
 	// be refused.
 	markTimeout = 2 * time.Second
@@ -46,10 +49,15 @@ const (
 // which no ping could be taken.
 func (l *PingListener) Serve(ctx context.Context) error {
 	supervise.Ready(ctx)
-	ticker := time.NewTicker(job.MarkInterval)
+	ticker := time.NewTicker(firstInterval)
 	defer ticker.Stop()
-	for {
-		if err := l.renew(ctx); err != nil && ctx.Err() == nil {
+	for first := true; ; {
+		err := l.renew(ctx)
+		switch {
+		case err == nil && first:
+			first = false
+			ticker.Reset(job.MarkInterval)
+		case err != nil && ctx.Err() == nil:
 			l.config.Logger.DebugContext(ctx, "pings cannot be taken; retrying", "error", err)
 		}
 		select {

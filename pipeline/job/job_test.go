@@ -157,6 +157,7 @@ func TestDecodedMessagesEncodeToTheSameBytes(t *testing.T) {
 		"outcome-failure":    decode[job.Outcome],
 		"process":            decode[job.Process],
 		"ping":               decode[job.Ping],
+		"listening":          decode[job.Listening],
 		"process-status":     decode[job.ProcessStatus],
 		"notice":             decode[job.Notice],
 		"digest":             decode[job.Digest],

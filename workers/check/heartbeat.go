@@ -51,7 +51,7 @@ func probeHeartbeat(ctx context.Context, a *attempt) (Facts, error) {
 		return nil, &localError{fmt.Errorf("no process has taken pings since %s", pings.Absences[len(pings.Absences)-1].From.UTC().Format("15:04:05 UTC"))}
 	}
 	return Facts{
-		"silence": now.Sub(pings.LastSuccess()) - pings.absence(now), "exit_code": pings.Last.ExitCode, "output": pings.Last.Output,
+		"silence": max(0, now.Sub(pings.LastSuccess())-pings.absence(now)), "exit_code": pings.Last.ExitCode, "output": pings.Last.Output,
 		"running": pings.Start.After(pings.OK) && pings.Start.After(pings.Fail),
 	}, err
 }
@@ -84,7 +84,7 @@ func (b LastPings) undecided(h *job.Heartbeat, now time.Time) bool {
 func heartbeatFailure(b LastPings, h *job.Heartbeat, now time.Time) error {
 	switch {
 	case b.Fail.After(b.OK):
-		cause := fmt.Sprintf("the job failed %s ago", now.Sub(b.Fail).Truncate(time.Second))
+		cause := fmt.Sprintf("the job failed %s ago", max(0, now.Sub(b.Fail)).Truncate(time.Second))
 		if b.Last.ExitCode != 0 {
 			cause += fmt.Sprintf(", exit code %d", b.Last.ExitCode)
 		}
@@ -101,7 +101,7 @@ func heartbeatFailure(b LastPings, h *job.Heartbeat, now time.Time) error {
 
 // silenceText describes a silence that is too long.
 func (b LastPings) silenceText(h *job.Heartbeat, now time.Time) string {
-	cause := fmt.Sprintf("silent for %s, expected a ping every %s", now.Sub(b.LastSuccess()).Truncate(time.Second), h.Interval.Std())
+	cause := fmt.Sprintf("silent for %s, expected a ping every %s", max(0, now.Sub(b.LastSuccess())).Truncate(time.Second), h.Interval.Std())
 	if h.Grace > 0 {
 		cause += fmt.Sprintf(", with %s of grace", h.Grace.Std())
 	}
