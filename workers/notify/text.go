@@ -201,6 +201,7 @@ func MissText(reason job.MissReason, detail string) string {
 func missText(reason job.MissReason) string {
 	known := map[job.MissReason]string{
 		job.MissLate:        "no process scheduled its checks",
+		job.MissNoProcess:   "no process was running",
 		job.MissOverlap:     "its check does not end",
 		job.MissExpired:     "its checks wait too long for a worker",
 		job.MissShed:        "workers have no room for its checks",
