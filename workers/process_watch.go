@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -92,7 +91,7 @@ func (w *processWatch) overdue(now time.Time) []pipeline.Entry {
 // leases: a notice that is repeated after a failure has the same id.
 func (w *processWatch) report(ctx context.Context, bucket *pipeline.Bucket, silent []pipeline.Entry) error {
 	for _, lease := range silent {
-		if err := w.p.Notify(ctx, goneNotice(lease)); err != nil {
+		if err := w.p.Notify(ctx, process.GoneNotice(lease)); err != nil {
 			return err
 		}
 		if err := bucket.Remove(ctx, lease.Key, lease.Revision); err != nil && !errors.Is(err, job.ErrConflict) {
@@ -100,17 +99,4 @@ func (w *processWatch) report(ctx context.Context, bucket *pipeline.Bucket, sile
 		}
 	}
 	return nil
-}
-
-// goneNotice is the notice for a process whose lease expired.
-func goneNotice(lease pipeline.Entry) job.Notice {
-	n := job.Notice{
-		V: job.Version, ID: job.DeriveID("gone", lease.Key, lease.Written.UTC().Format(time.RFC3339Nano)), Kind: job.NoticeProcessGone,
-		Summary: fmt.Sprintf("process %s has been silent since %s", lease.Key, lease.Written.UTC().Format(time.RFC3339)),
-	}
-	if member, err := job.DecodeKnown[job.Process](lease.Value); err == nil {
-		n.Summary = fmt.Sprintf("process %s has been silent since %s", member.Name, lease.Written.UTC().Format(time.RFC3339))
-		n.Detail = fmt.Sprintf("pid %d on %s, version %s, started %s", member.PID, member.Host, member.Version, member.Started.UTC().Format(time.RFC3339))
-	}
-	return n
 }

@@ -8,6 +8,7 @@ import (
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/process"
+	"vedette/pipeline/stranded"
 	"vedette/pipeline/topology"
 	"vedette/workers/doctor"
 )
@@ -62,6 +63,9 @@ func readSnapshot(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot,
 	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
 		return err
 	}
+	if s.Stranded, err = strandedJobs(ctx, p); err != nil {
+		return err
+	}
 	streams, err := inspect.Storage(ctx, p)
 	for i := range streams {
 		s.Streams = append(s.Streams, doctor.Stream(streams[i]))
@@ -93,6 +97,20 @@ func uncheckedMonitors(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snap
 		}
 	})
 	return unchecked, err
+}
+
+// strandedJobs returns the subjects of jobs that are certainly stranded, by queue.
+func strandedJobs(ctx context.Context, p *pipeline.Pipeline) (map[string][]string, error) {
+	found, err := stranded.FindCertain(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	subjects := map[string][]string{}
+	for i := range found {
+		queue := found[i].Consumer.Name
+		subjects[queue] = append(subjects[queue], found[i].Subject)
+	}
+	return subjects, nil
 }
 
 // snapshotChecks reads the part that shows the capacity for checks.

@@ -26,8 +26,8 @@ func (e *DirectoryError) Error() string { return e.Detail }
 // Unwrap returns the operating system's error.
 func (e *DirectoryError) Unwrap() error { return e.Err }
 
-// probeFile is written and removed to see whether the directory can be written. It
-// is beside the server's files, which are one level below.
+// probeFile is written and removed to see whether the directory can be written. The
+// server's files are one level below.
 const probeFile = "probe"
 
 // CheckDirectory writes a file with the given size to the directory with the

@@ -22,7 +22,7 @@ import (
 // waits a quarter of a second for others. If the leases cannot be read, silent is
 // empty, and the error is nil if a process answers: it may say why.
 func Ask(ctx context.Context, p *pipeline.Pipeline, wait time.Duration) (answers []job.ProcessStatus, silent []job.Process, err error) {
-	expected, unread := readLeases(ctx, p)
+	expected, unread := leasedSoon(ctx, p)
 	if unread != nil && ctx.Err() != nil {
 		return nil, nil, fmt.Errorf("ask processes: %w", unread)
 	}
@@ -59,7 +59,7 @@ func Ask(ctx context.Context, p *pipeline.Pipeline, wait time.Duration) (answers
 // while processes still answer.
 const leasesTimeout = 3 * time.Second
 
-func readLeases(ctx context.Context, p *pipeline.Pipeline) (map[string]job.Process, error) {
+func leasedSoon(ctx context.Context, p *pipeline.Pipeline) (map[string]job.Process, error) {
 	limited, cancel := context.WithTimeout(ctx, leasesTimeout)
 	defer cancel()
 	return leased(limited, p)

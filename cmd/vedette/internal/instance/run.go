@@ -17,6 +17,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
+	"vedette/pipeline/stranded"
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -79,6 +80,7 @@ func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
 	}
 	r.monitors, r.options, r.table = r.file.Count(), o, web.NewMonitorTable()
 	r.prepare()
+	r.reclaim(ctx)
 	r.warnOfSecrets(r.file)
 	r.file.Encoded = nil // stored now; workers need the memory
 	cli.ReleaseMemory(r.monitors)
@@ -149,6 +151,7 @@ type instanceRun struct {
 	direct         *directMailer
 	end            context.CancelCauseFunc // ends the run
 	hangups        <-chan os.Signal
+	reclaimed      stranded.Reclaimed
 }
 
 // printBanner prints the addresses and the mail transport.

@@ -29,13 +29,14 @@ const rootRestarts = 5
 //	├── storage      watches whether messages are stored, and restarts the server
 //	├── presence     renews the process's lease, and answers 'vedette ps'
 //	├── status-page  the status page, /healthz and /readyz
+//	├── pings        marks that this process takes pings
 //	├── status-feed  follows definitions, states and results for the status page
 //	├── changes      prints a line for each change
 //	├── workers      the tree in workers/tree.go
 //	├── scheduler    if the process has that stage
 //	└── reload       reads the file at SIGHUP
 //
-// Instead of the status page, its feed and the changes, a worker has only the
+// Instead of the status page, its marks and feed, and the changes, a worker has only the
 // child health, and only with --http: its user may lack the rights to see
 // everything.
 //
@@ -60,7 +61,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return nil, err
 	}
 	presence := process.NewPresence(r.pipeline, process.Config{
-		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location,
+		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location, Server: r.options.NATS == "",
 		Children:   func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
 		Conditions: conditions,
 	})
@@ -168,6 +169,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: renderer, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		AllowedMails: workers.AllowedMails{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
 		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.notices.Hook, Logger: r.log,
+		Reclaimed: r.reclaimed,
 	})
 	if err != nil {
 		return nil, nil, err
