@@ -160,7 +160,7 @@ func TestRelayOutageLosesNoMail(t *testing.T) {
 	t.Logf("%d mails %s after the relay was back", len(wanted), time.Since(back).Round(10*time.Millisecond))
 	output, _ := r.vedette("dead", "list")
 	checkAttempts(t, r.natsURL(), wanted)
-	eventually(t, "the mail to the operators from the relay too", func() bool { return box.Holds("relay "+box.Address+" cannot be reached since ") })
+	eventually(t, "the mail to the operators from the relay too", func() bool { return box.Holds("relay " + box.Address + " cannot be reached since ") })
 	r.stop()
 	times, _ := box.Arrivals()
 	for id, n := range times {

@@ -69,14 +69,11 @@ func (m *Mailer) Close() {
 // newMailer returns a mailer that sends by SMTP if the file has relays, and into the
 // Maildir otherwise.
 func (r *instanceRun) newMailer(deliveries workers.Deliveries) (workers.Mailer, error) {
-	sender, maildir, err := r.transport()
+	transport, sender, err := r.transport()
 	if err != nil {
 		return nil, fmt.Errorf("set up mail: %w", err)
 	}
-	var transport mail.Transport = maildir
-	if sender != nil {
-		transport = sender
-	}
+	maildir, _ := transport.(*mail.Maildir) // if there is no sender
 	worker, err := mail.NewWorker(mail.WorkerConfig{
 		Transport: transport, Deliveries: deliveries, RecipientPerMinute: r.file.Mail.RecipientPerMinute, Logger: r.log,
 	})
@@ -90,11 +87,11 @@ func (r *instanceRun) newMailer(deliveries workers.Deliveries) (workers.Mailer, 
 // its file. The domain is reserved (RFC 2606).
 const defaultFrom = "Vedette <vedette@vedette.invalid>"
 
-// transport returns the sender, or the Maildir if there is no relay.
-func (r *instanceRun) transport() (*mail.Sender, *mail.Maildir, error) {
+// transport returns the transport, also as a sender if it is one.
+func (r *instanceRun) transport() (mail.Transport, *mail.Sender, error) {
 	if len(r.file.Mail.Relays) == 0 {
 		maildir, err := r.openMaildir()
-		return nil, maildir, err
+		return maildir, nil, err
 	}
 	key, err := DKIMKey(r.file.Mail)
 	if err != nil {
@@ -104,7 +101,7 @@ func (r *instanceRun) transport() (*mail.Sender, *mail.Maildir, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return sender, nil, nil
+	return sender, sender, nil
 }
 
 func (r *instanceRun) openMaildir() (*mail.Maildir, error) {
