@@ -61,6 +61,8 @@ type Broker struct {
 	secret      string // empty with a users file
 	dir         string
 	listen      bool
+	usersFile   string
+	started     *server.Options       // as given to the server, which modifies its own
 	certificate *reloadingCertificate // for clients; nil for clear text
 }
 
@@ -102,7 +104,7 @@ func Start(config Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != ""}
+	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != "", usersFile: config.UsersFile}
 	if err := b.start(config); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -126,6 +128,7 @@ func (b *Broker) start(config Config) error {
 	if err != nil {
 		return err
 	}
+	b.started = options.Clone()
 	b.server, err = server.NewServer(options)
 	if err != nil {
 		return fmt.Errorf("create nats-server: %w", err)

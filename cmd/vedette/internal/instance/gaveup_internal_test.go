@@ -19,7 +19,6 @@ import (
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
-	"vedette/workers"
 	"vedette/workers/web"
 )
 
@@ -63,12 +62,10 @@ func TestTreeThatGivesUpEndsTheProcessWithANotice(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := install(t.Context(), p, file, io.Discard); err != nil {
+	r := &instanceRun{options: options, path: path, file: file, log: log, stdout: output, stderr: output, table: web.NewMonitorTable()}
+	r.use(p)
+	if err := r.install(t.Context()); err != nil {
 		t.Fatal(err)
-	}
-	r := &instanceRun{
-		options: options, path: path, file: file, pipeline: p, log: log, stdout: output, stderr: output,
-		table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
 	}
 	tree, err := r.tree(t.Context())
 	if err != nil {

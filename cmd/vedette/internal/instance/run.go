@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/signals"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
@@ -26,54 +27,65 @@ import (
 )
 
 // Run starts everything, and stops it in reverse order: first the tree, then its
-// connection, then the server.
-func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
-	hangups, stopHangups := notifyHangups()
-	defer stopHangups()
-	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
-	if err != nil {
-		return cli.InputError(err)
-	}
+// connection, then the server. It starts again when a file that was refused at the
+// start is complete: see [restartError].
+func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocations(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
 		return cli.InputError(err)
 	}
-	secrets, err := cli.OpenSecrets(o.Secrets)
-	if err != nil {
+	hangups, stopHangups := signals.Hangups()
+	defer stopHangups()
+	file, err := loadFile(ctx, path, stderr)
+	err = signals.UnlessStopped(ctx, err)
+	for err == nil && ctx.Err() == nil {
+		err = o.run(ctx, &instanceRun{path: path, file: file, monitors: file.Count(), hangups: hangups, stdout: stdout, stderr: stderr})
+		restart, again := errors.AsType[*restartError](err)
+		if !again {
+			break
+		}
+		file, err = restart.file, nil
+	}
+	return signals.Ended(ctx, stdout, err)
+}
+
+// run runs a process once. The given run has the file, and where to print.
+func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
+	if r.log, err = cli.Logger(r.stderr, o.LogFormat, o.LogLevel); err != nil {
+		return cli.InputError(err)
+	}
+	if r.secrets, err = cli.OpenSecrets(o.Secrets); err != nil {
 		return err
 	}
-	file, err := cli.LoadFile(path, stderr)
-	if err != nil {
-		return err
-	}
-	o = o.resolve(file.Server)
-	if err := o.checkListen(stderr); err != nil {
+	o = o.resolve(r.file.Server)
+	if err := o.checkListen(r.stderr); err != nil {
 		return cli.InputError(err)
 	}
 	if err := cli.CheckListen(ctx, o.HTTP); err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	installing, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	o.refused = refuse
-	p, stop, err := o.open(ctx, log)
+	p, stop, err := o.open(ctx, r.log)
 	if err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := install(installing, p, file, stderr); err != nil {
+	r.options, r.table = o, web.NewMonitorTable()
+	r.use(p)
+	if err := r.install(installing); err != nil {
 		if cause := context.Cause(installing); errors.Is(cause, pipeline.ErrRefused) {
-			err = fmt.Errorf("install: %w", cause)
+			return fmt.Errorf("install: %w", cause)
 		}
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
-	r := &instanceRun{
-		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
-		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: health.NewConditions(time.Now), hangups: hangups,
-	}
-	r.warnOfSecrets(file)
-	file.Encoded = nil // stored now; workers need the memory
-	cli.ReleaseMemory(r.monitors)
 	return r.serve(ctx)
+}
+
+// use sets what depends on the connection.
+func (r *instanceRun) use(p *pipeline.Pipeline) {
+	r.pipeline, r.health = p, health.NewConditions(time.Now)
+	r.notices, r.heartbeats = workers.NewNoticeSender(p, r.log), workers.NewHeartbeats(p)
 }
 
 // open starts the server inside the process, unless there is a URL, and connects.
@@ -103,13 +115,32 @@ func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline
 	return p, func() error { return errors.Join(p.Close(), stopServer()) }, nil
 }
 
-// install creates the streams and stores the file's definitions.
-func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File, stderr io.Writer) error {
-	if err := p.Ensure(ctx); err != nil {
+// install creates the streams and stores the file's definitions. If most monitors
+// would be removed, the stored definitions stay: an installation that does not
+// start would watch nothing.
+func (r *instanceRun) install(ctx context.Context) error {
+	if err := r.pipeline.Ensure(ctx); err != nil {
 		return err
 	}
-	_, err := producer.Apply(ctx, p, cli.Definitions(file), cli.Progress(stderr, time.Now))
-	return err
+	change, err := r.apply(ctx, r.file)
+	switch {
+	case errors.Is(err, producer.ErrRemovals):
+		r.refusedAtStart, r.monitors = true, change.Monitors
+		r.notApplied(job.FaultFileRemovals, err)
+	case err != nil:
+		return err
+	default:
+		r.applied()
+	}
+	r.warnOfSecrets(r.file)
+	r.file.Encoded = nil // stored now; workers need the memory
+	cli.ReleaseMemory(r.monitors)
+	return nil
+}
+
+// apply stores the definitions in a file.
+func (r *instanceRun) apply(ctx context.Context, file *monitor.File) (producer.Change, error) {
+	return producer.Apply(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
 }
 
 // instanceRun is a running process.
@@ -127,20 +158,26 @@ type instanceRun struct {
 	heartbeats     *workers.Heartbeats
 	health         *health.Conditions
 	hangups        <-chan os.Signal
+	refusal        string              // why the file is not applied; empty if it is
+	refusedAtStart bool                // then its other sections may be incomplete too
+	restart        func(*monitor.File) // starts the process again with another file
 }
 
 // printBanner prints the addresses and the mail transport.
-func (r *instanceRun) printBanner() error {
+func (r *instanceRun) printBanner() {
 	mail := "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)
 	if relays := r.file.Mail.Relays; len(relays) > 0 {
 		mail = fmt.Sprintf("by SMTP, first %s:%d", relays[0].Host, relays[0].Port)
 	}
-	_, err := fmt.Fprintf(r.stdout, `vedette watches %s in %s
+	from := "in " + r.path
+	if r.refusal != "" {
+		from = "stored before; " + r.path + " was not applied"
+	}
+	cli.Writef(r.stdout, `vedette watches %s %s
   status page  http://%s/
   nats         %s
   mail         %s
-`, cli.Count(r.monitors, "monitor"), r.path, r.options.HTTP, r.server(), mail)
-	return err
+`, cli.Count(r.monitors, "monitor"), from, r.options.HTTP, r.server(), mail)
 }
 
 func (r *instanceRun) server() string {

@@ -72,9 +72,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
 		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)))
 	}
-	if r.path != "" {
-		children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
-	}
+	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
 	tree, err = supervise.New(supervise.Spec{
 		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
 		Children: children,
@@ -98,17 +96,22 @@ func withoutStartTimeout(child supervise.Child) supervise.Child {
 	return child
 }
 
-// serve builds the tree, prints the banner, and serves until ctx ends or the tree
-// gives up.
+// serve builds the tree, prints the banner, and serves until ctx ends, the tree
+// gives up, or the process must start again with another file.
 func (r *instanceRun) serve(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r.restart = func(file *monitor.File) { cancel(&restartError{file}) }
 	tree, err := r.tree(ctx)
 	if err != nil {
 		return err
 	}
-	if err := r.printBanner(); err != nil {
-		return err
+	r.printBanner()
+	err = r.serveTree(ctx, tree)
+	if restart, ok := errors.AsType[*restartError](context.Cause(ctx)); ok && err == nil {
+		return restart
 	}
-	return r.serveTree(ctx, tree)
+	return err
 }
 
 func (r *instanceRun) serveTree(ctx context.Context, tree *supervise.Supervisor) error {
@@ -117,8 +120,7 @@ func (r *instanceRun) serveTree(ctx context.Context, tree *supervise.Supervisor)
 		r.reportGiveUp(ctx, err)
 		return err
 	}
-	_, err := fmt.Fprintln(r.stdout, "vedette stopped cleanly")
-	return err
+	return nil
 }
 
 // noticeTimeout limits the time for notifying operators at the end.

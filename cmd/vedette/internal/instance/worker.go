@@ -8,13 +8,12 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/signals"
 	"vedette/pipeline"
 	"vedette/producer/monitor"
 	"vedette/workers"
-	"vedette/workers/health"
 )
 
 // maxConcurrency is the limit in a file too.
@@ -33,8 +32,12 @@ func (o Options) CheckWorker() error {
 }
 
 // Work runs a worker until ctx ends.
-func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
-	hangups, stopHangups := notifyHangups()
+func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer) error {
+	return signals.Ended(ctx, stdout, o.work(ctx, path, stdout, stderr))
+}
+
+func (o Options) work(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
+	hangups, stopHangups := signals.Hangups()
 	defer stopHangups()
 	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
 	if err != nil {
@@ -44,25 +47,23 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 	if err != nil {
 		return err
 	}
-	file, err := o.workerFile(path)
+	file, err := o.workerFile(ctx, path)
 	if err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	if o.HTTP != "" {
 		if err := cli.CheckListen(ctx, o.HTTP); err != nil {
-			return err
+			return signals.UnlessStopped(ctx, err)
 		}
 	}
 	o.Data = cmp.Or(o.Data, file.Server.Data)
 	p, stop, err := o.open(ctx, log)
 	if err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	r := &instanceRun{
-		options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets, stdout: stdout, stderr: stderr,
-		notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: health.NewConditions(time.Now), hangups: hangups,
-	}
+	r := &instanceRun{options: o, path: path, file: file, log: log, secrets: secrets, stdout: stdout, stderr: stderr, hangups: hangups}
+	r.use(p)
 	if err := r.awaitInstallation(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
@@ -76,10 +77,10 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 
 // workerFile reads the file, if there is one, and checks that it suffices for the
 // stages.
-func (o Options) workerFile(path string) (*monitor.File, error) {
+func (o Options) workerFile(ctx context.Context, path string) (*monitor.File, error) {
 	file, err := monitor.Parse("", []byte("{}"), monitor.Options{}) // all defaults
 	if path != "" {
-		file, err = cli.LoadFile(path, io.Discard) // its warnings are about monitors
+		file, err = loadFile(ctx, path, io.Discard) // its warnings are about monitors
 	}
 	if err != nil {
 		return nil, err
