@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,6 +39,13 @@ const (
 	// HeaderFirstStored is when the job was first stored.
 	HeaderFirstStored = "Vedette-First-Stored"
 )
+
+// ExpectLast returns the header of a message that the server stores only if the last
+// one on its subject has the given sequence, 0 for none. The error is otherwise
+// [job.ErrConflict].
+func ExpectLast(sequence uint64) map[string]string {
+	return map[string]string{jetstream.ExpectedLastSubjSeqHeader: strconv.FormatUint(sequence, 10)}
+}
 
 // message is the message as the server stores it.
 func (m Message) message(names topology.Names) *nats.Msg {

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
 )
 
@@ -39,6 +40,8 @@ func publishError(err error) error {
 		return nil
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w: expected at most %d bytes", ErrTooLarge, topology.MaxMessage)
+	case wrongRevision(err):
+		return job.ErrConflict
 	case !errors.As(err, &api):
 		return err
 	case api.ErrorCode == storeFailed && strings.Contains(api.Description, "per subject"):

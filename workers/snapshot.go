@@ -110,7 +110,9 @@ func readResults(ctx context.Context, p *pipeline.Pipeline, s *doctor.Snapshot, 
 func longestUptime(processes []job.ProcessStatus, now time.Time) time.Duration {
 	var longest time.Duration
 	for i := range processes {
-		longest = max(longest, now.Sub(processes[i].Process.Started))
+		if started := processes[i].Process.Started; !started.IsZero() { // unknown for a newer process
+			longest = max(longest, now.Sub(started))
+		}
 	}
 	return longest
 }

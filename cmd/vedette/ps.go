@@ -184,8 +184,11 @@ func childRows(children []job.ChildStatus, prefix string, name naming) []childRo
 	return all
 }
 
-// ageText returns the time since then in at most two units.
+// ageText returns the time since then in at most two units, "?" if it is unknown.
 func ageText(now, then time.Time) string {
+	if then.IsZero() {
+		return "?"
+	}
 	d := max(0, now.Sub(then))
 	switch {
 	case d < time.Minute:

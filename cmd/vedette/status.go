@@ -174,7 +174,7 @@ func (s *status) printText(to io.Writer, now time.Time) error {
 	table := cli.NewTable(to)
 	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {
 		incident := &s.Problems[i]
-		cli.Writef(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionText(incident.Condition)), monitorText(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
+		cli.Writef(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionText(incident.Condition)), monitorText(incident), notify.HumanBetween(incident.Began, now), cli.Printable(causeText(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -200,7 +200,7 @@ func sinceText(since, now time.Time) string {
 	if since.IsZero() {
 		return ""
 	}
-	return " for " + notify.HumanDuration(now.Sub(since))
+	return " for " + notify.HumanBetween(since, now)
 }
 
 // monitorText is the monitor, with the location for one of several.

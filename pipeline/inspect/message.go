@@ -53,15 +53,21 @@ func Exists(ctx context.Context, p *pipeline.Pipeline, stream topology.Stream, s
 // LastMessage returns the last message with a subject, and when it was stored. The
 // error is [pipeline.ErrNotFound] if there is none.
 func LastMessage(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, subject string) (body []byte, stored time.Time, err error) {
+	found, err := LastDelivery(ctx, p, name, subject)
+	return found.Body, found.Stored, err
+}
+
+// LastDelivery is [LastMessage] with the sequence.
+func LastDelivery(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, subject string) (pipeline.Delivery, error) {
 	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(name))
 	if err == nil {
 		var found *jetstream.RawStreamMsg
 		if found, err = stream.GetLastMsgForSubject(ctx, p.Names().Subject(subject)); err == nil {
-			return found.Data, found.Time, nil
+			return pipeline.Delivery{Subject: subject, Body: found.Data, Sequence: found.Sequence, Stored: found.Time}, nil
 		}
 	}
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		err = pipeline.ErrNotFound
 	}
-	return nil, time.Time{}, fmt.Errorf("read last of %s: %w", subject, err)
+	return pipeline.Delivery{}, fmt.Errorf("read last of %s: %w", subject, err)
 }

@@ -95,6 +95,8 @@ type MissReason string
 
 // The reasons.
 const (
+	// MissNoProcess: no process scheduled checks at that time.
+	MissNoProcess MissReason = "no_process"
 	// MissLate: the scheduler handled the tick too late for this slot.
 	MissLate MissReason = "late"
 	// MissOverlap: the check for an earlier slot was still queued or running.

@@ -46,7 +46,7 @@ func (c NoDataCause) advice() string {
 		return "provide more slots for checks: raise workers.checks, or start another 'vedette worker" + locationFlag(c.Location) + "'"
 	case job.MissOverlap:
 		return "lower their timeout, or lengthen their interval; if workers have no free slots, raise workers.checks"
-	case job.MissLate:
+	case job.MissLate, job.MissNoProcess:
 		return "start another process with the stage schedule, or find out why the present one is slow: 'vedette ps'"
 	case job.MissBrokerDown:
 		return "find out why the NATS server was down; with --replicas 3 on three nodes, one may fail"

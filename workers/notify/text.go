@@ -120,9 +120,9 @@ func noDataHeadline(l *Line) string {
 func reminderHeadline(l *Line, now time.Time) string {
 	if l.tag() == tagNoData {
 		return fmt.Sprintf("Vedette still has no data about %s, for %s: %s.",
-			l.Incident.Monitor, HumanDuration(now.Sub(l.Incident.Began)), MissText(l.Incident.Reason, l.Incident.Detail))
+			l.Incident.Monitor, HumanBetween(l.Incident.Began, now), MissText(l.Incident.Reason, l.Incident.Detail))
 	}
-	return fmt.Sprintf("%s is still down, for %s: %s.", l.Incident.Monitor, HumanDuration(now.Sub(l.Incident.Began)), causeText(&l.Incident.ProbeResult))
+	return fmt.Sprintf("%s is still down, for %s: %s.", l.Incident.Monitor, HumanBetween(l.Incident.Began, now), causeText(&l.Incident.ProbeResult))
 }
 
 // dependentsText counts the dependents in a sentence.
@@ -150,7 +150,7 @@ func (l *Line) lasted() string {
 	if l.Resolution == nil {
 		return ""
 	}
-	return HumanDuration(l.Resolution.At.Sub(l.Incident.Began))
+	return HumanBetween(l.Incident.Began, l.Resolution.At)
 }
 
 func healthText(result *job.ProbeResult) string {
@@ -201,6 +201,7 @@ func MissText(reason job.MissReason, detail string) string {
 func missText(reason job.MissReason) string {
 	known := map[job.MissReason]string{
 		job.MissLate:        "no process scheduled its checks",
+		job.MissNoProcess:   "no process was running",
 		job.MissOverlap:     "its check does not end",
 		job.MissExpired:     "its checks wait too long for a worker",
 		job.MissShed:        "workers have no room for its checks",

@@ -29,13 +29,14 @@ const rootRestarts = 5
 //	├── faults       notifies operators about what the process lacks for its work
 //	├── presence     renews the process's lease, and answers 'vedette ps'
 //	├── status-page  the status page, /healthz and /readyz
+//	├── pings        marks that this process takes pings
 //	├── status-feed  follows definitions, states and results for the status page
 //	├── changes      prints a line for each change
 //	├── workers      the tree in workers/tree.go
 //	├── scheduler    if the process has that stage
 //	└── reload       reads the file at SIGHUP
 //
-// Instead of the status page, its feed and the changes, a worker has only the
+// Instead of the status page, its marks and feed, and the changes, a worker has only the
 // child health, and only with --http: its user may lack the rights to see
 // everything.
 //
