@@ -33,12 +33,16 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocations(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
 		return cli.InputError(err)
 	}
+	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
+	if err != nil {
+		return cli.InputError(err)
+	}
 	hangups, stopHangups := signals.Hangups()
 	defer stopHangups()
 	file, err := loadFile(ctx, path, stderr)
 	err = signals.UnlessStopped(ctx, err)
 	for err == nil && ctx.Err() == nil {
-		err = o.run(ctx, &instanceRun{path: path, file: file, monitors: file.Count(), hangups: hangups, stdout: stdout, stderr: stderr})
+		err = o.run(ctx, &instanceRun{path: path, file: file, monitors: file.Count(), hangups: hangups, log: log, stdout: stdout, stderr: stderr})
 		restart, again := errors.AsType[*restartError](err)
 		if !again {
 			break
@@ -50,9 +54,6 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 
 // run runs a process once. The given run has the file, and where to print.
 func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
-	if r.log, err = cli.Logger(r.stderr, o.LogFormat, o.LogLevel); err != nil {
-		return cli.InputError(err)
-	}
 	if r.secrets, err = cli.OpenSecrets(o.Secrets); err != nil {
 		return err
 	}

@@ -14,18 +14,17 @@ import (
 	"vedette/cmd/vedette/internal/cli"
 )
 
-// StopError is the cause of a context that ended because someone stopped the
-// command.
+// StopError is the cause when a context ends because its command was stopped.
 type StopError struct {
-	// Reason is the name of a signal, such as SIGTERM, or a sentence.
+	// Reason is a signal, such as SIGTERM, or a clause.
 	Reason string
 }
 
 // Error returns the reason.
 func (e *StopError) Error() string { return "stopped: " + e.Reason }
 
-// Stopped returns why someone stopped the command whose context this is. Not
-// every context that has ended was stopped.
+// Stopped returns why the command with this context was stopped, and whether it
+// was.
 func Stopped(ctx context.Context) (reason string, stopped bool) {
 	if cause, ok := errors.AsType[*StopError](context.Cause(ctx)); ok {
 		return cause.Reason, true
