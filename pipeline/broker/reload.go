@@ -3,6 +3,8 @@ package broker
 import (
 	"errors"
 	"fmt"
+
+	"github.com/nats-io/nats-server/v2/server"
 )
 
 // ErrNothingToReload is returned by [Broker.Reload] without a users file.
@@ -15,12 +17,22 @@ func (b *Broker) Reload() error {
 	if b.usersFile == "" {
 		return ErrNothingToReload
 	}
-	options := b.started.Clone()
+	options := b.startOptions()
 	if err := readUsers(b.usersFile, options); err != nil {
 		return err
 	}
-	if err := b.server.ReloadOptions(options); err != nil {
+	if err := b.current().ReloadOptions(options.Clone()); err != nil { // which modifies them
 		return fmt.Errorf("reload users: %w", err)
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.options = options
 	return nil
+}
+
+// startOptions returns a copy of the options for a start.
+func (b *Broker) startOptions() *server.Options {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.options.Clone()
 }

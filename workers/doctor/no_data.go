@@ -52,6 +52,8 @@ func (c NoDataCause) advice() string {
 		return "find out why the NATS server was down; with --replicas 3 on three nodes, one may fail"
 	case job.MissRefused:
 		return "'vedette explain MONITOR' shows the limit that was reached; raise it on the server"
+	case job.MissLost:
+		return "find out why processes are killed, or what happened to the server's storage: 'vedette explain MONITOR' shows the details"
 	case job.MissCheckFailed:
 		return "'vedette explain MONITOR' shows why the checks fail"
 	default:

@@ -211,6 +211,7 @@ func missText(reason job.MissReason) string {
 		job.MissNewer:       "its definition needs a newer version than the scheduler",
 		job.MissPaused:      "it is paused",
 		job.MissCheckFailed: "its checks fail in the worker",
+		job.MissLost:        "its check was lost",
 	}
 	return cmp.Or(known[reason], strings.ReplaceAll(plain(string(reason)), "_", " "))
 }

@@ -53,7 +53,8 @@ func TestTreeThatGivesUpEndsTheProcessWithANotice(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := Options{Data: dir, HTTP: "127.0.0.1:0", Listen: "127.0.0.1:0", Replicas: 1}
-	p, stop, err := options.open(t.Context(), log)
+	r := &instanceRun{options: options, path: path, file: file, log: log, stdout: output, stderr: output, table: web.NewMonitorTable()}
+	stop, err := options.open(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +63,8 @@ func TestTreeThatGivesUpEndsTheProcessWithANotice(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	r := &instanceRun{options: options, path: path, file: file, log: log, stdout: output, stderr: output, table: web.NewMonitorTable()}
-	r.use(p)
+	p := r.pipeline
+	r.prepare()
 	if err := r.install(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -95,6 +95,7 @@ func (r *instanceRun) reloadFile(ctx context.Context, work *workers.Workers, pro
 		r.warnOfSecrets(file)
 		changes = cli.ChangeLines(change, false)
 	}
+	r.direct.setOperators(file)
 	if err := work.SetLimits(r.options.limits(file.Workers)); err != nil {
 		cli.Writef(r.stderr, "warning: %v\n", err)
 	}
@@ -139,12 +140,9 @@ func (r *instanceRun) notApplied(reason job.ProcessConditionReason, err error) {
 	cli.Writef(r.stderr, "vedette: %s was not applied; nothing has changed. It is read again every %s until it can be applied\n", r.path, retryPause)
 }
 
-// restartError ends a run that starts again with a file. One that was empty at the
+// errComplete ends a run that starts again with a file. One that was empty at the
 // start had no relays and no watchdogs either, and only a start reads these.
-type restartError struct{ file *monitor.File }
-
-// Error returns the reason for the log.
-func (*restartError) Error() string { return "start again with the complete file" }
+var errComplete = errors.New("the file is complete")
 
 // useOtherSections starts the process again if the file was refused at its start,
 // and otherwise warns about sections that need a restart.
@@ -154,7 +152,8 @@ func (r *instanceRun) useOtherSections(file *monitor.File) {
 	}
 	if r.refusedAtStart {
 		cli.Writef(r.stdout, "vedette starts again, with all sections in %s\n", r.path)
-		r.restart(file)
+		r.next = file
+		r.end(errComplete)
 		return
 	}
 	cli.Writef(r.stderr, "warning: changes in the sections mail and server, in templates, reference targets or the targets that workers may check take effect when vedette is restarted\n")

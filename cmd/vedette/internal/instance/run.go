@@ -18,6 +18,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
+	"vedette/pipeline/stranded"
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -27,35 +28,39 @@ import (
 )
 
 // Run starts everything, and stops it in reverse order: first the tree, then its
-// connection, then the server. It starts again when a file that was refused at the
-// start is complete: see [restartError].
+// connection, then the server. It starts again if the data are lost while it runs,
+// and when a file that was refused at the start is complete.
 func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) error {
-	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocations(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
-		return cli.InputError(err)
-	}
 	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
 	if err != nil {
 		return cli.InputError(err)
 	}
+	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocations(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
+		return cli.InputError(err)
+	}
 	hangups, stopHangups := signals.Hangups()
 	defer stopHangups()
-	file, err := loadFile(ctx, path, stderr)
-	err = signals.UnlessStopped(ctx, err)
-	for err == nil && ctx.Err() == nil {
-		err = o.run(ctx, &instanceRun{path: path, file: file, monitors: file.Count(), hangups: hangups, log: log, stdout: stdout, stderr: stderr})
-		restart, again := errors.AsType[*restartError](err)
-		if !again {
-			break
+	for r := (&instanceRun{}); ; {
+		r = &instanceRun{path: path, file: r.next, stdout: stdout, stderr: stderr, log: log, hangups: hangups, reporter: r.reporter}
+		err := o.run(ctx, r)
+		if ctx.Err() != nil || !errors.Is(err, errDataLost) && r.next == nil {
+			return signals.Ended(ctx, stdout, err)
 		}
-		file, err = restart.file, nil
+		if err != nil {
+			cli.Writef(stderr, "vedette: %v\n", err)
+		}
 	}
-	return signals.Ended(ctx, stdout, err)
 }
 
-// run runs a process once. The given run has the file, and where to print.
+// run is one life of the process.
 func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
 	if r.secrets, err = cli.OpenSecrets(o.Secrets); err != nil {
 		return err
+	}
+	if r.file == nil {
+		if r.file, err = loadFile(ctx, r.path, r.stderr); err != nil {
+			return signals.UnlessStopped(ctx, err)
+		}
 	}
 	o = o.resolve(r.file.Server)
 	if err := o.checkListen(r.stderr); err != nil {
@@ -67,53 +72,57 @@ func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
 	installing, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	o.refused = refuse
-	p, stop, err := o.open(ctx, r.log)
+	stop, err := o.open(ctx, r)
 	if err != nil {
 		return signals.UnlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	r.options, r.table = o, web.NewMonitorTable()
-	r.use(p)
+	r.prepare()
 	if err := r.install(installing); err != nil {
 		if cause := context.Cause(installing); errors.Is(cause, pipeline.ErrRefused) {
 			return fmt.Errorf("install: %w", cause)
 		}
 		return signals.UnlessStopped(ctx, err)
 	}
+	r.reclaim(ctx)
 	return r.serve(ctx)
 }
 
-// use sets what depends on the connection.
-func (r *instanceRun) use(p *pipeline.Pipeline) {
-	r.pipeline, r.health = p, health.NewConditions(time.Now)
-	r.notices, r.heartbeats = workers.NewNoticeSender(p, r.log), workers.NewHeartbeats(p)
+// prepare makes what all children share.
+func (r *instanceRun) prepare() {
+	r.notices, r.heartbeats, r.health = workers.NewNoticeSender(r.pipeline, r.log), workers.NewHeartbeats(r.pipeline), health.NewConditions(time.Now)
+	r.direct = &directMailer{transport: r.transport}
+	r.direct.setOperators(r.file)
+	r.reporter = health.NewReporter(health.ReporterConfig{
+		Conditions: r.health, Process: r.pipeline.Process(), Notify: r.pipeline.Notify, Direct: r.direct.send, Previous: r.reporter, Logger: r.log,
+	})
 }
 
 // open starts the server inside the process, unless there is a URL, and connects.
 // The returned function closes the connection and stops the server.
-func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
+func (o Options) open(ctx context.Context, r *instanceRun) (stop func() error, err error) {
 	config := o.Config(o.NATS)
 	if err := config.Login.Validate(); o.NATS != "" && err != nil {
-		return nil, nil, cli.InputError(err)
+		return nil, cli.InputError(err)
 	}
-	config.Replicas, config.Logger, config.Refused = o.Replicas, log, o.refused
+	config.Replicas, config.Logger, config.Refused = o.Replicas, r.log, o.refused
 	stopServer := func() error { return nil }
 	if o.NATS == "" {
-		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Logger: log})
+		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Logger: r.log})
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		config.Login = pipeline.Login{} // is for servers elsewhere
 		config.InProcess, config.User, config.Password = b, broker.User, b.Secret()
-		stopServer = b.Stop
+		r.broker, stopServer = b, b.Stop
 	}
 	limited, cancel := context.WithTimeout(ctx, cli.CommandTimeout)
 	defer cancel()
-	p, err := pipeline.Connect(limited, config)
-	if err != nil {
-		return nil, nil, errors.Join(err, stopServer())
+	if r.pipeline, err = pipeline.Connect(limited, config); err != nil {
+		return nil, errors.Join(err, stopServer())
 	}
-	return p, func() error { return errors.Join(p.Close(), stopServer()) }, nil
+	return func() error { return errors.Join(r.pipeline.Close(), stopServer()) }, nil
 }
 
 // install creates the streams and stores the file's definitions. If most monitors
@@ -131,6 +140,7 @@ func (r *instanceRun) install(ctx context.Context) error {
 	case err != nil:
 		return err
 	default:
+		r.monitors = r.file.Count()
 		r.applied()
 	}
 	r.warnOfSecrets(r.file)
@@ -150,6 +160,7 @@ type instanceRun struct {
 	path           string
 	file           *monitor.File // without its encoded monitors, which are stored
 	monitors       int
+	broker         *broker.Broker // nil if the server is elsewhere
 	pipeline       *pipeline.Pipeline
 	log            *slog.Logger
 	secrets        *check.SecretStore
@@ -158,10 +169,14 @@ type instanceRun struct {
 	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
 	health         *health.Conditions
+	reporter       *health.Reporter // before prepare that of the run before, if there was one
+	direct         *directMailer
+	end            context.CancelCauseFunc // ends the run
 	hangups        <-chan os.Signal
-	refusal        string              // why the file is not applied; empty if it is
-	refusedAtStart bool                // then its other sections may be incomplete too
-	restart        func(*monitor.File) // starts the process again with another file
+	reclaimed      stranded.Reclaimed
+	refusal        string        // why the file is not applied; empty if it is
+	refusedAtStart bool          // then its other sections may be incomplete too
+	next           *monitor.File // for the next life of the process, if it starts again
 }
 
 // printBanner prints the addresses and the mail transport.
