@@ -94,9 +94,11 @@ func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Sto
 	if err := unfenced(ctx); err != nil {
 		return stored, fmt.Errorf("publish %s: %w", message.Subject, err)
 	}
+	caller := ctx
 	err := retry(ctx, limited(func(ctx context.Context) error {
 		stored.Tries++
 		ack, err := p.js.PublishMsg(ctx, message)
+		p.observe(caller, topology.StreamOf(p.names.CutPrefix(message.Subject)), err)
 		if err == nil {
 			stored.Sequence, stored.Before = ack.Sequence, ack.Duplicate
 			return nil

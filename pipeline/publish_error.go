@@ -23,6 +23,10 @@ var ErrOccupied = errors.New("subject is occupied")
 // ErrTooLarge is returned for a message above [topology.MaxMessage] bytes.
 var ErrTooLarge = errors.New("message is too large")
 
+// errServerFull adds to [ErrFull] that the server or account has no room, and not
+// only the stream.
+var errServerFull = errors.New("the server has no room")
+
 // Server error codes. With storeFailed, only the description says which
 // limit was exceeded. The others mean that the account or server is full.
 const (
@@ -50,7 +54,7 @@ func publishError(err error) error {
 		return ErrFull
 	case api.ErrorCode == accountFull, api.ErrorCode == serverFull, api.ErrorCode == serverDisksFull,
 		api.ErrorCode == storeFailed && strings.Contains(api.Description, "no space"):
-		return fmt.Errorf("%w: the server says %q", ErrFull, api.Description)
+		return fmt.Errorf("%w: %w: the server says %q", ErrFull, errServerFull, api.Description)
 	case strings.Contains(api.Description, "message size exceeds"):
 		return fmt.Errorf("%w: expected at most %d bytes", ErrTooLarge, topology.MaxMessage)
 	default:

@@ -20,12 +20,14 @@ import (
 //
 // It measures the time since it saw a lease renewed, and ignores the times in
 // leases: the clocks of machines differ, and without the server no lease can be
-// renewed.
+// renewed. While no lease at all is renewed, which includes that of this process,
+// no process counts as silent, since the leases cannot be stored.
 type processWatch struct {
 	*shared
 
-	mu     sync.Mutex
-	leases map[string]lease
+	mu      sync.Mutex
+	leases  map[string]lease
+	renewed time.Time // when any lease was last seen renewed
 }
 
 // lease is a process's lease, and when its last renewal was seen.
@@ -61,13 +63,21 @@ func (w *processWatch) observe(e pipeline.Entry, now time.Time) {
 		delete(w.leases, e.Key)
 		return
 	}
-	w.leases[e.Key] = lease{entry: e, at: now}
+	if now.Sub(w.renewed) > process.LeaseTime/2 {
+		for key, known := range w.leases { // its time begins again
+			w.leases[key] = lease{entry: known.entry, at: now}
+		}
+	}
+	w.leases[e.Key], w.renewed = lease{entry: e, at: now}, now
 }
 
 // overdue returns the leases that were not renewed in time.
 func (w *processWatch) overdue(now time.Time) []pipeline.Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if now.Sub(w.renewed) > process.LeaseTime/2 {
+		return nil
+	}
 	var silent []pipeline.Entry
 	for _, l := range w.leases {
 		if now.Sub(l.at) > process.LeaseTime {
