@@ -74,9 +74,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
 		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)))
 	}
-	if r.path != "" {
-		children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
-	}
+	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
 	tree, err = supervise.New(supervise.Spec{
 		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
 		Children: children,
@@ -95,8 +93,8 @@ func withoutStartTimeout(child supervise.Child) supervise.Child {
 	return child
 }
 
-// serve builds the tree, prints the banner, and serves until ctx ends or the tree
-// gives up.
+// serve builds the tree, prints the banner, and serves until ctx ends, the tree
+// gives up, or the process must start again with another file.
 func (r *instanceRun) serve(ctx context.Context) error {
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
@@ -104,9 +102,7 @@ func (r *instanceRun) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.printBanner(); err != nil {
-		return err
-	}
+	r.printBanner()
 	return r.serveTree(ctx, tree)
 }
 
@@ -119,8 +115,7 @@ func (r *instanceRun) serveTree(ctx context.Context, tree *supervise.Supervisor)
 	if err := context.Cause(ctx); errors.Is(err, errDataLost) {
 		return err
 	}
-	_, err := fmt.Fprintln(r.stdout, "vedette stopped cleanly")
-	return err
+	return nil
 }
 
 // noticeTimeout limits the time for notifying operators at the end.
