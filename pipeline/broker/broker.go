@@ -15,6 +15,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
+
+	"vedette/pipeline/datadir"
 )
 
 // ErrPortTaken is returned by [Start] when another program listens on the
@@ -48,6 +50,9 @@ type Config struct {
 	ClientTLS *TLS
 	// MaxPayload is the largest message in bytes. Defaults to 8 MiB.
 	MaxPayload int32
+	// Recovered, when set, is called with the report about a start after an unclean
+	// stop or with damaged files, before Start returns.
+	Recovered func(*datadir.Report)
 	// Logger receives the server's warnings and errors. Defaults to discarding
 	// them.
 	Logger *slog.Logger
@@ -57,6 +62,7 @@ type Config struct {
 // superseded messages may reappear.
 type Broker struct {
 	server      *server.Server
+	recorder    *recorder // nil on a cluster node
 	lock        *flock.Flock
 	secret      string // empty with a users file
 	dir         string
@@ -113,7 +119,7 @@ func lockDir(dir string) (*flock.Flock, error) {
 	lock := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(ownerOnly))
 	got, err := lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("lock data directory: %w", err)
+		return nil, &datadir.PathError{Path: lock.Path(), Err: fmt.Errorf("lock it: %w", err)}
 	}
 	if !got {
 		return nil, fmt.Errorf("lock %s: %w", dir, ErrLocked)
@@ -126,16 +132,24 @@ func (b *Broker) start(config Config) error {
 	if err != nil {
 		return err
 	}
+	report, err := checkFiles(config)
+	if err != nil {
+		return err
+	}
 	b.server, err = server.NewServer(options)
 	if err != nil {
 		return fmt.Errorf("create nats-server: %w", err)
 	}
-	log := &logAdapter{logger: config.Logger, fatal: make(chan string, 1)}
+	log := newRecoveryLog(config.Logger, report)
 	b.server.SetLoggerV2(log, false, false, false)
 	b.server.Start()
 	err = b.awaitStart(log.fatal)
 	if err == nil {
 		err = b.writeAddress()
+	}
+	if err == nil {
+		b.recorder, err = config.recovered(b.server, report)
+		log.recovering.Store(false)
 	}
 	if err != nil {
 		b.server.Shutdown()
@@ -221,8 +235,10 @@ func (b *Broker) Stop() error {
 	if b.server.JetStreamIsClustered() {
 		b.server.LameDuckShutdown()
 	}
+	b.recorder.end()
 	b.server.Shutdown()
 	b.server.WaitForShutdown()
+	b.recorder.finish()
 	if err := b.lock.Unlock(); err != nil {
 		return fmt.Errorf("unlock data directory: %w", err)
 	}

@@ -17,6 +17,7 @@ const (
 	ProcessMail     ProcessConditionName = "mail"     // mails can leave
 	ProcessClock    ProcessConditionName = "clock"    // the wall clock is right and does not jump
 	ProcessWatchdog ProcessConditionName = "watchdog" // the watchdogs accept pings
+	ProcessData     ProcessConditionName = "data"     // nothing in the data directory was lost at the start
 )
 
 // ProcessCondition says whether a process has something that it needs for its work.
@@ -37,3 +38,7 @@ type ProcessCondition struct {
 // ProcessConditionReason is why a process lacks something that it needs. The set is
 // closed.
 type ProcessConditionReason string
+
+// FaultDataLost is the reason of [ProcessData]: files were damaged or missing at
+// the start, and messages in them were lost. The process works with the rest.
+const FaultDataLost ProcessConditionReason = "data_lost"

@@ -50,6 +50,8 @@ func remedy(c job.ProcessCondition) (why, advice string) {
 		return "slots are at wrong times, and reported times are wrong", "synchronize the clock of that machine, such as with chrony or systemd-timesyncd"
 	case job.ProcessWatchdog:
 		return "the other side reports this installation as gone", "check the address in watchdog, and the way to it"
+	case job.ProcessData:
+		return "what was lost is missing in the history, or happens again: the finding says which", "restore a backup of the data directory, or accept the loss: this finding ends with the next start; check the disk"
 	default: // from a newer version
 		return "the process does not work fully", "see the log of that process"
 	}

@@ -55,6 +55,9 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 	installing, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	o.refused = refuse
+	conditions := health.NewConditions(time.Now)
+	recovered := &recoveries{conditions: conditions}
+	o.recovered = recovered.add
 	p, stop, err := o.open(ctx, log)
 	if err != nil {
 		return err
@@ -66,9 +69,12 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 		}
 		return err
 	}
+	if err := recovered.reconcile(installing, p, log); err != nil {
+		return err
+	}
 	r := &instanceRun{
 		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
-		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: health.NewConditions(time.Now), hangups: hangups,
+		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: conditions, hangups: hangups,
 	}
 	r.warnOfSecrets(file)
 	file.Encoded = nil // stored now; workers need the memory
@@ -86,7 +92,7 @@ func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline
 	config.Replicas, config.Logger, config.Refused = o.Replicas, log, o.refused
 	stopServer := func() error { return nil }
 	if o.NATS == "" {
-		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Logger: log})
+		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Recovered: o.recovered, Logger: log})
 		if err != nil {
 			return nil, nil, err
 		}
