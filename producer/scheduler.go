@@ -34,6 +34,7 @@ type Scheduler struct {
 	workers *workerPresence
 	load    *loadWatch
 	pool    atomic.Pointer[pool.Pool] // the current or last one
+	started time.Time
 
 	mu           sync.Mutex
 	handledUntil []time.Time // by shard, as far as this process knows
@@ -50,7 +51,7 @@ func NewScheduler(config SchedulerConfig) (*Scheduler, error) {
 	shards := config.Pipeline.Shards()
 	staff, table := newWorkerPresence(config.Pipeline, config.Logger), newMonitorTable(shards)
 	return &Scheduler{
-		config: config, table: table, handledUntil: make([]time.Time, shards),
+		config: config, table: table, handledUntil: make([]time.Time, shards), started: time.Now(),
 		workers: staff, load: newLoadWatch(config.Pipeline, config.Logger, staff, table.demand),
 	}, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/stranded"
 	"vedette/pipeline/supervise"
 	"vedette/workers/notify"
 )
@@ -52,6 +53,9 @@ type Config struct {
 	Renderer *notify.Renderer
 	// Location is where this process checks. Defaults to "default".
 	Location string
+	// Reclaimed says which processes were killed before this one started, for the
+	// records of the checks that they had.
+	Reclaimed stranded.Reclaimed
 	// Limits are how many jobs run at once.
 	Limits Limits
 	// AckWait is how long after a process died its jobs go to another process.

@@ -89,7 +89,7 @@ func stageSupervisor(stage string, c Config, common *shared) (supervise.Child, e
 	case StageEvaluate:
 		return (&evaluateStage{shared: common}).supervisor()
 	default:
-		return (&checkStage{shared: common, prober: c.Prober, location: c.Location}).supervisor()
+		return (&checkStage{shared: common, prober: c.Prober, location: c.Location, lost: c.Reclaimed}).supervisor()
 	}
 }
 

@@ -64,6 +64,8 @@ type explanation struct {
 	Recipients []string `json:"recipients"`
 	// Mutes are what holds mails back now.
 	Mutes []notify.Mute `json:"mutes,omitempty"`
+	// Heartbeat is the deadline of a job, nil for another monitor.
+	Heartbeat *workers.HeartbeatDeadline `json:"heartbeat,omitempty"`
 	// Notified is what each address was notified about, and what is outstanding.
 	Notified []notify.Explanation `json:"notified"`
 }
@@ -95,6 +97,9 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanati
 		return nil, err
 	}
 	if err := x.readNotifications(ctx, p); err != nil {
+		return nil, err
+	}
+	if x.Heartbeat, err = workers.ReadHeartbeatDeadline(ctx, p, &x.Monitor, time.Now()); err != nil {
 		return nil, err
 	}
 	err = x.readResults(ctx, p)

@@ -10,6 +10,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/job"
+	"vedette/workers"
 	"vedette/workers/notify"
 )
 
@@ -43,6 +44,11 @@ func (x *explanation) printText(to io.Writer, now time.Time) error {
 		fact("certificate", "expires "+cli.TimeText(s.Certificate.Expires))
 	}
 	fact("last up", cli.TimeText(s.LastUp))
+	if x.Heartbeat != nil && !x.Heartbeat.LastPing.IsZero() {
+		fact("last ping", cli.TimeText(x.Heartbeat.LastPing))
+		fact("next ping", "due by "+cli.TimeText(x.Heartbeat.Due))
+		fact("no pings", absenceText(x.Heartbeat))
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -126,6 +132,19 @@ func pendingText(s *job.State, m *job.Monitor) string {
 	default:
 		return ""
 	}
+}
+
+// absenceText says when no ping could be taken since the last one, and what follows.
+func absenceText(h *workers.HeartbeatDeadline) string {
+	if len(h.Absences) == 0 {
+		return ""
+	}
+	last := h.Absences[len(h.Absences)-1]
+	text := "no ping could be taken from " + cli.TimeText(last.From) + " to " + cli.TimeText(last.To)
+	if earlier := len(h.Absences) - 1; earlier > 0 {
+		text += fmt.Sprintf(", and %s before", cli.Count(earlier, "time"))
+	}
+	return text + "; the deadline moved by " + notify.HumanDuration(h.Moved.Std())
 }
 
 func (x *explanation) printResults(to io.Writer) {

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -50,8 +51,8 @@ type Config struct {
 	ClientTLS *TLS
 	// MaxPayload is the largest message in bytes. Defaults to 8 MiB.
 	MaxPayload int32
-	// Recovered, when set, is called with the report about a start after an unclean
-	// stop or with damaged files, before Start returns.
+	// Recovered, when set, is called with the report about a start or restart after
+	// an unclean stop or with damaged files, before that returns.
 	Recovered func(*datadir.Report)
 	// Logger receives the server's warnings and errors. Defaults to discarding
 	// them.
@@ -61,13 +62,19 @@ type Config struct {
 // Broker is a running server. Always call Stop: after an unclean stop,
 // superseded messages may reappear.
 type Broker struct {
-	server      *server.Server
-	recorder    *recorder // nil on a cluster node
 	lock        *flock.Flock
 	secret      string // empty with a users file
 	dir         string
 	listen      bool
 	certificate *reloadingCertificate // for clients; nil for clear text
+	config      Config
+	recorder    *recorder       // of the running server; nil on a cluster node
+	stopped     *datadir.Record // of the server before a restart
+	options     *server.Options // for the first start and each restart
+	directory   os.FileInfo     // the server's directory, as it was at the start
+
+	mu     sync.RWMutex // guards server
+	server *server.Server
 }
 
 // User is the user name for clients; the password is the generated secret.
@@ -108,7 +115,7 @@ func Start(config Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != ""}
+	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != "", config: config}
 	if err := b.start(config); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -128,34 +135,57 @@ func lockDir(dir string) (*flock.Flock, error) {
 }
 
 func (b *Broker) start(config Config) error {
-	options, err := b.options(config)
+	var err error
+	if b.options, err = b.configure(config); err != nil {
+		return err
+	}
+	if err := b.startServer(); err != nil {
+		return err
+	}
+	if b.directory, err = os.Stat(b.options.StoreDir); err != nil {
+		b.stopServer()
+		return fmt.Errorf("look at data directory: %w", err)
+	}
+	return nil
+}
+
+// startServer starts a server with the options. It replaces the one before, which
+// must have been shut down.
+func (b *Broker) startServer() error {
+	report, err := checkFiles(b.config, b.stopped)
 	if err != nil {
 		return err
 	}
-	report, err := checkFiles(config)
-	if err != nil {
-		return err
-	}
-	b.server, err = server.NewServer(options)
+	started, err := server.NewServer(b.options.Clone())
 	if err != nil {
 		return fmt.Errorf("create nats-server: %w", err)
 	}
-	log := newRecoveryLog(config.Logger, report)
-	b.server.SetLoggerV2(log, false, false, false)
-	b.server.Start()
-	err = b.awaitStart(log.fatal)
+	log := newRecoveryLog(b.config.Logger, report)
+	started.SetLoggerV2(log, false, false, false)
+	b.mu.Lock()
+	b.server = started
+	b.mu.Unlock()
+	started.Start()
+	err = awaitStart(started, log.fatal)
 	if err == nil {
 		err = b.writeAddress()
 	}
 	if err == nil {
-		b.recorder, err = config.recovered(b.server, report)
+		b.recorder, err = b.config.recovered(started, report)
 		log.recovering.Store(false)
 	}
 	if err != nil {
-		b.server.Shutdown()
-		b.server.WaitForShutdown()
+		started.Shutdown()
+		started.WaitForShutdown()
 	}
 	return err
+}
+
+// current returns the running server, or the last one.
+func (b *Broker) current() *server.Server {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.server
 }
 
 const (
@@ -165,9 +195,9 @@ const (
 
 // awaitStart waits until the server accepts connections, or returns the reason
 // why it cannot start.
-func (b *Broker) awaitStart(fatal <-chan string) error {
+func awaitStart(started *server.Server, fatal <-chan string) error {
 	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); {
-		if b.server.ReadyForConnections(readyPoll) {
+		if started.ReadyForConnections(readyPoll) {
 			return nil
 		}
 		select {
@@ -196,7 +226,7 @@ func (b *Broker) writeAddress() error {
 }
 
 // InProcessConn opens a connection without a socket.
-func (b *Broker) InProcessConn() (net.Conn, error) { return b.server.InProcessConn() }
+func (b *Broker) InProcessConn() (net.Conn, error) { return b.current().InProcessConn() }
 
 // Secret returns the password for [User]; it is empty with a users file.
 func (b *Broker) Secret() string { return b.secret }
@@ -207,7 +237,7 @@ func (b *Broker) URL() string {
 	if !b.listen {
 		return ""
 	}
-	address, err := url.Parse(b.server.ClientURL())
+	address, err := url.Parse(b.current().ClientURL())
 	if err != nil {
 		return ""
 	}
@@ -232,15 +262,34 @@ func loopback(ip net.IP) string {
 // first hands its leaderships to other nodes and gives its clients time to
 // reconnect there, which takes a few seconds.
 func (b *Broker) Stop() error {
-	if b.server.JetStreamIsClustered() {
-		b.server.LameDuckShutdown()
-	}
-	b.recorder.end()
-	b.server.Shutdown()
-	b.server.WaitForShutdown()
-	b.recorder.finish()
+	b.stopServer()
 	if err := b.lock.Unlock(); err != nil {
 		return fmt.Errorf("unlock data directory: %w", err)
+	}
+	return nil
+}
+
+func (b *Broker) stopServer() {
+	running := b.current()
+	if running.JetStreamIsClustered() {
+		running.LameDuckShutdown()
+	}
+	b.recorder.end()
+	running.Shutdown()
+	running.WaitForShutdown()
+	if b.recorder != nil {
+		b.stopped, b.recorder = b.recorder.finish(), nil
+	}
+}
+
+// Restart stops the server and starts it again, with the same directory, lock,
+// addresses and users. It ends a write error, after which the server refuses to
+// store anything. Clients reconnect. After an error there is no server, and
+// Restart can be called again. It must not run at the same time as Stop.
+func (b *Broker) Restart() error {
+	b.stopServer()
+	if err := b.startServer(); err != nil {
+		return fmt.Errorf("restart nats-server: %w", err)
 	}
 	return nil
 }

@@ -19,11 +19,11 @@ const recordPeriod = 5 * time.Second
 
 // checkFiles checks and repairs the data directory before a start. A cluster node
 // repairs its files from other nodes, so for one it returns nil.
-func checkFiles(config Config) (*datadir.Report, error) {
+func checkFiles(config Config, stopped *datadir.Record) (*datadir.Report, error) {
 	if config.Cluster != nil {
 		return nil, nil //nolint:nilnil // there is nothing to report
 	}
-	return datadir.Check(config.Dir, time.Now())
+	return datadir.Check(config.Dir, time.Now(), stopped)
 }
 
 // recovered reports how a start went, and starts to record what the server has.
@@ -49,7 +49,7 @@ func (c Config) reportRecovery(report *datadir.Report, states []datadir.State) {
 	lost := report.Lost()
 	switch {
 	case len(lost) > 0:
-		c.Logger.Error("data directory was damaged, and messages were lost",
+		c.Logger.Error("data directory was damaged; messages are lost, or may be",
 			append(attributes, "lost", datadir.Summary(lost), "damaged_files", filepath.Join(c.Dir, datadir.AsideDir))...)
 	case len(report.Findings) > 0:
 		c.Logger.Warn("data directory was damaged and has been repaired; nothing was lost", append(attributes, "repaired", datadir.Summary(report.Findings))...)
@@ -135,13 +135,12 @@ func (r *recorder) end() {
 }
 
 // finish records the files after the server has stopped cleanly.
-func (r *recorder) finish() {
-	if r == nil {
-		return
+func (r *recorder) finish() *datadir.Record {
+	record, err := datadir.SaveStopped(r.dir, time.Now())
+	if err != nil {
+		r.logger.Warn("files were not recorded; another process treats this stop as unclean", "error", err)
 	}
-	if err := datadir.SaveStopped(r.dir, time.Now()); err != nil {
-		r.logger.Warn("files were not recorded; the next start treats this stop as unclean", "error", err)
-	}
+	return record
 }
 
 // recoveryLog passes the server's warnings about its recovery to the debug level

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,8 +18,8 @@ import (
 )
 
 // A record in a block: its length with a bit for headers, its sequence with bits
-// for erased messages and tombstones, a time, the length of the subject, the
-// subject, the length of the headers if there are any, headers, body, checksum.
+// for erased messages and tombstones, a time, the subject's length, the subject,
+// the headers' length if there are any, headers, body, checksum.
 const (
 	recordHead    = 22
 	recordSum     = 8
@@ -40,15 +41,13 @@ type block struct {
 	bad   int
 	// badTail is where bytes without a valid record until the end begin, or size.
 	badTail int64
-	// first and last are sequences of messages; last includes tombstones. Gap
-	// counts the sequences that are missing where bytes are bad.
+	// first and last are sequences; last includes tombstones.
 	first, last uint64
-	gap         uint64
 	unknown     bool // in a format that only the server reads
 	content     []byte
 }
 
-// blockNames lists the blocks of a stream.
+// blockNames lists a stream's blocks.
 func blockNames(dir string) []string {
 	found, _ := entries(dir) // a stream that is being deleted has none
 	var names []string
@@ -66,10 +65,10 @@ func blockIndex(name string) (int, bool) {
 	return index, ok && err == nil && index > 0
 }
 
-// readBlock reads a block of a stream. It keeps the content only if some of it is
+// readBlock reads a stream's block. It keeps the content only if some bytes are
 // bad.
 func readBlock(path, stream string) (*block, error) {
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // below the data directory
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +91,8 @@ func (b *block) scan(content []byte, s *scanner) {
 	for at < len(content) {
 		next, length := at, s.valid(content[at:])
 		for length == 0 && next < len(content) {
-			if next++; s.plausible(content[next:]) {
+			next++
+			if s.plausible(content[next:]) {
 				length = s.valid(content[next:])
 			}
 		}
@@ -103,23 +103,18 @@ func (b *block) scan(content []byte, s *scanner) {
 			b.badTail = int64(at)
 			return
 		}
-		b.take(content[next:], next > at)
+		b.take(content[next:])
 		b.extend(next, next+length)
 		at = next + length
 	}
 }
 
-// take counts a valid record, which may follow bad bytes.
-func (b *block) take(record []byte, afterDamage bool) {
+// take counts a valid record.
+func (b *block) take(record []byte) {
 	raw := binary.LittleEndian.Uint64(record[4:])
 	sequence := raw &^ (erasedBit | tombstoneBit)
-	if raw&tombstoneBit == 0 {
-		if afterDamage && sequence > b.last+1 {
-			b.gap += sequence - b.last - 1
-		}
-		if b.first == 0 {
-			b.first = sequence
-		}
+	if raw&tombstoneBit == 0 && b.first == 0 {
+		b.first = sequence
 	}
 	b.last = max(b.last, sequence)
 }
@@ -141,7 +136,7 @@ func (b *block) salvaged() []byte {
 	return slices.Concat(parts...)
 }
 
-// scanner recognises the records of a block.
+// scanner recognises the records in a block.
 type scanner struct {
 	hash hash.Hash64
 	sum  [recordSum]byte
@@ -149,11 +144,11 @@ type scanner struct {
 
 func newScanner(stream string, index int) *scanner {
 	seed := sha256.Sum256(fmt.Appendf(nil, "%s-%d", stream, index))
-	h, _ := highwayhash.New64(seed[:]) // fails only for a seed of another size
+	h, _ := highwayhash.New64(seed[:]) // fails only for a seed with another size
 	return &scanner{hash: h}
 }
 
-// valid returns the length of the record at the beginning, 0 if there is none.
+// valid returns the record's length at the beginning, 0 if there is none.
 func (s *scanner) valid(content []byte) int {
 	if len(content) < recordHead+recordSum {
 		return 0
@@ -188,7 +183,7 @@ func (*scanner) plausible(content []byte) bool {
 	length, subject := binary.LittleEndian.Uint32(content)&^headersBit, binary.LittleEndian.Uint16(content[20:])
 	sequence := binary.LittleEndian.Uint64(content[4:]) &^ (erasedBit | tombstoneBit)
 	return length >= recordHead+recordSum && int(length) <= len(content) && subject <= maxSubject &&
-		sequence < highest && int64(binary.LittleEndian.Uint64(content[12:])) >= 0
+		sequence < highest && binary.LittleEndian.Uint64(content[12:]) <= math.MaxInt64
 }
 
 // tombstone encodes a block that contains only the fact that a sequence was used.
@@ -204,7 +199,7 @@ func tombstone(stream string, index int, sequence uint64, at time.Time) []byte {
 // sequence, from the index that the server wrote when it stopped. A missing index
 // gives zeros.
 func readIndex(path string) (messages, first, last uint64) {
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // below the data directory
 	if err != nil || len(content) < 2 {
 		return 0, 0, 0
 	}
@@ -212,7 +207,7 @@ func readIndex(path string) (messages, first, last uint64) {
 	messages = r.unsigned()
 	r.unsigned() // bytes
 	first = r.unsigned()
-	r.signed() // time of the first
+	r.skip() // when the first was stored
 	last = r.unsigned()
 	if r.bad {
 		return 0, 0, 0

@@ -1,11 +1,11 @@
-// Package datadir checks and repairs the files of a nats-server that is not
-// running. The server itself trusts most of its files: it leaves out a stream
-// whose definition is damaged, cuts a block of messages at the first wrong bit,
+// Package datadir checks and repairs the files that a nats-server uses, while it
+// is not running. The server itself trusts most files: it leaves out a stream
+// whose definition is damaged, cuts a block with messages at the first wrong bit,
 // and follows a consumer's position wherever a wrong bit leads. So before each
 // start [Check] reads everything once, keeps every message that is whole, and
 // reports the rest; [Record] describes what should be there.
 //
-// The formats are those of nats-server 2.15, for streams on one server without
+// The formats are those in nats-server 2.15, for streams on one server without
 // compression and encryption. A cluster node repairs its files from other nodes.
 package datadir
 
@@ -46,7 +46,7 @@ func (e *PathError) Unwrap() error { return e.Err }
 // store is the directory with the server's accounts.
 func store(dir string) string { return filepath.Join(dir, jetStream, jetStream) }
 
-// checker is one check of a data directory.
+// checker checks a data directory once.
 type checker struct {
 	dir         string
 	at          time.Time
@@ -55,17 +55,18 @@ type checker struct {
 	report      *Report
 }
 
-// Check examines the data directory of a server that is not running, repairs
-// what it can, and returns what it found. now is the time of the check. The error
-// is a [PathError] when a person has to act.
-func Check(dir string, now time.Time) (*Report, error) {
+// Check examines the data directory for a server that is not running, repairs
+// what it can, and returns what it found. now is the current time; stopped,
+// if not nil, is the record from [SaveStopped] in the same process. The error is a
+// [PathError] when a person has to act.
+func Check(dir string, now time.Time, stopped *Record) (*Report, error) {
 	c := &checker{dir: dir, at: now, report: &Report{began: now}}
 	for _, path := range []string{dir, filepath.Join(dir, jetStream), store(dir)} {
 		if err := checkDirectory(path); err != nil {
 			return nil, err
 		}
 	}
-	if err := c.load(); err != nil {
+	if err := c.load(stopped); err != nil {
 		return nil, err
 	}
 	streams, err := c.streams()
@@ -97,8 +98,8 @@ func checkDirectory(path string) error {
 	return nil
 }
 
-// load reads the record and the definitions.
-func (c *checker) load() error {
+// load reads the record, unless the process has a newer one, and the definitions.
+func (c *checker) load(stopped *Record) error {
 	recordErr := read(filepath.Join(c.dir, recoveryDir, recordFile), &c.record)
 	definitionsErr := read(filepath.Join(c.dir, recoveryDir, definitionsFile), &c.definitions)
 	for _, err := range []error{recordErr, definitionsErr} {
@@ -109,6 +110,9 @@ func (c *checker) load() error {
 		default:
 			return &PathError{Path: filepath.Join(c.dir, recoveryDir), Err: err}
 		}
+	}
+	if stopped != nil {
+		c.record = *stopped
 	}
 	c.report.Clean = c.record.Clean || errors.Is(recordErr, fs.ErrNotExist) && !c.used()
 	c.report.before = c.record
@@ -121,8 +125,8 @@ func (c *checker) used() bool {
 	return err == nil && len(found) > 0
 }
 
-// invalidate marks that the server runs: until it stops, the record is not that
-// of a clean stop.
+// invalidate marks that the server runs: until it stops, the record is not from
+// a clean stop.
 func (c *checker) invalidate() error {
 	if !c.record.Clean {
 		return nil
@@ -140,7 +144,7 @@ func (c *checker) invalidate() error {
 	return nil
 }
 
-// streams returns the directories of all streams on disk or in the record,
+// streams returns the directories for all streams on disk or in the record,
 // relative to the store, such as "$G/streams/VEDETTE_TICK".
 func (c *checker) streams() ([]string, error) {
 	found, err := onDisk(store(c.dir))
@@ -159,7 +163,7 @@ func (c *checker) streams() ([]string, error) {
 	return slices.Compact(found), nil
 }
 
-// onDisk returns the directories of the streams on disk. Names that begin with a
+// onDisk returns the streams' directories. Names that begin with a
 // dot are streams that were being deleted.
 func onDisk(store string) ([]string, error) {
 	accounts, err := entries(store)

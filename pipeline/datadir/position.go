@@ -5,7 +5,7 @@ import (
 	"os"
 )
 
-// Pair is a sequence of a consumer and the one of its stream.
+// Pair is a consumer's sequence and that in its stream.
 type Pair struct {
 	Consumer uint64 `json:"consumer"`
 	Stream   uint64 `json:"stream"`
@@ -18,7 +18,7 @@ type Position struct {
 	Delivered Pair `json:"delivered"`
 }
 
-// The header of a position, in the only version that servers since 2.2 write.
+// A position's header, in the only version that servers since 2.2 write.
 const (
 	positionMagic   = 22
 	positionVersion = 2
@@ -34,15 +34,6 @@ type reader struct {
 
 func (r *reader) unsigned() uint64 {
 	n, size := binary.Uvarint(r.content)
-	return advance(r, n, size)
-}
-
-func (r *reader) signed() int64 {
-	n, size := binary.Varint(r.content)
-	return advance(r, n, size)
-}
-
-func advance[T int64 | uint64](r *reader, n T, size int) T {
 	if size <= 0 {
 		r.bad = true
 		return 0
@@ -51,10 +42,13 @@ func advance[T int64 | uint64](r *reader, n T, size int) T {
 	return n
 }
 
+// skip skips one.
+func (r *reader) skip() { r.unsigned() }
+
 // readPosition reads a consumer's position and checks that the file has
 // everything it announces. The error is [errDamaged] if not.
 func readPosition(path string) (Position, error) {
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // below the data directory
 	if err != nil {
 		return Position{}, err
 	}
@@ -71,14 +65,14 @@ func parsePosition(content []byte) (Position, error) {
 	p.Delivered.Consumer, p.Delivered.Stream = r.unsigned(), r.unsigned()
 	pending := r.unsigned()
 	if pending > 0 {
-		r.signed()
+		r.skip()
 	}
 	for ; pending > 0 && !r.bad; pending-- {
 		if p.AckFloor.Stream+r.unsigned() > p.Delivered.Stream {
 			r.bad = true
 		}
 		r.unsigned()
-		r.signed()
+		r.skip()
 	}
 	for redelivered := r.unsigned(); redelivered > 0 && !r.bad; redelivered-- {
 		r.unsigned()

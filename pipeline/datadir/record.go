@@ -36,31 +36,31 @@ type Stream struct {
 	Messages uint64 `json:"messages"`
 	First    uint64 `json:"first"`
 	Last     uint64 `json:"last"`
-	// Blocks are the names of the files with messages, while the server runs.
+	// Blocks are the names for the files with messages, while the server runs.
 	Blocks []string `json:"blocks,omitempty"`
 	// Files are relative to the stream's directory; only after a clean stop.
 	Files map[string]File `json:"files,omitempty"`
-	// Consumers are the positions of the consumers.
+	// Consumers are the consumers' positions.
 	Consumers map[string]Position `json:"consumers,omitempty"`
 }
 
-// File is a file after a clean stop. Blocks of messages have checksums of their
-// own, so they have only a size here.
+// File is a file after a clean stop. Blocks have their own checksums inside, so
+// they have only a size here.
 type File struct {
 	Size int64  `json:"size"`
 	Hash string `json:"hash,omitempty"`
 }
 
-// definitions has the metadata of all streams and consumers, by the file that it
+// definitions has the metadata for all streams and consumers, by the file that it
 // is in, relative to the store.
 type definitions map[string]json.RawMessage
 
 var errDamaged = errors.New("its checksum is wrong")
 
-// read reads a file whose first line is the checksum of the others. The error is
+// read reads a file whose first line is a checksum for the rest. The error is
 // [errDamaged] if it is not.
 func read(path string, into any) error {
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // below the data directory
 	if err != nil {
 		if found, statErr := os.Stat(path); statErr == nil && found.IsDir() {
 			return fmt.Errorf("read %s: found a directory: %w", filepath.Base(path), errors.Join(errDamaged, os.RemoveAll(path)))
@@ -115,25 +115,27 @@ func Save(dir string, states []State, known string, now time.Time) (version stri
 	return version, errors.Join(err, write(filepath.Join(dir, recoveryDir, recordFile), record))
 }
 
-// SaveStopped records a server that has stopped cleanly, from its files.
-func SaveStopped(dir string, now time.Time) error {
-	record := Record{At: now, Clean: true, Streams: map[string]*Stream{}}
+// SaveStopped records a server that has stopped cleanly, from its files. With an
+// error from a full disk it still returns the record, for [Check] in the same
+// process.
+func SaveStopped(dir string, now time.Time) (*Record, error) {
+	record := &Record{At: now, Clean: true, Streams: map[string]*Stream{}}
 	streams, err := onDisk(store(dir))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, stream := range streams {
 		if record.Streams[stream], err = stopped(filepath.Join(store(dir), stream)); err != nil {
-			return fmt.Errorf("record stream %s: %w", filepath.Base(stream), err)
+			return nil, fmt.Errorf("record stream %s: %w", filepath.Base(stream), err)
 		}
 	}
 	if _, err := saveDefinitions(dir, ""); err != nil {
-		return fmt.Errorf("record definitions: %w", err)
+		return record, fmt.Errorf("record definitions: %w", err)
 	}
-	return write(filepath.Join(dir, recoveryDir, recordFile), record)
+	return record, write(filepath.Join(dir, recoveryDir, recordFile), record)
 }
 
-// stopped describes the files of a stream.
+// stopped describes a stream's files.
 func stopped(dir string) (*Stream, error) {
 	s := &Stream{Files: map[string]File{}, Consumers: map[string]Position{}}
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
@@ -169,11 +171,11 @@ func describe(path string) (File, error) {
 		}
 		return File{Size: found.Size()}, nil
 	}
-	content, err := os.ReadFile(path)
+	content, err := os.ReadFile(path) //nolint:gosec // below the data directory
 	return File{Size: int64(len(content)), Hash: digest(content)}, err
 }
 
-// saveDefinitions copies the metadata of all streams and consumers, if they have
+// saveDefinitions copies the metadata for all streams and consumers, if they have
 // changed since known, and returns their version.
 func saveDefinitions(dir, known string) (string, error) {
 	found := definitions{}
@@ -198,7 +200,7 @@ func saveDefinitions(dir, known string) (string, error) {
 	return digest(body), write(filepath.Join(dir, recoveryDir, definitionsFile), found)
 }
 
-// add adds the metadata of a stream or consumer, if they are whole.
+// add adds the metadata for a stream or consumer, if they are whole.
 func (d definitions) add(store, dir string) {
 	if content, err := readMeta(filepath.Join(store, dir), hashKey(dir)); err == nil {
 		d[filepath.Join(dir, metaFile)] = content

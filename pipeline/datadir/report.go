@@ -13,7 +13,7 @@ import (
 type Report struct {
 	// Clean reports that the server had stopped cleanly, or never ran.
 	Clean bool
-	// Findings are the damaged files, in the order of their streams.
+	// Findings are the damaged files, sorted by their streams.
 	Findings []Finding
 	// Took is the time for the check, and for the server's own recovery.
 	Took time.Duration
@@ -93,7 +93,7 @@ func Summary(findings []Finding) string {
 	return strings.Join(lines, " | ")
 }
 
-// State is what the server has of a stream after its start.
+// State is what the server has in a stream after its start.
 type State struct {
 	Account, Name         string
 	Messages, First, Last uint64
@@ -101,7 +101,7 @@ type State struct {
 }
 
 // Finish adds what is known when the server has started: streams that it did not
-// recover, and messages that it lost. now is the time of that.
+// recover, and messages that it lost. now is the current time.
 func (r *Report) Finish(states []State, now time.Time) {
 	r.Took = now.Sub(r.began)
 	r.Streams = len(states)

@@ -15,11 +15,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// streamCheck is the check of one stream.
+// streamCheck checks one stream.
 type streamCheck struct {
 	*checker
 
-	dir, name string // relative to the store, and the last part of it
+	dir, name string // relative to the store, and its last part
 	known     *Stream
 	clean     bool
 	blocks    []*block
@@ -36,10 +36,14 @@ func (s *streamCheck) find(f Finding) {
 	s.report.add(f)
 }
 
-// lose reports that messages were lost, or may have been.
+// lose reports damage to messages. A stream that was empty has lost none.
 func (s *streamCheck) lose(file, damage, repair string, messages uint64) {
 	s.damaged = true
-	s.find(Finding{File: s.below(s.path(messagesDir, file)), Damage: damage, Repair: repair, Lost: true, Messages: messages})
+	lost := !s.clean || s.known.Messages > 0
+	if lost && s.clean {
+		messages = min(cmp.Or(messages, s.known.Messages), s.known.Messages)
+	}
+	s.find(Finding{File: s.below(s.path(messagesDir, file)), Damage: damage, Repair: repair, Lost: lost, Messages: messages})
 }
 
 // checkStream checks a stream's definition, messages and consumers.
@@ -160,9 +164,12 @@ func (s *streamCheck) salvage() error {
 		case s.clean && known && b.badTail >= want.Size && b.bad == int(b.size-b.badTail):
 			s.find(Finding{File: s.below(s.path(messagesDir, b.name)), Damage: fmt.Sprintf("%d bytes were appended", b.bad), Repair: "they were cut off"})
 			s.damaged = true
+		case s.clean && last && b.bad == int(b.size-b.badTail) && b.last >= s.known.Last:
+			s.find(Finding{File: s.below(s.path(messagesDir, b.name)), Damage: fmt.Sprintf("it ends with %d bytes of an unfinished write", b.bad), Repair: "they were cut off"})
+			s.damaged = true
 		default:
 			missing := int64(b.bad) + max(0, want.Size-b.size)
-			s.lose(b.name, fmt.Sprintf("%d bytes are damaged or missing", missing), "what is whole was kept", max(1, min(missingMessages(missing), max(b.gap, uint64(missing/smallest)))))
+			s.lose(b.name, fmt.Sprintf("%d bytes are damaged or missing", missing), "what is whole was kept", missingMessages(missing))
 		}
 		if err := s.rewrite(b); err != nil {
 			return err
@@ -171,10 +178,10 @@ func (s *streamCheck) salvage() error {
 	return nil
 }
 
-// smallest is the size of the smallest message in practice.
+// smallest is the smallest message in practice, in bytes.
 const smallest = 64
 
-// missingMessages is how many messages a number of bytes holds at most.
+// missingMessages is how many messages some bytes hold at most.
 func missingMessages(size int64) uint64 { return uint64(max(1, size/smallest)) }
 
 // rewrite replaces a block by its valid records.
@@ -204,7 +211,7 @@ func (s *streamCheck) checkMissing() error {
 	return nil
 }
 
-// damagedWholly reports whether the loss of the whole stream was reported.
+// damagedWholly reports whether the loss as a whole was reported.
 func (s *streamCheck) damagedWholly() bool { return s.damaged && len(s.blocks) == 0 }
 
 // emptied reports whether the server may have removed a block after its last
@@ -236,7 +243,7 @@ func (s *streamCheck) last() uint64 {
 }
 
 // keepSequence makes the server continue after the last sequence that was used.
-// Others have stored sequences, such as the subjects of dead letters.
+// Others have stored sequences, such as in the subjects for dead letters.
 func (s *streamCheck) keepSequence() error {
 	last := s.last()
 	if slices.ContainsFunc(s.blocks, func(b *block) bool { return b.unknown }) {
@@ -255,8 +262,8 @@ func (s *streamCheck) keepSequence() error {
 	return replace(s.path(messagesDir, fmt.Sprint(index, blockSuffix)), tombstone(s.name, index, s.known.Last, s.at))
 }
 
-// dropIndexes removes what the server has to build again from the messages: all
-// of it after damage, and after an unclean stop the schedules and expiries, which
+// dropIndexes removes what the server has to build again from the messages: everything
+// after damage, and after an unclean stop the schedules and expiries, which
 // have no checksum.
 func (s *streamCheck) dropIndexes() error {
 	if s.clean && !s.damaged {

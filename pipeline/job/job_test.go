@@ -73,6 +73,7 @@ func golden() map[string]any {
 			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 1,
 			Failure: &job.Failure{Reason: job.ReasonPermanent, Error: "permanent: 550 5.1.1 no such user"},
 		},
+		"listening": job.Listening{V: 1, Previous: slot, Absences: []job.Absence{{From: slot.Add(-time.Hour), To: slot.Add(-59 * time.Minute)}}},
 		"notice": job.Notice{
 			V: 1, ID: "n1", Kind: job.NoticeStuckJob, At: slot, Source: "host-1", Summary: "a job of stage check ignored the end of its context", Detail: "goroutine 7 [chan receive]:",
 		},
@@ -156,6 +157,7 @@ func TestDecodedMessagesEncodeToTheSameBytes(t *testing.T) {
 		"outcome-failure":    decode[job.Outcome],
 		"process":            decode[job.Process],
 		"ping":               decode[job.Ping],
+		"listening":          decode[job.Listening],
 		"process-status":     decode[job.ProcessStatus],
 		"notice":             decode[job.Notice],
 		"digest":             decode[job.Digest],

@@ -39,6 +39,25 @@ type ProcessCondition struct {
 // closed.
 type ProcessConditionReason string
 
+// The reasons why the storage of a process has failed.
+const (
+	FaultDiskFull      ProcessConditionReason = "disk_full"      // there is no room on the disk with the data directory
+	FaultReadOnly      ProcessConditionReason = "read_only"      // its file system is read-only
+	FaultNoPermission  ProcessConditionReason = "no_permission"  // the process may not write there
+	FaultDataRemoved   ProcessConditionReason = "data_removed"   // the data directory was removed or replaced
+	FaultNoDescriptors ProcessConditionReason = "no_descriptors" // the process or machine has no file descriptor left
+	FaultDiskError     ProcessConditionReason = "disk_error"     // the disk reports errors
+	FaultDiskStalled   ProcessConditionReason = "disk_stalled"   // the disk does not answer
+	FaultWriteError    ProcessConditionReason = "write_error"    // the server inside the process refuses messages after a write error
+	FaultNotStored     ProcessConditionReason = "not_stored"     // the server does not store messages, for an unknown reason
+)
+
+// The reasons why nothing is scheduled, or nothing checked.
+const (
+	FaultNoTicks   ProcessConditionReason = "no_ticks"   // the process gets no ticks
+	FaultNoResults ProcessConditionReason = "no_results" // checks were enqueued, and no result was stored
+)
+
 // FaultDataLost is the reason of [ProcessData]: files were damaged or missing at
 // the start, and messages in them were lost. The process works with the rest.
 const FaultDataLost ProcessConditionReason = "data_lost"

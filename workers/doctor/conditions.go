@@ -39,7 +39,7 @@ func reportedElsewhere(name job.ProcessConditionName) bool {
 func remedy(c job.ProcessCondition) (why, advice string) {
 	switch c.Name {
 	case job.ProcessStorage:
-		return "what cannot be stored does not happen: checks, alerts and mails stop", "free space and check the disk with the data directory; Vedette continues automatically when it can be written again"
+		return storageRemedy(c.Reason)
 	case job.ProcessSchedule:
 		return "without ticks nothing is scheduled, so nothing is checked", "see the log of the process, and of the server that it is connected to"
 	case job.ProcessResults:
@@ -54,5 +54,33 @@ func remedy(c job.ProcessCondition) (why, advice string) {
 		return "what was lost is missing in the history, or happens again: the finding says which", "restore a backup of the data directory, or accept the loss: this finding ends with the next start; check the disk"
 	default: // from a newer version
 		return "the process does not work fully", "see the log of that process"
+	}
+}
+
+// storageRemedy is the remedy for a fault of the storage.
+func storageRemedy(reason job.ProcessConditionReason) (why, advice string) {
+	why = "what cannot be stored does not happen: checks, alerts and mails stop"
+	const again = "; Vedette continues automatically within seconds"
+	switch reason {
+	case job.FaultDiskFull:
+		return why, "free space on that disk, or enlarge it" + again
+	case job.FaultReadOnly:
+		return why, "see the kernel's log for errors of the disk, and remount the file system writable" + again
+	case job.FaultNoPermission:
+		return why, "give the data directory to the user that runs Vedette" + again
+	case job.FaultDataRemoved:
+		return "jobs, states and notification logs that were in it are lost; without them, running incidents may be notified again", "if it is on a disk of its own, mount that again; otherwise Vedette starts again on an empty directory, and its log says what was lost"
+	case job.FaultNoDescriptors:
+		return "files and connections cannot be opened: checks, alerts and mails stop", "raise the limit (ulimit -n, or LimitNOFILE in systemd), or find out who holds so many connections" + again
+	case job.FaultDiskError:
+		return why, "see the kernel's log, and check or replace the disk" + again
+	case job.FaultDiskStalled:
+		return why, "see the kernel's log: the disk, or the server of a network file system, does not answer" + again
+	case job.FaultWriteError:
+		return why, "nothing, if it lasts for seconds: the NATS server is being restarted; otherwise see the log of the process"
+	case job.FaultNotStored:
+		return why, "see the log of the NATS server: after a full disk it must be restarted; Vedette keeps trying, and continues automatically"
+	default:
+		return why, "free space and check the disk with the data directory" + again
 	}
 }

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 )
@@ -61,6 +63,25 @@ func stageFor(queue string) (stage, field string) {
 		stage, _, _ = strings.Cut(queue, "-") // as in notify-flush
 		return stage, ""
 	}
+}
+
+// strandedJobs finds queues with jobs that no consumer will deliver.
+func strandedJobs(s Snapshot) []Finding {
+	var found []Finding
+	for _, queue := range slices.Sorted(maps.Keys(s.Stranded)) {
+		jobs := s.Stranded[queue]
+		names := strings.Join(jobs[:min(maxNames, len(jobs))], ", ")
+		if more := len(jobs) - maxNames; more > 0 {
+			names += fmt.Sprintf(" and %d more", more)
+		}
+		found = append(found, Finding{
+			Kind: Stranded, Subject: queue,
+			Found:  fmt.Sprintf("the server holds %s for queue %s that it will not deliver: %s", plural(len(jobs), "job"), queue, names),
+			Why:    "these monitors are not checked, and these mails do not leave: their place in the stream is taken",
+			Advice: "a process with the stage maintain repairs them within half a minute; if they stay, start one, and check the server's disk and log",
+		})
+	}
+	return found
 }
 
 func deadLetters(s Snapshot) []Finding {

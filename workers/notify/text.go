@@ -201,6 +201,7 @@ func MissText(reason job.MissReason, detail string) string {
 func missText(reason job.MissReason) string {
 	known := map[job.MissReason]string{
 		job.MissLate:        "no process scheduled its checks",
+		job.MissNoProcess:   "no process was running",
 		job.MissOverlap:     "its check does not end",
 		job.MissExpired:     "its checks wait too long for a worker",
 		job.MissShed:        "workers have no room for its checks",
@@ -210,6 +211,7 @@ func missText(reason job.MissReason) string {
 		job.MissNewer:       "its definition needs a newer version than the scheduler",
 		job.MissPaused:      "it is paused",
 		job.MissCheckFailed: "its checks fail in the worker",
+		job.MissLost:        "its check was lost",
 	}
 	return cmp.Or(known[reason], strings.ReplaceAll(plain(string(reason)), "_", " "))
 }

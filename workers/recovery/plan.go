@@ -1,8 +1,7 @@
-// Package recovery makes the states of monitors and the notification log agree
-// again after some of either was lost, as by a damaged file or a power cut. The
-// log ignores events whose sequence it has seen, so a state that went back would
-// be silent until its sequence catches up; and an incident without a state would
-// never get its end.
+// Package recovery makes the monitors' states and the notification log agree
+// again after a damaged file or a power cut took a part. The log ignores events
+// whose sequence it has seen, so a state that went back would be silent until its
+// sequence catches up; and an incident without a state would never get its end.
 package recovery
 
 import (
@@ -44,7 +43,7 @@ func plan(w world) []job.State {
 	return changed
 }
 
-// newest is the sequence of the newest event in any of the logs.
+// newest returns the sequence of the newest event that any log has.
 func newest(logs []job.NotificationLog) int {
 	sequence := 0
 	for i := range logs {
@@ -82,8 +81,8 @@ func fromLogs(state job.State, monitor string, logs []job.NotificationLog, seque
 	return state
 }
 
-// announced returns a state whose only events are the beginnings of its open
-// incidents. Its write notifies the addresses that lost their log of them, and of
+// announced returns a state whose only events are beginnings: those for open
+// incidents. Its write notifies the addresses that lost their log, and about
 // nothing that is over.
 func announced(state job.State) job.State {
 	state.Events = nil

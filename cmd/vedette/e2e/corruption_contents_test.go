@@ -145,7 +145,7 @@ func named(output string) []topology.Stream {
 	names := topology.Names{Prefix: "vedette"}
 	var found []topology.Stream
 	for line := range strings.Lines(output) {
-		if !strings.Contains(line, "messages were lost") {
+		if !strings.Contains(line, "messages are lost") {
 			continue
 		}
 		_, list, _ := strings.Cut(line, "lost=")

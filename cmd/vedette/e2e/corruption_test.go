@@ -172,7 +172,7 @@ func (h *history) try(t *testing.T, seed uint64) verdict {
 	ended := make(chan error, 1)
 	cmd := r.cmd
 	go func() { ended <- cmd.Wait() }()
-	working, refused := h.awaitWork(r, began, ended)
+	working, refused := r.awaitWork(began, ended)
 	v.took = time.Since(began)
 	switch {
 	case refused:
@@ -201,7 +201,7 @@ func (h *history) try(t *testing.T, seed uint64) verdict {
 }
 
 // awaitWork waits until all monitors were checked, or the process ended.
-func (h *history) awaitWork(r *running, began time.Time, ended chan error) (working, refused bool) {
+func (r *running) awaitWork(began time.Time, ended chan error) (working, refused bool) {
 	limit, look := time.After(refusalLimit), time.Tick(20*time.Millisecond)
 	for {
 		select {

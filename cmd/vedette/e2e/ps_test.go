@@ -12,8 +12,8 @@ import (
 )
 
 // everyChild is the supervision tree in a running process.
-const everyChild = "notices presence status-page status-feed changes workers " +
-	"workers/maintain workers/maintain/operators workers/maintain/children workers/maintain/children/processes workers/maintain/children/stages workers/maintain/children/saturation workers/maintain/children/maintain-notices " +
+const everyChild = "notices faults presence status-page pings status-feed changes workers " +
+	"workers/maintain workers/maintain/operators workers/maintain/children workers/maintain/children/processes workers/maintain/children/stages workers/maintain/children/saturation workers/maintain/children/stranded workers/maintain/children/maintain-notices " +
 	"workers/maintain/children/maintain-dead-letters workers/maintain/children/maintain-digest workers/maintain/children/maintain-rescue " +
 	"workers/mail workers/mail/mailer workers/mail/children workers/mail/children/mail-alert workers/mail/children/mail-adhoc workers/mail/children/mail-operator workers/mail/children/call-mail " +
 	"workers/notify workers/notify/recipients workers/notify/children workers/notify/children/notify workers/notify/children/notify-flush workers/notify/children/notify-sweep " +

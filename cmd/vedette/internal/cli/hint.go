@@ -52,7 +52,7 @@ func knownHint(err error) string {
 		}
 	}
 	if damaged, ok := errors.AsType[*datadir.PathError](err); ok {
-		return "move " + damaged.Path + " away, or restore it from a backup, and start again; what is missing is created anew, and the log says what was lost"
+		return "move " + damaged.Path + " away, or restore it from a backup, and start again; what is missing is created again, and the log says what was lost"
 	}
 	return ""
 }

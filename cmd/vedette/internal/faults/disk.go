@@ -156,3 +156,17 @@ func run(name string, args ...string) error {
 	}
 	return nil
 }
+
+// Empty removes everything on the disk, as if another file system were mounted
+// there.
+func (d *Disk) Empty() error {
+	entries, err := os.ReadDir(d.Dir)
+	if err != nil {
+		return fmt.Errorf("empty disk: %w", err)
+	}
+	var problems []error
+	for _, entry := range entries {
+		problems = append(problems, os.RemoveAll(filepath.Join(d.Dir, entry.Name())))
+	}
+	return errors.Join(problems...)
+}

@@ -20,7 +20,7 @@ func mounted(t *testing.T) *faults.Disk {
 		}
 		t.Skipf("no disk can be mounted: %v", err)
 	}
-	d := &faults.Disk{Dir: filepath.Join(t.TempDir(), "disk"), Size: 1 << 20}
+	d := &faults.Disk{Dir: filepath.Join(t.TempDir(), "disk"), Size: 4 << 20}
 	if err := d.Mount(); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,6 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline/broker"
-	"vedette/pipeline/datadir"
 	"vedette/pipeline/job"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -33,7 +32,6 @@ type Options struct {
 	Probes              map[string]check.Probe // replaces the real probes, for injected faults
 	LogFormat, LogLevel string
 	refused             func(error) // called when the server refuses a request
-	recovered           func(*datadir.Report)
 }
 
 // Flags adds the flags that both commands have.

@@ -60,6 +60,7 @@ func (r *instanceRun) reloadFile(ctx context.Context, work *workers.Workers) {
 		r.warnOfSecrets(file)
 		changes = cli.ChangeLines(change, false)
 	}
+	r.direct.setOperators(file)
 	if err := work.SetLimits(r.options.limits(file.Workers)); err != nil {
 		cli.Writef(r.stderr, "warning: %v\n", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
+	"vedette/pipeline/stranded"
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -26,27 +27,38 @@ import (
 )
 
 // Run starts everything, and stops it in reverse order: first the tree, then its
-// connection, then the server.
-func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
+// connection, then the server. If the data are lost while it runs, it starts again.
+func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 	hangups, stopHangups := notifyHangups()
 	defer stopHangups()
-	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
-	if err != nil {
+	var reporter *health.Reporter
+	for {
+		r := &instanceRun{path: path, stdout: stdout, stderr: stderr, hangups: hangups, reporter: reporter}
+		err := o.run(ctx, r)
+		if !errors.Is(err, errDataLost) || ctx.Err() != nil {
+			return err
+		}
+		reporter = r.reporter
+		cli.Writef(stderr, "vedette: %v\n", err)
+	}
+}
+
+// run is one life of the process.
+func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
+	if r.log, err = cli.Logger(r.stderr, o.LogFormat, o.LogLevel); err != nil {
 		return cli.InputError(err)
 	}
 	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocations(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
 		return cli.InputError(err)
 	}
-	secrets, err := cli.OpenSecrets(o.Secrets)
-	if err != nil {
+	if r.secrets, err = cli.OpenSecrets(o.Secrets); err != nil {
 		return err
 	}
-	file, err := cli.LoadFile(path, stderr)
-	if err != nil {
+	if r.file, err = cli.LoadFile(r.path, r.stderr); err != nil {
 		return err
 	}
-	o = o.resolve(file.Server)
-	if err := o.checkListen(stderr); err != nil {
+	o = o.resolve(r.file.Server)
+	if err := o.checkListen(r.stderr); err != nil {
 		return cli.InputError(err)
 	}
 	if err := cli.CheckListen(ctx, o.HTTP); err != nil {
@@ -55,58 +67,65 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 	installing, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	o.refused = refuse
-	conditions := health.NewConditions(time.Now)
-	recovered := &recoveries{conditions: conditions}
-	o.recovered = recovered.add
-	p, stop, err := o.open(ctx, log)
+	stop, err := o.open(ctx, r)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := install(installing, p, file, stderr); err != nil {
+	if err := install(installing, r.pipeline, r.file, r.stderr); err != nil {
 		if cause := context.Cause(installing); errors.Is(cause, pipeline.ErrRefused) {
 			err = fmt.Errorf("install: %w", cause)
 		}
 		return err
 	}
-	if err := recovered.reconcile(installing, p, log); err != nil {
+	if err := r.recovered.reconcile(installing, r.pipeline, r.log); err != nil {
 		return err
 	}
-	r := &instanceRun{
-		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
-		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: conditions, hangups: hangups,
-	}
-	r.warnOfSecrets(file)
-	file.Encoded = nil // stored now; workers need the memory
+	r.monitors, r.options, r.table = r.file.Count(), o, web.NewMonitorTable()
+	r.prepare()
+	r.reclaim(ctx)
+	r.warnOfSecrets(r.file)
+	r.file.Encoded = nil // stored now; workers need the memory
 	cli.ReleaseMemory(r.monitors)
 	return r.serve(ctx)
 }
 
+// prepare makes what all children share.
+func (r *instanceRun) prepare() {
+	r.notices, r.heartbeats = workers.NewNoticeSender(r.pipeline, r.log), workers.NewHeartbeats(r.pipeline)
+	r.direct = &directMailer{transport: r.transport}
+	r.direct.setOperators(r.file)
+	r.reporter = health.NewReporter(health.ReporterConfig{
+		Conditions: r.health, Process: r.pipeline.Process(), Notify: r.pipeline.Notify, Direct: r.direct.send, Previous: r.reporter, Logger: r.log,
+	})
+}
+
 // open starts the server inside the process, unless there is a URL, and connects.
 // The returned function closes the connection and stops the server.
-func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
+func (o Options) open(ctx context.Context, r *instanceRun) (stop func() error, err error) {
+	r.health = health.NewConditions(time.Now)
+	r.recovered.conditions = r.health
 	config := o.Config(o.NATS)
 	if err := config.Login.Validate(); o.NATS != "" && err != nil {
-		return nil, nil, cli.InputError(err)
+		return nil, cli.InputError(err)
 	}
-	config.Replicas, config.Logger, config.Refused = o.Replicas, log, o.refused
+	config.Replicas, config.Logger, config.Refused = o.Replicas, r.log, o.refused
 	stopServer := func() error { return nil }
 	if o.NATS == "" {
-		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Recovered: o.recovered, Logger: log})
+		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Recovered: r.recovered.add, Logger: r.log})
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		config.Login = pipeline.Login{} // is for servers elsewhere
 		config.InProcess, config.User, config.Password = b, broker.User, b.Secret()
-		stopServer = b.Stop
+		r.broker, stopServer = b, b.Stop
 	}
 	limited, cancel := context.WithTimeout(ctx, cli.CommandTimeout)
 	defer cancel()
-	p, err := pipeline.Connect(limited, config)
-	if err != nil {
-		return nil, nil, errors.Join(err, stopServer())
+	if r.pipeline, err = pipeline.Connect(limited, config); err != nil {
+		return nil, errors.Join(err, stopServer())
 	}
-	return p, func() error { return errors.Join(p.Close(), stopServer()) }, nil
+	return func() error { return errors.Join(r.pipeline.Close(), stopServer()) }, nil
 }
 
 // install creates the streams and stores the file's definitions.
@@ -124,6 +143,7 @@ type instanceRun struct {
 	path           string
 	file           *monitor.File // without its encoded monitors, which are stored
 	monitors       int
+	broker         *broker.Broker // nil if the server is elsewhere
 	pipeline       *pipeline.Pipeline
 	log            *slog.Logger
 	secrets        *check.SecretStore
@@ -132,7 +152,12 @@ type instanceRun struct {
 	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
 	health         *health.Conditions
+	reporter       *health.Reporter // before prepare that of the run before, if there was one
+	direct         *directMailer
+	end            context.CancelCauseFunc // ends the run
 	hangups        <-chan os.Signal
+	reclaimed      stranded.Reclaimed
+	recovered      recoveries
 }
 
 // printBanner prints the addresses and the mail transport.

@@ -15,7 +15,6 @@ import (
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
-	"vedette/workers/health"
 	"vedette/workers/notify"
 )
 
@@ -27,15 +26,17 @@ const rootRestarts = 5
 //	vedette          one_for_one
 //	├── notices      notifies operators about events in this tree
 //	├── faults       notifies operators about what the process lacks for its work
+//	├── storage      watches whether messages are stored, and restarts the server
 //	├── presence     renews the process's lease, and answers 'vedette ps'
 //	├── status-page  the status page, /healthz and /readyz
+//	├── pings        marks that this process takes pings
 //	├── status-feed  follows definitions, states and results for the status page
 //	├── changes      prints a line for each change
 //	├── workers      the tree in workers/tree.go
 //	├── scheduler    if the process has that stage
 //	└── reload       reads the file at SIGHUP
 //
-// Instead of the status page, its feed and the changes, a worker has only the
+// Instead of the status page, its marks and feed, and the changes, a worker has only the
 // child health, and only with --http: its user may lack the rights to see
 // everything.
 //
@@ -60,13 +61,14 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return nil, err
 	}
 	presence := process.NewPresence(r.pipeline, process.Config{
-		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location,
+		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location, Server: r.options.NATS == "",
 		Children:   func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
 		Conditions: conditions,
 	})
 	children := slices.Concat([]supervise.Child{
 		{Name: "notices", Service: r.notices},
-		{Name: "faults", Service: r.reporter()},
+		{Name: "faults", Service: r.reporter},
+		{Name: "storage", Service: r.storageWatch()},
 		withoutStartTimeout(r.tolerantChild("presence", presence.Serve)),
 	}, views, []supervise.Child{{Name: "workers", Service: work}})
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
@@ -80,11 +82,6 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		Children: children,
 	})
 	return tree, err
-}
-
-// reporter notifies the operators about the process's conditions.
-func (r *instanceRun) reporter() *health.Reporter {
-	return health.NewReporter(health.ReporterConfig{Conditions: r.health, Process: r.pipeline.Process(), Notify: r.pipeline.Notify, Logger: r.log})
 }
 
 // tolerantChild returns a child that an unreachable server does not fail.
@@ -101,6 +98,8 @@ func withoutStartTimeout(child supervise.Child) supervise.Child {
 // serve builds the tree, prints the banner, and serves until ctx ends or the tree
 // gives up.
 func (r *instanceRun) serve(ctx context.Context) error {
+	ctx, r.end = context.WithCancelCause(ctx)
+	defer r.end(nil)
 	tree, err := r.tree(ctx)
 	if err != nil {
 		return err
@@ -115,6 +114,9 @@ func (r *instanceRun) serveTree(ctx context.Context, tree *supervise.Supervisor)
 	if err := tree.Serve(ctx); err != nil {
 		r.log.ErrorContext(ctx, "process ends", "reason", err)
 		r.reportGiveUp(ctx, err)
+		return err
+	}
+	if err := context.Cause(ctx); errors.Is(err, errDataLost) {
 		return err
 	}
 	_, err := fmt.Fprintln(r.stdout, "vedette stopped cleanly")
@@ -167,6 +169,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: renderer, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		AllowedMails: workers.AllowedMails{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
 		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.notices.Hook, Logger: r.log,
+		Reclaimed: r.reclaimed,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -8,13 +8,11 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"time"
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
 	"vedette/producer/monitor"
 	"vedette/workers"
-	"vedette/workers/health"
 )
 
 // maxConcurrency is the limit in a file too.
@@ -36,16 +34,14 @@ func (o Options) CheckWorker() error {
 func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
 	hangups, stopHangups := notifyHangups()
 	defer stopHangups()
-	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
-	if err != nil {
+	r := &instanceRun{path: path, stdout: stdout, stderr: stderr, hangups: hangups}
+	if r.log, err = cli.Logger(stderr, o.LogFormat, o.LogLevel); err != nil {
 		return cli.InputError(err)
 	}
-	secrets, err := cli.OpenSecrets(o.Secrets)
-	if err != nil {
+	if r.secrets, err = cli.OpenSecrets(o.Secrets); err != nil {
 		return err
 	}
-	file, err := o.workerFile(path)
-	if err != nil {
+	if r.file, err = o.workerFile(path); err != nil {
 		return err
 	}
 	if o.HTTP != "" {
@@ -53,24 +49,24 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 			return err
 		}
 	}
-	o.Data = cmp.Or(o.Data, file.Server.Data)
-	p, stop, err := o.open(ctx, log)
+	o.Data = cmp.Or(o.Data, r.file.Server.Data)
+	stop, err := o.open(ctx, r)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	r := &instanceRun{
-		options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets, stdout: stdout, stderr: stderr,
-		notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: health.NewConditions(time.Now), hangups: hangups,
-	}
+	r.options = o
+	r.prepare()
 	if err := r.awaitInstallation(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
+	ctx, r.end = context.WithCancelCause(ctx)
+	defer r.end(nil)
 	tree, err := r.tree(ctx)
 	if err != nil {
 		return err
 	}
-	cli.Writef(stdout, "vedette works at %s: %s\n", p.URL(), strings.Join(o.Stages, ", "))
+	cli.Writef(stdout, "vedette works at %s: %s\n", r.pipeline.URL(), strings.Join(o.Stages, ", "))
 	return r.serveTree(ctx, tree)
 }
 
