@@ -54,7 +54,7 @@ func (r *instanceRun) dataLost(ctx context.Context, detail string) {
 }
 
 // countLost says what an installation has, apart from the definitions. A server
-// whose directory was removed still knows.
+// whose directory was removed still counts its messages, but can read few.
 func countLost(ctx context.Context, p *pipeline.Pipeline) (string, error) {
 	var parts []string
 	for _, kind := range []struct {
@@ -71,14 +71,6 @@ func countLost(ctx context.Context, p *pipeline.Pipeline) (string, error) {
 			parts = append(parts, cli.Count(int(n), kind.name)) //nolint:gosec // bounded by the stream
 		}
 	}
-	states, err := p.Bucket(ctx, topology.States)
-	if err != nil {
-		return "", err
-	}
-	monitors := 0
-	if err := states.Each(ctx, func(pipeline.Entry) { monitors++ }); err != nil {
-		return "", err
-	}
-	parts = append(parts, "the states of "+cli.Count(monitors, "monitor"), "all earlier results")
+	parts = append(parts, "the states, incidents and results of all monitors, and what people were notified of")
 	return "lost with it are " + strings.Join(parts, ", "), nil
 }
