@@ -43,8 +43,8 @@ func TestRemovedDataAreNoticedAndTheProcessStartsAgain(t *testing.T) {
 	d.checked(healTime)
 	d.heardOnce(1)
 	const lost = "lost with it are 1 silence, the states, incidents and results of all monitors, and what people were notified of; the monitors are defined again from "
-	if !strings.Contains(d.output.String(), lost) || !d.box.Holds("fault ended", "1 silence") {
-		t.Errorf("got no %q in the log and the mail", lost)
+	if !strings.Contains(d.output.String(), lost) || !d.box.Holds("FAULT ENDED", "1 silence") {
+		t.Errorf("got mails %+v, want %q in the log and the mail", d.box.All(), lost)
 	}
 	if _, err := os.Stat(d.data()); err != nil {
 		t.Errorf("got %v, want a new data directory", err)
