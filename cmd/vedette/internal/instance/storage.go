@@ -74,3 +74,28 @@ func countLost(ctx context.Context, p *pipeline.Pipeline) (string, error) {
 	parts = append(parts, "the states, incidents and results of all monitors, and what people were notified of")
 	return "lost with it are " + strings.Join(parts, ", "), nil
 }
+
+// enqueued counts checks that wait for a result. A worker does not read results,
+// so that it expects none.
+func (r *instanceRun) enqueued(within time.Duration) {
+	if r.table != nil {
+		r.progress.Enqueued(within)
+	}
+}
+
+// repairTimeout bounds one repair of the clocks.
+const repairTimeout = 30 * time.Second
+
+// repairClocks creates the streams and clocks that are missing. A worker leaves
+// that to 'vedette run'.
+func (r *instanceRun) repairClocks(ctx context.Context) {
+	if r.table == nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, repairTimeout)
+	defer cancel()
+	r.log.WarnContext(ctx, "no ticks come; streams and clocks are examined")
+	if err := r.pipeline.Ensure(limited); err != nil && ctx.Err() == nil {
+		r.log.WarnContext(ctx, "streams and clocks could not be examined; retrying", "error", err)
+	}
+}
