@@ -13,6 +13,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/instance"
+	"vedette/cmd/vedette/internal/signals"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
 	"vedette/workers/web"
@@ -45,14 +46,16 @@ share. A server alone can also use the secret in its data directory. Addresses t
 other machines can reach need TLS: clients and other nodes see the certificate from
 --tls-cert. Nodes trust each other if --tls-ca has signed their certificates, so that
 CA should sign for nothing else. 'vedette auth init' creates all these files. A
-renewed certificate is used from the next connection on; other changed files are
-used from the next start on.
+renewed certificate is used from the next connection on. SIGHUP reads the users
+again: clients whose user has changed are disconnected, and a file with mistakes
+changes nothing. A new CA is used from the next start on.
 
 /healthz reports whether the process is alive, /readyz whether the node has joined
 its cluster and is up to date: in a rolling restart, wait for it before the next
 node. /varz, /jsz and /routez are those of nats-server.
 
-Ctrl-C and SIGTERM stop it cleanly: a node first hands over its leadership.`,
+Ctrl-C and SIGTERM stop it cleanly: a node first hands over its leadership. Another
+one, more than half a second later, stops it at once.`,
 		Example: `  vedette server
   vedette auth init secrets n1 n2 n3
   vedette server --name n1 --listen 0.0.0.0:4222 --cluster 0.0.0.0:6222 \
@@ -93,22 +96,18 @@ func (o *serverOptions) flags(cmd *cobra.Command) {
 
 // run starts the server and serves until ctx ends.
 func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
+	hangups, stopHangups := signals.Hangups()
+	defer stopHangups()
 	log, err := cli.Logger(stderr, o.logFormat, o.logLevel)
 	if err != nil {
 		return cli.InputError(err)
 	}
 	if o.http != "" {
 		if err := cli.CheckListen(ctx, o.http); err != nil {
-			return err
+			return signals.Ended(ctx, stdout, signals.UnlessStopped(ctx, err))
 		}
 	}
-	if exposed := o.exposed(); len(exposed) > 0 && o.tls == (broker.TLS{}) {
-		risk := ""
-		if o.cluster != "" {
-			risk = ", and join the cluster with all rights"
-		}
-		cli.Writef(stderr, "warning: --insecure: anyone who can reach %s can read all traffic%s\n", strings.Join(exposed, " and "), risk)
-	}
+	o.warnOfExposure(stderr)
 	b, err := broker.Start(o.config(log))
 	if errors.Is(err, broker.ErrUsers) {
 		return cli.InputError(err)
@@ -116,14 +115,49 @@ func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(stdout, o.banner()); err != nil {
-		return errors.Join(err, b.Stop())
+	cli.Writef(stdout, "%s", o.banner())
+	reloading, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		o.reload(reloading, b, hangups, stdout, stderr)
+	}()
+	err = o.serve(ctx, b, log)
+	stop()
+	<-ended
+	return signals.Ended(ctx, stdout, err)
+}
+
+// reload reads the users again at each SIGHUP, until ctx ends.
+func (o *serverOptions) reload(ctx context.Context, b *broker.Broker, hangups <-chan os.Signal, stdout, stderr io.Writer) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		switch err := b.Reload(); {
+		case errors.Is(err, broker.ErrNothingToReload):
+			cli.Writef(stderr, "vedette: SIGHUP changes nothing: %v; flags apply from the next start, certificates are read when they change\n", err)
+		case err != nil:
+			cli.PrintError(stderr, err)
+			cli.Writef(stderr, "vedette: %s was not applied; nothing has changed\n", o.users)
+		default:
+			cli.Writef(stdout, "vedette has read the users in %s again; flags and CAs apply from the next start, certificates when they change\n", o.users)
+		}
 	}
-	if err := o.serve(ctx, b, log); err != nil {
-		return err
+}
+
+func (o *serverOptions) warnOfExposure(stderr io.Writer) {
+	exposed := o.exposed()
+	if len(exposed) == 0 || o.tls != (broker.TLS{}) {
+		return
 	}
-	_, err = fmt.Fprintln(stdout, "vedette stopped cleanly")
-	return err
+	risk := ""
+	if o.cluster != "" {
+		risk = ", and join the cluster with all rights"
+	}
+	cli.Writef(stderr, "warning: --insecure: anyone who can reach %s can read all traffic%s\n", strings.Join(exposed, " and "), risk)
 }
 
 func (o *serverOptions) config(log *slog.Logger) broker.Config {

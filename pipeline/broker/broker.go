@@ -61,13 +61,14 @@ type Broker struct {
 	secret      string // empty with a users file
 	dir         string
 	listen      bool
+	usersFile   string
 	certificate *reloadingCertificate // for clients; nil for clear text
 	logger      *slog.Logger
-	options     *server.Options // for the first start and each restart
-	directory   os.FileInfo     // the server's directory, as it was at the start
+	directory   os.FileInfo // the server's directory, as it was at the start
 
-	mu     sync.RWMutex // guards server
-	server *server.Server
+	mu      sync.RWMutex    // guards the fields below
+	options *server.Options // for the first start and each restart
+	server  *server.Server
 }
 
 // User is the user name for clients; the password is the generated secret.
@@ -108,7 +109,7 @@ func Start(config Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != "", logger: config.Logger}
+	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != "", usersFile: config.UsersFile, logger: config.Logger}
 	if err := b.start(config); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -145,7 +146,7 @@ func (b *Broker) start(config Config) error {
 // startServer starts a server with the options. It replaces the one before, which
 // must have been shut down.
 func (b *Broker) startServer() error {
-	started, err := server.NewServer(b.options.Clone())
+	started, err := server.NewServer(b.startOptions())
 	if err != nil {
 		return fmt.Errorf("create nats-server: %w", err)
 	}

@@ -17,6 +17,7 @@ const (
 	ProcessMail     ProcessConditionName = "mail"     // mails can leave
 	ProcessClock    ProcessConditionName = "clock"    // the wall clock is right and does not jump
 	ProcessWatchdog ProcessConditionName = "watchdog" // the watchdogs accept pings
+	ProcessFile     ProcessConditionName = "file"     // the monitor file is applied
 )
 
 // ProcessCondition says whether a process has something that it needs for its work.
@@ -37,6 +38,14 @@ type ProcessCondition struct {
 // ProcessConditionReason is why a process lacks something that it needs. The set is
 // closed.
 type ProcessConditionReason string
+
+// The reasons why the monitor file is not applied. The process continues with what
+// is stored.
+const (
+	FaultFileInvalid   ProcessConditionReason = "file_invalid"    // it cannot be read, or has mistakes
+	FaultFileRemovals  ProcessConditionReason = "file_removals"   // it lacks most of the stored monitors
+	FaultFileNotStored ProcessConditionReason = "file_not_stored" // its definitions could not be stored
+)
 
 // The reasons why the storage of a process has failed.
 const (

@@ -73,6 +73,9 @@ type Options struct {
 	Open func(path string) (io.ReadCloser, error)
 	// Encode stores monitors in encoded form: 200 bytes instead of a kilobyte each.
 	Encode bool
+	// NeedMonitors makes a file without monitors a mistake. Otherwise it gets a
+	// warning: a worker's file needs none.
+	NeedMonitors bool
 	// Progress, if set, is called from time to time with the number of monitors
 	// read.
 	Progress func(monitors int)

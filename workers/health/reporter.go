@@ -30,12 +30,14 @@ type ReporterConfig struct {
 
 // Reporter notifies the operators when a condition has failed for a while, and
 // when it is met again. A failure that is shorter than [reportAfter] is only
-// logged, except for one of the storage. What it could not send is sent later;
-// when a condition changes in the meantime, both changes are sent, in order. Each
-// notice is sent on one way only.
+// logged, except for one of the storage. A failure that becomes worse, such as a
+// relay that is away and then the next one, is reported again, and ends once. What
+// it could not send is sent later; when a condition changes in the meantime, both
+// changes are sent, in order. Each notice is sent on one way only.
 type Reporter struct {
 	config   ReporterConfig
 	reported map[job.ProcessConditionName]job.ProcessCondition // the failures that the operators know
+	worse    map[job.ProcessConditionName]time.Time            // since when those are worse than reported
 	waiting  []change
 }
 
@@ -48,7 +50,7 @@ type change struct {
 
 // NewReporter returns a reporter that starts with Serve.
 func NewReporter(config ReporterConfig) *Reporter {
-	r := &Reporter{config: config, reported: map[job.ProcessConditionName]job.ProcessCondition{}}
+	r := &Reporter{config: config, reported: map[job.ProcessConditionName]job.ProcessCondition{}, worse: map[job.ProcessConditionName]time.Time{}}
 	if config.Previous != nil {
 		r.reported, r.waiting = config.Previous.reported, config.Previous.waiting
 		r.config.Previous = nil
@@ -109,15 +111,29 @@ func (r *Reporter) compare(ctx context.Context, now time.Time) {
 			delete(r.reported, c.Name)
 			r.config.Logger.WarnContext(ctx, "fault ended", "condition", c.Name, "lasted", c.Since.Sub(known.Since).Round(time.Second))
 			r.waiting = append(r.waiting, change{endedNotice(r.config.Process, known, c), c.Name})
-		case !c.OK && reported:
+		case !c.OK && reported && !r.isWorse(known, c, now):
 			known.Detail = c.Detail // the last one says most
 			r.reported[c.Name] = known
-		case !c.OK && lasts >= failed:
+		case !c.OK && (reported || lasts >= failed):
 			r.reported[c.Name] = c
 			r.config.Logger.ErrorContext(ctx, "fault began", "condition", c.Name, "reason", c.Reason, "detail", c.Detail)
 			r.waiting = append(r.waiting, change{beganNotice(r.config.Process, c), c.Name})
 		}
 	}
+}
+
+// isWorse reports whether a failure that was reported as a lesser one has been worse
+// for a while.
+func (r *Reporter) isWorse(known, c job.ProcessCondition, now time.Time) bool {
+	if c.OK || !known.Reason.Lesser() || c.Reason.Lesser() {
+		delete(r.worse, c.Name)
+		return false
+	}
+	since, ok := r.worse[c.Name]
+	if !ok {
+		r.worse[c.Name] = now
+	}
+	return ok && now.Sub(since) >= reportAfter
 }
 
 // send sends what waits, oldest first.
@@ -145,7 +161,7 @@ func (r *Reporter) sendOne(ctx context.Context, c change) error {
 
 func beganNotice(process string, c job.ProcessCondition) job.Notice {
 	return job.Notice{
-		V: job.Version, ID: job.DeriveID("fault", process, string(c.Name), c.Since.Format(time.RFC3339Nano)), Kind: job.NoticeFault, At: c.Since,
+		V: job.Version, ID: job.DeriveID("fault", process, string(c.Name), string(c.Reason), c.Since.Format(time.RFC3339Nano)), Kind: job.NoticeFault, At: c.Since,
 		Source: process, Summary: fmt.Sprintf("%s of process %s failed: %s", c.Name, process, c.Detail),
 	}
 }

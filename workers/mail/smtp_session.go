@@ -39,6 +39,9 @@ const (
 	// has ended, which may prevent a duplicate. It must stay below half the
 	// grace (2.5 s) after which a pool reports a job as stuck.
 	dotGrace = 1500 * time.Millisecond
+	// connectTimeout bounds the TCP connection, whose packets are repeated after 1,
+	// 3 and 7 s.
+	connectTimeout = 10 * time.Second
 	// chunkSize is how much content is written under one deadline.
 	chunkSize = 64 << 10
 )
@@ -154,7 +157,7 @@ func openSession(ctx context.Context, r Relay, config *Config) (*session, error)
 	s := &session{config: config}
 	stop := func() bool { return true }
 	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {
-		raw, err := (&net.Dialer{}).DialContext(dialCtx, network, address)
+		raw, err := (&net.Dialer{Timeout: min(config.CommandTimeout, connectTimeout)}).DialContext(dialCtx, network, address)
 		if err != nil {
 			return nil, err
 		}

@@ -75,9 +75,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
 		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)), supervise.Child{Name: "progress", Service: r.progress})
 	}
-	if r.path != "" {
-		children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
-	}
+	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
 	tree, err = supervise.New(supervise.Spec{
 		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
 		Children: children,
@@ -96,8 +94,8 @@ func withoutStartTimeout(child supervise.Child) supervise.Child {
 	return child
 }
 
-// serve builds the tree, prints the banner, and serves until ctx ends or the tree
-// gives up.
+// serve builds the tree, prints the banner, and serves until ctx ends, the tree
+// gives up, or the process must start again with another file.
 func (r *instanceRun) serve(ctx context.Context) error {
 	ctx, r.end = context.WithCancelCause(ctx)
 	defer r.end(nil)
@@ -105,9 +103,7 @@ func (r *instanceRun) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.printBanner(); err != nil {
-		return err
-	}
+	r.printBanner()
 	return r.serveTree(ctx, tree)
 }
 
@@ -120,8 +116,7 @@ func (r *instanceRun) serveTree(ctx context.Context, tree *supervise.Supervisor)
 	if err := context.Cause(ctx); errors.Is(err, errDataLost) {
 		return err
 	}
-	_, err := fmt.Fprintln(r.stdout, "vedette stopped cleanly")
-	return err
+	return nil
 }
 
 // noticeTimeout limits the time for notifying operators at the end.
@@ -169,7 +164,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: renderer, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		AllowedMails: workers.AllowedMails{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
-		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.notices.Hook, Logger: r.log,
+		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Conditions: r.health, Events: r.notices.Hook, Logger: r.log,
 		Reclaimed: r.reclaimed,
 	})
 	if err != nil {
