@@ -26,6 +26,7 @@ import (
 	"vedette/workers/check"
 	"vedette/workers/health"
 	"vedette/workers/progress"
+	"vedette/workers/watchdog"
 	"vedette/workers/web"
 )
 
@@ -175,7 +176,8 @@ type instanceRun struct {
 	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
 	health         *health.Conditions
-	reporter       *health.Reporter // before prepare that of the run before, if there was one
+	watchdog       *watchdog.Watchdog // nil without the stage maintain
+	reporter       *health.Reporter   // before prepare that of the run before, if there was one
 	direct         *directMailer
 	progress       *progress.Watch
 	end            context.CancelCauseFunc // ends the run
