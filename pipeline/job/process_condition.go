@@ -39,6 +39,14 @@ type ProcessCondition struct {
 // closed.
 type ProcessConditionReason string
 
+// Reasons of the condition watchdog.
+const (
+	// FaultPingFailed: no answer came to a ping.
+	FaultPingFailed ProcessConditionReason = "ping_failed"
+	// FaultPingRefused: the answer was not one of success.
+	FaultPingRefused ProcessConditionReason = "ping_refused"
+)
+
 // The reasons why the monitor file is not applied. The process continues with what
 // is stored.
 const (

@@ -47,6 +47,8 @@ type File struct {
 	Mail      Mail
 	Server    Server
 	Workers   Workers
+	// Watchdogs are pinged while the installation works.
+	Watchdogs []Watchdog
 	// Notifications sets how mails group notifications; Maintenance has the windows
 	// without mails.
 	Notifications Notifications

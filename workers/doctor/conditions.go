@@ -49,7 +49,11 @@ func remedy(c job.ProcessCondition) (why, advice string) {
 	case job.ProcessClock:
 		return "slots are at wrong times, and reported times are wrong", "synchronize the clock of that machine, such as with chrony or systemd-timesyncd"
 	case job.ProcessWatchdog:
-		return "the other side reports this installation as gone", "check the address in watchdog, and the way to it"
+		why = "the other side reports this installation as gone"
+		if c.Reason == job.FaultPingRefused {
+			return why, "check the URL in watchdog, and its token: the other side answers, and does not know it"
+		}
+		return why, "check the URL in watchdog, and the network to it"
 	case job.ProcessFile:
 		return fileRemedy(c.Reason)
 	default: // from a newer version

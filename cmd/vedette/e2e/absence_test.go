@@ -64,7 +64,6 @@ monitors:
 	r.start()
 	r.ready()
 	eventually(t, "the job up again", func() bool { return r.health("steady") == "up" })
-	eventually(t, "a mail to the operators about the gap", func() bool { return box.Holds("nothing was checked from ", "no scheduler was running") })
 	explained := ""
 	eventually(t, "a ping after the absence", func() bool {
 		explained, _ = r.vedette("explain", "steady")
@@ -83,6 +82,7 @@ monitors:
 		t.Errorf("got it down after %s, want its interval and grace", took)
 	}
 	eventually(t, "a mail", func() bool { return box.Count("ops@example.org", "[DOWN]") == 1 })
+	eventually(t, "a mail to the operators about the gap", func() bool { return box.Holds("nothing was checked from ", "no scheduler was running") })
 	r.stop()
 }
 

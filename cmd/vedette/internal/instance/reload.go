@@ -99,6 +99,9 @@ func (r *instanceRun) reloadFile(ctx context.Context, work *workers.Workers, pro
 	if err := work.SetLimits(r.options.limits(file.Workers)); err != nil {
 		cli.Writef(r.stderr, "warning: %v\n", err)
 	}
+	if r.watchdog != nil {
+		r.watchdog.SetTargets(watchdogTargets(file.Watchdogs))
+	}
 	cli.Writef(r.stdout, "%s", changes)
 	r.applied()
 	r.useOtherSections(file)

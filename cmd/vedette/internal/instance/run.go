@@ -24,6 +24,7 @@ import (
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/health"
+	"vedette/workers/watchdog"
 	"vedette/workers/web"
 )
 
@@ -169,7 +170,8 @@ type instanceRun struct {
 	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
 	health         *health.Conditions
-	reporter       *health.Reporter // before prepare that of the run before, if there was one
+	watchdog       *watchdog.Watchdog // nil without the stage maintain
+	reporter       *health.Reporter   // before prepare that of the run before, if there was one
 	direct         *directMailer
 	end            context.CancelCauseFunc // ends the run
 	hangups        <-chan os.Signal

@@ -34,7 +34,8 @@ const rootRestarts = 5
 //	├── changes      prints a line for each change
 //	├── workers      the tree in workers/tree.go
 //	├── scheduler    if the process has that stage
-//	└── reload       reads the file at SIGHUP
+//	├── reload       reads the file at SIGHUP
+//	└── watchdog     pings URLs while everything works, if the process has the stage maintain
 //
 // Instead of the status page, its marks and feed, and the changes, a worker has only the
 // child health, and only with --http: its user may lack the rights to see
@@ -75,6 +76,10 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)))
 	}
 	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
+	if slices.Contains(r.options.Stages, workers.StageMaintain) {
+		r.watchdog = r.newWatchdog(conditions)
+		children = append(children, supervise.Child{Name: "watchdog", Service: r.watchdog})
+	}
 	tree, err = supervise.New(supervise.Spec{
 		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
 		Children: children,
