@@ -93,6 +93,7 @@ func (r *Reporter) Serve(ctx context.Context) error {
 		r.send(ctx)
 		select {
 		case <-ctx.Done():
+			r.compare(ctx, time.Now()) // the next run in this process sends it
 			return nil
 		case <-changed: // a failure may be short
 		case <-ticker.C:

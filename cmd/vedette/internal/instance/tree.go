@@ -35,6 +35,7 @@ const rootRestarts = 5
 //	├── changes      prints a line for each change
 //	├── workers      the tree in workers/tree.go
 //	├── scheduler    if the process has that stage
+//	├── progress     watches that ticks and results come, if it has that stage
 //	├── reload       reads the file at SIGHUP
 //	└── watchdog     pings URLs while everything works, if the process has the stage maintain
 //
@@ -75,7 +76,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		withoutStartTimeout(r.tolerantChild("presence", presence.Serve)),
 	}, views, []supervise.Child{{Name: "workers", Service: work}})
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
-		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)))
+		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)), supervise.Child{Name: "progress", Service: r.progress})
 	}
 	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
 	if slices.Contains(r.options.Stages, workers.StageMaintain) {
@@ -176,7 +177,9 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{Pipeline: r.pipeline, Logger: r.log})
+	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{
+		Pipeline: r.pipeline, Ticked: r.progress.Ticked, Enqueued: r.enqueued, Logger: r.log,
+	})
 	return work, scheduler, err
 }
 
