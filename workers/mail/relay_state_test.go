@@ -33,6 +33,8 @@ type faultyRelay struct {
 	mutex       sync.Mutex
 	certificate *tls.Certificate
 	defers      *smtp.SMTPError // the answer to RCPT, nil to accept
+	refuses     *smtp.SMTPError // the answer to MAIL, nil to accept
+	began       int             // transactions
 }
 
 func newFaultyRelay(t *testing.T, certificate *tls.Certificate) *faultyRelay {
@@ -102,6 +104,16 @@ type faultySession struct {
 	*serverSession
 
 	relay *faultyRelay
+}
+
+func (s *faultySession) Mail(from string, options *smtp.MailOptions) error {
+	s.relay.mutex.Lock()
+	defer s.relay.mutex.Unlock()
+	s.relay.began++
+	if s.relay.refuses != nil {
+		return s.relay.refuses
+	}
+	return s.serverSession.Mail(from, options)
 }
 
 func (s *faultySession) Rcpt(to string, options *smtp.RcptOptions) error {
@@ -255,6 +267,44 @@ func TestWrongPasswordIsNoticedAndEndsWithTheFile(t *testing.T) {
 	secure.TLS, secure.RootCAs, secure.Username, secure.PasswordFile = mail.TLSStartTLS, roots, "me", file
 	w := watch(t, secure)
 	wantWords(t, w.await(job.FaultRelayLogin), "login to relay "+r.address+" fails", "535")
+	write("s3cret")
+	w.await("")
+}
+
+// A relay that opens sessions and refuses each transaction stays away until it
+// accepts one.
+func TestRelayThatRefusesTransactionsIsTriedWithOne(t *testing.T) {
+	t.Parallel()
+	certificates, roots := certifyUntil(t, time.Now().AddDate(0, 0, 60))
+	r := newFaultyRelay(t, certificates[0])
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(password string) { // makes the sender try at once
+		t.Helper()
+		if err := os.WriteFile(file, []byte(password), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set := func(answer *smtp.SMTPError) int {
+		r.mutex.Lock()
+		defer r.mutex.Unlock()
+		r.refuses = answer
+		return r.began
+	}
+	write("s3cret")
+	secure := r.plain()
+	secure.TLS, secure.RootCAs, secure.Username, secure.PasswordFile = mail.TLSStartTLS, roots, "me", file
+	w := watch(t, secure)
+	refused := &smtp.SMTPError{Code: 530, EnhancedCode: smtp.EnhancedCode{5, 7, 0}, Message: "authenticate elsewhere"}
+	set(refused)
+	if _, err := w.Send(t.Context(), order("m1"), stored); err == nil {
+		t.Error("got no error, want the mail refused")
+	}
+	before := set(refused)
+	write("s3cret\n")
+	pipelinetest.Eventually(t, "another transaction", func() bool { return set(refused) > before })
+	wantWords(t, w.await(job.FaultRelayLogin), "530 5.7.0 authenticate elsewhere")
+	pipelinetest.Eventually(t, "the end of the trial", func() bool { s := w.Relays()[0]; return s.Asked.IsZero() && !s.Usable })
+	set(nil)
 	write("s3cret")
 	w.await("")
 }
