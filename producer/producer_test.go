@@ -50,7 +50,7 @@ func TestApplyWritesOnlyWhatDiffers(t *testing.T) {
 		t.Errorf("got %+v the second time, want nothing done", got)
 	}
 	second := producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Hour), monitor("c", time.Minute)}}
-	want := producer.Change{Added: []string{"c"}, Changed: []string{"a"}, Removed: []string{"b", "recipient ops"}}
+	want := producer.Change{Added: []string{"c"}, Changed: []string{"a"}, Removed: []string{"b", "recipient ops"}, Monitors: 2}
 	dry, err := producer.Apply(t.Context(), p, second, producer.ApplyOptions{Dry: true})
 	if err != nil {
 		t.Fatal(err)

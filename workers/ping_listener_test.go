@@ -22,7 +22,9 @@ func listen(t *testing.T, p *pipeline.Pipeline, request func(context.Context) er
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- workers.NewPingListener(workers.PingListenerConfig{Pipeline: p, Request: request}).Serve(ctx) }()
+	go func() {
+		done <- workers.NewPingListener(workers.PingListenerConfig{Pipeline: p, Request: request}).Serve(ctx)
+	}()
 	var stopped atomic.Bool
 	stop = func() {
 		if stopped.Swap(true) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/mailstatus"
 	"vedette/pipeline/job"
 	"vedette/workers"
 	"vedette/workers/notify"
@@ -175,7 +176,7 @@ func (x *explanation) printNotified(to io.Writer, now time.Time) {
 		n := &x.Notified[i]
 		cli.Writef(to, "  %s\n", n.Address)
 		for j := range n.Incidents {
-			cli.Writef(to, "    %s\n", notifiedText(&n.Incidents[j]))
+			cli.Writef(to, "    %s\n", cli.Printable(x.notifiedText(&n.Incidents[j], now)))
 		}
 		for j := range n.Held {
 			cli.Writef(to, "    held back: %s\n", muteText(&n.Held[j].Mute))
@@ -210,18 +211,29 @@ func muteText(mute *notify.Mute) string {
 }
 
 // notifiedText is what an address was notified about an incident.
-func notifiedText(known *job.Notified) string {
+func (x *explanation) notifiedText(known *job.Notified, now time.Time) string {
 	text := fmt.Sprintf("%s since %s: ", conditionText(known.Incident.Condition), cli.TimeText(known.Incident.Began))
 	switch {
 	case known.NotifiedBy == "" && known.Resolution == nil:
 		return text + "not notified yet"
 	case known.NotifiedBy == "":
 		return text + "ended, and not notified yet"
-	case known.Resolution == nil:
-		return text + "notified at " + cli.TimeText(known.NotifiedAt) + ", in mail " + known.NotifiedBy
-	case known.ResolvedBy == "":
-		return text + "notified at " + cli.TimeText(known.NotifiedAt) + "; its end at " + cli.TimeText(known.Resolution.At) + " is not notified yet"
-	default:
-		return text + "notified with its end, in mail " + known.ResolvedBy
 	}
+	text += x.mailText(known.NotifiedBy, known.NotifiedAt, now)
+	switch {
+	case known.Resolution == nil:
+		return text
+	case known.ResolvedBy == "":
+		return text + "; its end at " + cli.TimeText(known.Resolution.At) + " is not notified yet"
+	case known.ResolvedBy == known.NotifiedBy:
+		return text + ", with its end"
+	default:
+		return text + "; its end: " + x.mailText(known.ResolvedBy, time.Time{}, now)
+	}
+}
+
+// mailText is what became of a mail.
+func (x *explanation) mailText(id string, enqueued, now time.Time) string {
+	m, tried := x.Mails[id]
+	return m.Text(tried, mailstatus.Waiting{Enqueued: enqueued, Cause: x.mailFault}, now) + ", in mail " + id
 }

@@ -17,26 +17,54 @@ import (
 // messages younger than that can go unnoticed after an unclean stop.
 const recordPeriod = 5 * time.Second
 
-// checkFiles checks and repairs the data directory before a start. A cluster node
-// repairs its files from other nodes, so for one it returns nil.
-func checkFiles(config Config, stopped *datadir.Record) (*datadir.Report, error) {
-	if config.Cluster != nil {
-		return nil, nil //nolint:nilnil // there is nothing to report
-	}
-	return datadir.Check(config.Dir, time.Now(), stopped)
+// files follows the data directory through starts and stops. A cluster node
+// repairs its files from other nodes, so for one it does nothing.
+type files struct {
+	config   Config
+	recorder *recorder       // of the running server
+	last     *datadir.Record // of the server before a restart
 }
 
-// recovered reports how a start went, and starts to record what the server has.
-func (c Config) recovered(running *server.Server, report *datadir.Report) (*recorder, error) {
-	if c.Cluster != nil {
-		return nil, nil //nolint:nilnil // a nil recorder does nothing
+// check checks and repairs the data directory before a start.
+func (f *files) check() (*datadir.Report, error) {
+	if f.config.Cluster != nil {
+		return nil, nil //nolint:nilnil // there is nothing to report
+	}
+	return datadir.Check(f.config.Dir, time.Now(), f.last)
+}
+
+// started reports how a start went, and starts to record what the server has.
+func (f *files) started(running *server.Server, report *datadir.Report) error {
+	if f.config.Cluster != nil {
+		return nil
 	}
 	found, err := states(running)
 	if err != nil {
-		return nil, fmt.Errorf("look at recovered streams: %w", err)
+		return fmt.Errorf("look at recovered streams: %w", err)
 	}
-	c.reportRecovery(report, found)
-	return startRecorder(c, running), nil
+	f.config.reportRecovery(report, found)
+	f.recorder = startRecorder(f.config, running)
+	return nil
+}
+
+// stopping ends the record of a server that is about to stop.
+func (f *files) stopping() {
+	if f.recorder != nil {
+		f.recorder.end()
+	}
+}
+
+// stopped records the files after the server has stopped cleanly.
+func (f *files) stopped() {
+	if f.recorder == nil {
+		return
+	}
+	f.recorder = nil
+	record, err := datadir.SaveStopped(f.config.Dir, time.Now())
+	if err != nil {
+		f.config.Logger.Warn("files were not recorded; another process treats this stop as unclean", "error", err)
+	}
+	f.last = record
 }
 
 // reportRecovery writes one line about a recovery, and passes it on. A start
@@ -128,19 +156,8 @@ func (r *recorder) run() {
 
 // end ends the recorder, before its server is stopped.
 func (r *recorder) end() {
-	if r != nil {
-		close(r.stop)
-		<-r.done
-	}
-}
-
-// finish records the files after the server has stopped cleanly.
-func (r *recorder) finish() *datadir.Record {
-	record, err := datadir.SaveStopped(r.dir, time.Now())
-	if err != nil {
-		r.logger.Warn("files were not recorded; another process treats this stop as unclean", "error", err)
-	}
-	return record
+	close(r.stop)
+	<-r.done
 }
 
 // recoveryLog passes the server's warnings about its recovery to the debug level

@@ -18,6 +18,7 @@ const (
 	ProcessClock    ProcessConditionName = "clock"    // the wall clock is right and does not jump
 	ProcessWatchdog ProcessConditionName = "watchdog" // the watchdogs accept pings
 	ProcessData     ProcessConditionName = "data"     // nothing in the data directory was lost at the start
+	ProcessFile     ProcessConditionName = "file"     // the monitor file is applied
 )
 
 // ProcessCondition says whether a process has something that it needs for its work.
@@ -38,6 +39,22 @@ type ProcessCondition struct {
 // ProcessConditionReason is why a process lacks something that it needs. The set is
 // closed.
 type ProcessConditionReason string
+
+// Reasons of the condition watchdog.
+const (
+	// FaultPingFailed: no answer came to a ping.
+	FaultPingFailed ProcessConditionReason = "ping_failed"
+	// FaultPingRefused: the answer was not one of success.
+	FaultPingRefused ProcessConditionReason = "ping_refused"
+)
+
+// The reasons why the monitor file is not applied. The process continues with what
+// is stored.
+const (
+	FaultFileInvalid   ProcessConditionReason = "file_invalid"    // it cannot be read, or has mistakes
+	FaultFileRemovals  ProcessConditionReason = "file_removals"   // it lacks most of the stored monitors
+	FaultFileNotStored ProcessConditionReason = "file_not_stored" // its definitions could not be stored
+)
 
 // The reasons why the storage of a process has failed.
 const (
@@ -61,3 +78,6 @@ const (
 // FaultDataLost is the reason of [ProcessData]: files were damaged or missing at
 // the start, and messages in them were lost. The process works with the rest.
 const FaultDataLost ProcessConditionReason = "data_lost"
+
+// FaultClockStepped means that the wall clock was set forward or back.
+const FaultClockStepped ProcessConditionReason = "clock_stepped"

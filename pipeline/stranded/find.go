@@ -11,6 +11,8 @@
 //
 //   - An acknowledgement moved the floor, and the message was not removed: the disk
 //     was full, or the process was killed between the two.
+//   - A message came back when the process was killed, since it had been replaced by
+//     a newer one on its subject, which leaves no trace on disk: a timer.
 //   - The stream lost its end, and its new messages have sequences that the
 //     consumer has counted as settled.
 //   - The consumer's state file was damaged, or came from a backup.

@@ -68,6 +68,7 @@ func repairAll(ctx context.Context, p *pipeline.Pipeline, now time.Time) (int, e
 			return repaired, err
 		}
 		for _, j := range found {
+			logRepair(ctx, p, j, now)
 			if err := Repair(ctx, p, j, now); err != nil {
 				return repaired, err
 			}

@@ -14,6 +14,23 @@ import (
 	"vedette/pipeline/topology"
 )
 
+// RepairCertain repairs the jobs that are certainly stranded now, and returns how
+// many there were. It is for the moment after the server was restarted.
+func RepairCertain(ctx context.Context, p *pipeline.Pipeline) (int, error) {
+	found, err := FindCertain(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	for _, j := range found {
+		logRepair(ctx, p, j, now)
+		if err := Repair(ctx, p, j, now); err != nil {
+			return 0, err
+		}
+	}
+	return len(found), nil
+}
+
 // oldestMail is the age from which a stranded mail is not sent again: its delivery
 // status, which says whether it was sent, is kept for two days.
 const oldestMail = 47 * time.Hour
@@ -24,7 +41,7 @@ const oldestMail = 47 * time.Hour
 //
 //   - A check whose slot is over is removed, and recorded as missed.
 //   - Another check is stored again.
-//   - A timer is stored again, which replaces it.
+//   - A timer is stored again. If the process dies before, sweeps find what is due.
 //   - Any other job becomes a dead letter, so that it is stored at each moment; the
 //     stage maintain replays it. A mail that may have been sent long ago stays one.
 func Repair(ctx context.Context, p *pipeline.Pipeline, found Job, now time.Time) error {
@@ -46,6 +63,11 @@ func repair(ctx context.Context, p *pipeline.Pipeline, found Job, now time.Time)
 	case topology.Checks:
 		return repairCheck(ctx, p, found, now)
 	case topology.Timer:
+		// Without the removal the server would only replace the message, which it does
+		// not record on disk: the message would be back after the next kill.
+		if err := deadletter.Remove(ctx, p, topology.Timer, found.Sequence); err != nil {
+			return err
+		}
 		return storeAgain(ctx, p, found)
 	default:
 		dead := deadletter.Letter{

@@ -54,8 +54,7 @@ func (w *Watch) Check(ctx context.Context, now time.Time) error {
 	}
 	var problems []error
 	for _, j := range certain {
-		w.p.Logger().WarnContext(ctx, "stranded job is repaired: the server holds it, and no consumer will deliver it",
-			"subject", j.Subject, "consumer", j.Consumer.Name, "sequence", j.Sequence, "age", now.Sub(j.Stored).Round(time.Second))
+		logRepair(ctx, w.p, j, now)
 		problems = append(problems, Repair(ctx, w.p, j, now))
 	}
 	if repeated := !w.repaired.IsZero() && now.Sub(w.repaired) < repeatedWithin; repeated {
@@ -63,6 +62,11 @@ func (w *Watch) Check(ctx context.Context, now time.Time) error {
 	}
 	w.repaired = now
 	return errors.Join(problems...)
+}
+
+func logRepair(ctx context.Context, p *pipeline.Pipeline, j Job, now time.Time) {
+	p.Logger().WarnContext(ctx, "stranded job is repaired: the server holds it, and no consumer will deliver it",
+		"subject", j.Subject, "consumer", j.Consumer.Name, "sequence", j.Sequence, "age", now.Sub(j.Stored).Round(time.Millisecond))
 }
 
 // certain returns the jobs that were found for long enough, and remembers the

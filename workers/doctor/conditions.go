@@ -45,15 +45,35 @@ func remedy(c job.ProcessCondition) (why, advice string) {
 	case job.ProcessResults:
 		return "monitors are not checked, or their results are not stored", "'vedette ps --tree' shows whether the stages check and evaluate run; see their log"
 	case job.ProcessMail:
-		return "alerts wait in their queue, and people do not get them", "'vedette mail test FILE' shows what the relays answer"
+		return mailRemedy(c.Reason)
 	case job.ProcessClock:
-		return "slots are at wrong times, and reported times are wrong", "synchronize the clock of that machine, such as with chrony or systemd-timesyncd"
+		return "checks went on within seconds; slots in a step forward are recorded as missed, those in a step back are checked again, and times that were reported before are wrong by the step",
+			"nothing is to be repaired; synchronize the clock of that machine, such as with chrony or systemd-timesyncd, so that it does not jump"
 	case job.ProcessWatchdog:
-		return "the other side reports this installation as gone", "check the address in watchdog, and the way to it"
+		why = "the other side reports this installation as gone"
+		if c.Reason == job.FaultPingRefused {
+			return why, "check the URL in watchdog, and its token: the other side answers, and does not know it"
+		}
+		return why, "check the URL in watchdog, and the network to it"
 	case job.ProcessData:
 		return "what was lost is missing in the history, or happens again: the finding says which", "restore a backup of the data directory, or accept the loss: this finding ends with the next start; check the disk"
+	case job.ProcessFile:
+		return fileRemedy(c.Reason)
 	default: // from a newer version
 		return "the process does not work fully", "see the log of that process"
+	}
+}
+
+// fileRemedy is [remedy] for a file that is not applied.
+func fileRemedy(reason job.ProcessConditionReason) (why, advice string) {
+	why = "what is stored is watched, and changes in the file have no effect"
+	switch reason {
+	case job.FaultFileRemovals:
+		return why, "complete the file: it is read again automatically; if the monitors should go, use 'vedette apply --allow-removals FILE'"
+	case job.FaultFileNotStored:
+		return why, "see the log of the process; it tries again automatically"
+	default:
+		return why, "'vedette validate FILE' shows the mistakes; the file is read again automatically"
 	}
 }
 

@@ -127,6 +127,27 @@ func TestOperatorsHearOnceThatAFaultBeganAndOnceThatItEnded(t *testing.T) {
 	})
 }
 
+func TestFailureThatBecomesWorseIsReportedAgain(t *testing.T) {
+	t.Parallel()
+	report(t, func(w *world) {
+		fail := func(reason job.ProcessConditionReason) {
+			w.conditions.Failed(job.ProcessMail, health.Problem{Reason: reason, Detail: "d", Advisory: true})
+			w.after(time.Minute)
+		}
+		fail(job.FaultRelayAway)
+		w.conditions.Failed(job.ProcessMail, health.Problem{Reason: job.FaultRelaysDown, Detail: "short", Advisory: true})
+		w.after(2 * time.Second)
+		fail(job.FaultRelayAway)
+		fail(job.FaultRelaysDown)
+		fail(job.FaultRelayAway)
+		fail(job.FaultRelaysDown)
+		w.conditions.Met(job.ProcessMail)
+		if got, want := w.after(time.Minute), []job.NoticeKind{job.NoticeFault, job.NoticeFault, job.NoticeFaultEnded}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	})
+}
+
 func TestWhatCannotBeStoredIsReportedLaterInOrder(t *testing.T) {
 	t.Parallel()
 	report(t, func(w *world) {

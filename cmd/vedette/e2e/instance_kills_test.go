@@ -76,8 +76,7 @@ func (x *manyTargets) flip(i int) (ill bool) {
 	return x.ill[i]
 }
 
-// uncheckedSince counts the targets without a check since a time, and returns how
-// long after it the last one had its first check.
+// uncheckedSince counts the targets without a check since a time.
 func (x *manyTargets) uncheckedSince(since time.Time) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -161,4 +160,56 @@ monitors:
 		}
 	}
 	t.Logf("%d kills, %d monitors: last monitor checked after %v; %d transitions; %d mails, of which %d arrived again with the same id", *instanceKills, *instanceMonitors, gaps, all, len(box.All()), len(box.All())-len(doubled))
+}
+
+// A process is killed while it runs a check. The check is given out at once at the
+// next start, so that its monitor has data again within seconds, and the record of
+// the lost slot says what happened.
+func TestCheckOfAKilledProcessIsRecordedAsLostWithItsName(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, answer := make(chan struct{}, 100), make(chan struct{})
+	server := &http.Server{Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		began <- struct{}{}
+		select {
+		case <-answer:
+		case <-r.Context().Done():
+		}
+	})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(listener)
+	}()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-done
+	})
+	r := newInstance(t, fmt.Sprintf(`
+defaults: {interval: 2s, timeout: 1900ms}
+monitors:
+  - {name: slow, http: "http://%s/"}
+`, listener.Addr()))
+	r.start()
+	eventually(t, "a running check", func() bool { return len(began) > 0 })
+	r.kill()
+	<-time.After(2500 * time.Millisecond) // the slot is over
+	close(answer)
+	started := time.Now()
+	r.start()
+	r.ready()
+	eventually(t, "an up monitor", func() bool { return r.health("slow") == "up" })
+	took := time.Since(started)
+	output, _ := r.vedette("explain", "slow")
+	if want := "its check was lost (when process "; !strings.Contains(output, want) {
+		t.Errorf("got %s, want %q in it", output, want)
+	}
+	t.Logf("up again %s after the start", took.Round(10*time.Millisecond))
+	r.stop()
+	if strings.Contains(r.output.String(), "NO DATA") {
+		t.Errorf("got missing data:\n%s", r.output)
+	}
 }

@@ -64,10 +64,10 @@ func TestTreeThatGivesUpEndsTheProcessWithANotice(t *testing.T) {
 		}
 	}()
 	p := r.pipeline
-	if err := install(t.Context(), p, file, io.Discard); err != nil {
+	r.prepare()
+	if err := r.install(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.prepare()
 	tree, err := r.tree(t.Context())
 	if err != nil {
 		t.Fatal(err)

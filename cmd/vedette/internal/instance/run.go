@@ -11,9 +11,11 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/signals"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
@@ -23,76 +25,83 @@ import (
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/health"
+	"vedette/workers/progress"
+	"vedette/workers/watchdog"
 	"vedette/workers/web"
 )
 
 // Run starts everything, and stops it in reverse order: first the tree, then its
-// connection, then the server. If the data are lost while it runs, it starts again.
+// connection, then the server. It starts again if the data are lost while it runs,
+// and when a file that was refused at the start is complete.
 func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) error {
-	hangups, stopHangups := notifyHangups()
-	defer stopHangups()
-	var reporter *health.Reporter
-	for {
-		r := &instanceRun{path: path, stdout: stdout, stderr: stderr, hangups: hangups, reporter: reporter}
-		err := o.run(ctx, r)
-		if !errors.Is(err, errDataLost) || ctx.Err() != nil {
-			return err
-		}
-		reporter = r.reporter
-		cli.Writef(stderr, "vedette: %v\n", err)
-	}
-}
-
-// run is one life of the process.
-func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
-	if r.log, err = cli.Logger(r.stderr, o.LogFormat, o.LogLevel); err != nil {
+	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
+	if err != nil {
 		return cli.InputError(err)
 	}
 	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocations(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
 		return cli.InputError(err)
 	}
+	hangups, stopHangups := signals.Hangups()
+	defer stopHangups()
+	for r := (&instanceRun{}); ; {
+		r = &instanceRun{path: path, file: r.next, stdout: stdout, stderr: stderr, log: log, hangups: hangups, reporter: r.reporter}
+		err := o.run(ctx, r)
+		if ctx.Err() != nil || !errors.Is(err, errDataLost) && r.next == nil {
+			return signals.Ended(ctx, stdout, err)
+		}
+		if err != nil {
+			cli.Writef(stderr, "vedette: %v\n", err)
+		}
+	}
+}
+
+// run is one life of the process.
+func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
 	if r.secrets, err = cli.OpenSecrets(o.Secrets); err != nil {
 		return err
 	}
-	if r.file, err = cli.LoadFile(r.path, r.stderr); err != nil {
-		return err
+	if r.file == nil {
+		if r.file, err = loadFile(ctx, r.path, r.stderr); err != nil {
+			return signals.UnlessStopped(ctx, err)
+		}
 	}
 	o = o.resolve(r.file.Server)
 	if err := o.checkListen(r.stderr); err != nil {
 		return cli.InputError(err)
 	}
 	if err := cli.CheckListen(ctx, o.HTTP); err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	installing, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	o.refused = refuse
 	stop, err := o.open(ctx, r)
 	if err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := install(installing, r.pipeline, r.file, r.stderr); err != nil {
+	r.options, r.table = o, web.NewMonitorTable()
+	r.prepare()
+	if err := r.install(installing); err != nil {
 		if cause := context.Cause(installing); errors.Is(cause, pipeline.ErrRefused) {
-			err = fmt.Errorf("install: %w", cause)
+			return fmt.Errorf("install: %w", cause)
 		}
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	if err := r.recovered.reconcile(installing, r.pipeline, r.log); err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
-	r.monitors, r.options, r.table = r.file.Count(), o, web.NewMonitorTable()
-	r.prepare()
 	r.reclaim(ctx)
-	r.warnOfSecrets(r.file)
-	r.file.Encoded = nil // stored now; workers need the memory
-	cli.ReleaseMemory(r.monitors)
 	return r.serve(ctx)
 }
 
 // prepare makes what all children share.
 func (r *instanceRun) prepare() {
 	r.notices, r.heartbeats = workers.NewNoticeSender(r.pipeline, r.log), workers.NewHeartbeats(r.pipeline)
+	r.progress = progress.NewWatch(progress.Config{
+		Conditions: r.health, Connected: r.pipeline.Connected, Repair: r.repairClocks,
+		AdvisoryResults: !slices.Contains(r.options.Stages, workers.StageCheck),
+	})
 	r.direct = &directMailer{transport: r.transport}
 	r.direct.setOperators(r.file)
 	r.reporter = health.NewReporter(health.ReporterConfig{
@@ -128,13 +137,33 @@ func (o Options) open(ctx context.Context, r *instanceRun) (stop func() error, e
 	return func() error { return errors.Join(r.pipeline.Close(), stopServer()) }, nil
 }
 
-// install creates the streams and stores the file's definitions.
-func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File, stderr io.Writer) error {
-	if err := p.Ensure(ctx); err != nil {
+// install creates the streams and stores the file's definitions. If most monitors
+// would be removed, the stored definitions stay: an installation that does not
+// start would watch nothing.
+func (r *instanceRun) install(ctx context.Context) error {
+	if err := r.pipeline.Ensure(ctx); err != nil {
 		return err
 	}
-	_, err := producer.Apply(ctx, p, cli.Definitions(file), cli.Progress(stderr, time.Now))
-	return err
+	change, err := r.apply(ctx, r.file)
+	switch {
+	case errors.Is(err, producer.ErrRemovals):
+		r.refusedAtStart, r.monitors = true, change.Monitors
+		r.notApplied(job.FaultFileRemovals, err)
+	case err != nil:
+		return err
+	default:
+		r.monitors = r.file.Count()
+		r.applied()
+	}
+	r.warnOfSecrets(r.file)
+	r.file.Encoded = nil // stored now; workers need the memory
+	cli.ReleaseMemory(r.monitors)
+	return nil
+}
+
+// apply stores the definitions in a file.
+func (r *instanceRun) apply(ctx context.Context, file *monitor.File) (producer.Change, error) {
+	return producer.Apply(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
 }
 
 // instanceRun is a running process.
@@ -152,26 +181,34 @@ type instanceRun struct {
 	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
 	health         *health.Conditions
-	reporter       *health.Reporter // before prepare that of the run before, if there was one
+	watchdog       *watchdog.Watchdog // nil without the stage maintain
+	reporter       *health.Reporter   // before prepare that of the run before, if there was one
 	direct         *directMailer
+	progress       *progress.Watch
 	end            context.CancelCauseFunc // ends the run
 	hangups        <-chan os.Signal
 	reclaimed      stranded.Reclaimed
 	recovered      recoveries
+	refusal        string        // why the file is not applied; empty if it is
+	refusedAtStart bool          // then its other sections may be incomplete too
+	next           *monitor.File // for the next life of the process, if it starts again
 }
 
 // printBanner prints the addresses and the mail transport.
-func (r *instanceRun) printBanner() error {
+func (r *instanceRun) printBanner() {
 	mail := "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)
 	if relays := r.file.Mail.Relays; len(relays) > 0 {
 		mail = fmt.Sprintf("by SMTP, first %s:%d", relays[0].Host, relays[0].Port)
 	}
-	_, err := fmt.Fprintf(r.stdout, `vedette watches %s in %s
+	from := "in " + r.path
+	if r.refusal != "" {
+		from = "stored before; " + r.path + " was not applied"
+	}
+	cli.Writef(r.stdout, `vedette watches %s %s
   status page  http://%s/
   nats         %s
   mail         %s
-`, cli.Count(r.monitors, "monitor"), r.path, r.options.HTTP, r.server(), mail)
-	return err
+`, cli.Count(r.monitors, "monitor"), from, r.options.HTTP, r.server(), mail)
 }
 
 func (r *instanceRun) server() string {

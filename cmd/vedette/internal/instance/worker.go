@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/signals"
 	"vedette/pipeline"
 	"vedette/producer/monitor"
 	"vedette/workers"
@@ -31,8 +32,12 @@ func (o Options) CheckWorker() error {
 }
 
 // Work runs a worker until ctx ends.
-func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
-	hangups, stopHangups := notifyHangups()
+func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer) error {
+	return signals.Ended(ctx, stdout, o.work(ctx, path, stdout, stderr))
+}
+
+func (o Options) work(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
+	hangups, stopHangups := signals.Hangups()
 	defer stopHangups()
 	r := &instanceRun{path: path, stdout: stdout, stderr: stderr, hangups: hangups}
 	if r.log, err = cli.Logger(stderr, o.LogFormat, o.LogLevel); err != nil {
@@ -41,18 +46,18 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 	if r.secrets, err = cli.OpenSecrets(o.Secrets); err != nil {
 		return err
 	}
-	if r.file, err = o.workerFile(path); err != nil {
-		return err
+	if r.file, err = o.workerFile(ctx, path); err != nil {
+		return signals.UnlessStopped(ctx, err)
 	}
 	if o.HTTP != "" {
 		if err := cli.CheckListen(ctx, o.HTTP); err != nil {
-			return err
+			return signals.UnlessStopped(ctx, err)
 		}
 	}
 	o.Data = cmp.Or(o.Data, r.file.Server.Data)
 	stop, err := o.open(ctx, r)
 	if err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 	r.options = o
@@ -72,10 +77,10 @@ func (o Options) Work(ctx context.Context, path string, stdout, stderr io.Writer
 
 // workerFile reads the file, if there is one, and checks that it suffices for the
 // stages.
-func (o Options) workerFile(path string) (*monitor.File, error) {
+func (o Options) workerFile(ctx context.Context, path string) (*monitor.File, error) {
 	file, err := monitor.Parse("", []byte("{}"), monitor.Options{}) // all defaults
 	if path != "" {
-		file, err = cli.LoadFile(path, io.Discard) // its warnings are about monitors
+		file, err = loadFile(ctx, path, io.Discard) // its warnings are about monitors
 	}
 	if err != nil {
 		return nil, err
