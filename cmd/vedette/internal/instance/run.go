@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
@@ -24,6 +25,8 @@ import (
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/health"
+	"vedette/workers/mail"
+	"vedette/workers/progress"
 	"vedette/workers/watchdog"
 	"vedette/workers/web"
 )
@@ -93,6 +96,10 @@ func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
 // prepare makes what all children share.
 func (r *instanceRun) prepare() {
 	r.notices, r.heartbeats, r.health = workers.NewNoticeSender(r.pipeline, r.log), workers.NewHeartbeats(r.pipeline), health.NewConditions(time.Now)
+	r.progress = progress.NewWatch(progress.Config{
+		Conditions: r.health, Connected: r.pipeline.Connected, Repair: r.repairClocks,
+		AdvisoryResults: !slices.Contains(r.options.Stages, workers.StageCheck),
+	})
 	r.direct = &directMailer{transport: r.transport}
 	r.direct.setOperators(r.file)
 	r.reporter = health.NewReporter(health.ReporterConfig{
@@ -173,6 +180,8 @@ type instanceRun struct {
 	watchdog       *watchdog.Watchdog // nil without the stage maintain
 	reporter       *health.Reporter   // before prepare that of the run before, if there was one
 	direct         *directMailer
+	progress       *progress.Watch
+	accepted       mail.Accepted           // of all mailers in this run
 	end            context.CancelCauseFunc // ends the run
 	hangups        <-chan os.Signal
 	reclaimed      stranded.Reclaimed
