@@ -73,3 +73,6 @@ const (
 	FaultNoTicks   ProcessConditionReason = "no_ticks"   // the process gets no ticks
 	FaultNoResults ProcessConditionReason = "no_results" // checks were enqueued, and no result was stored
 )
+
+// FaultClockStepped means that the wall clock was set forward or back.
+const FaultClockStepped ProcessConditionReason = "clock_stepped"

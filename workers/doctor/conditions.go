@@ -47,7 +47,8 @@ func remedy(c job.ProcessCondition) (why, advice string) {
 	case job.ProcessMail:
 		return mailRemedy(c.Reason)
 	case job.ProcessClock:
-		return "slots are at wrong times, and reported times are wrong", "synchronize the clock of that machine, such as with chrony or systemd-timesyncd"
+		return "checks went on within seconds; slots in a step forward are recorded as missed, those in a step back are checked again, and times that were reported before are wrong by the step",
+			"nothing is to be repaired; synchronize the clock of that machine, such as with chrony or systemd-timesyncd, so that it does not jump"
 	case job.ProcessWatchdog:
 		why = "the other side reports this installation as gone"
 		if c.Reason == job.FaultPingRefused {
