@@ -105,9 +105,25 @@ func (n *notifyJobs) follow(ctx context.Context, buckets map[topology.Bucket]*pi
 			return err
 		}
 		ready(n)
+		n.followClock(ctx)
 		return nil
 	})
 	return group.Wait()
+}
+
+// followClock re-evaluates everything that waits when the clock was set back, since
+// timers that were set before fire late.
+func (n *notifyJobs) followClock(ctx context.Context) {
+	changes, stop := n.p.Clock().Listen()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case change := <-changes:
+			n.sweepSoon(ctx, change.Step < 0)
+		}
+	}
 }
 
 func (n *notifyJobs) statePool() pool.Config {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,8 @@ import (
 	"vedette/cmd/vedette/internal/signals"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
+	"vedette/workers/health"
+	"vedette/workers/storage"
 	"vedette/workers/web"
 )
 
@@ -53,6 +56,10 @@ changes nothing. A new CA is used from the next start on.
 /healthz reports whether the process is alive, /readyz whether the node has joined
 its cluster and is up to date: in a rolling restart, wait for it before the next
 node. /varz, /jsz and /routez are those of nats-server.
+
+When the data directory could not be written, such as on a full disk, the server is
+started again inside the process once it can be. When the directory was removed, the
+process ends with exit code 3, for a service manager to start it again.
 
 Ctrl-C and SIGTERM stop it cleanly: a node first hands over its leadership. Another
 one, more than half a second later, stops it at once.`,
@@ -171,15 +178,38 @@ func (o *serverOptions) config(log *slog.Logger) broker.Config {
 	return config
 }
 
-// serve runs the health server, which is there before the broker starts to stop
-// and until it has stopped.
+// errDataRemoved ends a server whose data directory was removed. It could start
+// again on an empty one, but a cluster node gets its data from the other nodes only
+// when it starts, and alone nothing would define the streams.
+var errDataRemoved = errors.New("the server must be started again, on an empty directory or a copy")
+
+// serve watches the storage, and runs the health server, which is there before the
+// broker starts to stop and until it has stopped.
 func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.Logger) error {
+	conditions := health.NewConditions(time.Now)
+	ctx, end := context.WithCancelCause(ctx)
+	watched := make(chan error, 1)
+	go func() {
+		watched <- storage.NewWatch(storage.Config{
+			Conditions: conditions, Server: b, Logger: log,
+			Lost: func(_ context.Context, detail string) { end(fmt.Errorf("%s: %w", detail, errDataRemoved)) },
+		}).Serve(ctx)
+	}()
+	err := o.serveHealth(ctx, b, conditions, log)
+	end(nil)
+	if lost := context.Cause(ctx); errors.Is(lost, errDataRemoved) {
+		err = errors.Join(lost, err)
+	}
+	return errors.Join(err, <-watched)
+}
+
+func (o *serverOptions) serveHealth(ctx context.Context, b *broker.Broker, conditions *health.Conditions, log *slog.Logger) error {
 	if o.http == "" {
 		<-ctx.Done()
 		return b.Stop()
 	}
-	health, err := web.NewHealthServer(web.HealthServerConfig{
-		Listen: o.http, Ready: func() []job.ProcessCondition { return serverConditions(ctx, b) }, Fallback: b.Metrics(), Logger: log,
+	page, err := web.NewHealthServer(web.HealthServerConfig{
+		Listen: o.http, Ready: func() []job.ProcessCondition { return serverConditions(ctx, b, conditions) }, Fallback: b.Metrics(), Logger: log,
 	})
 	if err != nil {
 		return errors.Join(err, b.Stop())
@@ -187,7 +217,7 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- health.Serve(serving) }()
+	go func() { ended <- page.Serve(serving) }()
 	select {
 	case <-ctx.Done():
 		err = b.Stop()
@@ -199,12 +229,16 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 }
 
 // serverConditions returns what a node needs to do its work.
-func serverConditions(ctx context.Context, b *broker.Broker) []job.ProcessCondition {
+func serverConditions(ctx context.Context, b *broker.Broker, conditions *health.Conditions) []job.ProcessCondition {
 	running := instance.Condition(job.ProcessRunning, ctx.Err() == nil, "it is stopping")
 	if !running.OK {
 		return []job.ProcessCondition{running}
 	}
-	state := job.ProcessCondition{Name: job.ProcessStorage, OK: true}
+	state, known := conditions.Find(job.ProcessStorage)
+	if known && !state.OK {
+		return []job.ProcessCondition{running, state}
+	}
+	state = job.ProcessCondition{Name: job.ProcessStorage, OK: true}
 	if err := b.Healthy(); err != nil {
 		state.OK, state.Detail = false, err.Error()
 	}

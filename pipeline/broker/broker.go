@@ -12,10 +12,11 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
+
+	"vedette/pipeline/datadir"
 )
 
 // ErrPortTaken is returned by [Start] when another program listens on the
@@ -25,6 +26,8 @@ var ErrPortTaken = errors.New("address is in use")
 // ErrLocked is returned by [Start] when another process uses the directory. Two
 // servers with one store would destroy it.
 var ErrLocked = errors.New("data directory is in use by another process")
+
+var errStopped = errors.New("restart nats-server: it was stopped")
 
 // Config configures a broker.
 type Config struct {
@@ -49,6 +52,9 @@ type Config struct {
 	ClientTLS *TLS
 	// MaxPayload is the largest message in bytes. Defaults to 8 MiB.
 	MaxPayload int32
+	// Recovered, when set, is called with the report about a start or restart after
+	// an unclean stop or with damaged files, before that returns.
+	Recovered func(*datadir.Report)
 	// Logger receives the server's warnings and errors. Defaults to discarding
 	// them.
 	Logger *slog.Logger
@@ -64,7 +70,12 @@ type Broker struct {
 	usersFile   string
 	certificate *reloadingCertificate // for clients; nil for clear text
 	logger      *slog.Logger
-	directory   os.FileInfo // the server's directory, as it was at the start
+	files       files
+	storeDir    string      // the server's directory
+	directory   os.FileInfo // the same, as it was at the start
+
+	restarting sync.Mutex // held while the server is restarted or stopped
+	stopped    bool
 
 	mu      sync.RWMutex    // guards the fields below
 	options *server.Options // for the first start and each restart
@@ -109,7 +120,7 @@ func Start(config Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != "", usersFile: config.UsersFile, logger: config.Logger}
+	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != "", usersFile: config.UsersFile, logger: config.Logger, files: files{config: config}}
 	if err := b.start(config); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -120,7 +131,7 @@ func lockDir(dir string) (*flock.Flock, error) {
 	lock := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(ownerOnly))
 	got, err := lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("lock data directory: %w", err)
+		return nil, &datadir.PathError{Path: lock.Path(), Err: fmt.Errorf("lock it: %w", err)}
 	}
 	if !got {
 		return nil, fmt.Errorf("lock %s: %w", dir, ErrLocked)
@@ -136,63 +147,12 @@ func (b *Broker) start(config Config) error {
 	if err := b.startServer(); err != nil {
 		return err
 	}
-	if b.directory, err = os.Stat(b.options.StoreDir); err != nil {
+	b.storeDir = b.options.StoreDir
+	if b.directory, err = os.Stat(b.storeDir); err != nil {
 		b.stopServer()
 		return fmt.Errorf("look at data directory: %w", err)
 	}
 	return nil
-}
-
-// startServer starts a server with the options. It replaces the one before, which
-// must have been shut down.
-func (b *Broker) startServer() error {
-	started, err := server.NewServer(b.startOptions())
-	if err != nil {
-		return fmt.Errorf("create nats-server: %w", err)
-	}
-	log := &logAdapter{logger: b.logger, fatal: make(chan string, 1)}
-	started.SetLoggerV2(log, false, false, false)
-	b.mu.Lock()
-	b.server = started
-	b.mu.Unlock()
-	started.Start()
-	err = awaitStart(started, log.fatal)
-	if err == nil {
-		err = b.writeAddress()
-	}
-	if err != nil {
-		started.Shutdown()
-		started.WaitForShutdown()
-	}
-	return err
-}
-
-// current returns the running server, or the last one.
-func (b *Broker) current() *server.Server {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return b.server
-}
-
-const (
-	readyTimeout = 30 * time.Second
-	readyPoll    = 50 * time.Millisecond
-)
-
-// awaitStart waits until the server accepts connections, or returns the reason
-// why it cannot start.
-func awaitStart(started *server.Server, fatal <-chan string) error {
-	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); {
-		if started.ReadyForConnections(readyPoll) {
-			return nil
-		}
-		select {
-		case message := <-fatal:
-			return fmt.Errorf("start nats-server: %s", message)
-		default:
-		}
-	}
-	return fmt.Errorf("start nats-server: not ready after %s; see its log", readyTimeout)
 }
 
 // writeAddress writes the address for commands on this machine, except with a
@@ -242,36 +202,4 @@ func loopback(ip net.IP) string {
 		return "127.0.0.1"
 	}
 	return "::1"
-}
-
-// Stop shuts the server down cleanly and unlocks the directory. A cluster node
-// first hands its leaderships to other nodes and gives its clients time to
-// reconnect there, which takes a few seconds.
-func (b *Broker) Stop() error {
-	b.stopServer()
-	if err := b.lock.Unlock(); err != nil {
-		return fmt.Errorf("unlock data directory: %w", err)
-	}
-	return nil
-}
-
-func (b *Broker) stopServer() {
-	running := b.current()
-	if running.JetStreamIsClustered() {
-		running.LameDuckShutdown()
-	}
-	running.Shutdown()
-	running.WaitForShutdown()
-}
-
-// Restart stops the server and starts it again, with the same directory, lock,
-// addresses and users. It ends a write error, after which the server refuses to
-// store anything. Clients reconnect. After an error there is no server, and
-// Restart can be called again. It must not run at the same time as Stop.
-func (b *Broker) Restart() error {
-	b.stopServer()
-	if err := b.startServer(); err != nil {
-		return fmt.Errorf("restart nats-server: %w", err)
-	}
-	return nil
 }

@@ -34,7 +34,7 @@ const probeFile = "probe"
 // server's data, syncs and removes it. The error is a [*DirectoryError]. It blocks
 // for as long as the disk does.
 func (b *Broker) CheckDirectory(size int) error {
-	dir, shown := b.options.StoreDir, b.dir
+	dir, shown := b.storeDir, b.dir
 	found, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):

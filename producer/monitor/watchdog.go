@@ -91,7 +91,7 @@ func (r watchdogReader) readWatchdog(v value) (Watchdog, value) {
 	}
 	if headers, ok := m.get("headers"); ok {
 		headers.sent = true
-		w.Headers = r.reader.headers(headers)
+		w.Headers = r.headers(headers)
 	}
 	r.times(m, &w)
 	return w, at

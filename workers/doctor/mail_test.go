@@ -9,6 +9,21 @@ import (
 	"vedette/workers/doctor"
 )
 
+// Mails that wait because none can leave are one finding, and others are their own.
+func TestQueueOfMailsIsNoFindingWhileMailsCannotLeave(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[job.ProcessConditionReason]int{job.FaultRelaysDown: 1, job.FaultRelayAway: 2} {
+		p := process("p1", pool("mail-alert", 0, 8))
+		p.Conditions = []job.ProcessCondition{{Name: job.ProcessMail, Advisory: true, Reason: reason, Detail: "relay mx1:587 is away"}}
+		found := doctor.Examine(doctor.Snapshot{
+			At: at(), Processes: []job.ProcessStatus{p}, Queues: []doctor.Queue{{Name: "mail-alert", Waiting: 3, OldestAge: time.Minute}},
+		})
+		if len(found) != want || found[0].Kind != doctor.Fault {
+			t.Errorf("%s: got %+v, want %d findings", reason, found, want)
+		}
+	}
+}
+
 // Each reason why mails cannot leave has one finding, with its effect and a remedy
 // of its own.
 func TestMailFaultsHaveTheirEffectAndRemedy(t *testing.T) {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"vedette/pipeline/job"
 )
 
 // maxQueueAge is how long a job may wait without a finding.
@@ -18,6 +20,9 @@ func backlogs(s Snapshot) []Finding {
 		if strings.HasPrefix(q.Name, checkQueue("")) || q.Waiting == 0 || q.OldestAge < maxQueueAge {
 			continue
 		}
+		if stage, _ := stageFor(q.Name); stage == "mail" && s.mailFails() {
+			continue // that finding says why
+		}
 		running, limit, processes := s.poolSlots(q.Name)
 		found = append(found, Finding{
 			Kind: Backlog, Subject: q.Name,
@@ -27,6 +32,15 @@ func backlogs(s Snapshot) []Finding {
 		})
 	}
 	return found
+}
+
+// mailFails reports whether mails cannot leave a process.
+func (s Snapshot) mailFails() bool {
+	return slices.ContainsFunc(s.Processes, func(p job.ProcessStatus) bool {
+		return slices.ContainsFunc(p.Conditions, func(c job.ProcessCondition) bool {
+			return c.Name == job.ProcessMail && !c.OK && !c.Reason.Lesser()
+		})
+	})
 }
 
 func backlogAdvice(queue string, running, limit, processes int) string {

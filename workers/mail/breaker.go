@@ -124,6 +124,13 @@ func (b *breaker) cancel() {
 	}
 }
 
+// failedInMail reports whether the last failure was one after the session was open.
+func (b *breaker) failedInMail() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures > 0 && b.last.Stage != StageConnect
+}
+
 // nextTry returns the end of the open time, zero for a closed breaker.
 func (b *breaker) nextTry() time.Time {
 	b.mu.Lock()

@@ -179,6 +179,15 @@ func (p *sessionPool) open(ctx context.Context) (*session, Verdict, time.Duratio
 		return nil, last, wait
 	}
 	s, err := openSession(ctx, p.relay, p.config)
+	if err == nil && p.breaker.failedInMail() {
+		if v := s.tryMail(ctx); v.Class == ClassConfig || v.Class == ClassRelay {
+			s.abort()
+			if ctx.Err() == nil {
+				return nil, v, p.recordFailure(ctx, began, v)
+			}
+			err = context.Cause(ctx)
+		}
+	}
 	switch {
 	case err == nil:
 		p.breaker.success()

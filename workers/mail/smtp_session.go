@@ -116,6 +116,26 @@ func interrupted(ctx context.Context, v Verdict) Verdict {
 	return v
 }
 
+// tryMail begins a transaction without a mail, for a relay that has refused one in
+// this step. The verdict is empty if the relay accepts it.
+func (s *session) tryMail(ctx context.Context) Verdict {
+	stop := context.AfterFunc(ctx, s.abort)
+	defer stop()
+	from, err := parseAddress("from", s.config.From)
+	if err != nil || !isASCII(from.Address) { // takes SMTPUTF8, and so a real mail
+		return Verdict{}
+	}
+	c := command{StageMail, "MAIL FROM:<" + envelope(from) + ">"}
+	if err := s.send(c); err != nil {
+		return classifyClientError(c.stage, err)
+	}
+	v, ok := s.receive(c)
+	if ok && !s.reset() {
+		return notTried(io.ErrUnexpectedEOF)
+	}
+	return v
+}
+
 // reset ends a refused transaction. Otherwise the next mail would get 503.
 func (s *session) reset() bool {
 	s.setDeadline(cleanupTimeout)

@@ -37,6 +37,7 @@ func Collect(d job.Digest, n job.Notice, now time.Time) (job.Digest, bool) {
 	} else {
 		d.More++
 	}
+	setDigestBack(&d, now)
 	due := later(now.Add(digestWait), d.Sent.Add(pause(n))).UTC().Truncate(time.Second)
 	if d.Due.IsZero() || due.Before(d.Due) {
 		d.Due = due

@@ -24,6 +24,8 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 	if err != nil || revision == 0 {
 		return err
 	}
+	grouping := n.directory.Grouping(group.Recipient)
+	setGroupBack(&group, &grouping, n.config.Now())
 	if group.Pending != nil {
 		if revision, err = n.enqueue(ctx, key, &group, revision); err != nil {
 			return err

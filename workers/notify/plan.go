@@ -171,6 +171,7 @@ func (p *planner) report(line Line, received time.Time, update job.Update) {
 	update.Monitor, update.Incident = line.Incident.Monitor, line.Incident.ID
 	line.update = update
 	p.Lines = append(p.Lines, line)
+	received = p.receivedBy(received)
 	if p.first.IsZero() || received.Before(p.first) {
 		p.first = received
 	}

@@ -36,11 +36,13 @@ func (n *Notifier) Sweep(ctx context.Context) error {
 	}
 	now := n.config.Now()
 	for key, group := range groups {
+		grouping := n.directory.Grouping(group.Recipient)
+		setGroupBack(&group, &grouping, now)
 		late := !group.NextFlush.IsZero() && now.Sub(group.NextFlush) > overdue
 		if !late && !waiting[key] && group.Pending == nil {
 			continue
 		}
-		if group.Pending == nil && group.NextFlush.After(now) && now.Sub(group.LastNotified) < n.directory.Grouping(group.Recipient).GroupInterval.Std() {
+		if group.Pending == nil && group.NextFlush.After(now) && now.Sub(group.LastNotified) < grouping.GroupInterval.Std() {
 			continue // its timer is set for the end of the interval
 		}
 		if err := n.config.Timers.SetTimer(ctx, TimerFlush, timerID(key), now); err != nil {

@@ -103,7 +103,7 @@ func (w *Watch) Serve(ctx context.Context) error {
 // look observes once, reports, and does what helps.
 func (w *Watch) look(ctx context.Context) {
 	found := w.observe(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || w.lost {
 		return // what is observed now may be the stop
 	}
 	problem, act := w.state.decide(found)

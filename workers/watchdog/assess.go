@@ -45,14 +45,14 @@ type queue struct {
 // problem is a reason to report a failure, once it has lasted for patience.
 type problem struct {
 	text     string
-	key      string // of the same problem, whatever its text
+	key      string // stays when the text changes
 	patience time.Duration
 }
 
 const (
 	// faultPatience is how long something must fail: less is a restarted relay or a
 	// slow disk.
-	faultPatience = 8 * time.Second
+	faultPatience = 5 * time.Second
 	// writePatience is for a write, which was tried for [lookTimeout]. The process must
 	// still lead then.
 	writePatience = 4 * time.Second
@@ -77,7 +77,7 @@ func assess(e evidence) []problem {
 	}
 	for _, p := range processes {
 		for _, c := range p.conditions {
-			if c.OK || !ofPath(c.Name) {
+			if c.OK || !onPath(c.Name) {
 				continue
 			}
 			patience := faultPatience
@@ -109,10 +109,10 @@ func assess(e evidence) []problem {
 	return found
 }
 
-// ofPath reports whether the path needs what a condition is about. It works with a
+// onPath reports whether the path needs what a condition is about. It works with a
 // file that was not applied, with a process that ends as others run its stages, and
 // when a ping was not accepted.
-func ofPath(name job.ProcessConditionName) bool {
+func onPath(name job.ProcessConditionName) bool {
 	return name != job.ProcessFile && name != job.ProcessRunning && name != job.ProcessWatchdog
 }
 
@@ -167,8 +167,7 @@ type verdict struct {
 // maxVerdictAge is from which age on a verdict says nothing any more.
 const maxVerdictAge = 20 * time.Second
 
-// current returns the verdict that counts now: one that is too old is a failure of its
-// own.
+// current returns the verdict that counts now: one that is too old is a failure too.
 func (v verdict) current(now time.Time) verdict {
 	if age := now.Sub(v.at); v.leads && age > maxVerdictAge {
 		v.lines = append([]string{fmt.Sprintf("the watchdog itself has not looked for %s", age.Round(time.Second))}, v.lines...)

@@ -19,14 +19,14 @@ const leadKey = "watchdog"
 // by another process. It is long enough to report that writes are refused.
 const leadTime = process.LeaseTime
 
-// leadership is one value of the key.
+// leadership is the value under the key.
 type leadership struct {
 	V       int       `json:"v"`
 	Process string    `json:"process"` // the id of a process
 	At      time.Time `json:"at"`
 }
 
-// lead makes one of several processes the one that pings. It measures the time since
+// lead chooses the process that pings. It measures the time since
 // it saw the key change, since the clocks of machines differ.
 type lead struct {
 	id string

@@ -124,7 +124,7 @@ func (p *pinger) expand(text string) (string, error) {
 	})
 }
 
-// withoutURL is the cause of an error without the URL, which may have a secret.
+// withoutURL is the cause in an error, without the URL, which may have a secret.
 func withoutURL(ctx context.Context, err error, timeout time.Duration) string {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err

@@ -3,7 +3,7 @@
 // goes to another URL and says what; when even that cannot be done, the other side
 // notices the silence. So a machine that is gone is noticed too.
 //
-// Of several processes one pings, and it asks all others. What the pings say is
+// One process pings, and it asks all others. What the pings say is
 // decided by [assess], a pure function.
 package watchdog
 
@@ -30,8 +30,8 @@ type Config struct {
 	Pipeline *pipeline.Pipeline
 	// Stages are the stages that must run in some process.
 	Stages []string
-	// Conditions returns what this process has of what it needs for its work. The
-	// other processes say so when they are asked.
+	// Conditions returns the conditions in this process. The other processes say
+	// theirs when they are asked.
 	Conditions func() []job.ProcessCondition
 	// Health gets the condition of the pings.
 	Health *health.Conditions
@@ -255,20 +255,28 @@ func (w *Watchdog) report(ctx context.Context, index int, err error) {
 	w.setCondition()
 }
 
-// setCondition reports the pings of all targets.
+// pingPatience is how long pings must fail before the condition does: a restart at the
+// other side is shorter. The third retry comes after 14 s.
+const pingPatience = 10 * time.Second
+
+// setCondition reports the pings to all targets.
 func (w *Watchdog) setCondition() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.failing) == 0 {
-		w.config.Health.Met(job.ProcessWatchdog)
-		return
-	}
+	now := time.Now()
 	var texts []string
 	var reason job.ProcessConditionReason
 	for _, index := range slices.Sorted(maps.Keys(w.failing)) {
 		f := w.failing[index]
+		if now.Sub(f.since) < pingPatience {
+			continue
+		}
 		reason = cmp.Or(reason, f.err.reason)
 		texts = append(texts, fmt.Sprintf("watchdog %d does not accept pings: %s", index+1, f.err))
+	}
+	if len(texts) == 0 {
+		w.config.Health.Met(job.ProcessWatchdog)
+		return
 	}
 	w.config.Health.Failed(job.ProcessWatchdog, health.Problem{Reason: reason, Detail: strings.Join(texts, "; "), Advisory: true})
 }

@@ -2,7 +2,9 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -48,13 +50,14 @@ func freeAddress(t *testing.T) string {
 
 // running is a vedette instance in a separate process.
 type running struct {
-	t      *testing.T
-	dir    string
-	http   string
-	file   string
-	env    []string // in addition to the test's
-	cmd    *exec.Cmd
-	output *lockedBuffer
+	t       *testing.T
+	dir     string
+	http    string
+	file    string
+	env     []string // in addition to the test's
+	program string   // instead of the usual one
+	cmd     *exec.Cmd
+	output  *lockedBuffer
 }
 
 // newInstance prepares an instance in a test directory; start runs it.
@@ -74,7 +77,7 @@ func (r *running) write(yaml string) {
 }
 
 func (r *running) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(cmp.Or(r.program, program), args...)
 	cmd.Env = append(os.Environ(), "NATS_URL=")
 	cmd.Env = append(cmd.Env, r.env...)
 	cmd.Dir = r.dir
@@ -106,12 +109,25 @@ func (r *running) within(limit time.Duration, args ...string) (string, int) {
 func (r *running) start(flags ...string) {
 	r.t.Helper()
 	args := append([]string{"run", "--http", r.http, "--nats-listen", "127.0.0.1:0"}, flags...)
-	r.cmd = r.command(append(args, r.file)...)
+	r.launch(r.command(append(args, r.file)...))
+}
+
+// limited is [running.start] with a limit for file descriptors.
+func (r *running) limited(descriptors int) {
+	r.t.Helper()
+	cmd := r.command()
+	cmd.Path = "/bin/sh"
+	cmd.Args = []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors), program, "run", "--http", r.http, "--nats-listen", "127.0.0.1:0", r.file}
+	r.launch(cmd)
+}
+
+func (r *running) launch(cmd *exec.Cmd) {
+	r.t.Helper()
+	r.cmd = cmd
 	r.cmd.Stdout, r.cmd.Stderr = r.output, r.output
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	cmd := r.cmd
 	r.t.Cleanup(func() {
 		if cmd.ProcessState == nil {
 			_ = cmd.Process.Kill()

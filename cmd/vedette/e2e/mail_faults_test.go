@@ -117,6 +117,55 @@ func TestWhatKeepsMailsFromLeavingIsShownEverywhere(t *testing.T) {
 	}
 }
 
+// The operators hear by the second relay that the first one is away.
+func TestOperatorsHearOfARelayByTheOther(t *testing.T) {
+	t.Parallel()
+	box := newInbox(t)
+	away := &inbox{Address: freeAddress(t)}
+	r := newInstance(t, fmt.Sprintf("operators: boss\nrecipients: {boss: boss@example.org}\nmail: {from: vedette@example.org, relays: [%s, %s]}\nmonitors: []\n", away.Relay(), box.Relay()))
+	r.start()
+	r.ready()
+	eventually(t, "the mail about the first relay", func() bool {
+		return box.Holds("To: <boss@example.org>", "relay "+away.Address+" cannot be reached since ", box.Address+" is used")
+	})
+	r.stop()
+}
+
+// Addresses count as notified once a relay has accepted their mails.
+func TestNotifiedMeansAcceptedByARelay(t *testing.T) {
+	t.Parallel()
+	x, box := newTarget(t), newInbox(t)
+	box.Close()
+	x.setIll(true)
+	r := newInstance(t, fmt.Sprintf("recipients: {ops: ops@example.org, gone: gone@example.org}\n"+
+		"mail: {from: vedette@example.org, relays: [%s]}\nnotifications: {group_wait: 0s}\n"+
+		"monitors: [{name: website, http: %s, interval: 1s, failure_threshold: 1, notify: [ops, gone]}]\n", box.Relay(), x.url))
+	r.start()
+	r.ready()
+	explained := func(pattern string) {
+		t.Helper()
+		output := ""
+		eventually(t, pattern, func() bool {
+			output, _ = r.vedette("explain", "website")
+			return regexp.MustCompile(pattern).MatchString(output)
+		})
+		if strings.Contains(output, "notified at") != strings.Contains(pattern, "notified at") {
+			t.Errorf("got %s, want notified only for an accepted mail", output)
+		}
+	}
+	explained(`down since .*: enqueued at .*, not accepted by a relay yet: .*connection refused.*, in mail `)
+	if output, code := r.vedette("mail", "log"); code != cli.ExitOK || !regexp.MustCompile(`2 mails wait for the first attempt|ops@example.org +\[DOWN\] website.* attempt at \d`).MatchString(output) {
+		t.Errorf("got %d %s, want the mails that wait", code, output)
+	}
+	box.Listen(t)
+	explained(`(?s)gone@example.org\n +down since .*: not delivered: dead letter \d+, .*550 5.1.1 no such user; 'vedette dead replay \d+', in mail .*` +
+		`ops@example.org\n +down since .*: notified at .* through ` + regexp.QuoteMeta(box.Address) + `, in mail `)
+	if output, _ := r.vedette("mail", "log"); !regexp.MustCompile(`failed .*gone@example.org +\[DOWN\] website.* dead letter \d+ `).MatchString(output) {
+		t.Errorf("got %s, want the failed mail with recipient, subject and dead letter", output)
+	}
+	r.stop()
+}
+
 func newMailFault(t *testing.T, relays string) *mailFault {
 	t.Helper()
 	f := &mailFault{first: &inbox{Address: "127.0.0.1:0", password: "s3cret"}, second: newInbox(t)}
@@ -203,6 +252,9 @@ func (f *mailFault) isShown(t *testing.T, detail *regexp.Regexp, remedy string) 
 		if command[0] == "doctor" && !strings.Contains(output, remedy) {
 			t.Errorf("got %s, want the remedy %q", output, remedy)
 		}
+	}
+	if output, code := f.vedette("ps"); code != cli.ExitOK || !detail.MatchString(output) {
+		t.Errorf("got %d %s from ps, want %s", code, output, detail)
 	}
 	if output, code := f.vedette("ps", "--json"); code != cli.ExitOK || !detail.MatchString(output) {
 		t.Errorf("got %d %s from ps, want %s", code, output, detail)

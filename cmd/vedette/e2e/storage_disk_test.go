@@ -38,17 +38,42 @@ type faultyDisk struct {
 	box    *inbox
 }
 
-// newFaultyDisk starts an instance with monitors for each second second, and
-// skips the test where no disk can be mounted.
-func newFaultyDisk(t *testing.T, monitors int) *faultyDisk {
+// needMounts skips the test where no disk can be mounted, unless VEDETTE_MOUNT is
+// "required".
+func needMounts(t *testing.T) {
 	t.Helper()
-	if err := faults.Available(); err != nil {
-		if os.Getenv("VEDETTE_MOUNT") == "required" {
-			t.Fatalf("mounting a disk is required: %v", err)
-		}
+	err := faults.Available()
+	if err != nil && os.Getenv("VEDETTE_MOUNT") == "required" {
+		t.Fatalf("mounting a disk is required: %v", err)
+	}
+	if err != nil {
 		t.Skipf("no disk can be mounted: %v", err)
 	}
+}
+
+// mountDisk mounts a disk until the test has ended, with all processes that it
+// starts later.
+func mountDisk(t *testing.T, dir string) *faults.Disk {
+	t.Helper()
+	disk := &faults.Disk{Dir: dir, Size: 32 << 20}
+	if err := disk.Mount(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := disk.Unmount(); err != nil {
+			t.Error(err)
+		}
+	})
+	return disk
+}
+
+// newFaultyDisk starts an instance with monitors that are checked every two
+// seconds, and skips the test where no disk can be mounted.
+func newFaultyDisk(t *testing.T, monitors int) *faultyDisk {
+	t.Helper()
+	needMounts(t)
 	d := &faultyDisk{target: newCountingTarget(t), box: newInbox(t)}
+	d.box.Pause = 200 * time.Millisecond // so that mails are under way when the fault begins
 	var file strings.Builder
 	fmt.Fprintf(&file, `
 recipients: {ops: [ops@example.org]}
@@ -62,15 +87,7 @@ monitors:
 		fmt.Fprintf(&file, "  - {name: m%d, http: '%s/m%d'}\n", i, d.target.url, i)
 	}
 	d.running = newInstance(t, file.String())
-	d.Disk = &faults.Disk{Dir: filepath.Join(d.running.dir, "disk"), Size: 32 << 20}
-	if err := d.Mount(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { // after the instance has ended
-		if err := d.Unmount(); err != nil {
-			t.Error(err)
-		}
-	})
+	d.Disk = mountDisk(t, filepath.Join(d.running.dir, "disk"))
 	d.start("--data", d.data())
 	d.ready()
 	d.checked(patience)
@@ -194,7 +211,7 @@ func (d *faultyDisk) enqueueUntil() (stop func() []string) {
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(60 * time.Millisecond):
 			}
 		}
 	})

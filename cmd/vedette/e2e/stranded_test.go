@@ -4,10 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/topology"
 )
 
@@ -20,23 +19,7 @@ func strandCheck(t *testing.T, url, id string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = p.Close() }()
-	consumer := topology.AdhocConsumer("there") // without a worker
-	stream, err := p.JetStream().Stream(t.Context(), p.Names().Stream(consumer.Stream))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.CreateOrUpdateConsumer(t.Context(), jetstream.ConsumerConfig{
-		Durable: consumer.Name, FilterSubject: p.Names().Subject(consumer.Filter), AckPolicy: jetstream.AckExplicitPolicy,
-	}); err != nil {
-		t.Fatal(err)
-	}
-	stored, err := p.Store(t.Context(), pipeline.Message{Subject: topology.AdhocSubject("there", id), Body: []byte("{}")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := stream.ResetConsumerToSequence(t.Context(), consumer.Name, stored.Sequence+1); err != nil {
-		t.Fatal(err)
-	}
+	pipelinetest.Strand(t, p, topology.AdhocConsumer("there"), pipeline.Message{Subject: topology.AdhocSubject("there", id), Body: []byte("{}")}) // where no worker is
 }
 
 func TestStrandedJobIsFoundByDoctorAndRepairedByTheStageMaintainOrAtTheNextStart(t *testing.T) {

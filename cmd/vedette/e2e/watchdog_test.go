@@ -84,3 +84,29 @@ func TestTwoInstancesWatchEachOther(t *testing.T) {
 	a.stop()
 	b.stop()
 }
+
+// What an instance knows about itself reaches people on a way that does not depend on
+// the fault: without its relay, the other instance mails what is wrong.
+func TestInstanceWithoutItsRelayIsReportedByTheOther(t *testing.T) {
+	t.Parallel()
+	a, b, boxA, boxB, targetA := watchEachOther(t)
+	boxA.Close()
+	targetA.setIll(true) // b mails too, and can
+	broken := time.Now()
+	eventually(t, "a mail from the other about the relay", func() bool {
+		return boxB.Holds("[DOWN] vedette-a", "the job failed ", "mail of process ", boxA.Address)
+	})
+	t.Logf("mail %s after the relay was gone", time.Since(broken).Round(100*time.Millisecond))
+	if got := a.health("vedette-b"); got != "up" {
+		t.Errorf("got the other one %q, want it up: its relay works", got)
+	}
+	targetA.setIll(false)
+	boxA.Listen(t)
+	eventually(t, "the relay back, for the other too", func() bool { return b.health("vedette-a") == "up" })
+	eventually(t, "the UP mail", func() bool {
+		return strings.Contains(strings.Join(boxB.Subjects("ops@example.org"), "\n"), "[UP] vedette-a")
+	})
+	t.Logf("all well %s after the relay was gone", time.Since(broken).Round(100*time.Millisecond))
+	a.stop()
+	b.stop()
+}

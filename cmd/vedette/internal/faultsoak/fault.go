@@ -34,6 +34,8 @@ type fault struct {
 	// after, if set, must hold some time after the fault ended, such as a mail that
 	// says so.
 	after func(w *world, began time.Time) bool
+	// starts is how often the fault starts the instance again.
+	starts int
 	// needs returns why the fault cannot be injected here.
 	needs func(w *world) error
 }

@@ -2,6 +2,7 @@ package faultsoak
 
 import (
 	"context"
+	"errors"
 	"os"
 	"strings"
 	"syscall"
@@ -23,7 +24,7 @@ func processFaults() []fault {
 		{
 			name: "killed", what: "SIGKILL, started again after 10 s", hold: 10 * time.Second, monitor: monitorTarget, shown: true, watchdog: true,
 			begin: func(_ context.Context, w *world) error { return w.main.hold(syscall.SIGKILL) },
-			end:   func(_ context.Context, w *world) error { return w.main.start() },
+			end:   func(_ context.Context, w *world) error { return w.main.start() }, starts: 1,
 		},
 		{
 			name: "stopped", what: "SIGSTOP for 15 s", hold: 15 * time.Second, monitor: monitorTarget, shown: true, watchdog: true,
@@ -104,6 +105,16 @@ func otherFaults() []fault {
 				return w.main.signal(syscall.SIGHUP)
 			},
 			end: func(_ context.Context, w *world) error { return w.write(w.monitors()) },
+		},
+		{
+			name: "damaged", what: "a file of results is damaged while the instance is stopped", monitor: monitorTarget, shown: true, mail: condition(job.ProcessData), to: operator,
+			begin: func(_ context.Context, w *world) error {
+				return errors.Join(w.main.hold(syscall.SIGTERM), w.damage(), w.main.start())
+			},
+			end: func(_ context.Context, w *world) error { // the condition lasts until then
+				return errors.Join(w.main.hold(syscall.SIGTERM), w.main.start())
+			},
+			starts: 2,
 		},
 		{
 			name: "watchdog-away", what: "the watchdog's receiver is away", monitor: monitorTarget, shown: true, mail: condition(job.ProcessWatchdog), to: operator,

@@ -83,10 +83,7 @@ func measure(ctx context.Context, w *world, f fault, limits limits) (observation
 		return o.found, err
 	}
 	o.countMissed(ctx)
-	o.found.starts = w.main.started() - starts
-	if f.name == "killed" {
-		o.found.starts--
-	}
+	o.found.starts = w.main.started() - starts - f.starts
 	return o.found, ctx.Err()
 }
 

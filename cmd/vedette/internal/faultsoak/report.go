@@ -29,7 +29,7 @@ func report(found []observation, b mailBalance) string {
 	for i := range found {
 		restarts += found[i].starts
 	}
-	cli.Writef(&text, "the instance was restarted %d times, except after killing it\n", restarts)
+	cli.Writef(&text, "the instance ended %d times without a signal, and was started again\n", restarts)
 	return text.String()
 }
 

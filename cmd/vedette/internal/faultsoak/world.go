@@ -138,6 +138,31 @@ func (w *world) write(text string) error {
 	return os.WriteFile(w.file, []byte(text), ownerOnly)
 }
 
+// damage changes a byte in the middle of the largest file with results.
+func (w *world) damage() error {
+	files, err := filepath.Glob(filepath.Join(w.data, "jetstream", "*", "*", "streams", "*RESULT", "msgs", "*.blk"))
+	if err != nil {
+		return err
+	}
+	var largest string
+	var size int64
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil && info.Size() > size {
+			largest, size = file, info.Size()
+		}
+	}
+	file, err := os.OpenFile(largest, os.O_RDWR, 0) //nolint:gosec // of this soak
+	if err != nil {
+		return fmt.Errorf("damage file: %w", err)
+	}
+	at := []byte{0}
+	if _, err = file.ReadAt(at, size/2); err == nil { //nolint:mnd // the middle
+		at[0] ^= 0xff
+		_, err = file.WriteAt(at, size/2) //nolint:mnd // the middle
+	}
+	return errors.Join(err, file.Close())
+}
+
 func (w *world) startMain() error {
 	page, err := freeAddress()
 	if err != nil {

@@ -28,7 +28,7 @@ func (r *instanceRun) storageWatch() *storage.Watch {
 		Installed: r.pipeline.CheckInstalled, Logger: r.log,
 	}
 	if r.broker != nil {
-		config.Server, config.Restarted, config.Installed = r.broker, r.pipeline.Ensure, nil
+		config.Server, config.Restarted, config.Installed = r.broker, r.serverRestarted, nil
 	}
 	if r.table != nil {
 		config.Lost = r.dataLost
@@ -54,7 +54,7 @@ func (r *instanceRun) dataLost(ctx context.Context, detail string) {
 }
 
 // countLost says what an installation has, apart from the definitions. A server
-// whose directory was removed still knows.
+// whose directory was removed still counts its messages, but can read few.
 func countLost(ctx context.Context, p *pipeline.Pipeline) (string, error) {
 	var parts []string
 	for _, kind := range []struct {
@@ -71,14 +71,31 @@ func countLost(ctx context.Context, p *pipeline.Pipeline) (string, error) {
 			parts = append(parts, cli.Count(int(n), kind.name)) //nolint:gosec // bounded by the stream
 		}
 	}
-	states, err := p.Bucket(ctx, topology.States)
-	if err != nil {
-		return "", err
-	}
-	monitors := 0
-	if err := states.Each(ctx, func(pipeline.Entry) { monitors++ }); err != nil {
-		return "", err
-	}
-	parts = append(parts, "the states of "+cli.Count(monitors, "monitor"), "all earlier results")
+	parts = append(parts, "the states, incidents and results of all monitors, and what people were notified of")
 	return "lost with it are " + strings.Join(parts, ", "), nil
+}
+
+// enqueued counts checks that wait for a result. A worker does not read results,
+// so that it expects none.
+func (r *instanceRun) enqueued(within time.Duration) {
+	if r.table != nil {
+		r.progress.Enqueued(within)
+	}
+}
+
+// repairTimeout bounds one repair of the clocks.
+const repairTimeout = 30 * time.Second
+
+// repairClocks creates the streams and clocks that are missing. A worker leaves
+// that to 'vedette run'.
+func (r *instanceRun) repairClocks(ctx context.Context) {
+	if r.table == nil {
+		return
+	}
+	limited, cancel := context.WithTimeout(ctx, repairTimeout)
+	defer cancel()
+	r.log.WarnContext(ctx, "no ticks come; streams and clocks are examined")
+	if err := r.pipeline.Ensure(limited); err != nil && ctx.Err() == nil {
+		r.log.WarnContext(ctx, "streams and clocks could not be examined; retrying", "error", err)
+	}
 }

@@ -27,6 +27,7 @@ const rootRestarts = 5
 //	├── notices      notifies operators about events in this tree
 //	├── faults       notifies operators about what the process lacks for its work
 //	├── storage      watches whether messages are stored, and restarts the server
+//	├── clock        notices that the clock was set
 //	├── presence     renews the process's lease, and answers 'vedette ps'
 //	├── status-page  the status page, /healthz and /readyz
 //	├── pings        marks that this process takes pings
@@ -34,6 +35,7 @@ const rootRestarts = 5
 //	├── changes      prints a line for each change
 //	├── workers      the tree in workers/tree.go
 //	├── scheduler    if the process has that stage
+//	├── progress     watches that ticks and results come, if it has that stage
 //	├── reload       reads the file at SIGHUP
 //	└── watchdog     pings URLs while everything works, if the process has the stage maintain
 //
@@ -70,10 +72,11 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		{Name: "notices", Service: r.notices},
 		{Name: "faults", Service: r.reporter},
 		{Name: "storage", Service: r.storageWatch()},
+		{Name: "clock", Service: supervise.ServiceFunc(r.watchClock)},
 		withoutStartTimeout(r.tolerantChild("presence", presence.Serve)),
 	}, views, []supervise.Child{{Name: "workers", Service: work}})
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
-		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)))
+		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)), supervise.Child{Name: "progress", Service: r.progress})
 	}
 	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
 	if slices.Contains(r.options.Stages, workers.StageMaintain) {
@@ -174,7 +177,9 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{Pipeline: r.pipeline, Logger: r.log})
+	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{
+		Pipeline: r.pipeline, Ticked: r.progress.Ticked, Enqueued: r.enqueued, Logger: r.log,
+	})
 	return work, scheduler, err
 }
 

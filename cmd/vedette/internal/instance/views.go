@@ -39,7 +39,7 @@ func (r *instanceRun) statusPage(work *workers.Workers, ready func() []job.Proce
 	return []supervise.Child{
 		{Name: "status-page", Service: page},
 		{Name: "pings", Service: r.pingListener()},
-		r.tolerantChild("status-feed", (&Feed{Pipeline: r.pipeline, Monitors: r.table, Heartbeats: r.heartbeats}).Serve),
+		r.tolerantChild("status-feed", (&Feed{Pipeline: r.pipeline, Monitors: r.table, Heartbeats: r.heartbeats, Results: r.progress.Results}).Serve),
 		r.tolerantChild("changes", r.printChanges),
 	}, err
 }
