@@ -1,26 +1,20 @@
 package faults
 
-import (
-	"errors"
-	"fmt"
-	"os"
-)
+import "errors"
 
 // ErrUnsupported is returned where a fault cannot be injected.
 var ErrUnsupported = errors.New("this system cannot do that to another process")
 
-// ExhaustDescriptors lowers the limit for open files of a process to the ones that
-// it has, so that it can open no other.
-func ExhaustDescriptors(pid int) error {
-	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	if err != nil {
-		return fmt.Errorf("count open files: %w", err)
-	}
-	return limitDescriptors(pid, uint64(len(open)))
-}
+// ExhaustDescriptors lowers the limit for open files of a process, so that it can
+// open no other. It keeps the ones that it has.
+func ExhaustDescriptors(pid int) error { return limitDescriptors(pid, fewest) }
 
 // RestoreDescriptors sets the limit as high as the process may.
 func RestoreDescriptors(pid int) error { return limitDescriptors(pid, noLimit) }
 
-// noLimit stands for the highest limit.
-const noLimit = ^uint64(0)
+const (
+	// fewest leaves the numbers of the standard files only.
+	fewest = 3
+	// noLimit stands for the highest limit.
+	noLimit = ^uint64(0)
+)

@@ -38,12 +38,15 @@ func processFaults() []fault {
 			end:   func(_ context.Context, w *world) error { return w.cable.comeBack() },
 		},
 		{
-			name: "no-descriptors", what: "no file descriptor is left", monitor: monitorTarget, shown: true, watchdog: true, mail: condition(job.ProcessStorage), to: operator,
+			name: "no-descriptors", what: "no file descriptor is left for 20 s", hold: longFault, monitor: monitorTarget, shown: true, watchdog: true, mail: condition(job.ProcessStorage), to: operator,
 			begin: func(_ context.Context, w *world) error { return faults.ExhaustDescriptors(w.main.pid()) },
 			end:   func(_ context.Context, w *world) error { return faults.RestoreDescriptors(w.main.pid()) },
 		},
 	}
 }
+
+// longFault is longer than any outage that passes unnoticed.
+const longFault = 20 * time.Second
 
 // mailFaults are faults of the relays.
 func mailFaults() []fault {
@@ -86,8 +89,8 @@ func storageFaults() []fault {
 	short, long, readOnly := base, base, base
 	short.name, short.what, short.hold, short.begin, short.end = "disk-full-1s", "the disk is full for 1 s", time.Second, fill, free
 	short.unreported = "it is over before people should hear of it"
-	long.name, long.what, long.begin, long.end = "disk-full", "the disk is full", fill, free
-	readOnly.name, readOnly.what = "disk-read-only", "the data directory is read-only"
+	long.name, long.what, long.hold, long.begin, long.end = "disk-full", "the disk is full for 20 s", longFault, fill, free
+	readOnly.name, readOnly.what, readOnly.hold = "disk-read-only", "the data directory is read-only for 20 s", longFault
 	readOnly.begin = func(_ context.Context, w *world) error { return w.disk.ReadOnly() }
 	readOnly.end = func(_ context.Context, w *world) error { return w.disk.Writable() }
 	return []fault{short, long, readOnly}

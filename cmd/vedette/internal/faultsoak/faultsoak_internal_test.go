@@ -143,7 +143,7 @@ func TestRelayCanBeAwayAndBusy(t *testing.T) {
 	if err := send(r, text); err != nil {
 		t.Fatal(err)
 	}
-	want := received{to: operator, id: "<1@example.org>", subject: "Grüße", text: "Hello.\r\n.hidden\r\n"}
+	want := received{to: operator, id: "<1@example.org>", subject: "Grüße", text: "Hello.\n.hidden\n"}
 	got := box.since(time.Time{})
 	if len(got) != 1 {
 		t.Fatalf("got %d mails, want 1", len(got))

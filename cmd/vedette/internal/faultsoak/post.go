@@ -87,7 +87,7 @@ func readMail(data []byte) received {
 		body = quotedprintable.NewReader(body)
 	}
 	text, _ := io.ReadAll(body) // what can be read of it
-	m.text = string(text)
+	m.text = strings.ReplaceAll(string(text), "\r\n", "\n")
 	return m
 }
 

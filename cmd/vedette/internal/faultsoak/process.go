@@ -158,7 +158,7 @@ func (p *process) checked(ctx context.Context, monitor string) (at time.Time, fo
 	return time.Time{}, ""
 }
 
-// examine runs 'vedette doctor', and returns the kinds of its findings.
+// examine runs 'vedette doctor', and returns its findings.
 func examine(ctx context.Context, data string) ([]string, error) {
 	cmd, err := harness.Command("doctor", "--json", "--data", data)
 	if err != nil {
@@ -179,9 +179,18 @@ func examine(ctx context.Context, data string) ([]string, error) {
 	}
 	var kinds []string
 	for _, f := range report.Findings {
-		kinds = append(kinds, string(f.Kind)+" "+f.Subject)
+		kinds = append(kinds, kind(f))
 	}
-	return kinds, nil
+	slices.Sort(kinds)
+	return slices.Compact(kinds), nil
+}
+
+// kind returns the kind of a finding, for a fault with its condition.
+func kind(f doctor.Finding) string {
+	if f.Kind != doctor.Fault {
+		return string(f.Kind)
+	}
+	return string(f.Kind) + " " + f.Subject[strings.LastIndex(f.Subject, "/")+1:]
 }
 
 // without returns the entries in a list that are not in another one.
