@@ -64,7 +64,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return nil, err
 	}
 	presence := process.NewPresence(r.pipeline, process.Config{
-		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location, Server: r.options.NATS == "",
+		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location, EmbeddedServer: r.options.NATS == "",
 		Children:   func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
 		Conditions: conditions,
 	})
