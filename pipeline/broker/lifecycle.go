@@ -20,11 +20,7 @@ func (b *Broker) startServer() error {
 	b.server = started
 	b.mu.Unlock()
 	started.Start()
-	err = awaitStart(started, log.fatal)
-	if err == nil {
-		err = b.writeAddress()
-	}
-	if err != nil {
+	if err = awaitStart(started, log.fatal); err != nil {
 		started.Shutdown()
 		started.WaitForShutdown()
 	}
