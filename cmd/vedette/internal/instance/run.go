@@ -25,6 +25,7 @@ import (
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/health"
+	"vedette/workers/mail"
 	"vedette/workers/progress"
 	"vedette/workers/watchdog"
 	"vedette/workers/web"
@@ -180,6 +181,7 @@ type instanceRun struct {
 	reporter       *health.Reporter   // before prepare that of the run before, if there was one
 	direct         *directMailer
 	progress       *progress.Watch
+	accepted       mail.Accepted           // of all mailers in this run
 	end            context.CancelCauseFunc // ends the run
 	hangups        <-chan os.Signal
 	reclaimed      stranded.Reclaimed
