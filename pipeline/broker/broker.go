@@ -166,7 +166,7 @@ func (b *Broker) writeAddress() error {
 		return removeFile(path)
 	}
 	if err := errors.Join(b.publishCertificate(), writeFile(path, b.URL()+"\n")); err != nil {
-		return fmt.Errorf("write address: %w", err)
+		return &datadir.PathError{Path: path, Err: fmt.Errorf("write address: %w", err)}
 	}
 	return nil
 }

@@ -120,6 +120,9 @@ func (s *streamCheck) readBlocks() error {
 	}
 	err := group.Wait()
 	s.blocks = slices.DeleteFunc(blocks, func(b *block) bool { return b == nil })
+	for _, b := range s.blocks {
+		s.report.Bytes += b.size
+	}
 	slices.SortFunc(s.blocks, func(a, b *block) int { return cmp.Compare(a.index, b.index) })
 	return err
 }
