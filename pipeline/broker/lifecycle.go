@@ -5,24 +5,30 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"vedette/pipeline/datadir"
 )
 
 // startServer starts a server with the options. It replaces the one before, which
 // must have been shut down.
 func (b *Broker) startServer() error {
+	report, err := b.files.check()
+	if err != nil {
+		return err
+	}
 	started, err := server.NewServer(b.startOptions())
 	if err != nil {
 		return fmt.Errorf("create nats-server: %w", err)
 	}
-	log := &logAdapter{logger: b.logger, fatal: make(chan string, 1)}
+	log := newRecoveryLog(b.logger, report)
 	started.SetLoggerV2(log, false, false, false)
 	b.mu.Lock()
 	b.server = started
 	b.mu.Unlock()
-	started.Start()
-	err = awaitStart(started, log.fatal)
+	err = awaitStart(started, log.fatal, startTimeout(report))
 	if err == nil {
-		err = b.writeAddress()
+		err = b.files.started(started, report)
+		log.recovering.Store(false)
 	}
 	if err != nil {
 		started.Shutdown()
@@ -39,24 +45,55 @@ func (b *Broker) current() *server.Server {
 }
 
 const (
+	// readyTimeout is for a start without data; reading them takes longer, at least
+	// at slowDisk bytes a second.
 	readyTimeout = 30 * time.Second
 	readyPoll    = 50 * time.Millisecond
+	slowDisk     = 8 << 20
 )
 
-// awaitStart waits until the server accepts connections, or returns the reason
-// why it cannot start.
-func awaitStart(started *server.Server, fatal <-chan string) error {
-	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); {
+// startTimeout is how long a server may take to start.
+func startTimeout(report *datadir.Report) time.Duration {
+	if report == nil {
+		return readyTimeout
+	}
+	return readyTimeout + time.Duration(report.Bytes/slowDisk)*time.Second
+}
+
+// awaitStart starts a server and waits until it accepts connections, or returns
+// the reason why it cannot start.
+func awaitStart(started *server.Server, fatal <-chan string, limit time.Duration) error {
+	recovered := make(chan struct{})
+	go func() {
+		defer close(recovered)
+		started.Start() // returns after the recovery of all streams
+	}()
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	late := fmt.Errorf("start nats-server: not ready after %s; see its log", limit)
+	select {
+	case <-recovered:
+	case message := <-fatal:
+		select {
+		case <-recovered: // it returns soon after a fatal error
+		case <-deadline.C:
+		}
+		return fmt.Errorf("start nats-server: %s", message)
+	case <-deadline.C:
+		return late
+	}
+	for {
 		if started.ReadyForConnections(readyPoll) {
 			return nil
 		}
 		select {
 		case message := <-fatal:
 			return fmt.Errorf("start nats-server: %s", message)
+		case <-deadline.C:
+			return late
 		default:
 		}
 	}
-	return fmt.Errorf("start nats-server: not ready after %s; see its log", readyTimeout)
 }
 
 // Stop shuts the server down cleanly and unlocks the directory. A cluster node
@@ -78,8 +115,10 @@ func (b *Broker) stopServer() {
 	if running.JetStreamIsClustered() {
 		running.LameDuckShutdown()
 	}
+	b.files.stopping()
 	running.Shutdown()
 	running.WaitForShutdown()
+	b.files.stopped()
 }
 
 // Restart stops the server and starts it again, with the same directory, lock,

@@ -55,6 +55,8 @@ func remedy(c job.ProcessCondition) (why, advice string) {
 			return why, "check the URL in watchdog, and its token: the other side answers, and does not know it"
 		}
 		return why, "check the URL in watchdog, and the network to it"
+	case job.ProcessData:
+		return "what was lost is missing in the history, or happens again: the finding says which", "restore a backup of the data directory, or accept the loss: this finding ends with the next start; check the disk"
 	case job.ProcessFile:
 		return fileRemedy(c.Reason)
 	default: // from a newer version
