@@ -133,6 +133,11 @@ func (c *checker) invalidate() error {
 	}
 	c.record.Clean = false
 	for _, stream := range c.record.Streams {
+		for name := range stream.Files {
+			if filepath.Ext(name) == blockSuffix {
+				stream.Blocks = append(stream.Blocks, filepath.Base(name))
+			}
+		}
 		stream.Files = nil
 	}
 	path := filepath.Join(c.dir, recoveryDir, recordFile)

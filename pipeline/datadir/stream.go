@@ -187,10 +187,19 @@ const smallest = 64
 // missingMessages is how many messages some bytes hold at most.
 func missingMessages(size int64) uint64 { return uint64(max(1, size/smallest)) }
 
-// rewrite replaces a block by its valid records.
+// rewrite replaces a block by its valid records. Until then the block stays where
+// it is, so that a crash in between loses nothing.
 func (s *streamCheck) rewrite(b *block) error {
-	path, kept := s.path(messagesDir, b.name), b.salvaged()
-	if err := s.setAside(path); err != nil || len(kept) == 0 {
+	path := s.path(messagesDir, b.name)
+	content, err := os.ReadFile(path) //nolint:gosec // below the data directory
+	if err != nil {
+		return err
+	}
+	kept := b.salvaged(content)
+	if len(kept) == 0 {
+		return s.setAside(path)
+	}
+	if err := s.copyAside(path, content); err != nil {
 		return err
 	}
 	return replace(path, kept)
