@@ -47,15 +47,15 @@ type block struct {
 }
 
 // blockNames lists a stream's blocks.
-func blockNames(dir string) []string {
-	found, _ := entries(dir) // a stream that is being deleted has none
+func blockNames(dir string) ([]string, error) {
+	found, err := entries(dir)
 	var names []string
 	for _, entry := range found {
 		if _, ok := blockIndex(entry.Name()); ok {
 			names = append(names, entry.Name())
 		}
 	}
-	return names
+	return names, err
 }
 
 func blockIndex(name string) (int, bool) {

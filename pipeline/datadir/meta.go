@@ -86,8 +86,8 @@ func writeMeta(dir, key string, content json.RawMessage) error {
 func (c *checker) checkMeta(dir string, what Finding) (json.RawMessage, error) {
 	path := filepath.Join(store(c.dir), dir)
 	content, err := readMeta(path, hashKey(dir))
-	if err == nil {
-		return content, nil
+	if err == nil || !isDamage(err) {
+		return content, err
 	}
 	what.Damage, what.File = err.Error(), c.below(filepath.Join(path, metaFile))
 	for _, name := range []string{metaFile, metaSum} {

@@ -124,7 +124,11 @@ func Save(dir string, states []State, known string, now time.Time) (version stri
 	for i := range states {
 		s := &states[i]
 		stream := filepath.Join(s.Account, streamsDir, s.Name)
-		record.Streams[stream] = &Stream{Messages: s.Messages, First: s.First, Last: s.Last, Consumers: s.Consumers, Blocks: blockNames(filepath.Join(store(dir), stream, messagesDir))}
+		blocks, err := blockNames(filepath.Join(store(dir), stream, messagesDir))
+		if err != nil {
+			return known, err
+		}
+		record.Streams[stream] = &Stream{Messages: s.Messages, First: s.First, Last: s.Last, Consumers: s.Consumers, Blocks: blocks}
 	}
 	version, err = saveDefinitions(dir, known)
 	return version, errors.Join(err, write(filepath.Join(dir, recoveryDir, recordFile), record))

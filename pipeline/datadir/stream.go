@@ -99,7 +99,10 @@ func (s *streamCheck) ensureDirectory(path string) error {
 
 // readBlocks reads all blocks, several at once.
 func (s *streamCheck) readBlocks() error {
-	names := blockNames(s.path(messagesDir))
+	names, err := blockNames(s.path(messagesDir))
+	if err != nil {
+		return err
+	}
 	blocks := make([]*block, len(names))
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -118,7 +121,7 @@ func (s *streamCheck) readBlocks() error {
 			return err
 		})
 	}
-	err := group.Wait()
+	err = group.Wait()
 	s.blocks = slices.DeleteFunc(blocks, func(b *block) bool { return b == nil })
 	for _, b := range s.blocks {
 		s.report.Bytes += b.size
@@ -139,6 +142,9 @@ func (s *streamCheck) checkFiles() error {
 			continue
 		}
 		got, err := describe(path)
+		if err != nil && !isDamage(err) {
+			return err
+		}
 		if err == nil && got == want {
 			continue
 		}
