@@ -3,6 +3,7 @@ package pool_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/pool"
+	"vedette/pipeline/topology"
 )
 
 // The server gives a job back an hour late if its clock was set back by an hour
@@ -47,4 +49,38 @@ func TestWaitingJobsComeBackAfterTheClockWasSetBack(t *testing.T) {
 		t.Errorf("got %d attempts at the job that runs, want one", got)
 	}
 	close(release)
+}
+
+// After the clock was set forward, the server takes each hold for expired.
+func TestAJobThatRunsHereIsNotStartedAgain(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	pipelinetest.Put(t, p, "runs")
+	began, release := make(chan pipeline.Delivery, 10), make(chan struct{})
+	workers, _ := pipelinetest.Serve(t, p, pool.Config{Limit: 2, Handler: func(_ context.Context, d pipeline.Delivery) error {
+		began <- d
+		if d.Subject == "adhoc.here.runs" {
+			<-release
+		}
+		return nil
+	}})
+	sequence := pipelinetest.Receive(t, began, "the job").Sequence
+	// Giving the job back has the server deliver it again, like an expired hold.
+	subject := fmt.Sprintf("$JS.ACK.%s.test.1.%d.1.0.0", p.Names().Stream(topology.Adhoc), sequence)
+	if err := p.Conn().Publish(subject, []byte("-NAK")); err != nil {
+		t.Fatal(err)
+	}
+	pipelinetest.Eventually(t, "the second delivery", func() bool {
+		consumer, err := p.JetStream().Consumer(t.Context(), p.Names().Stream(topology.Adhoc), "test")
+		return err == nil && consumer.CachedInfo().Delivered.Consumer == 2
+	})
+	pipelinetest.Put(t, p, "next") // is delivered after it
+	if d := pipelinetest.Receive(t, began, "another job"); d.Subject != "adhoc.here.next" {
+		t.Errorf("got %s again, want only the next one", d.Subject)
+	}
+	close(release)
+	pipelinetest.Eventually(t, "an empty queue", func() bool {
+		queue, err := workers.Queue(t.Context(), time.Now())
+		return err == nil && queue.Unsettled == 0 && queue.Waiting == 0
+	})
 }

@@ -80,6 +80,29 @@ func (w *clockWorld) goesOn(change func()) {
 	}
 }
 
+// reports checks that a step shows wherever people look, and that the operators get
+// one mail about it.
+func (w *clockWorld) reports(step time.Duration) {
+	w.t.Helper()
+	text := "the wall clock jumped by " + step.String()
+	if step > 0 {
+		text = "the wall clock jumped by +" + step.String()
+	}
+	if body, code := w.get("/readyz"); code != http.StatusOK || !strings.Contains(body, `"reason": "clock_stepped"`) || !strings.Contains(body, text) {
+		w.t.Errorf("/readyz: got %d %s, want it ready, with the step", code, body)
+	}
+	if out, code := w.vedette("doctor"); code != 1 || !strings.Contains(out, text) || !strings.Contains(out, "chrony") {
+		w.t.Errorf("doctor: got %d %s, want the step and what to do", code, out)
+	}
+	if out, code := w.vedette("status"); code != 1 || !strings.Contains(out, "VEDETTE: clock of process") {
+		w.t.Errorf("status: got %d %s, want the step", code, out)
+	}
+	eventually(w.t, "the mail to the operators", func() bool { return w.box.Count("ops@example.org", "[VEDETTE]") > 0 })
+	if !w.box.Holds(text) {
+		w.t.Errorf("got mails %q, want one with the step", w.box.Subjects("ops@example.org"))
+	}
+}
+
 // alerts takes the target down and up again, and checks that the mails leave.
 func (w *clockWorld) alerts() {
 	w.t.Helper()
@@ -102,8 +125,11 @@ func (w *clockWorld) alerts() {
 			w.t.Errorf("got %d %s mails, want %d: %q", got, mail, want, w.box.Subjects("day@example.org"))
 		}
 	}
-	if got := w.box.Holds("[NO DATA]"); got {
+	if w.box.Holds("[NO DATA]") {
 		w.t.Error("got a mail about missing data, want none")
+	}
+	if got := w.box.Count("ops@example.org", "[VEDETTE]"); got > 1 {
+		w.t.Errorf("got %d mails to the operators, want at most one: %q", got, w.box.Subjects("ops@example.org"))
 	}
 }
 
@@ -121,6 +147,9 @@ func TestAClockThatIsSetStopsNothing(t *testing.T) {
 			t.Parallel()
 			w := newClockWorld(t, c.from)
 			w.goesOn(func() { w.clock.set(c.to) })
+			if step := c.to - c.from; step.Abs() == time.Hour {
+				w.reports(step)
+			}
 			w.alerts()
 		})
 	}

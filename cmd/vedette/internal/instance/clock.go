@@ -34,6 +34,7 @@ func (r *instanceRun) watchClock(ctx context.Context) error {
 				if change.Step != 0 {
 					r.health.Failed(job.ProcessClock, clockProblem(change))
 					shown.Reset(stepShown)
+					r.restartServer(change)
 				}
 			case <-shown.C:
 				r.health.Met(job.ProcessClock)
@@ -41,6 +42,22 @@ func (r *instanceRun) watchClock(ctx context.Context) error {
 		}
 	})
 	return group.Wait()
+}
+
+// longStep is a step back after which the server inside the process is started
+// again. Until the old time comes again, it keeps the id of each message, 240 bytes:
+// 40 MB for an hour of fifty checks a second.
+const longStep = 10 * time.Minute
+
+// restartServer starts the server again after a long step back.
+func (r *instanceRun) restartServer(c clock.Change) {
+	if r.restarts == nil || c.Step > -longStep {
+		return
+	}
+	select {
+	case r.restarts <- "the clock was set back by " + (-c.Step).Round(time.Second).String():
+	default: // it is about to be
+	}
 }
 
 func clockProblem(c clock.Change) health.Problem {

@@ -174,6 +174,7 @@ type instanceRun struct {
 	file           *monitor.File // without its encoded monitors, which are stored
 	monitors       int
 	broker         *broker.Broker // nil if the server is elsewhere
+	restarts       chan string    // reasons to restart it
 	pipeline       *pipeline.Pipeline
 	log            *slog.Logger
 	secrets        *check.SecretStore
