@@ -27,9 +27,6 @@ func (b *Broker) startServer() error {
 	b.mu.Unlock()
 	err = awaitStart(started, log.fatal, startTimeout(report))
 	if err == nil {
-		err = b.writeAddress()
-	}
-	if err == nil {
 		err = b.files.started(started, report)
 		log.recovering.Store(false)
 	}
