@@ -119,7 +119,7 @@ func (r *rights) notifier(inbox string) {
 	r.pull(topology.FlushConsumer())
 	r.pull(topology.SweepConsumer())
 	r.worker()
-	r.read(topology.States)
+	r.watch(topology.States)
 	r.watch(topology.Monitors)
 	r.watch(topology.Silences)
 	r.write(topology.Notifications)

@@ -140,6 +140,7 @@ func (s *step) fail() {
 		// The slot advances without a write too, so that an earlier success that
 		// comes late ends nothing.
 		state.Slot, state.Successes = s.result.Slot, 0
+		s.noteCause()
 		return
 	}
 	s.initialize()
@@ -165,7 +166,7 @@ func (s *step) goDown(failures int) {
 	incident := s.newIncident(job.ConditionDown, state.FirstFailure)
 	incident.Failures = failures
 	state.Health, state.Since, state.Successes = job.Down, state.FirstFailure, 0
-	state.Degraded = nil // down replaces degraded, without an event
+	state.Degraded, state.LatestFailure = nil, nil // down replaces degraded, without an event
 	s.begin(&state.Incident, incident)
 }
 
@@ -174,6 +175,7 @@ func (s *step) goUp() {
 	state := &s.State
 	state.Health, state.Since = job.Up, s.result.Slot
 	state.Failures, state.Successes, state.FirstFailure, state.Window = 0, 0, time.Time{}, ""
+	state.LatestFailure = nil
 	s.end(&state.Incident)
 }
 

@@ -8,7 +8,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Lookup finds the monitors that others depend on.
+// Lookup finds definitions and states.
 type Lookup interface {
 	// Monitor returns a definition, and whether there is one.
 	Monitor(ctx context.Context, name string) (job.Monitor, bool, error)
@@ -17,6 +17,9 @@ type Lookup interface {
 	// Failing reports whether a monitor that is not down fails at the moment:
 	// its state may be as old as its interval.
 	Failing(ctx context.Context, m *job.Monitor) bool
+	// OpenStates calls each with the states that have an open incident, in this
+	// goroutine, until an error.
+	OpenStates(ctx context.Context, each func(*job.State) error) error
 }
 
 // parents finds out for one decision whether the monitors that others depend on
@@ -132,6 +135,9 @@ func (p *parents) look(name string, depth int) (parent, error) {
 	if err != nil || !ok {
 		return found, err
 	}
+	if monitor.Paused { // nobody knows how it is
+		return found, nil
+	}
 	for _, above := range monitor.DependsOn {
 		if depth == 0 {
 			break
@@ -149,7 +155,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 			found.last, found.recovered = &event.Incident, event.At
 		}
 	}
-	if found.down = state.Incident; found.down != nil || monitor.Paused {
+	if found.down = state.Incident; found.down != nil {
 		return found, nil
 	}
 	found.failing, found.patience = p.config.Lookup.Failing(p.ctx, &monitor), patience(&monitor)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -69,6 +70,16 @@ func (w *world) restart() {
 		Store: w, Outbox: w, Deliveries: w, Timers: w, Renderer: words, Now: func() time.Time { return w.now }, Lookup: w,
 	})
 	if err != nil {
+		w.tb.Fatal(err)
+	}
+	for _, e := range w.keys {
+		w.observe(e)
+	}
+}
+
+// observe passes a write to the notifier, as a watch does.
+func (w *world) observe(e notify.Entry) {
+	if err := w.notifier.Index().Observe(e); err != nil {
 		w.tb.Fatal(err)
 	}
 }
@@ -151,7 +162,8 @@ func (w *world) Swap(_ context.Context, key string, value []byte, revision uint6
 	}
 	w.revision++
 	w.keys[key] = notify.Entry{Key: key, Value: value, Revision: w.revision}
-	if strings.Count(key, ".") == 1 {
+	w.observe(w.keys[key])
+	if isGroup(key) {
 		var m job.NotificationGroup
 		if err := json.Unmarshal(value, &m); err != nil {
 			w.tb.Fatal(err)
@@ -162,6 +174,8 @@ func (w *world) Swap(_ context.Context, key string, value []byte, revision uint6
 	}
 	return w.revision, w.point()
 }
+
+func isGroup(key string) bool { return strings.Count(key, ".") == 1 }
 
 func (w *world) Enqueue(_ context.Context, m job.Mail, _ bool) error {
 	w.mu.Lock()
@@ -219,6 +233,17 @@ func (w *world) State(_ context.Context, name string) (job.State, error) {
 	return w.states[name], nil
 }
 
+func (w *world) OpenStates(_ context.Context, each func(*job.State) error) error {
+	for _, name := range slices.Sorted(maps.Keys(w.states)) {
+		if state := w.states[name]; len(state.Open()) > 0 {
+			if err := each(&state); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (w *world) Failing(_ context.Context, m *job.Monitor) bool { return w.states[m.Name].Failures > 0 }
 
 // result evaluates a monitor's result, and passes new events to the notifier.
@@ -229,6 +254,19 @@ func (w *world) result(m *evaluate.Monitor, health job.Health) {
 		outcome.Class, outcome.Cause = job.ClassConnect, "connect refused"
 	}
 	w.evaluate(m, job.Result{Monitor: m.Name, Slot: w.now, ProbeResult: outcome})
+}
+
+// define changes a definition, and has the notifier look at it.
+func (w *world) define(m *evaluate.Monitor) {
+	w.tb.Helper()
+	w.defined[m.Name] = m.Monitor
+	w.do(func() error { return w.notifier.ReconcileMonitor(w.tb.Context(), m.Name) })
+}
+
+// reconcile has the notifier look at everything, as after an apply.
+func (w *world) reconcile() {
+	w.tb.Helper()
+	w.do(func() error { return w.notifier.Reconcile(w.tb.Context()) })
 }
 
 func (w *world) miss(m *evaluate.Monitor) {
@@ -284,7 +322,7 @@ func (w *world) fire() {
 		delete(w.timers, due)
 		w.do(func() error {
 			if what == notify.TimerSweep {
-				return w.notifier.Sweep(w.tb.Context())
+				return w.notifier.HandleSweep(w.tb.Context(), id)
 			}
 			return w.notifier.Flush(w.tb.Context(), id)
 		})
@@ -328,7 +366,7 @@ func (w *world) expect(address string, want ...string) {
 // and no end without its beginning.
 func (w *world) check() {
 	w.tb.Helper()
-	type count struct{ begun, ended int }
+	type count struct{ begun, listed, ended int }
 	counts := map[string]*count{} // by address and incident
 	for _, id := range w.delivered {
 		for _, t := range w.notifications[id].Updates {
@@ -342,17 +380,20 @@ func (w *world) check() {
 			if t.Firing {
 				counts[key].begun++
 			}
+			if t.Listed {
+				counts[key].listed++
+			}
 			if t.Resolved {
 				counts[key].ended++
-				if counts[key].begun == 0 {
+				if counts[key].begun+counts[key].listed == 0 {
 					w.tb.Errorf("%s: got an end before its beginning", key)
 				}
 			}
 		}
 	}
 	for key, h := range counts {
-		if h.begun != 1 || h.ended > 1 {
-			w.tb.Errorf("%s: got the beginning %d and the end %d times", key, h.begun, h.ended)
+		if h.begun > 1 || h.listed > 1 || h.begun+h.listed == 0 || h.ended > 1 {
+			w.tb.Errorf("%s: got the beginning %d times, %d times under a parent, and the end %d times", key, h.begun, h.listed, h.ended)
 		}
 		monitor := strings.Fields(key)[1]
 		state, open := w.states[monitor], false
@@ -369,7 +410,7 @@ func (w *world) check() {
 func (w *world) owes() []string {
 	var keys []string
 	for key, e := range w.keys {
-		if strings.Count(key, ".") == 1 {
+		if isGroup(key) {
 			continue
 		}
 		log, err := job.Decode[job.NotificationLog](e.Value)
@@ -383,7 +424,8 @@ func (w *world) owes() []string {
 	return keys
 }
 
-// outstanding reports whether an incident is yet to be notified.
+// outstanding reports whether the beginning or the end of an incident is yet to be
+// notified.
 func outstanding(i job.Notified) bool {
 	return i.ResolvedBy == "" && (i.NotifiedBy == "" || i.Resolution != nil)
 }
