@@ -220,8 +220,13 @@ func (s *step) recheck() {
 	}
 }
 
-// newIncident returns a new incident of the monitor.
+// newIncident returns a new incident of the monitor. One that seems to have begun
+// with an earlier one, since the monitor was removed and defined again in between,
+// begins a second later.
 func (s *step) newIncident(condition job.Condition, began time.Time) job.Incident {
+	for slices.ContainsFunc(s.State.Events, func(e job.Event) bool { return e.Incident.ID == job.IncidentID(s.key, condition, began) }) {
+		began = began.Add(time.Second)
+	}
 	incident := job.Incident{
 		ID: job.IncidentID(s.key, condition, began), Condition: condition, Monitor: s.m.Name, Target: s.m.Target(),
 		Location: strings.Join(s.m.Locations, ","), Group: s.m.Group, Labels: s.m.Labels, DependsOn: s.m.DependsOn, Period: job.Duration(s.m.Period),

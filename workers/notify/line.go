@@ -33,17 +33,30 @@ type Line struct {
 }
 
 // listRecovered lists what was listed under a parent and is up again under the
-// parent's end, or reports it on its own.
+// parent's end, or reports it on its own. A parent about which the mail says more
+// than that has no room for it.
 func (p *planner) listRecovered() {
-	for i := range p.listed {
-		line := p.listed[i]
-		if !isUp(p.Lines, line.Parent) {
+	up := monitorsOf(p.Lines, func(l *Line) bool { return l.tag() == tagUp })
+	more := monitorsOf(p.Lines, func(l *Line) bool { return l.tag() != tagUp })
+	for _, line := range p.listed {
+		if !up[line.Parent] || more[line.Parent] {
 			p.report(line, line.received, job.Update{Resolved: true})
 			continue
 		}
 		line.update = updateOf(line.Incident, job.Update{Resolved: true})
 		p.recovered[line.Parent] = append(p.recovered[line.Parent], line)
 	}
+}
+
+// monitorsOf returns the monitors of the lines that match.
+func monitorsOf(lines []Line, match func(*Line) bool) map[string]bool {
+	named := map[string]bool{}
+	for i := range lines {
+		if match(&lines[i]) {
+			named[lines[i].Incident.Monitor] = true
+		}
+	}
+	return named
 }
 
 // listDependents lists dependents under their parents, and sorts the lines: the

@@ -109,13 +109,18 @@ func announced(i *job.Notified) bool { return i.NotifiedBy != "" || i.ListedBy !
 // outstanding reports whether a notification about an incident is still to be
 // sent or suppressed.
 func outstanding(log *job.NotificationLog, i *job.Notified) bool {
+	paused := !log.PausedAt.IsZero()
 	switch {
 	case i.ResolvedBy != "":
 		return false
-	case i.NotifiedBy == "" || i.Resolution != nil:
+	case i.Resolution != nil || !announced(i):
 		return true
+	case log.Former:
+		return false
+	case paused && pausable(i):
+		return i.PausedBy == ""
 	default:
-		return !log.Former && pausable(i) && (!log.PausedAt.IsZero() && i.PausedBy == "" || resumed(log, i))
+		return i.NotifiedBy == "" || pausable(i) && resumed(log, i)
 	}
 }
 

@@ -35,6 +35,8 @@ type parents struct {
 // parent is what is known about a monitor that others depend on.
 type parent struct {
 	name string
+	// notify are its recipients at present.
+	notify []string
 	// down is its open incident, nil while it is not down.
 	down *job.Incident
 	// failing reports that it fails at the moment but is not down yet, and
@@ -71,14 +73,14 @@ func (p *parents) mute(known *job.Notified) Mute {
 			if people := p.mutes.Active(found.down, p.config.Now()); people.Kind != "" {
 				return people
 			}
-			return Mute{Kind: MuteParent, By: found.name, Notified: p.directory.Reaches(p.address, found.down.Notify)}
+			return Mute{Kind: MuteParent, By: found.name, Notified: p.directory.Reaches(p.address, found.notify)}
 		}
 		until := p.pendingUntil(&found, known)
 		switch {
 		case !until.IsZero():
 			mute = Mute{Kind: MutePending, By: found.name, Until: CeilSecond(until)}
 		case found.causedWhole(known):
-			return Mute{Kind: MuteParent, By: found.name, Notified: p.directory.Reaches(p.address, found.last.Notify)}
+			return Mute{Kind: MuteParent, By: found.name, Notified: p.directory.Reaches(p.address, found.notify)}
 		}
 	}
 	return mute
@@ -135,6 +137,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 	if err != nil || !ok {
 		return found, err
 	}
+	found.notify = monitor.Notify
 	if monitor.Paused { // nobody knows how it is
 		return found, nil
 	}

@@ -55,6 +55,10 @@ func TestParentMutes(t *testing.T) {
 	ended := func(at time.Time) func(*job.Notified) {
 		return func(known *job.Notified) { known.Resolution = &job.Resolution{Kind: job.EventEnded, At: at} }
 	}
+	for name, m := range monitors {
+		m.Notify = []string{"oncall"}
+		monitors[name] = m
+	}
 	for name, c := range map[string]struct {
 		dependsOn []string
 		states    map[string]job.State

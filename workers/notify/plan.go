@@ -92,6 +92,8 @@ func (p *planner) monitor(log *job.NotificationLog) {
 		known := &log.Incidents[i]
 		switch {
 		case known.ResolvedBy != "": // waits until its mail was delivered
+		case v.paused && !v.former && known.ListedBy != "" && known.Resolution == nil:
+			p.lasting(known, &v, log)
 		case known.NotifiedBy == "" && known.Resolution == nil:
 			p.beginning(known, &v)
 		case !announced(known):
@@ -205,7 +207,7 @@ func (p *planner) lasting(known *job.Notified, v *muteView, log *job.Notificatio
 	case v.people.byPeople() && outstanding(log, known):
 		p.hold(incident, v.people)
 	case v.paused:
-		p.report(Line{Incident: incident, Paused: true}, log.PausedAt, job.Update{Paused: true})
+		p.report(Line{Incident: incident, Paused: true}, log.PausedAt, job.Update{Paused: true, Firing: known.NotifiedBy == ""})
 	case !resumed(log, known):
 		p.Still = append(p.Still, still)
 	case p.Now.Before(resultAfter(known)):
@@ -282,7 +284,7 @@ func (p *planner) collectUpdates() {
 	for i := range d.Lines {
 		d.Updates = append(d.Updates, d.Lines[i].update)
 	}
-	for _, lines := range [][]Line{d.Lines, d.Still} {
+	for _, lines := range [][]Line{d.Lines, without(d.Still, d.Lines)} {
 		for i := range lines {
 			for j := range lines[i].Dependents {
 				if update := lines[i].Dependents[j].update; update.Monitor != "" && len(d.Updates) < maxUpdates {
@@ -296,8 +298,9 @@ func (p *planner) collectUpdates() {
 // suppressRecovered suppresses what recovered together with its parent, unless
 // the parent's line waits: then it is listed there.
 func (p *planner) suppressRecovered(waiting []Line) {
+	later := monitorsOf(waiting, func(l *Line) bool { return l.tag() == tagUp })
 	for parent, lines := range p.recovered {
-		if isUp(waiting, parent) {
+		if later[parent] {
 			continue
 		}
 		for i := range lines {
@@ -306,11 +309,6 @@ func (p *planner) suppressRecovered(waiting []Line) {
 			}
 		}
 	}
-}
-
-// isUp reports whether one of the lines says that a monitor is up again.
-func isUp(lines []Line, monitor string) bool {
-	return slices.ContainsFunc(lines, func(l Line) bool { return l.tag() == tagUp && l.Incident.Monitor == monitor })
 }
 
 // remind decides whether a mail repeats what is still open.

@@ -31,6 +31,10 @@ type world struct {
 	mu       sync.Mutex // for calls from the notifier
 	now      time.Time
 	notifier *notify.Notifier
+	// behind is another notifier that learns of definitions later; nil for none.
+	behind *notify.Notifier
+	turns  *rand.Rand // whose turn it is
+	words  *notify.Renderer
 
 	keys          map[string]notify.Entry
 	revision      uint64
@@ -47,13 +51,33 @@ type world struct {
 	states  map[string]job.State
 	crashes *rand.Rand // nil for none
 	crashed int
+	// crashRate is how many actions there are for each crash.
+	crashRate int
+	// cutPending crashes the notifier once, after it has written a pending mail.
+	cutPending bool
+
+	// For random changes: the file and those before, the silences, and the targets
+	// that are ill or cannot be checked.
+	file       definitions
+	history    []definitions
+	silences   map[string]job.Silence
+	ill, blind map[string]bool
+	steps      *[]string // what happened, for people; nil for nothing
 }
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
+	return newWorldWith(tb, nil)
+}
+
+// newWorldWith returns a world whose mails are written by a renderer; nil makes
+// one.
+func newWorldWith(tb testing.TB, words *notify.Renderer) *world {
+	tb.Helper()
 	w := &world{
-		tb: tb, now: began, keys: map[string]notify.Entry{}, timers: map[string]time.Time{}, mails: map[string]job.Mail{},
+		tb: tb, words: words, now: began, keys: map[string]notify.Entry{}, timers: map[string]time.Time{}, mails: map[string]job.Mail{},
 		sent: map[string]job.Delivery{}, notifications: map[string]job.Notification{}, defined: map[string]job.Monitor{}, states: map[string]job.State{},
+		crashRate: 12, silences: map[string]job.Silence{}, ill: map[string]bool{}, blind: map[string]bool{},
 	}
 	w.restart()
 	w.recipient("oncall", "ops@example.org")
@@ -62,12 +86,14 @@ func newWorld(tb testing.TB) *world {
 
 // restart replaces the notifier with one without memory.
 func (w *world) restart() {
-	words, err := notify.NewRenderer(notify.Templates{})
-	if err != nil {
-		w.tb.Fatal(err)
+	var err error
+	if w.words == nil {
+		if w.words, err = notify.NewRenderer(notify.Templates{}); err != nil {
+			w.tb.Fatal(err)
+		}
 	}
 	w.notifier, err = notify.New(notify.Config{
-		Store: w, Outbox: w, Deliveries: w, Timers: w, Renderer: words, Now: func() time.Time { return w.now }, Lookup: w,
+		Store: w, Outbox: w, Deliveries: w, Timers: w, Renderer: w.words, Now: func() time.Time { return w.now }, Lookup: w,
 	})
 	if err != nil {
 		w.tb.Fatal(err)
@@ -77,10 +103,61 @@ func (w *world) restart() {
 	}
 }
 
+// addBehind adds another notifier.
+func (w *world) addBehind(seed uint64) {
+	w.behind, w.turns = w.notifier, rand.New(rand.NewPCG(seed, 13))
+	w.takeOver()
+}
+
+// catchUp has the other notifier learn the definitions.
+func (w *world) catchUp() {
+	w.tb.Helper()
+	if w.behind == nil {
+		return
+	}
+	w.read(w.behind)
+	w.do(func() error { return w.notifier.ReconcileIn(w.tb.Context(), time.Second) })
+}
+
+// takeOver replaces the notifier with one that has read the definitions.
+func (w *world) takeOver() {
+	w.tb.Helper()
+	w.restart()
+	w.read(w.notifier)
+}
+
+// read has a notifier learn the definitions and silences.
+func (w *world) read(n *notify.Notifier) {
+	w.tb.Helper()
+	for _, name := range n.Directory().Names() {
+		if _, stays := w.file.recipients[name]; !stays {
+			n.Directory().Remove(name)
+		}
+	}
+	for _, r := range w.file.recipients {
+		n.Directory().Set(r)
+	}
+	n.Directory().SetSettings(w.file.settings)
+	if err := n.Mutes().SetWindows(w.file.settings.Maintenance); err != nil {
+		w.tb.Fatalf("windows: %v", err)
+	}
+	for _, s := range n.Mutes().ActiveSilences(w.now) {
+		n.Mutes().RemoveSilence(s.ID)
+	}
+	for _, s := range w.silences {
+		n.Mutes().SetSilence(s)
+	}
+}
+
 // observe passes a write to the notifier, as a watch does.
 func (w *world) observe(e notify.Entry) {
-	if err := w.notifier.Index().Observe(e); err != nil {
-		w.tb.Fatal(err)
+	for _, n := range []*notify.Notifier{w.notifier, w.behind} {
+		if n == nil {
+			continue
+		}
+		if err := n.Index().Observe(e); err != nil {
+			w.tb.Fatal(err)
+		}
 	}
 }
 
@@ -97,7 +174,7 @@ func seconds(n int) job.Duration { return job.Duration(time.Duration(n) * time.S
 
 // point is where the notifier may crash.
 func (w *world) point() error {
-	if w.crashes != nil && w.crashes.IntN(12) == 0 {
+	if w.crashes != nil && w.crashes.IntN(w.crashRate) == 0 {
 		w.crashed++
 		return errCrash
 	}
@@ -108,12 +185,19 @@ func (w *world) point() error {
 func (w *world) do(what func() error) {
 	w.tb.Helper()
 	for range 10_000 {
+		if w.behind != nil && w.turns.IntN(2) == 0 {
+			w.notifier, w.behind = w.behind, w.notifier
+			defer func() { w.notifier, w.behind = w.behind, w.notifier }()
+		}
 		err := what()
 		if err == nil {
 			return
 		}
 		if !errors.Is(err, errCrash) {
 			w.tb.Fatalf("at %s: %v", w.now, err)
+		}
+		if w.file.monitors != nil && w.crashes.IntN(2) == 0 {
+			w.takeOver() // another process goes on
 		}
 	}
 	w.tb.Fatalf("at %s: got endless crashes", w.now)
@@ -170,6 +254,10 @@ func (w *world) Swap(_ context.Context, key string, value []byte, revision uint6
 		}
 		if m.Pending != nil {
 			w.notifications[m.Pending.ID] = *m.Pending
+			if w.cutPending {
+				w.cutPending = false
+				return 0, errCrash
+			}
 		}
 	}
 	return w.revision, w.point()
@@ -254,6 +342,12 @@ func (w *world) result(m *evaluate.Monitor, health job.Health) {
 		outcome.Class, outcome.Cause = job.ClassConnect, "connect refused"
 	}
 	w.evaluate(m, job.Result{Monitor: m.Name, Slot: w.now, ProbeResult: outcome})
+}
+
+// fail evaluates a failure with a cause.
+func (w *world) fail(m *evaluate.Monitor, class job.Class, cause string) {
+	w.tb.Helper()
+	w.evaluate(m, job.Result{Monitor: m.Name, Slot: w.now, ProbeResult: &job.ProbeResult{Health: job.Down, Class: class, Cause: cause}})
 }
 
 // define changes a definition, and has the notifier look at it.
