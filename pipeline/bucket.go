@@ -68,14 +68,14 @@ func (b *Bucket) Get(ctx context.Context, key string) (Entry, error) {
 
 // Put writes a key, and returns its new revision. The error may be [ErrFenced].
 func (b *Bucket) Put(ctx context.Context, key string, value []byte) (uint64, error) {
-	return write(ctx, "write", key, func(ctx context.Context) (uint64, error) { return b.kv.Put(ctx, key, value) })
+	return b.write(ctx, "write", key, func(ctx context.Context) (uint64, error) { return b.kv.Put(ctx, key, value) })
 }
 
 // CompareAndSwap writes a key if its revision is still the given one, 0 for no
 // value, and returns the new revision. The error may be [job.ErrConflict] or
 // [ErrFenced].
 func (b *Bucket) CompareAndSwap(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
-	return write(ctx, "swap", key, func(ctx context.Context) (uint64, error) {
+	return b.write(ctx, "swap", key, func(ctx context.Context) (uint64, error) {
 		if revision == 0 {
 			return b.kv.Create(ctx, key, value)
 		}
@@ -85,14 +85,14 @@ func (b *Bucket) CompareAndSwap(ctx context.Context, key string, value []byte, r
 
 // Delete removes a key; a missing key is no error.
 func (b *Bucket) Delete(ctx context.Context, key string) error {
-	_, err := write(ctx, "delete", key, func(ctx context.Context) (uint64, error) { return 0, b.kv.Delete(ctx, key) })
+	_, err := b.write(ctx, "delete", key, func(ctx context.Context) (uint64, error) { return 0, b.kv.Delete(ctx, key) })
 	return err
 }
 
 // Remove removes a key if its revision is still the given one. The error may be
 // [job.ErrConflict] or [ErrFenced].
 func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error {
-	_, err := write(ctx, "remove", key, func(ctx context.Context) (uint64, error) {
+	_, err := b.write(ctx, "remove", key, func(ctx context.Context) (uint64, error) {
 		return 0, b.kv.Delete(ctx, key, jetstream.LastRevision(revision))
 	})
 	return err
@@ -100,11 +100,12 @@ func (b *Bucket) Remove(ctx context.Context, key string, revision uint64) error 
 
 // write calls do, which writes a key and returns its revision, unless the
 // handler's job was taken. what names it in the error.
-func write(ctx context.Context, what, key string, do func(context.Context) (uint64, error)) (revision uint64, err error) {
+func (b *Bucket) write(ctx context.Context, what, key string, do func(context.Context) (uint64, error)) (revision uint64, err error) {
 	if err = unfenced(ctx); err == nil {
-		ctx, cancel := context.WithTimeout(ctx, answerTimeout)
+		limited, cancel := context.WithTimeout(ctx, answerTimeout)
 		defer cancel()
-		revision, err = do(ctx)
+		revision, err = do(limited)
+		b.p.observe(ctx, b.stream(), err)
 	}
 	if errors.Is(err, jetstream.ErrKeyExists) || wrongRevision(err) {
 		err = job.ErrConflict
@@ -114,6 +115,9 @@ func write(ctx context.Context, what, key string, do func(context.Context) (uint
 	}
 	return revision, nil
 }
+
+// stream is the stream that backs the bucket.
+func (b *Bucket) stream() topology.Stream { return b.p.names.CutStream("KV_" + b.kv.Bucket()) }
 
 // wrongRevision reports whether a write lost a compare-and-swap. On a stream with
 // replicas, the server has another code for a conflict with a write that is not

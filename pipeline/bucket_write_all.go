@@ -42,7 +42,12 @@ func (b *Bucket) WriteAll(ctx context.Context, writes []Write) error {
 // writeOnce tries each write once, and returns an error or nil for each.
 func (b *Bucket) writeOnce(ctx context.Context, writes []Write) []error {
 	flights, errs := make([]flight, min(len(writes), maxInFlight)), make([]error, len(writes))
-	settle := func(i int) { errs[i] = publishError(flights[i%maxInFlight].land(ctx)) }
+	stream := b.stream()
+	settle := func(i int) {
+		landed := flights[i%maxInFlight].land(ctx)
+		b.p.observe(ctx, stream, landed)
+		errs[i] = publishError(landed)
+	}
 	for i, w := range writes {
 		if i >= maxInFlight {
 			settle(i - maxInFlight)

@@ -37,6 +37,7 @@ type Pipeline struct {
 	config   Config
 	log      *slog.Logger
 	regained *broadcast
+	unstored publishWatch
 	began    time.Time
 	changed  atomic.Int64 // when the connection was last lost or regained, since began
 	lost     atomic.Int64 // when it was last lost

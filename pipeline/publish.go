@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -38,6 +39,13 @@ const (
 	// HeaderFirstStored is when the job was first stored.
 	HeaderFirstStored = "Vedette-First-Stored"
 )
+
+// ExpectLast returns the header of a message that the server stores only if the last
+// one on its subject has the given sequence, 0 for none. The error is otherwise
+// [job.ErrConflict].
+func ExpectLast(sequence uint64) map[string]string {
+	return map[string]string{jetstream.ExpectedLastSubjSeqHeader: strconv.FormatUint(sequence, 10)}
+}
 
 // message is the message as the server stores it.
 func (m Message) message(names topology.Names) *nats.Msg {
@@ -86,9 +94,11 @@ func (p *Pipeline) store(ctx context.Context, message *nats.Msg, wait bool) (Sto
 	if err := unfenced(ctx); err != nil {
 		return stored, fmt.Errorf("publish %s: %w", message.Subject, err)
 	}
+	caller := ctx
 	err := retry(ctx, limited(func(ctx context.Context) error {
 		stored.Tries++
 		ack, err := p.js.PublishMsg(ctx, message)
+		p.observe(caller, topology.StreamOf(p.names.CutPrefix(message.Subject)), err)
 		if err == nil {
 			stored.Sequence, stored.Before = ack.Sequence, ack.Duplicate
 			return nil

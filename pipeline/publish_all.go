@@ -8,6 +8,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"vedette/pipeline/topology"
 )
 
 // maxInFlight is how many messages PublishAll has in flight. More made no
@@ -49,7 +51,9 @@ type flight struct {
 
 // finish waits for the outcome, and retries if that may help.
 func (f flight) finish(ctx context.Context, p *Pipeline, m Message) error {
-	err := publishError(f.land(ctx))
+	landed := f.land(ctx)
+	p.observe(ctx, topology.StreamOf(m.Subject), landed)
+	err := publishError(landed)
 	switch {
 	case err == nil:
 		return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
 )
 
@@ -21,6 +22,10 @@ var ErrOccupied = errors.New("subject is occupied")
 
 // ErrTooLarge is returned for a message above [topology.MaxMessage] bytes.
 var ErrTooLarge = errors.New("message is too large")
+
+// errServerFull adds to [ErrFull] that the server or account has no room, and not
+// only the stream.
+var errServerFull = errors.New("the server has no room")
 
 // Server error codes. With storeFailed, only the description says which
 // limit was exceeded. The others mean that the account or server is full.
@@ -39,6 +44,8 @@ func publishError(err error) error {
 		return nil
 	case errors.Is(err, nats.ErrMaxPayload):
 		return fmt.Errorf("%w: expected at most %d bytes", ErrTooLarge, topology.MaxMessage)
+	case wrongRevision(err):
+		return job.ErrConflict
 	case !errors.As(err, &api):
 		return err
 	case api.ErrorCode == storeFailed && strings.Contains(api.Description, "per subject"):
@@ -47,7 +54,7 @@ func publishError(err error) error {
 		return ErrFull
 	case api.ErrorCode == accountFull, api.ErrorCode == serverFull, api.ErrorCode == serverDisksFull,
 		api.ErrorCode == storeFailed && strings.Contains(api.Description, "no space"):
-		return fmt.Errorf("%w: the server says %q", ErrFull, api.Description)
+		return fmt.Errorf("%w: %w: the server says %q", ErrFull, errServerFull, api.Description)
 	case strings.Contains(api.Description, "message size exceeds"):
 		return fmt.Errorf("%w: expected at most %d bytes", ErrTooLarge, topology.MaxMessage)
 	default:

@@ -26,6 +26,8 @@ type Definitions struct {
 type Change struct {
 	Added, Changed, Removed []string
 	Same                    int
+	// Monitors is the number of monitors that were stored before.
+	Monitors int
 }
 
 // Empty reports whether there is no change.
@@ -35,6 +37,9 @@ func (c Change) Empty() bool { return len(c.Added)+len(c.Changed)+len(c.Removed)
 type ApplyOptions struct {
 	// Dry returns the change without making it.
 	Dry bool
+	// AllowRemovals allows a change after which no monitors or less than half of
+	// the stored ones are left. Without it Apply returns [ErrRemovals].
+	AllowRemovals bool
 	// Progress, when set, is called repeatedly with the number of written
 	// definitions and the number to write.
 	Progress func(written, all int)
@@ -47,6 +52,9 @@ type ApplyOptions struct {
 // what differs, so that other monitors keep their schedule and state.
 // Recipients are stored before the monitors that refer to them, and removed
 // afterwards.
+//
+// A change that removes most monitors is refused: see [ErrRemovals]. Nothing is
+// written then, not even new monitors, and Apply returns the change with the error.
 //
 // If a definition that would change was stored by a newer program, nothing is
 // written, and the error wraps [job.ErrNewer].
@@ -73,8 +81,11 @@ func Apply(ctx context.Context, p *pipeline.Pipeline, want Definitions, options 
 	if err != nil {
 		return Change{}, fmt.Errorf("apply definitions: %w", err)
 	}
-	if options.Dry {
-		return d.change, nil
+	if !options.AllowRemovals {
+		err = d.checkRemovals()
+	}
+	if err != nil || options.Dry {
+		return d.change, err
 	}
 	if err := d.apply(ctx, bucket, options.Progress); err != nil {
 		return d.change, fmt.Errorf("apply definitions: %w", err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"vedette/pipeline"
 	"vedette/pipeline/compact"
@@ -22,6 +21,7 @@ type difference struct {
 	onCompared func(definitions int)
 
 	change            Change
+	wantedMonitors    int
 	newer             []string // keys that a newer program has stored
 	stored            []bool   // by position in encoded
 	compared          int
@@ -45,6 +45,12 @@ func (d *difference) compute(ctx context.Context, bucket *pipeline.Bucket) error
 		d.onCompared = func(int) {}
 	}
 	d.stored = make([]bool, d.encoded.Len()+1)
+	d.wantedMonitors = d.encoded.Len()
+	for key := range d.wanted {
+		if _, ok := topology.CutMonitorKey(key); ok {
+			d.wantedMonitors++
+		}
+	}
 	err := bucket.Each(ctx, d.compare)
 	if err := errors.Join(err, newerStored(d.newer)); err != nil {
 		return err
@@ -72,6 +78,7 @@ func (d *difference) compare(e pipeline.Entry) {
 		d.onCompared(d.compared)
 	}
 	if name, ok := topology.CutMonitorKey(e.Key); ok {
+		d.change.Monitors++
 		if id, ok := d.encoded.Find(name); ok {
 			d.markStored(id)
 			switch {
@@ -187,10 +194,5 @@ func newerStored(keys []string) error {
 		return nil
 	}
 	slices.Sort(keys)
-	const most = 5
-	named := strings.Join(keys[:min(most, len(keys))], ", ")
-	if len(keys) > most {
-		named += fmt.Sprintf(" and %d more", len(keys)-most)
-	}
-	return fmt.Errorf("replace %s: %w", named, job.ErrNewer)
+	return fmt.Errorf("replace %s: %w", abbreviate(keys), job.ErrNewer)
 }

@@ -54,7 +54,7 @@ func TestApplyWritesOnlyChangedEncodedMonitors(t *testing.T) {
 		t.Errorf("first (-want +got):\n%s", diff)
 	}
 	before := revisions(t, p)
-	if diff := cmp.Diff(producer.Change{Same: 5}, apply(t, p, first)); diff != "" {
+	if diff := cmp.Diff(producer.Change{Same: 5, Monitors: 3}, apply(t, p, first)); diff != "" {
 		t.Errorf("again (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(before, revisions(t, p)); diff != "" {
@@ -63,7 +63,7 @@ func TestApplyWritesOnlyChangedEncodedMonitors(t *testing.T) {
 
 	changed := monitor("a", time.Hour)
 	second := producer.Definitions{Encoded: encoded(t, changed, c, d), Recipients: []job.Recipient{ops}}
-	want := producer.Change{Added: []string{"c"}, Changed: []string{"a"}, Removed: []string{"b", "settings"}, Same: 2}
+	want := producer.Change{Added: []string{"c"}, Changed: []string{"a"}, Removed: []string{"b", "settings"}, Same: 2, Monitors: 3}
 	if diff := cmp.Diff(want, apply(t, p, second)); diff != "" {
 		t.Errorf("second (-want +got):\n%s", diff)
 	}

@@ -50,7 +50,7 @@ func TestApplyWritesOnlyWhatDiffers(t *testing.T) {
 		t.Errorf("got %+v the second time, want nothing done", got)
 	}
 	second := producer.Definitions{Monitors: []job.Monitor{monitor("a", time.Hour), monitor("c", time.Minute)}}
-	want := producer.Change{Added: []string{"c"}, Changed: []string{"a"}, Removed: []string{"b", "recipient ops"}}
+	want := producer.Change{Added: []string{"c"}, Changed: []string{"a"}, Removed: []string{"b", "recipient ops"}, Monitors: 2}
 	dry, err := producer.Apply(t.Context(), p, second, producer.ApplyOptions{Dry: true})
 	if err != nil {
 		t.Fatal(err)
@@ -177,7 +177,7 @@ func TestSlotsDuringOutageAreMissed(t *testing.T) {
 		t.Fatalf("got slots %s and %s, want an outage between", before, after)
 	}
 	got := next(t, results, "a recorded miss").Results
-	if len(got) != 1 || got[0].Miss == nil || got[0].Miss.Reason != job.MissLate || got[0].Miss.Count != missed ||
+	if len(got) != 1 || got[0].Miss == nil || got[0].Miss.Reason != job.MissNoProcess || got[0].Miss.Count != missed ||
 		!got[0].Slot.Equal(before.Add(time.Second)) || !got[0].Miss.Last.Equal(after.Add(-time.Second)) {
 		t.Errorf("got %+v, want the %d slots between %s and %s missed", got, missed, before, after)
 	}

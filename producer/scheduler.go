@@ -19,6 +19,10 @@ import (
 // SchedulerConfig configures a [Scheduler].
 type SchedulerConfig struct {
 	Pipeline *pipeline.Pipeline
+	// Ticked, when set, is called with each tick, and Enqueued once checks were
+	// stored, with the shortest time within which one of them should begin.
+	Ticked   func()
+	Enqueued func(within time.Duration)
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -34,6 +38,7 @@ type Scheduler struct {
 	workers *workerPresence
 	load    *loadWatch
 	pool    atomic.Pointer[pool.Pool] // the current or last one
+	started time.Time
 
 	mu           sync.Mutex
 	handledUntil []time.Time // by shard, as far as this process knows
@@ -47,10 +52,16 @@ func NewScheduler(config SchedulerConfig) (*Scheduler, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+	if config.Ticked == nil {
+		config.Ticked = func() {}
+	}
+	if config.Enqueued == nil {
+		config.Enqueued = func(time.Duration) {}
+	}
 	shards := config.Pipeline.Shards()
 	staff, table := newWorkerPresence(config.Pipeline, config.Logger), newMonitorTable(shards)
 	return &Scheduler{
-		config: config, table: table, handledUntil: make([]time.Time, shards),
+		config: config, table: table, handledUntil: make([]time.Time, shards), started: time.Now(),
 		workers: staff, load: newLoadWatch(config.Pipeline, config.Logger, staff, table.demand),
 	}, nil
 }

@@ -33,15 +33,20 @@ func missFor(check *dueCheck, err error) ([]job.Result, error) {
 // errNoWorker means that no process makes checks at the location.
 var errNoWorker = errors.New("no worker is running")
 
-// setMissReasons marks misses from missing ticks as caused by the server, if it
-// was away after the cursor. Otherwise no scheduler was running.
+// setMissReasons names the cause of missing ticks if it is known: the server was
+// away after the cursor, or this process started after it and no other scheduler
+// was there.
 func (s *Scheduler) setMissReasons(cursor time.Time, misses []job.Result) {
-	if lost := s.config.Pipeline.Lost(); lost.IsZero() || lost.Before(cursor) {
-		return
+	reason := job.MissLate
+	switch lost := s.config.Pipeline.Lost(); {
+	case !lost.IsZero() && !lost.Before(cursor):
+		reason = job.MissBrokerDown
+	case s.started.After(cursor):
+		reason = job.MissNoProcess
 	}
 	for i := range misses {
 		if misses[i].Miss.Reason == job.MissLate {
-			misses[i].Miss.Reason = job.MissBrokerDown
+			misses[i].Miss.Reason = reason
 		}
 	}
 }
@@ -55,7 +60,7 @@ const minGapSlots = 3
 func (s *Scheduler) notifyGap(ctx context.Context, cursor, second time.Time, misses []job.Result) error {
 	for i := range misses {
 		miss := misses[i].Miss
-		if miss.Count < minGapSlots || miss.Reason != job.MissLate && miss.Reason != job.MissBrokerDown {
+		if miss.Count < minGapSlots || !isGap(miss.Reason) {
 			continue
 		}
 		why := "no scheduler was running"
@@ -68,6 +73,11 @@ func (s *Scheduler) notifyGap(ctx context.Context, cursor, second time.Time, mis
 		})
 	}
 	return nil
+}
+
+// isGap reports whether a reason is that nothing was scheduled.
+func isGap(reason job.MissReason) bool {
+	return reason == job.MissLate || reason == job.MissNoProcess || reason == job.MissBrokerDown
 }
 
 // maxResults is the maximum number of results in a message.

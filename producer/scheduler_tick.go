@@ -20,6 +20,7 @@ func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeli
 	if err != nil || shard < 0 || shard >= len(s.handledUntil) {
 		return job.Dead(job.ReasonInvalid, fmt.Errorf("read tick: found shard %q, expected 0 to %d", d.Subject, len(s.handledUntil)-1))
 	}
+	s.config.Ticked()
 	second := d.Stored.UTC().Truncate(time.Second)
 	known := s.lastHandled(shard)
 	todo := s.table.due(shard, known, second)
@@ -82,7 +83,11 @@ func (s *Scheduler) publishChecks(ctx context.Context, shard int, second time.Ti
 		}
 	}
 	misses := d.missed
+	soonest, stored := maxPeriod, false
 	for i, err := range s.config.Pipeline.PublishAll(ctx, messages) {
+		if err == nil && !d.checks[i].profile.paused {
+			soonest, stored = min(soonest, d.checks[i].profile.period), true
+		}
 		if errors.Is(err, pipeline.ErrOccupied) && !s.workers.exists(ctx, d.checks[i].profile.location) {
 			err = fmt.Errorf("%w: %w", errNoWorker, err)
 		}
@@ -91,6 +96,9 @@ func (s *Scheduler) publishChecks(ctx context.Context, shard int, second time.Ti
 			return err // the server is away; the tick is retried
 		}
 		misses = append(misses, miss...)
+	}
+	if stored {
+		s.config.Enqueued(soonest)
 	}
 	return s.publishMisses(ctx, shard, second, misses)
 }

@@ -10,7 +10,9 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/job"
+	"vedette/pipeline/stranded"
 	"vedette/pipeline/supervise"
+	"vedette/workers/health"
 	"vedette/workers/notify"
 )
 
@@ -52,6 +54,9 @@ type Config struct {
 	Renderer *notify.Renderer
 	// Location is where this process checks. Defaults to "default".
 	Location string
+	// Reclaimed says which processes were killed before this one started, for the
+	// records of the checks that they had.
+	Reclaimed stranded.Reclaimed
 	// Limits are how many jobs run at once.
 	Limits Limits
 	// AckWait is how long after a process died its jobs go to another process.
@@ -59,6 +64,9 @@ type Config struct {
 	AckWait time.Duration
 	// Grace is how long the whole tree may take to stop. Defaults to 20s.
 	Grace time.Duration
+	// Conditions gets what the stages find that the process lacks. Defaults to a
+	// registry that is not shown.
+	Conditions *health.Conditions
 	// Events, when set, receives the supervision events.
 	Events func(supervise.Event)
 	// Logger defaults to one that discards.
@@ -80,6 +88,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Conditions == nil {
+		c.Conditions = health.NewConditions(time.Now)
 	}
 	c.Limits = c.Limits.withDefaults()
 	var err error

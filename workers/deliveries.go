@@ -31,21 +31,33 @@ func (d *deliveryStore) Record(ctx context.Context, delivery job.Delivery) error
 // or another worker's attempt holds it. Most mails have no status yet, so Begin
 // tries to create one before it reads, which saves two of five requests for
 // each mail.
-func (d *deliveryStore) Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
-	begun := job.Delivery{V: job.Version, ID: id, State: job.DeliverySending, At: at}
-	if _, err := pipeline.Swap(ctx, d.bucket, id, begun, 0); !errors.Is(err, job.ErrConflict) {
+func (d *deliveryStore) Begin(ctx context.Context, begun job.Delivery) (job.Delivery, error) {
+	if _, err := pipeline.Swap(ctx, d.bucket, begun.ID, begun, 0); !errors.Is(err, job.ErrConflict) {
 		return begun, err
 	}
-	return d.update(ctx, id, func(found job.Delivery) (job.Delivery, bool) {
-		return job.Delivery{State: job.DeliverySending, At: at}, !found.Final() && found.HeldFor(at) == 0
+	return d.update(ctx, begun.ID, func(found job.Delivery) (job.Delivery, bool) {
+		return begun, !found.Final() && found.HeldFor(begun.At) == 0
 	})
+}
+
+// RecordDead records that the job of a mail has become a dead letter. What is known
+// about the last attempt stays.
+func (d *deliveryStore) RecordDead(ctx context.Context, dead job.Delivery) error {
+	_, err := d.update(ctx, dead.ID, func(found job.Delivery) (job.Delivery, bool) {
+		if found.State == "" {
+			return dead, true // it was never tried
+		}
+		found.DeadSubject, found.NextTry = dead.DeadSubject, time.Time{}
+		return found, !found.Final()
+	})
+	return err
 }
 
 // Withdraw withdraws a mail, unless it was or may have been sent, and returns
 // the status that is stored afterwards.
 func (d *deliveryStore) Withdraw(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
 	return d.update(ctx, id, func(found job.Delivery) (job.Delivery, bool) {
-		return job.Delivery{State: job.DeliveryWithdrawn, At: at}, !found.Final() && found.State != job.DeliverySending
+		return job.Delivery{State: job.DeliveryWithdrawn, At: at, To: found.To, Subject: found.Subject}, !found.Final() && found.State != job.DeliverySending
 	})
 }
 

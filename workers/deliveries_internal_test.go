@@ -21,6 +21,10 @@ func newDeliveryStore(t *testing.T) *deliveryStore {
 	return &deliveryStore{bucket: bucket}
 }
 
+func attempt(id string, at time.Time) job.Delivery {
+	return job.Delivery{V: job.Version, ID: id, State: job.DeliverySending, At: at}
+}
+
 func TestMailIsEitherSentOrWithdrawn(t *testing.T) {
 	t.Parallel()
 	l, at := newDeliveryStore(t), time.Now().UTC()
@@ -30,7 +34,7 @@ func TestMailIsEitherSentOrWithdrawn(t *testing.T) {
 		var group sync.WaitGroup
 		group.Go(func() {
 			var err error
-			if begun, err = l.Begin(t.Context(), id, at); err != nil {
+			if begun, err = l.Begin(t.Context(), attempt(id, at)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -50,7 +54,7 @@ func TestMailIsEitherSentOrWithdrawn(t *testing.T) {
 func TestDeferredMailCanBeWithdrawn(t *testing.T) {
 	t.Parallel()
 	l, at := newDeliveryStore(t), time.Now().UTC()
-	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || sent.State != job.DeliverySending {
+	if sent, err := l.Begin(t.Context(), attempt("m1", at)); err != nil || sent.State != job.DeliverySending {
 		t.Fatalf("got %+v, %v, want it sending", sent, err)
 	}
 	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || sent.State == job.DeliveryWithdrawn {
@@ -62,7 +66,7 @@ func TestDeferredMailCanBeWithdrawn(t *testing.T) {
 	if sent, err := l.Withdraw(t.Context(), "m1", at); err != nil || sent.State != job.DeliveryWithdrawn {
 		t.Fatalf("got %+v, %v, want it withdrawn", sent, err)
 	}
-	if sent, err := l.Begin(t.Context(), "m1", at); err != nil || sent.State == job.DeliverySending {
+	if sent, err := l.Begin(t.Context(), attempt("m1", at)); err != nil || sent.State == job.DeliverySending {
 		t.Fatalf("got %+v, %v, want it still withdrawn", sent, err)
 	}
 	if err := l.Record(t.Context(), job.Delivery{V: 1, ID: "m2", At: at, State: job.DeliverySent}); err != nil {
@@ -81,7 +85,7 @@ func TestAttemptHoldsTheMailForItsLease(t *testing.T) {
 		{at.Add(time.Second), at},
 		{at.Add(job.AttemptLease), at.Add(job.AttemptLease)},
 	} {
-		sent, err := l.Begin(t.Context(), "m1", c.begin)
+		sent, err := l.Begin(t.Context(), attempt("m1", c.begin))
 		if err != nil || sent.State != job.DeliverySending || !sent.At.Equal(c.want) {
 			t.Errorf("got %+v, %v for an attempt at %s, want the one begun at %s", sent, err, c.begin, c.want)
 		}

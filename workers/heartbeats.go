@@ -24,6 +24,10 @@ type Heartbeats struct {
 	mu     sync.Mutex
 	tokens map[[sha256.Size]byte]string // the monitor, by the token's hash: a lookup's timing reveals nothing about the token
 	hashes map[string][sha256.Size]byte // by monitor
+	loaded bool                         // all tokens are known
+	// absence is when the last absence began, and absenceSeen since when this process
+	// sees it.
+	absence, absenceSeen time.Time
 }
 
 // NewHeartbeats makes heartbeats without tokens.
@@ -53,12 +57,35 @@ func (h *Heartbeats) Undefine(name string) {
 	delete(h.hashes, name)
 }
 
-// Ping stores a ping if its token is known, and reports whether it is.
+// SetLoaded reports that the monitors that existed at the start are defined.
+func (h *Heartbeats) SetLoaded() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.loaded = true
+}
+
+// Loaded reports whether all tokens are known.
+func (h *Heartbeats) Loaded() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.loaded
+}
+
+// errNotLoaded is returned for a ping with an unknown token while the definitions are
+// being read.
+var errNotLoaded = errors.New("the definitions are not read yet")
+
+// Ping stores a ping if its token is known, and reports whether it is. An error means
+// that the job may try again.
 func (h *Heartbeats) Ping(ctx context.Context, token, kind string, ping job.Ping) (known bool, err error) {
 	hash := sha256.Sum256([]byte(token))
 	h.mu.Lock()
 	_, known = h.tokens[hash]
+	loaded := h.loaded
 	h.mu.Unlock()
+	if !known && !loaded {
+		return false, errNotLoaded
+	}
 	if !known {
 		return false, nil
 	}
@@ -73,6 +100,47 @@ func (h *Heartbeats) store(ctx context.Context, token, kind string, ping job.Pin
 // LastPings returns the last pings for a token. The first call stores when the
 // monitoring began, from which a missing first ping is measured.
 func (h *Heartbeats) LastPings(ctx context.Context, token string) (check.LastPings, error) {
+	b, err := h.read(ctx, token)
+	if err != nil || !b.Since.IsZero() {
+		return b, err
+	}
+	if err := h.store(ctx, token, job.PingSince, job.Ping{}); err != nil {
+		return b, fmt.Errorf("begin heartbeat: %w", err)
+	}
+	b.Since = time.Now()
+	return b, nil
+}
+
+// read returns the last pings for a token, and stores nothing.
+func (h *Heartbeats) read(ctx context.Context, token string) (check.LastPings, error) {
+	b, err := ReadPings(ctx, h.p, token, time.Now())
+	if err == nil {
+		b.NoListener = h.noListener(b, time.Now())
+	}
+	return b, err
+}
+
+// listenerPatience is how long a mark may stay the same before a job's silence says
+// nothing about it. Until then the process that takes pings may be starting.
+const listenerPatience = 30 * time.Second
+
+// noListener reports whether an absence lasts for long, as this process has seen.
+func (h *Heartbeats) noListener(b check.LastPings, now time.Time) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var began time.Time
+	if len(b.Absences) > 0 {
+		began = b.Absences[len(b.Absences)-1].From
+	}
+	if !began.Equal(h.absence) || b.Listening {
+		h.absence, h.absenceSeen = began, now
+	}
+	return !began.IsZero() && !b.Listening && now.Sub(h.absenceSeen) > listenerPatience
+}
+
+// ReadPings returns the last pings for a token, and the absences until now. It
+// stores nothing.
+func ReadPings(ctx context.Context, p *pipeline.Pipeline, token string, now time.Time) (check.LastPings, error) {
 	var b check.LastPings
 	var succeeded, failed job.Ping
 	for _, kind := range []struct {
@@ -80,7 +148,7 @@ func (h *Heartbeats) LastPings(ctx context.Context, token string) (check.LastPin
 		at   *time.Time
 		ping *job.Ping
 	}{{job.PingOK, &b.OK, &succeeded}, {job.PingFail, &b.Fail, &failed}, {job.PingStart, &b.Start, nil}, {job.PingSince, &b.Since, nil}} {
-		body, stored, err := inspect.LastMessage(ctx, h.p, topology.Ping, topology.PingSubject(token, kind.name))
+		body, stored, err := inspect.LastMessage(ctx, p, topology.Ping, topology.PingSubject(token, kind.name))
 		if errors.Is(err, pipeline.ErrNotFound) {
 			continue
 		}
@@ -88,24 +156,47 @@ func (h *Heartbeats) LastPings(ctx context.Context, token string) (check.LastPin
 			return b, err
 		}
 		*kind.at = stored
-		if kind.ping != nil && len(body) > 0 {
-			// A ping in any format counts.
-			if ping, err := job.Decode[job.Ping](body); err == nil {
-				*kind.ping = ping
-			} else {
-				kind.ping.Output = string(body[:min(len(body), job.MaxPingOutput)])
-			}
+		if kind.ping != nil {
+			*kind.ping = readPing(body)
 		}
 	}
 	b.Last = succeeded
 	if b.Fail.After(b.OK) {
 		b.Last = failed
 	}
-	if b.Since.IsZero() {
-		if err := h.store(ctx, token, job.PingSince, job.Ping{}); err != nil {
-			return b, fmt.Errorf("begin heartbeat: %w", err)
-		}
-		b.Since = time.Now()
+	mark, stored, err := readListening(ctx, p)
+	if err == nil && stored.Sequence > 0 {
+		b.Absences = mark.Until(stored.Stored, now)
+		b.Listening = now.Sub(stored.Stored) <= job.MaxMarkAge
 	}
-	return b, nil
+	return b, err
+}
+
+// readPing reads a ping. One in any format counts.
+func readPing(body []byte) job.Ping {
+	if len(body) == 0 {
+		return job.Ping{}
+	}
+	ping, err := job.Decode[job.Ping](body)
+	if err != nil {
+		ping = job.Ping{Output: string(body[:min(len(body), job.MaxPingOutput)])}
+	}
+	return ping
+}
+
+// readListening reads the mark of the processes that take pings. Without one, the
+// sequence is 0.
+func readListening(ctx context.Context, p *pipeline.Pipeline) (job.Listening, pipeline.Delivery, error) {
+	d, err := inspect.LastDelivery(ctx, p, topology.Ping, topology.ListeningSubject())
+	if errors.Is(err, pipeline.ErrNotFound) {
+		return job.Listening{}, d, nil
+	}
+	if err != nil {
+		return job.Listening{}, d, err
+	}
+	mark, err := job.DecodeKnown[job.Listening](d.Body)
+	if err != nil {
+		return job.Listening{}, d, fmt.Errorf("read mark of listeners: %w", err)
+	}
+	return mark, d, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"vedette/pipeline/job"
 	"vedette/pipeline/pool"
 	"vedette/pipeline/topology"
+	"vedette/workers/mail"
 	"vedette/workers/notify"
 )
 
@@ -25,6 +27,8 @@ type mailJobs struct {
 	mailer     Mailer
 	deliveries *deliveryStore
 	outcomes   *outcomes
+
+	waits queueWaits
 
 	mu     sync.Mutex // guards copied
 	copied []string   // ids of the latest mails whose copy was stored
@@ -59,7 +63,10 @@ func (j *mailJobs) handle(ctx context.Context, d pipeline.Delivery) error {
 			return err
 		}
 	}
-	err = j.mailer.Handle(ctx, m, d.Stored)
+	if !d.Redelivered {
+		j.waits.took(mailConsumer(d.Subject).Name, d.Stored, time.Now())
+	}
+	err = j.mailer.Handle(ctx, m, mail.Attempt{Stored: d.Stored, Retry: pool.MailBackoff().Wait(d.Attempt, rand.Float64())})
 	if age := time.Since(d.Stored); err != nil && age > j.giveUpAfter && ctx.Err() == nil {
 		// An unreachable relay counts no attempts, so attempts alone do not end.
 		return job.Dead(job.ReasonGivenUp, fmt.Errorf("gave up after %s: %w", age.Round(time.Second), err))
@@ -119,11 +126,40 @@ func (j *mailJobs) storeCopy(ctx context.Context, m job.Mail, stored time.Time) 
 	return nil
 }
 
+// onDeadLetter records that the mail waits for no further attempt, and publishes
+// the outcome if there is one.
 func (j *mailJobs) onDeadLetter(ctx context.Context, d pipeline.Delivery, dead deadletter.Letter) error {
+	if err := j.recordDead(ctx, d, dead); err != nil {
+		return err
+	}
 	if !hasOutcome(d.Subject) {
 		return nil
 	}
 	return j.outcomes.onDeadLetter(job.JobMail)(ctx, d, dead)
+}
+
+// recordDead records a dead letter in the status of its mail. A job without a valid
+// id has no status; its dead letter says why.
+func (j *mailJobs) recordDead(ctx context.Context, d pipeline.Delivery, dead deadletter.Letter) error {
+	m, _ := job.DecodeKnown[job.Mail](d.Body) // an empty mail if it is malformed
+	var err error
+	if m.ID, err = readID(m.ID, d.Subject); err != nil {
+		return nil //nolint:nilerr // see above
+	}
+	consumer := mailConsumer(d.Subject)
+	status := mail.NewDelivery(m, job.DeliveryDeferred, time.Now().UTC())
+	status.Reply, status.DeadSubject = dead.Error, topology.DeadSubject(consumer.Stream, consumer.Name, dead.Sequence)
+	return j.deliveries.RecordDead(ctx, status)
+}
+
+// mailConsumer returns the consumer that takes the mail jobs with a subject.
+func mailConsumer(subject string) topology.Consumer {
+	for _, class := range job.MailClasses() {
+		if topology.InMailClass(subject, class) {
+			return topology.MailConsumer(class)
+		}
+	}
+	return topology.MailCallConsumer()
 }
 
 // hasOutcome reports whether a job gets an outcome: it was enqueued or called by

@@ -16,6 +16,7 @@ import (
 	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
 	"vedette/workers"
+	"vedette/workers/mail"
 )
 
 // patience is how long a test waits; only a failing test waits that long.
@@ -117,7 +118,8 @@ func (f *flaky) make(workers.Deliveries) (workers.Mailer, error) {
 
 type idleMailer struct{}
 
-func (idleMailer) Handle(context.Context, job.Mail, time.Time) error    { return nil }
+func (idleMailer) Handle(context.Context, job.Mail, mail.Attempt) error { return nil }
+func (idleMailer) Relays() []mail.RelayState                            { return nil }
 func (idleMailer) Available() bool                                      { return true }
 func (idleMailer) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
 func (idleMailer) Close()                                               {}

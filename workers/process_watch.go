@@ -3,7 +3,6 @@ package workers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -21,12 +20,14 @@ import (
 //
 // It measures the time since it saw a lease renewed, and ignores the times in
 // leases: the clocks of machines differ, and without the server no lease can be
-// renewed.
+// renewed. While no lease at all is renewed, which includes that of this process,
+// no process counts as silent, since the leases cannot be stored.
 type processWatch struct {
 	*shared
 
-	mu     sync.Mutex
-	leases map[string]lease
+	mu      sync.Mutex
+	leases  map[string]lease
+	renewed time.Time // when any lease was last seen renewed
 }
 
 // lease is a process's lease, and when its last renewal was seen.
@@ -62,13 +63,21 @@ func (w *processWatch) observe(e pipeline.Entry, now time.Time) {
 		delete(w.leases, e.Key)
 		return
 	}
-	w.leases[e.Key] = lease{entry: e, at: now}
+	if now.Sub(w.renewed) > process.LeaseTime/2 {
+		for key, known := range w.leases { // its time begins again
+			w.leases[key] = lease{entry: known.entry, at: now}
+		}
+	}
+	w.leases[e.Key], w.renewed = lease{entry: e, at: now}, now
 }
 
 // overdue returns the leases that were not renewed in time.
 func (w *processWatch) overdue(now time.Time) []pipeline.Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if now.Sub(w.renewed) > process.LeaseTime/2 {
+		return nil
+	}
 	var silent []pipeline.Entry
 	for _, l := range w.leases {
 		if now.Sub(l.at) > process.LeaseTime {
@@ -82,7 +91,7 @@ func (w *processWatch) overdue(now time.Time) []pipeline.Entry {
 // leases: a notice that is repeated after a failure has the same id.
 func (w *processWatch) report(ctx context.Context, bucket *pipeline.Bucket, silent []pipeline.Entry) error {
 	for _, lease := range silent {
-		if err := w.p.Notify(ctx, goneNotice(lease)); err != nil {
+		if err := w.p.Notify(ctx, process.GoneNotice(lease)); err != nil {
 			return err
 		}
 		if err := bucket.Remove(ctx, lease.Key, lease.Revision); err != nil && !errors.Is(err, job.ErrConflict) {
@@ -90,17 +99,4 @@ func (w *processWatch) report(ctx context.Context, bucket *pipeline.Bucket, sile
 		}
 	}
 	return nil
-}
-
-// goneNotice is the notice for a process whose lease expired.
-func goneNotice(lease pipeline.Entry) job.Notice {
-	n := job.Notice{
-		V: job.Version, ID: job.DeriveID("gone", lease.Key, lease.Written.UTC().Format(time.RFC3339Nano)), Kind: job.NoticeProcessGone,
-		Summary: fmt.Sprintf("process %s has been silent since %s", lease.Key, lease.Written.UTC().Format(time.RFC3339)),
-	}
-	if member, err := job.DecodeKnown[job.Process](lease.Value); err == nil {
-		n.Summary = fmt.Sprintf("process %s has been silent since %s", member.Name, lease.Written.UTC().Format(time.RFC3339))
-		n.Detail = fmt.Sprintf("pid %d on %s, version %s, started %s", member.PID, member.Host, member.Version, member.Started.UTC().Format(time.RFC3339))
-	}
-	return n
 }

@@ -64,7 +64,10 @@ func (w *saturationWatch) check(ctx context.Context, now time.Time) error {
 }
 
 func (w *saturationWatch) analyze(ctx context.Context, now time.Time) error {
-	s, err := snapshotChecks(ctx, w.p, saturationWindow)
+	s, err := askProcesses(ctx, w.p)
+	if err == nil {
+		err = snapshotChecks(ctx, w.p, &s, saturationWindow)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pool"
+	"vedette/pipeline/stranded"
 	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
 )
@@ -26,6 +27,7 @@ type checkStage struct {
 
 	prober   Prober
 	location string
+	lost     stranded.Reclaimed // the jobs of dead processes
 }
 
 // checkJobs handles the jobs. Its batcher outlives the pools, whose last checks
@@ -71,7 +73,7 @@ func (s *checkStage) open(ctx context.Context, ready func(*checkJobs)) error {
 }
 
 func (j *checkJobs) scheduledPool() pool.Config {
-	return pool.Config{Timeout: maxCheckTime, MaxUnsettled: 1 << 20, Handler: handle(j.scheduled)}
+	return pool.Config{Timeout: maxCheckTime, MaxUnsettled: 1 << 20, Handler: j.scheduled}
 }
 
 func (j *checkJobs) adhocPool() pool.Config {
@@ -79,18 +81,35 @@ func (j *checkJobs) adhocPool() pool.Config {
 }
 
 // scheduled makes the check for a slot, and returns when its result is stored.
-func (j *checkJobs) scheduled(ctx context.Context, check job.Check) (err error) {
+func (j *checkJobs) scheduled(ctx context.Context, d pipeline.Delivery) error {
+	check, err := job.Decode[job.Check](d.Body)
+	if err != nil {
+		return job.DeadFor(err)
+	}
 	if check.Monitor == "" || check.Slot.IsZero() {
 		return job.Dead(job.ReasonInvalid, errors.New("read check: found no monitor or no slot, expected both"))
 	}
 	result := job.Result{Monitor: check.Monitor, Slot: check.Slot, Worker: j.p.Process(), Location: j.location}
 	if expired(check.NotAfter, time.Now()) {
-		result.Miss = &job.Miss{Reason: job.MissExpired, Count: 1, Last: check.Slot}
+		result.Miss = j.expiredMiss(d, check.Slot)
 	} else if result.ProbeResult, err = j.probe(ctx, check.Spec); err != nil {
 		return err
 	}
 	pool.Yield(ctx) // storing the result needs no slot
 	return j.batcher.Submit(ctx, result)
+}
+
+// expiredMiss is the miss for a check that comes too late: it waited too long for a
+// worker, or the process that had it is gone.
+func (s *checkStage) expiredMiss(d pipeline.Delivery, slot job.Slot) *job.Miss {
+	miss := &job.Miss{Reason: job.MissExpired, Count: 1, Last: slot}
+	switch {
+	case len(s.lost.Gone) > 0 && d.Stored.Before(s.lost.Before):
+		miss.Reason, miss.Detail = job.MissLost, "when process "+s.lost.Gone[0].Name+" was killed"
+	case d.Redelivered:
+		miss.Reason, miss.Detail = job.MissLost, "its worker was killed, stopped or cut off"
+	}
+	return miss
 }
 
 func expired(notAfter, now time.Time) bool { return !notAfter.IsZero() && now.After(notAfter) }

@@ -2,7 +2,6 @@ package workers
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -11,18 +10,23 @@ import (
 	"vedette/pipeline/pool"
 	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
+	"vedette/workers/health"
+	"vedette/workers/mail"
 )
 
 // Mailer sends mails.
 type Mailer interface {
-	// Handle sends one mail, whose job was stored at the given time. The returned
-	// error is the job's result, as package job defines it.
-	Handle(ctx context.Context, m job.Mail, stored time.Time) error
+	// Handle makes one attempt to send a mail. The returned error is the job's
+	// result, as package job defines it.
+	Handle(ctx context.Context, m job.Mail, a mail.Attempt) error
 	// StoreCopy stores a mail that cannot be sent yet on this machine, for its
 	// administrators. It will still be sent.
 	StoreCopy(ctx context.Context, m job.Mail, stored time.Time) error
 	// Available reports whether mails can currently be sent.
 	Available() bool
+	// Relays returns the states of the relays in the order in which they are tried,
+	// or that of the Maildir.
+	Relays() []mail.RelayState
 	// Serve maintains the connections to relays until ctx ends.
 	Serve(ctx context.Context) error
 	// Close closes what is still open, after all calls to Handle have returned.
@@ -36,7 +40,7 @@ type Deliveries interface {
 	// Begin records the start of an attempt, unless the mail was sent or
 	// withdrawn, or another worker's attempt holds it. It returns the status that
 	// is stored afterwards.
-	Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error)
+	Begin(ctx context.Context, begun job.Delivery) (job.Delivery, error)
 	// Record replaces the status of a mail.
 	Record(ctx context.Context, d job.Delivery) error
 }
@@ -49,6 +53,7 @@ type mailStage struct {
 	newMailer   func(Deliveries) (Mailer, error)
 	giveUpAfter time.Duration
 	allowed     AllowedMails
+	conditions  *health.Conditions
 }
 
 const (
@@ -105,49 +110,6 @@ func (s *mailStage) open(ctx context.Context, ready func(*mailJobs)) error {
 	ready(jobs)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return jobs.mailer.Serve(ctx) })
-	group.Go(func() error { s.watchRelays(ctx, jobs.mailer); return nil })
+	group.Go(func() error { s.watchMail(ctx, jobs); return nil })
 	return group.Wait()
-}
-
-const (
-	relayInterval = time.Second
-	// relayGrace is how long no relay must be available before the operators are
-	// notified, so that the restart of a relay goes unnoticed.
-	relayGrace = 30 * time.Second
-)
-
-// watchRelays notifies the operators once when no relay is available, and once
-// when one is available again. If no other process can send, both mails leave
-// together afterwards; the log has both at once.
-func (s *mailStage) watchRelays(ctx context.Context, mailer Mailer) {
-	ticker := time.NewTicker(relayInterval)
-	defer ticker.Stop()
-	var down time.Time // since when no relay is available
-	notified := false
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case now := <-ticker.C:
-			switch available := mailer.Available(); {
-			case available && notified:
-				s.notifyRelays(ctx, fmt.Sprintf("a relay is available again, after %s without any", now.Sub(down).Round(time.Second)), now)
-				down, notified = time.Time{}, false
-			case available:
-				down = time.Time{}
-			case down.IsZero():
-				down = now
-			case !notified && now.Sub(down) >= relayGrace:
-				s.notifyRelays(ctx, "no relay has been available since "+down.UTC().Format("15:04:05 UTC"), now)
-				notified = true
-			}
-		}
-	}
-}
-
-func (s *mailStage) notifyRelays(ctx context.Context, summary string, now time.Time) {
-	s.log.ErrorContext(ctx, "availability of relays has changed", "state", summary)
-	s.notify(ctx, job.Notice{
-		ID: job.DeriveID("relays", s.p.Process(), now.UTC().Format(time.RFC3339)), Kind: job.NoticeRelaysDown, At: now.UTC(), Summary: summary,
-	})
 }

@@ -10,6 +10,7 @@ import (
 	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pool"
+	"vedette/pipeline/stranded"
 	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
 	"vedette/workers/notify"
@@ -38,6 +39,7 @@ type maintainJobs struct {
 //	    ├── processes              detects processes that fall silent
 //	    ├── stages                 detects stages without a process
 //	    ├── saturation             detects that checks miss slots for lack of capacity
+//	    ├── stranded               repairs jobs that no consumer will deliver
 //	    ├── maintain-notices       adds notices to the digest
 //	    ├── maintain-dead-letters  adds dead letters to the digest
 //	    ├── maintain-digest        mails the digest when it is due
@@ -46,7 +48,7 @@ func (s *maintainStage) supervisor() (supervise.Child, error) {
 	return stage[*maintainJobs]{
 		name: StageMaintain, foundation: "operators", open: s.open,
 		watches: []supervise.Child{
-			s.child("processes", s.watchProcesses), s.child("stages", s.watchStages), s.child("saturation", s.watchSaturation),
+			s.child("processes", s.watchProcesses), s.child("stages", s.watchStages), s.child("saturation", s.watchSaturation), s.child("stranded", s.watchStranded),
 		},
 		pools: []stagePool[*maintainJobs]{
 			{topology.NoticeConsumer(), nil, func(m *maintainJobs) pool.Config { return pool.Config{Handler: handle(m.collect)} }},
@@ -67,6 +69,12 @@ func (s *maintainStage) open(ctx context.Context, ready func(*maintainJobs)) err
 	}
 	m := &maintainJobs{maintainStage: s, digests: buckets[topology.Digests]}
 	return buckets[topology.Monitors].WatchMatching(ctx, topology.NonMonitorKeys(), func(e pipeline.Entry) { m.setDefinition(ctx, e) }, func() { ready(m) })
+}
+
+// watchStranded repairs stranded jobs. Any number of processes may do so.
+func (s *maintainStage) watchStranded(ctx context.Context) error {
+	watch := stranded.NewWatch(s.p)
+	return s.poll(ctx, stranded.Period, stranded.Period, "stranded jobs", watch.Check)
 }
 
 func (m *maintainJobs) rescue(ctx context.Context, d pipeline.Delivery) error {
@@ -123,6 +131,8 @@ func (m *maintainJobs) deadLetter(ctx context.Context, d pipeline.Delivery) erro
 	dead := deadletter.Read(d)
 	parked := dead.Reason == job.ReasonUnsupported
 	switch {
+	case dead.Reason == job.ReasonUndelivered:
+		return deadletter.Replay(ctx, m.p, dead)
 	case parked && !job.Newer(dead.Body):
 		return deadletter.Replay(ctx, m.p, dead)
 	case parked && d.Redelivered:

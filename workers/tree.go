@@ -83,13 +83,13 @@ func stageSupervisor(stage string, c Config, common *shared) (supervise.Child, e
 	case StageMaintain:
 		return (&maintainStage{shared: common}).supervisor()
 	case StageMail:
-		return (&mailStage{shared: common, newMailer: c.NewMailer, giveUpAfter: c.GiveUpAfter, allowed: c.AllowedMails}).supervisor()
+		return (&mailStage{shared: common, newMailer: c.NewMailer, giveUpAfter: c.GiveUpAfter, allowed: c.AllowedMails, conditions: c.Conditions}).supervisor()
 	case StageNotify:
 		return (&notifyStage{shared: common, renderer: c.Renderer}).supervisor()
 	case StageEvaluate:
 		return (&evaluateStage{shared: common}).supervisor()
 	default:
-		return (&checkStage{shared: common, prober: c.Prober, location: c.Location}).supervisor()
+		return (&checkStage{shared: common, prober: c.Prober, location: c.Location, lost: c.Reclaimed}).supervisor()
 	}
 }
 

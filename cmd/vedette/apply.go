@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,16 +15,21 @@ import (
 
 func applyCommand() *cobra.Command {
 	var where cli.Instance
-	var dry bool
+	var dry, removals bool
 	cmd := &cobra.Command{
 		Use:   "apply FILE",
 		Short: "Apply a monitor file to a running instance",
 		Long: `Compares the monitors and recipients in a running instance with the file, and
 stores the differences. Unchanged monitors are not disturbed. A file with mistakes
 changes nothing. The sections mail and server belong to the process: only
-'vedette run' reads them.`,
+'vedette run' reads them.
+
+A file that has no monitors, or lacks more than half of the stored ones, changes
+nothing either: it may be empty for a moment while it is written. --allow-removals
+applies it. One monitor may always be removed or renamed if the file has others.`,
 		Example: `  vedette apply monitors.yaml
-  vedette apply --dry-run monitors.yaml`,
+  vedette apply --dry-run monitors.yaml
+  vedette apply --allow-removals monitors.yaml`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			file, err := cli.LoadFile(args[0], cmd.ErrOrStderr())
@@ -31,18 +37,25 @@ changes nothing. The sections mail and server belong to the process: only
 				return err
 			}
 			options := cli.Progress(cmd.ErrOrStderr(), time.Now)
-			options.Dry = dry
+			options.Dry, options.AllowRemovals = dry, removals
 			change, err := cli.Query(cmd.Context(), &where, func(ctx context.Context, p *pipeline.Pipeline) (producer.Change, error) {
 				return producer.Apply(ctx, p, cli.Definitions(file), options)
 			})
-			if err != nil {
+			refused := errors.Is(err, producer.ErrRemovals)
+			if err != nil && !refused {
 				return err
 			}
-			_, err = fmt.Fprint(cmd.OutOrStdout(), cli.ChangeLines(change, dry))
-			return err
+			if dry || !refused {
+				cli.Writef(cmd.OutOrStdout(), "%s", cli.ChangeLines(change, dry))
+			}
+			if refused {
+				return cli.InputError(fmt.Errorf("apply %s: %w", args[0], err))
+			}
+			return nil
 		},
 	}
 	where.Flags(cmd)
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "show the changes without applying them")
+	cmd.Flags().BoolVar(&removals, "allow-removals", false, "apply a file that has no monitors, or lacks more than half of the stored ones")
 	return cmd
 }

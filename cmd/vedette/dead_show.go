@@ -68,7 +68,7 @@ func (l *deadLetterList) add(_ *pipeline.Pipeline, letter deadletter.Letter) boo
 		l.table = cli.NewTable(l.to)
 		cli.Writef(l.table, "ID\tDEAD FOR\tSTAGE\tREASON\tATTEMPTS\tJOB\tERROR\n")
 	}
-	cli.Writef(l.table, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.HumanDuration(l.now.Sub(letter.DeadAt)),
+	cli.Writef(l.table, "%d\t%s\t%s\t%s\t%d\t%s\t%s\n", letter.ID, notify.HumanBetween(letter.DeadAt, l.now),
 		cli.Printable(letter.Stage), cli.Printable(string(letter.Reason)), letter.Attempts, cli.Printable(letter.Subject), cli.Truncate(cli.Printable(letter.Error)))
 	return true
 }

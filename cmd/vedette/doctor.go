@@ -23,14 +23,15 @@ type doctorOptions struct {
 }
 
 func doctorCommand() *cobra.Command {
-	var options doctorOptions
+	options := doctorOptions{where: cli.Instance{Tolerant: true}}
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Find problems in the running system, with advice",
 		Long: `Examines a running installation from outside: its processes and their children,
 job slots and how many are busy, queue lengths and waiting times, recent results,
 dead letters, the size of streams and the state of their copies, the workers'
-clocks, and the disk of a local data directory.
+clocks, and the disk of a local data directory. What processes lack for their work,
+such as storage, is found even if nothing else can be read.
 
 For each finding it prints what was found, why it matters, and which limit, flag or
 field to change. Exits with 0 if nothing was found, and with 1 otherwise. It does

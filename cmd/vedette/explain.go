@@ -5,17 +5,21 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/mailstatus"
 	"vedette/pipeline"
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
+	"vedette/pipeline/process"
 	"vedette/pipeline/topology"
 	"vedette/workers"
+	"vedette/workers/health"
 	"vedette/workers/notify"
 )
 
@@ -26,8 +30,9 @@ func explainCommand() *cobra.Command {
 		Use:   "explain MONITOR",
 		Short: "Show a monitor's state, its cause, and who was notified",
 		Long: `Shows a monitor's state and its cause, the last results, what each address was
-notified about, when the next mail is due and what holds it back. Exits with 1
-when the monitor is down.`,
+notified about, what became of the mails, when the next mail is due and what holds
+it back. An address counts as notified once a relay has accepted the mail. Exits
+with 1 when the monitor is down.`,
 		Example: "  vedette explain website",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -64,8 +69,16 @@ type explanation struct {
 	Recipients []string `json:"recipients"`
 	// Mutes are what holds mails back now.
 	Mutes []notify.Mute `json:"mutes,omitempty"`
+	// Heartbeat is the deadline of a job, nil for another monitor.
+	Heartbeat *workers.HeartbeatDeadline `json:"heartbeat,omitempty"`
 	// Notified is what each address was notified about, and what is outstanding.
 	Notified []notify.Explanation `json:"notified"`
+	// Mails are what became of the mails in Notified, by id. Those that were never
+	// tried are missing.
+	Mails map[string]mailstatus.Mail `json:"mails,omitempty"`
+
+	// mailFault is why mails cannot leave at present, read if one was not accepted.
+	mailFault string
 }
 
 const (
@@ -73,6 +86,8 @@ const (
 	explainResults = 5
 	// explainTime limits the time for reading results.
 	explainTime = 3 * time.Second
+	// askTime limits the time for asking processes.
+	askTime = 2 * time.Second
 	// minPast is how far back results are read at least.
 	minPast = 2 * time.Minute
 )
@@ -97,6 +112,9 @@ func explain(ctx context.Context, p *pipeline.Pipeline, name string) (*explanati
 	if err := x.readNotifications(ctx, p); err != nil {
 		return nil, err
 	}
+	if x.Heartbeat, err = workers.ReadHeartbeatDeadline(ctx, p, &x.Monitor, time.Now()); err != nil {
+		return nil, err
+	}
 	err = x.readResults(ctx, p)
 	return x, err
 }
@@ -113,7 +131,39 @@ func (x *explanation) readNotifications(ctx context.Context, p *pipeline.Pipelin
 	if err != nil {
 		return err
 	}
-	x.Mutes, x.Notified, err = explainer.Explain(ctx, &x.Monitor)
+	if x.Mutes, x.Notified, err = explainer.Explain(ctx, &x.Monitor); err != nil {
+		return err
+	}
+	return x.readMails(ctx, p)
+}
+
+// readMails reads what became of the mails, and if one was not accepted yet, what
+// keeps mails from leaving.
+func (x *explanation) readMails(ctx context.Context, p *pipeline.Pipeline) error {
+	var ids []string
+	for i := range x.Notified {
+		for j := range x.Notified[i].Incidents {
+			known := &x.Notified[i].Incidents[j]
+			ids = append(ids, known.NotifiedBy, known.ResolvedBy)
+		}
+	}
+	slices.Sort(ids)
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
+	var err error
+	if x.Mails, err = mailstatus.Find(ctx, p, ids); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(ids, func(id string) bool { m, tried := x.Mails[id]; return !tried || !m.Final() }) {
+		return nil
+	}
+	answers, _, err := process.Ask(ctx, p, askTime)
+	for _, answer := range answers {
+		for _, c := range health.Failing(answer.Conditions) {
+			if c.Name == job.ProcessMail && x.mailFault == "" {
+				x.mailFault = c.Detail
+			}
+		}
+	}
 	return err
 }
 

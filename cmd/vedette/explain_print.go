@@ -9,7 +9,9 @@ import (
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/mailstatus"
 	"vedette/pipeline/job"
+	"vedette/workers"
 	"vedette/workers/notify"
 )
 
@@ -43,6 +45,11 @@ func (x *explanation) printText(to io.Writer, now time.Time) error {
 		fact("certificate", "expires "+cli.TimeText(s.Certificate.Expires))
 	}
 	fact("last up", cli.TimeText(s.LastUp))
+	if x.Heartbeat != nil && !x.Heartbeat.LastPing.IsZero() {
+		fact("last ping", cli.TimeText(x.Heartbeat.LastPing))
+		fact("next ping", "due by "+cli.TimeText(x.Heartbeat.Due))
+		fact("no pings", absenceText(x.Heartbeat))
+	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
@@ -69,7 +76,7 @@ func (x *explanation) summary(now time.Time) string {
 	}
 	text := strings.Join(words, ", ")
 	if s.Incident != nil {
-		text += " for " + notify.HumanDuration(now.Sub(s.Incident.Began))
+		text += " for " + notify.HumanBetween(s.Incident.Began, now)
 	}
 	return text
 }
@@ -128,6 +135,19 @@ func pendingText(s *job.State, m *job.Monitor) string {
 	}
 }
 
+// absenceText says when no ping could be taken since the last one, and what follows.
+func absenceText(h *workers.HeartbeatDeadline) string {
+	if len(h.Absences) == 0 {
+		return ""
+	}
+	last := h.Absences[len(h.Absences)-1]
+	text := "no ping could be taken from " + cli.TimeText(last.From) + " to " + cli.TimeText(last.To)
+	if earlier := len(h.Absences) - 1; earlier > 0 {
+		text += fmt.Sprintf(", and %s before", cli.Count(earlier, "time"))
+	}
+	return text + "; the deadline moved by " + notify.HumanDuration(h.Moved.Std())
+}
+
 func (x *explanation) printResults(to io.Writer) {
 	cli.Writef(to, "\nlast results\n")
 	if len(x.Results) == 0 {
@@ -156,7 +176,7 @@ func (x *explanation) printNotified(to io.Writer, now time.Time) {
 		n := &x.Notified[i]
 		cli.Writef(to, "  %s\n", n.Address)
 		for j := range n.Incidents {
-			cli.Writef(to, "    %s\n", notifiedText(&n.Incidents[j]))
+			cli.Writef(to, "    %s\n", cli.Printable(x.notifiedText(&n.Incidents[j], now)))
 		}
 		for j := range n.Held {
 			cli.Writef(to, "    held back: %s\n", muteText(&n.Held[j].Mute))
@@ -191,18 +211,29 @@ func muteText(mute *notify.Mute) string {
 }
 
 // notifiedText is what an address was notified about an incident.
-func notifiedText(known *job.Notified) string {
+func (x *explanation) notifiedText(known *job.Notified, now time.Time) string {
 	text := fmt.Sprintf("%s since %s: ", conditionText(known.Incident.Condition), cli.TimeText(known.Incident.Began))
 	switch {
 	case known.NotifiedBy == "" && known.Resolution == nil:
 		return text + "not notified yet"
 	case known.NotifiedBy == "":
 		return text + "ended, and not notified yet"
-	case known.Resolution == nil:
-		return text + "notified at " + cli.TimeText(known.NotifiedAt) + ", in mail " + known.NotifiedBy
-	case known.ResolvedBy == "":
-		return text + "notified at " + cli.TimeText(known.NotifiedAt) + "; its end at " + cli.TimeText(known.Resolution.At) + " is not notified yet"
-	default:
-		return text + "notified with its end, in mail " + known.ResolvedBy
 	}
+	text += x.mailText(known.NotifiedBy, known.NotifiedAt, now)
+	switch {
+	case known.Resolution == nil:
+		return text
+	case known.ResolvedBy == "":
+		return text + "; its end at " + cli.TimeText(known.Resolution.At) + " is not notified yet"
+	case known.ResolvedBy == known.NotifiedBy:
+		return text + ", with its end"
+	default:
+		return text + "; its end: " + x.mailText(known.ResolvedBy, time.Time{}, now)
+	}
+}
+
+// mailText is what became of a mail.
+func (x *explanation) mailText(id string, enqueued, now time.Time) string {
+	m, tried := x.Mails[id]
+	return m.Text(tried, mailstatus.Waiting{Enqueued: enqueued, Cause: x.mailFault}, now) + ", in mail " + id
 }

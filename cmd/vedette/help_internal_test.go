@@ -15,6 +15,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/instance"
+	"vedette/cmd/vedette/internal/mailstatus"
 	"vedette/pipeline/job"
 	"vedette/pipeline/rights"
 	"vedette/producer/monitor"
@@ -178,7 +179,7 @@ func TestTheManualNamesEveryMemberOfASet(t *testing.T) {
 		"templates":   {fieldNames(notify.View{}), fieldNames(notify.Fact{}), fieldNames(notify.Result{}), fieldNames(notify.Section{}), fieldNames(notify.Item{})},
 		"json-output": {
 			jsonNames(status{}), jsonNames(explanation{}), jsonNames(notify.Explanation{}), jsonNames(notify.Held{}), jsonNames(doctor.Finding{}),
-			jsonNames(mailLine{}), jsonNames(deadLetterJSON{}), jsonNames(job.ProcessCondition{}), jsonNames(web.Row{}), jsonNames(web.Queue{}),
+			jsonNames(mailstatus.Mail{}), jsonNames(deadLetterJSON{}), jsonNames(job.ProcessCondition{}), jsonNames(web.Row{}), jsonNames(web.Queue{}),
 		},
 		"notifications": {{"down", "degraded", "flapping", "certificate", "no data"}},
 	} {

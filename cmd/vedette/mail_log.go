@@ -1,21 +1,16 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
-	"slices"
-	"strings"
-	"time"
+	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/mailstatus"
 	"vedette/pipeline"
-	"vedette/pipeline/deadletter"
-	"vedette/pipeline/job"
-	"vedette/pipeline/topology"
-	"vedette/workers"
 )
 
 func mailLogCommand() *cobra.Command {
@@ -32,27 +27,25 @@ delivery status:
   sending    an attempt is under way
   unknown    the connection was lost after the final dot: the mail may have
              arrived, and may arrive again with the same Message-ID
-  deferred   the last attempt failed; the mail waits for the next one
-  failed     the mail is a dead letter, see 'vedette dead list --stage mail'
-  withdrawn  a newer mail with more news has replaced it`,
+  deferred   the last attempt failed; NEXT is when the mail is tried again
+  failed     the mail will not be tried again; NEXT is its dead letter, which
+             'vedette dead replay ID' tries again
+  withdrawn  a newer mail with more news has replaced it
+
+The last line counts the mails that were not tried yet.`,
 		Example: "  vedette mail log --unknown",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			log, err := cli.Query(cmd.Context(), &where, func(ctx context.Context, p *pipeline.Pipeline) ([]mailLine, error) {
-				return loadMailLog(ctx, p, unknown, limit)
+			log, err := cli.Query(cmd.Context(), &where, func(ctx context.Context, p *pipeline.Pipeline) (mailLog, error) {
+				return readMailLog(ctx, p, unknown, limit)
 			})
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(log)
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(log.mails)
 			}
-			table := cli.NewTable(cmd.OutOrStdout())
-			cli.Writef(table, "ID\tSTATE\tAT\tRELAY\tREPLY\n")
-			for i := range log {
-				cli.Writef(table, "%s\t%s\t%s\t%s\t%s\n", log[i].ID, log[i].State, cli.TimeText(log[i].At), log[i].Relay, cli.Printable(log[i].Reply))
-			}
-			return table.Flush()
+			return log.printText(cmd.OutOrStdout())
 		},
 	}
 	where.Flags(cmd)
@@ -62,82 +55,40 @@ delivery status:
 	return cmd
 }
 
-// mailLine is a line in the log. Its state replaces the delivery's.
-type mailLine struct {
-	job.Delivery
-
-	State string `json:"state"`
+// mailLog has the mails that were tried, and counts the others.
+type mailLog struct {
+	mails   []mailstatus.Mail
+	untried uint64
 }
 
-// States in the log that a [job.Delivery] does not have.
-const (
-	mailUnknown = "unknown"
-	mailFailed  = "failed"
-)
-
-// longestAttempt limits an attempt. The outcome of an older one is unknown.
-const longestAttempt = 8 * time.Minute
-
-func loadMailLog(ctx context.Context, p *pipeline.Pipeline, unknown bool, limit int) ([]mailLine, error) {
-	bucket, err := p.Bucket(ctx, topology.Deliveries)
-	if err != nil {
-		return nil, err
+func readMailLog(ctx context.Context, p *pipeline.Pipeline, unknown bool, limit int) (log mailLog, err error) {
+	if log.mails, err = mailstatus.Log(ctx, p, unknown, limit); err != nil {
+		return log, err
 	}
-	entries, err := bucket.Load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	log := readMailLog(entries, unknown, time.Now())
-	log = log[:min(len(log), max(0, limit))]
-	return log, markDeadMails(ctx, p, log)
+	log.untried, err = mailstatus.Untried(ctx, p)
+	return log, err
 }
 
-func readMailLog(entries []pipeline.Entry, unknown bool, now time.Time) []mailLine {
-	log := []mailLine{}
-	for _, e := range entries {
-		found, err := job.DecodeKnown[job.Delivery](e.Value)
-		if err != nil {
-			found = job.Delivery{ID: e.Key, State: mailUnknown, At: e.Written, Reply: err.Error()}
-		}
-		line := mailLine{Delivery: found, State: string(found.State)}
-		if found.State == job.DeliverySending && (found.Reply != "" || now.Sub(found.At) > longestAttempt) {
-			line.State = mailUnknown
-		}
-		if !unknown || line.State == mailUnknown {
-			log = append(log, line)
-		}
+func (l mailLog) printText(to io.Writer) error {
+	table := newTrimmedTable(to)
+	cli.Writef(table, "ID\tSTATE\tAT\tTO\tSUBJECT\tNEXT\tRELAY\tREPLY\n")
+	for i := range l.mails {
+		m := &l.mails[i]
+		cli.Writef(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.ID, m.State, cli.TimeText(m.At),
+			cli.Printable(m.To), cli.Printable(m.Subject), m.NextText(), m.Relay, cli.Printable(m.Reply))
 	}
-	slices.SortFunc(log, func(a, b mailLine) int { return cmp.Or(b.At.Compare(a.At), cmp.Compare(a.ID, b.ID)) })
-	return log
+	if err := table.flush(); err != nil {
+		return err
+	}
+	if l.untried > 0 {
+		cli.Writef(to, "%s for the first attempt\n", waitText(l.untried))
+	}
+	return nil
 }
 
-// markDeadMails marks deferred mails that became dead letters as failed.
-func markDeadMails(ctx context.Context, p *pipeline.Pipeline, log []mailLine) error {
-	deferred := map[string]*mailLine{}
-	filter := deadletter.Filter{Stages: []string{workers.StageMail}}
-	for i := range log {
-		if log[i].State == string(job.DeliveryDeferred) {
-			deferred[log[i].ID] = &log[i]
-			filter.After = log[i].At.Add(-job.AttemptLease) // clocks differ
-		}
+func waitText(n uint64) string {
+	if n == 1 {
+		return "1 mail waits"
 	}
-	if len(deferred) == 0 {
-		return nil
-	}
-	return deadletter.Each(ctx, p, filter, func(letter deadletter.Letter) bool {
-		// An earlier dead letter of a mail was replayed.
-		line := deferred[mailID(letter.Subject)]
-		if line != nil && letter.DeadAt.After(line.At.Add(-job.AttemptLease)) {
-			line.State = mailFailed
-		}
-		return true
-	})
-}
-
-// mailID returns the id in the subject of a mail job: mail.<class>.<id> or
-// call.mail.<id>.
-func mailID(subject string) string {
-	const prefix = 2
-	tokens := strings.SplitN(subject, ".", prefix+1)
-	return tokens[len(tokens)-1]
+	return fmt.Sprintf("%d mails wait", n)
 }

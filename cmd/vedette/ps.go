@@ -16,6 +16,7 @@ import (
 	"vedette/pipeline"
 	"vedette/pipeline/job"
 	"vedette/pipeline/process"
+	"vedette/workers/health"
 )
 
 // psOptions are the flags for `vedette ps`.
@@ -26,13 +27,16 @@ type psOptions struct {
 }
 
 func psCommand() *cobra.Command {
-	var options psOptions
+	options := psOptions{where: cli.Instance{Tolerant: true}}
 	cmd := &cobra.Command{
 		Use:   "ps",
 		Short: "Show all processes and their supervised children",
 		Long: `Asks all processes in the installation over NATS, and shows their supervised
 children: the state and its duration, the number of starts (incarnation) and of
 restarts after failures, running jobs and their limit, and the last failure.
+
+What a process lacks for its work, such as storage or a relay, is shown below its
+children: see 'vedette doctor'.
 
 Processes that hold a lease but do not answer are shown as silent, and the exit
 code is 1. They hang, or died less than half a minute ago.
@@ -107,7 +111,20 @@ func (l processList) printTable(to io.Writer, now time.Time) error {
 	for _, p := range l.Silent {
 		cli.Writef(table, "%s\t%s\t-\tsilent\t-\t-\t-\t-\tholds a lease and does not answer\n", p.Name, p.Host)
 	}
-	return table.flush()
+	if err := table.flush(); err != nil {
+		return err
+	}
+	for _, answer := range l.Processes {
+		printFaults(to, answer, now)
+	}
+	return nil
+}
+
+// printFaults prints what a process lacks for its work.
+func printFaults(to io.Writer, answer job.ProcessStatus, now time.Time) {
+	for _, c := range health.Failing(answer.Conditions) {
+		cli.Writef(to, "%s  %s has failed%s: %s\n", answer.Process.Name, c.Name, sinceText(c.Since, now), cli.Printable(c.Detail))
+	}
 }
 
 func (l processList) printTree(to io.Writer, now time.Time) error {
@@ -122,6 +139,7 @@ func (l processList) printTree(to io.Writer, now time.Time) error {
 		if err := table.flush(); err != nil {
 			return err
 		}
+		printFaults(to, answer, now)
 	}
 	for _, p := range l.Silent {
 		cli.Writef(table, "%s  pid %d on %s: silent, it holds a lease and does not answer\n", p.Name, p.PID, p.Host)
@@ -184,8 +202,11 @@ func childRows(children []job.ChildStatus, prefix string, name naming) []childRo
 	return all
 }
 
-// ageText returns the time since then in at most two units.
+// ageText returns the time since then in at most two units, "?" if it is unknown.
 func ageText(now, then time.Time) string {
+	if then.IsZero() {
+		return "?"
+	}
 	d := max(0, now.Sub(then))
 	switch {
 	case d < time.Minute:

@@ -23,8 +23,13 @@ on one machine or on several. --stages limits a process to some stages; so does
 for --nats. --replicas can be changed at any time.
 
 SIGHUP reads the file again: monitors are added, changed and removed; the others are
-not disturbed. A file with mistakes changes nothing. Ctrl-C stops the process
-cleanly; a second one stops it at once. A restart continues where it stopped.
+not disturbed. A file with mistakes changes nothing, and neither does one that
+lacks more than half of the stored monitors, which may be empty for a moment: it is
+read again until it can be applied, or 'vedette apply --allow-removals' applies it.
+A start with such a file watches what is stored.
+
+Ctrl-C and SIGTERM stop the process cleanly, also while it starts. Another one, more
+than half a second later, ends it at once. A restart continues where it stopped.
 
 Exits with 2 if the file is wrong, and with 3 if the process could not start, or
 failed so often that it gave up.`,

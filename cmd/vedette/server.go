@@ -8,13 +8,17 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/instance"
+	"vedette/cmd/vedette/internal/signals"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
+	"vedette/workers/health"
+	"vedette/workers/storage"
 	"vedette/workers/web"
 )
 
@@ -45,14 +49,20 @@ share. A server alone can also use the secret in its data directory. Addresses t
 other machines can reach need TLS: clients and other nodes see the certificate from
 --tls-cert. Nodes trust each other if --tls-ca has signed their certificates, so that
 CA should sign for nothing else. 'vedette auth init' creates all these files. A
-renewed certificate is used from the next connection on; other changed files are
-used from the next start on.
+renewed certificate is used from the next connection on. SIGHUP reads the users
+again: clients whose user has changed are disconnected, and a file with mistakes
+changes nothing. A new CA is used from the next start on.
 
 /healthz reports whether the process is alive, /readyz whether the node has joined
 its cluster and is up to date: in a rolling restart, wait for it before the next
 node. /varz, /jsz and /routez are those of nats-server.
 
-Ctrl-C and SIGTERM stop it cleanly: a node first hands over its leadership.`,
+When the data directory could not be written, such as on a full disk, the server is
+started again inside the process once it can be. When the directory was removed, the
+process ends with exit code 3, for a service manager to start it again.
+
+Ctrl-C and SIGTERM stop it cleanly: a node first hands over its leadership. Another
+one, more than half a second later, stops it at once.`,
 		Example: `  vedette server
   vedette auth init secrets n1 n2 n3
   vedette server --name n1 --listen 0.0.0.0:4222 --cluster 0.0.0.0:6222 \
@@ -93,22 +103,18 @@ func (o *serverOptions) flags(cmd *cobra.Command) {
 
 // run starts the server and serves until ctx ends.
 func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error {
+	hangups, stopHangups := signals.Hangups()
+	defer stopHangups()
 	log, err := cli.Logger(stderr, o.logFormat, o.logLevel)
 	if err != nil {
 		return cli.InputError(err)
 	}
 	if o.http != "" {
 		if err := cli.CheckListen(ctx, o.http); err != nil {
-			return err
+			return signals.Ended(ctx, stdout, signals.UnlessStopped(ctx, err))
 		}
 	}
-	if exposed := o.exposed(); len(exposed) > 0 && o.tls == (broker.TLS{}) {
-		risk := ""
-		if o.cluster != "" {
-			risk = ", and join the cluster with all rights"
-		}
-		cli.Writef(stderr, "warning: --insecure: anyone who can reach %s can read all traffic%s\n", strings.Join(exposed, " and "), risk)
-	}
+	o.warnOfExposure(stderr)
 	b, err := broker.Start(o.config(log))
 	if errors.Is(err, broker.ErrUsers) {
 		return cli.InputError(err)
@@ -116,14 +122,49 @@ func (o *serverOptions) run(ctx context.Context, stdout, stderr io.Writer) error
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprint(stdout, o.banner()); err != nil {
-		return errors.Join(err, b.Stop())
+	cli.Writef(stdout, "%s", o.banner())
+	reloading, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		o.reload(reloading, b, hangups, stdout, stderr)
+	}()
+	err = o.serve(ctx, b, log)
+	stop()
+	<-ended
+	return signals.Ended(ctx, stdout, err)
+}
+
+// reload reads the users again at each SIGHUP, until ctx ends.
+func (o *serverOptions) reload(ctx context.Context, b *broker.Broker, hangups <-chan os.Signal, stdout, stderr io.Writer) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangups:
+		}
+		switch err := b.Reload(); {
+		case errors.Is(err, broker.ErrNothingToReload):
+			cli.Writef(stderr, "vedette: SIGHUP changes nothing: %v; flags apply from the next start, certificates are read when they change\n", err)
+		case err != nil:
+			cli.PrintError(stderr, err)
+			cli.Writef(stderr, "vedette: %s was not applied; nothing has changed\n", o.users)
+		default:
+			cli.Writef(stdout, "vedette has read the users in %s again; flags and CAs apply from the next start, certificates when they change\n", o.users)
+		}
 	}
-	if err := o.serve(ctx, b, log); err != nil {
-		return err
+}
+
+func (o *serverOptions) warnOfExposure(stderr io.Writer) {
+	exposed := o.exposed()
+	if len(exposed) == 0 || o.tls != (broker.TLS{}) {
+		return
 	}
-	_, err = fmt.Fprintln(stdout, "vedette stopped cleanly")
-	return err
+	risk := ""
+	if o.cluster != "" {
+		risk = ", and join the cluster with all rights"
+	}
+	cli.Writef(stderr, "warning: --insecure: anyone who can reach %s can read all traffic%s\n", strings.Join(exposed, " and "), risk)
 }
 
 func (o *serverOptions) config(log *slog.Logger) broker.Config {
@@ -137,15 +178,38 @@ func (o *serverOptions) config(log *slog.Logger) broker.Config {
 	return config
 }
 
-// serve runs the health server, which is there before the broker starts to stop
-// and until it has stopped.
+// errDataRemoved ends a server whose data directory was removed. It could start
+// again on an empty one, but a cluster node gets its data from the other nodes only
+// when it starts, and alone nothing would define the streams.
+var errDataRemoved = errors.New("the server must be started again, on an empty directory or a copy")
+
+// serve watches the storage, and runs the health server, which is there before the
+// broker starts to stop and until it has stopped.
 func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.Logger) error {
+	conditions := health.NewConditions(time.Now)
+	ctx, end := context.WithCancelCause(ctx)
+	watched := make(chan error, 1)
+	go func() {
+		watched <- storage.NewWatch(storage.Config{
+			Conditions: conditions, Server: b, Logger: log,
+			Lost: func(_ context.Context, detail string) { end(fmt.Errorf("%s: %w", detail, errDataRemoved)) },
+		}).Serve(ctx)
+	}()
+	err := o.serveHealth(ctx, b, conditions, log)
+	end(nil)
+	if lost := context.Cause(ctx); errors.Is(lost, errDataRemoved) {
+		err = errors.Join(lost, err)
+	}
+	return errors.Join(err, <-watched)
+}
+
+func (o *serverOptions) serveHealth(ctx context.Context, b *broker.Broker, conditions *health.Conditions, log *slog.Logger) error {
 	if o.http == "" {
 		<-ctx.Done()
 		return b.Stop()
 	}
-	health, err := web.NewHealthServer(web.HealthServerConfig{
-		Listen: o.http, Ready: func() []job.ProcessCondition { return serverConditions(ctx, b) }, Fallback: b.Metrics(), Logger: log,
+	page, err := web.NewHealthServer(web.HealthServerConfig{
+		Listen: o.http, Ready: func() []job.ProcessCondition { return serverConditions(ctx, b, conditions) }, Fallback: b.Metrics(), Logger: log,
 	})
 	if err != nil {
 		return errors.Join(err, b.Stop())
@@ -153,7 +217,7 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- health.Serve(serving) }()
+	go func() { ended <- page.Serve(serving) }()
 	select {
 	case <-ctx.Done():
 		err = b.Stop()
@@ -165,12 +229,16 @@ func (o *serverOptions) serve(ctx context.Context, b *broker.Broker, log *slog.L
 }
 
 // serverConditions returns what a node needs to do its work.
-func serverConditions(ctx context.Context, b *broker.Broker) []job.ProcessCondition {
+func serverConditions(ctx context.Context, b *broker.Broker, conditions *health.Conditions) []job.ProcessCondition {
 	running := instance.Condition(job.ProcessRunning, ctx.Err() == nil, "it is stopping")
 	if !running.OK {
 		return []job.ProcessCondition{running}
 	}
-	state := job.ProcessCondition{Name: job.ProcessStorage, OK: true}
+	state, known := conditions.Find(job.ProcessStorage)
+	if known && !state.OK {
+		return []job.ProcessCondition{running, state}
+	}
+	state = job.ProcessCondition{Name: job.ProcessStorage, OK: true}
 	if err := b.Healthy(); err != nil {
 		state.OK, state.Detail = false, err.Error()
 	}

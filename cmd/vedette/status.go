@@ -24,7 +24,7 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	var where cli.Instance
+	where := cli.Instance{Tolerant: true}
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status",
@@ -33,7 +33,7 @@ func statusCommand() *cobra.Command {
 data, the silences and maintenance windows in effect, and the number of dead
 letters. First it shows what Vedette itself lacks for its work, such as storage or
 a relay: see 'vedette doctor'. Exits with 1 when a monitor is down, or Vedette
-lacks something.`,
+lacks something. While the streams cannot be read, it shows only that.`,
 		Example: "  vedette status",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -69,6 +69,8 @@ type status struct {
 	DeadLetters uint64         `json:"dead_letters"`
 	// Faults are what the processes of Vedette lack for their work.
 	Faults []processFault `json:"faults"`
+	// Unread says why the rest could not be read; it is empty if it was.
+	Unread string `json:"unread,omitempty"`
 }
 
 // processFault is a condition that a process does not meet.
@@ -97,15 +99,36 @@ func (s *status) readFaults(ctx context.Context, p *pipeline.Pipeline) error {
 	return nil
 }
 
+// statusTimeout bounds the time for all that is read from streams: while they
+// cannot be read, that takes long.
+const statusTimeout = 20 * time.Second
+
+// readStatus reads the faults first. If there are some, it is no error that the
+// rest cannot be read.
 func readStatus(ctx context.Context, p *pipeline.Pipeline) (*status, error) {
 	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}, Faults: []processFault{}}
+	if err := s.readFaults(ctx, p); err != nil {
+		return nil, err
+	}
+	limited, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	if err := s.readMonitors(limited, p); err != nil {
+		if len(s.Faults) == 0 || ctx.Err() != nil {
+			return nil, err
+		}
+		s.Unread = err.Error()
+	}
+	return s, nil
+}
+
+func (s *status) readMonitors(ctx context.Context, p *pipeline.Pipeline) error {
 	defined, err := s.monitors(ctx, p)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	states, err := pipeline.LoadAll(ctx, p, topology.States, ">", job.DecodeKnown[job.State])
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for i := range states {
 		state := &states[i]
@@ -122,15 +145,9 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline) (*status, error) {
 		return cmp.Or(cmp.Compare(conditionRank(a.Condition), conditionRank(b.Condition)), a.Began.Compare(b.Began), strings.Compare(a.Monitor, b.Monitor))
 	})
 	if s.DeadLetters, err = inspect.Count(ctx, p, topology.Dead); err != nil {
-		return nil, err
+		return err
 	}
-	if err := s.readMutes(ctx, p, time.Now()); err != nil {
-		return nil, err
-	}
-	if err := s.readFaults(ctx, p); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s.readMutes(ctx, p, time.Now())
 }
 
 func conditionRank(c job.Condition) int {
@@ -170,11 +187,15 @@ func (s *status) printText(to io.Writer, now time.Time) error {
 		fault := &s.Faults[i]
 		cli.Writef(to, "VEDETTE: %s of process %s has failed%s: %s\n", fault.Name, fault.Process, sinceText(fault.Since, now), cli.Printable(fault.Detail))
 	}
+	if s.Unread != "" {
+		cli.Writef(to, "the monitors could not be read: %s\n", cli.Printable(s.Unread))
+		return nil
+	}
 	cli.Writef(to, "%s: %d down%s\n", cli.Count(s.Monitors, "monitor"), s.Down, s.otherCounts())
 	table := cli.NewTable(to)
 	for i := range s.Problems[:min(maxProblems, len(s.Problems))] {
 		incident := &s.Problems[i]
-		cli.Writef(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionText(incident.Condition)), monitorText(incident), notify.HumanDuration(now.Sub(incident.Began)), cli.Printable(causeText(incident)))
+		cli.Writef(table, "  %s\t%s\tfor %s\t%s\n", strings.ToUpper(conditionText(incident.Condition)), monitorText(incident), notify.HumanBetween(incident.Began, now), cli.Printable(causeText(incident)))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -200,7 +221,7 @@ func sinceText(since, now time.Time) string {
 	if since.IsZero() {
 		return ""
 	}
-	return " for " + notify.HumanDuration(now.Sub(since))
+	return " for " + notify.HumanBetween(since, now)
 }
 
 // monitorText is the monitor, with the location for one of several.

@@ -75,7 +75,7 @@ func subjects(t *testing.T) []string {
 		"CheckSubject": topology.CheckSubject("<location>", "<monitor>"), "AdhocSubject": topology.AdhocSubject("<location>", "<id>"),
 		"MailSubject": topology.MailSubject("<class>", "<id>"), "CallMailSubject": topology.CallMailSubject("<id>"),
 		"CallCheckSubject": topology.CallCheckSubject("<location>", "<id>"), "NoticeSubject": topology.NoticeSubject("<kind>"),
-		"PingSubject": topology.PingSubject("<token>", "<kind>"), "TimerSubject": topology.TimerSubject("<what>", "<id>"),
+		"ListeningSubject": topology.ListeningSubject(), "PingSubject": topology.PingSubject("<token>", "<kind>"), "TimerSubject": topology.TimerSubject("<what>", "<id>"),
 		"SetTimerSubject": topology.SetTimerSubject("<what>", "<id>"), "ResultSubject": strings.Replace(topology.ResultSubject(0), "0", "<partition>", 1),
 		"DeadSubject":  strings.Replace(topology.DeadSubject("<stream>", "<consumer>", 0), "0", "<sequence>", 1),
 		"ReplySubject": topology.ReplySubject("<address>"), "StatusSubject": topology.StatusSubject("<address>"),

@@ -11,7 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"time"
+	"sync"
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
@@ -24,6 +24,8 @@ var ErrPortTaken = errors.New("address is in use")
 // ErrLocked is returned by [Start] when another process uses the directory. Two
 // servers with one store would destroy it.
 var ErrLocked = errors.New("data directory is in use by another process")
+
+var errStopped = errors.New("restart nats-server: it was stopped")
 
 // Config configures a broker.
 type Config struct {
@@ -56,12 +58,22 @@ type Config struct {
 // Broker is a running server. Always call Stop: after an unclean stop,
 // superseded messages may reappear.
 type Broker struct {
-	server      *server.Server
 	lock        *flock.Flock
 	secret      string // empty with a users file
 	dir         string
 	listen      bool
+	usersFile   string
 	certificate *reloadingCertificate // for clients; nil for clear text
+	logger      *slog.Logger
+	storeDir    string      // the server's directory
+	directory   os.FileInfo // the same, as it was at the start
+
+	restarting sync.Mutex // held while the server is restarted or stopped
+	stopped    bool
+
+	mu      sync.RWMutex    // guards the fields below
+	options *server.Options // for the first start and each restart
+	server  *server.Server
 }
 
 // User is the user name for clients; the password is the generated secret.
@@ -102,7 +114,7 @@ func Start(config Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != ""}
+	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != "", usersFile: config.UsersFile, logger: config.Logger}
 	if err := b.start(config); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -122,47 +134,19 @@ func lockDir(dir string) (*flock.Flock, error) {
 }
 
 func (b *Broker) start(config Config) error {
-	options, err := b.options(config)
-	if err != nil {
+	var err error
+	if b.options, err = b.configure(config); err != nil {
 		return err
 	}
-	b.server, err = server.NewServer(options)
-	if err != nil {
-		return fmt.Errorf("create nats-server: %w", err)
+	if err := b.startServer(); err != nil {
+		return err
 	}
-	log := &logAdapter{logger: config.Logger, fatal: make(chan string, 1)}
-	b.server.SetLoggerV2(log, false, false, false)
-	b.server.Start()
-	err = b.awaitStart(log.fatal)
-	if err == nil {
-		err = b.writeAddress()
+	b.storeDir = b.options.StoreDir
+	if b.directory, err = os.Stat(b.storeDir); err != nil {
+		b.stopServer()
+		return fmt.Errorf("look at data directory: %w", err)
 	}
-	if err != nil {
-		b.server.Shutdown()
-		b.server.WaitForShutdown()
-	}
-	return err
-}
-
-const (
-	readyTimeout = 30 * time.Second
-	readyPoll    = 50 * time.Millisecond
-)
-
-// awaitStart waits until the server accepts connections, or returns the reason
-// why it cannot start.
-func (b *Broker) awaitStart(fatal <-chan string) error {
-	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); {
-		if b.server.ReadyForConnections(readyPoll) {
-			return nil
-		}
-		select {
-		case message := <-fatal:
-			return fmt.Errorf("start nats-server: %s", message)
-		default:
-		}
-	}
-	return fmt.Errorf("start nats-server: not ready after %s; see its log", readyTimeout)
+	return nil
 }
 
 // writeAddress writes the address for commands on this machine, except with a
@@ -182,7 +166,7 @@ func (b *Broker) writeAddress() error {
 }
 
 // InProcessConn opens a connection without a socket.
-func (b *Broker) InProcessConn() (net.Conn, error) { return b.server.InProcessConn() }
+func (b *Broker) InProcessConn() (net.Conn, error) { return b.current().InProcessConn() }
 
 // Secret returns the password for [User]; it is empty with a users file.
 func (b *Broker) Secret() string { return b.secret }
@@ -193,7 +177,7 @@ func (b *Broker) URL() string {
 	if !b.listen {
 		return ""
 	}
-	address, err := url.Parse(b.server.ClientURL())
+	address, err := url.Parse(b.current().ClientURL())
 	if err != nil {
 		return ""
 	}
@@ -212,19 +196,4 @@ func loopback(ip net.IP) string {
 		return "127.0.0.1"
 	}
 	return "::1"
-}
-
-// Stop shuts the server down cleanly and unlocks the directory. A cluster node
-// first hands its leaderships to other nodes and gives its clients time to
-// reconnect there, which takes a few seconds.
-func (b *Broker) Stop() error {
-	if b.server.JetStreamIsClustered() {
-		b.server.LameDuckShutdown()
-	}
-	b.server.Shutdown()
-	b.server.WaitForShutdown()
-	if err := b.lock.Unlock(); err != nil {
-		return fmt.Errorf("unlock data directory: %w", err)
-	}
-	return nil
 }

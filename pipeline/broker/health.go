@@ -14,7 +14,7 @@ import (
 // is up to date, otherwise an error that describes what is missing. A rolling
 // update waits for this before it replaces the next node.
 func (b *Broker) Healthy() error {
-	status := b.server.Healthz(nil)
+	status := b.current().Healthz(nil)
 	if status.Error != "" {
 		return fmt.Errorf("check nats-server: %w", errors.New(status.Error))
 	}
@@ -25,9 +25,9 @@ func (b *Broker) Healthy() error {
 // nats-server's monitoring: /varz, /jsz and /routez.
 func (b *Broker) Metrics() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /varz", jsonHandler(func() (any, error) { return b.server.Varz(nil) }))
-	mux.HandleFunc("GET /jsz", jsonHandler(func() (any, error) { return b.server.Jsz(&server.JSzOptions{Streams: true}) }))
-	mux.HandleFunc("GET /routez", jsonHandler(func() (any, error) { return b.server.Routez(nil) }))
+	mux.HandleFunc("GET /varz", jsonHandler(func() (any, error) { return b.current().Varz(nil) }))
+	mux.HandleFunc("GET /jsz", jsonHandler(func() (any, error) { return b.current().Jsz(&server.JSzOptions{Streams: true}) }))
+	mux.HandleFunc("GET /routez", jsonHandler(func() (any, error) { return b.current().Routez(nil) }))
 	return mux
 }
 

@@ -27,7 +27,7 @@ const (
 	reconnectReportInterval = 60
 )
 
-func (b *Broker) options(config Config) (*server.Options, error) {
+func (b *Broker) configure(config Config) (*server.Options, error) {
 	options := &server.Options{
 		ServerName: config.Name, JetStream: true, StoreDir: filepath.Join(config.Dir, "jetstream"),
 		SyncInterval: syncInterval, MaxPayload: config.MaxPayload, NoSigs: true, DontListen: !b.listen,

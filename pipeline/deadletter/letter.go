@@ -89,6 +89,25 @@ func Read(d pipeline.Delivery) Letter {
 	}
 }
 
+// Find returns the dead letter with a subject, and whether there is one. Its cost
+// does not depend on the number of dead letters.
+func Find(ctx context.Context, p *pipeline.Pipeline, subject string) (Letter, bool, error) {
+	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(topology.Dead))
+	if err != nil {
+		return Letter{}, false, fmt.Errorf("read dead letter: %w", err)
+	}
+	message, err := stream.GetLastMsgForSubject(ctx, p.Names().Subject(subject))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return Letter{}, false, nil
+	}
+	if err != nil {
+		return Letter{}, false, fmt.Errorf("read dead letter %s: %w", subject, err)
+	}
+	return Read(pipeline.Delivery{
+		Sequence: message.Sequence, Stored: message.Time, Subject: message.Subject, Header: message.Header, Body: message.Data,
+	}), true, nil
+}
+
 // Filter selects dead letters. Zero fields select all.
 type Filter struct {
 	// IDs selects by id.

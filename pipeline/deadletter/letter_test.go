@@ -47,6 +47,16 @@ func TestDeadLettersAreFilteredByStageReasonAgeAndID(t *testing.T) {
 			t.Errorf("%s: got %d letters, want %d", c.name, got, c.want)
 		}
 	}
+	// A subject finds its dead letter without reading the others.
+	for _, want := range all {
+		subject := topology.DeadSubject(topology.Adhoc, "test", want.Sequence)
+		if got, found, err := deadletter.Find(t.Context(), p, subject); err != nil || !found || got.ID != want.ID || got.Reason != want.Reason {
+			t.Errorf("%s: got %+v, %t, %v, want %+v", subject, got, found, err, want)
+		}
+	}
+	if got, found, err := deadletter.Find(t.Context(), p, topology.DeadSubject(topology.Adhoc, "x", 1)); err != nil || found {
+		t.Errorf("got %+v, %v, want none", got, err)
+	}
 	count, err := inspect.Count(t.Context(), p, topology.Dead)
 	if err != nil || count != 3 {
 		t.Errorf("got %d, %v, want 3", count, err)

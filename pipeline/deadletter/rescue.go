@@ -82,14 +82,34 @@ func rescue(ctx context.Context, p *pipeline.Pipeline, a advisory) error {
 		Attempts: int(a.Deliveries), FirstStoredAt: pipeline.FirstStored(message.Header, message.Time), Worker: p.Process(), Sequence: a.Sequence, //nolint:gosec // a small count
 	}
 	consumer := topology.Consumer{Stream: p.Names().CutStream(a.Stream), Name: a.Consumer}
+	if stream.CachedInfo().Config.Retention == jetstream.WorkQueuePolicy {
+		err = SetAside(ctx, p, dead, consumer)
+	} else { // the stream keeps its messages
+		err = Store(ctx, p, dead, consumer)
+	}
+	if err != nil {
+		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
+	}
+	return nil
+}
+
+// SetAside stores a job as a dead letter, and then removes it from its work queue,
+// which frees its subject.
+func SetAside(ctx context.Context, p *pipeline.Pipeline, dead Letter, consumer topology.Consumer) error {
 	if err := Store(ctx, p, dead, consumer); err != nil {
-		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
+		return err
 	}
-	if stream.CachedInfo().Config.Retention != jetstream.WorkQueuePolicy {
-		return nil // the stream keeps its messages
+	return Remove(ctx, p, consumer.Stream, dead.Sequence)
+}
+
+// Remove removes a message from a stream. A missing one is no error.
+func Remove(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, sequence uint64) error {
+	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(name))
+	if err == nil {
+		err = remove(ctx, stream, sequence)
 	}
-	if err := remove(ctx, stream, a.Sequence); err != nil {
-		return fmt.Errorf("rescue job %d of %s: %w", a.Sequence, a.Stream, err)
+	if err != nil {
+		return fmt.Errorf("remove message %d of %s: %w", sequence, name, err)
 	}
 	return nil
 }

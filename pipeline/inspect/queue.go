@@ -30,6 +30,20 @@ func Waiting(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consum
 	return info.NumPending, oldestAge(ctx, p, consumer.Stream, info, now), nil
 }
 
+// Outstanding counts the jobs that a consumer has not delivered yet, and those that
+// run or wait for another attempt. A missing consumer has none.
+func Outstanding(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consumer) (waiting, unsettled uint64, err error) {
+	found, err := p.JetStream().Consumer(ctx, p.Names().Stream(consumer.Stream), consumer.Name)
+	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, fmt.Errorf("read queue %s: %w", consumer.Name, err)
+	}
+	info := found.CachedInfo()
+	return info.NumPending, uint64(max(0, info.NumAckPending)), nil
+}
+
 // oldestAge is the age for the first message that was not delivered.
 func oldestAge(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, info *jetstream.ConsumerInfo, now time.Time) time.Duration {
 	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(name))

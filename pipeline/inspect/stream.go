@@ -78,3 +78,12 @@ func Leader(ctx context.Context, p *pipeline.Pipeline, name topology.Stream) (st
 	}
 	return stream.CachedInfo().Cluster.Leader, nil
 }
+
+// LastSequence returns the sequence of the newest message that a stream ever had.
+func LastSequence(ctx context.Context, p *pipeline.Pipeline, name topology.Stream) (uint64, error) {
+	stream, err := p.JetStream().Stream(ctx, p.Names().Stream(name))
+	if err != nil {
+		return 0, fmt.Errorf("read stream %s: %w", p.Names().Stream(name), err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}

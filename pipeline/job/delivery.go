@@ -17,6 +17,15 @@ type Delivery struct {
 	At    time.Time `json:"at"`
 	Relay string    `json:"relay,omitempty"`
 	Reply string    `json:"reply,omitempty"`
+	// To and Subject are the mail's, for people.
+	To      string `json:"to,omitempty"`
+	Subject string `json:"subject,omitempty"`
+	// NextTry is when a deferred mail is tried again at the earliest, zero if that is
+	// not known.
+	NextTry time.Time `json:"next_try,omitzero"`
+	// DeadSubject is the subject of the mail's dead letter. It is set while the mail
+	// is one, and State is then from its last attempt.
+	DeadSubject string `json:"dead_subject,omitempty"`
 }
 
 // DeliveryState is the state of a [Delivery]. The set is closed: [Decode]

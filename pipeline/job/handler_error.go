@@ -21,13 +21,14 @@ const (
 	ReasonPanic       Reason = "panic"       // the handler panicked at each attempt
 	ReasonStranded    Reason = "stranded"    // the server gave up after a manual change to the consumer
 	ReasonForbidden   Reason = "forbidden"   // the installation does not allow the job
+	ReasonUndelivered Reason = "undelivered" // the server held the job and delivered it to no process; it is replayed automatically
 )
 
 // Reasons lists all reasons.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonMalformed, ReasonUnsupported, ReasonInvalid, ReasonPermanent,
-		ReasonExpired, ReasonGivenUp, ReasonPanic, ReasonStranded, ReasonForbidden,
+		ReasonExpired, ReasonGivenUp, ReasonPanic, ReasonStranded, ReasonForbidden, ReasonUndelivered,
 	}
 }
 

@@ -36,3 +36,34 @@ type Ping struct {
 
 // Deadline returns the longest time without a ping that is not a failure.
 func (h *Heartbeat) Deadline() time.Duration { return h.Interval.Std() + h.Grace.Std() }
+
+// minEarly is how much earlier than its interval a ping may come, at least: jobs
+// with a short interval seldom keep it exactly.
+const minEarly = 5 * time.Minute
+
+// DueBy returns the time after which a job that succeeded last at the given time
+// is down. Time in which no ping could be taken does not count. If a ping was due
+// in such a time, it may be lost, and the job has until its next one. So a job that
+// stays silent is down after the absence, its interval and its grace at the latest.
+// The absences are in order.
+func (h *Heartbeat) DueBy(last time.Time, absences []Absence) time.Time {
+	interval, grace := h.Interval.Std(), h.Grace.Std()
+	early := min(interval/2, max(grace, minEarly))
+	counted := last.Add(interval + grace) // without the time of absences
+	due := counted
+	for _, a := range absences {
+		if !a.To.After(last) {
+			continue
+		}
+		if !a.From.Before(due) {
+			break // the job was overdue before
+		}
+		length := a.Within(last, a.To)
+		lost := a.From.Before(counted) && a.To.After(last.Add(interval-early))
+		counted, due = counted.Add(length), due.Add(length)
+		if next := a.To.Add(min(a.To.Sub(last), interval) + grace); lost && next.After(due) {
+			due = next
+		}
+	}
+	return due
+}

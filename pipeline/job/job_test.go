@@ -60,7 +60,11 @@ func golden() map[string]any {
 			V: 1, ID: "m1", To: "ops@example.org", Subject: "[DOWN] website: connect refused", Text: "It is down.\n",
 			HTML: "<p>It is down.</p>", Thread: incident.ID, Date: slot,
 		},
-		"delivery": job.Delivery{V: 1, ID: "m1", State: job.DeliverySent, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX"},
+		"delivery": job.Delivery{V: 1, ID: "m1", State: job.DeliverySent, At: slot, Relay: "smtp.example.org:587", Reply: "250 2.0.0 queued as 4bX", To: "ops@example.org", Subject: "[DOWN] website"},
+		"delivery-deferred": job.Delivery{
+			V: 1, ID: "m1", State: job.DeliveryDeferred, At: slot, Relay: "smtp.example.org:587", Reply: "451 4.3.0 later", To: "ops@example.org", Subject: "[DOWN] website",
+			NextTry: slot.Add(time.Minute), DeadSubject: "dead.MAIL.mail-alert.17",
+		},
 		"outcome-check": job.Outcome{
 			V: 1, Kind: job.JobCheck, ID: "try1", At: slot, Attempts: 1,
 			Check: &job.Result{ID: "try1", Worker: "host-1", Location: "default", ProbeResult: &refused},
@@ -73,6 +77,7 @@ func golden() map[string]any {
 			V: 1, Kind: job.JobMail, ID: "hello1", At: slot, Attempts: 1,
 			Failure: &job.Failure{Reason: job.ReasonPermanent, Error: "permanent: 550 5.1.1 no such user"},
 		},
+		"listening": job.Listening{V: 1, Previous: slot, Absences: []job.Absence{{From: slot.Add(-time.Hour), To: slot.Add(-59 * time.Minute)}}},
 		"notice": job.Notice{
 			V: 1, ID: "n1", Kind: job.NoticeStuckJob, At: slot, Source: "host-1", Summary: "a job of stage check ignored the end of its context", Detail: "goroutine 7 [chan receive]:",
 		},
@@ -151,11 +156,13 @@ func TestDecodedMessagesEncodeToTheSameBytes(t *testing.T) {
 		"mail":        decode[job.Mail],
 		"delivery":    decode[job.Delivery],
 
+		"delivery-deferred":  decode[job.Delivery],
 		"outcome-check":      decode[job.Outcome],
 		"outcome-mail":       decode[job.Outcome],
 		"outcome-failure":    decode[job.Outcome],
 		"process":            decode[job.Process],
 		"ping":               decode[job.Ping],
+		"listening":          decode[job.Listening],
 		"process-status":     decode[job.ProcessStatus],
 		"notice":             decode[job.Notice],
 		"digest":             decode[job.Digest],

@@ -15,7 +15,7 @@ const (
 	NoticeParked      NoticeKind = "parked"        // a child failed too often and pauses
 	NoticeStuckChild  NoticeKind = "stuck_child"   // a child did not stop in time
 	NoticeProcessGone NoticeKind = "process_gone"  // a process stopped renewing its lease
-	NoticeRelaysDown  NoticeKind = "relays_down"   // a process cannot send mail, or can again
+	NoticeRelaysDown  NoticeKind = "relays_down"   // a process cannot send mail, or can again; reported as a fault today
 	NoticeScheduleGap NoticeKind = "schedule_gap"  // no check was scheduled for a while
 	NoticeStageGone   NoticeKind = "stage_gone"    // no process runs a stage
 	NoticeNewer       NoticeKind = "newer_version" // a process left a message to newer processes

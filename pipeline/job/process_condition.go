@@ -17,6 +17,7 @@ const (
 	ProcessMail     ProcessConditionName = "mail"     // mails can leave
 	ProcessClock    ProcessConditionName = "clock"    // the wall clock is right and does not jump
 	ProcessWatchdog ProcessConditionName = "watchdog" // the watchdogs accept pings
+	ProcessFile     ProcessConditionName = "file"     // the monitor file is applied
 )
 
 // ProcessCondition says whether a process has something that it needs for its work.
@@ -37,3 +38,38 @@ type ProcessCondition struct {
 // ProcessConditionReason is why a process lacks something that it needs. The set is
 // closed.
 type ProcessConditionReason string
+
+// Reasons of the condition watchdog.
+const (
+	// FaultPingFailed: no answer came to a ping.
+	FaultPingFailed ProcessConditionReason = "ping_failed"
+	// FaultPingRefused: the answer was not one of success.
+	FaultPingRefused ProcessConditionReason = "ping_refused"
+)
+
+// The reasons why the monitor file is not applied. The process continues with what
+// is stored.
+const (
+	FaultFileInvalid   ProcessConditionReason = "file_invalid"    // it cannot be read, or has mistakes
+	FaultFileRemovals  ProcessConditionReason = "file_removals"   // it lacks most of the stored monitors
+	FaultFileNotStored ProcessConditionReason = "file_not_stored" // its definitions could not be stored
+)
+
+// The reasons why the storage of a process has failed.
+const (
+	FaultDiskFull      ProcessConditionReason = "disk_full"      // there is no room on the disk with the data directory
+	FaultReadOnly      ProcessConditionReason = "read_only"      // its file system is read-only
+	FaultNoPermission  ProcessConditionReason = "no_permission"  // the process may not write there
+	FaultDataRemoved   ProcessConditionReason = "data_removed"   // the data directory was removed or replaced
+	FaultNoDescriptors ProcessConditionReason = "no_descriptors" // the process or machine has no file descriptor left
+	FaultDiskError     ProcessConditionReason = "disk_error"     // the disk reports errors
+	FaultDiskStalled   ProcessConditionReason = "disk_stalled"   // the disk does not answer
+	FaultWriteError    ProcessConditionReason = "write_error"    // the server inside the process refuses messages after a write error
+	FaultNotStored     ProcessConditionReason = "not_stored"     // the server does not store messages, for an unknown reason
+)
+
+// The reasons why nothing is scheduled, or nothing checked.
+const (
+	FaultNoTicks   ProcessConditionReason = "no_ticks"   // the process gets no ticks
+	FaultNoResults ProcessConditionReason = "no_results" // checks were enqueued, and no result was stored
+)

@@ -95,6 +95,8 @@ type MissReason string
 
 // The reasons.
 const (
+	// MissNoProcess: no process scheduled checks at that time.
+	MissNoProcess MissReason = "no_process"
 	// MissLate: the scheduler handled the tick too late for this slot.
 	MissLate MissReason = "late"
 	// MissOverlap: the check for an earlier slot was still queued or running.
@@ -115,6 +117,9 @@ const (
 	MissNewer MissReason = "newer_version"
 	// MissPaused: the monitor is paused.
 	MissPaused MissReason = "paused"
+	// MissLost: the process that ran the check was killed, or the server delivered
+	// the check to no worker; Detail says which.
+	MissLost MissReason = "lost"
 	// MissCheckFailed: the check itself failed, so that its result is unknown; the
 	// cause is in Detail.
 	MissCheckFailed MissReason = "check_failed"

@@ -43,6 +43,9 @@ type State struct {
 	// LastMissed is the newest of them.
 	MissedSlots int       `json:"missed_slots,omitempty"`
 	LastMissed  time.Time `json:"last_missed,omitzero"`
+	// AwayUntil is the newest slot that was missed because Vedette itself was away:
+	// such slots say nothing about the monitor, and do not count.
+	AwayUntil time.Time `json:"away_until,omitzero"`
 	// Certificate is the last certificate alert, nil while none expires soon.
 	Certificate *Certificate `json:"certificate,omitempty"`
 	// Recent are the last notable results, oldest first, at most [MaxRecent].

@@ -41,6 +41,21 @@ func (l *Pool) bind(ctx context.Context) error {
 	return nil
 }
 
+// lastSequence is the newest sequence in a queue whose jobs may have had attempts
+// that their consumer does not know any more, since a starting process resets
+// consumers; otherwise zero. The jobs in other queues are made again soon, and a
+// million of them must not be looked up.
+func (l *Pool) lastSequence(ctx context.Context) (uint64, error) {
+	if !isUnbounded(l.config.Consumer.Stream) {
+		return 0, nil
+	}
+	stream, err := l.p.JetStream().Stream(ctx, l.stream())
+	if err != nil {
+		return 0, fmt.Errorf("read last sequence of %s: %w", l.stream(), err)
+	}
+	return stream.CachedInfo().State.LastSeq, nil
+}
+
 // boundByNewer reports whether a newer program has configured the consumer.
 func (l *Pool) boundByNewer(ctx context.Context) (bool, error) {
 	found, err := l.p.JetStream().Consumer(ctx, l.stream(), l.config.Consumer.Name)

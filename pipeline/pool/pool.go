@@ -115,8 +115,16 @@ func (l *Pool) Serve(ctx context.Context) error {
 	if err := l.bind(ctx); err != nil {
 		return fmt.Errorf("serve pool %s: %w", l.config.Consumer.Name, err)
 	}
+	earlier, err := l.lastSequence(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("serve pool %s: %w", l.config.Consumer.Name, err)
+	}
 	supervise.Ready(ctx)
 	run := newRun(l, attempts)
+	run.earlier = earlier
 	defer close(run.over)
 	return run.loop(ctx)
 }

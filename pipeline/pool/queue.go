@@ -50,6 +50,8 @@ func (l *Pool) Queue(ctx context.Context, now time.Time) (Queue, error) {
 			oldest = message.Time
 		}
 	}
-	status.OldestAge = now.Sub(oldest)
+	if !oldest.IsZero() { // otherwise the last job was settled meanwhile
+		status.OldestAge = max(0, now.Sub(oldest))
+	}
 	return status, nil
 }

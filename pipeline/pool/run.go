@@ -21,6 +21,7 @@ type run struct {
 	ended     chan *task
 	over      chan struct{} // closed when Serve returns
 	tasks     map[*task]struct{}
+	earlier   uint64        // jobs up to this sequence may have had attempts before this run
 	held      time.Time     // when the hold on the tasks was last renewed
 	yielded   atomic.Int64  // the number of tasks without a slot
 	room      chan struct{} // holds a token after a task gave its slot back

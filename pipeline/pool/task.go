@@ -131,7 +131,7 @@ func (r *run) call(ctx context.Context, t *task) {
 		}
 	}()
 	delivery := t.delivery
-	if delivery.Redelivered {
+	if delivery.Redelivered || delivery.Sequence <= r.earlier {
 		delivery.Attempt = r.attempts.next(ctx, delivery.Sequence)
 		t.attempt.Store(int64(delivery.Attempt))
 	}

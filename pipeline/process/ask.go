@@ -19,11 +19,12 @@ import (
 // Ask asks every process of the installation for its status. silent processes
 // hold a lease and did not answer within the given time: they hang, or died a
 // moment ago. It returns as soon as all processes with a lease have answered, but
-// waits a quarter of a second for others.
+// waits a quarter of a second for others. If the leases cannot be read, silent is
+// empty, and the error is nil if a process answers: it may say why.
 func Ask(ctx context.Context, p *pipeline.Pipeline, wait time.Duration) (answers []job.ProcessStatus, silent []job.Process, err error) {
-	expected, err := leased(ctx, p)
-	if err != nil {
-		return nil, nil, fmt.Errorf("ask processes: %w", err)
+	expected, unread := leasedSoon(ctx, p)
+	if unread != nil && ctx.Err() != nil {
+		return nil, nil, fmt.Errorf("ask processes: %w", unread)
 	}
 	inbox := nuid.Next()
 	if p.Inbox() != "" {
@@ -38,6 +39,9 @@ func Ask(ctx context.Context, p *pipeline.Pipeline, wait time.Duration) (answers
 		return nil, nil, fmt.Errorf("ask processes: %w", err)
 	}
 	answers, err = gather(ctx, sub, wait, expected)
+	if err == nil && len(answers) == 0 {
+		err = unread
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("ask processes: %w", err)
 	}
@@ -49,6 +53,16 @@ func Ask(ctx context.Context, p *pipeline.Pipeline, wait time.Duration) (answers
 		return strings.Compare(a.Process.Name+a.Process.ID, b.Process.Name+b.Process.ID)
 	})
 	return answers, silent, nil
+}
+
+// leasesTimeout bounds the time for reading the leases, which may be impossible
+// while processes still answer.
+const leasesTimeout = 3 * time.Second
+
+func leasedSoon(ctx context.Context, p *pipeline.Pipeline) (map[string]job.Process, error) {
+	limited, cancel := context.WithTimeout(ctx, leasesTimeout)
+	defer cancel()
+	return leased(limited, p)
 }
 
 // leased returns the processes with a lease, by id.

@@ -255,6 +255,7 @@ func (r *rights) views() {
 	r.follow(topology.Result)
 	r.keepOff(topology.EvaluateConsumer())
 	r.read(topology.Outcomes)
+	r.look(topology.Ping, topology.EveryPing)
 	r.watch(topology.Deliveries)
 	r.watch(topology.Notifications)
 	r.watch(topology.Silences)

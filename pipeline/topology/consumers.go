@@ -86,3 +86,21 @@ func QueueNamed(name string) (Consumer, bool) {
 	}
 	return Consumer{}, false
 }
+
+// StageOf returns the stage whose processes take jobs from a consumer, and the
+// location if only those at one location do.
+func StageOf(consumer string) (stage, location string) {
+	for _, named := range []func(string) Consumer{CheckConsumer, AdhocConsumer, CheckCallConsumer} {
+		if location, ok := strings.CutPrefix(consumer, named("").Name); ok {
+			return "check", location
+		}
+	}
+	switch first, _, _ := strings.Cut(consumer, "-"); {
+	case consumer == SchedulerConsumer().Name:
+		return "schedule", ""
+	case consumer == MailCallConsumer().Name:
+		return "mail", ""
+	default: // as in notify-flush
+		return first, ""
+	}
+}

@@ -68,6 +68,10 @@ func NoticeSubject(kind job.NoticeKind) string { return "notice." + string(kind)
 // PingSubject is for a heartbeat's pings, by its token.
 func PingSubject(token, kind string) string { return "ping." + token + "." + kind }
 
+// ListeningSubject holds the mark of the processes that take pings. No heartbeat has
+// so short a token.
+func ListeningSubject() string { return PingSubject("listening", "mark") }
+
 // Timer kinds.
 const (
 	TimerFlush   = "flush"

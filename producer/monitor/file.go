@@ -47,6 +47,8 @@ type File struct {
 	Mail      Mail
 	Server    Server
 	Workers   Workers
+	// Watchdogs are pinged while the installation works.
+	Watchdogs []Watchdog
 	// Notifications sets how mails group notifications; Maintenance has the windows
 	// without mails.
 	Notifications Notifications
@@ -73,6 +75,9 @@ type Options struct {
 	Open func(path string) (io.ReadCloser, error)
 	// Encode stores monitors in encoded form: 200 bytes instead of a kilobyte each.
 	Encode bool
+	// NeedMonitors makes a file without monitors a mistake. Otherwise it gets a
+	// warning: a worker's file needs none.
+	NeedMonitors bool
 	// Progress, if set, is called from time to time with the number of monitors
 	// read.
 	Progress func(monitors int)

@@ -113,8 +113,8 @@ func isToken(s string) bool {
 
 // headers reads header names and values. Values may hold secrets and are never
 // shown.
-func (c probeReader) headers(v value) map[string]string {
-	m, ok := c.mapping(v, "header names with their values")
+func (r *reader) headers(v value) map[string]string {
+	m, ok := r.mapping(v, "header names with their values")
 	if !ok {
 		return nil
 	}
@@ -123,17 +123,17 @@ func (c probeReader) headers(v value) map[string]string {
 	for _, f := range m.fields {
 		key, canonical := m.keyOf(f), textproto.CanonicalMIMEHeaderKey(f.key)
 		if line, twice := lines[canonical]; twice {
-			c.report(key, quote(f.key)+" again", fmt.Sprintf("the one of line %d alone", line), "header names ignore case")
+			r.report(key, quote(f.key)+" again", fmt.Sprintf("the one of line %d alone", line), "header names ignore case")
 		}
 		lines[canonical] = f.line
 		if !isToken(f.key) {
-			c.report(key, "header name "+quote(f.key), "letters, digits and -", "")
+			r.report(key, "header name "+quote(f.key), "letters, digits and -", "")
 		}
 		value := m.valueOf(f)
 		value.secret, value.sent = true, v.sent
-		text, ok := c.readText(value, "text")
+		text, ok := r.readText(value, "text")
 		if ok && strings.ContainsAny(text, "\r\n\x00") {
-			c.report(value, "a line break or a zero byte in the value", "one line", "")
+			r.report(value, "a line break or a zero byte in the value", "one line", "")
 		}
 		headers[f.key] = text
 	}

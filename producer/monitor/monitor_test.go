@@ -107,6 +107,8 @@ type loaded struct {
 	Grouping    *job.Grouping     `json:"grouping,omitempty"`
 	Maintenance []job.Maintenance `json:"maintenance,omitempty"`
 
+	Watchdogs []monitor.Watchdog `json:"watchdogs,omitempty"`
+
 	Warnings []string `json:"warnings"`
 }
 
@@ -121,7 +123,7 @@ func TestGoodFilesMeanExactlyThis(t *testing.T) {
 			}
 			got := loaded{
 				Monitors: file.Monitors, Recipients: file.Recipients, Operators: file.Operators, Server: file.Server, Workers: file.Workers,
-				Grouping: file.Notifications.Grouping, Maintenance: file.Maintenance,
+				Grouping: file.Notifications.Grouping, Maintenance: file.Maintenance, Watchdogs: file.Watchdogs,
 			}
 			for _, w := range file.Warnings {
 				got.Warnings = append(got.Warnings, w.String())

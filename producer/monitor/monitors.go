@@ -50,7 +50,11 @@ func readMonitors(r *reader, root mapping, d defaults) *collector {
 	}
 	c.readFiles(root)
 	if c.count == 0 && len(r.problems) == 0 {
-		r.warn(list, "no monitors", "at least one", "nothing is watched")
+		note := r.warn
+		if r.options.NeedMonitors {
+			note = r.report
+		}
+		note(list, "no monitors", "at least one", "nothing is watched")
 	}
 	c.checkDependencies()
 	c.warnUnnotified()

@@ -109,6 +109,7 @@ func (r *reader) sections(v value) *File {
 	file.Mail = mailReader{r}.readMail(root)
 	file.Server = processReader{r}.readServer(root)
 	file.Workers = processReader{r}.readWorkers(root)
+	file.Watchdogs = watchdogReader{r}.readWatchdogs(root)
 	d := policyReader{r}.readDefaults(root)
 	d.routes = recipientReader{r}.readRoutes(root)
 	monitors := readMonitors(r, root, d)

@@ -24,6 +24,12 @@ type LastPings struct {
 	OK, Start, Fail, Since time.Time
 	// Last is the later ping among OK and Fail.
 	Last job.Ping
+	// Absences are the times in which no ping could be taken, oldest first. The
+	// last one may still last.
+	Absences []job.Absence
+	// Listening reports whether pings can be taken now. NoListener is set when they
+	// could not be taken for so long that the silence of a job says nothing about it.
+	Listening, NoListener bool
 }
 
 // errNoPings is why a heartbeat cannot be checked.
@@ -40,26 +46,45 @@ func probeHeartbeat(ctx context.Context, a *attempt) (Facts, error) {
 		return nil, newLocalError("read pings", err)
 	}
 	now := time.Now()
+	err = heartbeatFailure(pings, a.spec.Heartbeat, now)
+	if err == nil && pings.undecided(a.spec.Heartbeat, now) {
+		return nil, &localError{fmt.Errorf("no process has taken pings since %s", pings.Absences[len(pings.Absences)-1].From.UTC().Format("15:04:05 UTC"))}
+	}
 	return Facts{
-		"silence": now.Sub(pings.lastSuccess()), "exit_code": pings.Last.ExitCode, "output": pings.Last.Output, "running": pings.Start.After(pings.OK) && pings.Start.After(pings.Fail),
-	}, heartbeatFailure(pings, a.spec.Heartbeat, now)
+		"silence": max(0, now.Sub(pings.LastSuccess())-pings.absence(now)), "exit_code": pings.Last.ExitCode, "output": pings.Last.Output,
+		"running": pings.Start.After(pings.OK) && pings.Start.After(pings.Fail),
+	}, err
 }
 
-// lastSuccess is since when nothing good was heard.
-func (b LastPings) lastSuccess() time.Time {
+// LastSuccess is since when nothing good was heard.
+func (b LastPings) LastSuccess() time.Time {
 	if b.OK.After(b.Since) {
 		return b.OK
 	}
 	return b.Since
 }
 
+// absence is the time since the last success in which no ping could be taken.
+func (b LastPings) absence(now time.Time) time.Duration {
+	var all time.Duration
+	for _, a := range b.Absences {
+		all += a.Within(b.LastSuccess(), now)
+	}
+	return all
+}
+
+// undecided reports whether a job is silent for too long, and no process takes
+// pings, so that it may have tried.
+func (b LastPings) undecided(h *job.Heartbeat, now time.Time) bool {
+	return b.NoListener && len(b.Absences) > 0 && now.Sub(b.LastSuccess()) > h.Deadline()
+}
+
 // heartbeatFailure returns an error if the job is down. A job that failed is
 // down until it succeeds, even if it starts again.
 func heartbeatFailure(b LastPings, h *job.Heartbeat, now time.Time) error {
-	silence := now.Sub(b.lastSuccess()).Truncate(time.Second)
 	switch {
 	case b.Fail.After(b.OK):
-		cause := fmt.Sprintf("the job failed %s ago", now.Sub(b.Fail).Truncate(time.Second))
+		cause := fmt.Sprintf("the job failed %s ago", max(0, now.Sub(b.Fail)).Truncate(time.Second))
 		if b.Last.ExitCode != 0 {
 			cause += fmt.Sprintf(", exit code %d", b.Last.ExitCode)
 		}
@@ -67,15 +92,23 @@ func heartbeatFailure(b LastPings, h *job.Heartbeat, now time.Time) error {
 			cause += ": " + truncate([]byte(output))
 		}
 		return &targetError{job.ClassStatus, cause}
-	case silence > h.Deadline():
-		cause := fmt.Sprintf("silent for %s, expected a ping every %s", silence, h.Interval.Std())
-		if h.Grace > 0 {
-			cause += fmt.Sprintf(", with %s of grace", h.Grace.Std())
-		}
-		return &targetError{job.ClassTimeout, cause}
+	case now.Sub(h.DueBy(b.LastSuccess(), b.Absences)) >= time.Second:
+		return &targetError{job.ClassTimeout, b.silenceText(h, now)}
 	default:
 		return nil
 	}
+}
+
+// silenceText describes a silence that is too long.
+func (b LastPings) silenceText(h *job.Heartbeat, now time.Time) string {
+	cause := fmt.Sprintf("silent for %s, expected a ping every %s", max(0, now.Sub(b.LastSuccess())).Truncate(time.Second), h.Interval.Std())
+	if h.Grace > 0 {
+		cause += fmt.Sprintf(", with %s of grace", h.Grace.Std())
+	}
+	if away := b.absence(now).Round(time.Second); away > 0 {
+		cause += fmt.Sprintf("; no ping could be taken for %s of that time", away)
+	}
+	return cause
 }
 
 func heartbeatFacts() map[string]*cel.Type {

@@ -68,6 +68,45 @@ func TestHeartbeatDependsOnTheLastPings(t *testing.T) {
 	}
 }
 
+func TestHeartbeatIsNotDownForTheAbsenceOfVedette(t *testing.T) {
+	t.Parallel()
+	ago := func(from, to time.Duration) job.Absence {
+		return job.Absence{From: time.Now().Add(-from), To: time.Now().Add(-to)}
+	}
+	const limit = 70 * time.Minute
+	cases := []struct {
+		name       string
+		silent     time.Duration
+		absence    func() job.Absence
+		noListener bool
+		want       string
+	}{
+		{"away since, and for as long as it was late", 90 * time.Minute, func() job.Absence { return ago(40*time.Minute, 10*time.Minute) }, false, "up"},
+		{"silent for long before", 3 * time.Hour, func() job.Absence { return ago(time.Hour, time.Minute) }, false, "down timeout silent for 3h0m0s, expected a ping every 1h0m0s, with 10m0s of grace; no ping could be taken for 59m0s of that time"},
+		{"silent for long since", 2*limit + 2*time.Second, func() job.Absence { return ago(limit+2*time.Second, limit+time.Second) }, false, "down timeout silent for"},
+		{"the process that takes pings is starting", 2 * limit, func() job.Absence { return ago(2*limit-time.Minute, 0) }, false, "up"},
+		{"no process takes pings", 2 * limit, func() job.Absence { return ago(2*limit-time.Minute, 0) }, true, "unknown internal no process has taken pings since "},
+		{"no process takes pings, and it is not overdue", time.Hour, func() job.Absence { return ago(time.Minute, 0) }, true, "up"},
+		{"no process takes pings, and it was overdue before", 3 * limit, func() job.Absence { return ago(time.Minute, 0) }, true, "down timeout silent for"},
+	}
+	spec := job.Spec{
+		Heartbeat: &job.Heartbeat{Token: "0123456789abcdef", Interval: job.Duration(time.Hour), Grace: job.Duration(10 * time.Minute)},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { // with a fixed time
+				pings := ages{since: 1000 * time.Hour, ok: c.silent}.source(time.Now())
+				pings.pings.Absences, pings.pings.NoListener = []job.Absence{c.absence()}, c.noListener
+				got := checker(t, check.Config{Pings: pings}).Check(t.Context(), spec)
+				if text := strings.TrimSpace(describe(got)); !strings.HasPrefix(text, c.want) || c.want == "up" && text != "up" {
+					t.Errorf("got %q, want %q", text, c.want)
+				}
+			})
+		})
+	}
+}
+
 func TestHeartbeatHasFactsAndNeedsPings(t *testing.T) {
 	t.Parallel()
 	spec := job.Spec{

@@ -32,6 +32,9 @@ const (
 	NoData        Kind = "no_data"        // monitors have no results
 	Clock         Kind = "clock"          // a worker's clock is wrong
 	Fault         Kind = "fault"          // a process lacks something that it needs for its work
+	NoResults     Kind = "no_results"     // monitors were due, and none was checked
+	Unread        Kind = "unread"         // a part of the installation cannot be read
+	Stranded      Kind = "stranded"       // the server holds jobs that no consumer will deliver
 )
 
 // Finding is a problem.
@@ -63,9 +66,16 @@ type Snapshot struct {
 	Clocks    []WorkerClock
 	// NoData counts monitors without results by cause.
 	NoData map[NoDataCause]int
+	// Unchecked counts the monitors that were due in the window, if none at all has
+	// a result in it.
+	Unchecked int
+	// Unread is why a part of this snapshot is missing.
+	Unread error
 	// DeadLetters counts the stored dead letters.
 	DeadLetters uint64
-	Streams     []Stream
+	// Stranded has the subjects of the jobs that no consumer will deliver, by queue.
+	Stranded map[string][]string
+	Streams  []Stream
 	// Disk is the disk with the data directory, zero for a remote one.
 	Disk Disk
 }
@@ -128,7 +138,7 @@ type Disk struct {
 func Examine(s Snapshot) []Finding {
 	var all []Finding
 	for _, examine := range []func(Snapshot) []Finding{
-		conditions, saturated, overlapping, noData, stagesGone, silentProcesses, childrenDown, backlogs, deadLetters, streams, diskSpace, clocks,
+		conditions, unread, noResults, saturated, overlapping, noData, stagesGone, silentProcesses, childrenDown, backlogs, strandedJobs, deadLetters, streams, diskSpace, clocks,
 	} {
 		all = append(all, examine(s)...)
 	}

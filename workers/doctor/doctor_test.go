@@ -122,6 +122,13 @@ func TestExamine(t *testing.T) {
 			}},
 		},
 		"ad-hoc checks that have waited for a moment": {doctor.Snapshot{Queues: []doctor.Queue{{Name: "adhoc-fra", Waiting: 900, OldestAge: time.Second}}}, nil},
+		"stranded jobs": {doctor.Snapshot{Stranded: map[string][]string{"mail-alert": {"mail.alert.m1"}, "check-default": {"a", "b", "c", "d", "e", "f", "g"}}}, []doctor.Finding{{
+			Kind: doctor.Stranded, Subject: "check-default", Found: "the server holds 7 jobs for queue check-default that it will not deliver: a, b, c, d, e and 2 more",
+			Advice: "a process with the stage maintain repairs them within half a minute; if they stay, start one, and check the server's disk and log",
+		}, {
+			Kind: doctor.Stranded, Subject: "mail-alert", Found: "the server holds 1 job for queue mail-alert that it will not deliver: mail.alert.m1",
+			Advice: "a process with the stage maintain repairs them within half a minute; if they stay, start one, and check the server's disk and log",
+		}}},
 		"dead letters": {doctor.Snapshot{DeadLetters: 2}, []doctor.Finding{{
 			Kind: doctor.DeadLetters, Subject: "dead letters", Found: "2 jobs failed for good",
 			Advice: "'vedette dead list' shows them with their causes; then use 'vedette dead replay' or 'vedette dead drop'",

@@ -46,12 +46,14 @@ func (c NoDataCause) advice() string {
 		return "provide more slots for checks: raise workers.checks, or start another 'vedette worker" + locationFlag(c.Location) + "'"
 	case job.MissOverlap:
 		return "lower their timeout, or lengthen their interval; if workers have no free slots, raise workers.checks"
-	case job.MissLate:
+	case job.MissLate, job.MissNoProcess:
 		return "start another process with the stage schedule, or find out why the present one is slow: 'vedette ps'"
 	case job.MissBrokerDown:
 		return "find out why the NATS server was down; with --replicas 3 on three nodes, one may fail"
 	case job.MissRefused:
 		return "'vedette explain MONITOR' shows the limit that was reached; raise it on the server"
+	case job.MissLost:
+		return "find out why processes are killed, or what happened to the server's storage: 'vedette explain MONITOR' shows the details"
 	case job.MissCheckFailed:
 		return "'vedette explain MONITOR' shows why the checks fail"
 	default:

@@ -60,7 +60,7 @@ func childrenDown(s Snapshot) []Finding {
 	var found []Finding
 	for _, p := range s.Processes {
 		walk(p.Children, func(c job.ChildStatus) {
-			if c.State == "running" || len(c.Children) > 0 || s.At.Sub(c.Since) < startTime {
+			if c.State == "running" || len(c.Children) > 0 || c.Since.IsZero() || s.At.Sub(c.Since) < startTime {
 				return
 			}
 			f := Finding{

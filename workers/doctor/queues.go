@@ -2,8 +2,12 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
+
+	"vedette/pipeline/job"
 )
 
 // maxQueueAge is how long a job may wait without a finding.
@@ -16,6 +20,9 @@ func backlogs(s Snapshot) []Finding {
 		if strings.HasPrefix(q.Name, checkQueue("")) || q.Waiting == 0 || q.OldestAge < maxQueueAge {
 			continue
 		}
+		if stage, _ := stageFor(q.Name); stage == "mail" && s.mailFails() {
+			continue // that finding says why
+		}
 		running, limit, processes := s.poolSlots(q.Name)
 		found = append(found, Finding{
 			Kind: Backlog, Subject: q.Name,
@@ -25,6 +32,15 @@ func backlogs(s Snapshot) []Finding {
 		})
 	}
 	return found
+}
+
+// mailFails reports whether mails cannot leave a process.
+func (s Snapshot) mailFails() bool {
+	return slices.ContainsFunc(s.Processes, func(p job.ProcessStatus) bool {
+		return slices.ContainsFunc(p.Conditions, func(c job.ProcessCondition) bool {
+			return c.Name == job.ProcessMail && !c.OK && !c.Reason.Lesser()
+		})
+	})
 }
 
 func backlogAdvice(queue string, running, limit, processes int) string {
@@ -61,6 +77,25 @@ func stageFor(queue string) (stage, field string) {
 		stage, _, _ = strings.Cut(queue, "-") // as in notify-flush
 		return stage, ""
 	}
+}
+
+// strandedJobs finds queues with jobs that no consumer will deliver.
+func strandedJobs(s Snapshot) []Finding {
+	var found []Finding
+	for _, queue := range slices.Sorted(maps.Keys(s.Stranded)) {
+		jobs := s.Stranded[queue]
+		names := strings.Join(jobs[:min(maxNames, len(jobs))], ", ")
+		if more := len(jobs) - maxNames; more > 0 {
+			names += fmt.Sprintf(" and %d more", more)
+		}
+		found = append(found, Finding{
+			Kind: Stranded, Subject: queue,
+			Found:  fmt.Sprintf("the server holds %s for queue %s that it will not deliver: %s", plural(len(jobs), "job"), queue, names),
+			Why:    "these monitors are not checked, and these mails do not leave: their place in the stream is taken",
+			Advice: "a process with the stage maintain repairs them within half a minute; if they stay, start one, and check the server's disk and log",
+		})
+	}
+	return found
 }
 
 func deadLetters(s Snapshot) []Finding {

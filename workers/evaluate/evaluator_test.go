@@ -322,6 +322,33 @@ func TestSkippedSuccessCountsWhenAnEarlierFailureIsObserved(t *testing.T) {
 	}
 }
 
+// A monitor without a success has no last slot up. When its state is read after a
+// restart, that must not be evaluated as a success in 1970.
+func TestMonitorWithoutDataSinceItsFirstSlotStaysWithoutDataAfterARestart(t *testing.T) {
+	t.Parallel()
+	missed := job.Results{Results: []job.Result{{Monitor: "website", Slot: start, Miss: &job.Miss{Reason: job.MissOverlap, Count: 3, Last: start.Add(2 * time.Minute)}}}}
+	for name, locations := range map[string][]string{"one location": nil, "several locations": {"fra", "nyc"}} {
+		s := newStore()
+		first, second := newEvaluator(t, s), newEvaluator(t, s)
+		m := website(1, 1)
+		m.Locations = locations
+		define(first, m)
+		define(second, m)
+		for _, location := range m.CheckLocations() {
+			missed.Results[0].Location = location
+			if err := first.Handle(t.Context(), missed); err != nil {
+				t.Fatal(err)
+			}
+		}
+		before := s.states["website"]
+		observe(t, second, before, s.revision["website"])
+		after := s.states["website"]
+		if len(before.Open()) == 0 || len(after.Open()) != len(before.Open()) || len(after.Events) != len(before.Events) {
+			t.Errorf("%s: got %d open incidents and the events %+v, want the same %d incidents and no new event", name, len(after.Open()), after.Events, len(before.Open()))
+		}
+	}
+}
+
 // rechecker records calls.
 type rechecker struct{ at []time.Time }
 

@@ -132,7 +132,8 @@ func advance(at *time.Time, seconds int64) {
 func (k entry) skippedResults(state *job.State) []job.Result {
 	var results []job.Result
 	collect := func(own *job.State) {
-		if last := k.lastUpAt(own.Location); last > own.Slot.Unix() && last > own.LastUp.Unix() {
+		// A monitor without a success has no last slot up: 0 is none, not 1970.
+		if last := k.lastUpAt(own.Location); last > 0 && last > own.Slot.Unix() && last > own.LastUp.Unix() {
 			results = append(results, job.Result{
 				Monitor: k.name, Slot: time.Unix(last, 0).UTC(), Location: own.Location, ProbeResult: &job.ProbeResult{Health: job.Up},
 			})

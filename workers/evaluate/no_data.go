@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"slices"
 	"time"
 
 	"vedette/pipeline/job"
@@ -19,7 +20,11 @@ const (
 // miss evaluates slots without a result. They make no monitor down.
 func (s *step) miss(m *job.Miss) {
 	state, reason, last := &s.State, m.Reason, m.Last
-	if reason == job.MissPaused || !last.After(state.Slot) || !last.After(state.LastUp) || !last.After(state.LastMissed) {
+	if reason == job.MissPaused || !last.After(state.Slot) || !last.After(state.LastUp) || !last.After(state.LastMissed) || !last.After(state.AwayUntil) {
+		return
+	}
+	if ownAbsence(reason) {
+		s.beAway(m)
 		return
 	}
 	s.initialize()
@@ -28,7 +33,7 @@ func (s *step) miss(m *job.Miss) {
 		return
 	}
 	s.Write = true
-	if !s.lacksData(last) || recordedLater(reason) && s.before.MissedSlots == 0 {
+	if !s.lacksData(last) || reason == job.MissLate && s.before.MissedSlots == 0 {
 		return
 	}
 	incident := s.newIncident(job.ConditionNoData, s.firstMissed(last))
@@ -36,19 +41,32 @@ func (s *step) miss(m *job.Miss) {
 	s.begin(&state.NoData, incident)
 }
 
-// recordedLater reports whether a reason is recorded for all monitors after a gap,
-// which the scheduler reports to the operators once. Only slots missed after it
-// make no data.
-func recordedLater(reason job.MissReason) bool {
-	return reason == job.MissLate || reason == job.MissBrokerDown
+// ownAbsence reports whether slots were missed because Vedette itself was away. The
+// scheduler records them for all monitors afterwards, and notifies the operators
+// once.
+func ownAbsence(reason job.MissReason) bool {
+	return reason == job.MissNoProcess || reason == job.MissBrokerDown
 }
 
-// lastResult is the newest slot with a result, zero for none.
-func (s *step) lastResult() time.Time {
-	if s.State.LastUp.After(s.State.Slot) {
-		return s.State.LastUp
+// beAway skips slots in which Vedette was away: they neither count as missed nor make
+// transitions older. It writes only if that changes what is stored for the monitor,
+// so that a restart with a million healthy monitors writes nothing.
+func (s *step) beAway(m *job.Miss) {
+	state := &s.State
+	state.AwayUntil = m.Last
+	if len(state.Transitions) > 0 {
+		state.Transitions = slices.Clone(state.Transitions)
+		for i := range state.Transitions {
+			state.Transitions[i] += int64(max(1, m.Count)) * int64(s.m.Period/time.Second)
+		}
 	}
-	return s.State.Slot
+	s.Write = s.Write || s.stored
+}
+
+// lastResult is the newest slot with a result, or the end of the time in which Vedette
+// was away; zero for neither.
+func (s *step) lastResult() time.Time {
+	return slices.MaxFunc([]time.Time{s.State.Slot, s.State.LastUp, s.State.AwayUntil}, time.Time.Compare)
 }
 
 func (s *step) lacksData(last time.Time) bool {

@@ -49,7 +49,8 @@ type Change struct {
 //     monitor degraded, SuccessThreshold results that are up end that.
 //   - Results that change too often make it flapping, see [job.Flapping].
 //   - A miss and an unknown health are no information about the target. Three such
-//     slots are missing data; the next result ends that.
+//     slots are missing data; the next result ends that. Slots in which Vedette
+//     itself was away do not count.
 //   - A certificate that expires soon is alerted once for each alert in the policy.
 //   - A monitor with several locations is down while its quorum is. Each location
 //     is evaluated in the same way, with a state of its own.
@@ -76,10 +77,11 @@ type step struct {
 	m      *Monitor
 	key    string // for incident ids
 	quorum int    // set for one of several locations
+	stored bool   // there was a state before
 }
 
 func newStep(state job.State, result *job.Result, m *Monitor) *step {
-	return &step{Change: Change{State: state}, before: state, result: result, m: m, key: m.Name}
+	return &step{Change: Change{State: state}, before: state, result: result, m: m, key: m.Name, stored: state.Monitor != ""}
 }
 
 // evaluate evaluates the result.

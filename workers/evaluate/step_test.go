@@ -3,6 +3,7 @@ package evaluate_test
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ func website(failures, successes int) evaluate.Monitor {
 }
 
 // result is the result for the n-th slot, in one character: U up, D down, W
-// degraded, ? unknown, P paused, M missed.
+// degraded, ? unknown, P paused, A away, M missed.
 func result(n int, letter rune) job.Result {
 	r := job.Result{Monitor: "website", Slot: start.Add(time.Duration(n) * time.Minute)}
 	switch letter {
@@ -38,6 +39,8 @@ func result(n int, letter rune) job.Result {
 		r.ProbeResult = &job.ProbeResult{Health: job.Down, Class: job.ClassConnect, Cause: "connect refused"}
 	case '?':
 		r.ProbeResult = &job.ProbeResult{Health: job.Unknown, Class: job.ClassInternal, Cause: "no reference target answered"}
+	case 'A':
+		r.Miss = &job.Miss{Reason: job.MissNoProcess, Count: 1, Last: r.Slot}
 	default:
 		r.Miss = &job.Miss{Reason: job.MissLate, Count: 1, Last: r.Slot}
 	}
@@ -80,6 +83,10 @@ func TestStep(t *testing.T) {
 		{"no data is not down", 1, 1, "DMMMU", "dwwna"},
 		{"a paused monitor has data", 1, 1, "UPPPPU", "......"},
 		{"a monitor that is never checked has no data", 1, 1, "MMM", "wwn"},
+		{"slots while Vedette was away are not missing data", 1, 1, "UAAAAAU", ".wwwww."},
+		{"and count for neither", 2, 1, "DAADAAU", "wwwdwwu"},
+		{"three misses after the absence are no data", 1, 1, "UAAAAAMMMU", ".wwwwwwwna"},
+		{"misses before the absence count", 1, 1, "UMAAAMMU", ".wwwwwna"},
 		{"degraded is up, and an incident of its own", 2, 2, "WWWUU", "wg.wo"},
 		{"a degraded result ends down", 1, 1, "DW", "du"},
 		{"down replaces degraded", 1, 1, "WDU", "gdu"},
@@ -401,5 +408,49 @@ func TestNoDataNamesItsBeginningAndReason(t *testing.T) {
 	change = evaluate.Step(state, overlap(3), website(1, 1))
 	if len(change.Events) != 1 || change.Events[0].Kind != job.EventBegan {
 		t.Errorf("got %+v, want no data after three slots without a result", change.Events)
+	}
+}
+
+// An absence that is over must not end flapping, since nothing is known about that
+// time.
+func TestTransitionsKeepTheirAgeWhileVedetteIsAway(t *testing.T) {
+	t.Parallel()
+	m := website(1, 1)
+	m.Flapping = &job.Flapping{Enter: 30, Leave: 20}
+	state, events := run(job.State{}, m, "UDUDUDUDU", 0)
+	if state.Flapping == nil {
+		t.Fatalf("got %+v, want a flapping monitor", events)
+	}
+	score := evaluate.Score(state.Transitions, start.Add(8*time.Minute), m.Period)
+	gap := result(9, 'A')
+	gap.Miss.Count, gap.Miss.Last = 100, start.Add(108*time.Minute)
+	change := evaluate.Step(state, gap, m)
+	again := evaluate.Step(change.State, gap, m)
+	if again.Write || !slices.Equal(again.State.Transitions, change.State.Transitions) {
+		t.Errorf("got %+v, want a repeated absence to change nothing", again.State.Transitions)
+	}
+	if got := evaluate.Score(change.State.Transitions, start.Add(108*time.Minute), m.Period); got != score {
+		t.Errorf("got a score of %g after the absence, want %g as before", got, score)
+	}
+	if state, events := run(change.State, m, "U", 109); state.Flapping == nil {
+		t.Errorf("got %+v, want it still flapping", events)
+	}
+}
+
+func TestAbsenceIsNoMissingDataAtAnyLocation(t *testing.T) {
+	t.Parallel()
+	m := website(1, 1)
+	m.Locations = []string{"a", "b"}
+	gap := result(1, 'A')
+	gap.Miss.Count, gap.Miss.Last = 10, start.Add(10*time.Minute)
+	if change := evaluate.Step(job.State{}, gap, website(1, 1)); change.Write {
+		t.Errorf("got %+v, want nothing written for a monitor without a state", change)
+	}
+	for _, location := range m.Locations {
+		gap.Location = location
+		change := evaluate.Step(job.State{}, gap, m)
+		if len(change.Events) > 0 || change.Write {
+			t.Errorf("%s: got %+v, want nothing written for a monitor without a state", location, change)
+		}
 	}
 }

@@ -18,6 +18,9 @@ import (
 func vote(state job.State, result *job.Result, m *Monitor) Change {
 	v := &voteStep{*newStep(state, result, m)}
 	v.alignLocations()
+	if miss := result.Miss; miss != nil && ownAbsence(miss.Reason) && miss.Last.After(v.State.AwayUntil) {
+		v.beAway(miss)
+	}
 	for i := range v.State.Locations {
 		if result.Location == "" || result.Location == v.State.Locations[i].Location {
 			v.stepLocation(i)
@@ -94,6 +97,7 @@ func (v *voteStep) stepLocation(i int) {
 	alone.Locations, alone.Flapping = []string{own.Location}, &job.Flapping{} // flapping is decided for the vote
 	s := newStep(own, v.result, &alone)
 	s.key, s.quorum = job.LocationName(v.m.Name, own.Location), v.m.RequiredVotes()
+	s.stored = v.stored
 	s.evaluate()
 	v.Write = v.Write || s.Write
 	if own.Health == job.Pending && s.State.Health == job.Up {

@@ -54,7 +54,9 @@ func TestConditionsKeepTheTimeOfTheirFirstReport(t *testing.T) {
 type world struct {
 	conditions *health.Conditions
 	sent       []job.NoticeKind
+	direct     []job.NoticeKind // what was sent without the storage
 	broken     atomic.Bool
+	reporter   *health.Reporter
 }
 
 func (w *world) notify(_ context.Context, n job.Notice) error {
@@ -65,23 +67,36 @@ func (w *world) notify(_ context.Context, n job.Notice) error {
 	return nil
 }
 
+func (w *world) sendDirect(_ context.Context, n job.Notice) error {
+	w.direct = append(w.direct, n.Kind)
+	return nil
+}
+
 // report runs a reporter in a synctest bubble while steps runs.
 func report(t *testing.T, steps func(w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{conditions: health.NewConditions(time.Now)}
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		reporter := health.NewReporter(health.ReporterConfig{
-			Conditions: w.conditions, Process: "p", Notify: w.notify, Logger: slog.New(slog.DiscardHandler),
-		})
-		go func() { ended <- reporter.Serve(ctx) }()
-		steps(w)
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("got %v, want no error", err)
-		}
+		w := &world{}
+		w.run(t, w.sendDirect, func() { steps(w) })
 	})
+}
+
+// run runs a reporter with new conditions while steps runs. It continues with what
+// the one before left.
+func (w *world) run(t *testing.T, direct func(context.Context, job.Notice) error, steps func()) {
+	t.Helper()
+	w.conditions = health.NewConditions(time.Now)
+	w.reporter = health.NewReporter(health.ReporterConfig{
+		Conditions: w.conditions, Process: "p", Notify: w.notify, Direct: direct, Previous: w.reporter, Logger: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- w.reporter.Serve(ctx) }()
+	steps()
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("got %v, want no error", err)
+	}
 }
 
 // after lets time pass, and returns what was sent until then.
@@ -94,20 +109,41 @@ func (w *world) after(d time.Duration) []job.NoticeKind {
 func TestOperatorsHearOnceThatAFaultBeganAndOnceThatItEnded(t *testing.T) {
 	t.Parallel()
 	report(t, func(w *world) {
-		w.conditions.Met(job.ProcessStorage)
-		w.conditions.Failed(job.ProcessStorage, health.Problem{Detail: "short"})
+		w.conditions.Met(job.ProcessMail)
+		w.conditions.Failed(job.ProcessMail, health.Problem{Detail: "short"})
 		w.after(2 * time.Second)
-		w.conditions.Met(job.ProcessStorage)
+		w.conditions.Met(job.ProcessMail)
 		if got := w.after(time.Minute); len(got) != 0 {
 			t.Errorf("got %v, want nothing about a failure of two seconds", got)
 		}
-		w.conditions.Failed(job.ProcessStorage, health.Problem{Detail: "disk full"})
+		w.conditions.Failed(job.ProcessMail, health.Problem{Detail: "relay away"})
 		if got := w.after(time.Minute); !slices.Equal(got, []job.NoticeKind{job.NoticeFault}) {
 			t.Errorf("got %v, want one notice about the fault", got)
 		}
-		w.conditions.Met(job.ProcessStorage)
+		w.conditions.Met(job.ProcessMail)
 		if got := w.after(time.Minute); !slices.Equal(got, []job.NoticeKind{job.NoticeFault, job.NoticeFaultEnded}) {
 			t.Errorf("got %v, want one more notice about its end", got)
+		}
+	})
+}
+
+func TestFailureThatBecomesWorseIsReportedAgain(t *testing.T) {
+	t.Parallel()
+	report(t, func(w *world) {
+		fail := func(reason job.ProcessConditionReason) {
+			w.conditions.Failed(job.ProcessMail, health.Problem{Reason: reason, Detail: "d", Advisory: true})
+			w.after(time.Minute)
+		}
+		fail(job.FaultRelayAway)
+		w.conditions.Failed(job.ProcessMail, health.Problem{Reason: job.FaultRelaysDown, Detail: "short", Advisory: true})
+		w.after(2 * time.Second)
+		fail(job.FaultRelayAway)
+		fail(job.FaultRelaysDown)
+		fail(job.FaultRelayAway)
+		fail(job.FaultRelaysDown)
+		w.conditions.Met(job.ProcessMail)
+		if got, want := w.after(time.Minute), []job.NoticeKind{job.NoticeFault, job.NoticeFault, job.NoticeFaultEnded}; !slices.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
 		}
 	})
 }
@@ -116,15 +152,75 @@ func TestWhatCannotBeStoredIsReportedLaterInOrder(t *testing.T) {
 	t.Parallel()
 	report(t, func(w *world) {
 		w.broken.Store(true)
-		w.conditions.Failed(job.ProcessStorage, health.Problem{Detail: "disk full"})
+		w.conditions.Failed(job.ProcessMail, health.Problem{Detail: "relay away"})
 		w.after(time.Minute)
-		w.conditions.Met(job.ProcessStorage)
+		w.conditions.Met(job.ProcessMail)
 		if got := w.after(time.Minute); len(got) != 0 {
 			t.Errorf("got %v, want nothing while nothing can be stored", got)
 		}
 		w.broken.Store(false)
 		if got := w.after(2 * time.Second); !slices.Equal(got, []job.NoticeKind{job.NoticeFault, job.NoticeFaultEnded}) {
 			t.Errorf("got %v, want both notices in order", got)
+		}
+	})
+}
+
+// A fault of the storage is reported at once and without the storage. While it
+// lasts other faults are reported in the same way; each on one way only.
+func TestFaultOfTheStorageIsReportedWithoutTheStorage(t *testing.T) {
+	t.Parallel()
+	report(t, func(w *world) {
+		w.broken.Store(true)
+		w.conditions.Failed(job.ProcessStorage, health.Problem{Detail: "disk full"})
+		w.after(100 * time.Millisecond)
+		w.conditions.Failed(job.ProcessSchedule, health.Problem{Detail: "no ticks"})
+		w.after(10 * time.Second)
+		if want := []job.NoticeKind{job.NoticeFault, job.NoticeFault}; !slices.Equal(w.direct, want) || len(w.sent) != 0 {
+			t.Errorf("got %v sent directly and %v stored, want %v and none", w.direct, w.sent, want)
+		}
+		w.broken.Store(false)
+		w.conditions.Met(job.ProcessStorage)
+		w.conditions.Met(job.ProcessSchedule)
+		w.after(time.Minute)
+		if want := []job.NoticeKind{job.NoticeFault, job.NoticeFault, job.NoticeFaultEnded}; !slices.Equal(w.direct, want) {
+			t.Errorf("got %v sent directly, want %v: the end goes the way of the beginning", w.direct, want)
+		}
+		if want := []job.NoticeKind{job.NoticeFaultEnded}; !slices.Equal(w.sent, want) {
+			t.Errorf("got %v stored, want %v: the storage works again", w.sent, want)
+		}
+	})
+}
+
+func TestFaultsOfTheStorageInQuickSuccessionAreOne(t *testing.T) {
+	t.Parallel()
+	report(t, func(w *world) {
+		for range 5 {
+			w.conditions.Failed(job.ProcessStorage, health.Problem{Detail: "disk full"})
+			w.after(time.Second)
+			w.conditions.Met(job.ProcessStorage)
+			w.after(5 * time.Second)
+		}
+		w.after(time.Minute)
+		if want := []job.NoticeKind{job.NoticeFault, job.NoticeFaultEnded}; !slices.Equal(w.direct, want) {
+			t.Errorf("got %v, want %v", w.direct, want)
+		}
+	})
+}
+
+func TestFaultEndsInALaterRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{}
+		w.run(t, w.sendDirect, func() {
+			w.conditions.Failed(job.ProcessStorage, health.Problem{Detail: "data removed"})
+			w.after(10 * time.Second)
+		})
+		w.run(t, nil, func() {
+			w.conditions.Met(job.ProcessStorage)
+			w.after(time.Minute)
+		})
+		if !slices.Equal(w.direct, []job.NoticeKind{job.NoticeFault}) || !slices.Equal(w.sent, []job.NoticeKind{job.NoticeFaultEnded}) {
+			t.Errorf("got %v sent directly and %v stored, want the beginning in the first run and the end in the second", w.direct, w.sent)
 		}
 	})
 }

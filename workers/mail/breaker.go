@@ -22,8 +22,13 @@ type breaker struct {
 }
 
 const (
-	maxRelayOpen  = 30 * time.Second
-	maxConfigOpen = 30 * time.Minute
+	// maxAwayOpen is short, so that mails leave within seconds after a relay is back;
+	// maxBusyOpen is for a relay that answers a new session with 4xx.
+	maxAwayOpen = 10 * time.Second
+	maxBusyOpen = 30 * time.Second
+	// maxRefusedOpen keeps the logins below the five within ten minutes after which
+	// fail2ban, by default, blocks an address.
+	maxRefusedOpen = 5 * time.Minute
 	// trialTimeout is how long the other callers wait for a trial.
 	trialTimeout = 30 * time.Second
 	// openJitter is the largest random addition to the open time, as a fraction,
@@ -32,12 +37,17 @@ const (
 )
 
 // openTime is the open time after a number of failures in a row: 1 s, 2 s, 4 s
-// up to 30 s for an unreachable relay, 1 min up to 30 min for one that refuses
-// our settings.
-func openTime(class Class, failures int) time.Duration {
-	wait, limit := time.Second, maxRelayOpen
-	if class == ClassConfig {
-		wait, limit = time.Minute, maxConfigOpen
+// up to 10 s for a relay that is unreachable or whose TLS fails, up to 30 s for
+// one that refuses sessions for now, and 1 min, 2 min, 4 min and 5 min for one that
+// refuses the login or us.
+func openTime(v Verdict, failures int) time.Duration {
+	wait, limit := time.Second, maxAwayOpen
+	switch trouble := v.Trouble(); {
+	case trouble == TroubleUnreachable || trouble == TroubleTLS:
+	case v.Class == ClassConfig:
+		wait, limit = time.Minute, maxRefusedOpen
+	default:
+		limit = maxBusyOpen
 	}
 	for range failures - 1 {
 		wait = min(2*wait, limit)
@@ -99,7 +109,7 @@ func (b *breaker) failure(began, now time.Time, v Verdict) (wait time.Duration, 
 	if b.random != nil {
 		random = b.random
 	}
-	wait = openTime(v.Class, b.failures)
+	wait = openTime(v, b.failures)
 	wait += time.Duration(openJitter * random() * float64(wait))
 	b.openUntil = now.Add(wait)
 	return wait, true
@@ -112,6 +122,23 @@ func (b *breaker) cancel() {
 	if b.failures > 0 {
 		b.openUntil = time.Time{}
 	}
+}
+
+// failedInMail reports whether the last failure was one after the session was open.
+func (b *breaker) failedInMail() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failures > 0 && b.last.Stage != StageConnect
+}
+
+// nextTry returns the end of the open time, zero for a closed breaker.
+func (b *breaker) nextTry() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures == 0 {
+		return time.Time{}
+	}
+	return b.openUntil
 }
 
 // success closes the breaker.

@@ -1,6 +1,8 @@
 package mail
 
 import (
+	"errors"
+	"io"
 	"testing"
 	"time"
 )
@@ -9,20 +11,29 @@ func TestBreakerOpenTimeGrowsToLimit(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		class    Class
+		err      error // nil stands for 421
 		failures int
 		want     time.Duration
 	}{
-		{ClassRelay, 1, time.Second},
-		{ClassRelay, 2, 2 * time.Second},
-		{ClassRelay, 5, 16 * time.Second},
-		{ClassRelay, 6, 30 * time.Second},
-		{ClassRelay, 1000, 30 * time.Second},
-		{ClassConfig, 1, time.Minute},
-		{ClassConfig, 5, 16 * time.Minute},
-		{ClassConfig, 6, 30 * time.Minute},
+		{ClassRelay, nil, 1, time.Second},
+		{ClassRelay, nil, 2, 2 * time.Second},
+		{ClassRelay, nil, 5, 16 * time.Second},
+		{ClassRelay, nil, 6, 30 * time.Second},
+		{ClassRelay, nil, 1000, 30 * time.Second},
+		{ClassConfig, ErrNoAuth, 1, time.Minute},
+		{ClassConfig, ErrNoAuth, 3, 4 * time.Minute},
+		{ClassConfig, ErrNoAuth, 4, 5 * time.Minute},
+		{ClassConfig, errors.New("certificate expired"), 1, time.Second},
+		{ClassConfig, errors.New("certificate expired"), 6, 10 * time.Second},
+		{ClassRelay, io.EOF, 1, time.Second},
+		{ClassRelay, io.EOF, 6, 10 * time.Second},
 	}
 	for _, c := range cases {
-		if got := openTime(c.class, c.failures); got != c.want {
+		v := Verdict{Class: c.class, Stage: StageConnect, Err: c.err}
+		if c.err == nil {
+			v.Reply = Reply{Code: 421}
+		}
+		if got := openTime(v, c.failures); got != c.want {
 			t.Errorf("%s after %d: got %s, want %s", c.class, c.failures, got, c.want)
 		}
 	}
@@ -40,7 +51,7 @@ func TestBreakerOpenTimeHasJitter(t *testing.T) {
 	waits := map[time.Duration]bool{}
 	for range 20 {
 		var r breaker
-		wait, _ := r.failure(now, now, Verdict{Class: ClassConfig})
+		wait, _ := r.failure(now, now, Verdict{Class: ClassConfig, Err: ErrNoAuth})
 		if wait < time.Minute || wait > 75*time.Second {
 			t.Errorf("got an open time of %s, want a minute and at most a quarter more", wait)
 		}

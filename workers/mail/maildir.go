@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"vedette/pipeline/job"
@@ -36,7 +37,12 @@ type MaildirConfig struct {
 // Here the name is derived from the mail, so that a second attempt does not
 // store a second file. A directory must therefore belong to one installation,
 // whose ids are unique.
-type Maildir struct{ config MaildirConfig }
+type Maildir struct {
+	config MaildirConfig
+
+	mu    sync.Mutex
+	state RelayState
+}
 
 // NewMaildir creates missing directories.
 func NewMaildir(config MaildirConfig) (*Maildir, error) {
@@ -47,15 +53,22 @@ func NewMaildir(config MaildirConfig) (*Maildir, error) {
 	if _, err := parseAddress("from", config.From); err != nil {
 		return nil, fmt.Errorf("set up maildir: %w", err)
 	}
-	for _, name := range []string{"", "tmp", "new", "cur"} {
-		if err := createFolder(filepath.Join(config.Dir, name)); err != nil {
-			return nil, fmt.Errorf("set up maildir: %w", err)
-		}
+	if err := createFolders(config.Dir); err != nil {
+		return nil, fmt.Errorf("set up maildir: %w", err)
 	}
 	if err := removeAbandoned(filepath.Join(config.Dir, "tmp"), time.Now()); err != nil {
 		config.Logger.Warn("abandoned files in maildir could not be removed", "dir", config.Dir, "error", err)
 	}
-	return &Maildir{config}, nil
+	return &Maildir{config: config, state: RelayState{Relay: "maildir:" + config.Dir, Maildir: true, Usable: true, Since: time.Now()}}, nil
+}
+
+func createFolders(dir string) error {
+	for _, name := range []string{"", "tmp", "new", "cur"} {
+		if err := createFolder(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Send stores a mail. When Send returns, the mail is complete and on the disk.
@@ -67,7 +80,7 @@ func (d *Maildir) Send(ctx context.Context, m job.Mail, stored time.Time) (Recei
 		return Receipt{}, err
 	}
 	if err := context.Cause(ctx); err != nil {
-		return Receipt{}, d.failed(err)
+		return Receipt{}, d.attemptError(err)
 	}
 	found, err := d.find(m.ID)
 	if err != nil {
@@ -92,7 +105,13 @@ func (d *Maildir) receipt(file string) Receipt {
 	return Receipt{Relay: "maildir:" + d.config.Dir, Reply: "stored as " + file}
 }
 
+// failed records that a mail could not be stored.
 func (d *Maildir) failed(err error) *Error {
+	d.record(err)
+	return d.attemptError(err)
+}
+
+func (d *Maildir) attemptError(err error) *Error {
 	return &Error{Verdict: Verdict{Class: ClassRelay, Stage: StageBody, Err: err}, Relay: "maildir:" + d.config.Dir}
 }
 

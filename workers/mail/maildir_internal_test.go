@@ -11,7 +11,7 @@ import (
 // The file is complete and on the disk by then, but readers must not see it.
 func TestMaildirRemovesFileThatCannotBeMoved(t *testing.T) {
 	t.Parallel()
-	d := &Maildir{MaildirConfig{Dir: t.TempDir()}}
+	d := &Maildir{config: MaildirConfig{Dir: t.TempDir()}}
 	tmp := filepath.Join(d.config.Dir, "tmp")
 	if err := os.Mkdir(tmp, 0o700); err != nil {
 		t.Fatal(err)

@@ -44,6 +44,10 @@ type Config struct {
 	// 5321, 4.5.3.2.6, asks for 10 min, since a mail that is given up here may
 	// arrive twice; but a job must end.
 	DotTimeout time.Duration
+	// CheckInterval is how often Serve connects to each relay, so that one that is
+	// away is noticed before a mail needs it. Defaults to 15 s; negative means
+	// never.
+	CheckInterval time.Duration
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -61,6 +65,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.Idle = cmp.Or(c.Idle, 30*time.Second)
 	c.CommandTimeout = cmp.Or(c.CommandTimeout, 30*time.Second)
 	c.DotTimeout = cmp.Or(c.DotTimeout, 5*time.Minute)
+	c.CheckInterval = cmp.Or(c.CheckInterval, defaultCheckInterval)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	relays := make([]Relay, len(c.Relays))
 	for i, relay := range c.Relays {
@@ -117,6 +122,7 @@ func New(config Config) (*Sender, error) {
 		s.pools = append(s.pools, &sessionPool{
 			relay: relay, config: &s.config,
 			slots: make(chan struct{}, cmp.Or(relay.Sessions, config.Sessions)), firstSession: make(chan struct{}, 1), limit: newRateLimit(relay.PerMinute),
+			record: newRelayRecord(time.Now()),
 		})
 	}
 	return s, nil
@@ -137,10 +143,13 @@ func (s *Sender) Send(ctx context.Context, m job.Mail, stored time.Time) (Receip
 	var soonest *Error
 	for _, p := range s.pools {
 		v, after := p.send(ctx, message)
+		if ctx.Err() == nil {
+			p.record.attempted(m, v, time.Now())
+		}
 		if v.Class == ClassDelivered {
 			return Receipt{Relay: p.relay.String(), Reply: v.Reply.String()}, nil
 		}
-		failed := &Error{Verdict: v, Relay: p.relay.String(), RetryAfter: after}
+		failed := &Error{Verdict: v, Relay: p.relay.String(), RetryAfter: after, RetryWithin: p.retryWithin(v)}
 		if v.Class != ClassRelay && v.Class != ClassConfig {
 			return Receipt{}, failed
 		}
@@ -161,29 +170,28 @@ func (s *Sender) Available() bool {
 	return slices.ContainsFunc(s.pools, func(p *sessionPool) bool { return p.breaker.state(time.Now()) == closed })
 }
 
-// probeInterval is how often open circuit breakers are checked.
-const probeInterval = 250 * time.Millisecond
+// Relays returns the states of the relays, in the order in which they are tried.
+func (s *Sender) Relays() []RelayState {
+	states := make([]RelayState, len(s.pools))
+	for i, p := range s.pools {
+		states[i] = p.state()
+	}
+	return states
+}
 
-// Serve keeps sessions open between mails and probes relays whose circuit
-// breaker is half-open. When ctx ends, Serve closes the sessions and returns
-// nil. It may be called again afterwards.
+// Serve keeps sessions open between mails, checks the relays, and probes those
+// whose circuit breaker is half-open. When ctx ends, Serve closes the sessions
+// and returns nil. It may be called again afterwards.
 func (s *Sender) Serve(ctx context.Context) error {
+	var group sync.WaitGroup
 	for _, p := range s.pools {
 		p.start()
+		group.Go(func() { p.watch(ctx) })
 	}
-	ticker := time.NewTicker(probeInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			s.Close()
-			return nil
-		case <-ticker.C:
-			for _, p := range s.pools {
-				p.probe(ctx)
-			}
-		}
-	}
+	<-ctx.Done()
+	group.Wait()
+	s.Close()
+	return nil
 }
 
 // Close ends the idle sessions and waits for that, at most 2 s. Mails that are

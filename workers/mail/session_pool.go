@@ -24,6 +24,8 @@ type sessionPool struct {
 	breaker      breaker
 	limit        *rateLimit
 	openCount    atomic.Int64
+	record       *relayRecord
+	password     passwordStamp // used by watch only
 
 	mu       sync.Mutex // guards the following fields and the expiry of idle sessions
 	idle     []*session // in the order of their last use
@@ -177,9 +179,22 @@ func (p *sessionPool) open(ctx context.Context) (*session, Verdict, time.Duratio
 		return nil, last, wait
 	}
 	s, err := openSession(ctx, p.relay, p.config)
+	if err == nil && p.breaker.failedInMail() {
+		if v := s.tryMail(ctx); v.Class == ClassConfig || v.Class == ClassRelay {
+			s.abort()
+			if ctx.Err() == nil {
+				return nil, v, p.recordFailure(ctx, began, v)
+			}
+			err = context.Cause(ctx)
+		}
+	}
 	switch {
 	case err == nil:
 		p.breaker.success()
+		p.record.saw(s)
+		if p.record.recovered(time.Now()) {
+			p.config.Logger.InfoContext(ctx, "relay can be used again", "relay", p.relay)
+		}
 		p.openCount.Add(1)
 		return s, Verdict{}, 0
 	case ctx.Err() != nil: // does not concern the relay
@@ -230,32 +245,17 @@ func (p *sessionPool) releaseSlot(v Verdict) {
 	time.AfterFunc(limitTime, func() { <-p.slots })
 }
 
-// probe opens a session when the circuit breaker is half-open, so that no mail
-// has to wait for the result.
-func (p *sessionPool) probe(ctx context.Context) {
-	if p.breaker.state(time.Now()) != halfOpen {
-		return
-	}
-	select {
-	case p.slots <- struct{}{}:
-	default:
-		return // a mail tries the relay
-	}
-	s, _, _ := p.open(ctx)
-	if s == nil {
-		<-p.slots
-		return
-	}
-	p.put(s, true)
-}
-
-// recordFailure counts a failure, and logs it if it has opened the breaker.
+// recordFailure counts a failure, and logs the first one with a cause.
 func (p *sessionPool) recordFailure(ctx context.Context, began time.Time, v Verdict) time.Duration {
 	wait, opened := p.breaker.failure(began, time.Now(), v)
 	if opened {
+		news := p.record.failed(v, time.Now())
 		level := slog.LevelWarn
 		if v.Class == ClassConfig {
 			level = slog.LevelError
+		}
+		if !news {
+			level = slog.LevelDebug
 		}
 		p.config.Logger.Log(ctx, level, "relay cannot be used", "relay", p.relay, "class", v.Class, "stage", v.Stage, "error", cause(v), "retry_in", wait)
 	}

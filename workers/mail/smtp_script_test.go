@@ -2,6 +2,7 @@ package mail_test
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -327,7 +328,7 @@ func certify(t *testing.T) (*tls.Certificate, *x509.CertPool) {
 // newSender returns a sender that is closed before the relay.
 func newSender(tb testing.TB, config mail.Config) *mail.Sender {
 	tb.Helper()
-	config.From, config.Hello = "vedette@example.com", "worker.test"
+	config.From, config.Hello, config.CheckInterval = "vedette@example.com", "worker.test", cmp.Or(config.CheckInterval, -1)
 	s, err := mail.New(config)
 	if err != nil {
 		tb.Fatal(err)

@@ -39,6 +39,9 @@ const (
 	// has ended, which may prevent a duplicate. It must stay below half the
 	// grace (2.5 s) after which a pool reports a job as stuck.
 	dotGrace = 1500 * time.Millisecond
+	// connectTimeout bounds the TCP connection, whose packets are repeated after 1,
+	// 3 and 7 s.
+	connectTimeout = 10 * time.Second
 	// chunkSize is how much content is written under one deadline.
 	chunkSize = 64 << 10
 )
@@ -113,6 +116,26 @@ func interrupted(ctx context.Context, v Verdict) Verdict {
 	return v
 }
 
+// tryMail begins a transaction without a mail, for a relay that has refused one in
+// this step. The verdict is empty if the relay accepts it.
+func (s *session) tryMail(ctx context.Context) Verdict {
+	stop := context.AfterFunc(ctx, s.abort)
+	defer stop()
+	from, err := parseAddress("from", s.config.From)
+	if err != nil || !isASCII(from.Address) { // takes SMTPUTF8, and so a real mail
+		return Verdict{}
+	}
+	c := command{StageMail, "MAIL FROM:<" + envelope(from) + ">"}
+	if err := s.send(c); err != nil {
+		return classifyClientError(c.stage, err)
+	}
+	v, ok := s.receive(c)
+	if ok && !s.reset() {
+		return notTried(io.ErrUnexpectedEOF)
+	}
+	return v
+}
+
 // reset ends a refused transaction. Otherwise the next mail would get 503.
 func (s *session) reset() bool {
 	s.setDeadline(cleanupTimeout)
@@ -154,7 +177,7 @@ func openSession(ctx context.Context, r Relay, config *Config) (*session, error)
 	s := &session{config: config}
 	stop := func() bool { return true }
 	dial := func(dialCtx context.Context, network, address string) (net.Conn, error) {
-		raw, err := (&net.Dialer{}).DialContext(dialCtx, network, address)
+		raw, err := (&net.Dialer{Timeout: min(config.CommandTimeout, connectTimeout)}).DialContext(dialCtx, network, address)
 		if err != nil {
 			return nil, err
 		}

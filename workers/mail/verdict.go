@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -218,6 +219,9 @@ type Error struct {
 	// RetryAfter is how long another attempt is pointless, for the classes relay
 	// and config; zero means a default.
 	RetryAfter time.Duration
+	// RetryWithin, for the class temporary, is how long the next attempt should wait
+	// at most, because the relay defers all mails; zero means no limit.
+	RetryWithin time.Duration
 }
 
 // Error returns the relay, the stage and the cause: the relay's reply or the
@@ -270,7 +274,7 @@ func JobError(err error) error {
 	case ClassRelay:
 		return job.Interrupted(err, max(failed.RetryAfter, relayDelay))
 	case ClassConfig:
-		return job.Interrupted(err, max(failed.RetryAfter, configDelay))
+		return job.Interrupted(err, max(cmp.Or(failed.RetryAfter, configDelay), relayDelay))
 	case ClassPermanent:
 		return job.Dead(job.ReasonPermanent, err)
 	default: // counts as an attempt

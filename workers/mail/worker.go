@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ type Deliveries interface {
 	// Begin records the start of an attempt, unless the mail was sent or
 	// withdrawn, or another worker's attempt holds it: see
 	// [job.Delivery.HeldFor]. It returns the status that is stored afterwards.
-	Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error)
+	Begin(ctx context.Context, begun job.Delivery) (job.Delivery, error)
 	// Record replaces the status of a mail.
 	Record(ctx context.Context, sent job.Delivery) error
 }
@@ -69,15 +70,24 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 	return &Worker{config: config, quota: newRecipientQuota(config.RecipientPerMinute), attempts: map[Class]uint64{}}, nil
 }
 
-// Handle handles one job, which was stored at the given time. The returned
-// error is the job's result, as package job defines it.
+// Attempt describes an attempt at a mail.
+type Attempt struct {
+	// Stored is when the job was stored.
+	Stored time.Time
+	// Retry is how long the mail waits for the next attempt, if this one fails and
+	// counts. Zero leaves that to the pool, and the record of the attempt without it.
+	Retry time.Duration
+}
+
+// Handle handles one job. The returned error is the job's result, as package job
+// defines it.
 //
 // Before sending, the start of the attempt is recorded. That proves that the
 // store can be written, without which a sent mail could not be recorded as
 // sent. From then on the mail cannot be withdrawn, and if this process dies,
 // the next worker knows that the mail may arrive twice. A store that cannot be
 // reached counts no attempt.
-func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error {
+func (w *Worker) Handle(ctx context.Context, m job.Mail, a Attempt) error {
 	if now := w.config.Now(); !m.NotAfter.IsZero() && now.After(m.NotAfter) {
 		return w.expired(ctx, m)
 	}
@@ -85,7 +95,7 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 		return err
 	}
 	begun := w.config.Now().UTC()
-	found, err := w.config.Deliveries.Begin(ctx, m.ID, begun)
+	found, err := w.config.Deliveries.Begin(ctx, NewDelivery(m, job.DeliverySending, begun))
 	if err != nil {
 		return job.Interrupted(fmt.Errorf("record attempt at mail %s: %w", m.ID, err), storeDelay)
 	}
@@ -96,9 +106,9 @@ func (w *Worker) Handle(ctx context.Context, m job.Mail, stored time.Time) error
 	if held := found.HeldFor(begun); held > 0 && !found.At.Equal(begun) {
 		return job.Interrupted(fmt.Errorf("send mail %s: another worker's attempt began at %s", m.ID, found.At.Format(time.RFC3339)), held)
 	}
-	receipt, err := w.config.Transport.Send(ctx, m, stored)
+	receipt, err := w.config.Transport.Send(ctx, m, a.Stored)
 	if err != nil {
-		return w.attemptFailed(ctx, m, err)
+		return w.attemptFailed(ctx, m, err, a.Retry)
 	}
 	w.recordSent(ctx, m, receipt)
 	return nil
@@ -121,7 +131,10 @@ func (w *Worker) expired(ctx context.Context, m job.Mail) error {
 // written.
 const storeDelay = 5 * time.Second
 
-func (w *Worker) attemptFailed(ctx context.Context, m job.Mail, err error) error {
+// attemptFailed records a failure. An attempt that counts is repeated after retry,
+// or sooner if the relay defers all mails.
+func (w *Worker) attemptFailed(ctx context.Context, m job.Mail, err error, retry time.Duration) error {
+	result := JobError(err)
 	if failed, ok := errors.AsType[*Error](err); ok {
 		w.count(failed.Class)
 		level := slog.LevelInfo
@@ -129,22 +142,56 @@ func (w *Worker) attemptFailed(ctx context.Context, m job.Mail, err error) error
 			level = slog.LevelWarn // the recipient may get the mail twice
 		}
 		w.config.Logger.Log(ctx, level, "mail was not delivered", "id", m.ID, "class", failed.Class, "error", err)
-		w.recordFailure(ctx, m, failed)
+		result = retryIn(result, retry, failed.RetryWithin)
+		w.recordFailure(ctx, m, failed, result)
 	}
-	return JobError(err)
+	return result
+}
+
+// retryIn turns a plain error, which counts as an attempt, into a retry at a known
+// time.
+func retryIn(result error, retry, within time.Duration) error {
+	_, dead := errors.AsType[*job.DeadError](result)
+	_, known := errors.AsType[*job.RetryError](result)
+	if within > 0 {
+		retry = min(retry, within)
+	}
+	if dead || known || retry <= 0 {
+		return result
+	}
+	return job.RetryIn(result, retry)
+}
+
+// NewDelivery returns the status of a mail, with what people know the mail by.
+func NewDelivery(m job.Mail, state job.DeliveryState, at time.Time) job.Delivery {
+	return job.Delivery{V: job.Version, ID: m.ID, State: state, At: at, To: oneLine(m.To), Subject: shortened(oneLine(m.Subject))}
+}
+
+// maxSubject is the longest subject in a delivery status, in bytes.
+const maxSubject = 200
+
+func shortened(subject string) string {
+	if len(subject) <= maxSubject {
+		return subject
+	}
+	return strings.ToValidUTF8(subject[:maxSubject], "") + "…"
 }
 
 // recordFailure records that the last attempt failed, after which the mail can
 // be withdrawn, or that its outcome is unknown, after which it cannot. Without
 // a record it cannot either.
-func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error) {
+func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error, result error) {
 	ctx, cancel := withGrace(ctx, recordGrace)
 	defer cancel()
 	state := job.DeliveryDeferred
 	if failed.Class == ClassUnknown {
 		state = job.DeliverySending
 	}
-	sent := job.Delivery{V: job.Version, ID: m.ID, State: state, At: w.config.Now().UTC(), Relay: failed.Relay, Reply: oneLine(failed.Error())}
+	sent := NewDelivery(m, state, w.config.Now().UTC())
+	sent.Relay, sent.Reply = failed.Relay, failed.brief()
+	if retry, ok := errors.AsType[*job.RetryError](result); ok {
+		sent.NextTry = sent.At.Add(retry.After)
+	}
 	if err := w.config.Deliveries.Record(ctx, sent); err != nil {
 		w.config.Logger.WarnContext(ctx, "failed attempt could not be recorded", "id", m.ID, "error", err)
 	}
@@ -156,7 +203,9 @@ func (w *Worker) recordFailure(ctx context.Context, m job.Mail, failed *Error) {
 func (w *Worker) recordSent(ctx context.Context, m job.Mail, receipt Receipt) {
 	w.count(ClassDelivered)
 	w.config.Logger.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
-	err := w.recordRetrying(ctx, job.Delivery{V: job.Version, ID: m.ID, State: job.DeliverySent, At: w.config.Now().UTC(), Relay: receipt.Relay, Reply: receipt.Reply})
+	sent := NewDelivery(m, job.DeliverySent, w.config.Now().UTC())
+	sent.Relay, sent.Reply = receipt.Relay, receipt.Reply
+	err := w.recordRetrying(ctx, sent)
 	if err != nil {
 		w.config.Logger.ErrorContext(ctx, "delivered mail could not be recorded and may be sent twice", "id", m.ID, "error", err)
 	}

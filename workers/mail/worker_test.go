@@ -41,14 +41,13 @@ func (m *memoryDeliveries) Delivery(_ context.Context, id string) (job.Delivery,
 	return sent, ok, nil
 }
 
-func (m *memoryDeliveries) Begin(ctx context.Context, id string, at time.Time) (job.Delivery, error) {
+func (m *memoryDeliveries) Begin(ctx context.Context, begun job.Delivery) (job.Delivery, error) {
 	m.mu.Lock()
-	known := m.sent[id]
+	known := m.sent[begun.ID]
 	m.mu.Unlock()
-	if known.Final() || known.HeldFor(at) > 0 {
+	if known.Final() || known.HeldFor(begun.At) > 0 {
 		return known, nil
 	}
-	begun := job.Delivery{V: job.Version, ID: id, At: at, State: job.DeliverySending}
 	return begun, m.Record(ctx, begun)
 }
 
@@ -103,13 +102,13 @@ func TestDeliveredMailIsRecordedAndNotSentAgain(t *testing.T) {
 	var sent int
 	w := newWorker(t, counting(&sent), &l)
 	for range 2 {
-		if err := w.Handle(t.Context(), order("m1"), stored); err != nil {
+		if err := w.Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	want := []job.Delivery{
-		{V: 1, ID: "m1", At: now, State: job.DeliverySending},
-		{V: 1, ID: "m1", State: job.DeliverySent, At: now, Relay: "relay:25", Reply: "250 ok"},
+		{V: 1, ID: "m1", At: now, State: job.DeliverySending, To: order("m1").To, Subject: order("m1").Subject},
+		{V: 1, ID: "m1", State: job.DeliverySent, At: now, Relay: "relay:25", Reply: "250 ok", To: order("m1").To, Subject: order("m1").Subject},
 	}
 	if diff := cmp.Diff(want, l.written); diff != "" || sent != 1 {
 		t.Errorf("got sent %d times, want once; deliveries (-want +got):\n%s", sent, diff)
@@ -119,11 +118,36 @@ func TestDeliveredMailIsRecordedAndNotSentAgain(t *testing.T) {
 	}
 }
 
+// The status of a deferred mail says when it is tried again.
+func TestFailedAttemptIsRepeatedAtTheRecordedTime(t *testing.T) {
+	t.Parallel()
+	const retry = 10 * time.Minute
+	for name, c := range map[string]struct {
+		failed mail.Error
+		want   time.Duration
+	}{
+		"temporary":                      {mail.Error{Verdict: mail.Verdict{Class: mail.ClassTemporary}}, retry},
+		"the relay defers all mails":     {mail.Error{Verdict: mail.Verdict{Class: mail.ClassTemporary}, RetryWithin: time.Minute}, time.Minute},
+		"the relay is away":              {mail.Error{Verdict: mail.Verdict{Class: mail.ClassRelay}, RetryAfter: 4 * time.Second}, 4 * time.Second},
+		"the outcome is unknown":         {mail.Error{Verdict: mail.Verdict{Class: mail.ClassUnknown}}, retry},
+		"the login, at the next attempt": {mail.Error{Verdict: mail.Verdict{Class: mail.ClassConfig}, RetryAfter: 5 * time.Second}, 5 * time.Second},
+	} {
+		var l memoryDeliveries
+		c.failed.Relay = "relay:25"
+		refuse := carrier(func(context.Context, job.Mail) (mail.Receipt, error) { return mail.Receipt{}, &c.failed })
+		err := newWorker(t, refuse, &l).Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored, Retry: retry})
+		again, ok := errors.AsType[*job.RetryError](err)
+		if !ok || again.After != c.want || !l.sent["m1"].NextTry.Equal(now.Add(c.want)) {
+			t.Errorf("%s: got %v and %+v, want another attempt in %s", name, err, l.sent["m1"], c.want)
+		}
+	}
+}
+
 func TestDeferredMailIsSentAgain(t *testing.T) {
 	t.Parallel()
 	l := memoryDeliveries{sent: map[string]job.Delivery{"m1": {V: 1, ID: "m1", State: job.DeliveryDeferred, At: stored}}}
 	var sent int
-	if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
+	if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored}); err != nil || sent != 1 {
 		t.Errorf("got %v, sent %d times, want once", err, sent)
 	}
 }
@@ -145,7 +169,7 @@ func TestAttemptLeaseIsRespected(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l, sent := memoryDeliveries{sent: map[string]job.Delivery{"m1": c.known}}, 0
-			err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored)
+			err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored})
 			retry, waits := errors.AsType[*job.RetryError](err)
 			if sent != c.sent || waits != (c.sent == 0) {
 				t.Fatalf("got sent %d times and %v, want %d", sent, err, c.sent)
@@ -177,7 +201,7 @@ func TestExpiredMailIsNotSent(t *testing.T) {
 		var sent int
 		m := order("m1")
 		m.NotAfter = c.notAfter
-		err := newWorker(t, counting(&sent), &memoryDeliveries{sent: c.known}).Handle(t.Context(), m, stored)
+		err := newWorker(t, counting(&sent), &memoryDeliveries{sent: c.known}).Handle(t.Context(), m, mail.Attempt{Stored: stored})
 		if resultOf(err) != c.result || sent != c.sent {
 			t.Errorf("%s: got %v, sent %d, want %q and %d", c.name, err, sent, c.result, c.sent)
 		}
@@ -188,16 +212,16 @@ func TestUnreachableStoreSendsNothing(t *testing.T) {
 	t.Parallel()
 	var sent int
 	w := newWorker(t, counting(&sent), &memoryDeliveries{writeFails: 1})
-	if err := w.Handle(t.Context(), order("m1"), stored); resultOf(err) != "free true" || !errors.Is(err, errAway) || sent != 0 {
+	if err := w.Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored}); resultOf(err) != "free true" || !errors.Is(err, errAway) || sent != 0 {
 		t.Errorf("got %v, sent %d, want the job returned, unsent", err, sent)
 	}
-	if err := w.Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
+	if err := w.Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored}); err != nil || sent != 1 {
 		t.Errorf("store back: got %v, sent %d, want once", err, sent)
 	}
 	late := order("m2")
 	late.NotAfter = now.Add(-time.Second)
 	w = newWorker(t, counting(&sent), &memoryDeliveries{readFails: 1})
-	if err := w.Handle(t.Context(), late, stored); resultOf(err) != "free true" || !errors.Is(err, errAway) {
+	if err := w.Handle(t.Context(), late, mail.Attempt{Stored: stored}); resultOf(err) != "free true" || !errors.Is(err, errAway) {
 		t.Errorf("expired: got %v, want the job returned, since the mail may have been sent", err)
 	}
 }
@@ -220,7 +244,7 @@ func TestDeliveredMailIsDoneWithoutRecord(t *testing.T) {
 				l := memoryDeliveries{writeFrom: 1, writeFails: c.fails}
 				var sent int
 				began := time.Now()
-				if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), stored); err != nil || sent != 1 {
+				if err := newWorker(t, counting(&sent), &l).Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored}); err != nil || sent != 1 {
 					t.Errorf("got %v, sent %d, want done once", err, sent)
 				}
 				if took := time.Since(began); took < c.least || took > c.most {
@@ -248,7 +272,7 @@ func TestMailAcceptedAtContextEndIsRecorded(t *testing.T) {
 				return mail.Receipt{}, nil
 			}), &l)
 			began := time.Now()
-			if err := w.Handle(ctx, order("m1"), stored); err != nil || (l.sent["m1"].State == job.DeliverySent) != c.recorded {
+			if err := w.Handle(ctx, order("m1"), mail.Attempt{Stored: stored}); err != nil || (l.sent["m1"].State == job.DeliverySent) != c.recorded {
 				t.Errorf("%d failures: got %v, state %q, want done and recorded %t", c.fails, err, l.sent["m1"].State, c.recorded)
 			}
 			if took := time.Since(began); took > 600*time.Millisecond {
@@ -270,7 +294,7 @@ func TestAttemptsAreCountedByClass(t *testing.T) {
 	}), l)
 	var got []string
 	for range classes {
-		got = append(got, resultOf(w.Handle(t.Context(), order("m1"), stored)))
+		got = append(got, resultOf(w.Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored})))
 	}
 	if !slices.Equal(got, results) {
 		t.Errorf("got %q, want %q", got, results)
@@ -289,10 +313,10 @@ func TestMailWithUnknownOutcomeIsSentAgainUnchanged(t *testing.T) {
 	relay := serveScripts(t, nil, script{".": hangUp}, script{})
 	key := newRSA(t)
 	w := newWorker(t, newSender(t, mail.Config{Relays: []mail.Relay{relay.plain()}, DKIM: key}), &memoryDeliveries{})
-	if err := w.Handle(t.Context(), order("m1"), stored); resultOf(err) != "attempt" {
+	if err := w.Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored}); resultOf(err) != "attempt" {
 		t.Fatalf("got %v, want an attempt", err)
 	}
-	if err := w.Handle(t.Context(), order("m1"), stored); err != nil {
+	if err := w.Handle(t.Context(), order("m1"), mail.Attempt{Stored: stored}); err != nil {
 		t.Fatal(err)
 	}
 	got := relay.received()

@@ -47,9 +47,20 @@ func shellQuote(s string) string {
 	return s
 }
 
+// HumanBetween formats the time from one stored time to another. A zero time was
+// never stored, so the distance from it is unknown; times from machines with
+// different clocks may be in the wrong order, which is no time.
+func HumanBetween(from, to time.Time) string {
+	if from.IsZero() || to.IsZero() {
+		return "an unknown time"
+	}
+	return HumanDuration(to.Sub(from))
+}
+
 // HumanDuration formats a duration for people, in its two largest units: "45 s",
-// "12 min", "3 h 5 min", "2 d 4 h".
+// "12 min", "3 h 5 min", "2 d 4 h". A negative one is "0 s".
 func HumanDuration(d time.Duration) string {
+	d = max(0, d)
 	units := []struct {
 		name string
 		size time.Duration

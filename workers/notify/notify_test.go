@@ -88,6 +88,17 @@ func TestRelayOutageLosesNoNotification(t *testing.T) {
 	w.expect(ops, "[UP] website: was down 12 min")
 	w.check()
 
+	// What no relay has accepted is no reminder yet.
+	w = newWorld(t)
+	w.grouping(job.Grouping{MaxListed: 10, RepeatInterval: job.Duration(2 * time.Hour)})
+	w.relayAway = true
+	w.result(m, job.Down)
+	w.pass(5 * time.Hour)
+	w.relayAway = false
+	w.pass(30 * time.Minute)
+	w.expect(ops, "[DOWN] website: connect refused")
+	w.check()
+
 	w = newWorld(t) // so long that the first mail is stale
 	w.grouping(job.Grouping{MaxListed: 10})
 	w.relayAway = true

@@ -138,7 +138,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 		return found, err
 	}
 	found.notify = monitor.Notify
-	if monitor.Paused { // nobody knows how it is
+	if monitor.Paused { // its state is of the past
 		return found, nil
 	}
 	for _, above := range monitor.DependsOn {

@@ -202,6 +202,27 @@ func TestHumanDuration(t *testing.T) {
 	}
 }
 
+func TestTimeBetweenStoredTimesIsNeverNonsense(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 27, 20, 43, 12, 0, time.UTC)
+	for name, c := range map[string]struct {
+		from, to time.Time
+		want     string
+	}{
+		"in order":          {now.Add(-90 * time.Minute), now, "1 h 30 min"},
+		"the same":          {now, now, "0 s"},
+		"never began":       {time.Time{}, now, "an unknown time"},
+		"never ended":       {now, time.Time{}, "an unknown time"},
+		"by another clock":  {now.Add(time.Second), now, "0 s"},
+		"before the epoch":  {now, time.Unix(0, 0), "0 s"},
+		"a day in the past": {now.Add(-24 * time.Hour), now, "1 d"},
+	} {
+		if got := notify.HumanBetween(c.from, c.to); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestNotifierWithoutAStoreIsRefused(t *testing.T) {
 	t.Parallel()
 	if _, err := notify.New(notify.Config{}); err == nil {

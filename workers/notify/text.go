@@ -138,7 +138,7 @@ func reminderHeadline(l *Line, now time.Time) string {
 }
 
 // lasting is how long an open incident lasts.
-func (l *Line) lasting(now time.Time) string { return HumanDuration(now.Sub(l.Incident.Began)) }
+func (l *Line) lasting(now time.Time) string { return HumanBetween(l.Incident.Began, now) }
 
 // nowText is a cause that differs from the one at the beginning.
 func nowText(l *Line) string {
@@ -189,7 +189,7 @@ func (l *Line) lasted() string {
 	if l.Resolution == nil {
 		return ""
 	}
-	return HumanDuration(l.Resolution.At.Sub(l.Incident.Began))
+	return HumanBetween(l.Incident.Began, l.Resolution.At)
 }
 
 func healthText(result *job.ProbeResult) string {
@@ -240,6 +240,7 @@ func MissText(reason job.MissReason, detail string) string {
 func missText(reason job.MissReason) string {
 	known := map[job.MissReason]string{
 		job.MissLate:        "no process scheduled its checks",
+		job.MissNoProcess:   "no process was running",
 		job.MissOverlap:     "its check does not end",
 		job.MissExpired:     "its checks wait too long for a worker",
 		job.MissShed:        "workers have no room for its checks",
@@ -249,6 +250,7 @@ func missText(reason job.MissReason) string {
 		job.MissNewer:       "its definition needs a newer version than the scheduler",
 		job.MissPaused:      "it is paused",
 		job.MissCheckFailed: "its checks fail in the worker",
+		job.MissLost:        "its check was lost",
 	}
 	return cmp.Or(known[reason], strings.ReplaceAll(plain(string(reason)), "_", " "))
 }

@@ -148,7 +148,7 @@ func ago(now, then time.Time) string {
 	if then.IsZero() {
 		return "never"
 	}
-	return now.Sub(then).Truncate(time.Second).String() + " ago"
+	return max(0, now.Sub(then)).Truncate(time.Second).String() + " ago"
 }
 
 // milliseconds formats a latency, always in the same unit for comparison.

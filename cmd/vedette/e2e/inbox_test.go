@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"mime"
@@ -14,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
 )
 
@@ -26,6 +28,8 @@ type inbox struct {
 	received []receivedMail
 	refuses  bool          // every recipient
 	Pause    time.Duration // before a mail is accepted
+	TLS      *tls.Config   // for STARTTLS; nil offers none
+	password string        // of the user "me"; empty accepts any
 	stop     func()        // closes the server; nil when it is closed
 }
 
@@ -107,7 +111,7 @@ func (b *inbox) Listen(t *testing.T) {
 	}
 	b.Address = listener.Addr().String()
 	server := b.Server()
-	server.Domain, server.ErrorLog = "localhost", quietLog{}
+	server.Domain, server.ErrorLog, server.TLSConfig, server.AllowInsecureAuth = "localhost", quietLog{}, b.TLS, true
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -155,6 +159,19 @@ func (b *inbox) Count(address, kind string) int {
 type inboxSession struct {
 	box *inbox
 	to  string
+}
+
+func (*inboxSession) AuthMechanisms() []string { return []string{sasl.Plain} }
+
+func (s *inboxSession) Auth(string) (sasl.Server, error) {
+	return sasl.NewPlainServer(func(_, username, password string) error {
+		s.box.mu.Lock()
+		defer s.box.mu.Unlock()
+		if s.box.password != "" && (username != "me" || password != s.box.password) {
+			return smtp.ErrAuthFailed
+		}
+		return nil
+	}), nil
 }
 
 func (*inboxSession) Mail(string, *smtp.MailOptions) error { return nil }

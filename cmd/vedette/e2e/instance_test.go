@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -106,12 +107,25 @@ func (r *running) within(limit time.Duration, args ...string) (string, int) {
 func (r *running) start(flags ...string) {
 	r.t.Helper()
 	args := append([]string{"run", "--http", r.http, "--nats-listen", "127.0.0.1:0"}, flags...)
-	r.cmd = r.command(append(args, r.file)...)
+	r.launch(r.command(append(args, r.file)...))
+}
+
+// limited is [running.start] with a limit for file descriptors.
+func (r *running) limited(descriptors int) {
+	r.t.Helper()
+	cmd := r.command()
+	cmd.Path = "/bin/sh"
+	cmd.Args = []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors), program, "run", "--http", r.http, "--nats-listen", "127.0.0.1:0", r.file}
+	r.launch(cmd)
+}
+
+func (r *running) launch(cmd *exec.Cmd) {
+	r.t.Helper()
+	r.cmd = cmd
 	r.cmd.Stdout, r.cmd.Stderr = r.output, r.output
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
-	cmd := r.cmd
 	r.t.Cleanup(func() {
 		if cmd.ProcessState == nil {
 			_ = cmd.Process.Kill()

@@ -12,14 +12,14 @@ import (
 )
 
 // everyChild is the supervision tree in a running process.
-const everyChild = "notices presence status-page status-feed changes workers " +
-	"workers/maintain workers/maintain/operators workers/maintain/children workers/maintain/children/processes workers/maintain/children/stages workers/maintain/children/saturation workers/maintain/children/maintain-notices " +
+const everyChild = "notices faults storage presence status-page pings status-feed changes workers " +
+	"workers/maintain workers/maintain/operators workers/maintain/children workers/maintain/children/processes workers/maintain/children/stages workers/maintain/children/saturation workers/maintain/children/stranded workers/maintain/children/maintain-notices " +
 	"workers/maintain/children/maintain-dead-letters workers/maintain/children/maintain-digest workers/maintain/children/maintain-rescue " +
 	"workers/mail workers/mail/mailer workers/mail/children workers/mail/children/mail-alert workers/mail/children/mail-adhoc workers/mail/children/mail-operator workers/mail/children/call-mail " +
 	"workers/notify workers/notify/recipients workers/notify/children workers/notify/children/notify workers/notify/children/notify-flush workers/notify/children/notify-sweep " +
 	"workers/evaluate workers/evaluate/mirror workers/evaluate/children workers/evaluate/children/evaluate workers/evaluate/children/evaluate-recheck " +
 	"workers/check workers/check/results workers/check/children workers/check/children/check-default " +
-	"workers/check/children/adhoc-default workers/check/children/call-check-default scheduler reload"
+	"workers/check/children/adhoc-default workers/check/children/call-check-default scheduler reload watchdog"
 
 func TestPsShowsEveryChildAndSilentProcesses(t *testing.T) {
 	t.Parallel()
@@ -57,7 +57,7 @@ func TestPsShowsEveryChildAndSilentProcesses(t *testing.T) {
 	}
 	output, code = first.vedette("ps", "--tree")
 	for _, part := range []string{
-		"├── workers", "one_for_one", "│   └── check ", "rest_for_one", "│       └── children ", "dynamic", "│           ├── check-default ", "0/256", "└── reload",
+		"├── workers", "one_for_one", "│   └── check ", "rest_for_one", "│       └── children ", "dynamic", "│           ├── check-default ", "0/256", "└── watchdog",
 	} {
 		if code != 0 || !strings.Contains(output, part) {
 			t.Errorf("got %d %s, want %q in it", code, output, part)

@@ -18,6 +18,7 @@ import (
 	"vedette/pipeline/topology"
 	"vedette/producer"
 	"vedette/workers"
+	"vedette/workers/mail"
 )
 
 // roleServer starts a server with the users from 'vedette roles'. Each password is
@@ -69,10 +70,12 @@ func background(t *testing.T, name string, serve func(context.Context) error) {
 // mailbag collects mails.
 type mailbag struct{ mails chan job.Mail }
 
-func (b *mailbag) Handle(_ context.Context, m job.Mail, _ time.Time) error {
+func (b *mailbag) Handle(_ context.Context, m job.Mail, _ mail.Attempt) error {
 	b.mails <- m
 	return nil
 }
+
+func (*mailbag) Relays() []mail.RelayState { return nil }
 
 func (*mailbag) Available() bool                                      { return true }
 func (*mailbag) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }

@@ -189,8 +189,8 @@ func TestRemovedMonitorThatIsDownIsOneMail(t *testing.T) {
 	r.start()
 	eventually(t, "a DOWN mail for each recipient", func() bool { return allHave(box, "[DOWN]") })
 	r.write(strings.Split(watching(x, box), "monitors:")[0] + "monitors: []\n")
-	if err := r.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
+	if output, code := r.vedette("apply", "--allow-removals", r.file); code != cli.ExitOK || !strings.Contains(output, "- website") {
+		t.Fatalf("got %d %s, want the monitor removed", code, output)
 	}
 	eventually(t, "a REMOVED mail for each recipient", func() bool { return allHave(box, "[REMOVED]") })
 	r.stop()

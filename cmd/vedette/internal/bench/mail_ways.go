@@ -36,7 +36,7 @@ func hostAndPort(relay string) (string, int) {
 
 func (s mailScenario) sender(relay string) (*mail.Sender, error) {
 	host, port := hostAndPort(relay)
-	return mail.New(mail.Config{Relays: []mail.Relay{{Host: host, Port: port, TLS: mail.TLSNone}}, From: "vedette@example.org", Sessions: s.sessions, PerSession: s.mails})
+	return mail.New(mail.Config{Relays: []mail.Relay{{Host: host, Port: port, TLS: mail.TLSNone}}, From: "vedette@example.org", Sessions: s.sessions, PerSession: s.mails, CheckInterval: -1})
 }
 
 // bare sends over the sessions alone.

@@ -15,16 +15,24 @@ import (
 // LoadFile reads a monitor file, and prints its warnings. The error has all
 // mistakes, and exits with [ExitUsage].
 func LoadFile(path string, stderr io.Writer) (*monitor.File, error) {
+	return loadFile(path, monitor.Options{}, stderr)
+}
+
+// ValidateFile is [LoadFile] for a file that must have monitors.
+func ValidateFile(path string, stderr io.Writer) (*monitor.File, error) {
+	return loadFile(path, monitor.Options{NeedMonitors: true}, stderr)
+}
+
+func loadFile(path string, options monitor.Options, stderr io.Writer) (*monitor.File, error) {
 	validator, err := check.NewValidator()
 	if err != nil {
 		return nil, err
 	}
-	file, err := monitor.Load(path, monitor.Options{
-		Encode: true, Progress: readProgress(stderr, path, time.Now),
-		CheckSpec: validator.Validate, CheckTemplate: checkTemplate,
-		CheckDKIMKey: func(text string) error { _, err := mail.ParseDKIMKey([]byte(text)); return err },
-		CheckTarget:  func(target string) error { _, err := check.ParseTarget(target); return err },
-	})
+	options.Encode, options.Progress = true, readProgress(stderr, path, time.Now)
+	options.CheckSpec, options.CheckTemplate = validator.Validate, checkTemplate
+	options.CheckDKIMKey = func(text string) error { _, err := mail.ParseDKIMKey([]byte(text)); return err }
+	options.CheckTarget = func(target string) error { _, err := check.ParseTarget(target); return err }
+	file, err := monitor.Load(path, options)
 	if err != nil {
 		return nil, InputError(err)
 	}

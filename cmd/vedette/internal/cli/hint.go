@@ -38,6 +38,7 @@ func knownHint(err error) string {
 		{pipeline.ErrFull, "its workers are slower than its publishers: see the queues on the status page, and the section workers in the file"},
 		{deadletter.ErrNotReplayable, "'vedette dead show' shows it, and 'vedette dead drop' removes it"},
 		{deadletter.ErrStillQueued, "run the same command again in a moment"},
+		{producer.ErrRemovals, "check that the file is complete; if these monitors should go, use 'vedette apply --allow-removals FILE'"},
 		{producer.ErrDuplicate, "'vedette outcome' shows its outcome; another job needs another --id"},
 		{producer.ErrPending, "the job stays in its queue: ask again later"},
 		{producer.ErrUnknown, "outcomes are kept for two days, under the id that 'vedette enqueue' printed"},

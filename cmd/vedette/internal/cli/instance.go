@@ -27,8 +27,11 @@ const (
 type Instance struct {
 	Remote
 
-	Data   string
-	cancel context.CancelCauseFunc // cancels the command
+	Data string
+	// Tolerant goes on when the server cannot read its streams: the processes
+	// still answer, and say what is wrong.
+	Tolerant bool
+	cancel   context.CancelCauseFunc // cancels the command
 }
 
 // Flags adds the flags for finding an installation.
@@ -107,9 +110,13 @@ func (i *Instance) Connect(ctx context.Context) (*pipeline.Pipeline, error) {
 	if err != nil {
 		return nil, &HintError{Err: err, Hint: "check that the instance is running; 'vedette run FILE' starts one"}
 	}
-	limited, done := context.WithTimeout(ctx, CommandTimeout) // a cluster may be electing a leader
+	timeout := CommandTimeout // a cluster may be electing a leader
+	if i.Tolerant {
+		timeout = FindTimeout
+	}
+	limited, done := context.WithTimeout(ctx, timeout)
 	defer done()
-	if err := p.CheckInstalled(limited); err != nil {
+	if err := p.CheckInstalled(limited); err != nil && (!i.Tolerant || errors.Is(err, pipeline.ErrNotInstalled) || ctx.Err() != nil) {
 		return nil, JoinClose(p, err)
 	}
 	return p, nil

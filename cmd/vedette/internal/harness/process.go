@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/signals"
 )
 
 // Program runs one command line and returns its exit code.
@@ -26,11 +27,11 @@ func ChildCommand(program Program) *cobra.Command {
 	return &cobra.Command{
 		Use: "child", Short: "Run a command that ends with its parent process", Hidden: true, DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, cancel := context.WithCancel(cmd.Context())
-			defer cancel()
+			ctx, cancel := context.WithCancelCause(cmd.Context())
+			defer cancel(nil)
 			go func() {
 				_, _ = io.Copy(io.Discard, os.Stdin)
-				cancel()
+				cancel(&signals.StopError{Reason: "its parent process ended"})
 			}()
 			if code := program(ctx, args, cmd.OutOrStdout(), cmd.ErrOrStderr()); code != cli.ExitOK {
 				return &cli.ExitError{Code: code}

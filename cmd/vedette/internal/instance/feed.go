@@ -37,7 +37,7 @@ func (f *Feed) Serve(ctx context.Context) error {
 	}
 	nothing := func() {}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return buckets[topology.Monitors].Watch(ctx, f.updateMonitor, nothing) })
+	group.Go(func() error { return buckets[topology.Monitors].Watch(ctx, f.updateMonitor, f.Heartbeats.SetLoaded) })
 	group.Go(func() error { return buckets[topology.States].Watch(ctx, f.updateState, nothing) })
 	group.Go(func() error { return inspect.Tail(ctx, f.Pipeline, topology.Result, resultAge, f.addResults) })
 	return group.Wait()

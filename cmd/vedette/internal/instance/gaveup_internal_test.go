@@ -19,7 +19,6 @@ import (
 	"vedette/pipeline/job"
 	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
-	"vedette/workers"
 	"vedette/workers/web"
 )
 
@@ -54,7 +53,8 @@ func TestTreeThatGivesUpEndsTheProcessWithANotice(t *testing.T) {
 		t.Fatal(err)
 	}
 	options := Options{Data: dir, HTTP: "127.0.0.1:0", Listen: "127.0.0.1:0", Replicas: 1}
-	p, stop, err := options.open(t.Context(), log)
+	r := &instanceRun{options: options, path: path, file: file, log: log, stdout: output, stderr: output, table: web.NewMonitorTable()}
+	stop, err := options.open(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,12 +63,10 @@ func TestTreeThatGivesUpEndsTheProcessWithANotice(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if err := install(t.Context(), p, file, io.Discard); err != nil {
+	p := r.pipeline
+	r.prepare()
+	if err := r.install(t.Context()); err != nil {
 		t.Fatal(err)
-	}
-	r := &instanceRun{
-		options: options, path: path, file: file, pipeline: p, log: log, stdout: output, stderr: output,
-		table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p),
 	}
 	tree, err := r.tree(t.Context())
 	if err != nil {

@@ -17,6 +17,7 @@ type Mailer struct {
 	*mail.Worker
 
 	Sender *mail.Sender                  // nil with a Maildir
+	stored *mail.Maildir                 // the transport if there is no Sender
 	copies func() (*mail.Maildir, error) // opens the Maildir for copies
 	log    *slog.Logger
 }
@@ -42,11 +43,18 @@ func (m *Mailer) StoreCopy(ctx context.Context, d job.Mail, stored time.Time) er
 // Available reports whether mails can currently be sent.
 func (m *Mailer) Available() bool { return m.Sender == nil || m.Sender.Available() }
 
+// Relays returns the states of the relays, or that of the Maildir.
+func (m *Mailer) Relays() []mail.RelayState {
+	if m.Sender == nil {
+		return []mail.RelayState{m.stored.State()}
+	}
+	return m.Sender.Relays()
+}
+
 // Serve maintains the connections to relays until ctx ends.
 func (m *Mailer) Serve(ctx context.Context) error {
 	if m.Sender == nil {
-		<-ctx.Done()
-		return nil
+		return m.stored.Serve(ctx)
 	}
 	return m.Sender.Serve(ctx)
 }
@@ -65,13 +73,14 @@ func (r *instanceRun) newMailer(deliveries workers.Deliveries) (workers.Mailer, 
 	if err != nil {
 		return nil, fmt.Errorf("set up mail: %w", err)
 	}
+	maildir, _ := transport.(*mail.Maildir) // if there is no sender
 	worker, err := mail.NewWorker(mail.WorkerConfig{
 		Transport: transport, Deliveries: deliveries, RecipientPerMinute: r.file.Mail.RecipientPerMinute, Logger: r.log,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Mailer{Worker: worker, Sender: sender, copies: r.openMaildir, log: r.log}, nil
+	return &Mailer{Worker: worker, Sender: sender, stored: maildir, copies: r.openMaildir, log: r.log}, nil
 }
 
 // defaultFrom is the sender for an installation that has a Maildir and no sender in

@@ -11,25 +11,29 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/signals"
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
+	"vedette/pipeline/stranded"
 	"vedette/producer"
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/health"
+	"vedette/workers/progress"
+	"vedette/workers/watchdog"
 	"vedette/workers/web"
 )
 
 // Run starts everything, and stops it in reverse order: first the tree, then its
-// connection, then the server.
-func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) (err error) {
-	hangups, stopHangups := notifyHangups()
-	defer stopHangups()
+// connection, then the server. It starts again if the data are lost while it runs,
+// and when a file that was refused at the start is complete.
+func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer) error {
 	log, err := cli.Logger(stderr, o.LogFormat, o.LogLevel)
 	if err != nil {
 		return cli.InputError(err)
@@ -37,79 +41,124 @@ func (o Options) Run(ctx context.Context, path string, stdout, stderr io.Writer)
 	if err := errors.Join(checkStages(o.Stages), checkReplicas(o.Replicas), cli.CheckLocations(cmp.Or(o.Location, job.DefaultLocation))); err != nil {
 		return cli.InputError(err)
 	}
-	secrets, err := cli.OpenSecrets(o.Secrets)
-	if err != nil {
+	hangups, stopHangups := signals.Hangups()
+	defer stopHangups()
+	for r := (&instanceRun{}); ; {
+		r = &instanceRun{path: path, file: r.next, stdout: stdout, stderr: stderr, log: log, hangups: hangups, reporter: r.reporter}
+		err := o.run(ctx, r)
+		if ctx.Err() != nil || !errors.Is(err, errDataLost) && r.next == nil {
+			return signals.Ended(ctx, stdout, err)
+		}
+		if err != nil {
+			cli.Writef(stderr, "vedette: %v\n", err)
+		}
+	}
+}
+
+// run is one life of the process.
+func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
+	if r.secrets, err = cli.OpenSecrets(o.Secrets); err != nil {
 		return err
 	}
-	file, err := cli.LoadFile(path, stderr)
-	if err != nil {
-		return err
+	if r.file == nil {
+		if r.file, err = loadFile(ctx, r.path, r.stderr); err != nil {
+			return signals.UnlessStopped(ctx, err)
+		}
 	}
-	o = o.resolve(file.Server)
-	if err := o.checkListen(stderr); err != nil {
+	o = o.resolve(r.file.Server)
+	if err := o.checkListen(r.stderr); err != nil {
 		return cli.InputError(err)
 	}
 	if err := cli.CheckListen(ctx, o.HTTP); err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	installing, refuse := context.WithCancelCause(ctx)
 	defer refuse(nil)
 	o.refused = refuse
-	p, stop, err := o.open(ctx, log)
+	stop, err := o.open(ctx, r)
 	if err != nil {
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, stop()) }()
-	if err := install(installing, p, file, stderr); err != nil {
+	r.options, r.table = o, web.NewMonitorTable()
+	r.prepare()
+	if err := r.install(installing); err != nil {
 		if cause := context.Cause(installing); errors.Is(cause, pipeline.ErrRefused) {
-			err = fmt.Errorf("install: %w", cause)
+			return fmt.Errorf("install: %w", cause)
 		}
-		return err
+		return signals.UnlessStopped(ctx, err)
 	}
-	r := &instanceRun{
-		monitors: file.Count(), options: o, path: path, file: file, pipeline: p, log: log, secrets: secrets,
-		stdout: stdout, stderr: stderr, table: web.NewMonitorTable(), notices: workers.NewNoticeSender(p, log), heartbeats: workers.NewHeartbeats(p), health: health.NewConditions(time.Now), hangups: hangups,
-	}
-	r.warnOfSecrets(file)
-	file.Encoded = nil // stored now; workers need the memory
-	cli.ReleaseMemory(r.monitors)
+	r.reclaim(ctx)
 	return r.serve(ctx)
+}
+
+// prepare makes what all children share.
+func (r *instanceRun) prepare() {
+	r.notices, r.heartbeats, r.health = workers.NewNoticeSender(r.pipeline, r.log), workers.NewHeartbeats(r.pipeline), health.NewConditions(time.Now)
+	r.progress = progress.NewWatch(progress.Config{
+		Conditions: r.health, Connected: r.pipeline.Connected, Repair: r.repairClocks,
+		AdvisoryResults: !slices.Contains(r.options.Stages, workers.StageCheck),
+	})
+	r.direct = &directMailer{transport: r.transport}
+	r.direct.setOperators(r.file)
+	r.reporter = health.NewReporter(health.ReporterConfig{
+		Conditions: r.health, Process: r.pipeline.Process(), Notify: r.pipeline.Notify, Direct: r.direct.send, Previous: r.reporter, Logger: r.log,
+	})
 }
 
 // open starts the server inside the process, unless there is a URL, and connects.
 // The returned function closes the connection and stops the server.
-func (o Options) open(ctx context.Context, log *slog.Logger) (*pipeline.Pipeline, func() error, error) {
+func (o Options) open(ctx context.Context, r *instanceRun) (stop func() error, err error) {
 	config := o.Config(o.NATS)
 	if err := config.Login.Validate(); o.NATS != "" && err != nil {
-		return nil, nil, cli.InputError(err)
+		return nil, cli.InputError(err)
 	}
-	config.Replicas, config.Logger, config.Refused = o.Replicas, log, o.refused
+	config.Replicas, config.Logger, config.Refused = o.Replicas, r.log, o.refused
 	stopServer := func() error { return nil }
 	if o.NATS == "" {
-		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Logger: log})
+		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Logger: r.log})
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		config.Login = pipeline.Login{} // is for servers elsewhere
 		config.InProcess, config.User, config.Password = b, broker.User, b.Secret()
-		stopServer = b.Stop
+		r.broker, stopServer = b, b.Stop
 	}
 	limited, cancel := context.WithTimeout(ctx, cli.CommandTimeout)
 	defer cancel()
-	p, err := pipeline.Connect(limited, config)
-	if err != nil {
-		return nil, nil, errors.Join(err, stopServer())
+	if r.pipeline, err = pipeline.Connect(limited, config); err != nil {
+		return nil, errors.Join(err, stopServer())
 	}
-	return p, func() error { return errors.Join(p.Close(), stopServer()) }, nil
+	return func() error { return errors.Join(r.pipeline.Close(), stopServer()) }, nil
 }
 
-// install creates the streams and stores the file's definitions.
-func install(ctx context.Context, p *pipeline.Pipeline, file *monitor.File, stderr io.Writer) error {
-	if err := p.Ensure(ctx); err != nil {
+// install creates the streams and stores the file's definitions. If most monitors
+// would be removed, the stored definitions stay: an installation that does not
+// start would watch nothing.
+func (r *instanceRun) install(ctx context.Context) error {
+	if err := r.pipeline.Ensure(ctx); err != nil {
 		return err
 	}
-	_, err := producer.Apply(ctx, p, cli.Definitions(file), cli.Progress(stderr, time.Now))
-	return err
+	change, err := r.apply(ctx, r.file)
+	switch {
+	case errors.Is(err, producer.ErrRemovals):
+		r.refusedAtStart, r.monitors = true, change.Monitors
+		r.notApplied(job.FaultFileRemovals, err)
+	case err != nil:
+		return err
+	default:
+		r.monitors = r.file.Count()
+		r.applied()
+	}
+	r.warnOfSecrets(r.file)
+	r.file.Encoded = nil // stored now; workers need the memory
+	cli.ReleaseMemory(r.monitors)
+	return nil
+}
+
+// apply stores the definitions in a file.
+func (r *instanceRun) apply(ctx context.Context, file *monitor.File) (producer.Change, error) {
+	return producer.Apply(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
 }
 
 // instanceRun is a running process.
@@ -118,6 +167,7 @@ type instanceRun struct {
 	path           string
 	file           *monitor.File // without its encoded monitors, which are stored
 	monitors       int
+	broker         *broker.Broker // nil if the server is elsewhere
 	pipeline       *pipeline.Pipeline
 	log            *slog.Logger
 	secrets        *check.SecretStore
@@ -126,21 +176,33 @@ type instanceRun struct {
 	notices        *workers.NoticeSender
 	heartbeats     *workers.Heartbeats
 	health         *health.Conditions
+	watchdog       *watchdog.Watchdog // nil without the stage maintain
+	reporter       *health.Reporter   // before prepare that of the run before, if there was one
+	direct         *directMailer
+	progress       *progress.Watch
+	end            context.CancelCauseFunc // ends the run
 	hangups        <-chan os.Signal
+	reclaimed      stranded.Reclaimed
+	refusal        string        // why the file is not applied; empty if it is
+	refusedAtStart bool          // then its other sections may be incomplete too
+	next           *monitor.File // for the next life of the process, if it starts again
 }
 
 // printBanner prints the addresses and the mail transport.
-func (r *instanceRun) printBanner() error {
+func (r *instanceRun) printBanner() {
 	mail := "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)
 	if relays := r.file.Mail.Relays; len(relays) > 0 {
 		mail = fmt.Sprintf("by SMTP, first %s:%d", relays[0].Host, relays[0].Port)
 	}
-	_, err := fmt.Fprintf(r.stdout, `vedette watches %s in %s
+	from := "in " + r.path
+	if r.refusal != "" {
+		from = "stored before; " + r.path + " was not applied"
+	}
+	cli.Writef(r.stdout, `vedette watches %s %s
   status page  http://%s/
   nats         %s
   mail         %s
-`, cli.Count(r.monitors, "monitor"), r.path, r.options.HTTP, r.server(), mail)
-	return err
+`, cli.Count(r.monitors, "monitor"), from, r.options.HTTP, r.server(), mail)
 }
 
 func (r *instanceRun) server() string {

@@ -15,7 +15,6 @@ import (
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
-	"vedette/workers/health"
 	"vedette/workers/notify"
 )
 
@@ -27,15 +26,19 @@ const rootRestarts = 5
 //	vedette          one_for_one
 //	├── notices      notifies operators about events in this tree
 //	├── faults       notifies operators about what the process lacks for its work
+//	├── storage      watches whether messages are stored, and restarts the server
 //	├── presence     renews the process's lease, and answers 'vedette ps'
 //	├── status-page  the status page, /healthz and /readyz
+//	├── pings        marks that this process takes pings
 //	├── status-feed  follows definitions, states and results for the status page
 //	├── changes      prints a line for each change
 //	├── workers      the tree in workers/tree.go
 //	├── scheduler    if the process has that stage
-//	└── reload       reads the file at SIGHUP
+//	├── progress     watches that ticks and results come, if it has that stage
+//	├── reload       reads the file at SIGHUP
+//	└── watchdog     pings URLs while everything works, if the process has the stage maintain
 //
-// Instead of the status page, its feed and the changes, a worker has only the
+// Instead of the status page, its marks and feed, and the changes, a worker has only the
 // child health, and only with --http: its user may lack the rights to see
 // everything.
 //
@@ -60,31 +63,29 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return nil, err
 	}
 	presence := process.NewPresence(r.pipeline, process.Config{
-		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location,
+		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location, Server: r.options.NATS == "",
 		Children:   func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
 		Conditions: conditions,
 	})
 	children := slices.Concat([]supervise.Child{
 		{Name: "notices", Service: r.notices},
-		{Name: "faults", Service: r.reporter()},
+		{Name: "faults", Service: r.reporter},
+		{Name: "storage", Service: r.storageWatch()},
 		withoutStartTimeout(r.tolerantChild("presence", presence.Serve)),
 	}, views, []supervise.Child{{Name: "workers", Service: work}})
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
-		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)))
+		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)), supervise.Child{Name: "progress", Service: r.progress})
 	}
-	if r.path != "" {
-		children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
+	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
+	if slices.Contains(r.options.Stages, workers.StageMaintain) {
+		r.watchdog = r.newWatchdog(conditions)
+		children = append(children, supervise.Child{Name: "watchdog", Service: r.watchdog})
 	}
 	tree, err = supervise.New(supervise.Spec{
 		Name: "vedette", Intensity: supervise.Restarts(rootRestarts), Window: time.Minute, Events: r.notices.Hook, Logger: r.log,
 		Children: children,
 	})
 	return tree, err
-}
-
-// reporter notifies the operators about the process's conditions.
-func (r *instanceRun) reporter() *health.Reporter {
-	return health.NewReporter(health.ReporterConfig{Conditions: r.health, Process: r.pipeline.Process(), Notify: r.pipeline.Notify, Logger: r.log})
 }
 
 // tolerantChild returns a child that an unreachable server does not fail.
@@ -98,16 +99,16 @@ func withoutStartTimeout(child supervise.Child) supervise.Child {
 	return child
 }
 
-// serve builds the tree, prints the banner, and serves until ctx ends or the tree
-// gives up.
+// serve builds the tree, prints the banner, and serves until ctx ends, the tree
+// gives up, or the process must start again with another file.
 func (r *instanceRun) serve(ctx context.Context) error {
+	ctx, r.end = context.WithCancelCause(ctx)
+	defer r.end(nil)
 	tree, err := r.tree(ctx)
 	if err != nil {
 		return err
 	}
-	if err := r.printBanner(); err != nil {
-		return err
-	}
+	r.printBanner()
 	return r.serveTree(ctx, tree)
 }
 
@@ -117,8 +118,10 @@ func (r *instanceRun) serveTree(ctx context.Context, tree *supervise.Supervisor)
 		r.reportGiveUp(ctx, err)
 		return err
 	}
-	_, err := fmt.Fprintln(r.stdout, "vedette stopped cleanly")
-	return err
+	if err := context.Cause(ctx); errors.Is(err, errDataLost) {
+		return err
+	}
+	return nil
 }
 
 // noticeTimeout limits the time for notifying operators at the end.
@@ -166,12 +169,15 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	work, err := workers.New(workers.Config{
 		Pipeline: r.pipeline, Stages: stages, Prober: guard, NewMailer: r.newMailer, Renderer: renderer, GiveUpAfter: r.file.Mail.GiveUpAfter,
 		AllowedMails: workers.AllowedMails{From: r.file.Mail.AllowFrom, Recipients: r.file.Mail.AllowRecipients},
-		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Events: r.notices.Hook, Logger: r.log,
+		Location:     r.options.Location, Limits: r.options.limits(r.file.Workers), Grace: r.file.Server.Grace, Conditions: r.health, Events: r.notices.Hook, Logger: r.log,
+		Reclaimed: r.reclaimed,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{Pipeline: r.pipeline, Logger: r.log})
+	scheduler, err := producer.NewScheduler(producer.SchedulerConfig{
+		Pipeline: r.pipeline, Ticked: r.progress.Ticked, Enqueued: r.enqueued, Logger: r.log,
+	})
 	return work, scheduler, err
 }
 

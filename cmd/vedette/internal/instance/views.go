@@ -2,6 +2,9 @@ package instance
 
 import (
 	"context"
+	"errors"
+	"net"
+	"net/http"
 	"time"
 
 	"vedette/pipeline/inspect"
@@ -35,9 +38,32 @@ func (r *instanceRun) statusPage(work *workers.Workers, ready func() []job.Proce
 	})
 	return []supervise.Child{
 		{Name: "status-page", Service: page},
-		r.tolerantChild("status-feed", (&Feed{Pipeline: r.pipeline, Monitors: r.table, Heartbeats: r.heartbeats}).Serve),
+		{Name: "pings", Service: r.pingListener()},
+		r.tolerantChild("status-feed", (&Feed{Pipeline: r.pipeline, Monitors: r.table, Heartbeats: r.heartbeats, Results: r.progress.Results}).Serve),
 		r.tolerantChild("changes", r.printChanges),
 	}, err
+}
+
+// pingListener marks that this process takes pings.
+func (r *instanceRun) pingListener() *workers.PingListener {
+	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, r.options.HTTP) // an address without a host is this machine
+	}
+	client := &http.Client{Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}} // the listener has to accept each
+	return workers.NewPingListener(workers.PingListenerConfig{Pipeline: r.pipeline, Logger: r.log, Request: func(ctx context.Context) error {
+		if !r.heartbeats.Loaded() {
+			return errors.New("the definitions are not read yet")
+		}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://vedette.invalid/healthz", http.NoBody)
+		if err != nil {
+			return err
+		}
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		return response.Body.Close()
+	}})
 }
 
 // conditions returns what the process needs to do its work.

@@ -1,4 +1,4 @@
-package main
+package mailstatus
 
 import (
 	"strings"
@@ -20,6 +20,8 @@ func TestMailLogStates(t *testing.T) {
 		{ID: "d", State: job.DeliverySending, Reply: "lost", At: now},
 		{ID: "e", State: job.DeliveryWithdrawn, At: now.Add(-2 * time.Hour)},
 		{ID: "f", State: job.DeliveryDeferred, At: now.Add(-3 * time.Hour)},
+		{ID: "g", State: job.DeliveryDeferred, DeadSubject: "dead.MAIL.mail-alert.1", At: now.Add(-4 * time.Hour)},
+		{ID: "h", State: job.DeliverySending, Reply: "lost", DeadSubject: "dead.MAIL.mail-alert.2", At: now.Add(-5 * time.Hour)},
 	} {
 		body, err := job.Encode(sent)
 		if err != nil {
@@ -29,15 +31,15 @@ func TestMailLogStates(t *testing.T) {
 	}
 	show := func(unknown bool) string {
 		var got []string
-		for _, line := range readMailLog(entries, unknown, now) {
-			got = append(got, line.ID+"="+line.State)
+		for _, line := range read(entries, unknown, now) {
+			got = append(got, line.ID+"="+string(line.State))
 		}
 		return strings.Join(got, " ")
 	}
-	if got := show(false); got != "d=unknown b=sending a=sent c=unknown e=withdrawn f=deferred" {
+	if got := show(false); got != "d=unknown b=sending a=sent c=unknown e=withdrawn f=deferred g=failed h=unknown" {
 		t.Errorf("got %s", got)
 	}
-	if got := show(true); got != "d=unknown c=unknown" {
+	if got := show(true); got != "d=unknown c=unknown h=unknown" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -1,0 +1,100 @@
+package broker
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// startServer starts a server with the options. It replaces the one before, which
+// must have been shut down.
+func (b *Broker) startServer() error {
+	started, err := server.NewServer(b.startOptions())
+	if err != nil {
+		return fmt.Errorf("create nats-server: %w", err)
+	}
+	log := &logAdapter{logger: b.logger, fatal: make(chan string, 1)}
+	started.SetLoggerV2(log, false, false, false)
+	b.mu.Lock()
+	b.server = started
+	b.mu.Unlock()
+	started.Start()
+	err = awaitStart(started, log.fatal)
+	if err == nil {
+		err = b.writeAddress()
+	}
+	if err != nil {
+		started.Shutdown()
+		started.WaitForShutdown()
+	}
+	return err
+}
+
+// current returns the running server, or the last one.
+func (b *Broker) current() *server.Server {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.server
+}
+
+const (
+	readyTimeout = 30 * time.Second
+	readyPoll    = 50 * time.Millisecond
+)
+
+// awaitStart waits until the server accepts connections, or returns the reason
+// why it cannot start.
+func awaitStart(started *server.Server, fatal <-chan string) error {
+	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); {
+		if started.ReadyForConnections(readyPoll) {
+			return nil
+		}
+		select {
+		case message := <-fatal:
+			return fmt.Errorf("start nats-server: %s", message)
+		default:
+		}
+	}
+	return fmt.Errorf("start nats-server: not ready after %s; see its log", readyTimeout)
+}
+
+// Stop shuts the server down cleanly and unlocks the directory. A cluster node
+// first hands its leaderships to other nodes and gives its clients time to
+// reconnect there, which takes a few seconds.
+func (b *Broker) Stop() error {
+	b.restarting.Lock()
+	defer b.restarting.Unlock()
+	b.stopped = true
+	b.stopServer()
+	if err := b.lock.Unlock(); err != nil {
+		return fmt.Errorf("unlock data directory: %w", err)
+	}
+	return nil
+}
+
+func (b *Broker) stopServer() {
+	running := b.current()
+	if running.JetStreamIsClustered() {
+		running.LameDuckShutdown()
+	}
+	running.Shutdown()
+	running.WaitForShutdown()
+}
+
+// Restart stops the server and starts it again, with the same directory, lock,
+// addresses and users. It ends a write error, after which the server refuses to
+// store anything. Clients reconnect. After an error there is no server, and
+// Restart can be called again, except after Stop.
+func (b *Broker) Restart() error {
+	b.restarting.Lock()
+	defer b.restarting.Unlock()
+	if b.stopped {
+		return errStopped
+	}
+	b.stopServer()
+	if err := b.startServer(); err != nil {
+		return fmt.Errorf("restart nats-server: %w", err)
+	}
+	return nil
+}
