@@ -12,6 +12,9 @@ import (
 	"vedette/pipeline/job"
 )
 
+// DefaultPrefix begins every subject unless [Config].Prefix is set.
+const DefaultPrefix = "vedette"
+
 // Config describes a connection.
 type Config struct {
 	// URL of the server, or several separated by commas. It may have credentials.
@@ -26,7 +29,7 @@ type Config struct {
 	// Process names this process in logs, results and the server's lists.
 	// Defaults to host name and process id.
 	Process string
-	// Prefix begins every subject. Defaults to "vedette".
+	// Prefix begins every subject. Defaults to [DefaultPrefix].
 	Prefix string
 	// Inbox is a token in this program's inbox subjects, for users that may read no
 	// others: "_INBOX.<Inbox>.>" for the server's answers and
@@ -65,7 +68,7 @@ func (c Config) withDefaults() Config {
 		c.Process = host + "-" + strconv.Itoa(os.Getpid())
 	}
 	if c.Prefix == "" {
-		c.Prefix = "vedette"
+		c.Prefix = DefaultPrefix
 	}
 	if c.Inbox == "" {
 		c.Inbox = userOf(c.URL)

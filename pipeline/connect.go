@@ -14,6 +14,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"vedette/pipeline/clock"
 	"vedette/pipeline/topology"
 )
 
@@ -41,6 +42,7 @@ type Pipeline struct {
 	began    time.Time
 	changed  atomic.Int64 // when the connection was last lost or regained, since began
 	lost     atomic.Int64 // when it was last lost
+	clock    *clock.Watch
 }
 
 // reconnectWait is short because each outage costs missed slots.
@@ -74,7 +76,7 @@ func Connect(ctx context.Context, config Config) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Pipeline{names: names, config: config, log: config.Logger, regained: newBroadcast(), began: time.Now()}
+	p := &Pipeline{names: names, config: config, log: config.Logger, regained: newBroadcast(), began: time.Now(), clock: clock.NewWatch(config.Logger)}
 	conn, err := dial(ctx, config.URL, append(p.options(), login...))
 	if err != nil {
 		return nil, fmt.Errorf("connect to nats: %w", err)
@@ -224,6 +226,10 @@ func (p *Pipeline) Lost() time.Time {
 	}
 	return time.Time{}
 }
+
+// Clock returns the watch over this process's clock. It notices changes at once
+// only while its Serve runs.
+func (p *Pipeline) Clock() *clock.Watch { return p.clock }
 
 // URL returns the server's address without credentials.
 func (p *Pipeline) URL() string { return p.conn.ConnectedUrlRedacted() }

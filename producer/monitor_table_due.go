@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"vedette/pipeline/clock"
 	"vedette/pipeline/compact"
 	"vedette/pipeline/job"
 	"vedette/producer/schedule"
@@ -70,7 +71,7 @@ func (d *dueSlots) add(s *shard, id compact.ID, own *profile) {
 	e, name := s.entries.Value(id), string(s.entries.Name(id))
 	monitor, location := job.CutLocationName(name)
 	allowance := min(own.period, max(minLateness, own.period/10))
-	decision := schedule.Decide(own.schedule(monitor), e.after(d.cursor), d.tick, allowance)
+	decision := schedule.Decide(own.schedule(monitor), e.after(d.cursor, d.tick), d.tick, allowance)
 	if w := decision.Missed; w.Count > 0 {
 		d.missed = append(d.missed, miss(monitor, location, w.First, job.Miss{Reason: job.MissLate, Count: w.Count, Last: w.Last}))
 	}
@@ -95,9 +96,14 @@ func (s *shard) checkTemplate(id compact.ID) job.CheckTemplate {
 }
 
 // after returns the time after which the entry has slots: the cursor, or when
-// its definition was written.
-func (e *entry) after(cursor time.Time) time.Time {
-	if since := int64(e.since); !cursor.IsZero() && cursor.Unix() <= since {
+// its definition was written. One that was written long after the tick is from
+// before the clock was set back.
+func (e *entry) after(cursor, tick time.Time) time.Time {
+	since := int64(e.since)
+	if since > tick.Add(clock.Tolerance).Unix() {
+		return cursor
+	}
+	if !cursor.IsZero() && cursor.Unix() <= since {
 		return time.Unix(since, 0).UTC()
 	}
 	return cursor

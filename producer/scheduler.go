@@ -33,12 +33,13 @@ type SchedulerConfig struct {
 // repeated or missing tick neither doubles nor loses a slot; a slot that is too
 // late is recorded as missed.
 type Scheduler struct {
-	config  SchedulerConfig
-	table   *monitorTable
-	workers *workerPresence
-	load    *loadWatch
-	pool    atomic.Pointer[pool.Pool] // the current or last one
-	started time.Time
+	config   SchedulerConfig
+	table    *monitorTable
+	workers  *workerPresence
+	load     *loadWatch
+	pool     atomic.Pointer[pool.Pool] // the current or last one
+	started  time.Time
+	lastTick atomic.Int64 // when the last one arrived, since started
 
 	mu           sync.Mutex
 	handledUntil []time.Time // by shard, as far as this process knows
@@ -96,6 +97,7 @@ func (s *Scheduler) Serve(ctx context.Context) error {
 	s.pool.Store(workers)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.load.serve(ctx) })
+	group.Go(func() error { return s.watchTicks(ctx) })
 	loaded := make(chan struct{})
 	group.Go(func() error {
 		return monitors.Watch(ctx, s.define, func() { close(loaded) })

@@ -33,15 +33,21 @@ func missFor(check *dueCheck, err error) ([]job.Result, error) {
 // errNoWorker means that no process makes checks at the location.
 var errNoWorker = errors.New("no worker is running")
 
-// setMissReasons names the cause of missing ticks if it is known: the server was
-// away after the cursor, or this process started after it and no other scheduler
-// was there.
-func (s *Scheduler) setMissReasons(cursor time.Time, misses []job.Result) {
-	reason := job.MissLate
+// setMissReasons names the cause of missing ticks if it is known: the clock was set
+// forward over most of the slots, the server was away after the cursor, or this
+// process started after it, or stood still, and no other scheduler was there.
+func (s *Scheduler) setMissReasons(cursor, second time.Time, misses []job.Result) {
+	if len(misses) == 0 {
+		return
+	}
+	reason, most := job.MissLate, second.Sub(cursor)/2
+	forward, paused := s.config.Pipeline.Clock().Between(cursor, second, maxAhead)
 	switch lost := s.config.Pipeline.Lost(); {
+	case forward > most:
+		reason = job.MissClockSet
 	case !lost.IsZero() && !lost.Before(cursor):
 		reason = job.MissBrokerDown
-	case s.started.After(cursor):
+	case s.started.After(cursor) || paused > most:
 		reason = job.MissNoProcess
 	}
 	for i := range misses {
@@ -83,12 +89,12 @@ func isGap(reason job.MissReason) bool {
 // maxResults is the maximum number of results in a message.
 const maxResults = 100
 
-func (s *Scheduler) publishMisses(ctx context.Context, shard int, second time.Time, misses []job.Result) error {
+func (s *Scheduler) publishMisses(ctx context.Context, shard int, second time.Time, misses []job.Result, rewinds int) error {
 	for part := 0; len(misses) > 0; part++ {
 		batch := misses[:min(maxResults, len(misses))]
 		misses = misses[len(batch):]
 		err := pipeline.PublishJob(ctx, s.config.Pipeline, job.Results{V: job.Version, Results: batch}, pipeline.Message{
-			Subject: topology.ResultSubject(shard), ID: fmt.Sprintf("miss-%d-%d-%d", shard, second.Unix(), part),
+			Subject: topology.ResultSubject(shard), ID: fmt.Sprintf("miss-%d-%d-%d", shard, second.Unix(), part) + passOf(rewinds),
 		})
 		if err != nil {
 			return fmt.Errorf("publish misses: %w", err)

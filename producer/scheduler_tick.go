@@ -20,11 +20,12 @@ func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeli
 	if err != nil || shard < 0 || shard >= len(s.handledUntil) {
 		return job.Dead(job.ReasonInvalid, fmt.Errorf("read tick: found shard %q, expected 0 to %d", d.Subject, len(s.handledUntil)-1))
 	}
+	s.ticked()
 	s.config.Ticked()
 	second := d.Stored.UTC().Truncate(time.Second)
 	known := s.lastHandled(shard)
 	todo := s.table.due(shard, known, second)
-	if !known.IsZero() && todo.empty() {
+	if !known.IsZero() && !second.Before(known) && todo.empty() {
 		s.setHandled(shard, second)
 		return nil // nothing is due since then, whatever other schedulers have handled
 	}
@@ -32,26 +33,29 @@ func (s *Scheduler) tick(ctx context.Context, cursors *pipeline.Bucket, d pipeli
 	if err != nil {
 		return err
 	}
-	if !second.After(at) {
-		s.setHandled(shard, at)
+	if at.isAhead(d, time.Now()) {
+		return s.rewind(ctx, cursors, d, shard, at, revision)
+	}
+	if !second.After(at.Second) {
+		s.setHandled(shard, at.Second)
 		return nil // a later tick was handled
 	}
-	if !at.Equal(known) {
-		todo = s.table.due(shard, at, second)
+	if !at.Second.Equal(known) {
+		todo = s.table.due(shard, at.Second, second)
 	}
-	s.setMissReasons(at, todo.missed)
+	s.setMissReasons(at.Second, second, todo.missed)
 	todo.shed(s.load.shares(todo.checks))
 	if todo.empty() {
 		s.setHandled(shard, second)
 		return nil
 	}
-	if err := s.publishChecks(ctx, shard, second, todo); err != nil {
+	if err := s.publishChecks(ctx, shard, second, todo, at.Rewinds); err != nil {
 		return err
 	}
-	if err := s.notifyGap(ctx, at, second, todo.missed); err != nil {
+	if err := s.notifyGap(ctx, at.Second, second, todo.missed); err != nil {
 		return err
 	}
-	if err := moveCursor(ctx, cursors, shard, second, revision); err != nil {
+	if err := moveCursor(ctx, cursors, shard, at.moved(second, d), revision); err != nil {
 		return err
 	}
 	s.setHandled(shard, second)
@@ -73,13 +77,13 @@ func (s *Scheduler) setHandled(shard int, second time.Time) {
 }
 
 // publishChecks publishes the checks and misses for a tick.
-func (s *Scheduler) publishChecks(ctx context.Context, shard int, second time.Time, d dueSlots) error {
+func (s *Scheduler) publishChecks(ctx context.Context, shard int, second time.Time, d dueSlots, rewinds int) error {
 	messages := make([]pipeline.Message, len(d.checks))
 	for i := range d.checks {
 		check := &d.checks[i]
 		messages[i] = pipeline.Message{
 			Subject: topology.CheckSubject(check.profile.location, monitorOf(check.name)), Body: check.encode(),
-			ID: check.name + "@" + strconv.FormatInt(check.slot.Unix(), 10),
+			ID: check.name + "@" + strconv.FormatInt(check.slot.Unix(), 10) + passOf(rewinds),
 		}
 	}
 	misses := d.missed
@@ -100,28 +104,5 @@ func (s *Scheduler) publishChecks(ctx context.Context, shard int, second time.Ti
 	if stored {
 		s.config.Enqueued(soonest)
 	}
-	return s.publishMisses(ctx, shard, second, misses)
-}
-
-// cursor is the last second whose slots in a shard were handled.
-type cursor struct {
-	V      int       `json:"v"`
-	Second time.Time `json:"second"`
-}
-
-func readCursor(ctx context.Context, cursors *pipeline.Bucket, shard int) (time.Time, uint64, error) {
-	at, revision, err := pipeline.Read(ctx, cursors, strconv.Itoa(shard), job.Decode[cursor])
-	if err != nil {
-		return time.Time{}, 0, fmt.Errorf("read cursor of shard %d: %w", shard, err)
-	}
-	return at.Second, revision, nil
-}
-
-// moveCursor moves a cursor forward. If another scheduler was faster, the tick
-// is retried and finds fewer slots, or none.
-func moveCursor(ctx context.Context, cursors *pipeline.Bucket, shard int, second time.Time, revision uint64) error {
-	if _, err := pipeline.Swap(ctx, cursors, strconv.Itoa(shard), cursor{V: job.Version, Second: second}, revision); err != nil {
-		return fmt.Errorf("move cursor of shard %d: %w", shard, err)
-	}
-	return nil
+	return s.publishMisses(ctx, shard, second, misses, rewinds)
 }

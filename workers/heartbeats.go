@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"vedette/pipeline"
+	"vedette/pipeline/clock"
 	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/topology"
@@ -160,6 +161,9 @@ func ReadPings(ctx context.Context, p *pipeline.Pipeline, token string, now time
 			*kind.ping = readPing(body)
 		}
 	}
+	for _, at := range []*time.Time{&b.OK, &b.Fail, &b.Start, &b.Since} {
+		*at = onClock(p.Clock(), *at, now)
+	}
 	b.Last = succeeded
 	if b.Fail.After(b.OK) {
 		b.Last = failed
@@ -170,6 +174,17 @@ func ReadPings(ctx context.Context, p *pipeline.Pipeline, token string, now time
 		b.Listening = now.Sub(stored.Stored) <= job.MaxMarkAge
 	}
 	return b, err
+}
+
+// maxClockDifference is how far the server's clock may be ahead of this machine's.
+const maxClockDifference = 5 * time.Second
+
+// onClock returns when something happened, on a clock that was set back since then.
+func onClock(watch *clock.Watch, at, now time.Time) time.Time {
+	if at.Sub(now) <= maxClockDifference {
+		return at
+	}
+	return now.Add(-watch.Since(at))
 }
 
 // readPing reads a ping. One in any format counts.

@@ -69,6 +69,9 @@ func (j *mailJobs) handle(ctx context.Context, d pipeline.Delivery) error {
 	err = j.mailer.Handle(ctx, m, mail.Attempt{Stored: d.Stored, Retry: pool.MailBackoff().Wait(d.Attempt, rand.Float64())})
 	if age := time.Since(d.Stored); err != nil && age > j.giveUpAfter && ctx.Err() == nil {
 		// An unreachable relay counts no attempts, so attempts alone do not end.
+		if retry, ok := errors.AsType[*job.RetryError](err); ok {
+			err = retry.Err
+		}
 		return job.Dead(job.ReasonGivenUp, fmt.Errorf("gave up after %s: %w", age.Round(time.Second), err))
 	}
 	if err != nil || !hasOutcome(d.Subject) {

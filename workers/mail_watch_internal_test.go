@@ -1,14 +1,16 @@
 package workers
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"vedette/pipeline"
-	"vedette/pipeline/inspect"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/topology"
+	"vedette/workers/health"
+	"vedette/workers/mail"
 )
 
 func TestQueueHistory(t *testing.T) {
@@ -70,16 +72,73 @@ func TestDeadMailIsRecordedInItsStatus(t *testing.T) {
 	}
 }
 
-func TestOutstandingMailsAreCounted(t *testing.T) {
+// blockedMailer takes mails and sends none.
+type blockedMailer struct{}
+
+func (blockedMailer) Handle(ctx context.Context, _ job.Mail, _ mail.Attempt) error {
+	<-ctx.Done()
+	return job.Interrupted(context.Cause(ctx), time.Second)
+}
+
+func (blockedMailer) Available() bool { return true }
+
+func (blockedMailer) StoreCopy(context.Context, job.Mail, time.Time) error { return nil }
+
+func (blockedMailer) Relays() []mail.RelayState {
+	return []mail.RelayState{{Relay: "mx1:587", Usable: true}}
+}
+
+func (blockedMailer) Serve(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+func (blockedMailer) Close() {}
+
+// A queue that is not worked off is counted on the server, and becomes a fault.
+func TestMailsThatWaitForLongAreAFault(t *testing.T) {
 	t.Parallel()
 	p := pipelinetest.New(t, pipeline.Config{})
-	consumer := topology.MailConsumer(job.MailAdhoc)
-	if waiting, unsettled, err := inspect.Outstanding(t.Context(), p, consumer); err != nil || waiting+unsettled != 0 {
-		t.Errorf("got %d, %d, %v, want none without a consumer", waiting, unsettled, err)
-	}
 	s := &mailStage{shared: &shared{p: p, log: p.Logger()}}
-	queue := s.countMails(t.Context(), &mailJobs{mailStage: s}, map[string]*queueHistory{}, time.Now())
-	if queue.Waiting+queue.Unsettled != 0 {
-		t.Errorf("got %+v, want an empty queue", queue)
+	histories := map[string]*queueHistory{}
+	count := func(now time.Time) mail.Queue {
+		return s.countMails(t.Context(), &mailJobs{mailStage: s}, histories, now)
+	}
+	if queue := count(time.Now()); queue != (mail.Queue{}) {
+		t.Errorf("got %+v before there is a consumer, want nothing", queue)
+	}
+	conditions := health.NewConditions(time.Now)
+	w, err := New(Config{
+		Pipeline: p, Stages: []string{StageMail}, Limits: Limits{Mails: 1}, Grace: time.Second, Conditions: conditions,
+		NewMailer: func(Deliveries) (Mailer, error) { return blockedMailer{}, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Serve(ctx) }()
+	for _, id := range []string{"a", "b", "c", "d", "e"} {
+		body, err := job.Encode(job.Mail{V: job.Version, ID: id, To: "a@example.org", Subject: "s", Text: "t"})
+		if err == nil {
+			err = p.Publish(t.Context(), pipeline.Message{Subject: topology.MailSubject(job.MailAdhoc, id), Body: body})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	pipelinetest.Eventually(t, "mails that wait behind one", func() bool { q := count(now); return q.Waiting > 0 && q.Unsettled > 0 })
+	if c, known := conditions.Find(job.ProcessMail); known && !c.OK {
+		t.Errorf("got %+v, want no fault after a moment", c)
+	}
+	queue := count(now.Add(3 * time.Minute))
+	found, failed := mail.Assess(blockedMailer{}.Relays(), queue, now.Add(3*time.Minute))
+	if !failed || found.Reason != job.FaultMailQueue {
+		t.Errorf("got %+v for %+v, want mails that wait for long", found, queue)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("got %v, want a clean end", err)
 	}
 }

@@ -3,6 +3,7 @@ package workers
 import (
 	"context"
 	"errors"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,6 +26,7 @@ type evaluateJobs struct {
 	*evaluateStage
 
 	evaluator *evaluate.Evaluator
+	clock     *resultClock
 }
 
 // supervisor:
@@ -52,11 +54,15 @@ func (s *evaluateStage) open(ctx context.Context, ready func(*evaluateJobs)) err
 		return err
 	}
 	states, monitors := buckets[topology.States], buckets[topology.Monitors]
-	evaluator, err := evaluate.New(evaluate.Config{Store: &stateStore{bucket: states}, Rechecker: &rechecker{p: s.p}, Logger: s.log})
+	clock := &resultClock{}
+	evaluator, err := evaluate.New(evaluate.Config{
+		Store: &stateStore{bucket: states}, Rechecker: &rechecker{p: s.p}, Logger: s.log,
+		Horizon: func() time.Time { return clock.horizon(time.Now()) },
+	})
 	if err != nil {
 		return err
 	}
-	jobs := &evaluateJobs{evaluateStage: s, evaluator: evaluator}
+	jobs := &evaluateJobs{evaluateStage: s, evaluator: evaluator, clock: clock}
 	group, ctx := errgroup.WithContext(ctx)
 	haveStates, haveMonitors := make(chan struct{}), make(chan struct{})
 	group.Go(func() error {
@@ -79,7 +85,11 @@ func (s *evaluateStage) open(ctx context.Context, ready func(*evaluateJobs)) err
 }
 
 func (e *evaluateJobs) resultPool() pool.Config {
-	return pool.Config{MaxUnsettled: manyUnsettled, Handler: handle(e.evaluator.Handle)}
+	evaluateBatch := handle(e.evaluator.Handle)
+	return pool.Config{MaxUnsettled: manyUnsettled, Handler: func(ctx context.Context, d pipeline.Delivery) error {
+		e.clock.observe(&d, time.Now())
+		return evaluateBatch(ctx, d)
+	}}
 }
 
 // manyUnsettled is how many messages may wait for a newer process, in streams

@@ -89,6 +89,7 @@ func notifyBuckets() []topology.Bucket {
 func (n *notifyJobs) follow(ctx context.Context, buckets map[topology.Bucket]*pipeline.Bucket, ready func(*notifyJobs)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	haveDefinitions, haveSilences, haveLogs, haveMonitors := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	started := make(chan struct{})
 	group.Go(func() error {
 		live := false
 		return buckets[topology.Monitors].WatchMatching(ctx, topology.NonMonitorKeys(),
@@ -112,9 +113,17 @@ func (n *notifyJobs) follow(ctx context.Context, buckets map[topology.Bucket]*pi
 			return err
 		}
 		ready(n)
-		n.followChanges(ctx)
+		close(started)
 		return nil
 	})
+	for _, follow := range []func(context.Context){n.followChanges, n.followClock} {
+		group.Go(func() error {
+			if await(ctx, started) {
+				follow(ctx)
+			}
+			return nil
+		})
+	}
 	return group.Wait()
 }
 
@@ -128,6 +137,21 @@ func (n *notifyJobs) start(ctx context.Context) error {
 		return err
 	}
 	return n.notifier.SweepIn(ctx, notify.FirstSweep)
+}
+
+// followClock re-evaluates everything that waits when the clock was set back, since
+// timers that were set before fire late.
+func (n *notifyJobs) followClock(ctx context.Context) {
+	changes, stop := n.p.Clock().Listen()
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case change := <-changes:
+			n.sweepSoon(ctx, change.Step < 0)
+		}
+	}
 }
 
 func (n *notifyJobs) statePool() pool.Config {

@@ -21,7 +21,7 @@ var manual embed.FS
 // topicNames lists the topics in the order in which a newcomer would read them.
 func topicNames() []string {
 	return []string{
-		"file", "probes", "expressions", "notifications", "templates", "secrets", "jobs", "operating", "watchdog", "exit-codes", "json-output",
+		"file", "probes", "expressions", "notifications", "templates", "secrets", "jobs", "operating", "storage", "clocks", "watchdog", "exit-codes", "json-output",
 		"cluster", "rights", "upgrading", "wire", "internals", "performance", "importing",
 	}
 }

@@ -15,6 +15,8 @@ import (
 
 	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
+
+	"vedette/pipeline/datadir"
 )
 
 // ErrPortTaken is returned by [Start] when another program listens on the
@@ -50,6 +52,9 @@ type Config struct {
 	ClientTLS *TLS
 	// MaxPayload is the largest message in bytes. Defaults to 8 MiB.
 	MaxPayload int32
+	// Recovered, when set, is called with the report about a start or restart after
+	// an unclean stop or with damaged files, before that returns.
+	Recovered func(*datadir.Report)
 	// Logger receives the server's warnings and errors. Defaults to discarding
 	// them.
 	Logger *slog.Logger
@@ -65,6 +70,7 @@ type Broker struct {
 	usersFile   string
 	certificate *reloadingCertificate // for clients; nil for clear text
 	logger      *slog.Logger
+	files       files
 	storeDir    string      // the server's directory
 	directory   os.FileInfo // the same, as it was at the start
 
@@ -114,7 +120,7 @@ func Start(config Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != "", usersFile: config.UsersFile, logger: config.Logger}
+	b := &Broker{lock: lock, dir: config.Dir, listen: config.Listen != "", usersFile: config.UsersFile, logger: config.Logger, files: files{config: config}}
 	if err := b.start(config); err != nil {
 		return nil, errors.Join(err, lock.Unlock())
 	}
@@ -125,7 +131,7 @@ func lockDir(dir string) (*flock.Flock, error) {
 	lock := flock.New(filepath.Join(dir, lockFile), flock.SetPermissions(ownerOnly))
 	got, err := lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("lock data directory: %w", err)
+		return nil, &datadir.PathError{Path: lock.Path(), Err: fmt.Errorf("lock it: %w", err)}
 	}
 	if !got {
 		return nil, fmt.Errorf("lock %s: %w", dir, ErrLocked)

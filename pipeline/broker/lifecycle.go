@@ -10,11 +10,15 @@ import (
 // startServer starts a server with the options. It replaces the one before, which
 // must have been shut down.
 func (b *Broker) startServer() error {
+	report, err := b.files.check()
+	if err != nil {
+		return err
+	}
 	started, err := server.NewServer(b.startOptions())
 	if err != nil {
 		return fmt.Errorf("create nats-server: %w", err)
 	}
-	log := &logAdapter{logger: b.logger, fatal: make(chan string, 1)}
+	log := newRecoveryLog(b.logger, report)
 	started.SetLoggerV2(log, false, false, false)
 	b.mu.Lock()
 	b.server = started
@@ -23,6 +27,10 @@ func (b *Broker) startServer() error {
 	err = awaitStart(started, log.fatal)
 	if err == nil {
 		err = b.writeAddress()
+	}
+	if err == nil {
+		err = b.files.started(started, report)
+		log.recovering.Store(false)
 	}
 	if err != nil {
 		started.Shutdown()
@@ -78,8 +86,10 @@ func (b *Broker) stopServer() {
 	if running.JetStreamIsClustered() {
 		running.LameDuckShutdown()
 	}
+	b.files.stopping()
 	running.Shutdown()
 	running.WaitForShutdown()
+	b.files.stopped()
 }
 
 // Restart stops the server and starts it again, with the same directory, lock,

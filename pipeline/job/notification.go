@@ -40,7 +40,8 @@ type Notified struct {
 	// the mail about the end; empty while there is no such mail.
 	NotifiedBy string `json:"notified_by,omitempty"`
 	ResolvedBy string `json:"resolved_by,omitempty"`
-	// NotifiedAt is when the mail about the beginning was written.
+	// NotifiedAt is when the mail about the beginning was written, or the one that
+	// listed the incident.
 	NotifiedAt time.Time `json:"notified_at,omitzero"`
 	// Parent is the monitor under which that mail listed the incident.
 	Parent string `json:"parent,omitempty"`

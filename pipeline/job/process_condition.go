@@ -17,6 +17,7 @@ const (
 	ProcessMail     ProcessConditionName = "mail"     // mails can leave
 	ProcessClock    ProcessConditionName = "clock"    // the wall clock is right and does not jump
 	ProcessWatchdog ProcessConditionName = "watchdog" // the watchdogs accept pings
+	ProcessData     ProcessConditionName = "data"     // nothing in the data directory was lost at the start
 	ProcessFile     ProcessConditionName = "file"     // the monitor file is applied
 )
 
@@ -73,3 +74,10 @@ const (
 	FaultNoTicks   ProcessConditionReason = "no_ticks"   // the process gets no ticks
 	FaultNoResults ProcessConditionReason = "no_results" // checks were enqueued, and no result was stored
 )
+
+// FaultDataLost is the reason of [ProcessData]: files were damaged or missing at
+// the start, and messages in them were lost. The process works with the rest.
+const FaultDataLost ProcessConditionReason = "data_lost"
+
+// FaultClockStepped means that the wall clock was set forward or back.
+const FaultClockStepped ProcessConditionReason = "clock_stepped"

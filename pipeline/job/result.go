@@ -113,6 +113,8 @@ const (
 	MissNoWorker MissReason = "no_worker"
 	// MissBrokerDown: the server was unavailable, so no tick came.
 	MissBrokerDown MissReason = "broker_down"
+	// MissClockSet: the clock was set forward over the slot, so it never came.
+	MissClockSet MissReason = "clock_set"
 	// MissNewer: the definition is newer than the scheduler.
 	MissNewer MissReason = "newer_version"
 	// MissPaused: the monitor is paused.

@@ -24,7 +24,7 @@ func (l *Pool) bind(ctx context.Context) error {
 	if l.config.Consumer.Filter != "" {
 		filter = l.p.Names().Subject(l.config.Consumer.Filter)
 	}
-	_, err := l.p.JetStream().CreateOrUpdateConsumer(ctx, l.stream(), jetstream.ConsumerConfig{
+	consumer, err := l.p.JetStream().CreateOrUpdateConsumer(ctx, l.stream(), jetstream.ConsumerConfig{
 		Durable:       l.config.Consumer.Name,
 		FilterSubject: filter,
 		AckPolicy:     jetstream.AckExplicitPolicy,
@@ -37,6 +37,9 @@ func (l *Pool) bind(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("bind consumer %s: %w", l.config.Consumer.Name, err)
+	}
+	if info := consumer.CachedInfo(); info.NumAckPending > 0 {
+		return l.touchIfAhead(ctx, info)
 	}
 	return nil
 }

@@ -48,6 +48,8 @@ func (r *run) loop(ctx context.Context) error {
 	defer pull.unsubscribe()
 	regained, ignore := r.p.Regained()
 	defer ignore()
+	changes, ignoreClock := r.p.Clock().Listen()
+	defer ignoreClock()
 	beat := time.NewTicker(r.config.AckWait / 3)
 	defer beat.Stop()
 	// The contexts of handlers have no parent that can end: hundreds of them would
@@ -74,6 +76,8 @@ func (r *run) loop(ctx context.Context) error {
 			r.finish(settle, t)
 		case <-regained:
 			pull.forget()
+		case change := <-changes:
+			r.followStep(settle, change)
 		case <-r.changed: // the next turn asks with the new limit
 		case <-pull.again.C:
 			pull.resume()
@@ -118,9 +122,25 @@ func (r *run) receive(work context.Context, pull *puller, message *nats.Msg) {
 	case delivered == nil:
 	case r.free() <= 0:
 		giveBack(delivered) // requested twice, around a lost connection, or before the limit was lowered
+	case r.runs(delivered):
+		// A hold expired too early, as after the clock was set forward; it is renewed.
 	default:
 		r.start(work, delivered)
 	}
+}
+
+// runs reports whether a job runs here and was not given up.
+func (r *run) runs(message *nats.Msg) bool {
+	meta, err := message.Metadata()
+	if err != nil || meta.NumDelivered < 2 {
+		return false // as for most jobs
+	}
+	for t := range r.tasks {
+		if t.delivery.Sequence == meta.Sequence.Stream && !t.fenced.Load() {
+			return message.InProgress() == nil
+		}
+	}
+	return false
 }
 
 // finish handles a task that ended, and settles its job in a goroutine.

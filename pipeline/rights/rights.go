@@ -68,6 +68,7 @@ func Of(names topology.Names, role Role, inbox, location string) Permissions {
 		r.look(topology.Checks, topology.EveryCheck)
 		r.raw("$JS.API.CONSUMER.INFO." + r.names.Stream(topology.Checks) + ".*") // how long they wait
 		r.publish(topology.EveryCheck, topology.EveryResult)
+		r.publish(topology.ClockSubject("*"), topology.SetTimerSubject(topology.TimerBeat, "*")) // to set them again
 	case CheckWorker:
 		r.pull(topology.CheckConsumer(location))
 		r.pull(topology.AdhocConsumer(location))

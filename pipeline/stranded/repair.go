@@ -14,6 +14,23 @@ import (
 	"vedette/pipeline/topology"
 )
 
+// RepairCertain repairs the jobs that are certainly stranded now, and returns how
+// many there were. It is for the moment after the server was restarted.
+func RepairCertain(ctx context.Context, p *pipeline.Pipeline) (int, error) {
+	found, err := FindCertain(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	for _, j := range found {
+		logRepair(ctx, p, j, now)
+		if err := Repair(ctx, p, j, now); err != nil {
+			return 0, err
+		}
+	}
+	return len(found), nil
+}
+
 // oldestMail is the age from which a stranded mail is not sent again: its delivery
 // status, which says whether it was sent, is kept for two days.
 const oldestMail = 47 * time.Hour

@@ -78,6 +78,8 @@ const (
 	TimerSweep   = "sweep"
 	TimerRecheck = "recheck"
 	TimerDigest  = "digest"
+	// TimerBeat is a repeating timer without a handler: see Pipeline.RestartClocks.
+	TimerBeat = "beat"
 )
 
 // TimerSubject is where a timer fires.

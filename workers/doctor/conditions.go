@@ -47,13 +47,16 @@ func remedy(c job.ProcessCondition) (why, advice string) {
 	case job.ProcessMail:
 		return mailRemedy(c.Reason)
 	case job.ProcessClock:
-		return "slots are at wrong times, and reported times are wrong", "synchronize the clock of that machine, such as with chrony or systemd-timesyncd"
+		return "checks went on within seconds; slots in a step forward are recorded as missed, those in a step back are checked again, and times that were reported before are wrong by the step",
+			"nothing is to be repaired; synchronize the clock of that machine, such as with chrony or systemd-timesyncd, so that it does not jump"
 	case job.ProcessWatchdog:
 		why = "the other side reports this installation as gone"
 		if c.Reason == job.FaultPingRefused {
 			return why, "check the URL in watchdog, and its token: the other side answers, and does not know it"
 		}
 		return why, "check the URL in watchdog, and the network to it"
+	case job.ProcessData:
+		return "what was lost is missing in the history, or happens again: the finding says which", "restore a backup of the data directory, or accept the loss: this finding ends with the next start; check the disk"
 	case job.ProcessFile:
 		return fileRemedy(c.Reason)
 	default: // from a newer version

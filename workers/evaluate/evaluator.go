@@ -38,6 +38,9 @@ type Config struct {
 	Rechecker Rechecker
 	// Now is the time for removals. Defaults to time.Now.
 	Now func() time.Time
+	// Horizon, when set, returns the latest time that a slot can have, zero if that
+	// is unknown. A later one in a state is from before the clock was set back.
+	Horizon func() time.Time
 	// Logger defaults to one that discards.
 	Logger *slog.Logger
 }
@@ -144,7 +147,7 @@ func (e *Evaluator) Observe(ctx context.Context, state job.State, revision uint6
 		return nil
 	}
 	e.newer.set(e.newer.states, state.Monitor, false)
-	skipped := k.skippedResults(&state)
+	skipped := k.skippedResults(&state, e.horizon())
 	k.setState(withoutLastUp(state), revision)
 	if len(skipped) == 0 || !k.defined() || k.healthy() {
 		return nil
@@ -213,11 +216,13 @@ func (e *Evaluator) evaluate(ctx context.Context, result *job.Result) error {
 		e.config.Logger.DebugContext(ctx, "result ignored: its monitor is not defined", "monitor", result.Monitor)
 		return nil
 	}
+	e.forgetFuture(k, result)
 	if k.skip(result) {
 		return nil // by far most results
 	}
-	monitor := k.monitor()
+	monitor, horizon := k.monitor(), e.horizon()
 	change, err := e.apply(ctx, k, func(state job.State) Change {
+		state = setBack(state, horizon, result.Slot.Add(-time.Second))
 		return Step(k.withSkipped(state, &monitor), *result, monitor)
 	})
 	if err != nil {

@@ -23,12 +23,18 @@ func (k entry) skip(result *job.Result) bool {
 	if !k.isPlainSuccess(result) {
 		return false
 	}
+	k.setLastUp(result.Location, slot)
+	return true
+}
+
+// setLastUp remembers the last slot up of a monitor, or of one of its several
+// locations.
+func (k entry) setLastUp(location string, slot int64) {
 	if k.multiLocation() {
-		*k.stripe.lastUps.Value(k.stripe.locationID(k.name, result.Location)) = slot
+		*k.stripe.lastUps.Value(k.stripe.locationID(k.name, location)) = slot
 	} else {
 		k.lastUp = slot
 	}
-	return true
 }
 
 // isSingleShed reports whether a result is a single slot that was shed after a
@@ -128,12 +134,16 @@ func advance(at *time.Time, seconds int64) {
 }
 
 // skippedResults are successes that were skipped and are later than a state's last
-// result.
-func (k entry) skippedResults(state *job.State) []job.Result {
+// result, but not after the horizon: see setBack.
+func (k entry) skippedResults(state *job.State, horizon time.Time) []job.Result {
 	var results []job.Result
 	collect := func(own *job.State) {
 		// A monitor without a success has no last slot up: 0 is none, not 1970.
-		if last := k.lastUpAt(own.Location); last > 0 && last > own.Slot.Unix() && last > own.LastUp.Unix() {
+		last := k.lastUpAt(own.Location)
+		if !horizon.IsZero() && last > horizon.Unix() {
+			return
+		}
+		if last > 0 && last > own.Slot.Unix() && last > own.LastUp.Unix() {
 			results = append(results, job.Result{
 				Monitor: k.name, Slot: time.Unix(last, 0).UTC(), Location: own.Location, ProbeResult: &job.ProbeResult{Health: job.Up},
 			})

@@ -41,11 +41,11 @@ func (s *step) miss(m *job.Miss) {
 	s.begin(&state.NoData, incident)
 }
 
-// ownAbsence reports whether slots were missed because Vedette itself was away. The
-// scheduler records them for all monitors afterwards, and notifies the operators
-// once.
+// ownAbsence reports whether slots were missed because Vedette itself was away, or
+// the clock was set over them. The scheduler records them for all monitors
+// afterwards, and the operators are notified once.
 func ownAbsence(reason job.MissReason) bool {
-	return reason == job.MissNoProcess || reason == job.MissBrokerDown
+	return reason == job.MissNoProcess || reason == job.MissBrokerDown || reason == job.MissClockSet
 }
 
 // beAway skips slots in which Vedette was away: they neither count as missed nor make

@@ -18,13 +18,14 @@ type Conditions struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	all     []job.ProcessCondition // in the order in which they were first reported
-	changed chan struct{}          // closed and replaced at each change
+	all     []job.ProcessCondition                 // in the order in which they were first reported
+	since   map[job.ProcessConditionName]time.Time // Since, on the monotonic clock
+	changed chan struct{}                          // closed and replaced at each change
 }
 
 // NewConditions returns conditions without any. now is the clock.
 func NewConditions(now func() time.Time) *Conditions {
-	return &Conditions{now: now, changed: make(chan struct{})}
+	return &Conditions{now: now, since: map[job.ProcessConditionName]time.Time{}, changed: make(chan struct{})}
 }
 
 // Problem is a condition that is not met. Reason is one word for programs, Detail
@@ -49,11 +50,13 @@ func (c *Conditions) Failed(name job.ProcessConditionName, p Problem) {
 func (c *Conditions) set(next job.ProcessCondition) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	next.Since = c.now().UTC()
+	now := c.now()
+	next.Since = now.UTC()
 	at := slices.IndexFunc(c.all, func(known job.ProcessCondition) bool { return known.Name == next.Name })
 	switch {
 	case at < 0:
 		c.all = append(c.all, next)
+		c.since[next.Name] = now
 	case c.all[at].OK == next.OK:
 		next.Since = c.all[at].Since
 		if c.all[at] == next {
@@ -62,6 +65,7 @@ func (c *Conditions) set(next job.ProcessCondition) {
 		c.all[at] = next
 	default:
 		c.all[at] = next
+		c.since[next.Name] = now
 	}
 	close(c.changed)
 	c.changed = make(chan struct{})
@@ -72,6 +76,25 @@ func (c *Conditions) List() []job.ProcessCondition {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.all)
+}
+
+// timed is a condition with the time since when it is so, which can be compared
+// after the clock was set.
+type timed struct {
+	job.ProcessCondition
+
+	began time.Time
+}
+
+// timed returns all conditions.
+func (c *Conditions) timed() []timed {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	list := make([]timed, len(c.all))
+	for i := range c.all {
+		list[i] = timed{c.all[i], c.since[c.all[i].Name]}
+	}
+	return list
 }
 
 // Find returns one condition, and whether it was ever reported.

@@ -36,8 +36,8 @@ type ReporterConfig struct {
 // changes are sent, in order. Each notice is sent on one way only.
 type Reporter struct {
 	config   ReporterConfig
-	reported map[job.ProcessConditionName]job.ProcessCondition // the failures that the operators know
-	worse    map[job.ProcessConditionName]time.Time            // since when those are worse than reported
+	reported map[job.ProcessConditionName]timed     // the failures that the operators know
+	worse    map[job.ProcessConditionName]time.Time // since when those are worse than reported
 	waiting  []change
 }
 
@@ -50,7 +50,7 @@ type change struct {
 
 // NewReporter returns a reporter that starts with Serve.
 func NewReporter(config ReporterConfig) *Reporter {
-	r := &Reporter{config: config, reported: map[job.ProcessConditionName]job.ProcessCondition{}, worse: map[job.ProcessConditionName]time.Time{}}
+	r := &Reporter{config: config, reported: map[job.ProcessConditionName]timed{}, worse: map[job.ProcessConditionName]time.Time{}}
 	if config.Previous != nil {
 		r.reported, r.waiting = config.Previous.reported, config.Previous.waiting
 		r.config.Previous = nil
@@ -103,13 +103,13 @@ func (r *Reporter) Serve(ctx context.Context) error {
 
 // compare adds a notice for each change that the operators should know.
 func (r *Reporter) compare(ctx context.Context, now time.Time) {
-	for _, c := range r.config.Conditions.List() {
+	for _, c := range r.config.Conditions.timed() {
 		known, reported := r.reported[c.Name]
 		failed, met := delays(c.Name)
-		switch lasts := now.Sub(c.Since); {
+		switch lasts := now.Sub(c.began); {
 		case c.OK && reported && lasts >= met:
 			delete(r.reported, c.Name)
-			r.config.Logger.WarnContext(ctx, "fault ended", "condition", c.Name, "lasted", c.Since.Sub(known.Since).Round(time.Second))
+			r.config.Logger.WarnContext(ctx, "fault ended", "condition", c.Name, "lasted", c.began.Sub(known.began).Round(time.Second))
 			r.waiting = append(r.waiting, change{endedNotice(r.config.Process, known, c), c.Name})
 		case !c.OK && reported && !r.isWorse(known, c, now):
 			known.Detail = c.Detail // the last one says most
@@ -124,7 +124,7 @@ func (r *Reporter) compare(ctx context.Context, now time.Time) {
 
 // isWorse reports whether a failure that was reported as a lesser one has been worse
 // for a while.
-func (r *Reporter) isWorse(known, c job.ProcessCondition, now time.Time) bool {
+func (r *Reporter) isWorse(known, c timed, now time.Time) bool {
 	if c.OK || !known.Reason.Lesser() || c.Reason.Lesser() {
 		delete(r.worse, c.Name)
 		return false
@@ -159,17 +159,17 @@ func (r *Reporter) sendOne(ctx context.Context, c change) error {
 	return send(limited, c.Notice)
 }
 
-func beganNotice(process string, c job.ProcessCondition) job.Notice {
+func beganNotice(process string, c timed) job.Notice {
 	return job.Notice{
 		V: job.Version, ID: job.DeriveID("fault", process, string(c.Name), string(c.Reason), c.Since.Format(time.RFC3339Nano)), Kind: job.NoticeFault, At: c.Since,
 		Source: process, Summary: fmt.Sprintf("%s of process %s failed: %s", c.Name, process, c.Detail),
 	}
 }
 
-func endedNotice(process string, began, ended job.ProcessCondition) job.Notice {
+func endedNotice(process string, began, ended timed) job.Notice {
 	return job.Notice{
 		V: job.Version, ID: job.DeriveID("fault_ended", process, string(ended.Name), ended.Since.Format(time.RFC3339Nano)), Kind: job.NoticeFaultEnded, At: ended.Since,
-		Source: process, Summary: fmt.Sprintf("%s of process %s works again, after %s", ended.Name, process, ended.Since.Sub(began.Since).Round(time.Second)),
+		Source: process, Summary: fmt.Sprintf("%s of process %s works again, after %s", ended.Name, process, ended.began.Sub(began.began).Round(time.Second)),
 		Detail: began.Detail,
 	}
 }

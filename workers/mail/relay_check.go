@@ -69,15 +69,15 @@ func readPasswordStamp(path string) passwordStamp {
 // check opens a session and ends it, so that a failure is known before a mail has
 // to wait for it. While all sessions are in use, their mails show the same.
 func (p *sessionPool) check(ctx context.Context, login bool) {
-	if int(p.openCount.Load()) >= cap(p.slots) {
-		return
-	}
 	select {
 	case p.slots <- struct{}{}:
 	default:
 		return
 	}
 	defer func() { <-p.slots }()
+	if int(p.openCount.Load()) >= cap(p.slots) && !p.endIdle() {
+		return
+	}
 	release := p.awaitFirst(ctx)
 	defer release()
 	relay := p.relay
@@ -101,6 +101,17 @@ func (p *sessionPool) check(ctx context.Context, login bool) {
 			p.recordFailure(ctx, began, v)
 		}
 	}
+}
+
+// endIdle ends an idle session, which makes room for another one, and reports
+// whether there was one.
+func (p *sessionPool) endIdle() bool {
+	s := p.take()
+	if s == nil {
+		return false
+	}
+	p.quit(s)
+	return true
 }
 
 // probe opens a session when the circuit breaker is half-open, so that no mail

@@ -42,6 +42,9 @@ type WorkerConfig struct {
 	// worker to an address; zero means no limit. Further mails wait, without
 	// counting an attempt.
 	RecipientPerMinute int
+	// Accepted defaults to an own one. A worker that replaces another one in the
+	// same process gets the other one's.
+	Accepted *Accepted
 	// Now defaults to time.Now.
 	Now func() time.Time
 	// Logger defaults to one that discards.
@@ -66,6 +69,7 @@ func NewWorker(config WorkerConfig) (*Worker, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
+	config.Accepted = cmp.Or(config.Accepted, &Accepted{})
 	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
 	return &Worker{config: config, quota: newRecipientQuota(config.RecipientPerMinute), attempts: map[Class]uint64{}}, nil
 }
@@ -88,6 +92,9 @@ type Attempt struct {
 // the next worker knows that the mail may arrive twice. A store that cannot be
 // reached counts no attempt.
 func (w *Worker) Handle(ctx context.Context, m job.Mail, a Attempt) error {
+	if sent, found := w.config.Accepted.find(m.ID); found {
+		return w.recordAgain(ctx, sent)
+	}
 	if now := w.config.Now(); !m.NotAfter.IsZero() && now.After(m.NotAfter) {
 		return w.expired(ctx, m)
 	}
@@ -205,10 +212,22 @@ func (w *Worker) recordSent(ctx context.Context, m job.Mail, receipt Receipt) {
 	w.config.Logger.InfoContext(ctx, "mail delivered", "id", m.ID, "relay", receipt.Relay, "reply", receipt.Reply)
 	sent := NewDelivery(m, job.DeliverySent, w.config.Now().UTC())
 	sent.Relay, sent.Reply = receipt.Relay, receipt.Reply
-	err := w.recordRetrying(ctx, sent)
-	if err != nil {
-		w.config.Logger.ErrorContext(ctx, "delivered mail could not be recorded and may be sent twice", "id", m.ID, "error", err)
+	w.config.Accepted.add(sent)
+	if err := w.recordRetrying(ctx, sent); err != nil {
+		w.config.Logger.ErrorContext(ctx, "delivered mail could not be recorded; another process may send it again", "id", m.ID, "error", err)
+		return
 	}
+	w.config.Accepted.recorded(m.ID)
+}
+
+// recordAgain records a mail that was accepted when it could not be recorded.
+func (w *Worker) recordAgain(ctx context.Context, sent job.Delivery) error {
+	if err := w.config.Deliveries.Record(ctx, sent); err != nil {
+		return job.Interrupted(fmt.Errorf("record accepted mail %s: %w", sent.ID, err), storeDelay)
+	}
+	w.config.Accepted.recorded(sent.ID)
+	w.config.Logger.InfoContext(ctx, "mail was delivered before; recorded now", "id", sent.ID)
+	return nil
 }
 
 const (

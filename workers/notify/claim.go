@@ -44,6 +44,9 @@ func applyUpdate(log *job.NotificationLog, update job.Update, n *job.Notificatio
 	}
 	if update.Listed && claim(&known.ListedBy) {
 		known.Parent = update.Parent
+		if known.NotifiedBy == "" {
+			known.NotifiedAt = n.At
+		}
 	}
 	if update.Resolved {
 		claim(&known.ResolvedBy)
@@ -93,7 +96,7 @@ func withdraw(log *job.NotificationLog, mail string) (changed bool) {
 			known.RemindedAt = time.Time{}
 		}
 		if !announced(known) {
-			known.Parent = ""
+			known.Parent, known.NotifiedAt = "", time.Time{}
 		}
 	}
 	return changed

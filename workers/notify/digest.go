@@ -33,6 +33,7 @@ func Collect(d job.Digest, n job.Notice, now time.Time) (job.Digest, bool) {
 	} else {
 		d.More++
 	}
+	setDigestBack(&d, now)
 	if d.Due.IsZero() {
 		d.Due = later(now.Add(digestWait), d.Sent.Add(digestInterval)).UTC().Truncate(time.Second)
 	}

@@ -25,6 +25,8 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 		return err
 	}
 	n.logs.index.await(ctx, revision)
+	grouping := n.directory.Grouping(group.Recipient)
+	setGroupBack(&group, &grouping, n.config.Now())
 	if group.Pending != nil {
 		if revision, err = n.send(ctx, key, &group, revision, nil); err != nil {
 			return err

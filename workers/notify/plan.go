@@ -199,7 +199,7 @@ func (p *planner) end(known *job.Notified, v *muteView) {
 // lasting decides about an open incident that was notified.
 func (p *planner) lasting(known *job.Notified, v *muteView, log *job.NotificationLog) {
 	incident := &known.Incident
-	still := Line{Incident: incident, Parent: known.Parent, reported: later(known.NotifiedAt, known.RemindedAt), people: v.people}
+	still := Line{Incident: incident, Parent: known.Parent, reported: p.past(later(known.NotifiedAt, known.RemindedAt)), people: v.people}
 	switch {
 	case !pausable(known):
 		p.Still = append(p.Still, still)
@@ -210,7 +210,7 @@ func (p *planner) lasting(known *job.Notified, v *muteView, log *job.Notificatio
 		p.report(Line{Incident: incident, Paused: true}, log.PausedAt, job.Update{Paused: true, Firing: known.NotifiedBy == ""})
 	case !resumed(log, known):
 		p.Still = append(p.Still, still)
-	case p.Now.Before(resultAfter(known)):
+	case p.Now.Before(p.past(resultAfter(known))):
 		p.hold(incident, Mute{Kind: MutePaused, Until: CeilSecond(resultAfter(known))})
 	default:
 		p.report(Line{Incident: incident, Lasting: true}, known.ResumedAt, job.Update{Resumed: true})
@@ -230,6 +230,7 @@ func updateOf(incident *job.Incident, update job.Update) job.Update {
 func (p *planner) report(line Line, received time.Time, update job.Update) {
 	line.update = updateOf(line.Incident, update)
 	p.Lines = append(p.Lines, line)
+	received = p.receivedBy(received)
 	if p.first.IsZero() || received.Before(p.first) {
 		p.first = received
 	}

@@ -274,10 +274,8 @@ func (o *oracle) compare() {
 		w.log("%s to %s: %s", mail.Date.Format("15:04:05"), mail.To, mail.Subject)
 		for _, s := range read(&mail) {
 			k := key(mail.To, s.monitor)
-			if s.data || s.what == newsRemoved {
-				data[k] = s
-			}
 			if s.data {
+				data[k] = s
 				continue
 			}
 			if before := last[k]; s.what == newsDown && before.what == newsDown && !s.repeats && !s.listed && !before.listed {

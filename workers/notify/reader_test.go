@@ -18,7 +18,14 @@ type said struct {
 
 // aboutData reports whether a text about a pause is about missing data.
 func aboutData(what news, text string) bool {
-	return what == newsNoData || what == newsData || what == newsPaused && strings.Contains(text, "without data")
+	switch what {
+	case newsPaused:
+		return strings.Contains(text, "without data")
+	case newsRemoved:
+		return strings.Contains(text, "it had no data")
+	default:
+		return what == newsNoData || what == newsData
+	}
 }
 
 // news is what an address knows about a monitor.

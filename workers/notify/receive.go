@@ -95,6 +95,7 @@ func (n *Notifier) schedule(ctx context.Context, key string, who *party) error {
 func (n *Notifier) soonest(g *job.NotificationGroup) (at time.Time, write bool) {
 	now := n.config.Now().UTC()
 	grouping := n.directory.Grouping(g.Recipient)
+	setGroupBack(g, &grouping, now)
 	due := CeilSecond(later(now.Add(grouping.GroupWait.Std()), g.LastNotified.Add(grouping.GroupInterval.Std())))
 	if grouping.GroupWait == 0 && now.Sub(g.LastNotified) >= grouping.GroupInterval.Std() {
 		due = now

@@ -57,6 +57,7 @@ func (n *Notifier) Sweep(ctx context.Context) error {
 // lost, or what held a notification or a reminder back may have ended.
 func (n *Notifier) needsFlush(group *job.NotificationGroup, logs groupStatus) bool {
 	now, grouping := n.config.Now(), n.directory.Grouping(group.Recipient)
+	setGroupBack(group, &grouping, now)
 	repeat := grouping.RepeatInterval.Std()
 	late := !group.NextFlush.IsZero() && now.Sub(group.NextFlush) > overdue
 	remind := logs.open && repeat > 0 && (group.NextFlush.IsZero() || now.Sub(group.LastNotified) >= repeat)

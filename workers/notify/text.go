@@ -247,6 +247,7 @@ func missText(reason job.MissReason) string {
 		job.MissRefused:     "the NATS server refuses its checks",
 		job.MissNoWorker:    "no worker takes its checks",
 		job.MissBrokerDown:  "the NATS server was not reachable",
+		job.MissClockSet:    "the clock was set forward",
 		job.MissNewer:       "its definition needs a newer version than the scheduler",
 		job.MissPaused:      "it is paused",
 		job.MissCheckFailed: "its checks fail in the worker",

@@ -84,25 +84,26 @@ func (n *Notifier) withdrawEarlier(ctx context.Context, group *job.NotificationG
 }
 
 // foreignMails returns the mails, except the group's last one, that reported the
-// beginning of what the decision ends, and whose delivery may be open.
+// beginning of what the decision reports again or ends, and whose delivery may be
+// open.
 func (n *Notifier) foreignMails(logs []storedLog, decision *Decision, last string) []string {
-	ends := map[string]bool{}
+	again := map[string]bool{}
 	for i := range decision.Lines {
-		if l := &decision.Lines[i]; l.Resolution != nil && !l.Unannounced {
-			ends[l.Incident.ID] = true
+		if l := &decision.Lines[i]; !l.update.Firing {
+			again[l.Incident.ID] = true
 		}
 	}
 	var mails []string
 	for i := range logs {
-		if len(ends) == 0 {
+		if len(again) == 0 {
 			break
 		}
 		for _, known := range logs[i].Incidents {
 			recent := n.config.Now().Sub(later(known.NotifiedAt, known.RemindedAt)) <= deliveryCertain
-			if !ends[known.Incident.ID] || !recent {
+			if !again[known.Incident.ID] || !recent {
 				continue
 			}
-			for _, mail := range []string{known.NotifiedBy, known.RemindedBy, known.PausedBy} {
+			for _, mail := range []string{known.NotifiedBy, known.ListedBy, known.RemindedBy, known.PausedBy} {
 				if mail != "" && mail != last && !slices.Contains(mails, mail) {
 					mails = append(mails, mail)
 				}

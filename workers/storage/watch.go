@@ -47,6 +47,8 @@ type Config struct {
 	// Installed, when set, returns [pipeline.ErrNotInstalled] if the streams are
 	// gone from a server elsewhere.
 	Installed func(context.Context) error
+	// Restarts, when set, delivers other reasons for a restart of the server.
+	Restarts <-chan string
 	// Restarted, when set, is called after a restart, until it succeeds.
 	Restarted func(context.Context) error
 	// Lost, when set, is called once when the data are gone: only a new start can
@@ -95,6 +97,8 @@ func (w *Watch) Serve(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case why := <-w.config.Restarts:
+			w.restart(ctx, why)
 		case <-ticker.C:
 		}
 	}

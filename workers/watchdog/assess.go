@@ -52,7 +52,7 @@ type problem struct {
 const (
 	// faultPatience is how long something must fail: less is a restarted relay or a
 	// slow disk.
-	faultPatience = 8 * time.Second
+	faultPatience = 5 * time.Second
 	// writePatience is for a write, which was tried for [lookTimeout]. The process must
 	// still lead then.
 	writePatience = 4 * time.Second

@@ -35,7 +35,7 @@ func (t *MonitorTable) addLocationResult(result *job.Result) {
 	results := t.locations[result.Monitor]
 	for i := range results {
 		r := &results[i]
-		if r.location == result.Location && result.ProbeResult != nil && result.Slot.After(r.slot) {
+		if r.location == result.Location && result.ProbeResult != nil && replaces(result.Slot, r.slot) {
 			r.slot, r.health = result.Slot, result.ProbeResult.Health
 		}
 	}

@@ -113,6 +113,15 @@ func (t *MonitorTable) SetState(s job.State) {
 // upTimeUnknown is the up time for a state without one.
 const upTimeUnknown = 1
 
+// maxAhead is how far the slot of a result may be ahead of this process's clock. A
+// later one is from before the clock was set back.
+const maxAhead = 5 * time.Second
+
+// replaces reports whether a result with a slot is newer than the last one.
+func replaces(slot, last time.Time) bool {
+	return slot.After(last) || last.Sub(time.Now()) > maxAhead
+}
+
 // AddResult adds a check result or a miss. Results older than the last one are
 // ignored.
 func (t *MonitorTable) AddResult(result job.Result) {
@@ -125,7 +134,7 @@ func (t *MonitorTable) AddResult(result job.Result) {
 	switch slot := uint32(result.Slot.Unix()); { //nolint:gosec // until 2106
 	case result.Miss != nil:
 		e.missed = int32(min(int64(e.missed)+int64(result.Miss.Count), math.MaxInt32)) //nolint:gosec // limited
-	case slot > e.slot && result.ProbeResult != nil:
+	case result.ProbeResult != nil && replaces(result.Slot, time.Unix(int64(e.slot), 0)):
 		e.slot, e.health = slot, healthOf(result.ProbeResult.Health)
 		e.latency = uint32(min(result.ProbeResult.Latency.Std().Microseconds(), math.MaxUint32)) //nolint:gosec // limited
 		t.setFault(result.Monitor, result.ProbeResult)

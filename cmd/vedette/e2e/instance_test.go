@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -49,13 +50,14 @@ func freeAddress(t *testing.T) string {
 
 // running is a vedette instance in a separate process.
 type running struct {
-	t      *testing.T
-	dir    string
-	http   string
-	file   string
-	env    []string // in addition to the test's
-	cmd    *exec.Cmd
-	output *lockedBuffer
+	t       *testing.T
+	dir     string
+	http    string
+	file    string
+	env     []string // in addition to the test's
+	program string   // instead of the usual one
+	cmd     *exec.Cmd
+	output  *lockedBuffer
 }
 
 // newInstance prepares an instance in a test directory; start runs it.
@@ -75,7 +77,7 @@ func (r *running) write(yaml string) {
 }
 
 func (r *running) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(program, args...)
+	cmd := exec.Command(cmp.Or(r.program, program), args...)
 	cmd.Env = append(os.Environ(), "NATS_URL=")
 	cmd.Env = append(cmd.Env, r.env...)
 	cmd.Dir = r.dir

@@ -138,7 +138,7 @@ func examples(filter string) []string {
 		"vedette.check.>":       {"vedette.check.default.x", "vedette.check.fra.x"},
 		"vedette.adhoc.>":       {"vedette.adhoc.default.x", "vedette.adhoc.fra.x"},
 		"vedette.call.>":        {"vedette.call.check.default.x", "vedette.call.check.fra.x", "vedette.call.mail.x"},
-		"vedette.timer.at.*.*":  {"vedette.timer.at.recheck.x", "vedette.timer.at.flush.x", "vedette.timer.at.sweep.x", "vedette.timer.at.digest.x"},
+		"vedette.timer.at.*.*":  {"vedette.timer.at.recheck.x", "vedette.timer.at.flush.x", "vedette.timer.at.sweep.x", "vedette.timer.at.digest.x", "vedette.timer.at.beat.x"},
 		"vedette.ping.*.*":      {"vedette.ping.x.ok", "vedette.ping.x.start", "vedette.ping.x.fail", "vedette.ping.x.since"},
 		"$KV.VEDETTE_OUTCOME.>": {"$KV.VEDETTE_OUTCOME.check.x", "$KV.VEDETTE_OUTCOME.mail.x"},
 	}

@@ -73,6 +73,7 @@ func newFaultyDisk(t *testing.T, monitors int) *faultyDisk {
 	t.Helper()
 	needMounts(t)
 	d := &faultyDisk{target: newCountingTarget(t), box: newInbox(t)}
+	d.box.Pause = 200 * time.Millisecond // so that mails are under way when the fault begins
 	var file strings.Builder
 	fmt.Fprintf(&file, `
 recipients: {ops: [ops@example.org]}
@@ -210,7 +211,7 @@ func (d *faultyDisk) enqueueUntil() (stop func() []string) {
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(20 * time.Millisecond):
+			case <-time.After(60 * time.Millisecond):
 			}
 		}
 	})

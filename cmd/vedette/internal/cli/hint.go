@@ -8,6 +8,7 @@ import (
 
 	"vedette/pipeline"
 	"vedette/pipeline/broker"
+	"vedette/pipeline/datadir"
 	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
 	"vedette/producer"
@@ -50,6 +51,9 @@ func knownHint(err error) string {
 		if errors.Is(err, known.err) {
 			return known.hint
 		}
+	}
+	if damaged, ok := errors.AsType[*datadir.PathError](err); ok {
+		return "move " + damaged.Path + " away, or restore it from a backup, and start again; what is missing is created again, and the log says what was lost"
 	}
 	return ""
 }

@@ -75,7 +75,7 @@ func (r *instanceRun) newMailer(deliveries workers.Deliveries) (workers.Mailer, 
 	}
 	maildir, _ := transport.(*mail.Maildir) // if there is no sender
 	worker, err := mail.NewWorker(mail.WorkerConfig{
-		Transport: transport, Deliveries: deliveries, RecipientPerMinute: r.file.Mail.RecipientPerMinute, Logger: r.log,
+		Transport: transport, Deliveries: deliveries, RecipientPerMinute: r.file.Mail.RecipientPerMinute, Accepted: &r.accepted, Logger: r.log,
 	})
 	if err != nil {
 		return nil, err

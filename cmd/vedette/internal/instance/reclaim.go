@@ -12,6 +12,16 @@ import (
 // delivered once its hold has expired.
 const reclaimTimeout = 10 * time.Second
 
+// serverRestarted examines the streams after a restart of the server inside the
+// process. Jobs that were settled while it could not write are stranded now.
+func (r *instanceRun) serverRestarted(ctx context.Context) error {
+	if err := r.pipeline.Ensure(ctx); err != nil {
+		return err
+	}
+	_, err := stranded.RepairCertain(ctx, r.pipeline)
+	return err
+}
+
 // reclaim has the jobs of processes that were killed delivered at once.
 func (r *instanceRun) reclaim(ctx context.Context) {
 	limited, cancel := context.WithTimeout(ctx, reclaimTimeout)

@@ -25,6 +25,7 @@ import (
 	"vedette/workers"
 	"vedette/workers/check"
 	"vedette/workers/health"
+	"vedette/workers/mail"
 	"vedette/workers/progress"
 	"vedette/workers/watchdog"
 	"vedette/workers/web"
@@ -88,13 +89,16 @@ func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
 		}
 		return signals.UnlessStopped(ctx, err)
 	}
+	if err := r.recovered.reconcile(installing, r.pipeline, r.log); err != nil {
+		return signals.UnlessStopped(ctx, err)
+	}
 	r.reclaim(ctx)
 	return r.serve(ctx)
 }
 
 // prepare makes what all children share.
 func (r *instanceRun) prepare() {
-	r.notices, r.heartbeats, r.health = workers.NewNoticeSender(r.pipeline, r.log), workers.NewHeartbeats(r.pipeline), health.NewConditions(time.Now)
+	r.notices, r.heartbeats = workers.NewNoticeSender(r.pipeline, r.log), workers.NewHeartbeats(r.pipeline)
 	r.progress = progress.NewWatch(progress.Config{
 		Conditions: r.health, Connected: r.pipeline.Connected, Repair: r.repairClocks,
 		AdvisoryResults: !slices.Contains(r.options.Stages, workers.StageCheck),
@@ -109,6 +113,8 @@ func (r *instanceRun) prepare() {
 // open starts the server inside the process, unless there is a URL, and connects.
 // The returned function closes the connection and stops the server.
 func (o Options) open(ctx context.Context, r *instanceRun) (stop func() error, err error) {
+	r.health = health.NewConditions(time.Now)
+	r.recovered.conditions = r.health
 	config := o.Config(o.NATS)
 	if err := config.Login.Validate(); o.NATS != "" && err != nil {
 		return nil, cli.InputError(err)
@@ -116,7 +122,7 @@ func (o Options) open(ctx context.Context, r *instanceRun) (stop func() error, e
 	config.Replicas, config.Logger, config.Refused = o.Replicas, r.log, o.refused
 	stopServer := func() error { return nil }
 	if o.NATS == "" {
-		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Logger: r.log})
+		b, err := broker.Start(broker.Config{Dir: o.Data, Listen: o.Listen, ClientTLS: o.clientTLS(), Recovered: r.recovered.add, Logger: r.log})
 		if err != nil {
 			return nil, err
 		}
@@ -168,6 +174,7 @@ type instanceRun struct {
 	file           *monitor.File // without its encoded monitors, which are stored
 	monitors       int
 	broker         *broker.Broker // nil if the server is elsewhere
+	restarts       chan string    // reasons to restart it
 	pipeline       *pipeline.Pipeline
 	log            *slog.Logger
 	secrets        *check.SecretStore
@@ -180,9 +187,11 @@ type instanceRun struct {
 	reporter       *health.Reporter   // before prepare that of the run before, if there was one
 	direct         *directMailer
 	progress       *progress.Watch
+	accepted       mail.Accepted           // of all mailers in this run
 	end            context.CancelCauseFunc // ends the run
 	hangups        <-chan os.Signal
 	reclaimed      stranded.Reclaimed
+	recovered      recoveries
 	refusal        string        // why the file is not applied; empty if it is
 	refusedAtStart bool          // then its other sections may be incomplete too
 	next           *monitor.File // for the next life of the process, if it starts again

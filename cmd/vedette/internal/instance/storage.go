@@ -28,7 +28,7 @@ func (r *instanceRun) storageWatch() *storage.Watch {
 		Installed: r.pipeline.CheckInstalled, Logger: r.log,
 	}
 	if r.broker != nil {
-		config.Server, config.Restarted, config.Installed = r.broker, r.pipeline.Ensure, nil
+		config.Server, config.Restarted, config.Installed = r.broker, r.serverRestarted, nil
 	}
 	if r.table != nil {
 		config.Lost = r.dataLost

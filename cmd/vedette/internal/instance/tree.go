@@ -27,6 +27,7 @@ const rootRestarts = 5
 //	├── notices      notifies operators about events in this tree
 //	├── faults       notifies operators about what the process lacks for its work
 //	├── storage      watches whether messages are stored, and restarts the server
+//	├── clock        notices that the clock was set
 //	├── presence     renews the process's lease, and answers 'vedette ps'
 //	├── status-page  the status page, /healthz and /readyz
 //	├── pings        marks that this process takes pings
@@ -71,6 +72,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		{Name: "notices", Service: r.notices},
 		{Name: "faults", Service: r.reporter},
 		{Name: "storage", Service: r.storageWatch()},
+		{Name: "clock", Service: supervise.ServiceFunc(r.watchClock)},
 		withoutStartTimeout(r.tolerantChild("presence", presence.Serve)),
 	}, views, []supervise.Child{{Name: "workers", Service: work}})
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
