@@ -20,12 +20,16 @@ func TestAbsenceThatLastsMeansThatNoProcessTakesPings(t *testing.T) {
 		listening bool
 		want      bool
 	}{
-		{at: 1, listening: true}, {at: 100, listening: true},
+		{at: 1, listening: true},
+		{at: 100, listening: true},
 		{at: 110, from: 101}, // first seen here
-		{at: 140, from: 101}, {at: 141, from: 101, want: true},
+		{at: 140, from: 101},
+		{at: 141, from: 101, want: true},
 		{at: 142, from: 101, listening: true}, // a process listens again
 		{at: 500, from: 101, listening: true},
-		{at: 600, from: 590}, {at: 630, from: 590}, {at: 631, from: 590, want: true},
+		{at: 600, from: 590},
+		{at: 630, from: 590},
+		{at: 631, from: 590, want: true},
 		{at: 640, from: 635}, // another one, after some marks
 	} {
 		b := check.LastPings{Listening: s.listening}

@@ -2,14 +2,12 @@ package workers
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"vedette/pipeline"
-	"vedette/pipeline/job"
 	"vedette/pipeline/process"
 	"vedette/pipeline/topology"
 )
@@ -49,7 +47,7 @@ func (s *maintainStage) watchProcesses(ctx context.Context) error {
 	group.Go(func() error { return bucket.Watch(ctx, func(e pipeline.Entry) { w.observe(e, time.Now()) }, func() {}) })
 	group.Go(func() error {
 		return w.poll(ctx, leasePeriod, process.LeaseTime, "silent processes", func(ctx context.Context, now time.Time) error {
-			return w.report(ctx, bucket, w.overdue(now))
+			return w.report(ctx, w.overdue(now))
 		})
 	})
 	return group.Wait()
@@ -87,14 +85,10 @@ func (w *processWatch) overdue(now time.Time) []pipeline.Entry {
 	return silent
 }
 
-// report notifies the operators of silent processes, and then removes their
-// leases: a notice that is repeated after a failure has the same id.
-func (w *processWatch) report(ctx context.Context, bucket *pipeline.Bucket, silent []pipeline.Entry) error {
+// report notifies the operators of silent processes, and removes their leases.
+func (w *processWatch) report(ctx context.Context, silent []pipeline.Entry) error {
 	for _, lease := range silent {
-		if err := w.p.Notify(ctx, process.GoneNotice(lease)); err != nil {
-			return err
-		}
-		if err := bucket.Remove(ctx, lease.Key, lease.Revision); err != nil && !errors.Is(err, job.ErrConflict) {
+		if err := process.Remove(ctx, w.p, lease); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/job"
 	"vedette/workers"
 	"vedette/workers/doctor"
 )
@@ -60,6 +61,11 @@ func (o *doctorOptions) run(ctx context.Context, to io.Writer) error {
 	})
 	if err == nil && len(s.Processes)+len(s.Silent) == 0 {
 		err = cli.ErrNoProcess
+	}
+	if last, faulty := o.where.LastWord(); faulty && err != nil {
+		s, err = doctor.Snapshot{At: time.Now(), Processes: []job.ProcessStatus{last}, Unread: err}, nil
+	} else if faulty && len(s.Processes) == 0 {
+		s.Processes = []job.ProcessStatus{last}
 	}
 	if err != nil {
 		return fmt.Errorf("examine installation: %w", err)

@@ -78,6 +78,9 @@ func (o psOptions) run(ctx context.Context, to io.Writer) error {
 	if err == nil && len(list.Processes)+len(list.Silent) == 0 {
 		err = cli.ErrNoProcess
 	}
+	if last, faulty := o.where.LastWord(); faulty && !o.json && len(list.Processes) == 0 {
+		printFaults(to, last, time.Now())
+	}
 	if err != nil {
 		return fmt.Errorf("list processes: %w", err)
 	}

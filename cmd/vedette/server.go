@@ -242,7 +242,11 @@ func serverConditions(ctx context.Context, b *broker.Broker, conditions *health.
 	if err := b.Healthy(); err != nil {
 		state.OK, state.Detail = false, err.Error()
 	}
-	return []job.ProcessCondition{running, state}
+	all := []job.ProcessCondition{running, state}
+	if lost := b.Lost(); len(lost) > 0 {
+		all = append(all, job.ProcessCondition{Name: job.ProcessData, Advisory: true, Reason: job.FaultDataLost, Detail: instance.LossDetail(lost)})
+	}
+	return all
 }
 
 // banner returns the addresses and how they are secured.

@@ -38,6 +38,11 @@ lacks something. While the streams cannot be read, it shows only that.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := cli.Query(cmd.Context(), &where, readStatus)
+			if last, faulty := where.LastWord(); faulty && err != nil {
+				s, err = lastStatus(last, err), nil
+			} else if faulty && s.silent {
+				s.addFaults(last)
+			}
 			if err != nil {
 				return err
 			}
@@ -71,6 +76,8 @@ type status struct {
 	Faults []processFault `json:"faults"`
 	// Unread says why the rest could not be read; it is empty if it was.
 	Unread string `json:"unread,omitempty"`
+
+	silent bool // no process answered
 }
 
 // processFault is a condition that a process does not meet.
@@ -86,10 +93,9 @@ func (s *status) readFaults(ctx context.Context, p *pipeline.Pipeline) error {
 	if err != nil {
 		return err
 	}
+	s.silent = len(answers) == 0
 	for _, answer := range answers {
-		for _, c := range health.Failing(answer.Conditions) {
-			s.Faults = append(s.Faults, processFault{answer.Process.Name, answer.Process.Host, c})
-		}
+		s.addFaults(answer)
 	}
 	for _, gone := range silent {
 		s.Faults = append(s.Faults, processFault{gone.Name, gone.Host, job.ProcessCondition{
@@ -106,7 +112,7 @@ const statusTimeout = 20 * time.Second
 // readStatus reads the faults first. If there are some, it is no error that the
 // rest cannot be read.
 func readStatus(ctx context.Context, p *pipeline.Pipeline) (*status, error) {
-	s := &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}, Faults: []processFault{}}
+	s := newStatus()
 	if err := s.readFaults(ctx, p); err != nil {
 		return nil, err
 	}
@@ -119,6 +125,24 @@ func readStatus(ctx context.Context, p *pipeline.Pipeline) (*status, error) {
 		s.Unread = err.Error()
 	}
 	return s, nil
+}
+
+// lastStatus is the status of a process that cannot be reached.
+func lastStatus(last job.ProcessStatus, err error) *status {
+	s := newStatus()
+	s.Unread = err.Error()
+	s.addFaults(last)
+	return s
+}
+
+func newStatus() *status {
+	return &status{Problems: []job.Incident{}, Silences: []job.Silence{}, Maintenance: []notify.Mute{}, Faults: []processFault{}}
+}
+
+func (s *status) addFaults(answer job.ProcessStatus) {
+	for _, c := range health.Failing(answer.Conditions) {
+		s.Faults = append(s.Faults, processFault{answer.Process.Name, answer.Process.Host, c})
+	}
 }
 
 func (s *status) readMonitors(ctx context.Context, p *pipeline.Pipeline) error {

@@ -149,10 +149,14 @@ func (b *Broker) start(config Config) error {
 	}
 	b.storeDir = b.options.StoreDir
 	if b.directory, err = os.Stat(b.storeDir); err != nil {
-		b.stopServer()
-		return fmt.Errorf("look at data directory: %w", err)
+		err = fmt.Errorf("look at data directory: %w", err)
+	} else {
+		err = b.writeAddress()
 	}
-	return nil
+	if err != nil {
+		b.stopServer()
+	}
+	return err
 }
 
 // writeAddress writes the address for commands on this machine, except with a
@@ -166,7 +170,7 @@ func (b *Broker) writeAddress() error {
 		return removeFile(path)
 	}
 	if err := errors.Join(b.publishCertificate(), writeFile(path, b.URL()+"\n")); err != nil {
-		return fmt.Errorf("write address: %w", err)
+		return &datadir.PathError{Path: path, Err: fmt.Errorf("write address: %w", err)}
 	}
 	return nil
 }

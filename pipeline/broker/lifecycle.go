@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
+
+	"vedette/pipeline/datadir"
 )
 
 // startServer starts a server with the options. It replaces the one before, which
@@ -23,11 +25,7 @@ func (b *Broker) startServer() error {
 	b.mu.Lock()
 	b.server = started
 	b.mu.Unlock()
-	started.Start()
-	err = awaitStart(started, log.fatal)
-	if err == nil {
-		err = b.writeAddress()
-	}
+	err = awaitStart(started, log.fatal, startTimeout(report))
 	if err == nil {
 		err = b.files.started(started, report)
 		log.recovering.Store(false)
@@ -47,24 +45,55 @@ func (b *Broker) current() *server.Server {
 }
 
 const (
+	// readyTimeout is for a start without data; reading them takes longer, at least
+	// at slowDisk bytes a second.
 	readyTimeout = 30 * time.Second
 	readyPoll    = 50 * time.Millisecond
+	slowDisk     = 8 << 20
 )
 
-// awaitStart waits until the server accepts connections, or returns the reason
-// why it cannot start.
-func awaitStart(started *server.Server, fatal <-chan string) error {
-	for deadline := time.Now().Add(readyTimeout); time.Now().Before(deadline); {
+// startTimeout is how long a server may take to start.
+func startTimeout(report *datadir.Report) time.Duration {
+	if report == nil {
+		return readyTimeout
+	}
+	return readyTimeout + time.Duration(report.Bytes/slowDisk)*time.Second
+}
+
+// awaitStart starts a server and waits until it accepts connections, or returns
+// the reason why it cannot start.
+func awaitStart(started *server.Server, fatal <-chan string, limit time.Duration) error {
+	recovered := make(chan struct{})
+	go func() {
+		defer close(recovered)
+		started.Start() // returns after the recovery of all streams
+	}()
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	late := fmt.Errorf("start nats-server: not ready after %s; see its log", limit)
+	select {
+	case <-recovered:
+	case message := <-fatal:
+		select {
+		case <-recovered: // it returns soon after a fatal error
+		case <-deadline.C:
+		}
+		return fmt.Errorf("start nats-server: %s", message)
+	case <-deadline.C:
+		return late
+	}
+	for {
 		if started.ReadyForConnections(readyPoll) {
 			return nil
 		}
 		select {
 		case message := <-fatal:
 			return fmt.Errorf("start nats-server: %s", message)
+		case <-deadline.C:
+			return late
 		default:
 		}
 	}
-	return fmt.Errorf("start nats-server: not ready after %s; see its log", readyTimeout)
 }
 
 // Stop shuts the server down cleanly and unlocks the directory. A cluster node

@@ -61,7 +61,7 @@ func (b *Broker) setUsers(options *server.Options, config Config) error {
 	if config.UsersFile != "" {
 		return readUsers(config.UsersFile, options)
 	}
-	secret, err := loadSecret(filepath.Join(config.Dir, secretFile))
+	secret, err := loadSecret(filepath.Join(config.Dir, secretFile), config.Logger)
 	if err != nil {
 		return err
 	}

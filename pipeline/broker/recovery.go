@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +25,16 @@ type files struct {
 	config   Config
 	recorder *recorder       // of the running server
 	last     *datadir.Record // of the server before a restart
+
+	mu   sync.Mutex // guards lost
+	lost []datadir.Finding
+}
+
+// Lost returns what starts and restarts have found to be lost, or may be.
+func (b *Broker) Lost() []datadir.Finding {
+	b.files.mu.Lock()
+	defer b.files.mu.Unlock()
+	return slices.Clone(b.files.lost)
 }
 
 // check checks and repairs the data directory before a start.
@@ -43,6 +55,9 @@ func (f *files) started(running *server.Server, report *datadir.Report) error {
 		return fmt.Errorf("look at recovered streams: %w", err)
 	}
 	f.config.reportRecovery(report, found)
+	f.mu.Lock()
+	f.lost = append(f.lost, report.Lost()...)
+	f.mu.Unlock()
 	f.recorder = startRecorder(f.config, running)
 	return nil
 }

@@ -265,7 +265,7 @@ func TestDamagedFiles(t *testing.T) {
 			blocks(t, dir)
 			test.damage(t, dir)
 			info, js, lines, report := restarted(t, dir)
-			if len(lines) != 1 || report == nil || report.LostFrom("S") != test.lost {
+			if len(lines) != 1 || report == nil || report.LostFrom("S") != test.lost || len(report.Lost()) > 1 {
 				t.Errorf("got log\n%s\nwant one line; lost: %t", strings.Join(lines, "\n"), test.lost)
 			}
 			if lost := info.State.Msgs < someMessages; name != "file instead of consumers" && lost != test.lost {
@@ -306,11 +306,35 @@ func TestFileInsteadOfADirectoryIsRefused(t *testing.T) {
 			t.Errorf("%s: got %v, want a PathError with it", name, err)
 		}
 	}
-	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "lock"), 0o700); err != nil {
-		t.Fatal(err)
+}
+
+func TestDamagedSecretIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, content := range map[string]string{"empty": "", "zeros": "\x00\x00\x00\x00\x00\x00\x00\x00\x00", "long": strings.Repeat("x", 100), "two lines": "0123456789\n0123456789"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "nats.secret"), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		log := &lockedLog{}
+		b := start(t, broker.Config{Dir: dir, Listen: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(log, nil))})
+		if secret := b.Secret(); len(secret) < 32 || secret == content || !strings.Contains(strings.Join(log.lines(), ""), "secret was damaged") {
+			t.Errorf("%s: got %q, %v, want a new secret and a warning", name, secret, log.lines())
+		}
+		stream(t, b) // logs in
 	}
-	if _, err := broker.Start(broker.Config{Dir: dir}); err == nil || !strings.Contains(err.Error(), "lock") {
-		t.Errorf("got %v, want an error about the lock", err)
+}
+
+func TestDirectoryInsteadOfAFileIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"lock", "nats.secret", "nats.url"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Join(path, "x"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		_, err := broker.Start(broker.Config{Dir: dir, Listen: "127.0.0.1:0"})
+		if damaged, ok := errors.AsType[*datadir.PathError](err); !ok || damaged.Path != path {
+			t.Errorf("%s: got %v, want a PathError with it", name, err)
+		}
 	}
 }

@@ -6,27 +6,45 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"vedette/pipeline/datadir"
 )
 
-// loadSecret reads the directory's secret, or generates it at the first start.
-func loadSecret(path string) (string, error) {
+// loadSecret reads the directory's secret. It generates one at the first start,
+// and when the file is damaged.
+func loadSecret(path string, log *slog.Logger) (string, error) {
 	found, err := os.ReadFile(path) //nolint:gosec // the operator names the data directory
-	if err == nil {
-		return strings.TrimSpace(string(found)), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read secret: %w", err)
+	secret := strings.TrimSpace(string(found))
+	switch {
+	case err == nil && usable(secret):
+		return secret, nil
+	case err == nil:
+		log.Warn("secret was damaged and is replaced; processes that use the old one have to read it again", "file", path)
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", &datadir.PathError{Path: path, Err: fmt.Errorf("read secret: %w", err)}
 	}
 	random := make([]byte, secretBytes)
 	_, _ = rand.Read(random) // never fails, according to its documentation
-	secret := base64.RawURLEncoding.EncodeToString(random)
+	secret = base64.RawURLEncoding.EncodeToString(random)
 	if err := writeFile(path, secret+"\n"); err != nil {
 		return "", fmt.Errorf("write secret: %w", err)
 	}
 	return secret, nil
+}
+
+// A secret is printable, and bcrypt takes at most 72 bytes.
+const (
+	minSecret = 8
+	maxSecret = 72
+)
+
+func usable(secret string) bool {
+	return len(secret) >= minSecret && len(secret) <= maxSecret &&
+		!strings.ContainsFunc(secret, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
 // writeFile replaces a file atomically. Only its owner can read it.

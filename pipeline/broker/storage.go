@@ -31,7 +31,8 @@ func (e *DirectoryError) Unwrap() error { return e.Err }
 const probeFile = "probe"
 
 // CheckDirectory writes a file with the given size to the directory with the
-// server's data, syncs and removes it. The error is a [*DirectoryError]. It blocks
+// server's data, syncs and removes it. It also finds that hardly any file
+// descriptors are left, with which the server could not start. The error is a [*DirectoryError]. It blocks
 // for as long as the disk does.
 func (b *Broker) CheckDirectory(size int) error {
 	dir, shown := b.storeDir, b.dir
@@ -43,6 +44,9 @@ func (b *Broker) CheckDirectory(size int) error {
 		return &DirectoryError{job.FaultDataRemoved, "the data directory " + shown + " was replaced by another one", os.ErrNotExist}
 	case err == nil:
 		err = writeProbe(filepath.Join(dir, probeFile), size)
+	}
+	if err == nil {
+		err = spareDescriptors(dir)
 	}
 	if err != nil {
 		return directoryError(shown, err)
@@ -63,6 +67,22 @@ func writeProbe(path string, size int) (err error) {
 	return errors.Join(err, file.Close())
 }
 
+// minDescriptors is how many file descriptors should be free. A restart of the
+// server needs some at once, and frees as many before.
+const minDescriptors = 16
+
+// spareDescriptors opens the directory often enough to see that.
+func spareDescriptors(dir string) error {
+	for range minDescriptors {
+		file, err := os.Open(dir) //nolint:gosec // the data directory
+		if err != nil {
+			return err
+		}
+		defer file.Close() //nolint:errcheck,revive // only read
+	}
+	return nil
+}
+
 // directoryError finds the reason for an error, and words for people.
 func directoryError(dir string, err error) *DirectoryError {
 	at := " with the data directory " + dir
@@ -76,7 +96,7 @@ func directoryError(dir string, err error) *DirectoryError {
 		{syscall.EROFS, job.FaultReadOnly, "the file system" + at + " is read-only"},
 		{syscall.EACCES, job.FaultNoPermission, "the process may not write in the data directory " + dir},
 		{syscall.EPERM, job.FaultNoPermission, "the process may not write in the data directory " + dir},
-		{syscall.EMFILE, job.FaultNoDescriptors, "the process has no file descriptor left" + limitText()},
+		{syscall.EMFILE, job.FaultNoDescriptors, fmt.Sprintf("the process has fewer than %d file descriptors left", minDescriptors) + limitText()},
 		{syscall.ENFILE, job.FaultNoDescriptors, "the machine has no file descriptor left"},
 		{syscall.EIO, job.FaultDiskError, "the disk" + at + " reports I/O errors"},
 	} {

@@ -44,19 +44,18 @@ type block struct {
 	// first and last are sequences; last includes tombstones.
 	first, last uint64
 	unknown     bool // in a format that only the server reads
-	content     []byte
 }
 
 // blockNames lists a stream's blocks.
-func blockNames(dir string) []string {
-	found, _ := entries(dir) // a stream that is being deleted has none
+func blockNames(dir string) ([]string, error) {
+	found, err := entries(dir)
 	var names []string
 	for _, entry := range found {
 		if _, ok := blockIndex(entry.Name()); ok {
 			names = append(names, entry.Name())
 		}
 	}
-	return names
+	return names, err
 }
 
 func blockIndex(name string) (int, bool) {
@@ -65,8 +64,7 @@ func blockIndex(name string) (int, bool) {
 	return index, ok && err == nil && index > 0
 }
 
-// readBlock reads a stream's block. It keeps the content only if some bytes are
-// bad.
+// readBlock reads a stream's block.
 func readBlock(path, stream string) (*block, error) {
 	content, err := os.ReadFile(path) //nolint:gosec // below the data directory
 	if err != nil {
@@ -79,9 +77,6 @@ func readBlock(path, stream string) (*block, error) {
 		return b, nil
 	}
 	b.scan(content, newScanner(stream, b.index))
-	if b.bad > 0 {
-		b.content = content
-	}
 	return b, nil
 }
 
@@ -127,11 +122,11 @@ func (b *block) extend(from, to int) {
 	b.whole = append(b.whole, [2]int{from, to})
 }
 
-// salvaged returns the valid records.
-func (b *block) salvaged() []byte {
+// salvaged returns the valid records in the block's content.
+func (b *block) salvaged(content []byte) []byte {
 	var parts [][]byte
 	for _, r := range b.whole {
-		parts = append(parts, b.content[r[0]:r[1]])
+		parts = append(parts, content[r[0]:r[1]])
 	}
 	return slices.Concat(parts...)
 }

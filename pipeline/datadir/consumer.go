@@ -64,6 +64,9 @@ func (s *streamCheck) checkPosition(name string) error {
 	path := s.path(consumersDir, name, positionFile)
 	known, recorded := s.known.Consumers[name]
 	position, err := readPosition(path)
+	if err != nil && !isDamage(err) {
+		return err
+	}
 	damage := s.positionDamage(name, position, err)
 	if damage == "" && s.damaged && s.workQueue && err == nil {
 		return s.setAside(path)

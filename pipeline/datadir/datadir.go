@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -75,13 +76,32 @@ func Check(dir string, now time.Time, stopped *Record) (*Report, error) {
 	}
 	for _, stream := range streams {
 		if err := c.checkStream(stream); err != nil {
-			return nil, &PathError{Path: filepath.Join(store(dir), stream), Err: err}
+			return nil, &PathError{Path: pathIn(err, filepath.Join(store(dir), stream)), Err: err}
 		}
 	}
 	if err := c.invalidate(); err != nil {
 		return nil, err
 	}
 	return c.report, nil
+}
+
+// isDamage reports whether an error shows a damaged file, and not that files
+// cannot be read now: then nothing may be moved.
+func isDamage(err error) bool {
+	for _, damage := range []error{errDamaged, fs.ErrNotExist, syscall.EISDIR, syscall.ENOTDIR} {
+		if errors.Is(err, damage) {
+			return true
+		}
+	}
+	return false
+}
+
+// pathIn returns the path in an error, or otherwise.
+func pathIn(err error, otherwise string) string {
+	if found, ok := errors.AsType[*fs.PathError](err); ok {
+		return found.Path
+	}
+	return otherwise
 }
 
 // checkDirectory checks that a path is a directory, or missing.
@@ -133,6 +153,11 @@ func (c *checker) invalidate() error {
 	}
 	c.record.Clean = false
 	for _, stream := range c.record.Streams {
+		for name := range stream.Files {
+			if filepath.Ext(name) == blockSuffix {
+				stream.Blocks = append(stream.Blocks, filepath.Base(name))
+			}
+		}
 		stream.Files = nil
 	}
 	path := filepath.Join(c.dir, recoveryDir, recordFile)

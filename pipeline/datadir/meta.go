@@ -86,8 +86,8 @@ func writeMeta(dir, key string, content json.RawMessage) error {
 func (c *checker) checkMeta(dir string, what Finding) (json.RawMessage, error) {
 	path := filepath.Join(store(c.dir), dir)
 	content, err := readMeta(path, hashKey(dir))
-	if err == nil {
-		return content, nil
+	if err == nil || !isDamage(err) {
+		return content, err
 	}
 	what.Damage, what.File = err.Error(), c.below(filepath.Join(path, metaFile))
 	for _, name := range []string{metaFile, metaSum} {
@@ -119,7 +119,7 @@ func (c *checker) setAside(path string) error {
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	to := filepath.Join(c.dir, AsideDir, c.at.UTC().Format("20060102T150405.000"), c.below(path))
+	to := c.aside(path)
 	if err := os.MkdirAll(filepath.Dir(to), ownerOnlyDirs); err != nil {
 		return fmt.Errorf("move damaged file away: %w", err)
 	}
@@ -127,4 +127,16 @@ func (c *checker) setAside(path string) error {
 		return fmt.Errorf("move damaged file away: %w", err)
 	}
 	return nil
+}
+
+// copyAside copies a file there.
+func (c *checker) copyAside(path string, content []byte) error {
+	if err := replace(c.aside(path), content); err != nil {
+		return fmt.Errorf("copy damaged file: %w", err)
+	}
+	return nil
+}
+
+func (c *checker) aside(path string) string {
+	return filepath.Join(c.dir, AsideDir, c.at.UTC().Format("20060102T150405.000"), c.below(path))
 }

@@ -83,15 +83,27 @@ func write(path string, value any) error {
 	if err != nil {
 		return err
 	}
-	return replace(path, append([]byte(digest(body)+"\n"), body...))
+	return put(path, append([]byte(digest(body)+"\n"), body...), false)
 }
 
-// replace replaces a file, and creates its directory.
-func replace(path string, content []byte) error {
+// replace replaces a file for the server, and creates its directory.
+func replace(path string, content []byte) error { return put(path, content, true) }
+
+// put replaces a file. Only with sync it survives a power cut that follows: a
+// record has a checksum, and is written often.
+func put(path string, content []byte, sync bool) error {
 	if err := os.MkdirAll(filepath.Dir(path), ownerOnlyDirs); err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".tmp", content, ownerOnly); err != nil {
+	file, err := os.OpenFile(path+".tmp", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, ownerOnly) //nolint:gosec // below the data directory
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err == nil && sync {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
 		return err
 	}
 	return os.Rename(path+".tmp", path)
@@ -105,11 +117,18 @@ func digest(content []byte) string {
 // Save records what a running server has. It keeps the definitions too, if they
 // have changed since known, and returns their version.
 func Save(dir string, states []State, known string, now time.Time) (version string, err error) {
+	if _, err := os.Stat(store(dir)); err != nil {
+		return known, err // it was removed, and must not come back
+	}
 	record := Record{At: now, Streams: map[string]*Stream{}}
 	for i := range states {
 		s := &states[i]
 		stream := filepath.Join(s.Account, streamsDir, s.Name)
-		record.Streams[stream] = &Stream{Messages: s.Messages, First: s.First, Last: s.Last, Consumers: s.Consumers, Blocks: blockNames(filepath.Join(store(dir), stream, messagesDir))}
+		blocks, err := blockNames(filepath.Join(store(dir), stream, messagesDir))
+		if err != nil {
+			return known, err
+		}
+		record.Streams[stream] = &Stream{Messages: s.Messages, First: s.First, Last: s.Last, Consumers: s.Consumers, Blocks: blocks}
 	}
 	version, err = saveDefinitions(dir, known)
 	return version, errors.Join(err, write(filepath.Join(dir, recoveryDir, recordFile), record))
@@ -120,6 +139,9 @@ func Save(dir string, states []State, known string, now time.Time) (version stri
 // process.
 func SaveStopped(dir string, now time.Time) (*Record, error) {
 	record := &Record{At: now, Clean: true, Streams: map[string]*Stream{}}
+	if _, err := os.Stat(store(dir)); errors.Is(err, fs.ErrNotExist) {
+		return record, nil // it was removed, and must not come back
+	}
 	streams, err := onDisk(store(dir))
 	if err != nil {
 		return nil, err

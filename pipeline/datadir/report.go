@@ -20,6 +20,8 @@ type Report struct {
 	// Streams and Messages count what the server has after its start.
 	Streams  int
 	Messages uint64
+	// Bytes are the files with messages before the start.
+	Bytes int64
 
 	began  time.Time
 	before Record

@@ -99,7 +99,10 @@ func (s *streamCheck) ensureDirectory(path string) error {
 
 // readBlocks reads all blocks, several at once.
 func (s *streamCheck) readBlocks() error {
-	names := blockNames(s.path(messagesDir))
+	names, err := blockNames(s.path(messagesDir))
+	if err != nil {
+		return err
+	}
 	blocks := make([]*block, len(names))
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -118,8 +121,11 @@ func (s *streamCheck) readBlocks() error {
 			return err
 		})
 	}
-	err := group.Wait()
+	err = group.Wait()
 	s.blocks = slices.DeleteFunc(blocks, func(b *block) bool { return b == nil })
+	for _, b := range s.blocks {
+		s.report.Bytes += b.size
+	}
 	slices.SortFunc(s.blocks, func(a, b *block) int { return cmp.Compare(a.index, b.index) })
 	return err
 }
@@ -136,6 +142,9 @@ func (s *streamCheck) checkFiles() error {
 			continue
 		}
 		got, err := describe(path)
+		if err != nil && !isDamage(err) {
+			return err
+		}
 		if err == nil && got == want {
 			continue
 		}
@@ -184,10 +193,19 @@ const smallest = 64
 // missingMessages is how many messages some bytes hold at most.
 func missingMessages(size int64) uint64 { return uint64(max(1, size/smallest)) }
 
-// rewrite replaces a block by its valid records.
+// rewrite replaces a block by its valid records. Until then the block stays where
+// it is, so that a crash in between loses nothing.
 func (s *streamCheck) rewrite(b *block) error {
-	path, kept := s.path(messagesDir, b.name), b.salvaged()
-	if err := s.setAside(path); err != nil || len(kept) == 0 {
+	path := s.path(messagesDir, b.name)
+	content, err := os.ReadFile(path) //nolint:gosec // below the data directory
+	if err != nil {
+		return err
+	}
+	kept := b.salvaged(content)
+	if len(kept) == 0 {
+		return s.setAside(path)
+	}
+	if err := s.copyAside(path, content); err != nil {
 		return err
 	}
 	return replace(path, kept)

@@ -52,11 +52,8 @@ func (h *Heartbeat) DueBy(last time.Time, absences []Absence) time.Time {
 	counted := last.Add(interval + grace) // without the time of absences
 	due := counted
 	for _, a := range absences {
-		if !a.To.After(last) {
+		if !a.To.After(last) || !a.From.Before(due) { // after it was due, the job was overdue before
 			continue
-		}
-		if !a.From.Before(due) {
-			break // the job was overdue before
 		}
 		length := a.Within(last, a.To)
 		lost := a.From.Before(counted) && a.To.After(last.Add(interval-early))

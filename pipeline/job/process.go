@@ -17,9 +17,9 @@ type Process struct {
 	// Location is where its checks run.
 	Stages   []string `json:"stages,omitempty"`
 	Location string   `json:"location,omitempty"`
-	// Server is set for a process that runs the NATS server inside. There is one
-	// at most, which holds the lock on the data directory.
-	Server bool `json:"server,omitempty"`
+	// EmbeddedServer is set for a process that runs the NATS server inside. There is
+	// one at most, which holds the lock on the data directory.
+	EmbeddedServer bool `json:"embedded_server,omitempty"`
 }
 
 // ProcessStatus is a process's answer to a status request.

@@ -62,7 +62,7 @@ const (
 	FaultReadOnly      ProcessConditionReason = "read_only"      // its file system is read-only
 	FaultNoPermission  ProcessConditionReason = "no_permission"  // the process may not write there
 	FaultDataRemoved   ProcessConditionReason = "data_removed"   // the data directory was removed or replaced
-	FaultNoDescriptors ProcessConditionReason = "no_descriptors" // the process or machine has no file descriptor left
+	FaultNoDescriptors ProcessConditionReason = "no_descriptors" // the process or machine has hardly any file descriptors left
 	FaultDiskError     ProcessConditionReason = "disk_error"     // the disk reports errors
 	FaultDiskStalled   ProcessConditionReason = "disk_stalled"   // the disk does not answer
 	FaultWriteError    ProcessConditionReason = "write_error"    // the server inside the process refuses messages after a write error

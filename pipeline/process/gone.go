@@ -41,7 +41,7 @@ func Gone(ctx context.Context, p *pipeline.Pipeline, ownsServer bool) (gone, oth
 	var suspects []Lease
 	for _, l := range leases {
 		switch {
-		case l.Process.Server && ownsServer:
+		case l.Process.EmbeddedServer && ownsServer:
 			gone = append(gone, l)
 		case host != "" && l.Process.Host == host && !exists(l.Process.PID):
 			suspects = append(suspects, l)
@@ -108,23 +108,23 @@ func exists(pid int) bool {
 
 // Remove notifies the operators of a process that is gone, and removes its lease. A
 // notice that is repeated after a failure has the same id.
-func Remove(ctx context.Context, p *pipeline.Pipeline, l Lease) error {
+func Remove(ctx context.Context, p *pipeline.Pipeline, lease pipeline.Entry) error {
 	bucket, err := p.Bucket(ctx, topology.Processes)
 	if err == nil {
-		err = p.Notify(ctx, GoneNotice(l.Entry))
+		err = p.Notify(ctx, goneNotice(lease))
 	}
 	if err == nil {
-		err = bucket.Remove(ctx, l.Key, l.Revision)
+		err = bucket.Remove(ctx, lease.Key, lease.Revision)
 	}
 	if err != nil && !errors.Is(err, job.ErrConflict) {
-		return fmt.Errorf("remove lease of %s: %w", l.Process.Name, err)
+		return fmt.Errorf("remove lease %s: %w", lease.Key, err)
 	}
 	return nil
 }
 
-// GoneNotice is the notice for a process that ended without a clean stop, or whose
+// goneNotice is the notice for a process that ended without a clean stop, or whose
 // lease expired.
-func GoneNotice(lease pipeline.Entry) job.Notice {
+func goneNotice(lease pipeline.Entry) job.Notice {
 	n := job.Notice{
 		V: job.Version, ID: job.DeriveID("gone", lease.Key, lease.Written.UTC().Format(time.RFC3339Nano)), Kind: job.NoticeProcessGone,
 		Summary: fmt.Sprintf("process %s has been silent since %s", lease.Key, lease.Written.UTC().Format(time.RFC3339)),

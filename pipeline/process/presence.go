@@ -42,8 +42,8 @@ type Config struct {
 	// Stages run in the process, checks at Location.
 	Stages   []string
 	Location string
-	// Server is set for a process that runs the NATS server inside.
-	Server bool
+	// EmbeddedServer is set for a process that runs the NATS server inside.
+	EmbeddedServer bool
 	// Children, when set, returns the status of the supervised children, and
 	// Conditions what the process needs for its work.
 	Children   func() []job.ChildStatus
@@ -66,7 +66,7 @@ func NewPresence(p *pipeline.Pipeline, config Config) *Presence {
 	return &Presence{p: p, config: config, process: job.Process{
 		V: job.Version, ID: job.DeriveID("process", p.Process(), started.Format(time.RFC3339Nano)),
 		Name: p.Process(), Host: host, PID: os.Getpid(), Version: config.Version, Started: started,
-		Stages: config.Stages, Location: config.Location, Server: config.Server,
+		Stages: config.Stages, Location: config.Location, EmbeddedServer: config.EmbeddedServer,
 	}}
 }
 

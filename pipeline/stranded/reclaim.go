@@ -53,7 +53,7 @@ func Reclaim(ctx context.Context, p *pipeline.Pipeline, ownsServer bool) (Reclai
 	}
 	for _, l := range gone {
 		r.Gone = append(r.Gone, l.Process)
-		if err := process.Remove(ctx, p, l); err != nil {
+		if err := process.Remove(ctx, p, l.Entry); err != nil {
 			return r, err
 		}
 	}
@@ -82,9 +82,10 @@ func repairAll(ctx context.Context, p *pipeline.Pipeline, now time.Time) (int, e
 const maxRounds = 20
 
 // reclaimed lists the streams whose consumers are reset. Notices and dead letters
-// are not among them: what they report again would be reported twice.
+// are not among them: what they report again would be reported twice. Neither are
+// ticks: an old one would compete with the next one, which replaces it.
 func reclaimed() []topology.Stream {
-	return append(Queues(), topology.Tick, topology.Result, topology.StateLog)
+	return append(Queues(), topology.Result, topology.StateLog)
 }
 
 // resetAll resets the consumers whose jobs none of the processes can hold, and

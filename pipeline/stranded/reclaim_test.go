@@ -72,15 +72,15 @@ func TestJobsOfAKilledProcessAreDeliveredAtTheNextStartUnlessAnotherMayHaveThem(
 		ownsServer bool
 		want       bool
 	}{
-		"it had the server":              {[]job.Process{{Name: "dead", Server: true, Stages: stages}}, true, true},
+		"it had the server":              {[]job.Process{{Name: "dead", EmbeddedServer: true, Stages: stages}}, true, true},
 		"it had no time for a lease":     {nil, true, true},
 		"its pid does not exist":         {[]job.Process{{Name: "dead", Host: host, PID: noPid, Stages: stages}}, false, true},
 		"it had the pid of this process": {[]job.Process{{Name: "dead", Host: host, PID: os.Getpid(), Stages: stages}}, false, true},
 		"it was on another machine":      {[]job.Process{{Name: "unknown", Host: "elsewhere", PID: noPid, Stages: stages}}, true, false},
 		"its pid exists":                 {[]job.Process{{Name: "alive", Host: host, PID: os.Getppid(), Stages: stages}}, true, false},
-		"another checks elsewhere":       {[]job.Process{{Name: "dead", Server: true, Stages: stages}, {Name: "other", Host: "elsewhere", PID: 1, Stages: stages, Location: "there"}}, true, true},
-		"another mails":                  {[]job.Process{{Name: "dead", Server: true, Stages: stages}, {Name: "other", Host: "elsewhere", PID: 1, Stages: []string{"mail"}}}, true, true},
-		"another has newer stages":       {[]job.Process{{Name: "dead", Server: true, Stages: stages}, {Name: "other", Host: "elsewhere", PID: 1}}, true, false},
+		"another checks elsewhere":       {[]job.Process{{Name: "dead", EmbeddedServer: true, Stages: stages}, {Name: "other", Host: "elsewhere", PID: 1, Stages: stages, Location: "there"}}, true, true},
+		"another mails":                  {[]job.Process{{Name: "dead", EmbeddedServer: true, Stages: stages}, {Name: "other", Host: "elsewhere", PID: 1, Stages: []string{"mail"}}}, true, true},
+		"another has newer stages":       {[]job.Process{{Name: "dead", EmbeddedServer: true, Stages: stages}, {Name: "other", Host: "elsewhere", PID: 1}}, true, false},
 		"nobody is dead":                 {nil, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ func Loss(s Stream) string {
 	case Processes.Stream():
 		return "the processes that ran before are not known"
 	case Silences.Stream():
-		return "silences may have ended: see 'vedette silence list'"
+		return "silences may be missing, or be back: see 'vedette silence list'"
 	case Tick:
 		return "clocks are started again"
 	case Checks:

@@ -13,8 +13,9 @@ import (
 
 // world is what is stored.
 type world struct {
-	states  map[string]job.State
-	logs    map[string][]job.NotificationLog // by monitor
+	states map[string]job.State
+	logs   map[string][]job.NotificationLog // by monitor
+	// defined has the monitors without a state that are defined.
 	defined map[string]bool
 	// logsLost reports that notification logs may be missing.
 	logsLost bool

@@ -21,11 +21,6 @@ func Reconcile(ctx context.Context, p *pipeline.Pipeline, logsLost bool) ([]stri
 	w := world{states: map[string]job.State{}, logs: map[string][]job.NotificationLog{}, defined: map[string]bool{}, logsLost: logsLost}
 	revisions := map[string]uint64{}
 	err = errors.Join(
-		buckets[topology.Monitors].Each(ctx, func(e pipeline.Entry) {
-			if name, ok := topology.CutMonitorKey(e.Key); ok {
-				w.defined[name] = true
-			}
-		}),
 		buckets[topology.States].Each(ctx, func(e pipeline.Entry) {
 			revisions[e.Key] = e.Revision
 			if state, err := job.Decode[job.State](e.Value); err == nil { // others are reported by their readers
@@ -40,6 +35,16 @@ func Reconcile(ctx context.Context, p *pipeline.Pipeline, logsLost bool) ([]stri
 	)
 	if err != nil {
 		return nil, fmt.Errorf("reconcile states and notifications: %w", err)
+	}
+	for monitor := range w.logs {
+		if _, ok := w.states[monitor]; ok {
+			continue
+		}
+		_, err := buckets[topology.Monitors].Get(ctx, topology.MonitorKey(monitor))
+		if err != nil && !errors.Is(err, pipeline.ErrNotFound) {
+			return nil, fmt.Errorf("reconcile states and notifications: %w", err)
+		}
+		w.defined[monitor] = err == nil
 	}
 	var written []string
 	for _, state := range plan(w) {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -77,10 +78,13 @@ func New(config Config) *Watchdog {
 	}
 }
 
-// SetTargets replaces the targets.
+// SetTargets replaces the targets. The same ones change nothing.
 func (w *Watchdog) SetTargets(targets []Target) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if reflect.DeepEqual(w.targets, targets) {
+		return
+	}
 	w.targets = slices.Clone(targets)
 	close(w.replace)
 	w.replace = make(chan struct{})
@@ -96,7 +100,6 @@ func (w *Watchdog) Serve(ctx context.Context) error {
 	for ctx.Err() == nil {
 		w.mu.Lock()
 		targets, replaced := w.targets, w.replace
-		clear(w.failing)
 		w.mu.Unlock()
 		round, cancel := context.WithCancel(ctx)
 		var group sync.WaitGroup
@@ -113,7 +116,7 @@ func (w *Watchdog) Serve(ctx context.Context) error {
 		cancel()
 		group.Wait()
 		if len(targets) > 0 {
-			w.setCondition()
+			w.forget()
 		}
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
@@ -122,6 +125,14 @@ func (w *Watchdog) Serve(ctx context.Context) error {
 		w.config.Logger.DebugContext(ctx, "lead of the watchdog was not released", "error", err)
 	}
 	return nil
+}
+
+// forget drops what is known about targets.
+func (w *Watchdog) forget() {
+	w.mu.Lock()
+	clear(w.failing)
+	w.mu.Unlock()
+	w.setCondition()
 }
 
 // lookPeriod is how often everything is looked at.
@@ -149,18 +160,20 @@ func (w *Watchdog) watchPath(ctx context.Context) {
 // setVerdict stores a verdict, and has it sent at once if it is another one.
 func (w *Watchdog) setVerdict(ctx context.Context, v verdict) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	before := w.verdict
 	w.verdict = v
-	if before.leads == v.leads && (len(before.lines) == 0) == (len(v.lines) == 0) {
-		return
+	another := before.leads != v.leads || (len(before.lines) == 0) != (len(v.lines) == 0)
+	if another {
+		close(w.changed)
+		w.changed = make(chan struct{})
 	}
-	w.config.Logger.InfoContext(ctx, "watchdog has something new to say", "leads", v.leads, "wrong", strings.Join(v.lines, "; "))
-	if !v.leads {
-		clear(w.failing)
+	w.mu.Unlock()
+	if another {
+		w.config.Logger.InfoContext(ctx, "verdict of the watchdog changed", "leads", v.leads, "wrong", strings.Join(v.lines, "; "))
 	}
-	close(w.changed)
-	w.changed = make(chan struct{})
+	if before.leads && !v.leads {
+		w.forget() // another process pings now
+	}
 }
 
 func (w *Watchdog) current() (verdict, <-chan struct{}) {

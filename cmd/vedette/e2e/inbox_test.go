@@ -29,7 +29,7 @@ type inbox struct {
 	refuses  bool          // every recipient
 	Pause    time.Duration // before a mail is accepted
 	TLS      *tls.Config   // for STARTTLS; nil offers none
-	password string        // of the user "me"; empty accepts any
+	password string        // of the user "me"; empty offers no login
 	stop     func()        // closes the server; nil when it is closed
 }
 
@@ -111,7 +111,7 @@ func (b *inbox) Listen(t *testing.T) {
 	}
 	b.Address = listener.Addr().String()
 	server := b.Server()
-	server.Domain, server.ErrorLog, server.TLSConfig, server.AllowInsecureAuth = "localhost", quietLog{}, b.TLS, true
+	server.Domain, server.ErrorLog, server.TLSConfig, server.AllowInsecureAuth = "localhost", quietLog{}, b.TLS, b.password != ""
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -161,13 +161,16 @@ type inboxSession struct {
 	to  string
 }
 
-func (*inboxSession) AuthMechanisms() []string { return []string{sasl.Plain} }
+func (s *inboxSession) AuthMechanisms() []string {
+	if s.box.password == "" {
+		return nil
+	}
+	return []string{sasl.Plain}
+}
 
 func (s *inboxSession) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, username, password string) error {
-		s.box.mu.Lock()
-		defer s.box.mu.Unlock()
-		if s.box.password != "" && (username != "me" || password != s.box.password) {
+		if username != "me" || password != s.box.password {
 			return smtp.ErrAuthFailed
 		}
 		return nil

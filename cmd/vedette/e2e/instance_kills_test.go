@@ -56,6 +56,7 @@ func (x *manyTargets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
+	began := time.Now()
 	select {
 	case <-time.After(time.Duration(rand.IntN(300)) * time.Millisecond):
 	case <-r.Context().Done():
@@ -63,7 +64,7 @@ func (x *manyTargets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.checked[i] = time.Now()
+	x.checked[i] = began // not the end: the process may be dead by then
 	if x.ill[i] {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}
@@ -110,10 +111,12 @@ monitors:
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
 	truth := map[string]int{}
-	var gaps []time.Duration
+	var starts, gaps []time.Duration // until the first and the last monitor was checked in each life
 	for life := range *instanceKills + 1 {
 		started := time.Now()
 		r.start()
+		eventually(t, "a check", func() bool { return targets.uncheckedSince(started) < *instanceMonitors })
+		starts = append(starts, time.Since(started).Round(10*time.Millisecond))
 		eventually(t, "each monitor checked again", func() bool { return targets.uncheckedSince(started) == 0 })
 		gaps = append(gaps, time.Since(started).Round(10*time.Millisecond))
 		if life == *instanceKills {
@@ -159,7 +162,7 @@ monitors:
 			t.Errorf("%s: got %d mails, want %d", key, n, want)
 		}
 	}
-	t.Logf("%d kills, %d monitors: last monitor checked after %v; %d transitions; %d mails, of which %d arrived again with the same id", *instanceKills, *instanceMonitors, gaps, all, len(box.All()), len(box.All())-len(doubled))
+	t.Logf("%d kills, %d monitors: first monitor checked %v after each start, last %v; %d transitions; %d mails, of which %d arrived again with the same id", *instanceKills, *instanceMonitors, starts, gaps, all, len(box.All()), len(box.All())-len(doubled))
 }
 
 // A process is killed while it runs a check. The check is given out at once at the

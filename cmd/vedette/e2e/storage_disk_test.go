@@ -94,7 +94,13 @@ monitors:
 	return d
 }
 
-func (d *faultyDisk) data() string { return filepath.Join(d.Disk.Dir, "data") }
+// data is the data directory.
+func (d *faultyDisk) data() string {
+	if d.Disk == nil {
+		return filepath.Join(d.running.dir, "vedette-data")
+	}
+	return filepath.Join(d.Disk.Dir, "data")
+}
 
 // do fails the test if a step fails.
 func (d *faultyDisk) do(step func() error) {
@@ -142,25 +148,31 @@ func (d *faultyDisk) condition(name job.ProcessConditionName) job.ProcessConditi
 	return job.ProcessCondition{}
 }
 
-// commandsShow checks that doctor and status show the fault, with exit code 1.
+// commandsShow checks that doctor, status and ps show the fault, the first two with
+// exit code 1.
 func (d *faultyDisk) commandsShow(detail, advice string) {
 	d.t.Helper()
-	output, code := d.vedette("doctor", "--json", "--data", d.data())
-	var said struct{ Findings []doctor.Finding }
-	if err := json.Unmarshal([]byte(output), &said); err != nil || code != cli.ExitFound {
-		d.t.Fatalf("got %d, %v, %s, want findings", code, err, output)
-	}
-	if !slices.ContainsFunc(said.Findings, func(f doctor.Finding) bool {
-		return f.Kind == doctor.Fault && strings.Contains(f.Found, detail) && strings.Contains(f.Advice, advice)
-	}) {
-		d.t.Errorf("got findings %+v, want a fault with %q and %q", said.Findings, detail, advice)
-	}
-	if output, code := d.vedette("status", "--data", d.data()); code != cli.ExitFound || !strings.Contains(output, "VEDETTE: storage of process") || !strings.Contains(output, detail) {
-		d.t.Errorf("got %d %s, want the fault in the status", code, output)
-	}
-	if output, _ := d.vedette("ps", "--data", d.data()); !strings.Contains(output, "storage has failed") || !strings.Contains(output, detail) {
-		d.t.Errorf("got %s, want the fault in the list of processes", output)
-	}
+	data := []string{"--data", d.data()}
+	d.doctorShows(detail, advice)
+	eventually(d.t, "a status with "+detail, func() bool {
+		output, code := d.vedette(append([]string{"status"}, data...)...)
+		return code == cli.ExitFound && strings.Contains(output, "VEDETTE: storage of process") && strings.Contains(output, detail)
+	})
+	eventually(d.t, "a list of processes with "+detail, func() bool {
+		output, _ := d.vedette(append([]string{"ps"}, data...)...)
+		return strings.Contains(output, "storage has failed") && strings.Contains(output, detail)
+	})
+}
+
+func (d *faultyDisk) doctorShows(detail, advice string) {
+	d.t.Helper()
+	eventually(d.t, "a finding with "+detail+" and "+advice, func() bool {
+		output, code := d.vedette("doctor", "--json", "--data", d.data())
+		var said struct{ Findings []doctor.Finding }
+		return json.Unmarshal([]byte(output), &said) == nil && code == cli.ExitFound && slices.ContainsFunc(said.Findings, func(f doctor.Finding) bool {
+			return f.Kind == doctor.Fault && strings.Contains(f.Found, detail) && strings.Contains(f.Advice, advice)
+		})
+	})
 }
 
 // heard counts the mails to the operators about the storage.

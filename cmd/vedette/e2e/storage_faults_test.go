@@ -73,9 +73,11 @@ monitors: [{name: m, http: '%s'}]
 	d.checked(patience)
 	var held faults.Connections
 	if err := held.Hold(r.http, 2*descriptors); err != nil {
-		t.Log(err) // enough are open
+		t.Fatal(err)
 	}
-	eventually(t, "the fault in the log", func() bool { return strings.Contains(r.output.String(), "no file descriptor left") })
+	defer held.Release()
+	eventually(t, "the fault in the log", func() bool { return strings.Contains(r.output.String(), "file descriptors left, its limit is 120") })
+	d.doctorShows("file descriptors left", "ulimit -n") // by the file, as it cannot connect
 	if err := held.Release(); err != nil {
 		t.Fatal(err)
 	}

@@ -169,12 +169,12 @@ func TestMailAfterRelayOutageHasTheCurrentState(t *testing.T) {
 	x.setIll(true)
 	eventually(t, "a mail that waits", func() bool {
 		output, _ := r.vedette("explain", "website")
-		return strings.Contains(output, "notified at")
+		return strings.Contains(output, "not accepted by a relay yet: RCPT: 451 4.3.0 come back later (next attempt at ")
 	})
 	x.setIll(false)
 	eventually(t, "another mail about both", func() bool {
 		output, _ := r.vedette("explain", "website")
-		return strings.Contains(output, "notified with its end")
+		return strings.Contains(output, ", with its end") && !strings.Contains(output, "notified at")
 	})
 	box.Refuse(false)
 	eventually(t, "one mail for both", func() bool { return box.Count("night@example.org", "[UP]") == 1 })

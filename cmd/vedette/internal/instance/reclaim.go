@@ -18,8 +18,10 @@ func (r *instanceRun) serverRestarted(ctx context.Context) error {
 	if err := r.pipeline.Ensure(ctx); err != nil {
 		return err
 	}
-	_, err := stranded.RepairCertain(ctx, r.pipeline)
-	return err
+	if _, err := stranded.RepairCertain(ctx, r.pipeline); err != nil {
+		return err
+	}
+	return r.recovered.reconcile(ctx, r.pipeline, r.log)
 }
 
 // reclaim has the jobs of processes that were killed delivered at once.

@@ -36,16 +36,23 @@ func (r *recoveries) add(report *datadir.Report) {
 
 // lost describes everything that was lost so far; mu is held.
 func (r *recoveries) lost() string {
+	var all []datadir.Finding
+	for _, report := range r.reports {
+		all = append(all, report.Lost()...)
+	}
+	return LossDetail(all)
+}
+
+// LossDetail describes what was lost in one line, and what it means.
+func LossDetail(lost []datadir.Finding) string {
 	names := topology.Names{Prefix: pipeline.DefaultPrefix}
 	var lines []string
-	for _, report := range r.reports {
-		for _, finding := range report.Lost() {
-			line := finding.String()
-			if effect := topology.Loss(names.CutStream(finding.Stream)); effect != "" {
-				line += ": " + effect
-			}
-			lines = append(lines, line)
+	for i := range lost {
+		line := lost[i].String()
+		if effect := topology.Loss(names.CutStream(lost[i].Stream)); effect != "" {
+			line += ": " + effect
 		}
+		lines = append(lines, line)
 	}
 	return strings.Join(lines, " | ")
 }

@@ -36,6 +36,7 @@ const rootRestarts = 5
 //	├── workers      the tree in workers/tree.go
 //	├── scheduler    if the process has that stage
 //	├── progress     watches that ticks and results come, if it has that stage
+//	├── last-word    writes the conditions to the data directory of a server inside
 //	├── reload       reads the file at SIGHUP
 //	└── watchdog     pings URLs while everything works, if the process has the stage maintain
 //
@@ -64,7 +65,7 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 		return nil, err
 	}
 	presence := process.NewPresence(r.pipeline, process.Config{
-		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location, Server: r.options.NATS == "",
+		Version: cli.Version(), Stages: r.options.Stages, Location: r.options.Location, EmbeddedServer: r.options.NATS == "",
 		Children:   func() []job.ChildStatus { return work.Status(tree.Children(), scheduler.Pools()...) },
 		Conditions: conditions,
 	})
@@ -77,6 +78,9 @@ func (r *instanceRun) tree(ctx context.Context) (*supervise.Supervisor, error) {
 	}, views, []supervise.Child{{Name: "workers", Service: work}})
 	if slices.Contains(r.options.Stages, workers.StageSchedule) {
 		children = append(children, withoutStartTimeout(r.tolerantChild("scheduler", scheduler.Serve)), supervise.Child{Name: "progress", Service: r.progress})
+	}
+	if r.broker != nil {
+		children = append(children, supervise.Child{Name: "last-word", Service: r.writeLastWord(conditions)})
 	}
 	children = append(children, supervise.Child{Name: "reload", Service: supervise.ServiceFunc(func(ctx context.Context) error { return r.reload(ctx, work) })})
 	if slices.Contains(r.options.Stages, workers.StageMaintain) {

@@ -1,4 +1,4 @@
-// Package mailstatus shows what became of mails.
+// Package mailstatus shows the delivery status of mails.
 package mailstatus
 
 import (
@@ -15,21 +15,21 @@ import (
 	"vedette/pipeline/topology"
 )
 
-// Mail is what became of a mail. Its state replaces the delivery's.
+// Mail is a mail with its delivery status. The field State replaces the delivery's.
 type Mail struct {
 	job.Delivery
 
 	State State `json:"state"`
-	// DeadLetter is the id of its dead letter, and Reason its reason; both are
+	// DeadLetter is the id for its dead letter, and Reason the reason; both are
 	// empty if there is none, or it was replayed or dropped.
 	DeadLetter uint64     `json:"dead_letter,omitempty"`
 	Reason     job.Reason `json:"reason,omitempty"`
 }
 
-// State is the state of a [Mail]: one of a [job.Delivery], or one of the following.
+// State is a delivery state: that in [job.Delivery], or one defined here.
 type State string
 
-// The states that a [job.Delivery] does not have.
+// The states that no [job.Delivery] has.
 const (
 	Unknown State = "unknown" // it may have arrived
 	Failed  State = "failed"  // it is a dead letter
@@ -38,8 +38,8 @@ const (
 // longestAttempt limits an attempt. The outcome of an older one is unknown.
 const longestAttempt = 8 * time.Minute
 
-// stateOf returns the state of a mail. A mail whose outcome is unknown stays so as
-// a dead letter, because it may have arrived.
+// stateOf returns the state for a delivery. An unknown outcome stays unknown even
+// when the mail is a dead letter, because it may have arrived.
 func stateOf(d *job.Delivery, now time.Time) State {
 	switch {
 	case d.State == job.DeliverySending && (d.Reply != "" || now.Sub(d.At) > longestAttempt):
@@ -88,8 +88,8 @@ func read(entries []pipeline.Entry, unknown bool, now time.Time) []Mail {
 	return log
 }
 
-// Find returns what became of the mails with the given ids, by id. Those that were
-// never tried are missing.
+// Find returns the mails with the given ids, by id. Mails that were never tried are
+// missing.
 func Find(ctx context.Context, p *pipeline.Pipeline, ids []string) (map[string]Mail, error) {
 	bucket, err := p.Bucket(ctx, topology.Deliveries)
 	if err != nil {
@@ -113,7 +113,7 @@ func Find(ctx context.Context, p *pipeline.Pipeline, ids []string) (map[string]M
 	return mails, nil
 }
 
-// findDeadLetter reads the dead letter of a mail that has one.
+// findDeadLetter reads the dead letter, if the mail has one.
 func (m *Mail) findDeadLetter(ctx context.Context, p *pipeline.Pipeline) error {
 	if m.DeadSubject == "" || m.Final() {
 		return nil

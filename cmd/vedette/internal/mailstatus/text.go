@@ -10,7 +10,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// recordedFor is how long the status of a mail is kept.
+// recordedFor is how long a delivery status is kept.
 const recordedFor = 48 * time.Hour
 
 // Waiting describes a mail that was enqueued and has no status.
@@ -34,7 +34,7 @@ func (m *Mail) NextText() string {
 	}
 }
 
-// Text says what became of a mail. known is false for a mail without a status. An
+// Text describes the delivery status for people. known is false for a mail without a status. An
 // address counts as notified only by a mail that a relay has accepted.
 func (m *Mail) Text(known bool, w Waiting, now time.Time) string {
 	enqueued := "enqueued"
