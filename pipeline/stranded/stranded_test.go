@@ -253,3 +253,20 @@ func TestOperatorsAreNotifiedWhenJobsAreStrandedAgain(t *testing.T) {
 		t.Errorf("got %+v, want a notice about stranded jobs", got)
 	}
 }
+
+// After a restart of the server inside the process nothing waits for the watch.
+func TestCertainlyStrandedJobsAreRepairedAtOnce(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{Process: "test"})
+	for _, id := range []string{"a1", "a2"} {
+		pipelinetest.Strand(t, p, topology.AdhocConsumer("here"), pipeline.Message{Subject: topology.AdhocSubject("here", id), Body: []byte("{}")})
+	}
+	for _, want := range []int{2, 0} {
+		if got, err := stranded.RepairCertain(t.Context(), p); err != nil || got != want {
+			t.Errorf("got %d repaired, %v, want %d", got, err, want)
+		}
+	}
+	if letters := pipelinetest.DeadLetters(t, p, deadletter.Filter{Reasons: []job.Reason{job.ReasonUndelivered}}); len(letters) != 2 {
+		t.Errorf("got %d dead letters that are replayed, want 2", len(letters))
+	}
+}

@@ -6,6 +6,7 @@ import (
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
+	"vedette/pipeline/inspect"
 	"vedette/pipeline/pipelinetest"
 	"vedette/pipeline/topology"
 )
@@ -49,7 +50,16 @@ func TestStrandedJobIsFoundByDoctorAndRepairedByTheStageMaintainOrAtTheNextStart
 	if output := r.output.String(); !strings.Contains(output, "stranded_jobs_repaired=1") {
 		t.Errorf("got no line in the log about the repair:\n%s", output)
 	}
-	eventually(t, "the repaired job delivered again", func() bool {
+	p, err := pipeline.Connect(t.Context(), pipeline.Config{URL: r.natsURL(), Process: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = p.Close() }()
+	eventually(t, "the repaired job in its queue", func() bool {
+		queued, err := inspect.ExistsOnLeader(t.Context(), p, topology.Adhoc, topology.AdhocSubject("there", "a1"))
+		return err == nil && queued
+	})
+	eventually(t, "no dead letter", func() bool {
 		output, _ := r.vedette("dead", "list")
 		return !strings.Contains(output, "undelivered")
 	})
