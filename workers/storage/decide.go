@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"vedette/pipeline"
-	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
 	"vedette/workers/health"
 )
@@ -96,7 +95,7 @@ func (s *state) diagnose(o observation) (*health.Problem, action) {
 		return directoryProblem(o.directory), actNothing
 	}
 	if o.streams != nil {
-		if stalled, ok := errors.AsType[*broker.DirectoryError](o.streams); ok {
+		if stalled, ok := errors.AsType[*job.ConditionError](o.streams); ok {
 			return directoryProblem(stalled), actNothing
 		}
 		return &health.Problem{Reason: job.FaultWriteError, Detail: o.streams.Error() + "; it is being restarted"}, actRestart
@@ -106,7 +105,7 @@ func (s *state) diagnose(o observation) (*health.Problem, action) {
 
 // goneDetail says that the data are gone; it is empty if they are there.
 func goneDetail(o observation) string {
-	if failed, ok := errors.AsType[*broker.DirectoryError](o.directory); ok && failed.Reason == job.FaultDataRemoved {
+	if failed, ok := errors.AsType[*job.ConditionError](o.directory); ok && failed.Reason == job.FaultDataRemoved {
 		return failed.Detail
 	}
 	if errors.Is(o.installed, pipeline.ErrNotInstalled) {
@@ -116,7 +115,7 @@ func goneDetail(o observation) string {
 }
 
 func directoryProblem(err error) *health.Problem {
-	if failed, ok := errors.AsType[*broker.DirectoryError](err); ok {
+	if failed, ok := errors.AsType[*job.ConditionError](err); ok {
 		return &health.Problem{Reason: failed.Reason, Detail: failed.Detail}
 	}
 	return &health.Problem{Reason: job.FaultDiskError, Detail: err.Error()}

@@ -7,18 +7,17 @@ import (
 	"time"
 
 	"vedette/pipeline"
-	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
 )
 
 var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func full() error {
-	return &broker.DirectoryError{Reason: job.FaultDiskFull, Detail: "the disk is full", Err: errors.New("no space")}
+	return &job.ConditionError{Reason: job.FaultDiskFull, Detail: "the disk is full", Err: errors.New("no space")}
 }
 
 func removed() error {
-	return &broker.DirectoryError{Reason: job.FaultDataRemoved, Detail: "it was removed", Err: errors.New("not found")}
+	return &job.ConditionError{Reason: job.FaultDataRemoved, Detail: "it was removed", Err: errors.New("not found")}
 }
 
 // unstored is a stream that failed from one second to another.
@@ -78,7 +77,7 @@ func TestDecisions(t *testing.T) {
 			{60, observation{unstored: unstored(0, 60)}, "", actNothing},
 		},
 		"a disk that does not answer": {
-			{0, observation{streams: &broker.DirectoryError{Reason: job.FaultDiskStalled}}, job.FaultDiskStalled, actNothing},
+			{0, observation{streams: &job.ConditionError{Reason: job.FaultDiskStalled}}, job.FaultDiskStalled, actNothing},
 		},
 	} {
 		s := state{inside: true}
