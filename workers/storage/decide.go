@@ -131,8 +131,8 @@ func (s *state) unstoredProblem(o observation) (*health.Problem, action) {
 		grace = unstoredGrace
 	}
 	for _, stream := range o.unstored { // the longest failure comes first
-		since := o.at.Sub(stream.Since)
-		if since < grace || o.at.Sub(stream.Last) > unstoredRecent {
+		since := o.at.Sub(later(stream.Since, s.lastRestart)) // the restart may have mended it
+		if since < grace || o.at.Sub(stream.Last) > unstoredRecent || stream.Last.Before(s.lastRestart) {
 			continue
 		}
 		problem := &health.Problem{Reason: job.FaultNotStored, Detail: fmt.Sprintf("the NATS server stores nothing in stream %s: %v", stream.Stream, stream.Err)}
@@ -142,4 +142,11 @@ func (s *state) unstoredProblem(o observation) (*health.Problem, action) {
 		return problem, actNothing
 	}
 	return nil, actNothing
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -72,6 +72,12 @@ func TestDecisions(t *testing.T) {
 			{5, observation{connected: true, unstored: unstored(0, 4)}, job.FaultNotStored, actNothing},
 			{20, observation{connected: true, unstored: unstored(0, 19)}, job.FaultNotStored, actRestart},
 		},
+		"failures from before a restart say nothing about the server after it": {
+			{20, observation{connected: true, unstored: unstored(0, 20), streams: werr}, job.FaultWriteError, actRestart},
+			{21, observation{connected: true, unstored: unstored(0, 19)}, "", actNothing},
+			{24, observation{connected: true, unstored: unstored(0, 23)}, "", actNothing},
+			{25, observation{connected: true, unstored: unstored(0, 24)}, job.FaultNotStored, actNothing},
+		},
 		"a failure that was not repeated": {{60, observation{connected: true, unstored: unstored(0, 40)}, "", actNothing}},
 		"a lost connection is another condition": {
 			{60, observation{unstored: unstored(0, 60)}, "", actNothing},
