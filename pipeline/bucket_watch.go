@@ -83,8 +83,24 @@ func (b *Bucket) WatchMatching(ctx context.Context, filters []string, each func(
 	return group.Wait()
 }
 
+// WatchChanges calls each with every change of the keys that match a filter, in
+// this goroutine, until ctx ends. started is called when no further change can be
+// missed.
+func (b *Bucket) WatchChanges(ctx context.Context, filter string, each func(Entry), started func()) error {
+	watcher, err := b.kv.Watch(ctx, filter, jetstream.UpdatesOnly())
+	if err == nil {
+		started() // the library marks no present keys then
+	}
+	return b.serve(ctx, watcher, err, each, func() {})
+}
+
 func (b *Bucket) watch(ctx context.Context, filter string, each func(Entry), loaded func()) error {
 	watcher, err := b.kv.Watch(ctx, filter)
+	return b.serve(ctx, watcher, err, each, loaded)
+}
+
+// serve passes on what a watcher finds; err is from its start.
+func (b *Bucket) serve(ctx context.Context, watcher jetstream.KeyWatcher, err error, each func(Entry), loaded func()) error {
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -40,6 +40,7 @@ func TestProcessThatCannotReadADefinitionLeavesNotificationsToNewerProcesses(t *
 	}
 	notifier, err := notify.New(notify.Config{
 		Store: &notificationStore{bucket: buckets[topology.Notifications]}, Outbox: &alertOutbox{p: p}, Deliveries: &deliveryStore{bucket: buckets[topology.Deliveries]}, Timers: &timers{p: p}, Renderer: renderer,
+		Lookup: &storedLookup{states: buckets[topology.States], definitions: buckets[topology.Monitors]},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,7 @@ func (s *notificationStore) Load(ctx context.Context, filter string) ([]notify.E
 	}
 	entries := make([]notify.Entry, len(found))
 	for i, e := range found {
-		entries[i] = notify.Entry{Key: e.Key, Value: e.Value, Revision: e.Revision}
+		entries[i] = notifyEntry(e)
 	}
 	return entries, nil
 }
@@ -46,6 +46,10 @@ func (s *notificationStore) Get(ctx context.Context, key string) (notify.Entry, 
 		return notify.Entry{Key: key}, nil
 	}
 	return notify.Entry{Key: key, Value: e.Value, Revision: e.Revision}, err
+}
+
+func notifyEntry(e pipeline.Entry) notify.Entry {
+	return notify.Entry{Key: e.Key, Value: e.Value, Revision: e.Revision}
 }
 
 // Swap writes a key if its revision is still the given one.

@@ -1,6 +1,7 @@
 package workers
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -35,6 +36,45 @@ func (l *storedLookup) State(ctx context.Context, name string) (job.State, error
 func (l *storedLookup) Failing(ctx context.Context, m *job.Monitor) bool {
 	state, err := l.State(ctx, m.Name)
 	return err == nil && state.Failures > 0
+}
+
+// OpenStates reads the states with an open incident. After an outage every monitor
+// has a state, and only some of them are decoded.
+func (l *storedLookup) OpenStates(ctx context.Context, each func(*job.State) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	err := l.states.Each(ctx, func(e pipeline.Entry) {
+		if !mayBeOpen(e.Value) || ctx.Err() != nil {
+			return
+		}
+		state, err := job.DecodeKnown[job.State](e.Value)
+		if err != nil {
+			stop(fmt.Errorf("read state of %s: %w", e.Key, err))
+			return
+		}
+		if len(state.Open()) == 0 {
+			return
+		}
+		if err := each(&state); err != nil {
+			stop(err)
+		}
+	})
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// mayBeOpen reports whether an encoded state may have an open incident. These are
+// encoded before the events, which have incidents too.
+func mayBeOpen(state []byte) bool {
+	head, _, _ := bytes.Cut(state, []byte(`"events":[`))
+	for _, key := range []string{"incident", "degraded", "flapping", "no_data"} {
+		if bytes.Contains(head, []byte(`"`+key+`":{`)) {
+			return true
+		}
+	}
+	return false
 }
 
 // checkingLookup is a lookup that has monitors checked now, since a state may be

@@ -124,8 +124,8 @@ func TestExplainerAnswersWithoutAnyCheck(t *testing.T) {
 	newTestLookup(t, p, &health, &checks)
 	put(t, p, topology.Monitors, topology.RecipientKey("oncall"), job.Recipient{V: job.Version, Name: "oncall", Addresses: []string{"ops@example.org"}})
 	host := job.Monitor{Name: "host", DependsOn: []string{"router"}, Policy: job.Policy{Notify: []string{"oncall"}}}
-	define(t, p, job.Monitor{Name: "core"})
-	define(t, p, job.Monitor{Name: "router", DependsOn: []string{"core"}})
+	define(t, p, job.Monitor{Name: "core", Policy: host.Policy})
+	define(t, p, job.Monitor{Name: "router", DependsOn: []string{"core"}, Policy: host.Policy})
 	define(t, p, host)
 	directory, mutes, err := LoadRecipients(t.Context(), p)
 	if err != nil {

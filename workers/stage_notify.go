@@ -37,12 +37,13 @@ type notifyJobs struct {
 
 	notifier *notify.Notifier
 	newer    *newerDefinitions
+	changes  definitionChanges
 }
 
 // supervisor:
 //
 //	notify             rest_for_one
-//	├── recipients     follows recipients, settings and silences
+//	├── recipients     follows recipients, settings, monitors, silences and logs
 //	└── children       dynamic
 //	    ├── notify        records incidents
 //	    ├── notify-flush  mails the groups that are due
@@ -83,11 +84,12 @@ func notifyBuckets() []topology.Bucket {
 	return []topology.Bucket{topology.Notifications, topology.Deliveries, topology.States, topology.Monitors, topology.Silences}
 }
 
-// follow keeps recipients, settings and silences up to date until ctx ends. It
-// is ready when it has those that exist at the start.
+// follow keeps recipients, settings, silences and the index of logs up to date
+// until ctx ends. It is ready when it has those that exist at the start.
 func (n *notifyJobs) follow(ctx context.Context, buckets map[topology.Bucket]*pipeline.Bucket, ready func(*notifyJobs)) error {
 	group, ctx := errgroup.WithContext(ctx)
-	haveDefinitions, haveSilences := make(chan struct{}), make(chan struct{})
+	haveDefinitions, haveSilences, haveLogs, haveMonitors := make(chan struct{}), make(chan struct{}), make(chan struct{}), make(chan struct{})
+	started := make(chan struct{})
 	group.Go(func() error {
 		live := false
 		return buckets[topology.Monitors].WatchMatching(ctx, topology.NonMonitorKeys(),
@@ -98,17 +100,43 @@ func (n *notifyJobs) follow(ctx context.Context, buckets map[topology.Bucket]*pi
 		return buckets[topology.Silences].Watch(ctx, func(e pipeline.Entry) { n.setSilence(ctx, e, live) }, func() { live = true; close(haveSilences) })
 	})
 	group.Go(func() error {
-		if !await(ctx, haveDefinitions, haveSilences) {
+		return buckets[topology.Notifications].Watch(ctx, func(e pipeline.Entry) { n.observe(ctx, e) }, func() { close(haveLogs) })
+	})
+	group.Go(func() error {
+		return buckets[topology.Monitors].WatchChanges(ctx, topology.MonitorKeys, n.setMonitor, func() { close(haveMonitors) })
+	})
+	group.Go(func() error {
+		if !await(ctx, haveDefinitions, haveSilences, haveLogs, haveMonitors) {
 			return nil
 		}
-		if err := n.notifier.SweepIn(ctx, notify.FirstSweep); err != nil {
+		if err := n.start(ctx); err != nil {
 			return err
 		}
 		ready(n)
-		n.followClock(ctx)
+		close(started)
 		return nil
 	})
+	for _, follow := range []func(context.Context){n.followChanges, n.followClock} {
+		group.Go(func() error {
+			if await(ctx, started) {
+				follow(ctx)
+			}
+			return nil
+		})
+	}
 	return group.Wait()
+}
+
+// start moves logs from before to where they are now, and has everything looked at
+// soon: definitions may have changed while no notifier ran.
+func (n *notifyJobs) start(ctx context.Context) error {
+	if err := n.notifier.Migrate(ctx); err != nil {
+		return err
+	}
+	if err := n.notifier.ReconcileIn(ctx, notify.FirstSweep); err != nil {
+		return err
+	}
+	return n.notifier.SweepIn(ctx, notify.FirstSweep)
 }
 
 // followClock re-evaluates everything that waits when the clock was set back, since
@@ -144,8 +172,8 @@ func (n *notifyJobs) flush(ctx context.Context, d pipeline.Delivery) error {
 	return n.notifier.Flush(ctx, strings.TrimPrefix(d.Subject, topology.TimerSubject(notify.TimerFlush, "")))
 }
 
-func (n *notifyJobs) sweep(ctx context.Context, _ pipeline.Delivery) error {
-	return n.notifier.Sweep(ctx)
+func (n *notifyJobs) sweep(ctx context.Context, d pipeline.Delivery) error {
+	return n.notifier.HandleSweep(ctx, strings.TrimPrefix(d.Subject, topology.TimerSubject(notify.TimerSweep, "")))
 }
 
 // setDefinition takes a recipient or the settings. Changed maintenance windows
@@ -154,7 +182,9 @@ func (n *notifyJobs) setDefinition(ctx context.Context, e pipeline.Entry, live b
 	settings, err := updateDirectory(n.notifier.Directory(), e, job.Decode[job.Recipient], job.Decode[job.Settings])
 	if settings != nil {
 		err = n.notifier.Mutes().SetWindows(settings.Maintenance)
-		n.sweepSoon(ctx, live)
+	}
+	if live {
+		n.changes.addAll()
 	}
 	n.newer.set(ctx, e.Key, errors.Is(err, job.ErrNewer))
 	if err != nil {

@@ -174,7 +174,7 @@ func (x *explanation) printNotified(to io.Writer, now time.Time) {
 	}
 	for i := range x.Notified {
 		n := &x.Notified[i]
-		cli.Writef(to, "  %s\n", n.Address)
+		cli.Writef(to, "  %s%s\n", n.Address, formerText(n))
 		for j := range n.Incidents {
 			cli.Writef(to, "    %s\n", cli.Printable(x.notifiedText(&n.Incidents[j], now)))
 		}
@@ -190,6 +190,14 @@ func (x *explanation) printNotified(to io.Writer, now time.Time) {
 	}
 }
 
+// formerText says that an address is no recipient at present.
+func formerText(n *notify.Explanation) string {
+	if !n.Former {
+		return ""
+	}
+	return " (no recipient at present: it gets only the end of what it received)"
+}
+
 func muteText(mute *notify.Mute) string {
 	text := string(mute.Kind)
 	if mute.By != "" {
@@ -200,6 +208,8 @@ func muteText(mute *notify.Mute) string {
 		text = mute.By + " is down, which it depends on"
 	case notify.MutePending:
 		text = "it depends on " + mute.By + ", which may be down too"
+	case notify.MutePaused:
+		text = "it is paused, or was not checked since"
 	case notify.MuteFlapping:
 		text = "it is flapping; single changes are not notified"
 	case notify.MuteSilence, notify.MuteMaintenance:

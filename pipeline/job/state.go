@@ -53,9 +53,12 @@ type State struct {
 	// Incident is the open down incident, nil while the monitor is not down;
 	// the others are the open incidents of the other conditions.
 	Incident *Incident `json:"incident,omitempty"`
-	Degraded *Incident `json:"degraded,omitempty"`
-	Flapping *Incident `json:"flapping,omitempty"`
-	NoData   *Incident `json:"no_data,omitempty"`
+	// LatestFailure is a later failure than the one that began the open down
+	// incident, from when the cause last changed; nil while it did not.
+	LatestFailure *LatestFailure `json:"latest_failure,omitempty"`
+	Degraded      *Incident      `json:"degraded,omitempty"`
+	Flapping      *Incident      `json:"flapping,omitempty"`
+	NoData        *Incident      `json:"no_data,omitempty"`
 	// Locations are the states of several locations, in the definition's order.
 	// Their events, where they matter, are among the monitor's.
 	Locations []State `json:"locations,omitempty"`
@@ -66,6 +69,12 @@ type State struct {
 	Sequence int     `json:"sequence,omitempty"`
 	// Removed reports that the monitor is no longer defined.
 	Removed bool `json:"removed,omitempty"`
+}
+
+// LatestFailure is a failure while a monitor is down.
+type LatestFailure struct {
+	Slot        Slot        `json:"slot"`
+	ProbeResult ProbeResult `json:"probe_result"`
 }
 
 // Bounds on a [State].

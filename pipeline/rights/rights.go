@@ -120,7 +120,8 @@ func (r *rights) notifier(inbox string) {
 	r.pull(topology.FlushConsumer())
 	r.pull(topology.SweepConsumer())
 	r.worker()
-	r.read(topology.States)
+	r.watch(topology.States)
+	r.keepTo(topology.NotifyConsumer())
 	r.watch(topology.Monitors)
 	r.watch(topology.Silences)
 	r.write(topology.Notifications)
@@ -232,6 +233,13 @@ func (r *rights) keepOff(consumer topology.Consumer) {
 		subject := "$JS.API.CONSUMER." + verb + "." + r.names.Stream(consumer.Stream) + "." + consumer.Name
 		r.Deny = append(r.Deny, subject, subject+".>")
 	}
+}
+
+// keepTo denies to delete the role's own consumer, and to give it a filter, where a
+// wildcard allows it.
+func (r *rights) keepTo(consumer topology.Consumer) {
+	name := r.names.Stream(consumer.Stream) + "." + consumer.Name
+	r.Deny = append(r.Deny, "$JS.API.CONSUMER.DELETE."+name, "$JS.API.CONSUMER.CREATE."+name+".>")
 }
 
 func (r *rights) enqueue(inbox string) {

@@ -74,6 +74,9 @@ const (
 // NonMonitorKeys are filters for every key in [Monitors] that is not a monitor.
 func NonMonitorKeys() []string { return []string{recipientKey + ">", SettingsKey} }
 
+// MonitorKeys is the filter for the monitors in [Monitors].
+const MonitorKeys = monitorKey + ">"
+
 // MonitorKey is the key for a monitor's definition.
 func MonitorKey(name string) string { return monitorKey + name }
 

@@ -142,6 +142,7 @@ func (s *step) fail() {
 		// The slot advances without a write too, so that an earlier success that
 		// comes late ends nothing.
 		state.Slot, state.Successes = s.result.Slot, 0
+		s.noteCause()
 		return
 	}
 	s.initialize()
@@ -167,7 +168,7 @@ func (s *step) goDown(failures int) {
 	incident := s.newIncident(job.ConditionDown, state.FirstFailure)
 	incident.Failures = failures
 	state.Health, state.Since, state.Successes = job.Down, state.FirstFailure, 0
-	state.Degraded = nil // down replaces degraded, without an event
+	state.Degraded, state.LatestFailure = nil, nil // down replaces degraded, without an event
 	s.begin(&state.Incident, incident)
 }
 
@@ -176,6 +177,7 @@ func (s *step) goUp() {
 	state := &s.State
 	state.Health, state.Since = job.Up, s.result.Slot
 	state.Failures, state.Successes, state.FirstFailure, state.Window = 0, 0, time.Time{}, ""
+	state.LatestFailure = nil
 	s.end(&state.Incident)
 }
 
@@ -220,8 +222,13 @@ func (s *step) recheck() {
 	}
 }
 
-// newIncident returns a new incident of the monitor.
+// newIncident returns a new incident of the monitor. One that seems to have begun
+// with an earlier one, since the monitor was removed and defined again in between,
+// begins a second later.
 func (s *step) newIncident(condition job.Condition, began time.Time) job.Incident {
+	for slices.ContainsFunc(s.State.Events, func(e job.Event) bool { return e.Incident.ID == job.IncidentID(s.key, condition, began) }) {
+		began = began.Add(time.Second)
+	}
 	incident := job.Incident{
 		ID: job.IncidentID(s.key, condition, began), Condition: condition, Monitor: s.m.Name, Target: s.m.Target(),
 		Location: strings.Join(s.m.Locations, ","), Group: s.m.Group, Labels: s.m.Labels, DependsOn: s.m.DependsOn, Period: job.Duration(s.m.Period),

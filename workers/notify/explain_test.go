@@ -87,14 +87,14 @@ func (w *world) flushAll() map[string]bool {
 	w.tb.Helper()
 	before := len(w.order)
 	for key := range w.keys {
-		if strings.Count(key, ".") == 1 {
+		if isGroup(key) {
 			w.do(func() error { return w.notifier.Flush(w.tb.Context(), strings.ReplaceAll(key, ".", "-")) })
 		}
 	}
 	sent := map[string]bool{}
 	for _, id := range w.order[before:] {
 		for _, update := range w.notifications[id].Updates {
-			if !update.Suppressed {
+			if update.Firing || update.Resolved || update.Paused || update.Resumed {
 				sent[w.mails[id].To+" "+update.Monitor+" "+update.Incident] = true
 			}
 		}
@@ -108,14 +108,14 @@ func (w *world) still() map[string]bool {
 	w.tb.Helper()
 	found := map[string]bool{}
 	for key, e := range w.keys {
-		if strings.Count(key, ".") == 1 {
+		if isGroup(key) {
 			continue
 		}
 		log, err := job.Decode[job.NotificationLog](e.Value)
 		if err != nil {
 			w.tb.Fatal(err)
 		}
-		group, err := job.Decode[job.NotificationGroup](w.keys[strings.Join(strings.SplitN(key, ".", 3)[:2], ".")].Value)
+		group, err := job.Decode[job.NotificationGroup](w.keys[strings.Split(key, ".")[0]+"."+log.Group].Value)
 		if err != nil {
 			w.tb.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func TestExplanationsAgreeWithTheNotifier(t *testing.T) {
 				if random.IntN(chance) == 0 {
 					down[i] = !down[i]
 				}
-				if w.defined[m.Name] = m.Monitor; m.Paused {
+				if w.define(m); m.Paused {
 					continue
 				}
 				w.result(m, map[bool]job.Health{true: job.Down, false: job.Up}[down[i]])

@@ -39,6 +39,9 @@ func facts(l *Line, zone *time.Location) []Fact {
 		return list
 	}
 	add("Cause", classPrefix(incident.ProbeResult.Class)+causeText(&incident.ProbeResult))
+	if l.Now != nil {
+		add("Cause now", classPrefix(l.Now.Class)+causeText(l.Now))
+	}
 	if incident.Failures > 1 {
 		add("Failed", fmt.Sprintf("%d times", incident.Failures))
 	}

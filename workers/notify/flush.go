@@ -24,10 +24,11 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 	if err != nil || revision == 0 {
 		return err
 	}
+	n.logs.index.await(ctx, revision)
 	grouping := n.directory.Grouping(group.Recipient)
 	setGroupBack(&group, &grouping, n.config.Now())
 	if group.Pending != nil {
-		if revision, err = n.enqueue(ctx, key, &group, revision); err != nil {
+		if revision, err = n.send(ctx, key, &group, revision, nil); err != nil {
 			return err
 		}
 	}
@@ -53,7 +54,7 @@ func (n *Notifier) tryFlush(ctx context.Context, key string) error {
 	if group.Pending == nil {
 		return nil
 	}
-	_, err = n.enqueue(ctx, key, &group, revision)
+	_, err = n.send(ctx, key, &group, revision, logs)
 	return err
 }
 
@@ -65,10 +66,15 @@ func (n *Notifier) prepare(ctx context.Context, decision *Decision, group *job.N
 	}
 	group.NextFlush = CeilSecond(decision.Next)
 	if len(decision.Lines) == 0 {
-		return n.logs.applyAll(ctx, logs, &job.Notification{Updates: decision.Suppressed})
+		_, err := n.logs.applyAll(ctx, logs, &job.Notification{Updates: decision.Suppressed})
+		return err
 	}
 	decision.Updates = append(decision.Updates, decision.Suppressed...) // together, so that the mail lists dependents before they go
-	mail, err := n.config.Renderer.Render(decision, group, n.directory.Grouping(group.Recipient), n.directory.TimeZone(group.Recipient))
+	grouping := n.directory.Grouping(group.Recipient)
+	if err := n.addPresent(ctx, decision, grouping.MaxListed); err != nil {
+		return err
+	}
+	mail, err := n.config.Renderer.Render(decision, group, grouping, n.directory.TimeZone(group.Recipient))
 	if err != nil {
 		return err
 	}
@@ -78,20 +84,66 @@ func (n *Notifier) prepare(ctx context.Context, decision *Decision, group *job.N
 	return nil
 }
 
-// enqueue enqueues the pending mail, applies its updates to the logs, and marks
-// it as sent.
-func (n *Notifier) enqueue(ctx context.Context, key string, group *job.NotificationGroup, revision uint64) (uint64, error) {
+// send claims in the logs what the pending mail reports, enqueues the mail, and
+// marks it as sent. If another group was faster with a part of it, which happens
+// while processes have different settings, the mail is dropped and the error is
+// [job.ErrConflict]: the group decides again.
+func (n *Notifier) send(ctx context.Context, key string, group *job.NotificationGroup, revision uint64, known []storedLog) (uint64, error) {
 	pending := group.Pending
-	if err := n.config.Outbox.Enqueue(ctx, *pending.Mail, group.Operators); err != nil {
-		return 0, err
-	}
-	logs, err := n.logs.inGroup(ctx, key)
+	logs, err := n.logs.named(ctx, key, group.Operators, pending, known)
 	if err != nil {
 		return 0, err
 	}
-	if err := n.logs.applyAll(ctx, logs, pending); err != nil {
+	won, err := n.logs.applyAll(ctx, logs, pending)
+	if err != nil {
 		return 0, err
 	}
-	group.Pending, group.Sent = nil, &job.Notification{ID: pending.ID, At: pending.At}
+	group.Pending = nil
+	if !won {
+		return 0, n.drop(ctx, key, group, revision, pending.ID, logs)
+	}
+	if err := n.config.Outbox.Enqueue(ctx, *pending.Mail, group.Operators); err != nil {
+		return 0, err
+	}
+	group.Sent = &job.Notification{ID: pending.ID, At: pending.At}
 	return n.logs.swapGroup(ctx, key, *group, revision)
+}
+
+// drop undoes the claims of a mail that is not enqueued.
+func (n *Notifier) drop(ctx context.Context, key string, group *job.NotificationGroup, revision uint64, mail string, logs []storedLog) error {
+	if err := n.logs.changeAll(ctx, logs, func(log *job.NotificationLog) bool { return withdraw(log, mail) }); err != nil {
+		return err
+	}
+	if _, err := n.logs.swapGroup(ctx, key, *group, revision); err != nil {
+		return err
+	}
+	return fmt.Errorf("claim what mail %s reports: %w", mail, job.ErrConflict)
+}
+
+// addPresent adds to the lines about monitors that are still down what is wrong
+// with them now, where that differs from what began it. It reads a state for each
+// line that the mail shows.
+func (n *Notifier) addPresent(ctx context.Context, d *Decision, maxListed int) error {
+	left := maxListed
+	for i := range d.Lines {
+		l := &d.Lines[i]
+		if !d.Reminder && !l.Lasting || l.Incident.Condition != job.ConditionDown || l.Resolution != nil {
+			continue
+		}
+		if left--; left < 0 {
+			break
+		}
+		state, err := n.config.Lookup.State(ctx, l.Incident.Monitor)
+		if err != nil {
+			return err
+		}
+		latest := state.LatestFailure
+		if latest == nil || state.Incident == nil || state.Incident.ID != l.Incident.ID {
+			continue
+		}
+		if began := &l.Incident.ProbeResult; latest.ProbeResult.Class != began.Class || latest.ProbeResult.Cause != began.Cause {
+			l.Now = &latest.ProbeResult
+		}
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -9,14 +8,14 @@ import (
 	"vedette/pipeline/job"
 )
 
-// groupKey is the key of the notification group for an address and what its
-// monitors have in common.
-func groupKey(address string, group []string, operators bool) string {
+// groupToken identifies, together with an address, a notification group by what
+// its monitors have in common.
+func groupToken(group []string, operators bool) string {
 	kind := "group"
 	if operators {
 		kind = "operators"
 	}
-	return job.DeriveID("address", AddressKey(address)) + "." + job.DeriveID(append([]string{kind}, group...)...)
+	return job.DeriveID(append([]string{kind}, group...)...)
 }
 
 // timerID is a group key as a timer's id, which has to be a single token.
@@ -28,20 +27,20 @@ func cutTimerID(id string) (group string, ok bool) {
 	return group, strings.Count(group, ".") == 1
 }
 
-// groupOf is what the monitor of an incident has in common with the other
-// monitors in its group, for people.
-func groupOf(by []string, incident *job.Incident) []string {
+// groupOf is what a monitor has in common with the other monitors in its group,
+// for people.
+func groupOf(by []string, m *job.Monitor) []string {
 	var group []string
 	for _, key := range by {
 		switch label, isLabel := strings.CutPrefix(key, job.GroupByLabel); {
 		case isLabel:
-			group = append(group, label+"="+incident.Labels[label])
+			group = append(group, label+"="+m.Labels[label])
 		case key == job.GroupByMonitor:
-			group = append(group, "monitor="+incident.Monitor)
+			group = append(group, "monitor="+m.Name)
 		case key == job.GroupByGroup:
-			group = append(group, "group="+incident.Group)
+			group = append(group, "group="+m.Group)
 		case key == job.GroupByLocation:
-			group = append(group, "location="+cmp.Or(incident.Location, job.DefaultLocation))
+			group = append(group, "location="+strings.Join(m.CheckLocations(), ","))
 		}
 	}
 	return group

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -15,41 +16,57 @@ const maxUnnotified = 16
 // time, needs no history.
 const maxAge = 24 * time.Hour
 
-// receive brings a log up to a state of its monitor: it adds the events that are
-// new, and resolves the incidents that the state no longer has open, since events
-// may have been missed. A state older than the log changes nothing. It reports
-// whether the log changed.
+// receive adds the events in a state that are new to a log, and resolves the
+// incidents that the state no longer has open, since events may have been missed.
+// A state that is not newer than the log changes nothing.
 //
-// concerns reports whether the address is notified about an incident.
-func receive(log *job.NotificationLog, state *job.State, concerns func(*job.Incident) bool, now time.Time) bool {
+// concerns reports whether the address is notified about an incident, and whether
+// it was a recipient at its beginning.
+func receive(log *job.NotificationLog, state *job.State, concerns func(*job.Incident) (is, was bool), now time.Time) {
 	if state.Sequence <= log.Sequence {
-		return false
+		return
 	}
-	now = now.UTC()
-	before := log.Sequence
-	log.V, log.Monitor, log.Sequence = job.Version, state.Monitor, state.Sequence
+	before, open := log.Sequence, state.Open()
+	log.Sequence = state.Sequence
 	for i := range state.Events {
 		event := &state.Events[i]
-		switch {
-		case event.Sequence <= before:
-		case event.Kind != job.EventBegan:
+		if event.Sequence <= before {
+			continue
+		}
+		if event.Kind != job.EventBegan {
 			resolve(log.Incidents, event.Incident.ID, job.Resolution{Kind: event.Kind, At: event.At, ReceivedAt: now, ProbeResult: event.ProbeResult})
-		case concerns(&event.Incident):
-			log.Incidents = append(log.Incidents, job.Notified{Incident: event.Incident, ReceivedAt: now})
+			continue
+		}
+		if is, was := concerns(&event.Incident); is && (was || isOpen(open, event.Incident.ID)) {
+			log.Incidents = append(log.Incidents, job.Notified{Incident: event.Incident, ReceivedAt: now, Joined: !was})
 		}
 	}
 	resolveMissed(log.Incidents, state, now)
 	log.Incidents = trim(slices.DeleteFunc(log.Incidents, func(i job.Notified) bool {
-		return i.NotifiedBy == "" && i.Resolution != nil && now.Sub(i.Resolution.At) > maxAge
+		return !announced(&i) && i.Resolution != nil && now.Sub(i.Resolution.At) > maxAge
 	}))
-	return true
+}
+
+// join adds the open incidents that the log does not have: the address became a
+// recipient after they began.
+func join(log *job.NotificationLog, state *job.State, concerns func(*job.Incident) (is, was bool), now time.Time) {
+	for _, incident := range state.Open() {
+		is, _ := concerns(incident)
+		if is && !slices.ContainsFunc(log.Incidents, func(i job.Notified) bool { return i.Incident.ID == incident.ID }) {
+			log.Incidents = append(log.Incidents, job.Notified{Incident: *incident, ReceivedAt: now, Joined: true})
+		}
+	}
+}
+
+func isOpen(open []*job.Incident, id string) bool {
+	return slices.ContainsFunc(open, func(incident *job.Incident) bool { return incident.ID == id })
 }
 
 // trim drops the oldest incidents that are over without a notification, while
 // there are too many.
 func trim(incidents []job.Notified) []job.Notified {
 	for len(incidents) > maxUnnotified {
-		at := slices.IndexFunc(incidents, func(i job.Notified) bool { return i.NotifiedBy == "" && i.Resolution != nil })
+		at := slices.IndexFunc(incidents, func(i job.Notified) bool { return !announced(&i) && i.Resolution != nil })
 		if at < 0 {
 			return incidents
 		}
@@ -74,10 +91,10 @@ func resolveMissed(incidents []job.Notified, state *job.State, now time.Time) {
 		if known.Resolution != nil || known.Incident.Condition == job.ConditionCertificate {
 			continue
 		}
-		if slices.ContainsFunc(open, func(incident *job.Incident) bool { return incident.ID == known.Incident.ID }) {
+		if isOpen(open, known.Incident.ID) {
 			continue
 		}
-		at := state.Slot
+		at := cmp.Or(state.Slot, now)
 		if known.Incident.Condition == job.ConditionDown && state.Health == job.Up {
 			at = state.Since
 		}
@@ -85,45 +102,42 @@ func resolveMissed(incidents []job.Notified, state *job.State, now time.Time) {
 	}
 }
 
+// announced reports whether an address was notified about an incident, in a mail
+// of its own or under a parent.
+func announced(i *job.Notified) bool { return i.NotifiedBy != "" || i.ListedBy != "" }
+
 // outstanding reports whether a notification about an incident is still to be
 // sent or suppressed.
-func outstanding(i *job.Notified) bool {
-	return i.ResolvedBy == "" && (i.NotifiedBy == "" || i.Resolution != nil)
+func outstanding(log *job.NotificationLog, i *job.Notified) bool {
+	paused := !log.PausedAt.IsZero()
+	switch {
+	case i.ResolvedBy != "":
+		return false
+	case i.Resolution != nil || !announced(i):
+		return true
+	case log.Former:
+		return false
+	case paused && pausable(i):
+		return i.PausedBy == ""
+	default:
+		return i.NotifiedBy == "" || pausable(i) && resumed(log, i)
+	}
+}
+
+// pausable reports whether the address is notified when the monitor is paused
+// during the incident.
+func pausable(i *job.Notified) bool {
+	return i.Incident.Condition == job.ConditionDown || i.Incident.Condition == job.ConditionNoData
+}
+
+// resumed reports whether the address was notified that the monitor is paused,
+// and not yet what is true after that.
+func resumed(log *job.NotificationLog, i *job.Notified) bool {
+	return log.PausedAt.IsZero() && i.PausedBy != "" && i.ResumedBy == ""
 }
 
 func hasOutstanding(log *job.NotificationLog) bool {
-	return slices.ContainsFunc(log.Incidents, func(i job.Notified) bool { return outstanding(&i) })
-}
-
-// apply carries out a notification's updates on a log. Applying them twice
-// changes nothing more.
-func apply(log *job.NotificationLog, n *job.Notification) (changed bool) {
-	for _, update := range n.Updates {
-		if update.Monitor == log.Monitor {
-			changed = applyUpdate(log, update, n) || changed
-		}
-	}
-	return changed
-}
-
-func applyUpdate(log *job.NotificationLog, update job.Update, n *job.Notification) bool {
-	at := slices.IndexFunc(log.Incidents, func(i job.Notified) bool { return i.Incident.ID == update.Incident })
-	if at < 0 {
-		return false
-	}
-	known := &log.Incidents[at]
-	if update.Suppressed {
-		log.Incidents = slices.Delete(log.Incidents, at, at+1)
-		return true
-	}
-	changed := false
-	if update.Firing && known.NotifiedBy == "" {
-		known.NotifiedBy, known.NotifiedAt, known.Parent, changed = n.ID, n.At, update.Parent, true
-	}
-	if update.Resolved && known.ResolvedBy == "" {
-		known.ResolvedBy, changed = n.ID, true
-	}
-	return changed
+	return slices.ContainsFunc(log.Incidents, func(i job.Notified) bool { return outstanding(log, &i) })
 }
 
 // forget removes the incidents that a mail resolved, once its delivery is
@@ -132,18 +146,4 @@ func forget(log *job.NotificationLog, mail string) (changed bool) {
 	before := len(log.Incidents)
 	log.Incidents = slices.DeleteFunc(log.Incidents, func(i job.Notified) bool { return i.ResolvedBy == mail })
 	return len(log.Incidents) != before
-}
-
-// withdraw undoes what a mail that was withdrawn has changed in a log.
-func withdraw(log *job.NotificationLog, mail string) (changed bool) {
-	for i := range log.Incidents {
-		known := &log.Incidents[i]
-		if known.NotifiedBy == mail {
-			known.NotifiedBy, known.NotifiedAt, known.Parent, changed = "", time.Time{}, "", true
-		}
-		if known.ResolvedBy == mail {
-			known.ResolvedBy, changed = "", true
-		}
-	}
-	return changed
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -16,13 +17,15 @@ import (
 
 // logStore reads and writes notification logs and groups. The keys are
 //
-//	<address>.<group>            a group
-//	<address>.<group>.<monitor>  a log
+//	<address>.<group>              a group
+//	<address>.alerts.<monitor>     a log of alerts
+//	<address>.operators.<monitor>  a log of mails to operators
 //
-// so that one read returns all logs for a group, or all logs about a monitor, and
-// processes need no memory of their own.
+// so that what an address was notified about stays in one place, whatever its
+// group is at present. The index finds the logs that belong to a group.
 type logStore struct {
 	store Store
+	index *Index
 }
 
 const (
@@ -40,11 +43,12 @@ const (
 type storedLog struct {
 	job.NotificationLog
 
-	group    string // its group's key
+	pair     pair
 	revision uint64
 }
 
-func (l *storedLog) key() string { return l.group + "." + l.Monitor }
+// groupKey is the key of the group that the log belongs to.
+func (l *storedLog) groupKey() string { return l.pair.address + "." + l.Group }
 
 // load reads the logs whose keys match.
 func (s *logStore) load(ctx context.Context, filter string) ([]storedLog, error) {
@@ -54,40 +58,71 @@ func (s *logStore) load(ctx context.Context, filter string) ([]storedLog, error)
 	}
 	logs := make([]storedLog, 0, len(entries))
 	for _, e := range entries {
-		tokens := strings.SplitN(e.Key, ".", 3) // a monitor's name may hold dots
-		if len(tokens) < 3 {
+		pair, ok := cutPair(e.Key)
+		if !ok {
 			continue
 		}
-		log, err := job.Decode[job.NotificationLog](e.Value)
+		log, err := decodeLog(e)
 		if err != nil {
-			return nil, fmt.Errorf("read notification log %s: %w", e.Key, err)
+			return nil, err
 		}
-		logs = append(logs, storedLog{NotificationLog: log, group: tokens[0] + "." + tokens[1], revision: e.Revision})
+		logs = append(logs, storedLog{NotificationLog: log, pair: pair, revision: e.Revision})
 	}
 	return logs, nil
 }
 
-// aboutMonitor reads the logs about a monitor, for all addresses.
-func (s *logStore) aboutMonitor(ctx context.Context, monitor string) ([]storedLog, error) {
-	return s.load(ctx, "*.*."+monitor)
+func decodeLog(e Entry) (job.NotificationLog, error) {
+	log, err := job.Decode[job.NotificationLog](e.Value)
+	if err != nil {
+		return log, fmt.Errorf("read notification log %s: %w", e.Key, err)
+	}
+	return log, nil
 }
 
-// inGroup reads the logs in a group.
+// read reads the logs for pairs, in their order. A missing log is empty, with
+// revision zero.
+func (s *logStore) read(ctx context.Context, pairs []pair) ([]storedLog, error) {
+	logs := make([]storedLog, len(pairs))
+	workers, ctx := errgroup.WithContext(ctx)
+	workers.SetLimit(parallelWrites)
+	for i, p := range pairs {
+		logs[i] = storedLog{NotificationLog: job.NotificationLog{V: job.Version, Monitor: p.monitor}, pair: p}
+		workers.Go(func() error { return s.reread(ctx, &logs[i]) })
+	}
+	return logs, workers.Wait()
+}
+
+// inGroup reads the logs that belong to a group, in the order of their monitors.
 func (s *logStore) inGroup(ctx context.Context, group string) ([]storedLog, error) {
-	return s.load(ctx, group+".>")
+	logs, err := s.read(ctx, s.index.inGroup(group))
+	return slices.DeleteFunc(logs, func(l storedLog) bool { return l.groupKey() != group }), err
 }
 
-// inOtherGroups reads the logs for the same address in other groups.
-func (s *logStore) inOtherGroups(ctx context.Context, group string) ([]job.NotificationLog, error) {
+// named returns the logs that a notification of a group changes, from those at
+// hand or from the store.
+func (s *logStore) named(ctx context.Context, group string, operators bool, n *job.Notification, known []storedLog) ([]storedLog, error) {
 	address, _, _ := strings.Cut(group, ".")
-	logs, err := s.load(ctx, address+".*.>")
-	var others []job.NotificationLog
-	for i := range logs {
-		if logs[i].group != group {
-			others = append(others, logs[i].NotificationLog)
+	at := make(map[pair]int, len(known))
+	for i := range known {
+		at[known[i].pair] = i
+	}
+	var logs []storedLog
+	var missing []pair
+	seen := make(map[string]bool, len(n.Updates))
+	for _, update := range n.Updates {
+		if seen[update.Monitor] {
+			continue
+		}
+		seen[update.Monitor] = true
+		p := pair{address: address, operators: operators, monitor: update.Monitor}
+		if i, ok := at[p]; ok {
+			logs = append(logs, known[i])
+		} else {
+			missing = append(missing, p)
 		}
 	}
-	return others, err
+	read, err := s.read(ctx, missing)
+	return append(logs, read...), err
 }
 
 // untilNoConflict repeats work that lost a swap against another process.
@@ -103,7 +138,7 @@ func untilNoConflict(doing string, try func() error) error {
 // change changes a log by compare-and-swap, starting from the copy at hand. step
 // reports whether it changed the log; otherwise the log is not written.
 func (s *logStore) change(ctx context.Context, log *storedLog, step func(*job.NotificationLog) bool) error {
-	return untilNoConflict("change notification log "+log.key(), func() error {
+	return untilNoConflict("change notification log "+log.pair.key(), func() error {
 		next := cloneLog(log.NotificationLog)
 		if !step(&next) {
 			return nil
@@ -112,9 +147,10 @@ func (s *logStore) change(ctx context.Context, log *storedLog, step func(*job.No
 		if err != nil {
 			return err
 		}
-		revision, err := s.store.Swap(ctx, log.key(), body, log.revision)
+		revision, err := s.store.Swap(ctx, log.pair.key(), body, log.revision)
 		if err == nil {
 			log.NotificationLog, log.revision = next, revision
+			s.index.note(log.pair, &next, revision)
 		} else if errors.Is(err, job.ErrConflict) {
 			err = cmp.Or(s.reread(ctx, log), err)
 		}
@@ -128,12 +164,13 @@ func cloneLog(log job.NotificationLog) job.NotificationLog {
 	return log
 }
 
+// reread reads a log, and leaves it as it is if there is none.
 func (s *logStore) reread(ctx context.Context, log *storedLog) error {
-	found, err := s.store.Get(ctx, log.key())
-	if err != nil {
+	found, err := s.store.Get(ctx, log.pair.key())
+	if err != nil || found.Revision == 0 {
 		return err
 	}
-	log.NotificationLog, err = job.Decode[job.NotificationLog](found.Value)
+	log.NotificationLog, err = decodeLog(found)
 	log.revision = found.Revision
 	return err
 }
@@ -148,16 +185,23 @@ func (s *logStore) changeAll(ctx context.Context, logs []storedLog, step func(*j
 	return workers.Wait()
 }
 
-// applyAll applies updates to the logs that they name.
-func (s *logStore) applyAll(ctx context.Context, logs []storedLog, n *job.Notification) error {
-	if len(n.Updates) == 0 {
-		return nil
-	}
+// applyAll applies updates to the logs that they name. It reports whether all of
+// them are this notification's.
+func (s *logStore) applyAll(ctx context.Context, logs []storedLog, n *job.Notification) (won bool, err error) {
 	updates := map[string][]job.Update{}
 	for _, u := range n.Updates {
 		updates[u.Monitor] = append(updates[u.Monitor], u)
 	}
-	return s.changeAll(ctx, logs, func(log *job.NotificationLog) bool {
-		return apply(log, &job.Notification{ID: n.ID, At: n.At, Updates: updates[log.Monitor]})
+	var losses atomic.Int64
+	err = s.changeAll(ctx, logs, func(log *job.NotificationLog) bool {
+		if len(updates[log.Monitor]) == 0 {
+			return false
+		}
+		changed, lost := apply(log, &job.Notification{ID: n.ID, At: n.At, Updates: updates[log.Monitor]})
+		if lost {
+			losses.Add(1)
+		}
+		return changed
 	})
+	return losses.Load() == 0, err
 }

@@ -21,6 +21,8 @@ const (
 	MutePending MuteKind = "pending"
 	// MuteFlapping: the monitor is flapping, so single changes are not notified.
 	MuteFlapping MuteKind = "flapping"
+	// MutePaused: the monitor is paused, or has no result since it was.
+	MutePaused MuteKind = "paused"
 )
 
 // Mute holds back notifications about a monitor.
@@ -49,12 +51,13 @@ type Held struct {
 // muteView is what mutes apply to all incidents in a log.
 type muteView struct {
 	people, parent Mute
+	former, paused bool
 	flapping, down bool // an incident is open and concerns this address
 	wasFlapping    bool // the address was notified about flapping that is over now
 }
 
 func (p *planner) view(log *job.NotificationLog) muteView {
-	var v muteView
+	v := muteView{former: log.Former, paused: !log.PausedAt.IsZero()}
 	unnotified := false
 	for i := range log.Incidents {
 		known := &log.Incidents[i]

@@ -1,13 +1,14 @@
 // Package notify decides which address is notified about which change of a
 // monitor, when, and in which words.
 //
-// Events are received into logs, one for each address and monitor: what the
-// address was notified about, and what is outstanding ([Notifier.Receive]). A
-// notification group, one for each address and group of monitors, decides when
-// the next mail is due and what it says ([Plan]). Both are pure functions on
-// values in a store that all processes share. [Notifier] carries them out; after
-// a crash another process continues and writes the same mails. [Explainer] asks
-// the same functions what holds a notification back.
+// Each pair of address and monitor has a log of what the address was notified
+// about. A look ([Notifier.Receive] at an event, [Notifier.Reconcile] after a
+// change of definitions) compares it with what holds now, and records what is
+// outstanding. A notification group, one for each address and group of monitors,
+// decides when the next mail is due and what it says ([Plan]). These are pure
+// functions on values in a store that all processes share. [Notifier] carries them
+// out; after a crash another process continues and writes the same mails.
+// [Explainer] asks the same functions what holds a notification back.
 package notify
 
 import (
@@ -21,16 +22,14 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Config configures a [Notifier]. All fields except Lookup, Now and Logger are
-// required.
+// Config configures a [Notifier]. All fields except Now and Logger are required.
 type Config struct {
 	Store      Store
 	Outbox     Outbox
 	Deliveries Deliveries
 	Timers     Timers
 	Renderer   *Renderer
-	// Lookup finds the monitors that others depend on. Without one,
-	// dependencies are ignored.
+	// Lookup finds definitions and states.
 	Lookup Lookup
 	// Now defaults to time.Now.
 	Now func() time.Time
@@ -50,8 +49,8 @@ type Notifier struct {
 // New returns a notifier without recipients. The error names what is missing in
 // the configuration.
 func New(config Config) (*Notifier, error) {
-	if config.Store == nil || config.Outbox == nil || config.Deliveries == nil || config.Timers == nil || config.Renderer == nil {
-		return nil, errors.New("create notifier: expected a store, an outbox, deliveries, timers and a renderer")
+	if config.Store == nil || config.Outbox == nil || config.Deliveries == nil || config.Timers == nil || config.Renderer == nil || config.Lookup == nil {
+		return nil, errors.New("create notifier: expected a store, an outbox, deliveries, timers, a renderer and a lookup")
 	}
 	return &Notifier{decider: newDecider(config, &Directory{}, &Mutes{}), received: map[string]int{}}, nil
 }
@@ -62,6 +61,10 @@ func (n *Notifier) Directory() *Directory { return n.directory }
 // Mutes returns the silences and maintenance windows, for their owner to keep up
 // to date.
 func (n *Notifier) Mutes() *Mutes { return n.mutes }
+
+// Index returns the index of the notification logs, for their owner to keep up to
+// date. [Notifier.Flush] and [Notifier.Receive] need it complete.
+func (n *Notifier) Index() *Index { return n.logs.index }
 
 // decider gathers the input for decisions. [Notifier] carries the decisions out,
 // [Explainer] shows them.
@@ -77,7 +80,7 @@ func newDecider(config Config, directory *Directory, mutes *Mutes) decider {
 		config.Now = time.Now
 	}
 	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
-	return decider{logs: logStore{store: config.Store}, directory: directory, mutes: mutes, config: config}
+	return decider{logs: logStore{store: config.Store, index: NewIndex()}, directory: directory, mutes: mutes, config: config}
 }
 
 // input is the input for a decision about a group.
@@ -89,11 +92,8 @@ func (d *decider) input(group *job.NotificationGroup, logs []job.NotificationLog
 }
 
 // parent returns the mutes by parents for one decision about mails to an
-// address, nil without a lookup.
+// address.
 func (d *decider) parent(ctx context.Context, address string) func(*job.Notified) Mute {
-	if d.config.Lookup == nil {
-		return nil
-	}
 	p := &parents{decider: d, ctx: ctx, address: address, known: map[string]parent{}}
 	return p.mute
 }

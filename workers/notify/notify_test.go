@@ -320,9 +320,12 @@ func TestNewAddressIsNotifiedAboutOpenIncidentsOnly(t *testing.T) {
 	w.result(m, job.Down)
 	w.pass(time.Minute)
 	w.recipient("oncall", ops, "new@example.org")
+	w.reconcile()
+	w.pass(time.Minute)
 	w.result(m, job.Up)
 	w.pass(time.Hour)
-	w.expect("new@example.org", "[UP] website: was down 1 min")
+	w.expect("new@example.org", "[STILL DOWN] website: connect refused, for 1 min", "[UP] website: was down 2 min")
+	w.check()
 }
 
 func TestNotifiedAddressGetsTheEndEvenIfRemovedFromTheFile(t *testing.T) {

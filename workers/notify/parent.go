@@ -8,7 +8,7 @@ import (
 	"vedette/pipeline/job"
 )
 
-// Lookup finds the monitors that others depend on.
+// Lookup finds definitions and states.
 type Lookup interface {
 	// Monitor returns a definition, and whether there is one.
 	Monitor(ctx context.Context, name string) (job.Monitor, bool, error)
@@ -17,6 +17,9 @@ type Lookup interface {
 	// Failing reports whether a monitor that is not down fails at the moment:
 	// its state may be as old as its interval.
 	Failing(ctx context.Context, m *job.Monitor) bool
+	// OpenStates calls each with the states that have an open incident, in this
+	// goroutine, until an error.
+	OpenStates(ctx context.Context, each func(*job.State) error) error
 }
 
 // parents finds out for one decision whether the monitors that others depend on
@@ -32,6 +35,8 @@ type parents struct {
 // parent is what is known about a monitor that others depend on.
 type parent struct {
 	name string
+	// notify are its recipients at present.
+	notify []string
 	// down is its open incident, nil while it is not down.
 	down *job.Incident
 	// failing reports that it fails at the moment but is not down yet, and
@@ -68,14 +73,14 @@ func (p *parents) mute(known *job.Notified) Mute {
 			if people := p.mutes.Active(found.down, p.config.Now()); people.Kind != "" {
 				return people
 			}
-			return Mute{Kind: MuteParent, By: found.name, Notified: p.directory.Reaches(p.address, found.down.Notify)}
+			return Mute{Kind: MuteParent, By: found.name, Notified: p.directory.Reaches(p.address, found.notify)}
 		}
 		until := p.pendingUntil(&found, known)
 		switch {
 		case !until.IsZero():
 			mute = Mute{Kind: MutePending, By: found.name, Until: CeilSecond(until)}
 		case found.causedWhole(known):
-			return Mute{Kind: MuteParent, By: found.name, Notified: p.directory.Reaches(p.address, found.last.Notify)}
+			return Mute{Kind: MuteParent, By: found.name, Notified: p.directory.Reaches(p.address, found.notify)}
 		}
 	}
 	return mute
@@ -132,6 +137,10 @@ func (p *parents) look(name string, depth int) (parent, error) {
 	if err != nil || !ok {
 		return found, err
 	}
+	found.notify = monitor.Notify
+	if monitor.Paused { // its state is of the past
+		return found, nil
+	}
 	for _, above := range monitor.DependsOn {
 		if depth == 0 {
 			break
@@ -149,7 +158,7 @@ func (p *parents) look(name string, depth int) (parent, error) {
 			found.last, found.recovered = &event.Incident, event.At
 		}
 	}
-	if found.down = state.Incident; found.down != nil || monitor.Paused {
+	if found.down = state.Incident; found.down != nil {
 		return found, nil
 	}
 	found.failing, found.patience = p.config.Lookup.Failing(p.ctx, &monitor), patience(&monitor)

@@ -32,6 +32,8 @@ func (r *relatives) State(_ context.Context, name string) (job.State, error) {
 	return r.states[name], nil
 }
 
+func (r *relatives) OpenStates(context.Context, func(*job.State) error) error { return nil }
+
 func (r *relatives) Failing(_ context.Context, m *job.Monitor) bool { return r.failing[m.Name] }
 
 func downState(name string) job.State {
@@ -52,6 +54,10 @@ func TestParentMutes(t *testing.T) {
 	}
 	ended := func(at time.Time) func(*job.Notified) {
 		return func(known *job.Notified) { known.Resolution = &job.Resolution{Kind: job.EventEnded, At: at} }
+	}
+	for name, m := range monitors {
+		m.Notify = []string{"oncall"}
+		monitors[name] = m
 	}
 	for name, c := range map[string]struct {
 		dependsOn []string

@@ -55,9 +55,14 @@ const maxUpdates = 20_000
 //   - Silences and maintenance windows hold everything back until they end.
 //     Incidents that began and ended in the meantime are never notified.
 //   - A monitor that depends on one that is down is listed in the parent's mail.
-//     An address without mails about the parent gets a mail that names it.
+//     An address without mails about the parent gets a mail that names it. Once
+//     listed, its end is notified like that of any other.
 //   - While a monitor is flapping, only that is notified, and after that its
 //     health.
+//   - While a monitor is paused, only that is notified, and after that what is
+//     true then.
+//   - A former recipient gets the end of what it was notified about, and nothing
+//     else.
 func Plan(in Input) Decision {
 	p := planner{Input: in, Decision: Decision{At: in.Now}, dependents: map[string][]Line{}, recovered: map[string][]Line{}}
 	for i := range in.Logs {
@@ -76,6 +81,7 @@ type planner struct {
 
 	dependents map[string][]Line // down, by parent
 	recovered  map[string][]Line // down and up again, by parent
+	listed     []Line            // up again, and listed under a parent before
 	first      time.Time         // when the oldest notification to be sent was received
 }
 
@@ -86,14 +92,16 @@ func (p *planner) monitor(log *job.NotificationLog) {
 		known := &log.Incidents[i]
 		switch {
 		case known.ResolvedBy != "": // waits until its mail was delivered
+		case v.paused && !v.former && known.ListedBy != "" && known.Resolution == nil:
+			p.lasting(known, &v, log)
 		case known.NotifiedBy == "" && known.Resolution == nil:
 			p.beginning(known, &v)
-		case known.NotifiedBy == "":
+		case !announced(known):
 			p.whole(known, &v)
 		case known.Resolution != nil:
 			p.end(known, &v)
-		default:
-			p.Still = append(p.Still, Line{Incident: &known.Incident, Parent: known.Parent})
+		case !v.former:
+			p.lasting(known, &v, log)
 		}
 	}
 }
@@ -101,15 +109,24 @@ func (p *planner) monitor(log *job.NotificationLog) {
 // other lists a monitor from another group under its parent.
 func (p *planner) other(log *job.NotificationLog) {
 	v := p.view(log)
-	if v.parent.Kind != MuteParent || !v.parent.Notified || v.people.byPeople() {
+	if v.parent.Kind != MuteParent || !v.parent.Notified || v.people.byPeople() || v.former || v.paused {
 		return
 	}
 	for i := range log.Incidents {
 		known := &log.Incidents[i]
 		if known.NotifiedBy == "" && known.Resolution == nil && known.Incident.Condition == job.ConditionDown {
-			p.dependents[v.parent.By] = append(p.dependents[v.parent.By], Line{Incident: &known.Incident, Parent: v.parent.By})
+			p.depend(known, v.parent.By)
 		}
 	}
+}
+
+// depend lists a monitor that is down under its parent.
+func (p *planner) depend(known *job.Notified, parent string) {
+	line := Line{Incident: &known.Incident, Parent: parent}
+	if known.ListedBy == "" && known.Incident.Condition == job.ConditionDown {
+		line.update = updateOf(line.Incident, job.Update{Listed: true, Parent: parent})
+	}
+	p.dependents[parent] = append(p.dependents[parent], line)
 }
 
 // beginning decides about an open incident.
@@ -117,19 +134,25 @@ func (p *planner) beginning(known *job.Notified, v *muteView) {
 	incident := &known.Incident
 	condition := incident.Condition
 	switch {
+	case v.former && announced(known): // only its end is notified
+	case v.former:
+		p.suppress(incident)
+	case v.paused:
+		p.hold(incident, Mute{Kind: MutePaused})
 	case v.flapping && (condition == job.ConditionDown || condition == job.ConditionDegraded):
 		p.hold(incident, Mute{Kind: MuteFlapping})
 	case v.people.byPeople():
 		p.hold(incident, v.people)
 	case condition == job.ConditionCertificate || condition == job.ConditionNoData:
-		p.report(Line{Incident: incident}, known.ReceivedAt, job.Update{Firing: true, Resolved: condition == job.ConditionCertificate})
+		line := Line{Incident: incident, Lasting: known.Joined && condition == job.ConditionNoData}
+		p.report(line, known.ReceivedAt, job.Update{Firing: true, Resolved: condition == job.ConditionCertificate})
 	case v.parent.Kind == MutePending:
 		p.hold(incident, v.parent)
 	case v.parent.Kind == MuteParent && v.parent.Notified:
-		p.dependents[v.parent.By] = append(p.dependents[v.parent.By], Line{Incident: incident, Parent: v.parent.By})
+		p.depend(known, v.parent.By)
 		p.hold(incident, v.parent)
 	default:
-		p.report(Line{Incident: incident, Parent: v.parent.By}, known.ReceivedAt, job.Update{Firing: true, Parent: v.parent.By})
+		p.report(Line{Incident: incident, Parent: v.parent.By, Lasting: known.Joined}, known.ReceivedAt, job.Update{Firing: true, Parent: v.parent.By})
 	}
 }
 
@@ -139,6 +162,8 @@ func (p *planner) whole(known *job.Notified, v *muteView) {
 	line := Line{Incident: incident, Resolution: known.Resolution}
 	notable := incident.Condition == job.ConditionDown || incident.Condition == job.ConditionNoData
 	switch {
+	case v.former, known.Joined:
+		p.suppress(incident)
 	case v.parent.Kind == MutePending && notable:
 		p.hold(incident, v.parent)
 	case v.parent.Kind == MuteParent && v.parent.Notified && line.tag() == tagUp:
@@ -155,6 +180,7 @@ func (p *planner) whole(known *job.Notified, v *muteView) {
 // end decides about the end of an incident that was notified.
 func (p *planner) end(known *job.Notified, v *muteView) {
 	incident := &known.Incident
+	line := Line{Incident: incident, Resolution: known.Resolution, Parent: known.Parent}
 	switch {
 	case v.flapping && incident.Condition == job.ConditionDown && known.Resolution.Kind != job.EventRemoved:
 		p.hold(incident, Mute{Kind: MuteFlapping})
@@ -162,14 +188,47 @@ func (p *planner) end(known *job.Notified, v *muteView) {
 		p.hold(incident, v.people)
 	case incident.Condition == job.ConditionDegraded && v.down: // it became worse, which is notified instead
 		p.suppress(incident)
+	case known.NotifiedBy == "" && line.tag() == tagUp:
+		line.received = known.Resolution.ReceivedAt
+		p.listed = append(p.listed, line)
 	default:
-		p.report(Line{Incident: incident, Resolution: known.Resolution, Parent: known.Parent}, known.Resolution.ReceivedAt, job.Update{Resolved: true})
+		p.report(line, known.Resolution.ReceivedAt, job.Update{Resolved: true})
 	}
 }
 
+// lasting decides about an open incident that was notified.
+func (p *planner) lasting(known *job.Notified, v *muteView, log *job.NotificationLog) {
+	incident := &known.Incident
+	still := Line{Incident: incident, Parent: known.Parent, reported: p.past(later(known.NotifiedAt, known.RemindedAt)), people: v.people}
+	switch {
+	case !pausable(known):
+		p.Still = append(p.Still, still)
+	case v.paused && known.PausedBy != "": // until the monitor is checked again
+	case v.people.byPeople() && outstanding(log, known):
+		p.hold(incident, v.people)
+	case v.paused:
+		p.report(Line{Incident: incident, Paused: true}, log.PausedAt, job.Update{Paused: true, Firing: known.NotifiedBy == ""})
+	case !resumed(log, known):
+		p.Still = append(p.Still, still)
+	case p.Now.Before(p.past(resultAfter(known))):
+		p.hold(incident, Mute{Kind: MutePaused, Until: CeilSecond(resultAfter(known))})
+	default:
+		p.report(Line{Incident: incident, Lasting: true}, known.ResumedAt, job.Update{Resumed: true})
+	}
+}
+
+// resultAfter is when there is a result for a monitor that was resumed.
+func resultAfter(known *job.Notified) time.Time {
+	return known.ResumedAt.Add(min(time.Hour, known.Incident.Period.Std()) + recheckPause)
+}
+
+func updateOf(incident *job.Incident, update job.Update) job.Update {
+	update.Monitor, update.Incident = incident.Monitor, incident.ID
+	return update
+}
+
 func (p *planner) report(line Line, received time.Time, update job.Update) {
-	update.Monitor, update.Incident = line.Incident.Monitor, line.Incident.ID
-	line.update = update
+	line.update = updateOf(line.Incident, update)
 	p.Lines = append(p.Lines, line)
 	received = p.receivedBy(received)
 	if p.first.IsZero() || received.Before(p.first) {
@@ -195,6 +254,7 @@ func (p *planner) nextAt(at time.Time) {
 // decide decides whether there is a mail now.
 func (p *planner) decide() Decision {
 	d := &p.Decision
+	p.listRecovered()
 	p.listDependents()
 	var waiting []Line
 	if len(d.Lines) > 0 {
@@ -208,24 +268,46 @@ func (p *planner) decide() Decision {
 		d.Lines = d.Lines[:maxUpdates]
 		p.nextAt(p.Now.Add(max(time.Second, p.Grouping.GroupInterval.Std())))
 	}
+	p.suppressRecovered(waiting)
+	p.remind()
+	p.collectUpdates()
+	d.Suppressed = d.Suppressed[:min(len(d.Suppressed), maxUpdates)]
+	return *d
+}
+
+// collectUpdates gathers what the mail changes in the logs. Dependents beyond the
+// limit are counted in the mail, and listed in a later one.
+func (p *planner) collectUpdates() {
+	d := &p.Decision
+	if len(d.Lines) == 0 {
+		return
+	}
 	for i := range d.Lines {
 		d.Updates = append(d.Updates, d.Lines[i].update)
 	}
-	p.suppressRecovered(waiting)
-	d.Suppressed = d.Suppressed[:min(len(d.Suppressed), maxUpdates)]
-	p.remind()
-	return *d
+	for _, lines := range [][]Line{d.Lines, without(d.Still, d.Lines)} {
+		for i := range lines {
+			for j := range lines[i].Dependents {
+				if update := lines[i].Dependents[j].update; update.Monitor != "" && len(d.Updates) < maxUpdates {
+					d.Updates = append(d.Updates, update)
+				}
+			}
+		}
+	}
 }
 
 // suppressRecovered suppresses what recovered together with its parent, unless
 // the parent's line waits: then it is listed there.
 func (p *planner) suppressRecovered(waiting []Line) {
+	later := monitorsOf(waiting, func(l *Line) bool { return l.tag() == tagUp })
 	for parent, lines := range p.recovered {
-		if slices.ContainsFunc(waiting, func(l Line) bool { return l.tag() == tagUp && l.Incident.Monitor == parent }) {
+		if later[parent] {
 			continue
 		}
 		for i := range lines {
-			p.suppress(lines[i].Incident)
+			if lines[i].update.Monitor == "" { // it was not listed before
+				p.suppress(lines[i].Incident)
+			}
 		}
 	}
 }
@@ -234,29 +316,42 @@ func (p *planner) suppressRecovered(waiting []Line) {
 func (p *planner) remind() {
 	d := &p.Decision
 	repeat := p.Grouping.RepeatInterval.Std()
-	lasting := slices.ContainsFunc(d.Still, func(l Line) bool { return p.remindable(&l) })
-	switch {
-	case repeat <= 0:
-	case len(d.Lines) > 0:
-		if lasting || slices.ContainsFunc(d.Lines, func(l Line) bool { return l.Resolution == nil && l.Incident.Condition != job.ConditionCertificate }) {
+	if repeat <= 0 {
+		return
+	}
+	if len(d.Lines) > 0 {
+		lasts := func(l Line) bool {
+			return l.Resolution == nil && !l.Paused && l.Incident.Condition != job.ConditionCertificate
+		}
+		if slices.ContainsFunc(d.Still, remindable) || slices.ContainsFunc(d.Lines, lasts) {
 			p.nextAt(p.Now.Add(repeat))
 		}
-	case lasting && d.Due.IsZero() && !p.Group.LastNotified.IsZero():
-		again := p.Group.LastNotified.Add(repeat)
-		if p.Now.Before(again) {
+		return
+	}
+	if !d.Due.IsZero() {
+		return
+	}
+	var due []Line
+	for _, l := range d.Still {
+		again := later(p.Group.LastNotified, l.reported).Add(repeat)
+		switch {
+		case !remindable(l):
+		case l.people.byPeople():
+			p.nextAt(l.people.Until)
+		case p.Now.Before(again):
 			p.nextAt(again)
-			break
+		default:
+			l.update = updateOf(l.Incident, job.Update{Reminded: true})
+			due = append(due, l)
 		}
-		d.Reminder = true
-		d.Lines = slices.DeleteFunc(d.Still, func(l Line) bool { return !p.remindable(&l) })
-		d.Still = nil
+	}
+	if len(due) > 0 {
+		d.Reminder, d.Lines, d.Still = true, due[:min(len(due), maxUpdates)], nil
 		p.nextAt(p.Now.Add(repeat))
 	}
 }
 
-func (p *planner) remindable(l *Line) bool {
-	if t := l.tag(); t != tagDown && t != tagNoData {
-		return false
-	}
-	return p.Mute == nil || p.Group.Operators || !p.Mute(l.Incident).byPeople()
+func remindable(l Line) bool {
+	t := l.tag()
+	return t == tagDown || t == tagNoData
 }

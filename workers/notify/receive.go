@@ -1,45 +1,13 @@
 package notify
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"vedette/pipeline/job"
 )
-
-// member is an address that is notified about an incident, with its group.
-type member struct {
-	Addressee
-
-	group     []string
-	operators bool
-}
-
-// membersFor returns the addresses to notify about an incident, by group key.
-// Missing data concerns the operators, everything else the monitor's recipients.
-func (d *decider) membersFor(ctx context.Context, incident *job.Incident) map[string]member {
-	operators := incident.Condition == job.ConditionNoData
-	names := incident.Notify
-	if operators {
-		names = d.directory.Operators()
-	}
-	found, unknown := d.directory.Addressees(names)
-	for _, name := range unknown {
-		d.config.Logger.ErrorContext(ctx, "recipient is not defined; it gets no mail", "recipient", name, "monitor", incident.Monitor)
-	}
-	members := make(map[string]member, len(found))
-	for _, a := range found {
-		m := member{Addressee: a, operators: operators}
-		if !operators {
-			m.group = groupOf(d.directory.Grouping(a.Recipient).GroupBy, incident)
-		}
-		members[groupKey(a.Address, m.group, operators)] = m
-	}
-	return members
-}
 
 // Receive adds a state's events to the logs about its monitor, and schedules the
 // groups with outstanding notifications. After an error it has to be repeated;
@@ -48,43 +16,8 @@ func (n *Notifier) Receive(ctx context.Context, state *job.State) error {
 	if n.knows(state) {
 		return nil
 	}
-	logs, err := n.logs.aboutMonitor(ctx, state.Monitor)
-	if err != nil {
-		return err
-	}
-	concerned := map[string]map[string]member{} // by incident and group
-	members := map[string]member{}
-	for i := range state.Events {
-		event := &state.Events[i]
-		if event.Kind != job.EventBegan {
-			continue
-		}
-		own := n.membersFor(ctx, &event.Incident)
-		concerned[event.Incident.ID] = own
-		for group, m := range own {
-			members[group] = m
-			if !slices.ContainsFunc(logs, func(l storedLog) bool { return l.group == group }) {
-				logs = append(logs, storedLog{NotificationLog: job.NotificationLog{Monitor: state.Monitor}, group: group})
-			}
-		}
-	}
-	for i := range logs {
-		log := &logs[i]
-		concerns := func(incident *job.Incident) bool {
-			_, is := concerned[incident.ID][log.group]
-			return is
-		}
-		if err := n.logs.change(ctx, log, func(own *job.NotificationLog) bool {
-			return receive(own, state, concerns, n.config.Now())
-		}); err != nil {
-			return fmt.Errorf("receive state of %s: %w", state.Monitor, err)
-		}
-		if !hasOutstanding(&log.NotificationLog) {
-			continue
-		}
-		if err := n.schedule(ctx, log.group, members[log.group]); err != nil {
-			return err
-		}
+	if err := n.look(ctx, state, true, n.scheduleLog); err != nil {
+		return fmt.Errorf("receive state of %s: %w", state.Monitor, err)
 	}
 	n.remember(state)
 	return nil
@@ -109,30 +42,40 @@ func (n *Notifier) remember(state *job.State) {
 	n.received[state.Monitor] = max(n.received[state.Monitor], state.Sequence)
 }
 
+// scheduleLog schedules the group that a log belongs to.
+func (n *Notifier) scheduleLog(ctx context.Context, log *storedLog, who *party) error {
+	return n.schedule(ctx, log.groupKey(), who)
+}
+
+// ensureGroup makes a group exist, since only a group that exists can be flushed.
+func (n *Notifier) ensureGroup(ctx context.Context, key string, who *party, operators bool) error {
+	_, revision, err := n.logs.group(ctx, key)
+	if err != nil || revision > 0 {
+		return err
+	}
+	group := job.NotificationGroup{Address: who.Address, Recipient: who.Recipient, Group: who.group, Operators: operators}
+	if _, err = n.logs.swapGroup(ctx, key, group, 0); errors.Is(err, job.ErrConflict) {
+		return nil // another process made it
+	}
+	return err
+}
+
 // schedule sets a group's timer for its outstanding notifications. It writes only
 // when that makes the group due sooner, so that a thousand monitors that go down
-// at once cost a thousand logs and one timer.
+// at once cost a thousand logs and one timer. who is nil for a former recipient.
 //
 // The timer is set before the group is written: after a crash between the two
 // both are repeated, and a process that loses the write to another repeats both
 // too, so that the timer always matches the group.
-func (n *Notifier) schedule(ctx context.Context, key string, m member) error {
+func (n *Notifier) schedule(ctx context.Context, key string, who *party) error {
 	return untilNoConflict("schedule notification group "+key, func() error {
 		group, revision, err := n.logs.group(ctx, key)
-		if err != nil {
+		if err != nil || revision == 0 {
 			return err
 		}
-		if revision == 0 {
-			if m.Address == "" {
-				return nil // the address was never notified here
-			}
-			// The group has to exist when its timer fires.
-			group = job.NotificationGroup{Address: m.Address, Recipient: m.Recipient, Group: m.group, Operators: m.operators}
-			if revision, err = n.logs.swapGroup(ctx, key, group, 0); err != nil {
-				return err
-			}
+		if who != nil {
+			group.Recipient = who.Recipient
 		}
-		group.Recipient = cmp.Or(m.Recipient, group.Recipient)
 		at, write := n.soonest(&group)
 		if !write {
 			return nil

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"cmp"
+	"maps"
 	"net/mail"
 	"slices"
 	"strings"
@@ -35,6 +36,13 @@ func (d *Directory) Remove(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.recipients, name)
+}
+
+// Names returns the recipients' names in order.
+func (d *Directory) Names() []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Sorted(maps.Keys(d.recipients))
 }
 
 // SetSettings replaces the installation's settings.

@@ -39,6 +39,15 @@ func (p *planner) receivedBy(received time.Time) time.Time {
 	return received
 }
 
+// past returns a time in a log, or zero if it is from before the clock was set back.
+// A result after a pause is at most an hour ahead.
+func (p *planner) past(at time.Time) time.Time {
+	if at.After(p.Now.Add(time.Hour + recheckPause + maxAhead)) {
+		return time.Time{}
+	}
+	return at
+}
+
 // setDigestBack makes the digest due soon, if what it waits for is from before the
 // clock was set back.
 func setDigestBack(d *job.Digest, now time.Time) {

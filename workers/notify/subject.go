@@ -66,7 +66,7 @@ func reminderSubject(lines []Line, now time.Time) string {
 	first := &lines[0]
 	label := "STILL " + string(first.tag())
 	if len(lines) == 1 {
-		return formatSubject(label, first.Incident.Monitor, "for "+HumanBetween(first.Incident.Began, now))
+		return formatSubject(label, first.Incident.Monitor, "for "+first.lasting(now)+nowText(first))
 	}
 	return formatSubject(fmt.Sprintf("%s ×%d", label, len(lines)), monitorNames(lines, len(lines)), "")
 }

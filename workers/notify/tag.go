@@ -21,6 +21,10 @@ const (
 	tagUp          tag = "UP"
 	tagOK          tag = "OK"
 	tagDataAgain   tag = "DATA AGAIN"
+	// The next two are about what the recipient did not see begin.
+	tagStillDown   tag = "STILL DOWN"
+	tagStillNoData tag = "STILL NO DATA"
+	tagPaused      tag = "PAUSED"
 )
 
 // tag is the change that a line reports.
@@ -41,6 +45,12 @@ func (l *Line) tag() tag {
 		begun, ended = tag(l.Incident.Condition), tag(l.Incident.Condition)
 	}
 	switch {
+	case l.Paused:
+		return tagPaused
+	case l.Resolution == nil && l.Lasting && begun == tagDown:
+		return tagStillDown
+	case l.Resolution == nil && l.Lasting && begun == tagNoData:
+		return tagStillNoData
 	case l.Resolution == nil:
 		return begun
 	case l.Resolution.Kind == job.EventRemoved:
@@ -61,11 +71,14 @@ type tagText struct {
 func tagTexts() []tagText {
 	return []tagText{
 		{tagDown, "Down", "critical"},
+		{tagStillDown, "Still down", "critical"},
 		{tagNoData, "No data", "warning"},
+		{tagStillNoData, "Still no data", "warning"},
 		{tagFlapping, "Flapping", "warning"},
 		{tagDegraded, "Degraded", "warning"},
 		{tagCertificate, "Certificates that expire soon", "warning"},
 		{tagStable, "Stable again", "ok"},
+		{tagPaused, "Paused", "info"},
 		{tagRemoved, "Removed", "info"},
 		{tagUp, "Up again", "ok"},
 		{tagOK, "No longer degraded", "ok"},
@@ -87,5 +100,5 @@ func (t tag) presentation() tagText {
 
 // present is higher the more a tag says about a monitor's present health.
 func (t tag) present() int {
-	return slices.Index([]tag{tagUp, tagStable, tagDown, tagFlapping, tagRemoved}, t)
+	return slices.Index([]tag{tagUp, tagStable, tagDown, tagStillDown, tagFlapping, tagPaused, tagRemoved}, t)
 }

@@ -39,7 +39,13 @@ func summary(l *Line, now time.Time) string {
 	incident := l.Incident
 	switch t := l.tag(); t {
 	case tagDown, tagDegraded:
-		return causeText(&incident.ProbeResult) + voteCount(incident)
+		return causeText(&incident.ProbeResult) + voteCount(incident) + nowText(l)
+	case tagStillDown:
+		return causeText(&incident.ProbeResult) + voteCount(incident) + nowText(l) + ", for " + l.lasting(now)
+	case tagStillNoData:
+		return missSummary(incident) + ", for " + l.lasting(now)
+	case tagPaused:
+		return "last seen " + lastSeen(incident)
 	case tagUp:
 		return "was down " + l.lasted()
 	case tagRemoved:
@@ -55,11 +61,7 @@ func summary(l *Line, now time.Time) string {
 		}
 		return text
 	case tagNoData:
-		text := MissText(incident.Reason, incident.Detail)
-		if incident.OfOneLocation() {
-			text += " (location " + incident.Location + ")"
-		}
-		return text
+		return missSummary(incident)
 	case tagDataAgain:
 		return "had no data" + fromLocation(incident) + " for " + l.lasted()
 	case tagCertificate:
@@ -79,6 +81,12 @@ func headline(l *Line, now time.Time) string {
 			text += " It depends on " + l.Parent + ", which is down."
 		}
 		return text
+	case tagStillDown:
+		return reminderHeadline(l, now)
+	case tagStillNoData:
+		return reminderHeadline(l, now)
+	case tagPaused:
+		return name + " is paused, and was last seen " + lastSeen(l.Incident) + ". There are no reminders while it is paused. When it is checked again, a mail says how it is."
 	case tagDegraded:
 		return name + " is degraded: " + summary(l, now) + "."
 	case tagUp:
@@ -118,11 +126,42 @@ func noDataHeadline(l *Line) string {
 }
 
 func reminderHeadline(l *Line, now time.Time) string {
-	if l.tag() == tagNoData {
-		return fmt.Sprintf("Vedette still has no data about %s, for %s: %s.",
-			l.Incident.Monitor, HumanBetween(l.Incident.Began, now), MissText(l.Incident.Reason, l.Incident.Detail))
+	incident := l.Incident
+	if incident.Condition == job.ConditionNoData {
+		return fmt.Sprintf("Vedette still has no data about %s, for %s: %s.", incident.Monitor, l.lasting(now), MissText(incident.Reason, incident.Detail))
 	}
-	return fmt.Sprintf("%s is still down, for %s: %s.", l.Incident.Monitor, HumanBetween(l.Incident.Began, now), causeText(&l.Incident.ProbeResult))
+	text := fmt.Sprintf("%s is still down, for %s: %s.", incident.Monitor, l.lasting(now), causeText(&incident.ProbeResult))
+	if l.Now != nil {
+		text = fmt.Sprintf("%s is still down, for %s: %s. It began with: %s.", incident.Monitor, l.lasting(now), causeText(l.Now), causeText(&incident.ProbeResult))
+	}
+	return text
+}
+
+// lasting is how long an open incident lasts.
+func (l *Line) lasting(now time.Time) string { return HumanBetween(l.Incident.Began, now) }
+
+// nowText is a cause that differs from the one at the beginning.
+func nowText(l *Line) string {
+	if l.Now == nil {
+		return ""
+	}
+	return "; now " + causeText(l.Now)
+}
+
+// lastSeen is how a monitor was when its checks stopped.
+func lastSeen(incident *job.Incident) string {
+	if incident.Condition == job.ConditionNoData {
+		return "without data"
+	}
+	return "down: " + causeText(&incident.ProbeResult)
+}
+
+func missSummary(incident *job.Incident) string {
+	text := MissText(incident.Reason, incident.Detail)
+	if incident.OfOneLocation() {
+		text += " (location " + incident.Location + ")"
+	}
+	return text
 }
 
 // dependentsText counts the dependents in a sentence.

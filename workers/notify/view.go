@@ -78,10 +78,10 @@ func (b *viewBuilder) view(d *Decision, group []string) View {
 			v.Headline = reminderHeadline(first, b.now)
 		}
 	} else {
-		b.several(&v, lines, d.Reminder)
+		b.several(&v, lines, also, d.Reminder)
 	}
 	if still := without(d.Still, lines); len(still) > 0 {
-		v.Sections = append(v.Sections, b.section("Still open, from earlier mails", still))
+		v.Sections = append(v.Sections, b.section("Still open, from earlier mails", still, nil))
 	}
 	return v
 }
@@ -98,7 +98,7 @@ func mainLines(lines []Line) (main []Line, also map[string][]Line) {
 		case !seen:
 			at[name] = len(main)
 			main = append(main, lines[i])
-		case lines[i].tag().present() > main[known].tag().present():
+		case supersedes(&main[known], &lines[i]):
 			also[name] = append(also[name], main[known])
 			main[known] = lines[i]
 		default:
@@ -108,21 +108,40 @@ func mainLines(lines []Line) (main []Line, also map[string][]Line) {
 	return main, also
 }
 
-// without leaves out the monitors in lines.
-func without(still, lines []Line) []Line {
-	return slices.DeleteFunc(slices.Clone(still), func(s Line) bool {
-		return slices.ContainsFunc(lines, func(l Line) bool { return l.Incident.Monitor == s.Incident.Monitor })
-	})
+// supersedes reports whether the second of two lines about a monitor says more
+// about its present health. What is open began after a removal.
+func supersedes(first, second *Line) bool {
+	if (first.tag() == tagRemoved) == (second.tag() == tagRemoved) {
+		return second.tag().present() > first.tag().present()
+	}
+	if first.Resolution == nil || second.Resolution == nil {
+		return second.Resolution == nil
+	}
+	return second.Resolution.At.After(first.Resolution.At)
 }
 
-// single describes one monitor in full.
-func (b *viewBuilder) single(v *View, l *Line, also []Line) {
-	v.Headline, v.Facts = headline(l, b.now), facts(l, b.zone)
+// alsoText names the other changes of a monitor.
+func (b *viewBuilder) alsoText(also []Line) (texts []string) {
 	for i := range also {
 		text := string(also[i].tag()) + ", " + summary(&also[i], b.now)
 		if also[i].Unannounced {
 			text += ", not notified before"
 		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+// without leaves out the monitors in lines.
+func without(still, lines []Line) []Line {
+	named := monitorsOf(lines, func(*Line) bool { return true })
+	return slices.DeleteFunc(slices.Clone(still), func(s Line) bool { return named[s.Incident.Monitor] })
+}
+
+// single describes one monitor in full.
+func (b *viewBuilder) single(v *View, l *Line, also []Line) {
+	v.Headline, v.Facts = headline(l, b.now), facts(l, b.zone)
+	for _, text := range b.alsoText(also) {
 		v.Facts = append(v.Facts, Fact{"Also", text})
 	}
 	for _, sample := range l.Incident.Recent {
@@ -139,7 +158,7 @@ func (b *viewBuilder) single(v *View, l *Line, also []Line) {
 }
 
 // several lists monitors, a section for each kind of change.
-func (b *viewBuilder) several(v *View, lines []Line, reminder bool) {
+func (b *viewBuilder) several(v *View, lines []Line, also map[string][]Line, reminder bool) {
 	all, tags, counts := countTags(lines)
 	first := &lines[0]
 	switch {
@@ -157,14 +176,14 @@ func (b *viewBuilder) several(v *View, lines []Line, reminder bool) {
 		if reminder {
 			title = "Still " + title
 		}
-		v.Sections = append(v.Sections, b.section(title, own))
+		v.Sections = append(v.Sections, b.section(title, own, also))
 	}
 }
 
 // maxDependents is how many dependents are listed by name.
 const maxDependents = 20
 
-func (b *viewBuilder) section(title string, lines []Line) Section {
+func (b *viewBuilder) section(title string, lines []Line, also map[string][]Line) Section {
 	s := Section{Title: title, Severity: lines[0].tag().presentation().severity}
 	limit := b.max
 	if limit <= 0 {
@@ -173,6 +192,9 @@ func (b *viewBuilder) section(title string, lines []Line) Section {
 	for i := range lines[:min(limit, len(lines))] {
 		l := &lines[i]
 		item := Item{Monitor: l.Incident.Monitor, Text: summary(l, b.now), When: when(l, b.zone)}
+		for _, text := range b.alsoText(also[l.Incident.Monitor]) {
+			item.Text += "; also " + text
+		}
 		if l.Parent != "" {
 			item.Text += ", depends on " + l.Parent
 		}

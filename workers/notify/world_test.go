@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -30,6 +31,10 @@ type world struct {
 	mu       sync.Mutex // for calls from the notifier
 	now      time.Time
 	notifier *notify.Notifier
+	// behind is another notifier that learns of definitions later; nil for none.
+	behind *notify.Notifier
+	turns  *rand.Rand // whose turn it is
+	words  *notify.Renderer
 
 	keys          map[string]notify.Entry
 	revision      uint64
@@ -46,13 +51,33 @@ type world struct {
 	states  map[string]job.State
 	crashes *rand.Rand // nil for none
 	crashed int
+	// crashRate is how many actions there are for each crash.
+	crashRate int
+	// cutPending crashes the notifier once, after it has written a pending mail.
+	cutPending bool
+
+	// For random changes: the file and those before, the silences, and the targets
+	// that are ill or cannot be checked.
+	file       definitions
+	history    []definitions
+	silences   map[string]job.Silence
+	ill, blind map[string]bool
+	steps      *[]string // what happened, for people; nil for nothing
 }
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
+	return newWorldWith(tb, nil)
+}
+
+// newWorldWith returns a world whose mails are written by a renderer; nil makes
+// one.
+func newWorldWith(tb testing.TB, words *notify.Renderer) *world {
+	tb.Helper()
 	w := &world{
-		tb: tb, now: began, keys: map[string]notify.Entry{}, timers: map[string]time.Time{}, mails: map[string]job.Mail{},
+		tb: tb, words: words, now: began, keys: map[string]notify.Entry{}, timers: map[string]time.Time{}, mails: map[string]job.Mail{},
 		sent: map[string]job.Delivery{}, notifications: map[string]job.Notification{}, defined: map[string]job.Monitor{}, states: map[string]job.State{},
+		crashRate: 12, silences: map[string]job.Silence{}, ill: map[string]bool{}, blind: map[string]bool{},
 	}
 	w.restart()
 	w.recipient("oncall", "ops@example.org")
@@ -61,15 +86,78 @@ func newWorld(tb testing.TB) *world {
 
 // restart replaces the notifier with one without memory.
 func (w *world) restart() {
-	words, err := notify.NewRenderer(notify.Templates{})
-	if err != nil {
-		w.tb.Fatal(err)
+	var err error
+	if w.words == nil {
+		if w.words, err = notify.NewRenderer(notify.Templates{}); err != nil {
+			w.tb.Fatal(err)
+		}
 	}
 	w.notifier, err = notify.New(notify.Config{
-		Store: w, Outbox: w, Deliveries: w, Timers: w, Renderer: words, Now: func() time.Time { return w.now }, Lookup: w,
+		Store: w, Outbox: w, Deliveries: w, Timers: w, Renderer: w.words, Now: func() time.Time { return w.now }, Lookup: w,
 	})
 	if err != nil {
 		w.tb.Fatal(err)
+	}
+	for _, e := range w.keys {
+		w.observe(e)
+	}
+}
+
+// addBehind adds another notifier.
+func (w *world) addBehind(seed uint64) {
+	w.behind, w.turns = w.notifier, rand.New(rand.NewPCG(seed, 13))
+	w.takeOver()
+}
+
+// catchUp has the other notifier learn the definitions.
+func (w *world) catchUp() {
+	w.tb.Helper()
+	if w.behind == nil {
+		return
+	}
+	w.read(w.behind)
+	w.do(func() error { return w.notifier.ReconcileIn(w.tb.Context(), time.Second) })
+}
+
+// takeOver replaces the notifier with one that has read the definitions.
+func (w *world) takeOver() {
+	w.tb.Helper()
+	w.restart()
+	w.read(w.notifier)
+}
+
+// read has a notifier learn the definitions and silences.
+func (w *world) read(n *notify.Notifier) {
+	w.tb.Helper()
+	for _, name := range n.Directory().Names() {
+		if _, stays := w.file.recipients[name]; !stays {
+			n.Directory().Remove(name)
+		}
+	}
+	for _, r := range w.file.recipients {
+		n.Directory().Set(r)
+	}
+	n.Directory().SetSettings(w.file.settings)
+	if err := n.Mutes().SetWindows(w.file.settings.Maintenance); err != nil {
+		w.tb.Fatalf("windows: %v", err)
+	}
+	for _, s := range n.Mutes().ActiveSilences(w.now) {
+		n.Mutes().RemoveSilence(s.ID)
+	}
+	for _, s := range w.silences {
+		n.Mutes().SetSilence(s)
+	}
+}
+
+// observe passes a write to the notifier, as a watch does.
+func (w *world) observe(e notify.Entry) {
+	for _, n := range []*notify.Notifier{w.notifier, w.behind} {
+		if n == nil {
+			continue
+		}
+		if err := n.Index().Observe(e); err != nil {
+			w.tb.Fatal(err)
+		}
 	}
 }
 
@@ -86,7 +174,7 @@ func seconds(n int) job.Duration { return job.Duration(time.Duration(n) * time.S
 
 // point is where the notifier may crash.
 func (w *world) point() error {
-	if w.crashes != nil && w.crashes.IntN(12) == 0 {
+	if w.crashes != nil && w.crashes.IntN(w.crashRate) == 0 {
 		w.crashed++
 		return errCrash
 	}
@@ -97,12 +185,19 @@ func (w *world) point() error {
 func (w *world) do(what func() error) {
 	w.tb.Helper()
 	for range 10_000 {
+		if w.behind != nil && w.turns.IntN(2) == 0 {
+			w.notifier, w.behind = w.behind, w.notifier
+			defer func() { w.notifier, w.behind = w.behind, w.notifier }()
+		}
 		err := what()
 		if err == nil {
 			return
 		}
 		if !errors.Is(err, errCrash) {
 			w.tb.Fatalf("at %s: %v", w.now, err)
+		}
+		if w.file.monitors != nil && w.crashes.IntN(2) == 0 {
+			w.takeOver() // another process goes on
 		}
 	}
 	w.tb.Fatalf("at %s: got endless crashes", w.now)
@@ -151,17 +246,24 @@ func (w *world) Swap(_ context.Context, key string, value []byte, revision uint6
 	}
 	w.revision++
 	w.keys[key] = notify.Entry{Key: key, Value: value, Revision: w.revision}
-	if strings.Count(key, ".") == 1 {
+	w.observe(w.keys[key])
+	if isGroup(key) {
 		var m job.NotificationGroup
 		if err := json.Unmarshal(value, &m); err != nil {
 			w.tb.Fatal(err)
 		}
 		if m.Pending != nil {
 			w.notifications[m.Pending.ID] = *m.Pending
+			if w.cutPending {
+				w.cutPending = false
+				return 0, errCrash
+			}
 		}
 	}
 	return w.revision, w.point()
 }
+
+func isGroup(key string) bool { return strings.Count(key, ".") == 1 }
 
 func (w *world) Enqueue(_ context.Context, m job.Mail, _ bool) error {
 	w.mu.Lock()
@@ -219,6 +321,17 @@ func (w *world) State(_ context.Context, name string) (job.State, error) {
 	return w.states[name], nil
 }
 
+func (w *world) OpenStates(_ context.Context, each func(*job.State) error) error {
+	for _, name := range slices.Sorted(maps.Keys(w.states)) {
+		if state := w.states[name]; len(state.Open()) > 0 {
+			if err := each(&state); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 func (w *world) Failing(_ context.Context, m *job.Monitor) bool { return w.states[m.Name].Failures > 0 }
 
 // result evaluates a monitor's result, and passes new events to the notifier.
@@ -229,6 +342,25 @@ func (w *world) result(m *evaluate.Monitor, health job.Health) {
 		outcome.Class, outcome.Cause = job.ClassConnect, "connect refused"
 	}
 	w.evaluate(m, job.Result{Monitor: m.Name, Slot: w.now, ProbeResult: outcome})
+}
+
+// fail evaluates a failure with a cause.
+func (w *world) fail(m *evaluate.Monitor, class job.Class, cause string) {
+	w.tb.Helper()
+	w.evaluate(m, job.Result{Monitor: m.Name, Slot: w.now, ProbeResult: &job.ProbeResult{Health: job.Down, Class: class, Cause: cause}})
+}
+
+// define changes a definition, and has the notifier look at it.
+func (w *world) define(m *evaluate.Monitor) {
+	w.tb.Helper()
+	w.defined[m.Name] = m.Monitor
+	w.do(func() error { return w.notifier.ReconcileMonitor(w.tb.Context(), m.Name) })
+}
+
+// reconcile has the notifier look at everything, as after an apply.
+func (w *world) reconcile() {
+	w.tb.Helper()
+	w.do(func() error { return w.notifier.Reconcile(w.tb.Context()) })
 }
 
 func (w *world) miss(m *evaluate.Monitor) {
@@ -284,7 +416,7 @@ func (w *world) fire() {
 		delete(w.timers, due)
 		w.do(func() error {
 			if what == notify.TimerSweep {
-				return w.notifier.Sweep(w.tb.Context())
+				return w.notifier.HandleSweep(w.tb.Context(), id)
 			}
 			return w.notifier.Flush(w.tb.Context(), id)
 		})
@@ -328,7 +460,7 @@ func (w *world) expect(address string, want ...string) {
 // and no end without its beginning.
 func (w *world) check() {
 	w.tb.Helper()
-	type count struct{ begun, ended int }
+	type count struct{ begun, listed, ended int }
 	counts := map[string]*count{} // by address and incident
 	for _, id := range w.delivered {
 		for _, t := range w.notifications[id].Updates {
@@ -342,17 +474,20 @@ func (w *world) check() {
 			if t.Firing {
 				counts[key].begun++
 			}
+			if t.Listed {
+				counts[key].listed++
+			}
 			if t.Resolved {
 				counts[key].ended++
-				if counts[key].begun == 0 {
+				if counts[key].begun+counts[key].listed == 0 {
 					w.tb.Errorf("%s: got an end before its beginning", key)
 				}
 			}
 		}
 	}
 	for key, h := range counts {
-		if h.begun != 1 || h.ended > 1 {
-			w.tb.Errorf("%s: got the beginning %d and the end %d times", key, h.begun, h.ended)
+		if h.begun > 1 || h.listed > 1 || h.begun+h.listed == 0 || h.ended > 1 {
+			w.tb.Errorf("%s: got the beginning %d times, %d times under a parent, and the end %d times", key, h.begun, h.listed, h.ended)
 		}
 		monitor := strings.Fields(key)[1]
 		state, open := w.states[monitor], false
@@ -369,7 +504,7 @@ func (w *world) check() {
 func (w *world) owes() []string {
 	var keys []string
 	for key, e := range w.keys {
-		if strings.Count(key, ".") == 1 {
+		if isGroup(key) {
 			continue
 		}
 		log, err := job.Decode[job.NotificationLog](e.Value)
@@ -383,7 +518,8 @@ func (w *world) owes() []string {
 	return keys
 }
 
-// outstanding reports whether an incident is yet to be notified.
+// outstanding reports whether the beginning or the end of an incident is yet to be
+// notified.
 func outstanding(i job.Notified) bool {
 	return i.ResolvedBy == "" && (i.NotifiedBy == "" || i.Resolution != nil)
 }
