@@ -38,16 +38,16 @@ func Collect(d job.Digest, n job.Notice, now time.Time) (job.Digest, bool) {
 		d.More++
 	}
 	setDigestBack(&d, now)
-	due := later(now.Add(digestWait), d.Sent.Add(pause(n))).UTC().Truncate(time.Second)
+	due := later(now.Add(digestWait), d.Sent.Add(interval(n))).UTC().Truncate(time.Second)
 	if d.Due.IsZero() || due.Before(d.Due) {
 		d.Due = due
 	}
 	return d, true
 }
 
-// pause returns the time between the last mail and one with a notice. Urgent
+// interval returns the time between the last mail and one with a notice. Urgent
 // notices say that monitors may not be watched, or alerts not sent.
-func pause(n job.Notice) time.Duration {
+func interval(n job.Notice) time.Duration {
 	switch n.Kind {
 	case job.NoticeFault, job.NoticeFaultEnded, job.NoticeProcessGone, job.NoticeStageGone, job.NoticeGaveUp:
 		return urgentInterval
@@ -68,7 +68,7 @@ func Mailed(d, mailed job.Digest) job.Digest {
 		d.Due = d.Sent.Add(urgentInterval)
 	}
 	for _, n := range d.Pending {
-		if due := d.Sent.Add(pause(n)); d.Due.IsZero() || due.Before(d.Due) {
+		if due := d.Sent.Add(interval(n)); d.Due.IsZero() || due.Before(d.Due) {
 			d.Due = due
 		}
 	}
