@@ -7,6 +7,7 @@ import (
 
 	"vedette/pipeline/job"
 	"vedette/workers/evaluate"
+	"vedette/workers/notify"
 )
 
 const other = "new@example.org"
@@ -303,4 +304,35 @@ func TestOperatorsThatChangeWhileDataIsMissing(t *testing.T) {
 	w.pass(10 * time.Minute)
 	w.expect(ops, "[NO DATA] website: no worker takes its checks", "[DATA AGAIN] website: had no data for 14 min")
 	w.expect(other, "[STILL NO DATA] website: no worker takes its checks, for 13 min", "[DATA AGAIN] website: had no data for 14 min")
+}
+
+func TestMailOnWhichATemplateFailsLeavesWithTheBuiltInText(t *testing.T) {
+	t.Parallel()
+	var failures []string
+	words, err := notify.NewRenderer(notify.Templates{
+		Text: `{{.Headline}} by a template{{range .Facts}}{{if eq .Name "Target"}}{{.Nothing}}{{end}}{{end}}`, Failed: func(err error) { failures = append(failures, err.Error()) },
+	})
+	if err != nil {
+		t.Fatalf("got %v, want templates that pass their trial", err)
+	}
+	w := newWorldWith(t, words)
+	w.grouping(hurried())
+	a, b := monitor("a"), monitor("b")
+	w.result(a, job.Down)
+	w.pass(30 * time.Second)
+	w.result(b, job.Down)
+	w.result(a, job.Up)
+	w.pass(30 * time.Second)
+	w.expect(ops, "[DOWN] a: connect refused", "[DOWN ×1, UP ×1] b and a")
+	first, second := w.mails[w.order[0]], w.mails[w.order[1]]
+	const note = "The template for this mail failed, so it has the built-in text: write text: template: text:1:"
+	if !strings.Contains(first.Text, "a is down: connect refused.\n\nMonitor:") || !strings.Contains(first.Text, note) || !strings.Contains(first.HTML, "The template for this mail failed") {
+		t.Errorf("got\n%s\nwant the built-in text, and that the template failed", first.Text)
+	}
+	if len(failures) != 1 || !strings.Contains(failures[0], "Nothing") {
+		t.Errorf("got failures %q, want the first mail's", failures)
+	}
+	if !strings.Contains(second.Text, "by a template") || strings.Contains(second.Text, "failed") {
+		t.Errorf("got\n%s\nwant the template's text", second.Text)
+	}
 }
