@@ -113,9 +113,33 @@ func TestMailIsDroppedIfAnotherGroupWasFaster(t *testing.T) {
 	}
 	w.pass(15 * time.Second)
 	w.expect(ops, "[DOWN] website: connect refused")
-	w.timers = waiting // the process that goes on where the first one crashed
+	for timer := range waiting { // for the process that goes on where the first one crashed
+		w.timers[timer] = w.now
+	}
 	w.pass(15 * time.Second)
 	w.expect(ops, "[DOWN] website: connect refused")
+	w.check()
+}
+
+// A mail that waits for the relay is withdrawn by whichever group its monitors
+// belong to when there is more to report.
+func TestWaitingMailOfTheGroupBeforeIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	grouping := hurried()
+	w.grouping(grouping)
+	w.relayAway = true
+	w.result(m, job.Down)
+	w.pass(30 * time.Second)
+	grouping.GroupBy = []string{job.GroupByGroup}
+	w.grouping(grouping)
+	w.reconcile()
+	w.pass(30 * time.Second)
+	w.result(m, job.Up)
+	w.pass(30 * time.Second)
+	w.relayAway = false
+	w.pass(time.Minute)
+	w.expect(ops, "[UP] website: was down 1 min")
 	w.check()
 }
 
@@ -335,4 +359,81 @@ func TestMailOnWhichATemplateFailsLeavesWithTheBuiltInText(t *testing.T) {
 	if !strings.Contains(second.Text, "by a template") || strings.Contains(second.Text, "failed") {
 		t.Errorf("got\n%s\nwant the template's text", second.Text)
 	}
+}
+
+func TestLogsOfAnEarlierVersionAreMoved(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	w.result(m, job.Down)
+	w.pass(time.Minute)
+	old := map[string]notify.Entry{}
+	for key, e := range w.keys {
+		tokens := strings.SplitN(key, ".", 3)
+		if isGroup(key) {
+			continue
+		}
+		log, err := job.Decode[job.NotificationLog](e.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := tokens[0] + "." + log.Group + "." + tokens[2]
+		log.Group = ""
+		body, err := job.Encode(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old[before] = notify.Entry{Key: before, Value: body, Revision: e.Revision}
+		delete(w.keys, key)
+	}
+	for key, e := range old {
+		w.keys[key] = e
+	}
+	w.restart()
+	w.recipient("oncall", ops)
+	for range 2 {
+		w.do(func() error { return w.notifier.Migrate(t.Context()) })
+	}
+	w.result(m, job.Up)
+	w.pass(time.Hour)
+	w.expect(ops, "[DOWN] website: connect refused", "[UP] website: was down 1 min")
+	w.check()
+}
+
+func TestExplanationShowsWhoBecameAndWhoIsNoRecipient(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	w.result(m, job.Down)
+	w.pass(time.Minute)
+	w.recipient("oncall", other) // and no look since
+	_, notified, err := w.explainer().Explain(t.Context(), &m.Monitor)
+	if err != nil || len(notified) != 2 {
+		t.Fatalf("got %+v, %v, want both addresses", notified, err)
+	}
+	joined, former := &notified[0], &notified[1]
+	if joined.Address != other || joined.Former || !joined.Incidents[0].Joined || !joined.NextMail.Equal(w.now.Add(30*time.Second)) {
+		t.Errorf("got %+v, want what is still down for the new address, after the wait", joined)
+	}
+	if former.Address != ops || !former.Former || former.Incidents[0].NotifiedBy == "" || !former.NextMail.IsZero() || len(former.Held) != 0 {
+		t.Errorf("got %+v, want nothing more for the former address", former)
+	}
+	if len(w.keys) != 2 {
+		t.Errorf("got %d keys, want none written by an explanation", len(w.keys))
+	}
+}
+
+func TestMonitorThatMovesToAnotherGroupIsStillReminded(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	grouping := hurried()
+	grouping.GroupBy = []string{job.GroupByGroup}
+	w.grouping(grouping)
+	w.result(m, job.Down)
+	w.pass(30 * time.Second)
+	m.Group = "other"
+	w.define(m)
+	w.pass(2 * time.Minute)
+	w.result(m, job.Up)
+	w.pass(time.Minute)
+	w.expect(ops, "[DOWN] website: connect refused", "[STILL DOWN] website: for 1 min", "[STILL DOWN] website: for 2 min", "[UP] website: was down 2 min")
+	w.check()
 }
