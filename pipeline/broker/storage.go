@@ -13,35 +13,22 @@ import (
 	"vedette/pipeline/job"
 )
 
-// DirectoryError says that the data directory cannot be written, and why.
-type DirectoryError struct {
-	Reason job.ProcessConditionReason
-	Detail string // one line for people
-	Err    error
-}
-
-// Error returns the detail.
-func (e *DirectoryError) Error() string { return e.Detail }
-
-// Unwrap returns the operating system's error.
-func (e *DirectoryError) Unwrap() error { return e.Err }
-
 // probeFile is written and removed to see whether the directory can be written. The
 // server's files are one level below.
 const probeFile = "probe"
 
 // CheckDirectory writes a file with the given size to the directory with the
 // server's data, syncs and removes it. It also finds that hardly any file
-// descriptors are left, with which the server could not start. The error is a [*DirectoryError]. It blocks
+// descriptors are left, with which the server could not start. The error is a [*job.ConditionError]. It blocks
 // for as long as the disk does.
 func (b *Broker) CheckDirectory(size int) error {
 	dir, shown := b.storeDir, b.dir
 	found, err := os.Stat(dir)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return &DirectoryError{job.FaultDataRemoved, "the data directory " + shown + " was removed", err}
+		return &job.ConditionError{Reason: job.FaultDataRemoved, Detail: "the data directory " + shown + " was removed", Err: err}
 	case err == nil && !os.SameFile(found, b.directory):
-		return &DirectoryError{job.FaultDataRemoved, "the data directory " + shown + " was replaced by another one", os.ErrNotExist}
+		return &job.ConditionError{Reason: job.FaultDataRemoved, Detail: "the data directory " + shown + " was replaced by another one", Err: os.ErrNotExist}
 	case err == nil:
 		err = writeProbe(filepath.Join(dir, probeFile), size)
 	}
@@ -73,18 +60,24 @@ const minDescriptors = 16
 
 // spareDescriptors opens the directory often enough to see that.
 func spareDescriptors(dir string) error {
+	var files []*os.File
+	defer func() {
+		for _, file := range files {
+			_ = file.Close() // was not written
+		}
+	}()
 	for range minDescriptors {
 		file, err := os.Open(dir) //nolint:gosec // the data directory
 		if err != nil {
 			return err
 		}
-		defer file.Close() //nolint:errcheck,revive // only read
+		files = append(files, file)
 	}
 	return nil
 }
 
 // directoryError finds the reason for an error, and words for people.
-func directoryError(dir string, err error) *DirectoryError {
+func directoryError(dir string, err error) *job.ConditionError {
 	at := " with the data directory " + dir
 	for _, known := range []struct {
 		err    error
@@ -101,10 +94,10 @@ func directoryError(dir string, err error) *DirectoryError {
 		{syscall.EIO, job.FaultDiskError, "the disk" + at + " reports I/O errors"},
 	} {
 		if errors.Is(err, known.err) {
-			return &DirectoryError{known.reason, known.detail, err}
+			return &job.ConditionError{Reason: known.reason, Detail: known.detail, Err: err}
 		}
 	}
-	return &DirectoryError{job.FaultDiskError, fmt.Sprintf("the data directory %s cannot be written: %v", dir, err), err}
+	return &job.ConditionError{Reason: job.FaultDiskError, Detail: fmt.Sprintf("the data directory %s cannot be written: %v", dir, err), Err: err}
 }
 
 // roomText says how much room there is: a disk can be full with room that is

@@ -58,6 +58,19 @@ const (
 	FaultFileNotStored ProcessConditionReason = "file_not_stored" // its definitions could not be stored
 )
 
+// ConditionError is an error with the reason for a condition that is not met.
+type ConditionError struct {
+	Reason ProcessConditionReason
+	Detail string // one line for people
+	Err    error
+}
+
+// Error returns the detail.
+func (e *ConditionError) Error() string { return e.Detail }
+
+// Unwrap returns the error without the reason.
+func (e *ConditionError) Unwrap() error { return e.Err }
+
 // The reasons why the storage of a process has failed.
 const (
 	FaultDiskFull      ProcessConditionReason = "disk_full"      // there is no room on the disk with the data directory

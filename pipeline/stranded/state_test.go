@@ -89,5 +89,9 @@ func (i *installation) restart(consumer topology.Consumer, state consumerState) 
 	if err := os.WriteFile(file, state.encode(), 0o600); err != nil {
 		i.t.Fatal(err)
 	}
+	// Without its copy of the positions the broker cannot know that the file changed.
+	if err := os.RemoveAll(filepath.Join(i.dir, "recovery")); err != nil {
+		i.t.Fatal(err)
+	}
 	i.start()
 }

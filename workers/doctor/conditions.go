@@ -20,7 +20,7 @@ func conditions(s Snapshot) []Finding {
 				Found: fmt.Sprintf("%s of process %s on %s has failed: %s", c.Name, p.Process.Name, p.Process.Host, c.Detail),
 			}
 			if !c.Since.IsZero() {
-				f.Found = fmt.Sprintf("%s of process %s on %s has failed for %s: %s", c.Name, p.Process.Name, p.Process.Host, rounded(s.At.Sub(c.Since)), c.Detail)
+				f.Found = fmt.Sprintf("%s of process %s on %s has failed for %s: %s", c.Name, p.Process.Name, p.Process.Host, rounded(max(0, s.At.Sub(c.Since))), c.Detail)
 			}
 			f.Why, f.Advice = remedy(c)
 			found = append(found, f)

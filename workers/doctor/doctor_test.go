@@ -148,6 +148,14 @@ func TestExamine(t *testing.T) {
 			Kind: doctor.DiskFull, Subject: "d", Found: "9 % are free on the disk with d: 9 MB", Advice: "free space, or move the data directory: server.data in the file, or --data",
 		}}},
 		"a disk with free space": {doctor.Snapshot{Disk: doctor.Disk{Path: "d", Free: 10 << 20, Size: 100 << 20}}, nil},
+		"a clock that was set": {doctor.Snapshot{At: at(), Processes: []job.ProcessStatus{{
+			Process: job.Process{Name: "p1", Host: "h1"}, Conditions: []job.ProcessCondition{{
+				Name: job.ProcessClock, Advisory: true, Reason: job.FaultClockStepped, Since: at().Add(-20 * time.Second), Detail: "the wall clock jumped by +1h0m0s, to 2026-03-01 13:00:00 UTC",
+			}},
+		}}}, []doctor.Finding{{
+			Kind: doctor.Fault, Subject: "p1/clock", Found: "clock of process p1 on h1 has failed for 20s: the wall clock jumped by +1h0m0s, to 2026-03-01 13:00:00 UTC",
+			Advice: "nothing is to be repaired; synchronize the clock of that machine, such as with chrony or systemd-timesyncd, so that it does not jump",
+		}}},
 		"a wrong clock": {doctor.Snapshot{Clocks: []doctor.WorkerClock{{Worker: "w1", Ahead: time.Second}, {Worker: "w2", Behind: 30 * time.Second}}}, []doctor.Finding{{
 			Kind: doctor.Clock, Subject: "w2", Found: "the clock of worker w2 is at least 30s behind the server's",
 			Advice: "synchronize the clock on that machine, or on the server, for example with chronyd or systemd-timesyncd",

@@ -22,7 +22,7 @@ func TestConditionsKeepTheTimeOfTheirFirstReport(t *testing.T) {
 		c.Met(job.ProcessMail)
 		c.Met(job.ProcessStorage)
 		changed := c.Changed()
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		c.Met(job.ProcessStorage) // changes nothing
 		select {
 		case <-changed:
@@ -31,7 +31,7 @@ func TestConditionsKeepTheTimeOfTheirFirstReport(t *testing.T) {
 		}
 		c.Failed(job.ProcessStorage, health.Problem{Detail: "disk full"})
 		<-changed
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		c.Failed(job.ProcessStorage, health.Problem{Detail: "still full", Reason: "full"})
 		want := []job.ProcessCondition{
 			{Name: job.ProcessMail, OK: true, Since: began},
@@ -101,7 +101,7 @@ func (w *world) run(t *testing.T, direct func(context.Context, job.Notice) error
 
 // after lets time pass, and returns what was sent until then.
 func (w *world) after(d time.Duration) []job.NoticeKind {
-	time.Sleep(d)
+	<-time.After(d)
 	synctest.Wait()
 	return w.sent
 }

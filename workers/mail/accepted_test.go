@@ -26,7 +26,7 @@ func TestMailThatCouldNotBeRecordedIsNotSentAgain(t *testing.T) {
 		if err := handle(); err != nil {
 			t.Errorf("got %v, want the job done", err)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		var retry *job.RetryError
 		if err := handle(); !errors.As(err, &retry) || !retry.Uncounted {
 			t.Errorf("got %v while nothing can be stored, want the job back in its queue, without a counted attempt", err)

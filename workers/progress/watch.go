@@ -6,6 +6,7 @@ package progress
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -63,13 +64,13 @@ func (w *Watch) Enqueued(within time.Duration) {
 // Results counts results that were stored. Those that the scheduler itself records
 // for slots without a check do not matter.
 func (w *Watch) Results(results []job.Result) {
-	for i := range results {
-		if miss := results[i].Miss; miss == nil || miss.Reason == job.MissExpired || miss.Reason == job.MissCheckFailed {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.state.due = time.Time{}
-			return
-		}
+	made := slices.ContainsFunc(results, func(r job.Result) bool {
+		return r.Miss == nil || r.Miss.Reason == job.MissExpired || r.Miss.Reason == job.MissCheckFailed
+	})
+	if made {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.state.due = time.Time{}
 	}
 }
 

@@ -42,7 +42,7 @@ func watch(t *testing.T, steps func(w *world)) {
 // pass lets seconds pass in which do is called.
 func pass(seconds int, do func()) {
 	for range seconds {
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		do()
 	}
 	synctest.Wait()

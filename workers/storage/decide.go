@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"vedette/pipeline"
-	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
 	"vedette/workers/health"
 )
@@ -96,7 +95,7 @@ func (s *state) diagnose(o observation) (*health.Problem, action) {
 		return directoryProblem(o.directory), actNothing
 	}
 	if o.streams != nil {
-		if stalled, ok := errors.AsType[*broker.DirectoryError](o.streams); ok {
+		if stalled, ok := errors.AsType[*job.ConditionError](o.streams); ok {
 			return directoryProblem(stalled), actNothing
 		}
 		return &health.Problem{Reason: job.FaultWriteError, Detail: o.streams.Error() + "; it is being restarted"}, actRestart
@@ -106,7 +105,7 @@ func (s *state) diagnose(o observation) (*health.Problem, action) {
 
 // goneDetail says that the data are gone; it is empty if they are there.
 func goneDetail(o observation) string {
-	if failed, ok := errors.AsType[*broker.DirectoryError](o.directory); ok && failed.Reason == job.FaultDataRemoved {
+	if failed, ok := errors.AsType[*job.ConditionError](o.directory); ok && failed.Reason == job.FaultDataRemoved {
 		return failed.Detail
 	}
 	if errors.Is(o.installed, pipeline.ErrNotInstalled) {
@@ -116,7 +115,7 @@ func goneDetail(o observation) string {
 }
 
 func directoryProblem(err error) *health.Problem {
-	if failed, ok := errors.AsType[*broker.DirectoryError](err); ok {
+	if failed, ok := errors.AsType[*job.ConditionError](err); ok {
 		return &health.Problem{Reason: failed.Reason, Detail: failed.Detail}
 	}
 	return &health.Problem{Reason: job.FaultDiskError, Detail: err.Error()}
@@ -132,8 +131,8 @@ func (s *state) unstoredProblem(o observation) (*health.Problem, action) {
 		grace = unstoredGrace
 	}
 	for _, stream := range o.unstored { // the longest failure comes first
-		since := o.at.Sub(stream.Since)
-		if since < grace || o.at.Sub(stream.Last) > unstoredRecent {
+		since := o.at.Sub(later(stream.Since, s.lastRestart)) // the restart may have mended it
+		if since < grace || o.at.Sub(stream.Last) > unstoredRecent || stream.Last.Before(s.lastRestart) {
 			continue
 		}
 		problem := &health.Problem{Reason: job.FaultNotStored, Detail: fmt.Sprintf("the NATS server stores nothing in stream %s: %v", stream.Stream, stream.Err)}
@@ -143,4 +142,11 @@ func (s *state) unstoredProblem(o observation) (*health.Problem, action) {
 		return problem, actNothing
 	}
 	return nil, actNothing
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -7,18 +7,17 @@ import (
 	"time"
 
 	"vedette/pipeline"
-	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
 )
 
 var began = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func full() error {
-	return &broker.DirectoryError{Reason: job.FaultDiskFull, Detail: "the disk is full", Err: errors.New("no space")}
+	return &job.ConditionError{Reason: job.FaultDiskFull, Detail: "the disk is full", Err: errors.New("no space")}
 }
 
 func removed() error {
-	return &broker.DirectoryError{Reason: job.FaultDataRemoved, Detail: "it was removed", Err: errors.New("not found")}
+	return &job.ConditionError{Reason: job.FaultDataRemoved, Detail: "it was removed", Err: errors.New("not found")}
 }
 
 // unstored is a stream that failed from one second to another.
@@ -73,12 +72,18 @@ func TestDecisions(t *testing.T) {
 			{5, observation{connected: true, unstored: unstored(0, 4)}, job.FaultNotStored, actNothing},
 			{20, observation{connected: true, unstored: unstored(0, 19)}, job.FaultNotStored, actRestart},
 		},
+		"failures from before a restart say nothing about the server after it": {
+			{20, observation{connected: true, unstored: unstored(0, 20), streams: werr}, job.FaultWriteError, actRestart},
+			{21, observation{connected: true, unstored: unstored(0, 19)}, "", actNothing},
+			{24, observation{connected: true, unstored: unstored(0, 23)}, "", actNothing},
+			{25, observation{connected: true, unstored: unstored(0, 24)}, job.FaultNotStored, actNothing},
+		},
 		"a failure that was not repeated": {{60, observation{connected: true, unstored: unstored(0, 40)}, "", actNothing}},
 		"a lost connection is another condition": {
 			{60, observation{unstored: unstored(0, 60)}, "", actNothing},
 		},
 		"a disk that does not answer": {
-			{0, observation{streams: &broker.DirectoryError{Reason: job.FaultDiskStalled}}, job.FaultDiskStalled, actNothing},
+			{0, observation{streams: &job.ConditionError{Reason: job.FaultDiskStalled}}, job.FaultDiskStalled, actNothing},
 		},
 	} {
 		s := state{inside: true}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"vedette/pipeline/broker"
 	"vedette/pipeline/job"
 )
 
@@ -34,7 +33,7 @@ func (p *patient) run(ctx context.Context, check func() error) error {
 	case <-ctx.Done():
 		return nil
 	case <-timer.C:
-		return &broker.DirectoryError{
+		return &job.ConditionError{
 			Reason: job.FaultDiskStalled, Err: context.DeadlineExceeded,
 			Detail: fmt.Sprintf("the disk with the data directory has not answered for %s", time.Since(p.began).Round(time.Second)),
 		}

@@ -24,7 +24,7 @@ import (
 // Server is a NATS server inside the process, such as *broker.Broker.
 type Server interface {
 	// CheckDirectory writes and removes a file with the given size in the data
-	// directory. The error may be a *broker.DirectoryError.
+	// directory. The error may be a *job.ConditionError.
 	CheckDirectory(size int) error
 	// CheckStreams returns what keeps the server from storing messages.
 	CheckStreams() error

@@ -132,6 +132,7 @@ func (t *MonitorTable) AddResult(result job.Result) {
 	defer t.mu.Unlock()
 	e := t.entry(result.Monitor)
 	switch slot := uint32(result.Slot.Unix()); { //nolint:gosec // until 2106
+	case result.Miss != nil && result.Miss.Reason == job.MissClockSet: // these slots never came
 	case result.Miss != nil:
 		e.missed = int32(min(int64(e.missed)+int64(result.Miss.Count), math.MaxInt32)) //nolint:gosec // limited
 	case result.ProbeResult != nil && replaces(result.Slot, time.Unix(int64(e.slot), 0)):

@@ -114,6 +114,33 @@ func TestLocationsAreShownWithTheirHealth(t *testing.T) {
 	}
 }
 
+func TestResultsAreShownAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	b, now := web.NewMonitorTable(), time.Now()
+	b.Define(job.Monitor{Name: "website"})
+	shown := func(slot time.Time, health job.Health, want job.Health) {
+		t.Helper()
+		b.AddResult(job.Result{Monitor: "website", Slot: slot, ProbeResult: &job.ProbeResult{Health: health}})
+		if got := b.Rows()[0].Health; got != want {
+			t.Errorf("slot %s: got %s, want %s", slot, got, want)
+		}
+	}
+	shown(now.Add(-time.Minute), job.Up, job.Up)
+	shown(now.Add(-time.Hour), job.Up, job.Up) // late
+	if got := b.Rows()[0].Checked; !got.Equal(now.Add(-time.Minute).UTC().Truncate(time.Second)) {
+		t.Errorf("got the result of %s, want that of the last minute", got)
+	}
+	shown(now.Add(time.Hour), job.Up, job.Up)
+	shown(now.Add(-time.Second), job.Up, job.Up)
+	if got := b.Rows()[0]; !got.Checked.Equal(now.Add(-time.Second).UTC().Truncate(time.Second)) {
+		t.Errorf("got the result of %s, want the last one", got.Checked)
+	}
+	b.AddResult(job.Result{Monitor: "website", Slot: now, Miss: &job.Miss{Reason: job.MissClockSet, Count: 3600, Last: now}})
+	if got := b.Rows()[0].MissedSlots; got != 0 {
+		t.Errorf("got %d missed slots, want none for slots that never came", got)
+	}
+}
+
 func TestUndefinedMonitorIsNotShown(t *testing.T) {
 	t.Parallel()
 	b := monitors()

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -45,6 +46,9 @@ func corrupt(t *testing.T, dir string, random *rand.Rand) damage {
 		files = slices.DeleteFunc(files, func(path string) bool { return filepath.Ext(path) != ".blk" })
 	}
 	path := files[random.IntN(len(files))]
+	if n := random.IntN(16); n < 2 {
+		return replaceByDirectory(t, dir, path, n == 0 && filepath.Dir(path) != dir)
+	}
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +64,24 @@ func corrupt(t *testing.T, dir string, random *rand.Rand) damage {
 		err = os.WriteFile(path, changed, 0o600)
 	}
 	if err != nil {
+		t.Fatal(err)
+	}
+	return damage{file: name, what: what}
+}
+
+// replaceByDirectory replaces a file by a directory, or removes a whole directory.
+func replaceByDirectory(t *testing.T, dir, path string, whole bool) damage {
+	t.Helper()
+	what := "replaced by a directory"
+	if whole {
+		path, what = filepath.Dir(path), "directory removed"
+	}
+	err := os.RemoveAll(path)
+	if !whole {
+		err = errors.Join(err, os.Mkdir(path, 0o700))
+	}
+	name, relErr := filepath.Rel(dir, path)
+	if err := errors.Join(err, relErr); err != nil {
 		t.Fatal(err)
 	}
 	return damage{file: name, what: what}

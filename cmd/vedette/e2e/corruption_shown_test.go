@@ -23,7 +23,7 @@ func TestLostDataAreNamedEverywhere(t *testing.T) {
 	r.ready()
 	eventually(t, "DOWN mails", func() bool { return allHave(box, "[DOWN]") })
 	r.stop()
-	if err := os.Truncate(filepath.Join(data, "jetstream/jetstream/$G/streams/KV_VEDETTE_STATE/msgs/1.blk"), 0); err != nil {
+	if err := os.Truncate(filepath.Join(data, "jetstream", "jetstream", "$G", "streams", "KV_VEDETTE_STATE", "msgs", "1.blk"), 0); err != nil {
 		t.Fatal(err)
 	}
 	r.start()

@@ -87,7 +87,7 @@ monitors:
 		fmt.Fprintf(&file, "  - {name: m%d, http: '%s/m%d'}\n", i, d.target.url, i)
 	}
 	d.running = newInstance(t, file.String())
-	d.Disk = mountDisk(t, filepath.Join(d.running.dir, "disk"))
+	d.Disk = mountDisk(t, filepath.Join(d.dir, "disk"))
 	d.start("--data", d.data())
 	d.ready()
 	d.checked(patience)
@@ -97,9 +97,9 @@ monitors:
 // data is the data directory.
 func (d *faultyDisk) data() string {
 	if d.Disk == nil {
-		return filepath.Join(d.running.dir, "vedette-data")
+		return filepath.Join(d.dir, "vedette-data")
 	}
-	return filepath.Join(d.Disk.Dir, "data")
+	return filepath.Join(d.Dir, "data")
 }
 
 // do fails the test if a step fails.

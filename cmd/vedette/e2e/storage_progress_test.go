@@ -1,10 +1,10 @@
 package e2e_test
 
 import (
+	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/pipeline"
@@ -23,7 +23,7 @@ func TestMissingClocksAreNoticedAndRepaired(t *testing.T) {
 	r.start()
 	r.ready()
 	eventually(t, "a monitor that is up", func() bool { return r.health("website") == "up" })
-	url, err := broker.FindURL(r.dir + "/vedette-data")
+	url, err := broker.FindURL(filepath.Join(r.dir, "vedette-data"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,11 +32,8 @@ func TestMissingClocksAreNoticedAndRepaired(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	ticks, err := p.JetStream().Stream(t.Context(), p.Names().Stream(topology.Tick))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ticks.Purge(t.Context(), jetstream.WithPurgeSubject(p.Names().Subject(topology.ClockSubject("*")))); err != nil {
+	body := fmt.Appendf(nil, `{"filter": %q}`, p.Names().Subject(topology.ClockSubject("*")))
+	if _, err := p.Conn().RequestWithContext(t.Context(), "$JS.API.STREAM.PURGE."+p.Names().Stream(topology.Tick), body); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the fault in /readyz", func() bool { return d.condition(job.ProcessSchedule).Reason == job.FaultNoTicks })

@@ -23,9 +23,9 @@ func reason(t *testing.T, b *broker.Broker) job.ProcessConditionReason {
 	if err == nil {
 		return ""
 	}
-	failed, ok := errors.AsType[*broker.DirectoryError](err)
+	failed, ok := errors.AsType[*job.ConditionError](err)
 	if !ok {
-		t.Fatalf("got %v, want a DirectoryError", err)
+		t.Fatalf("got %v, want a ConditionError", err)
 	}
 	t.Log(err)
 	return failed.Reason

@@ -57,7 +57,7 @@ func (c *Connections) Hold(address string, n int) error {
 }
 
 func (c *Connections) open(address string) error {
-	conn, err := net.DialTimeout("tcp", address, holdTimeout)
+	conn, err := (&net.Dialer{Timeout: holdTimeout}).Dial("tcp", address)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func (d *Disk) Fill() error {
 	stop := make(chan struct{})
 	d.stop = stop
 	d.filled.Go(func() {
-		defer file.Close()
+		defer func() { _ = file.Close() }() // its content does not matter
 		ticker := time.NewTicker(topUp)
 		defer ticker.Stop()
 		for {

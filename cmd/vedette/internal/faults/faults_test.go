@@ -94,7 +94,7 @@ func TestConnectionsAreHeldUntilTheyAreReleased(t *testing.T) {
 		if accepted[i], err = listener.Accept(); err != nil {
 			t.Fatal(err)
 		}
-		defer accepted[i].Close()
+		t.Cleanup(func() { _ = accepted[i].Close() })
 	}
 	if err := c.Release(); err != nil {
 		t.Fatal(err)

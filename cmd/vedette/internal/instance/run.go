@@ -31,6 +31,36 @@ import (
 	"vedette/workers/web"
 )
 
+// instanceRun is a running process.
+type instanceRun struct {
+	options        Options
+	path           string
+	file           *monitor.File // without its encoded monitors, which are stored
+	monitors       int
+	broker         *broker.Broker // nil if the server is elsewhere
+	restarts       chan string    // reasons to restart it
+	pipeline       *pipeline.Pipeline
+	log            *slog.Logger
+	secrets        *check.SecretStore
+	stdout, stderr io.Writer
+	table          *web.MonitorTable // nil for a worker
+	notices        *workers.NoticeSender
+	heartbeats     *workers.Heartbeats
+	health         *health.Conditions
+	watchdog       *watchdog.Watchdog // nil without the stage maintain
+	reporter       *health.Reporter   // before prepare that of the run before, if there was one
+	direct         *directMailer
+	progress       *progress.Watch
+	accepted       mail.Accepted           // of all mailers in this run
+	end            context.CancelCauseFunc // ends the run
+	hangups        <-chan os.Signal
+	reclaimed      stranded.Reclaimed
+	recovered      recoveries
+	refusal        string        // why the file is not applied; empty if it is
+	refusedAtStart bool          // then its other sections may be incomplete too
+	next           *monitor.File // for the next life of the process, if it starts again
+}
+
 // Run starts everything, and stops it in reverse order: first the tree, then its
 // connection, then the server. It starts again if the data are lost while it runs,
 // and when a file that was refused at the start is complete.
@@ -96,20 +126,6 @@ func (o Options) run(ctx context.Context, r *instanceRun) (err error) {
 	return r.serve(ctx)
 }
 
-// prepare makes what all children share.
-func (r *instanceRun) prepare() {
-	r.notices, r.heartbeats = workers.NewNoticeSender(r.pipeline, r.log), workers.NewHeartbeats(r.pipeline)
-	r.progress = progress.NewWatch(progress.Config{
-		Conditions: r.health, Connected: r.pipeline.Connected, Repair: r.repairClocks,
-		AdvisoryResults: !slices.Contains(r.options.Stages, workers.StageCheck),
-	})
-	r.direct = &directMailer{transport: r.transport}
-	r.direct.setOperators(r.file)
-	r.reporter = health.NewReporter(health.ReporterConfig{
-		Conditions: r.health, Process: r.pipeline.Process(), Notify: r.pipeline.Notify, Direct: r.direct.send, Previous: r.reporter, Logger: r.log,
-	})
-}
-
 // open starts the server inside the process, unless there is a URL, and connects.
 // The returned function closes the connection and stops the server.
 func (o Options) open(ctx context.Context, r *instanceRun) (stop func() error, err error) {
@@ -167,41 +183,25 @@ func (r *instanceRun) apply(ctx context.Context, file *monitor.File) (producer.C
 	return producer.Apply(ctx, r.pipeline, cli.Definitions(file), cli.Progress(r.stderr, time.Now))
 }
 
-// instanceRun is a running process.
-type instanceRun struct {
-	options        Options
-	path           string
-	file           *monitor.File // without its encoded monitors, which are stored
-	monitors       int
-	broker         *broker.Broker // nil if the server is elsewhere
-	restarts       chan string    // reasons to restart it
-	pipeline       *pipeline.Pipeline
-	log            *slog.Logger
-	secrets        *check.SecretStore
-	stdout, stderr io.Writer
-	table          *web.MonitorTable // nil for a worker
-	notices        *workers.NoticeSender
-	heartbeats     *workers.Heartbeats
-	health         *health.Conditions
-	watchdog       *watchdog.Watchdog // nil without the stage maintain
-	reporter       *health.Reporter   // before prepare that of the run before, if there was one
-	direct         *directMailer
-	progress       *progress.Watch
-	accepted       mail.Accepted           // of all mailers in this run
-	end            context.CancelCauseFunc // ends the run
-	hangups        <-chan os.Signal
-	reclaimed      stranded.Reclaimed
-	recovered      recoveries
-	refusal        string        // why the file is not applied; empty if it is
-	refusedAtStart bool          // then its other sections may be incomplete too
-	next           *monitor.File // for the next life of the process, if it starts again
+// prepare makes what all children share.
+func (r *instanceRun) prepare() {
+	r.notices, r.heartbeats = workers.NewNoticeSender(r.pipeline, r.log), workers.NewHeartbeats(r.pipeline)
+	r.progress = progress.NewWatch(progress.Config{
+		Conditions: r.health, Connected: r.pipeline.Connected, Repair: r.repairClocks,
+		AdvisoryResults: !slices.Contains(r.options.Stages, workers.StageCheck),
+	})
+	r.direct = &directMailer{transport: r.transport}
+	r.direct.setOperators(r.file)
+	r.reporter = health.NewReporter(health.ReporterConfig{
+		Conditions: r.health, Process: r.pipeline.Process(), Notify: r.pipeline.Notify, Direct: r.direct.send, Previous: r.reporter, Logger: r.log,
+	})
 }
 
 // printBanner prints the addresses and the mail transport.
 func (r *instanceRun) printBanner() {
-	mail := "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)
+	transport := "no relay is configured: mails go to the Maildir " + r.maildir() + string(filepath.Separator)
 	if relays := r.file.Mail.Relays; len(relays) > 0 {
-		mail = fmt.Sprintf("by SMTP, first %s:%d", relays[0].Host, relays[0].Port)
+		transport = fmt.Sprintf("by SMTP, first %s:%d", relays[0].Host, relays[0].Port)
 	}
 	from := "in " + r.path
 	if r.refusal != "" {
@@ -211,7 +211,7 @@ func (r *instanceRun) printBanner() {
   status page  http://%s/
   nats         %s
   mail         %s
-`, cli.Count(r.monitors, "monitor"), from, r.options.HTTP, r.server(), mail)
+`, cli.Count(r.monitors, "monitor"), from, r.options.HTTP, r.server(), transport)
 }
 
 func (r *instanceRun) server() string {

@@ -29,6 +29,8 @@ func (r *instanceRun) storageWatch() *storage.Watch {
 	}
 	if r.broker != nil {
 		config.Server, config.Restarted, config.Installed = r.broker, r.serverRestarted, nil
+		r.restarts = make(chan string, 1)
+		config.Restarts = r.restarts
 	}
 	if r.table != nil {
 		config.Lost = r.dataLost
