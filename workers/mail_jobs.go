@@ -67,7 +67,7 @@ func (j *mailJobs) handle(ctx context.Context, d pipeline.Delivery) error {
 		j.waits.took(mailConsumer(d.Subject).Name, d.Stored, time.Now())
 	}
 	err = j.mailer.Handle(ctx, m, mail.Attempt{Stored: d.Stored, Retry: pool.MailBackoff().Wait(d.Attempt, rand.Float64())})
-	if age := time.Since(d.Stored); err != nil && age > j.giveUpAfter && ctx.Err() == nil {
+	if age := j.p.Clock().Since(d.Stored); err != nil && age > j.giveUpAfter && ctx.Err() == nil {
 		// An unreachable relay counts no attempts, so attempts alone do not end.
 		if retry, ok := errors.AsType[*job.RetryError](err); ok {
 			err = retry.Err

@@ -32,7 +32,7 @@ func TestCompare(t *testing.T) {
 func TestElapsed(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	at := func(d time.Duration) time.Time { return noon.Add(d) }
+	at := noon.Add
 	forward := Change{At: at(time.Hour), Step: time.Hour}      // at noon
 	back := Change{At: at(-time.Hour), Step: -time.Hour}       // at noon
 	stopped := Change{At: at(time.Minute), Pause: time.Minute} // from noon on

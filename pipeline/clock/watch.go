@@ -78,14 +78,14 @@ func (w *Watch) setServing(serving bool) {
 	w.serving = serving
 }
 
-// look reads the clocks and returns the wall clock.
-func (w *Watch) look() time.Time {
+// look reads the clocks.
+func (w *Watch) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.advance()
+	w.advance()
 }
 
-// advance is look with the lock held.
+// advance reads the clocks, and returns the wall clock.
 func (w *Watch) advance() time.Time {
 	before := w.last
 	w.last = w.read()

@@ -24,7 +24,7 @@ func TestWaitingJobsComeBackAfterTheClockWasSetBack(t *testing.T) {
 	pipelinetest.Put(t, p, "runs")
 	waits, again, release := make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{})
 	var runs atomic.Int64
-	workers, _ := pipelinetest.Serve(t, p, pool.Config{Limit: 2, AckWait: 500 * time.Millisecond, Handler: func(ctx context.Context, d pipeline.Delivery) error {
+	workers, _ := pipelinetest.Serve(t, p, pool.Config{Limit: 2, AckWait: 500 * time.Millisecond, Handler: func(_ context.Context, d pipeline.Delivery) error {
 		switch {
 		case d.Subject == "adhoc.here.runs":
 			runs.Add(1)

@@ -22,7 +22,7 @@ const settleTimeout = 10 * time.Second
 func (r *run) settle(ctx context.Context, t *task) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()
-	decided := r.config.decide(t.err, int(t.attempt.Load()), time.Since(t.delivery.Stored), chance())
+	decided := r.config.decide(t.err, int(t.attempt.Load()), r.p.Clock().Since(t.delivery.Stored), chance())
 	if err := r.carryOut(ctx, t, decided); err != nil {
 		r.logUnsettled(ctx, t, err)
 	}
