@@ -14,13 +14,17 @@ const (
 	// cause, digestInterval the time between mails.
 	digestWait     = 10 * time.Second
 	digestInterval = 5 * time.Minute
+	// urgentInterval is the time after a mail until the next one with an urgent
+	// notice.
+	urgentInterval = time.Minute
 	// maxRecent is how many notice ids a digest remembers.
 	maxRecent = 200
 )
 
 // Collect adds a notice to the digest for the operators and decides when it is
-// due: soon after the first notice, but at most every five minutes. It reports
-// whether the notice was new. It is a pure function.
+// due: soon after the first notice, but at most every five minutes, or every
+// minute if a notice is urgent. It reports whether the notice was new. It is a
+// pure function.
 func Collect(d job.Digest, n job.Notice, now time.Time) (job.Digest, bool) {
 	if slices.Contains(d.Recent, n.ID) {
 		return d, false
@@ -34,10 +38,22 @@ func Collect(d job.Digest, n job.Notice, now time.Time) (job.Digest, bool) {
 		d.More++
 	}
 	setDigestBack(&d, now)
-	if d.Due.IsZero() {
-		d.Due = later(now.Add(digestWait), d.Sent.Add(digestInterval)).UTC().Truncate(time.Second)
+	due := later(now.Add(digestWait), d.Sent.Add(interval(n))).UTC().Truncate(time.Second)
+	if d.Due.IsZero() || due.Before(d.Due) {
+		d.Due = due
 	}
 	return d, true
+}
+
+// interval returns the time between the last mail and one with a notice. Urgent
+// notices say that monitors may not be watched, or alerts not sent.
+func interval(n job.Notice) time.Duration {
+	switch n.Kind {
+	case job.NoticeFault, job.NoticeFaultEnded, job.NoticeProcessGone, job.NoticeStageGone, job.NoticeGaveUp:
+		return urgentInterval
+	default:
+		return digestInterval
+	}
 }
 
 // Mailed removes from a digest what was mailed. Notices that came in the meantime
@@ -48,8 +64,13 @@ func Mailed(d, mailed job.Digest) job.Digest {
 	d.Pending = slices.DeleteFunc(slices.Clone(d.Pending), func(n job.Notice) bool {
 		return slices.ContainsFunc(mailed.Pending, func(m job.Notice) bool { return m.ID == n.ID })
 	})
-	if len(d.Pending)+d.More > 0 {
-		d.Due = d.Sent.Add(digestInterval)
+	if d.More > 0 { // of unknown kinds
+		d.Due = d.Sent.Add(urgentInterval)
+	}
+	for _, n := range d.Pending {
+		if due := d.Sent.Add(interval(n)); d.Due.IsZero() || due.Before(d.Due) {
+			d.Due = due
+		}
 	}
 	return d
 }

@@ -42,6 +42,25 @@ func TestNoticesWithinFiveMinutesShareAMail(t *testing.T) {
 	}
 }
 
+func TestUrgentNoticesWaitAMinuteAtMost(t *testing.T) {
+	t.Parallel()
+	first := collectAll(job.Digest{}, 0, 1, began)
+	mailed := notify.Mailed(first, first)
+	waiting := collectAll(mailed, 1, 2, began.Add(20*time.Second)) // due in five minutes
+	urgent := job.Notice{ID: "u", Kind: job.NoticeFault, At: began, Source: "worker-1", Summary: "storage failed"}
+	both, _ := notify.Collect(waiting, urgent, began.Add(30*time.Second))
+	if want := first.Due.Add(time.Minute); !both.Due.Equal(want) || len(both.Pending) != 2 {
+		t.Errorf("got %d due at %s, want both at %s: a minute after the last mail", len(both.Pending), both.Due, want)
+	}
+	during, _ := notify.Collect(first, urgent, began.Add(time.Second)) // while the first one is mailed
+	if got, want := notify.Mailed(during, first).Due, first.Due.Add(time.Minute); !got.Equal(want) {
+		t.Errorf("got the rest due at %s, want %s", got, want)
+	}
+	if got := collectAll(both, 3, 4, began.Add(40*time.Second)); !got.Due.Equal(both.Due) {
+		t.Errorf("got the mail postponed to %s by another notice, want %s", got.Due, both.Due)
+	}
+}
+
 func TestRepeatedNoticeIsCountedOnceEvenAfterItWasMailed(t *testing.T) {
 	t.Parallel()
 	d := collectAll(job.Digest{}, 0, 2, began)
@@ -57,8 +76,8 @@ func TestNoticesThatComeWhileADigestIsMailedAreKept(t *testing.T) {
 	t.Parallel()
 	mailed := collectAll(job.Digest{}, 0, 25, began) // 20 in full, 5 counted
 	after := notify.Mailed(collectAll(mailed, 25, 27, began.Add(time.Second)), mailed)
-	if after.More != 2 || len(after.Pending) != 0 || !after.Due.Equal(mailed.Due.Add(5*time.Minute)) {
-		t.Errorf("got %d pending, %d more, due %s, want the two new ones, five minutes later", len(after.Pending), after.More, after.Due)
+	if after.More != 2 || len(after.Pending) != 0 || !after.Due.Equal(mailed.Due.Add(time.Minute)) {
+		t.Errorf("got %d pending, %d more, due %s, want the two new ones, of unknown kinds, a minute later", len(after.Pending), after.More, after.Due)
 	}
 }
 

@@ -91,6 +91,9 @@ func (p *Process) Signal(signal syscall.Signal) error {
 	return nil
 }
 
+// PID returns the process id.
+func (p *Process) PID() int { return p.process.Pid }
+
 // End ends the process by a signal and waits for it.
 func (p *Process) End(signal syscall.Signal) error {
 	p.expected.Store(true)

@@ -13,6 +13,11 @@ import (
 type Relay struct {
 	RTT   time.Duration            // delay before each answer, to simulate a distant relay
 	Taken func(id, subject string) // called for each mail if set
+	// Message, if set, is called with each whole mail before it is accepted.
+	Message func(to []string, mail []byte)
+	// Refusal, if set, returns the answer to a recipient, such as "451 4.3.0 busy";
+	// an empty one accepts.
+	Refusal func() string
 }
 
 // Serve answers a client until the client closes the connection.
@@ -29,6 +34,7 @@ type session struct {
 	conn net.Conn
 	in   *bufio.Reader
 	out  bytes.Buffer
+	to   []string // recipients of the mail
 }
 
 func (s *session) talk() error {
@@ -45,7 +51,16 @@ func (s *session) talk() error {
 		switch strings.ToUpper(verb) {
 		case "EHLO":
 			s.out.WriteString("250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 33554432\r\n")
+		case "RCPT":
+			s.recipient(line)
+		case "MAIL", "RSET":
+			s.to = nil
+			s.out.WriteString("250 2.0.0 ok\r\n")
 		case "DATA":
+			if len(s.to) == 0 {
+				s.out.WriteString("554 5.5.1 no valid recipients\r\n")
+				continue
+			}
 			s.out.WriteString("354 go ahead\r\n")
 			if err := s.body(); err != nil {
 				return err
@@ -58,6 +73,20 @@ func (s *session) talk() error {
 			s.out.WriteString("250 2.0.0 ok\r\n")
 		}
 	}
+}
+
+// recipient answers a recipient.
+func (s *session) recipient(line string) {
+	if s.Refusal != nil {
+		if answer := s.Refusal(); answer != "" {
+			s.out.WriteString(answer + "\r\n")
+			return
+		}
+	}
+	_, address, _ := strings.Cut(line, "<")
+	address, _, _ = strings.Cut(address, ">")
+	s.to = append(s.to, address)
+	s.out.WriteString("250 2.0.0 ok\r\n")
 }
 
 // flush sends the answers unless more commands wait in the buffer.
@@ -78,16 +107,25 @@ func (s *session) body() error {
 		return err
 	}
 	id, subject := "", ""
+	var mail bytes.Buffer
+	to := s.to
+	s.to = nil
 	for {
 		line, err := s.in.ReadSlice('\n')
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return err
 		}
 		if bytes.Equal(line, []byte(".\r\n")) {
+			if s.Message != nil {
+				s.Message(to, mail.Bytes())
+			}
 			if s.Taken != nil {
 				s.Taken(id, subject)
 			}
 			return nil
+		}
+		if s.Message != nil {
+			mail.Write(bytes.TrimPrefix(line, []byte(".")))
 		}
 		if value, ok := bytes.CutPrefix(line, []byte("Message-ID:")); ok && id == "" {
 			id = string(bytes.TrimSpace(value))

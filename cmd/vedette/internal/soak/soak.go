@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"vedette/cmd/vedette/internal/cli"
+	"vedette/cmd/vedette/internal/faultsoak"
 	"vedette/cmd/vedette/internal/harness"
 )
 
@@ -52,7 +53,7 @@ renews as often as an hour at 5s.`,
 	cmd.Flags().IntVar(&s.workers, "workers", 4, "number of worker processes")
 	cmd.Flags().BoolVar(&s.chaos, "chaos", false, "kill workers and restart the server")
 	cmd.Flags().DurationVar(&s.ackWait, "ack-wait", 5*time.Second, "how long after a worker's death its jobs go to another worker")
-	cmd.AddCommand(clusterCommand(), workerCommand())
+	cmd.AddCommand(clusterCommand(), faultsoak.Command(), workerCommand())
 	return cmd
 }
 

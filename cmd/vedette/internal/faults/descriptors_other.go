@@ -1,0 +1,5 @@
+//go:build !linux
+
+package faults
+
+func limitDescriptors(int, uint64) error { return ErrUnsupported }
