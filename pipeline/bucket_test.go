@@ -252,3 +252,37 @@ type counter struct {
 	V int `json:"v"`
 	N int `json:"n"`
 }
+
+func TestChangesAreWatchedWithoutThePresentKeys(t *testing.T) {
+	t.Parallel()
+	p := pipelinetest.New(t, pipeline.Config{})
+	bucket, err := p.Bucket(t.Context(), topology.Monitors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(key string) {
+		t.Helper()
+		if _, err := bucket.Put(t.Context(), key, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("monitor.old")
+	ctx, stop := context.WithCancel(t.Context())
+	started, seen, done := make(chan struct{}), make(chan pipeline.Entry, 10), make(chan error, 1)
+	go func() {
+		done <- bucket.WatchChanges(ctx, topology.MonitorKeys, func(e pipeline.Entry) { seen <- e }, func() { close(started) })
+	}()
+	<-started
+	write("recipient.other")
+	write("monitor.new")
+	if err := bucket.Delete(t.Context(), "monitor.old"); err != nil {
+		t.Fatal(err)
+	}
+	if first, second := <-seen, <-seen; first.Key != "monitor.new" || first.Deleted || second.Key != "monitor.old" || !second.Deleted {
+		t.Errorf("got %+v and %+v, want the new key and the deleted one", first, second)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Errorf("got %v, want nil", err)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"vedette/pipeline"
@@ -154,8 +155,43 @@ func (m *maintainJobs) reportDead(ctx context.Context, subject string, dead dead
 	}
 	return m.collect(ctx, job.Notice{
 		V: job.Version, ID: job.DeriveID("dead", subject), Kind: job.NoticeDead, At: dead.DeadAt.UTC(), Source: dead.Worker,
-		Summary: fmt.Sprintf("stage %s gave up on %s (%s): %s", dead.Stage, dead.Subject, dead.Reason, dead.Error),
+		Summary: deadSummary(&dead), Detail: deadDetail(&dead),
 	})
+}
+
+// deadSummary says what a dead letter means: for an alert who does not hear about
+// what, for other jobs which one was not done.
+func deadSummary(dead *deadletter.Letter) string {
+	alert, is := deadAlert(dead)
+	if !is {
+		return fmt.Sprintf("stage %s gave up on %s (%s): %s", dead.Stage, dead.Subject, dead.Reason, dead.Error)
+	}
+	return fmt.Sprintf("%s did not get %q (%s): %s", alert.To, alert.Subject, dead.Reason, dead.Error)
+}
+
+// deadDetail names the monitors and the job of an alert.
+func deadDetail(dead *deadletter.Letter) string {
+	alert, is := deadAlert(dead)
+	if !is {
+		return ""
+	}
+	text := "recipient: " + alert.To
+	if n := len(alert.Monitors); n > 0 {
+		text += "\nmonitors: " + strings.Join(alert.Monitors, ", ")
+		if n == job.MaxMailMonitors {
+			text += " …"
+		}
+	}
+	return text + fmt.Sprintf("\njob: %s, dead letter %d", dead.Subject, dead.ID)
+}
+
+// deadAlert returns the alert in a dead letter, if that is one.
+func deadAlert(dead *deadletter.Letter) (job.Mail, bool) {
+	if !topology.InMailClass(dead.Subject, job.MailAlert) {
+		return job.Mail{}, false
+	}
+	alert, err := job.DecodeKnown[job.Mail](dead.Body)
+	return alert, err == nil && alert.To != ""
 }
 
 // errParked means that a job waits for a newer process, which receives it from

@@ -35,6 +35,9 @@ type Mail struct {
 	// List is the kind of mail, for filters: the first part of its List-Id (RFC
 	// 2919), such as alerts.
 	List string `json:"list,omitempty"`
+	// Monitors are the monitors that an alert is about, at most
+	// [MaxMailMonitors], for reports about the mail.
+	Monitors []string `json:"monitors,omitempty"`
 	// Date is the mail's date: the event's time, the same at each attempt. Zero
 	// means when the job was stored.
 	Date time.Time `json:"date,omitzero"`
@@ -42,6 +45,9 @@ type Mail struct {
 	// the reason expired. Zero means never.
 	NotAfter time.Time `json:"not_after,omitzero"`
 }
+
+// MaxMailMonitors limits [Mail].Monitors.
+const MaxMailMonitors = 20
 
 // Attachment is a file in a mail.
 type Attachment struct {

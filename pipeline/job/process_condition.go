@@ -19,6 +19,8 @@ const (
 	ProcessWatchdog ProcessConditionName = "watchdog" // the watchdogs accept pings
 	ProcessData     ProcessConditionName = "data"     // nothing in the data directory was lost at the start
 	ProcessFile     ProcessConditionName = "file"     // the monitor file is applied
+	// ProcessTemplates: the templates for mails worked for each mail.
+	ProcessTemplates ProcessConditionName = "templates"
 )
 
 // ProcessCondition says whether a process has something that it needs for its work.
@@ -91,6 +93,10 @@ const (
 // FaultDataLost is the reason of [ProcessData]: files were damaged or missing at
 // the start, and messages in them were lost. The process works with the rest.
 const FaultDataLost ProcessConditionReason = "data_lost"
+
+// FaultTemplate means that a template failed on a mail, which left with the built-in
+// text.
+const FaultTemplate ProcessConditionReason = "template_failed"
 
 // FaultClockStepped means that the wall clock was set forward or back.
 const FaultClockStepped ProcessConditionReason = "clock_stepped"

@@ -57,6 +57,8 @@ func remedy(c job.ProcessCondition) (why, advice string) {
 		return why, "check the URL in watchdog, and the network to it"
 	case job.ProcessData:
 		return "what was lost is missing in the history, or happens again: the finding says which", "restore a backup of the data directory, or accept the loss: this finding ends with the next start; check the disk"
+	case job.ProcessTemplates:
+		return "mails on which a template fails leave with the built-in text", "correct the template that the finding names, and send SIGHUP to the process, or start it again"
 	case job.ProcessFile:
 		return fileRemedy(c.Reason)
 	default: // from a newer version

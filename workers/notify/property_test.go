@@ -74,11 +74,20 @@ func TestWhatAddressesWereNotifiedIsWhatTheyShouldKnow(t *testing.T) {
 	})
 }
 
+// randomChanges returns random changes: in half of the sequences of a few kinds
+// only, which then meet more often.
 func randomChanges(seed uint64) []change {
 	random := rand.New(rand.NewPCG(seed, 11))
 	changes := make([]change, 4+random.IntN(14))
+	few := []string{"toggle", "toggle", "wait"}
+	for range 3 {
+		few = append(few, pick(kinds(), random.IntN(1000)))
+	}
 	for i := range changes {
 		all := kinds()
+		if seed%4 < 2 {
+			all = few
+		}
 		if i < 2 {
 			all = []string{"toggle"}
 		}

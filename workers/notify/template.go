@@ -23,17 +23,36 @@ var htmlTemplate string
 
 // Templates replace the built-in templates for mails. They are executed by
 // text/template and html/template with a [View]; an empty one is built in.
-type Templates struct{ Text, HTML string }
+type Templates struct {
+	Text, HTML string
+	// Failed, when set, is called for each mail on which a template fails. That
+	// mail leaves with the built-in text, and names the error.
+	Failed func(error)
+}
 
 // Renderer writes mails from templates. It is safe for concurrent use.
 type Renderer struct {
 	text *text.Template
 	html *html.Template
+	// builtIn writes the mails on which these templates fail; nil for the built-in
+	// templates.
+	builtIn *Renderer
+	failed  func(error)
 }
 
 // NewRenderer parses templates, and tries them on a mail of each kind. The error
 // says which one is wrong, and where.
 func NewRenderer(t Templates) (*Renderer, error) {
+	r, err := parse(t)
+	if err != nil || t.Text == "" && t.HTML == "" {
+		return r, err
+	}
+	r.failed = t.Failed
+	r.builtIn, err = parse(Templates{})
+	return r, err
+}
+
+func parse(t Templates) (*Renderer, error) {
 	functions := text.FuncMap{"join": strings.Join}
 	plain, err := text.New("text").Funcs(functions).Parse(cmp.Or(t.Text, textTemplate))
 	if err != nil {
@@ -76,6 +95,30 @@ func (r *Renderer) execute(v View) (plain, rich string, err error) {
 	return asText.String(), asHTML.String(), nil
 }
 
+// write executes the templates, or the built-in ones if they fail on this mail: an
+// alert in other words is better than none.
+func (r *Renderer) write(v View) (plain, rich string, err error) {
+	plain, rich, err = r.execute(v)
+	if err == nil || r.builtIn == nil {
+		return plain, rich, err
+	}
+	if r.failed != nil {
+		r.failed(err)
+	}
+	v.Notes = append(v.Notes, "The template for this mail failed, so it has the built-in text: "+shorten(err.Error()))
+	return r.builtIn.execute(v)
+}
+
+// shorten limits an error for people.
+func shorten(text string) string {
+	const most = 300
+	short := []rune(strings.Join(strings.Fields(text), " "))
+	if len(short) > most {
+		return string(short[:most-1]) + "…"
+	}
+	return string(short)
+}
+
 // mailLifetime is how long a mail may wait that reports only what lasts; what
 // still lasts then is reported again.
 const mailLifetime = 6 * time.Hour
@@ -90,7 +133,7 @@ func (r *Renderer) Render(d *Decision, g *job.NotificationGroup, grouping job.Gr
 	if v.Thread == "" {
 		v.Thread = job.DeriveID("group", address, group)
 	}
-	plain, rich, err := r.execute(v)
+	plain, rich, err := r.write(v)
 	if err != nil {
 		return job.Notification{}, err
 	}
@@ -101,5 +144,23 @@ func (r *Renderer) Render(d *Decision, g *job.NotificationGroup, grouping job.Gr
 	id := job.DeriveID("notification", address, group, strconv.FormatBool(g.Operators), strconv.Itoa(g.Sequence+1))
 	return job.Notification{ID: id, At: now, Updates: d.Updates, Mail: &job.Mail{
 		V: job.Version, ID: id, To: g.Address, Subject: v.Subject, Text: plain, HTML: rich, Thread: v.Thread, List: "alerts", Date: now, NotAfter: notAfter,
+		Monitors: monitorsIn(d.Lines),
 	}}, nil
+}
+
+// monitorsIn returns the first monitors that a mail is about, each once.
+func monitorsIn(lines []Line) []string {
+	var names []string
+	add := func(l *Line) {
+		if len(names) < job.MaxMailMonitors && !slices.Contains(names, l.Incident.Monitor) {
+			names = append(names, l.Incident.Monitor)
+		}
+	}
+	for i := range lines {
+		add(&lines[i])
+		for j := range lines[i].Dependents {
+			add(&lines[i].Dependents[j])
+		}
+	}
+	return names
 }

@@ -7,6 +7,7 @@ import (
 
 	"vedette/pipeline/job"
 	"vedette/workers/evaluate"
+	"vedette/workers/notify"
 )
 
 const other = "new@example.org"
@@ -112,9 +113,33 @@ func TestMailIsDroppedIfAnotherGroupWasFaster(t *testing.T) {
 	}
 	w.pass(15 * time.Second)
 	w.expect(ops, "[DOWN] website: connect refused")
-	w.timers = waiting // the process that goes on where the first one crashed
+	for timer := range waiting { // for the process that goes on where the first one crashed
+		w.timers[timer] = w.now
+	}
 	w.pass(15 * time.Second)
 	w.expect(ops, "[DOWN] website: connect refused")
+	w.check()
+}
+
+// A mail that waits for the relay is withdrawn by whichever group its monitors
+// belong to when there is more to report.
+func TestWaitingMailOfTheGroupBeforeIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	grouping := hurried()
+	w.grouping(grouping)
+	w.relayAway = true
+	w.result(m, job.Down)
+	w.pass(30 * time.Second)
+	grouping.GroupBy = []string{job.GroupByGroup}
+	w.grouping(grouping)
+	w.reconcile()
+	w.pass(30 * time.Second)
+	w.result(m, job.Up)
+	w.pass(30 * time.Second)
+	w.relayAway = false
+	w.pass(time.Minute)
+	w.expect(ops, "[UP] website: was down 1 min")
 	w.check()
 }
 
@@ -303,4 +328,112 @@ func TestOperatorsThatChangeWhileDataIsMissing(t *testing.T) {
 	w.pass(10 * time.Minute)
 	w.expect(ops, "[NO DATA] website: no worker takes its checks", "[DATA AGAIN] website: had no data for 14 min")
 	w.expect(other, "[STILL NO DATA] website: no worker takes its checks, for 13 min", "[DATA AGAIN] website: had no data for 14 min")
+}
+
+func TestMailOnWhichATemplateFailsLeavesWithTheBuiltInText(t *testing.T) {
+	t.Parallel()
+	var failures []string
+	words, err := notify.NewRenderer(notify.Templates{
+		Text: `{{.Headline}} by a template{{range .Facts}}{{if eq .Name "Target"}}{{.Nothing}}{{end}}{{end}}`, Failed: func(err error) { failures = append(failures, err.Error()) },
+	})
+	if err != nil {
+		t.Fatalf("got %v, want templates that pass their trial", err)
+	}
+	w := newWorldWith(t, words)
+	w.grouping(hurried())
+	a, b := monitor("a"), monitor("b")
+	w.result(a, job.Down)
+	w.pass(30 * time.Second)
+	w.result(b, job.Down)
+	w.result(a, job.Up)
+	w.pass(30 * time.Second)
+	w.expect(ops, "[DOWN] a: connect refused", "[DOWN ×1, UP ×1] b and a")
+	first, second := w.mails[w.order[0]], w.mails[w.order[1]]
+	const note = "The template for this mail failed, so it has the built-in text: write text: template: text:1:"
+	if !strings.Contains(first.Text, "a is down: connect refused.\n\nMonitor:") || !strings.Contains(first.Text, note) || !strings.Contains(first.HTML, "The template for this mail failed") {
+		t.Errorf("got\n%s\nwant the built-in text, and that the template failed", first.Text)
+	}
+	if len(failures) != 1 || !strings.Contains(failures[0], "Nothing") {
+		t.Errorf("got failures %q, want the first mail's", failures)
+	}
+	if !strings.Contains(second.Text, "by a template") || strings.Contains(second.Text, "failed") {
+		t.Errorf("got\n%s\nwant the template's text", second.Text)
+	}
+}
+
+func TestLogsOfAnEarlierVersionAreMoved(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	w.result(m, job.Down)
+	w.pass(time.Minute)
+	old := map[string]notify.Entry{}
+	for key, e := range w.keys {
+		tokens := strings.SplitN(key, ".", 3)
+		if isGroup(key) {
+			continue
+		}
+		log, err := job.Decode[job.NotificationLog](e.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before := tokens[0] + "." + log.Group + "." + tokens[2]
+		log.Group = ""
+		body, err := job.Encode(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old[before] = notify.Entry{Key: before, Value: body, Revision: e.Revision}
+		delete(w.keys, key)
+	}
+	for key, e := range old {
+		w.keys[key] = e
+	}
+	w.restart()
+	w.recipient("oncall", ops)
+	for range 2 {
+		w.do(func() error { return w.notifier.Migrate(t.Context()) })
+	}
+	w.result(m, job.Up)
+	w.pass(time.Hour)
+	w.expect(ops, "[DOWN] website: connect refused", "[UP] website: was down 1 min")
+	w.check()
+}
+
+func TestExplanationShowsWhoBecameAndWhoIsNoRecipient(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	w.result(m, job.Down)
+	w.pass(time.Minute)
+	w.recipient("oncall", other) // and no look since
+	_, notified, err := w.explainer().Explain(t.Context(), &m.Monitor)
+	if err != nil || len(notified) != 2 {
+		t.Fatalf("got %+v, %v, want both addresses", notified, err)
+	}
+	joined, former := &notified[0], &notified[1]
+	if joined.Address != other || joined.Former || !joined.Incidents[0].Joined || !joined.NextMail.Equal(w.now.Add(30*time.Second)) {
+		t.Errorf("got %+v, want what is still down for the new address, after the wait", joined)
+	}
+	if former.Address != ops || !former.Former || former.Incidents[0].NotifiedBy == "" || !former.NextMail.IsZero() || len(former.Held) != 0 {
+		t.Errorf("got %+v, want nothing more for the former address", former)
+	}
+	if len(w.keys) != 2 {
+		t.Errorf("got %d keys, want none written by an explanation", len(w.keys))
+	}
+}
+
+func TestMonitorThatMovesToAnotherGroupIsStillReminded(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	grouping := hurried()
+	grouping.GroupBy = []string{job.GroupByGroup}
+	w.grouping(grouping)
+	w.result(m, job.Down)
+	w.pass(30 * time.Second)
+	m.Group = "other"
+	w.define(m)
+	w.pass(2 * time.Minute)
+	w.result(m, job.Up)
+	w.pass(time.Minute)
+	w.expect(ops, "[DOWN] website: connect refused", "[STILL DOWN] website: for 1 min", "[STILL DOWN] website: for 2 min", "[UP] website: was down 2 min")
+	w.check()
 }

@@ -26,6 +26,8 @@ type View struct {
 	Sections []Section
 	// Group is what all monitors in the mail have in common.
 	Group []string
+	// Notes are about the mail itself.
+	Notes []string
 	// Thread identifies the mails that belong together.
 	Thread string
 }

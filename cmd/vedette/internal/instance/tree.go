@@ -15,6 +15,7 @@ import (
 	"vedette/producer/monitor"
 	"vedette/workers"
 	"vedette/workers/check"
+	"vedette/workers/health"
 	"vedette/workers/notify"
 )
 
@@ -167,7 +168,7 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	renderer, err := notify.NewRenderer(notify.Templates{Text: r.file.Notifications.TextTemplate, HTML: r.file.Notifications.HTMLTemplate})
+	renderer, err := r.newRenderer()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -185,6 +186,21 @@ func (r *instanceRun) work() (*workers.Workers, *producer.Scheduler, error) {
 		Pipeline: r.pipeline, Ticked: r.progress.Ticked, Enqueued: r.enqueued, Logger: r.log,
 	})
 	return work, scheduler, err
+}
+
+// newRenderer returns a renderer with the file's templates. What failed with other
+// templates before has ended.
+func (r *instanceRun) newRenderer() (*notify.Renderer, error) {
+	if before, known := r.health.Find(job.ProcessTemplates); known && !before.OK {
+		r.health.Met(job.ProcessTemplates)
+	}
+	return notify.NewRenderer(notify.Templates{
+		Text: r.file.Notifications.TextTemplate, HTML: r.file.Notifications.HTMLTemplate,
+		Failed: func(err error) {
+			r.log.Error("template failed on a mail; it leaves with the built-in text", "error", err)
+			r.health.Failed(job.ProcessTemplates, health.Problem{Reason: job.FaultTemplate, Detail: "a template for mails failed: " + err.Error(), Advisory: true})
+		},
+	})
 }
 
 // limits returns the limit from the command line, or those in the file.
