@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 
@@ -122,6 +123,10 @@ func limitText() string {
 	return fmt.Sprintf(", its limit is %d", limit.Cur)
 }
 
+// readyPatience is how long a server on a busy machine may take to say that it
+// accepts connections.
+const readyPatience = 2 * time.Second
+
 // CheckStreams returns what keeps the server from storing messages, or nil. The
 // server keeps a write error: after it, a stream stores nothing until the server
 // is started again, whatever becomes of the disk, and publishers get no answer.
@@ -130,15 +135,18 @@ func limitText() string {
 // it knows of a broken stream from the first write that failed, without a message
 // that a consumer could take for a job.
 func (b *Broker) CheckStreams() error {
-	status := b.current().Healthz(&server.HealthzOptions{Details: true})
+	running := b.current()
+	status := running.Healthz(&server.HealthzOptions{Details: true})
 	disabled := server.NewJSNotEnabledError().Error()
 	var broken []string
 	for _, found := range status.Errors {
 		switch {
 		case found.Error == disabled:
 			return errors.New("the NATS server has stopped storing anything: it was not allowed to write")
-		case found.Type == server.HealthzErrorConn:
-			return fmt.Errorf("the NATS server does not run: %w", errors.New(found.Error))
+		case found.Type == server.HealthzErrorConn: // it looked for a millisecond only
+			if !running.ReadyForConnections(readyPatience) {
+				return fmt.Errorf("the NATS server does not run: %w", errors.New(found.Error))
+			}
 		case strings.Contains(found.Error, "write error"):
 			broken = append(broken, found.Stream)
 		}

@@ -23,7 +23,7 @@ func TestFaultsAreNoticedReportedAndHealed(t *testing.T) {
 	}
 	for _, row := range []string{
 		`(?m)^killed +1\d\.\ds +\d+\.\ds no answer .* watchdog silent +\d+\.\ds +[1-9]`,
-		`(?m)^relays-away .*mail: relays_down.* fault .*/mail +\d+\.\ds watchdog /fail +\d+\.\ds`,
+		`(?m)^relays-away .*mail: relay.* fault mail.* +\d+\.\ds watchdog /fail +\d+\.\ds`,
 		`(?m)^mails acknowledged \d+, arrived \d+, lost 0, sent twice 0`,
 	} {
 		if !regexp.MustCompile(row).MatchString(output) {

@@ -38,19 +38,19 @@ func newCourier(p *pipeline.Pipeline, post *post) (*courier, error) {
 
 // run enqueues a mail each second until ctx ends. One that is not acknowledged is
 // tried again.
-func (c *courier) run(ctx context.Context) error {
+func (c *courier) run(ctx context.Context) {
 	for n := 0; ; n++ {
 		id := fmt.Sprintf("faults-%d", n)
 		for !c.enqueue(ctx, id) {
 			if harness.Wait(ctx, mailEvery) != nil {
-				return nil
+				return
 			}
 		}
 		c.mu.Lock()
 		c.acknowledged = append(c.acknowledged, id)
 		c.mu.Unlock()
 		if harness.Wait(ctx, mailEvery) != nil {
-			return nil
+			return
 		}
 	}
 }

@@ -31,7 +31,10 @@ func newService(serve func(net.Conn)) (*service, error) {
 		return nil, err
 	}
 	s := &service{address: address, serve: serve, conns: map[net.Conn]bool{}}
-	return s, s.comeBack()
+	if err := s.comeBack(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // goAway closes the listener and all connections.

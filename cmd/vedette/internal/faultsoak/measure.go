@@ -77,7 +77,7 @@ func measure(ctx context.Context, w *world, f fault, limits limits) (observation
 		return observation{}, fmt.Errorf("end %s: %w", f.name, err)
 	}
 	o.heals(ctx, ended, limits)
-	_ = o.await(ctx, max(0, limits.told-time.Since(o.began)), o.complete)
+	_ = await(ctx, max(0, limits.told-time.Since(o.began)), o.complete)
 	stop()
 	if err := group.Wait(); err != nil && ctx.Err() == nil {
 		return o.found, err
@@ -92,11 +92,11 @@ func (o *watch) lasts(ctx context.Context, limits limits) error {
 	if o.fault.hold > 0 {
 		return harness.Wait(ctx, o.fault.hold)
 	}
-	return o.await(ctx, max(limits.noticed, limits.told), o.complete)
+	return await(ctx, max(limits.noticed, limits.told), o.complete)
 }
 
 // await polls until a condition holds, or a limit has passed, which is no error.
-func (o *watch) await(ctx context.Context, limit time.Duration, done func() bool) error {
+func await(ctx context.Context, limit time.Duration, done func() bool) error {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	_ = harness.Poll(limited, done)
@@ -175,7 +175,7 @@ func (o *watch) lookAtDoctor(ctx context.Context, known []string) error {
 func (o *watch) heals(ctx context.Context, ended time.Time, limits limits) {
 	const patience = 6
 	slot := ended.Truncate(time.Second).Add(time.Second)
-	_ = o.await(ctx, patience*limits.healed, func() bool {
+	_ = await(ctx, patience*limits.healed, func() bool {
 		at, found := o.world.main.checked(ctx, o.fault.monitor)
 		if at.Before(slot) || found != job.Up && o.fault.monitor != monitorControl {
 			return false
@@ -186,7 +186,7 @@ func (o *watch) heals(ctx context.Context, ended time.Time, limits limits) {
 		return true
 	})
 	if o.fault.after != nil {
-		_ = o.await(ctx, limits.told, func() bool { return o.fault.after(o.world, ended) })
+		_ = await(ctx, limits.told, func() bool { return o.fault.after(o.world, ended) })
 		o.found.over = o.fault.after(o.world, ended)
 	}
 }

@@ -78,7 +78,7 @@ func readMail(data []byte) received {
 	if decoded, err := new(mime.WordDecoder).DecodeHeader(m.subject); err == nil {
 		m.subject = decoded
 	}
-	var body io.Reader = message.Body
+	body := message.Body
 	if _, params, err := mime.ParseMediaType(message.Header.Get("Content-Type")); err == nil && params["boundary"] != "" {
 		if part, err := multipart.NewReader(body, params["boundary"]).NextPart(); err == nil { // the plain text, decoded
 			body = part

@@ -2,6 +2,7 @@ package faultsoak
 
 import (
 	"bufio"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -13,20 +14,13 @@ import (
 // answer answers one HTTP request with 200, and calls seen with its path.
 func answer(seen func(path string)) func(net.Conn) {
 	return func(conn net.Conn) {
-		reader := bufio.NewReader(conn)
-		for {
-			request, err := http.ReadRequest(reader)
-			if err != nil {
-				return // the client has gone
-			}
-			body := make([]byte, max(0, request.ContentLength))
-			_, _ = reader.Read(body[:min(len(body), reader.Buffered())]) // what it says is not needed
-			seen(request.URL.Path)
-			if _, err := conn.Write([]byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n")); err != nil {
-				return
-			}
-			return
+		request, err := http.ReadRequest(bufio.NewReader(conn))
+		if err != nil {
+			return // the client has gone
 		}
+		_, _ = io.Copy(io.Discard, request.Body) // what it says is not needed
+		seen(request.URL.Path)
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n") // the client may have gone
 	}
 }
 

@@ -7,9 +7,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"vedette/cmd/vedette/internal/cli"
 	"vedette/cmd/vedette/internal/harness"
@@ -83,9 +82,10 @@ func (s *soak) chosen(w *world) []fault {
 func (s *soak) inject(ctx context.Context, w *world, faults []fault, c *courier) ([]observation, error) {
 	began := time.Now()
 	writing, stop := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	defer group.Wait()
 	defer stop()
-	group, writing := errgroup.WithContext(writing)
-	group.Go(func() error { return c.run(writing) })
+	group.Go(func() { c.run(writing) })
 	var found []observation
 	for n := 0; n < len(faults) || time.Since(began) < s.length; n++ {
 		f := faults[n%len(faults)]
@@ -100,9 +100,7 @@ func (s *soak) inject(ctx context.Context, w *world, faults []fault, c *courier)
 		found = append(found, o)
 	}
 	stop()
-	if err := group.Wait(); err != nil {
-		return found, err
-	}
+	group.Wait()
 	limited, cancel := context.WithTimeout(ctx, s.limits.drained)
 	defer cancel()
 	_ = harness.Poll(limited, func() bool { return len(c.balance().lost) == 0 }) // those left count as lost

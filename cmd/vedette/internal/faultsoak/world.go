@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -73,13 +75,14 @@ func build(ctx context.Context, dir string, log io.Writer) (w *world, err error)
 	if err := w.connect(ctx); err != nil {
 		return w, err
 	}
-	return w, w.startWorker()
+	err = w.startWorker()
+	return w, err
 }
 
 // mount makes a disk for the data directory if this process may.
 func (w *world) mount() error {
 	if w.noDisk = faults.Available(); w.noDisk != nil {
-		return nil
+		return nil //nolint:nilerr // the faults of the disk are left out
 	}
 	w.disk = &faults.Disk{Dir: filepath.Join(w.dir, "disk"), Size: diskSize}
 	if err := w.disk.Mount(); err != nil {
@@ -114,10 +117,10 @@ func (w *world) surround() error {
 
 // monitors returns the monitor file.
 func (w *world) monitors() string {
-	relays := ""
+	var relays []string
 	for _, r := range w.relays {
 		host, port, _ := net.SplitHostPort(r.address) // which freeAddress has joined
-		relays += fmt.Sprintf("{host: %s, port: %s, tls: none}, ", host, port)
+		relays = append(relays, fmt.Sprintf("{host: %s, port: %s, tls: none}", host, port))
 	}
 	return fmt.Sprintf(`operators: ops
 recipients: {ops: %s, owner: %s}
@@ -129,7 +132,7 @@ monitors:
   - {name: %s, http: "http://%s/"}
   - {name: %s, http: "http://%s/"}
   - {name: %s, http: "http://%s/", locations: [far]}
-`, operator, owner, relays, w.watchdog.address, pingEvery,
+`, operator, owner, strings.Join(relays, ", "), w.watchdog.address, pingEvery,
 		monitorTarget, w.target.address, monitorControl, w.control.address, monitorFar, w.target.address)
 }
 
@@ -227,8 +230,8 @@ func (w *world) startWorker() error {
 // close stops everything, the last first.
 func (w *world) close() error {
 	var problems []error
-	for i := len(w.closers) - 1; i >= 0; i-- {
-		problems = append(problems, w.closers[i]())
+	for _, closer := range slices.Backward(w.closers) {
+		problems = append(problems, closer())
 	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("stop: %w", err)

@@ -30,7 +30,7 @@ func Ended(ctx context.Context, stdout io.Writer, err error) error {
 // was stopped: then the step failed for that reason, which is no failure.
 func UnlessStopped(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // see above
 	}
 	return err
 }

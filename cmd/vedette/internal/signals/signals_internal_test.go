@@ -51,7 +51,7 @@ func TestFirstSignalIsTheCauseAndALaterOneEnds(t *testing.T) {
 		if reason, stopped := Stopped(ctx); !stopped || reason != "SIGTERM" || len(ended) != 0 {
 			t.Errorf("got %q %t %v, want a clean stop for the first", reason, stopped, ended)
 		}
-		time.Sleep(repeatWindow)
+		<-time.After(repeatWindow)
 		received <- os.Interrupt
 		synctest.Wait()
 		if !slices.Equal(ended, []os.Signal{os.Interrupt}) {
