@@ -144,7 +144,7 @@ func (x *explanation) readMails(ctx context.Context, p *pipeline.Pipeline) error
 	for i := range x.Notified {
 		for j := range x.Notified[i].Incidents {
 			known := &x.Notified[i].Incidents[j]
-			ids = append(ids, known.NotifiedBy, known.ResolvedBy)
+			ids = append(ids, known.NotifiedBy, known.ListedBy, known.RemindedBy, known.PausedBy, known.ResolvedBy)
 		}
 	}
 	slices.Sort(ids)

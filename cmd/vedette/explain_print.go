@@ -223,13 +223,22 @@ func muteText(mute *notify.Mute) string {
 // notifiedText is what an address was notified about an incident.
 func (x *explanation) notifiedText(known *job.Notified, now time.Time) string {
 	text := fmt.Sprintf("%s since %s: ", conditionText(known.Incident.Condition), cli.TimeText(known.Incident.Began))
+	first := cmp.Or(known.NotifiedBy, known.ListedBy)
 	switch {
-	case known.NotifiedBy == "" && known.Resolution == nil:
+	case first == "" && known.Resolution == nil:
 		return text + "not notified yet"
-	case known.NotifiedBy == "":
+	case first == "":
 		return text + "ended, and not notified yet"
+	case known.NotifiedBy == "":
+		text += "listed under " + known.Parent + ", "
 	}
-	text += x.mailText(known.NotifiedBy, known.NotifiedAt, now)
+	text += x.mailText(first, known.NotifiedAt, now)
+	if known.RemindedBy != "" {
+		text += "; repeated: " + x.mailText(known.RemindedBy, known.RemindedAt, now)
+	}
+	if known.PausedBy != "" && known.ResumedBy == "" {
+		text += "; its pause: " + x.mailText(known.PausedBy, time.Time{}, now)
+	}
 	switch {
 	case known.Resolution == nil:
 		return text

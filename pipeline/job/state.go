@@ -120,7 +120,11 @@ func (s *State) Votes() []Vote {
 		case own.NoData != nil:
 			v.Health, v.Reason, v.Detail = Unknown, own.NoData.Reason, own.NoData.Detail
 		case own.Incident != nil:
-			v.Cause = cmp.Or(own.Incident.ProbeResult.Cause, string(own.Incident.ProbeResult.Class))
+			result := &own.Incident.ProbeResult
+			if own.LatestFailure != nil {
+				result = &own.LatestFailure.ProbeResult
+			}
+			v.Cause = cmp.Or(result.Cause, string(result.Class))
 		case own.Degraded != nil:
 			v.Health, v.Cause = Degraded, cmp.Or(own.Degraded.ProbeResult.Cause, string(own.Degraded.ProbeResult.Class))
 		}

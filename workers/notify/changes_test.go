@@ -103,7 +103,7 @@ func kinds() []string {
 	return []string{
 		"toggle", "toggle", "toggle", "toggle", "blind", "notify", "notify", "addresses", "addresses", "rename-recipient", "remove-recipient",
 		"group-by", "own-grouping", "intervals", "operators", "silence", "silence", "unsilence", "window", "pause", "pause", "depend", "depend",
-		"label", "remove-monitor", "put-back", "rename-monitor", "target", "older-file", "relay", "restart", "wait", "wait",
+		"label", "remove-monitor", "put-back", "rename-monitor", "target", "older-file", "relay", "restart", "templates", "wait", "wait",
 	}
 }
 
@@ -148,6 +148,9 @@ func (w *world) perform(c change) bool {
 	case "relay":
 		w.relayAway = !w.relayAway
 	case "restart":
+		w.takeOver()
+	case "templates":
+		w.words, w.failing = w.failing, w.words
 		w.takeOver()
 	case "wait":
 		for range 1 + c.a%4 {

@@ -3,6 +3,8 @@ package notify
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"vedette/pipeline/job"
 )
@@ -137,13 +139,29 @@ func (n *Notifier) addPresent(ctx context.Context, d *Decision, maxListed int) e
 		if err != nil {
 			return err
 		}
-		latest := state.LatestFailure
-		if latest == nil || state.Incident == nil || state.Incident.ID != l.Incident.ID {
-			continue
-		}
-		if began := &l.Incident.ProbeResult; latest.ProbeResult.Class != began.Class || latest.ProbeResult.Cause != began.Cause {
-			l.Now = &latest.ProbeResult
+		if state.Incident != nil && state.Incident.ID == l.Incident.ID {
+			l.Now = presentFailure(&state, l.Incident)
 		}
 	}
 	return nil
+}
+
+// presentFailure is what is wrong now, nil if that is what began the incident. For
+// several locations it is what each of them finds.
+func presentFailure(state *job.State, incident *job.Incident) *job.ProbeResult {
+	if votes := state.Votes(); len(incident.Votes) > 0 && len(votes) > 0 {
+		if slices.Equal(votes, incident.Votes) {
+			return nil
+		}
+		found := make([]string, len(votes))
+		for i := range votes {
+			found[i] = votes[i].Location + ": " + voteText(&votes[i])
+		}
+		return &job.ProbeResult{Cause: strings.Join(found, ", ")}
+	}
+	latest, began := state.LatestFailure, &incident.ProbeResult
+	if latest == nil || latest.ProbeResult.Class == began.Class && latest.ProbeResult.Cause == began.Cause {
+		return nil
+	}
+	return &latest.ProbeResult
 }

@@ -228,6 +228,23 @@ func TestReminderSaysWhatIsWrongNow(t *testing.T) {
 	}
 }
 
+func TestReminderSaysWhatEachLocationFindsNow(t *testing.T) {
+	t.Parallel()
+	w, m := newWorld(t), monitor("website")
+	w.grouping(hurried())
+	m.Locations = []string{"fra", "nyc"}
+	find := func(location, cause string) {
+		w.evaluate(m, job.Result{Monitor: m.Name, Slot: w.now, Location: location, ProbeResult: &job.ProbeResult{Health: job.Down, Class: job.ClassConnect, Cause: cause}})
+	}
+	find("fra", "connect refused")
+	find("nyc", "connect refused")
+	w.pass(30 * time.Second)
+	find("nyc", "no route to host")
+	w.pass(45 * time.Second)
+	w.expect(ops, "[DOWN] website: connect refused (2 of 2 locations)",
+		"[STILL DOWN] website: for 1 min; now fra: down: connect refused, nyc: down: no route to host")
+}
+
 func TestPausedMonitorIsReportedOnceAndTheTruthWhenItGoesOn(t *testing.T) {
 	t.Parallel()
 	for _, up := range []bool{true, false} {

@@ -62,6 +62,10 @@ func TestChangesOfTheFileWhileDownReachEachAddress(t *testing.T) {
 
 	r.hangup(t, changing(x, box, "after", "group", ", paused: true"))
 	eventually(t, "a mail about the pause", func() bool { return has(box, after, "[PAUSED] website: last seen down") })
+	eventually(t, "the pause and the reminder in an explanation", func() bool {
+		output, _ := r.vedette("explain", "website")
+		return strings.Contains(output, "; repeated: notified at ") && strings.Contains(output, "; its pause: notified at ")
+	})
 	paused := len(box.Subjects(after))
 	r.hangup(t, changing(x, box, "after", "monitor", ""))
 	eventually(t, "what is true after the pause", func() bool {
