@@ -65,7 +65,8 @@ func (s *soak) chosen(w *world) []fault {
 		}
 		if f.needs != nil {
 			if err := f.needs(w); err != nil {
-				cli.Writef(s.stdout, "left out  %s: %v\n", f.name, err)
+				reason, _, _ := strings.Cut(err.Error(), "\n") // the rest is advice from mount
+				cli.Writef(s.stdout, "left out  %s: %s\n", f.name, reason)
 				continue
 			}
 		}
