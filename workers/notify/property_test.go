@@ -177,6 +177,7 @@ func play(t *testing.T, words renderers, seed uint64, changes []change, steps *[
 	w.apply(firstFile())
 	if seed%3 == 0 {
 		w.addBehind(seed)
+		w.lags = seed%6 == 0
 	}
 	o := &oracle{w: w, was: map[string]bool{}, left: map[string]time.Time{}, patience: 2 * time.Second}
 	if w.behind != nil {

@@ -34,6 +34,9 @@ type world struct {
 	// behind is another notifier that learns of definitions later; nil for none.
 	behind *notify.Notifier
 	turns  *rand.Rand // whose turn it is
+	// With lags, notifiers see writes of others later: unseen are those.
+	lags   bool
+	unseen []notify.Entry
 	words  *notify.Renderer
 	// failing is a renderer whose template fails on mails, for random changes.
 	failing *notify.Renderer
@@ -101,12 +104,28 @@ func (w *world) restart() {
 		w.tb.Fatal(err)
 	}
 	for _, e := range w.keys {
-		w.observe(e)
+		w.deliver(e)
 	}
 }
 
-// observe passes a write to the notifier, as a watch does.
+// observe passes a write to the notifiers, as a watch does.
 func (w *world) observe(e notify.Entry) {
+	if w.lags {
+		w.unseen = append(w.unseen, e)
+		return
+	}
+	w.deliver(e)
+}
+
+// catchUpTo passes on the writes up to a revision that the notifiers have not seen.
+func (w *world) catchUpTo(revision uint64) {
+	for len(w.unseen) > 0 && w.unseen[0].Revision <= revision {
+		w.deliver(w.unseen[0])
+		w.unseen = w.unseen[1:]
+	}
+}
+
+func (w *world) deliver(e notify.Entry) {
 	for _, n := range []*notify.Notifier{w.notifier, w.behind} {
 		if n == nil {
 			continue
@@ -188,6 +207,9 @@ func (w *world) Load(_ context.Context, filter string) ([]notify.Entry, error) {
 func (w *world) Get(_ context.Context, key string) (notify.Entry, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if isGroup(key) {
+		w.catchUpTo(w.keys[key].Revision) // a flush waits for that
+	}
 	return w.keys[key], w.point()
 }
 
@@ -339,6 +361,7 @@ func (w *world) pass(d time.Duration) {
 			return
 		}
 		w.now = next
+		w.catchUpTo(w.revision)
 	}
 }
 
