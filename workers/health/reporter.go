@@ -24,6 +24,9 @@ type ReporterConfig struct {
 	// Previous, when set, is the reporter of an earlier run in this process, which
 	// has ended. What it reported or could not send is continued.
 	Previous *Reporter
+	// Inherited are the conditions that failed in an earlier process when that ended
+	// without a clean stop. Its operators know of them, and hear of their end.
+	Inherited []job.ProcessCondition
 	// Logger gets one line for each change.
 	Logger *slog.Logger
 }
@@ -51,6 +54,9 @@ type change struct {
 // NewReporter returns a reporter that starts with Serve.
 func NewReporter(config ReporterConfig) *Reporter {
 	r := &Reporter{config: config, reported: map[job.ProcessConditionName]timed{}, worse: map[job.ProcessConditionName]time.Time{}}
+	for _, c := range config.Inherited {
+		r.reported[c.Name] = timed{c, c.Since}
+	}
 	if config.Previous != nil {
 		r.reported, r.waiting = config.Previous.reported, config.Previous.waiting
 		r.config.Previous = nil

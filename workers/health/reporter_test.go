@@ -52,6 +52,7 @@ func TestConditionsKeepTheTimeOfTheirFirstReport(t *testing.T) {
 
 // world is what a reporter sees and sends.
 type world struct {
+	inherited  []job.ProcessCondition
 	conditions *health.Conditions
 	sent       []job.NoticeKind
 	direct     []job.NoticeKind // what was sent without the storage
@@ -87,7 +88,7 @@ func (w *world) run(t *testing.T, direct func(context.Context, job.Notice) error
 	t.Helper()
 	w.conditions = health.NewConditions(time.Now)
 	w.reporter = health.NewReporter(health.ReporterConfig{
-		Conditions: w.conditions, Process: "p", Notify: w.notify, Direct: direct, Previous: w.reporter, Logger: slog.New(slog.DiscardHandler),
+		Conditions: w.conditions, Process: "p", Notify: w.notify, Direct: direct, Previous: w.reporter, Inherited: w.inherited, Logger: slog.New(slog.DiscardHandler),
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -222,5 +223,27 @@ func TestFaultEndsInALaterRun(t *testing.T) {
 		if !slices.Equal(w.direct, []job.NoticeKind{job.NoticeFault}) || !slices.Equal(w.sent, []job.NoticeKind{job.NoticeFaultEnded}) {
 			t.Errorf("got %v sent directly and %v stored, want the beginning in the first run and the end in the second", w.direct, w.sent)
 		}
+	})
+}
+
+// A process that is killed during a fault leaves its end to the next one.
+func TestNextProcessReportsTheEndOfAFaultThatTheLastOneReported(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{inherited: []job.ProcessCondition{
+			{Name: job.ProcessMail, Since: time.Now().Add(-time.Hour).UTC(), Detail: "relay away"},
+			{Name: job.ProcessClock, Since: time.Now().Add(-time.Hour).UTC(), Detail: "wrong"},
+		}}
+		w.run(t, w.sendDirect, func() {
+			w.conditions.Met(job.ProcessMail)
+			w.conditions.Failed(job.ProcessClock, health.Problem{Detail: "still wrong"})
+			if got := w.after(time.Minute); !slices.Equal(got, []job.NoticeKind{job.NoticeFaultEnded}) {
+				t.Errorf("got %v, want one notice about the fault that ended, and none about the one that goes on", got)
+			}
+			w.conditions.Met(job.ProcessClock)
+			if got := w.after(time.Minute); !slices.Equal(got, []job.NoticeKind{job.NoticeFaultEnded, job.NoticeFaultEnded}) {
+				t.Errorf("got %v, want one about the end of the other", got)
+			}
+		})
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"vedette/pipeline/job"
@@ -88,6 +89,19 @@ func ReadLastWord(dir string) (job.ProcessStatus, bool) {
 	}
 	err = syscall.Kill(status.Process.PID, 0) // asks whether it exists
 	return status, err == nil || errors.Is(err, syscall.EPERM)
+}
+
+// InheritedConditions returns what the process before this one lacked when it ended
+// without a clean stop, except for what every process has from the start.
+func InheritedConditions(dir string) []job.ProcessCondition {
+	status, running := ReadLastWord(dir)
+	if running && status.Process.PID != os.Getpid() {
+		return nil // a worker that shares the directory
+	}
+	ownNames := []job.ProcessConditionName{job.ProcessRunning, job.ProcessNATS, job.ProcessChildren}
+	return slices.DeleteFunc(health.Failing(status.Conditions), func(c job.ProcessCondition) bool {
+		return c.Since.IsZero() || slices.Contains(ownNames, c.Name)
+	})
 }
 
 // LastWord returns what the process said last that runs on the data directory, if

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"vedette/pipeline/job"
 )
@@ -50,5 +51,34 @@ func TestLastWordIsReadWhileItsProcessExists(t *testing.T) {
 	}
 	if _, faulty := where.LastWord(); faulty {
 		t.Error("got a last word after a clean end, want none")
+	}
+}
+
+func TestConditionsAreInheritedFromAProcessThatWasKilled(t *testing.T) {
+	t.Parallel()
+	dir, since := t.TempDir(), time.Now().UTC()
+	w, err := OpenLastWord(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(pid int) {
+		t.Helper()
+		if err := w.Write(job.ProcessStatus{V: job.Version, Process: job.Process{V: job.Version, Name: "p", PID: pid}, Conditions: []job.ProcessCondition{
+			{Name: job.ProcessNATS, Since: since}, {Name: job.ProcessStorage, OK: true, Since: since}, {Name: job.ProcessMail, Since: since, Detail: "away"},
+		}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for pid, want := range map[int]int{1 << 30: 1, os.Getpid(): 1, os.Getppid(): 0} { // killed, killed with the same pid, alive
+		write(pid)
+		if got := InheritedConditions(dir); len(got) != want || want > 0 && got[0].Name != job.ProcessMail {
+			t.Errorf("pid %d: got %+v, want %d conditions", pid, got, want)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := InheritedConditions(dir); len(got) != 0 {
+		t.Errorf("got %+v after a clean stop, want none", got)
 	}
 }

@@ -192,9 +192,13 @@ func (r *instanceRun) prepare() {
 	})
 	r.direct = &directMailer{transport: r.transport}
 	r.direct.setOperators(r.file)
-	r.reporter = health.NewReporter(health.ReporterConfig{
+	config := health.ReporterConfig{
 		Conditions: r.health, Process: r.pipeline.Process(), Notify: r.pipeline.Notify, Direct: r.direct.send, Previous: r.reporter, Logger: r.log,
-	})
+	}
+	if r.reporter == nil {
+		config.Inherited = cli.InheritedConditions(r.options.Data)
+	}
+	r.reporter = health.NewReporter(config)
 }
 
 // printBanner prints the addresses and the mail transport.
