@@ -2,8 +2,8 @@ package workers
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 
 	"vedette/pipeline"
@@ -22,7 +22,7 @@ func TestManyChangedMonitorsAreOnePass(t *testing.T) {
 		t.Errorf("got %v, all %t, want two monitors", monitors, all)
 	}
 	for i := range maxChanges + 1 {
-		changes.add(fmt.Sprint(i))
+		changes.add(strconv.Itoa(i))
 	}
 	if monitors, all := changes.take(); len(monitors) != maxChanges || !all {
 		t.Errorf("got %d monitors, all %t, want one pass over all", len(monitors), all)

@@ -22,15 +22,20 @@ type Mailer interface {
 	// StoreCopy stores a mail that cannot be sent yet on this machine, for its
 	// administrators. It will still be sent.
 	StoreCopy(ctx context.Context, m job.Mail, stored time.Time) error
+	Outlets
+	// Serve maintains the connections to relays until ctx ends.
+	Serve(ctx context.Context) error
+	// Close closes what is still open, after all calls to Handle have returned.
+	Close()
+}
+
+// Outlets are the relays, or the Maildir.
+type Outlets interface {
 	// Available reports whether mails can currently be sent.
 	Available() bool
 	// Relays returns the states of the relays in the order in which they are tried,
 	// or that of the Maildir.
 	Relays() []mail.RelayState
-	// Serve maintains the connections to relays until ctx ends.
-	Serve(ctx context.Context) error
-	// Close closes what is still open, after all calls to Handle have returned.
-	Close()
 }
 
 // Deliveries stores the delivery status of mails.

@@ -35,7 +35,7 @@ func backlogs(s Snapshot) []Finding {
 }
 
 // mailFails reports whether mails cannot leave a process.
-func (s Snapshot) mailFails() bool {
+func (s *Snapshot) mailFails() bool {
 	return slices.ContainsFunc(s.Processes, func(p job.ProcessStatus) bool {
 		return slices.ContainsFunc(p.Conditions, func(c job.ProcessCondition) bool {
 			return c.Name == job.ProcessMail && !c.OK && !c.Reason.Lesser()

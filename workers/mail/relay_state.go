@@ -89,7 +89,7 @@ const (
 )
 
 // DefersAll reports whether the relay defers all mails.
-func (s RelayState) DefersAll(now time.Time) bool {
+func (s *RelayState) DefersAll(now time.Time) bool {
 	d := s.Deferral
 	switch age := now.Sub(d.Since); {
 	case d.Since.IsZero() || age < deferredFor:
@@ -204,7 +204,7 @@ const deferRetry = time.Minute
 // retryWithin returns [deferRetry] if the relay defers all mails, and does not ask
 // for fewer.
 func (p *sessionPool) retryWithin(v Verdict) time.Duration {
-	if now := time.Now(); v.Class != ClassTemporary || throttled(v) || !p.state().DefersAll(now) {
+	if state := p.state(); v.Class != ClassTemporary || throttled(v) || !state.DefersAll(time.Now()) {
 		return 0
 	}
 	return deferRetry

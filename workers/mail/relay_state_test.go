@@ -176,7 +176,7 @@ func TestRelayThatRefusesTransactionsIsTriedWithOne(t *testing.T) {
 func TestRelayThatDefersEveryMailIsNoticed(t *testing.T) {
 	t.Parallel()
 	r := newFaultyRelay(t, nil)
-	w := &watched{T: t, Sender: newSender(t, mail.Config{Relays: []mail.Relay{r.plain()}}), queue: mail.Queue{Unsettled: 3}}
+	w := &watched{Sender: newSender(t, mail.Config{Relays: []mail.Relay{r.plain()}}), queue: mail.Queue{Unsettled: 3}}
 	r.answerRecipients(&smtp.SMTPError{Code: 451, EnhancedCode: smtp.EnhancedCode{4, 3, 0}, Message: "no room"})
 	for _, id := range []string{"m1", "m2", "m2", "m3"} {
 		if _, err := w.Send(t.Context(), order(id), stored); err == nil {

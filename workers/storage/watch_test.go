@@ -89,7 +89,8 @@ func TestStreamsAreExaminedAfterARestartUntilThatSucceeds(t *testing.T) {
 		examined := 0
 		watch(t, storage.Config{Server: s, Restarted: func(context.Context) error {
 			s.set(func() { s.done = append(s.done, "examine") })
-			if examined++; examined < 3 {
+			examined++
+			if examined < 3 {
 				return errors.New("no answer")
 			}
 			return nil

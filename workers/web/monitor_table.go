@@ -119,7 +119,7 @@ const maxAhead = 5 * time.Second
 
 // replaces reports whether a result with a slot is newer than the last one.
 func replaces(slot, last time.Time) bool {
-	return slot.After(last) || last.Sub(time.Now()) > maxAhead
+	return slot.After(last) || time.Until(last) > maxAhead
 }
 
 // AddResult adds a check result or a miss. Results older than the last one are

@@ -118,7 +118,7 @@ func TestResultsAreShownAfterTheClockWasSetBack(t *testing.T) {
 	t.Parallel()
 	b, now := web.NewMonitorTable(), time.Now()
 	b.Define(job.Monitor{Name: "website"})
-	shown := func(slot time.Time, health job.Health, want job.Health) {
+	shown := func(slot time.Time, health, want job.Health) {
 		t.Helper()
 		b.AddResult(job.Result{Monitor: "website", Slot: slot, ProbeResult: &job.ProbeResult{Health: health}})
 		if got := b.Rows()[0].Health; got != want {

@@ -48,14 +48,14 @@ func TestWhatKeepsMailsFromLeavingIsShownEverywhere(t *testing.T) {
 		"the first relay is away": {
 			relays: "{host: 127.0.0.1, port: %s, tls: none}, {host: 127.0.0.1, port: %s, tls: none}",
 			begin:  func(_ *testing.T, f *mailFault) { f.first.Close() },
-			end:    func(t *testing.T, f *mailFault) { f.first.Listen(t) },
+			end:    func(t *testing.T, f *mailFault) { t.Helper(); f.first.Listen(t) },
 			reason: job.FaultRelayAway, detail: `relay 127.0.0.1:\d+ cannot be reached since .* UTC \(connection refused\); 127.0.0.1:\d+ is used`,
 			remedy: "do   start that relay",
 		},
 		"the only relay is away": {
 			relays: "{host: 127.0.0.1, port: %s, tls: none}",
 			begin:  func(_ *testing.T, f *mailFault) { f.first.Close() },
-			end:    func(t *testing.T, f *mailFault) { f.first.Listen(t) },
+			end:    func(t *testing.T, f *mailFault) { t.Helper(); f.first.Listen(t) },
 			reason: job.FaultRelaysDown, detail: `relay 127.0.0.1:\d+ cannot be reached since .* UTC \(connection refused\)`,
 			remedy: "do   start a relay",
 		},
@@ -76,16 +76,18 @@ func TestWhatKeepsMailsFromLeavingIsShownEverywhere(t *testing.T) {
 		"the password is wrong": {
 			relays: "{host: 127.0.0.1, port: %s, tls: none, allow_cleartext: true, username: me, password_file: password}",
 			begin: func(t *testing.T, f *mailFault) {
+				t.Helper()
 				f.writePassword(t, "old")
 				f.enqueue(t, "m1") // a login is due at once
 			},
-			end:    func(t *testing.T, f *mailFault) { f.writePassword(t, "s3cret") },
+			end:    func(t *testing.T, f *mailFault) { t.Helper(); f.writePassword(t, "s3cret") },
 			reason: job.FaultRelayLogin, detail: `login to relay 127.0.0.1:\d+ fails since .* UTC \(535 `,
 			remedy: "do   correct username and password",
 		},
 		"every mail is deferred": {
 			relays: "{host: 127.0.0.1, port: %s, tls: none}",
 			begin: func(t *testing.T, f *mailFault) {
+				t.Helper()
 				f.first.Refuse(true)
 				f.enqueue(t, "m1", "m2", "m3")
 			},
@@ -154,13 +156,13 @@ func TestNotifiedMeansAcceptedByARelay(t *testing.T) {
 		}
 	}
 	explained(`down since .*: enqueued at .*, not accepted by a relay yet: .*connection refused.*, in mail `)
-	if output, code := r.vedette("mail", "log"); code != cli.ExitOK || !regexp.MustCompile(`2 mails wait for the first attempt|ops@example.org +\[DOWN\] website.* attempt at \d`).MatchString(output) {
+	if output, code := r.vedette("mail", "log"); code != cli.ExitOK || !regexp.MustCompile(`2 mails wait for the first attempt|ops@example\.org +\[DOWN\] website.* attempt at \d`).MatchString(output) {
 		t.Errorf("got %d %s, want the mails that wait", code, output)
 	}
 	box.Listen(t)
-	explained(`(?s)gone@example.org\n +down since .*: not delivered: dead letter \d+, .*550 5.1.1 no such user; 'vedette dead replay \d+', in mail .*` +
-		`ops@example.org\n +down since .*: notified at .* through ` + regexp.QuoteMeta(box.Address) + `, in mail `)
-	if output, _ := r.vedette("mail", "log"); !regexp.MustCompile(`failed .*gone@example.org +\[DOWN\] website.* dead letter \d+ `).MatchString(output) {
+	explained(`(?s)gone@example\.org\n +down since .*: not delivered: dead letter \d+, .*550 5.1.1 no such user; 'vedette dead replay \d+', in mail .*` +
+		`ops@example\.org\n +down since .*: notified at .* through ` + regexp.QuoteMeta(box.Address) + `, in mail `)
+	if output, _ := r.vedette("mail", "log"); !regexp.MustCompile(`failed .*gone@example\.org +\[DOWN\] website.* dead letter \d+ `).MatchString(output) {
 		t.Errorf("got %s, want the failed mail with recipient, subject and dead letter", output)
 	}
 	r.stop()
