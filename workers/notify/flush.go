@@ -102,24 +102,19 @@ func (n *Notifier) send(ctx context.Context, key string, group *job.Notification
 	}
 	group.Pending = nil
 	if !won {
-		return 0, n.drop(ctx, key, group, revision, pending.ID, logs)
+		if err := n.logs.changeAll(ctx, logs, func(log *job.NotificationLog) bool { return withdraw(log, pending.ID) }); err != nil {
+			return 0, err
+		}
+		if _, err := n.logs.swapGroup(ctx, key, *group, revision); err != nil {
+			return 0, err
+		}
+		return 0, fmt.Errorf("claim what mail %s reports: %w", pending.ID, job.ErrConflict)
 	}
 	if err := n.config.Outbox.Enqueue(ctx, *pending.Mail, group.Operators); err != nil {
 		return 0, err
 	}
 	group.Sent = &job.Notification{ID: pending.ID, At: pending.At}
 	return n.logs.swapGroup(ctx, key, *group, revision)
-}
-
-// drop undoes the claims of a mail that is not enqueued.
-func (n *Notifier) drop(ctx context.Context, key string, group *job.NotificationGroup, revision uint64, mail string, logs []storedLog) error {
-	if err := n.logs.changeAll(ctx, logs, func(log *job.NotificationLog) bool { return withdraw(log, mail) }); err != nil {
-		return err
-	}
-	if _, err := n.logs.swapGroup(ctx, key, *group, revision); err != nil {
-		return err
-	}
-	return fmt.Errorf("claim what mail %s reports: %w", mail, job.ErrConflict)
 }
 
 // addPresent adds to the lines about monitors that are still down what is wrong

@@ -25,6 +25,10 @@ var (
 // address was last notified about is what it should know, and no address was
 // notified twice about the same.
 //
+// Each run takes other sequences, and prints what repeats them. For more:
+//
+//	go test ./workers/notify -run WhatAddresses -sequences 100000
+//
 // The table behind it, what changed while a monitor was down and what each address
 // must have heard at the end:
 //
