@@ -24,6 +24,12 @@ func (p *patient) run(ctx context.Context, check func() error) error {
 		p.began, p.ended = time.Now(), ended
 		go func() { ended <- check() }()
 	}
+	select {
+	case err := <-p.ended: // before a timer that has expired too
+		p.ended = nil
+		return err
+	default:
+	}
 	timer := time.NewTimer(max(0, stallTimeout-time.Since(p.began)))
 	defer timer.Stop()
 	select {
