@@ -260,7 +260,7 @@ func (w *world) editMonitor(f *definitions, m *evaluate.Monitor, recipient strin
 }
 
 // refer replaces a recipient's name, or removes it.
-func (w *world) refer(f *definitions, from, to string) {
+func (*world) refer(f *definitions, from, to string) {
 	replace := func(list []string) []string {
 		var next []string
 		for _, name := range list {
@@ -280,7 +280,7 @@ func (w *world) refer(f *definitions, from, to string) {
 }
 
 // withoutMonitor removes a monitor, and the dependencies on it.
-func (w *world) withoutMonitor(f *definitions, name string) {
+func (*world) withoutMonitor(f *definitions, name string) {
 	delete(f.monitors, name)
 	for _, m := range f.monitors {
 		m.DependsOn = slices.DeleteFunc(m.DependsOn, func(parent string) bool { return parent == name })

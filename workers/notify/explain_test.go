@@ -197,7 +197,8 @@ func TestExplanationsAgreeWithTheNotifier(t *testing.T) {
 				if random.IntN(chance) == 0 {
 					down[i] = !down[i]
 				}
-				if w.define(m); m.Paused {
+				w.define(m)
+				if m.Paused {
 					continue
 				}
 				w.result(m, map[bool]job.Health{true: job.Down, false: job.Up}[down[i]])

@@ -127,7 +127,8 @@ func (n *Notifier) addPresent(ctx context.Context, d *Decision, maxListed int) e
 		if !d.Reminder && !l.Lasting || l.Incident.Condition != job.ConditionDown || l.Resolution != nil {
 			continue
 		}
-		if left--; left < 0 {
+		left--
+		if left < 0 {
 			break
 		}
 		state, err := n.config.Lookup.State(ctx, l.Incident.Monitor)

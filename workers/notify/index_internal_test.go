@@ -84,14 +84,15 @@ func TestIndexIsAwaitedUpToARevision(t *testing.T) {
 			done <- time.Since(started)
 		}()
 		for revision := range uint64(3) {
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond)
 			observe(t, x, Entry{Key: "x.g", Revision: revision})
 		}
 		if took := <-done; took != 300*time.Millisecond {
 			t.Errorf("got %s, want to wait until the revision was observed", took)
 		}
 		started = time.Now()
-		if x.await(t.Context(), 99); time.Since(started) != indexPatience {
+		x.await(t.Context(), 99)
+		if time.Since(started) != indexPatience {
 			t.Errorf("got %s, want a limit for the wait", time.Since(started))
 		}
 		ctx, cancel := context.WithCancel(t.Context())

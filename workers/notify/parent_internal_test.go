@@ -32,7 +32,7 @@ func (r *relatives) State(_ context.Context, name string) (job.State, error) {
 	return r.states[name], nil
 }
 
-func (r *relatives) OpenStates(context.Context, func(*job.State) error) error { return nil }
+func (*relatives) OpenStates(context.Context, func(*job.State) error) error { return nil }
 
 func (r *relatives) Failing(_ context.Context, m *job.Monitor) bool { return r.failing[m.Name] }
 

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -51,7 +52,7 @@ var (
 //	an older file, two files in turn  as the sum of these changes    as the sum of these changes
 func TestWhatAddressesWereNotifiedIsWhatTheyShouldKnow(t *testing.T) {
 	t.Parallel()
-	seed := cmp.Or(*firstSeed, uint64(time.Now().UnixNano())) //nolint:gosec // any number
+	seed := cmp.Or(*firstSeed, uint64(time.Now().UnixNano()))
 	t.Logf("repeat with -seed %d", seed)
 	began, crashes, mails := time.Now(), atomic.Int64{}, atomic.Int64{}
 	var words renderers
@@ -67,10 +68,10 @@ func TestWhatAddressesWereNotifiedIsWhatTheyShouldKnow(t *testing.T) {
 	}
 	const workers = 4
 	for worker := range workers {
-		t.Run(fmt.Sprint(worker), func(t *testing.T) {
+		t.Run(strconv.Itoa(worker), func(t *testing.T) {
 			t.Parallel()
 			for i := worker; i < *sequences && !t.Failed(); i += workers {
-				own := seed + uint64(i) //nolint:gosec // small
+				own := seed + uint64(i)
 				changes := randomChanges(own)
 				result := play(t, words, own, changes, nil)
 				crashes.Add(int64(result.crashes))
@@ -152,7 +153,7 @@ type recorder struct {
 
 type stop struct{}
 
-func (r *recorder) Helper() {}
+func (*recorder) Helper() {}
 func (r *recorder) Errorf(format string, args ...any) {
 	r.problems = append(r.problems, fmt.Sprintf(format, args...))
 }

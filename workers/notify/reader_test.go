@@ -62,8 +62,8 @@ func newsOf(title string) (what news, repeats bool) {
 
 var (
 	titleLine  = regexp.MustCompile(`^([A-Z][A-Za-z ,]+?)(: \d+)?$`)
-	itemLine   = regexp.MustCompile(`^  ([\w-]+): `)
-	underLine  = regexp.MustCompile(`^    depending on it: (.*)$`)
+	itemLine   = regexp.MustCompile(`^ {2}([\w-]+): `)
+	underLine  = regexp.MustCompile(`^ {4}depending on it: (.*)$`)
 	alsoLine   = regexp.MustCompile(`^Also: +([A-Z ]+), `)
 	alsoItem   = regexp.MustCompile(`; also ([A-Z ]+), `)
 	tagSubject = regexp.MustCompile(`^\[([A-Z ]+)\] ([\w-]+): (.*)$`)

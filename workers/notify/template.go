@@ -110,9 +110,9 @@ func (r *Renderer) write(v View) (plain, rich string, err error) {
 }
 
 // shorten limits an error for people.
-func shorten(text string) string {
+func shorten(words string) string {
 	const most = 300
-	short := []rune(strings.Join(strings.Fields(text), " "))
+	short := []rune(strings.Join(strings.Fields(words), " "))
 	if len(short) > most {
 		return string(short[:most-1]) + "…"
 	}

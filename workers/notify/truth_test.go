@@ -1,6 +1,7 @@
 package notify_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -402,9 +403,7 @@ func TestLogsOfAnEarlierVersionAreMoved(t *testing.T) {
 		old[before] = notify.Entry{Key: before, Value: body, Revision: e.Revision}
 		delete(w.keys, key)
 	}
-	for key, e := range old {
-		w.keys[key] = e
-	}
+	maps.Copy(w.keys, old)
 	w.restart()
 	w.recipient("oncall", ops)
 	for range 2 {

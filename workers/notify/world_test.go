@@ -159,10 +159,15 @@ func (w *world) point() error {
 // do repeats an action while it crashes.
 func (w *world) do(what func() error) {
 	w.tb.Helper()
+	swapped := false
+	defer func() {
+		if swapped {
+			w.notifier, w.behind = w.behind, w.notifier
+		}
+	}()
 	for range 10_000 {
 		if w.behind != nil && w.turns.IntN(2) == 0 {
-			w.notifier, w.behind = w.behind, w.notifier
-			defer func() { w.notifier, w.behind = w.behind, w.notifier }()
+			w.notifier, w.behind, swapped = w.behind, w.notifier, !swapped
 		}
 		err := what()
 		if err == nil {
