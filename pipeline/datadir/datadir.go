@@ -197,6 +197,9 @@ func onDisk(store string) ([]string, error) {
 	}
 	var found []string
 	for _, account := range accounts {
+		if !account.IsDir() {
+			continue // the server writes a file to try the disk, which a kill may leave
+		}
 		streams, err := entries(filepath.Join(store, account.Name(), streamsDir))
 		if err != nil {
 			return nil, err
