@@ -112,7 +112,7 @@ func answer(text string, hold bool) func(net.Conn) {
 
 func TestResultsForMisbehavingServers(t *testing.T) {
 	t.Parallel()
-	const timeout = 300 * time.Millisecond
+	const timeout = time.Second // less failed on a busy machine
 	cases := []struct {
 		name  string
 		url   func(t *testing.T) string
@@ -122,7 +122,7 @@ func TestResultsForMisbehavingServers(t *testing.T) {
 		{"refused", closedPort, job.ClassConnect, "connect refused"},
 		{"no such host", func(*testing.T) string { return "http://nosuchhost.invalid" }, job.ClassDNS, "nosuchhost.invalid"},
 		{"silent after accepting", func(t *testing.T) string { return accept(t, silent) }, job.ClassTimeout, "waiting for the first byte of the answer"},
-		{"silent in the headers", func(t *testing.T) string { return accept(t, answer("HTTP/1.1 200 OK\r\nX: ", true)) }, job.ClassTimeout, "no answer within 300ms"},
+		{"silent in the headers", func(t *testing.T) string { return accept(t, answer("HTTP/1.1 200 OK\r\nX: ", true)) }, job.ClassTimeout, "no answer within 1s"},
 		{"silent in the body", func(t *testing.T) string {
 			return accept(t, answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", true))
 		}, job.ClassTimeout, "reading the answer"},
