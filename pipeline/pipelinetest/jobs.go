@@ -2,6 +2,7 @@ package pipelinetest
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"vedette/pipeline/deadletter"
 	"vedette/pipeline/job"
 	"vedette/pipeline/pool"
+	"vedette/pipeline/supervise"
 	"vedette/pipeline/topology"
 )
 
@@ -45,6 +47,28 @@ func Run(tb testing.TB, workers *pool.Pool) (stop func() error) {
 		return <-done
 	})
 	tb.Cleanup(func() { _ = stop() }) // stuck jobs are the test's affair
+	return stop
+}
+
+// RunPatiently is [Run] for a cluster. Like a supervisor it runs the workers again
+// when they could not begin, as while a leader is elected.
+func RunPatiently(tb testing.TB, p *pipeline.Pipeline, workers *pool.Pool) (stop func() error) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(tb.Context())
+	done := make(chan error, 1)
+	go func() {
+		service := p.TolerateOutage(workers)
+		err := service.Serve(ctx)
+		for ctx.Err() == nil && errors.Is(err, supervise.ErrUnavailable) {
+			err = service.Serve(ctx)
+		}
+		done <- err
+	}()
+	stop = sync.OnceValue(func() error {
+		cancel()
+		return <-done
+	})
+	tb.Cleanup(func() { _ = stop() })
 	return stop
 }
 

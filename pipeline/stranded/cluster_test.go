@@ -58,7 +58,7 @@ func TestBusyQueueOfAClusterIsLeftAloneAndItsStrandedJobDoneOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop := pipelinetest.Run(t, workers)
+	stop := pipelinetest.RunPatiently(t, p, workers)
 	looking, enough := context.WithCancel(t.Context())
 	var watches sync.WaitGroup
 	for i := range 2 {
@@ -90,11 +90,17 @@ func TestBusyQueueOfAClusterIsLeftAloneAndItsStrandedJobDoneOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	pipelinetest.Strand(t, p, consumer, pipeline.Message{Subject: topology.AdhocSubject("here", "stranded"), Body: []byte("{}")})
+	// A cluster removes such a job itself every half a minute, maybe before it is found.
 	var found []stranded.Job
+	var since time.Time
 	pipelinetest.Eventually(t, "the stranded job", func() bool {
+		if time.Since(since) > 10*time.Second {
+			subject := topology.AdhocSubject("here", fmt.Sprint("stranded-", time.Now().UnixNano()))
+			pipelinetest.Strand(t, p, consumer, pipeline.Message{Subject: subject, Body: []byte("{}")})
+			since = time.Now()
+		}
 		found, err = stranded.Find(t.Context(), p, time.Now())
-		return err == nil && len(found) == 1
+		return err == nil && len(found) > 0
 	})
 	for _, err := range []error{stranded.Repair(t.Context(), p, found[0], time.Now()), stranded.Repair(t.Context(), p, found[0], time.Now())} {
 		if err != nil {
