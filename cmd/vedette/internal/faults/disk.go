@@ -132,11 +132,21 @@ func (d *Disk) ReadOnly() error {
 	if d.hidden {
 		return nil
 	}
-	if err := run("mount", "--bind", d.Dir, d.Dir); err != nil {
-		return err
+	// Prepared elsewhere: a mount through which a file was opened for writing in the
+	// meantime cannot become read-only.
+	stage, err := os.MkdirTemp("", "vedette-read-only-*")
+	if err != nil {
+		return fmt.Errorf("make disk read-only: %w", err)
 	}
-	d.hidden = true
-	return run("mount", "-o", "remount,ro,bind", d.Dir)
+	if err := run("mount", "--bind", d.Dir, stage); err != nil {
+		return errors.Join(err, os.Remove(stage))
+	}
+	err = run("mount", "-o", "remount,ro,bind", stage)
+	if err == nil {
+		err = run("mount", "--bind", stage, d.Dir) // with the flags of the stage
+		d.hidden = err == nil
+	}
+	return errors.Join(err, run("umount", "-l", stage), os.Remove(stage))
 }
 
 // Writable ends ReadOnly.
