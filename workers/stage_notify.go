@@ -127,12 +127,9 @@ func (n *notifyJobs) follow(ctx context.Context, buckets map[topology.Bucket]*pi
 	return group.Wait()
 }
 
-// start moves logs from before to where they are now, and has everything looked at
-// soon: definitions may have changed while no notifier ran.
+// start has everything looked at soon: definitions may have changed while no
+// notifier ran.
 func (n *notifyJobs) start(ctx context.Context) error {
-	if err := n.notifier.Migrate(ctx); err != nil {
-		return err
-	}
 	if err := n.notifier.ReconcileIn(ctx, notify.FirstSweep); err != nil {
 		return err
 	}

@@ -16,14 +16,10 @@ import (
 // first one's age, zero if there is none or without the right to read it. A
 // missing consumer has none.
 func Waiting(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consumer, now time.Time) (waiting uint64, oldest time.Duration, err error) {
-	found, err := p.JetStream().Consumer(ctx, p.Names().Stream(consumer.Stream), consumer.Name)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return 0, 0, nil
+	info, err := consumerInfo(ctx, p, consumer)
+	if err != nil || info == nil {
+		return 0, 0, err
 	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("read queue %s: %w", consumer.Name, err)
-	}
-	info := found.CachedInfo()
 	if info.NumPending == 0 {
 		return 0, 0, nil
 	}
@@ -33,14 +29,10 @@ func Waiting(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consum
 // Outstanding counts the jobs that a consumer has not delivered yet, and those that
 // run or wait for another attempt. A missing consumer has none.
 func Outstanding(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consumer) (waiting, unsettled uint64, err error) {
-	found, err := p.JetStream().Consumer(ctx, p.Names().Stream(consumer.Stream), consumer.Name)
-	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return 0, 0, nil
+	info, err := consumerInfo(ctx, p, consumer)
+	if err != nil || info == nil {
+		return 0, 0, err
 	}
-	if err != nil {
-		return 0, 0, fmt.Errorf("read queue %s: %w", consumer.Name, err)
-	}
-	info := found.CachedInfo()
 	return info.NumPending, uint64(max(0, info.NumAckPending)), nil
 }
 
@@ -64,13 +56,21 @@ func oldestAge(ctx context.Context, p *pipeline.Pipeline, name topology.Stream, 
 // Delivered returns how many jobs a consumer has delivered since it was created,
 // redeliveries included, and how many wait. A missing consumer has none.
 func Delivered(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consumer) (delivered, waiting uint64, err error) {
+	info, err := consumerInfo(ctx, p, consumer)
+	if err != nil || info == nil {
+		return 0, 0, err
+	}
+	return info.Delivered.Consumer, info.NumPending, nil
+}
+
+// consumerInfo reads the counts of a consumer, nil for a missing one.
+func consumerInfo(ctx context.Context, p *pipeline.Pipeline, consumer topology.Consumer) (*jetstream.ConsumerInfo, error) {
 	found, err := p.JetStream().Consumer(ctx, p.Names().Stream(consumer.Stream), consumer.Name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		return 0, 0, nil
+		return nil, nil //nolint:nilnil // it has no jobs
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("read progress of %s: %w", consumer.Name, err)
+		return nil, fmt.Errorf("read queue %s: %w", consumer.Name, err)
 	}
-	info := found.CachedInfo()
-	return info.Delivered.Consumer, info.NumPending, nil
+	return found.CachedInfo(), nil
 }

@@ -26,7 +26,6 @@ type Index struct {
 	monitors map[string]pairs
 	mails    map[uint64]pairs
 	behind   map[string]pairs // by address
-	old      []string         // keys for [Notifier.Migrate]
 }
 
 type pairs map[*indexed]struct{}
@@ -60,8 +59,7 @@ func (x *Index) Observe(e Entry) error {
 	defer x.advance(e.Revision)
 	p, isLog := cutPair(e.Key)
 	if !isLog {
-		x.noteOld(e.Key)
-		return nil
+		return nil // a group
 	}
 	log := job.NotificationLog{}
 	if len(e.Value) > 0 {
@@ -72,25 +70,6 @@ func (x *Index) Observe(e Entry) error {
 	}
 	x.note(p, &log, e.Revision)
 	return nil
-}
-
-// noteOld takes a key that is not a log's at present.
-func (x *Index) noteOld(key string) {
-	if strings.Count(key, ".") < 2 {
-		return // a group
-	}
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	x.old = append(x.old, key)
-}
-
-// takeOld returns the keys of logs from a version before this one.
-func (x *Index) takeOld() []string {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	old := x.old
-	x.old = nil
-	return old
 }
 
 // advance records that everything up to a revision was observed.

@@ -1,7 +1,6 @@
 package notify_test
 
 import (
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -377,42 +376,6 @@ func TestMailOnWhichATemplateFailsLeavesWithTheBuiltInText(t *testing.T) {
 	if !strings.Contains(second.Text, "by a template") || strings.Contains(second.Text, "failed") {
 		t.Errorf("got\n%s\nwant the template's text", second.Text)
 	}
-}
-
-func TestLogsOfAnEarlierVersionAreMoved(t *testing.T) {
-	t.Parallel()
-	w, m := newWorld(t), monitor("website")
-	w.result(m, job.Down)
-	w.pass(time.Minute)
-	old := map[string]notify.Entry{}
-	for key, e := range w.keys {
-		tokens := strings.SplitN(key, ".", 3)
-		if isGroup(key) {
-			continue
-		}
-		log, err := job.Decode[job.NotificationLog](e.Value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		before := tokens[0] + "." + log.Group + "." + tokens[2]
-		log.Group = ""
-		body, err := job.Encode(log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		old[before] = notify.Entry{Key: before, Value: body, Revision: e.Revision}
-		delete(w.keys, key)
-	}
-	maps.Copy(w.keys, old)
-	w.restart()
-	w.recipient("oncall", ops)
-	for range 2 {
-		w.do(func() error { return w.notifier.Migrate(t.Context()) })
-	}
-	w.result(m, job.Up)
-	w.pass(time.Hour)
-	w.expect(ops, "[DOWN] website: connect refused", "[UP] website: was down 1 min")
-	w.check()
 }
 
 func TestExplanationShowsWhoBecameAndWhoIsNoRecipient(t *testing.T) {
